@@ -1,0 +1,57 @@
+# Needs python3 >= 3.11 with venv, and make. Nothing is installed outside .venv.
+PYTHON ?= python3
+UV ?= uv
+
+BIN := .venv/bin
+READY := .venv/ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check requirements clean
+
+help:
+	@echo "make demo          the whole story, played against a local Slack and a local gateway"
+	@echo "make test          every test, with coverage"
+	@echo "make check         lint, format and types"
+	@echo "make requirements  pin the dependencies anew (needs uv; UPGRADE=1 takes the newest)"
+	@echo "make clean         remove .venv and everything that the other targets leave"
+
+demo: $(READY)
+	@$(BIN)/python -m bot demo
+
+test: $(READY)
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict bot tests
+
+# Wheels only: building from source would fetch build tools that no hash covers.
+$(READY): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "This needs Python 3.11 or newer as python3; name another one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This python3 has no venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up .venv ..."
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
+  $(if $(UPGRADE),--upgrade) pyproject.toml
+
+requirements:
+	@$(UV) --version >/dev/null 2>&1 || { echo "This needs uv; name it with: make requirements UV=/path/to/uv" >&2; exit 1; }
+	@$(COMPILE) --output-file requirements.txt >/dev/null
+	@$(COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt >/dev/null
+
+clean:
+	rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find bot tests -name __pycache__ -type d -prune -exec rm -rf {} +

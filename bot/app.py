@@ -1,0 +1,233 @@
+"""The composition root: builds the parts, runs them, and stops them in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+import structlog
+from aiohttp import web
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot import __version__
+from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.settings import ORDER_ID_PATTERN, Settings
+from bot.slack import refusals
+from bot.slack.background import Background
+from bot.slack.connection import Connection
+from bot.slack.delivery import SlackCourier
+from bot.slack.listeners import Listeners
+from bot.slack.people import Directory
+from bot.store import Store, StoreError
+from bot.web import Readiness, SlackEndpoint, build
+from bot.worker import Pace, Worker
+from bot.workflow import Rules, Workflow
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN = 10.0
+"""Seconds that work in flight gets after SIGTERM."""
+
+
+def utc_now() -> datetime:
+    """The clock of a running bot."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What only tests and benchmarks change: the clock, pauses, and hooks."""
+
+    now: Callable[[], datetime] = utc_now
+    rules: dict[str, object] = field(default_factory=dict)
+    pace: Pace | None = None
+    ping_interval: float = 5.0
+    longest_pause: float = 30.0
+    gateway_check: float = 60.0
+    on_commit: Callable[[str], None] | None = None
+
+
+class Bot:
+    """One running bot. ``start`` and ``stop`` once each, or ``run`` until a signal."""
+
+    def __init__(self, settings: Settings, tuning: Tuning | None = None) -> None:
+        tuning = tuning or Tuning()
+        self._settings = settings
+        self._tuning = tuning
+        self.store = Store(settings.database_path, on_commit=tuning.on_commit)
+        rules = Rules(
+            approvals_required=settings.approvals_required,
+            allow_self_approval=settings.allow_self_approval,
+            approval_ttl=settings.approval_ttl,
+            order_id_pattern=settings.order_id_pattern,
+            **tuning.rules,  # type: ignore[arg-type]
+        )
+        self.workflow = Workflow(self.store, rules, now=tuning.now, changed=self._wake)
+        self._background = Background()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._gateway_problem: str | None = None
+        self.port = settings.port
+
+    async def start(self) -> None:
+        """Open the file, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
+
+        Raises StoreError, or OSError if the port is taken.
+        """
+        settings, tuning = self._settings, self._tuning
+        await self.store.open()
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        client = AsyncWebClient(
+            token=settings.slack_bot_token.get_secret_value(), base_url=settings.web_api_url,
+            session=self._session, retry_handlers=[],
+        )  # fmt: skip
+        app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
+        self.connection = Connection(
+            client, app_token=app_token, ping_interval=tuning.ping_interval, longest_pause=tuning.longest_pause,
+        )  # fmt: skip
+        self._gateway = GatewayClient(
+            base_url=settings.dvpay_base_url, api_key=settings.dvpay_api_key, app_id=settings.dvpay_app_id,
+            now=tuning.now,
+        )  # fmt: skip
+        courier = SlackCourier(client, lambda: self.connection.identity)
+        self.worker = Worker(
+            self.store, self.workflow, self._gateway, courier, now=tuning.now, pace=tuning.pace,
+            name=f"{socket.gethostname()}:{os.getpid()}",
+        )  # fmt: skip
+        directory = Directory(client, now=tuning.now)
+        self._slack_app = self._bolt_app(client)
+        Listeners(
+            workflow=self.workflow, store=self.store, directory=directory, client=client,
+            background=self._background, identity=lambda: self.connection.identity, now=tuning.now,
+            approvers=settings.approvers, requesters=settings.requesters, auditors=settings.auditors,
+            approval_channel=settings.approval_channel,
+            order_id_hint=refusals.bad_order_id(settings.order_id_pattern.pattern, ORDER_ID_PATTERN),
+        ).register(self._slack_app)  # fmt: skip
+        await self.workflow.recover({"version": __version__, **settings.for_audit()})
+        await self._listen()
+        groups = settings.approvers.groups | settings.auditors.groups
+        groups |= settings.requesters.groups if settings.requesters else frozenset()
+        self._keep_running("worker", self.worker.run)
+        self._keep_running("connection", lambda: self.connection.run(self._slack_app))
+        self._keep_running("gateway_watch", self._watch_gateway)
+        if groups:
+            self._keep_running("user_groups", lambda: directory.keep_fresh(sorted(groups)))
+        log.info("started", version=__version__, mode="socket" if app_token else "http", port=self.port)
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what is in flight within ten seconds, and close everything."""
+        log.info("stopping")
+        if self._endpoint is not None:
+            self._endpoint.closed = True
+        worker, *others = self._tasks
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(self._background.finish(STOP_WITHIN), self.worker.stop(STOP_WITHIN))
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        await self._runner.cleanup()
+        await self._gateway.aclose()
+        await self._session.close()
+        await self.store.close()
+        log.info("stopped")
+
+    async def run(self) -> None:
+        """Start, work until SIGTERM or SIGINT, and stop."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        await self.start()
+        await ended.wait()
+        await self.stop()
+
+    async def readiness(self) -> Readiness:
+        """What is missing before the bot can do its work: Slack, or a database that takes writes."""
+        missing = [self.connection.missing] if self.connection.missing else []
+        try:
+            await self.store.probe()
+        except StoreError as error:
+            missing.append(str(error))
+        return Readiness(missing, [self._gateway_problem] if self._gateway_problem else [])
+
+    def _wake(self) -> None:
+        self.worker.wake()
+
+    def _bolt_app(self, client: AsyncWebClient) -> AsyncApp:
+        async def authorize() -> AuthorizeResult:
+            identity = self.connection.identity
+            return AuthorizeResult(
+                enterprise_id=identity.enterprise_id if identity else None,
+                team_id=identity.team_id if identity else None,
+                bot_id=identity.bot_id if identity else None,
+                bot_user_id=identity.bot_user_id if identity else None,
+                bot_token=client.token,
+            )
+
+        # The signature is checked in bot.web, before the body is parsed. process_before_response
+        # makes an acknowledgement final and immediate; see the README's architecture section.
+        return AsyncApp(
+            authorize=authorize,
+            client=AsyncWebClient(base_url=self._settings.web_api_url),
+            process_before_response=True,
+            request_verification_enabled=False,
+            ssl_check_enabled=False,
+            url_verification_enabled=False,
+        )
+
+    async def _listen(self) -> None:
+        secret = self._settings.slack_signing_secret
+        self._endpoint = None
+        if self._settings.slack_app_token is None and secret is not None:
+            self._endpoint = SlackEndpoint(self._slack_app, secret, self._tuning.now)
+        self._runner = web.AppRunner(build(self.readiness, self._endpoint), access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            await self.store.close()
+            raise
+        self.port = self._runner.addresses[0][1]
+
+    async def _watch_gateway(self) -> None:
+        """Keep what ``/readyz`` says of the gateway true, and log when it goes and comes."""
+        while True:
+            problem = None
+            try:
+                await self._gateway.reach()
+            except GatewayUnreachable as error:
+                problem = str(error)
+            if problem != self._gateway_problem:
+                log.warning("gateway_away", problem=problem) if problem else log.info("gateway_back")
+            self._gateway_problem = problem
+            await asyncio.sleep(self._tuning.gateway_check)
+
+    def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def forever() -> None:
+            pause = 1.0
+            while True:
+                try:
+                    await work()
+                except Exception:
+                    log.exception("part_failed", part=name)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 60.0)
+                else:
+                    return
+
+        self._tasks.append(asyncio.create_task(forever(), name=name))
+
+
+async def run(settings: Settings) -> None:
+    """Run a bot until a signal ends it. Raises StoreError or OSError if it cannot start."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await Bot(settings).run()

@@ -1,0 +1,175 @@
+"""``doctor``: is everything there that the bot needs, and if not, what to do."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.domain.audit import verify
+from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.settings import Settings
+from bot.slack.errors import problem_of
+from bot.slack.identity import Identity, fetch_identity
+from bot.slack.scopes import SCOPES
+from bot.store import StoreError, open_reader
+
+_CLOCKS_MAY_DIFFER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``remedy`` is empty where nothing is to be done."""
+
+    subject: str
+    state: str
+    remedy: str = ""
+
+    @property
+    def line(self) -> str:
+        """The line as it is printed."""
+        if not self.remedy:
+            return f"ok       {self.subject}: {self.state}"
+        return f"problem  {self.subject}: {self.state}. {self.remedy}"
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at one thing after the other; a failing look is a finding, not an exception."""
+    yield Finding("settings", "complete and well-formed")
+    for finding in _database(settings):
+        yield finding
+    yield await _gateway(settings)
+    client = AsyncWebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.web_api_url,
+        timeout=10,
+        retry_handlers=[],
+    )
+    try:
+        identity = await fetch_identity(client)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+        yield _slack_failed("Slack bot token", error)
+        return
+    yield Finding("Slack bot token", f"accepted by {identity.url}")
+    if settings.slack_app_token is not None:
+        yield await _asked(
+            "Slack app token",
+            lambda: _app_token(client, settings),
+        )
+    yield _scopes(identity)
+    if settings.approval_channel is not None:
+        channel = settings.approval_channel
+        yield await _asked("approval channel", lambda: _channel(client, channel))
+    for user in sorted(settings.approvers.users):
+        yield await _asked(f"approver {user}", lambda user=user: _user(client, user))  # type: ignore[misc]
+    for group in sorted(settings.approvers.groups):
+        yield await _asked(f"approver group {group}", lambda group=group: _group(client, group))  # type: ignore[misc]
+
+
+def _database(settings: Settings) -> list[Finding]:
+    path = settings.database_path
+    folder = path.parent
+    if not path.exists():
+        if os.access(folder if folder.exists() else folder.parent, os.W_OK):
+            return [Finding("database", f"{path} will be created at the first start")]
+        return [Finding("database", f"{folder} cannot be written", "Give the folder to the bot's user.")]
+    if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
+        return [Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")]
+    try:
+        with open_reader(path) as (reader, db):
+            broken = [row[0] for row in db.execute("PRAGMA integrity_check(1)") if row[0] != "ok"]
+            if broken:
+                return [Finding("database", f"{path} is damaged", "Stop the bot and go back to the latest backup.")]
+            found = verify(reader.events())
+    except StoreError as error:
+        return [Finding("database", str(error).rstrip("."), "See above.")]
+    if found.damage is not None:
+        remedy = "Run `python -m bot audit verify`, keep the file, and find out who changed it."
+        return [Finding("database", f"{path} is sound"), Finding("record", found.explanation, remedy)]
+    return [Finding("database", f"{path} is sound"), Finding("record", f"{found.events} events, {found.head or 'empty'}")]
+
+
+async def _gateway(settings: Settings) -> Finding:
+    gateway = GatewayClient(
+        base_url=settings.dvpay_base_url,
+        api_key=settings.dvpay_api_key,
+        app_id=settings.dvpay_app_id,
+        now=lambda: datetime.now(UTC),
+    )
+    try:
+        clock = await gateway.reach()
+    except GatewayUnreachable as error:
+        return Finding("gateway", str(error), "Check DVPAY_BASE_URL, the network and the firewall.")
+    finally:
+        await gateway.aclose()
+    if clock is None:
+        return Finding("gateway", "reachable; it does not tell its time")
+    apart = abs(clock - datetime.now(UTC))
+    if apart > _CLOCKS_MAY_DIFFER:
+        state = f"its clock and ours are {apart.total_seconds():.0f} s apart; it refuses calls from 300 s on"
+        return Finding("gateway", state, "Set this machine's clock (NTP).")
+    return Finding("gateway", f"reachable, clocks {apart.total_seconds():.0f} s apart")
+
+
+async def _asked(subject: str, ask: Callable[[], Awaitable[Finding]]) -> Finding:
+    try:
+        return await ask()
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+        return _slack_failed(subject, error)
+
+
+def _slack_failed(subject: str, error: Exception) -> Finding:
+    match problem_of(error).name:
+        case "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" as name:
+            return Finding(subject, f"Slack refuses the token ({name})", "Install the app again and copy its token.")
+        case "not_reachable" | "no_answer_in_time" as name:
+            return Finding(subject, f"Slack is not reachable ({name})", "Check the network and SLACK_API_URL.")
+        case "missing_scope":
+            return Finding(subject, "a scope is missing", "Update the app from manifest.yml and install it again.")
+        case "plan_upgrade_required":
+            return Finding(subject, "user groups need a paid Slack plan", "Name approvers by user id instead.")
+        case "channel_not_found" | "user_not_found" | "no_such_subteam" as name:
+            return Finding(subject, f"Slack knows no such id ({name})", "Correct the setting, or invite the bot.")
+        case name:
+            return Finding(subject, f"Slack says {name}", "See docs.slack.dev for this error.")
+
+
+async def _app_token(client: AsyncWebClient, settings: Settings) -> Finding:
+    assert settings.slack_app_token is not None
+    await client.apps_connections_open(app_token=settings.slack_app_token.get_secret_value())
+    return Finding("Slack app token", "accepted for Socket Mode")
+
+
+def _scopes(identity: Identity) -> Finding:
+    missing = sorted(set(SCOPES) - identity.scopes)
+    if not missing:
+        return Finding("Slack scopes", "all granted")
+    needed = "; ".join(f"{scope} ({SCOPES[scope]})" for scope in missing)
+    return Finding("Slack scopes", f"missing {needed}", "Update the app from manifest.yml and install it again.")
+
+
+async def _channel(client: AsyncWebClient, channel: str) -> Finding:
+    answer = await client.conversations_info(channel=channel)
+    found = answer["channel"]
+    if found.get("is_archived"):
+        return Finding("approval channel", "is archived", "Unarchive it, or set APPROVAL_CHANNEL to another one.")
+    if not found.get("is_member"):
+        return Finding("approval channel", "the bot is not in it", "Type /invite and the bot's name in that channel.")
+    return Finding("approval channel", f"#{found.get('name')}")
+
+
+async def _user(client: AsyncWebClient, user: str) -> Finding:
+    answer = await client.users_info(user=user)
+    found = answer["user"]
+    if found.get("deleted") or found.get("is_bot"):
+        return Finding(f"approver {user}", "is deactivated or a bot", "Take it out of APPROVERS.")
+    return Finding(f"approver {user}", str(found.get("name")))
+
+
+async def _group(client: AsyncWebClient, group: str) -> Finding:
+    answer = await client.usergroups_users_list(usergroup=group)
+    count = len(answer["users"])
+    if not count:
+        return Finding(f"approver group {group}", "is empty", "Add members in Slack, or take it out of APPROVERS.")
+    return Finding(f"approver group {group}", f"{count} members")

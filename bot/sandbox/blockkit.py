@@ -1,0 +1,210 @@
+"""Slack's rules for blocks and views, as far as this project uses blocks.
+
+Sources: https://docs.slack.dev/reference/block-kit/blocks, …/composition-objects, …/block-elements and
+https://docs.slack.dev/reference/views. Whatever is not known here is refused, so that the sandbox never
+takes what Slack would not.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Json = dict[str, Any]
+
+MESSAGE_BLOCKS, VIEW_BLOCKS = 50, 100
+_TOTAL = 13_000
+_STYLES = {"bold", "italic", "strike", "code", "underline"}
+
+
+def problems_with_blocks(blocks: object, *, most: int = MESSAGE_BLOCKS, inputs: bool = False) -> list[str]:
+    """Why Slack would refuse these blocks; ``inputs`` tells that input blocks may stand here."""
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        return ["blocks must be a list of objects"]
+    problems = [] if len(blocks) <= most else [f"more than {most} blocks"]
+    if most == MESSAGE_BLOCKS and len(json.dumps(blocks, ensure_ascii=False)) > _TOTAL:
+        problems.append(f"blocks of more than {_TOTAL} characters in all")
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    if len(ids) != len(set(ids)):
+        problems.append("a block_id is used twice")
+    for index, block in enumerate(blocks):
+        problems += [f"blocks[{index}]: {problem}" for problem in _block(block, inputs=inputs)]
+    return problems
+
+
+def problems_with_view(view: object) -> list[str]:
+    """Why Slack would refuse this modal or Home tab."""
+    if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
+        return ["a view must be an object of type modal or home"]
+    problems = list(_unknown(view, {
+        "type", "title", "submit", "close", "blocks", "private_metadata", "callback_id", "clear_on_close",
+        "notify_on_close", "external_id", "submit_disabled",
+    }))  # fmt: skip
+    if view["type"] == "modal":
+        problems += _text(view.get("title"), "title", 24, plain=True)
+        for name in ("submit", "close"):
+            if name in view:
+                problems += _text(view[name], name, 24, plain=True)
+    problems += _length(view.get("private_metadata", ""), "private_metadata", 3000, least=0)
+    problems += _length(view.get("callback_id", ""), "callback_id", 255, least=0)
+    problems += problems_with_blocks(view.get("blocks"), most=VIEW_BLOCKS, inputs=True)
+    blocks = view.get("blocks")
+    if isinstance(blocks, list) and view["type"] == "modal" and "submit" not in view:
+        if any(isinstance(block, dict) and block.get("type") == "input" for block in blocks):
+            problems.append("a modal with input blocks needs a submit")
+    return problems
+
+
+def _block(block: Json, *, inputs: bool) -> Iterator[str]:
+    rules: dict[str, Callable[[Json], Iterator[str]]] = {
+        "section": _section, "actions": _actions, "context": _context, "divider": _divider, "header": _header,
+        "rich_text": _rich_text,
+    }  # fmt: skip
+    if inputs:
+        rules["input"] = _input
+    kind = block.get("type")
+    if not isinstance(kind, str) or kind not in rules:
+        yield f"unknown block type {kind!r} here"
+        return
+    if "block_id" in block:
+        yield from _length(block["block_id"], "block_id", 255)
+    yield from rules[kind](block)
+
+
+def _section(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "text", "fields", "accessory", "expand"})
+    if "text" not in block and "fields" not in block:
+        yield "a section needs text or fields"
+    if "text" in block:
+        yield from _text(block["text"], "text", 3000)
+    fields = block.get("fields", [])
+    if len(fields) > 10:
+        yield "more than 10 fields"
+    for field in fields:
+        yield from _text(field, "fields", 2000)
+
+
+def _actions(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "elements"})
+    elements = block.get("elements")
+    if not isinstance(elements, list) or not 1 <= len(elements) <= 25:
+        yield "actions need 1 to 25 elements"
+        return
+    ids = [element.get("action_id") for element in elements]
+    if len(ids) != len(set(ids)):
+        yield "an action_id is used twice in one block"
+    for element in elements:
+        yield from _button(element)
+
+
+def _button(element: Json) -> Iterator[str]:
+    if element.get("type") != "button":
+        yield f"unknown element {element.get('type')!r}"
+        return
+    yield from _unknown(
+        element, {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"},
+    )  # fmt: skip
+    yield from _text(element.get("text"), "button text", 75, plain=True)
+    yield from _length(element.get("action_id", ""), "action_id", 255)
+    if "value" in element:
+        yield from _length(element["value"], "value", 2000)
+    if element.get("style", "primary") not in {"primary", "danger"}:
+        yield "a button's style is primary or danger"
+    if "confirm" in element:
+        confirm = element["confirm"]
+        yield from _unknown(confirm, {"title", "text", "confirm", "deny", "style"})
+        yield from _text(confirm.get("title"), "confirm title", 100, plain=True)
+        yield from _text(confirm.get("text"), "confirm text", 300)
+        yield from _text(confirm.get("confirm"), "confirm button", 30, plain=True)
+        yield from _text(confirm.get("deny"), "deny button", 30, plain=True)
+
+
+def _context(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "elements"})
+    elements = block.get("elements")
+    if not isinstance(elements, list) or not 1 <= len(elements) <= 10:
+        yield "a context needs 1 to 10 elements"
+        return
+    for element in elements:
+        yield from _text(element, "context", 3000)
+
+
+def _divider(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id"})
+
+
+def _header(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "text"})
+    yield from _text(block.get("text"), "header", 150, plain=True)
+
+
+def _input(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "label", "element", "hint", "optional", "dispatch_action"})
+    yield from _text(block.get("label"), "label", 2000, plain=True)
+    if "hint" in block:
+        yield from _text(block["hint"], "hint", 2000, plain=True)
+    element = block.get("element", {})
+    if element.get("type") != "plain_text_input":
+        yield f"unknown input element {element.get('type')!r}"
+        return
+    yield from _unknown(element, {
+        "type", "action_id", "initial_value", "multiline", "min_length", "max_length", "placeholder",
+        "focus_on_load", "dispatch_action_config",
+    })  # fmt: skip
+    yield from _length(element.get("action_id", ""), "action_id", 255)
+    longest = element.get("max_length", 3000)
+    if not 1 <= longest <= 3000:
+        yield "max_length is 1 to 3000"
+    if len(element.get("initial_value", "")) > longest:
+        yield "initial_value is longer than max_length"
+
+
+def _rich_text(block: Json) -> Iterator[str]:
+    yield from _unknown(block, {"type", "block_id", "elements"})
+    elements = block.get("elements")
+    if not isinstance(elements, list) or not elements:
+        yield "rich_text needs elements"
+        return
+    for element in elements:
+        if element.get("type") not in {"rich_text_section", "rich_text_quote", "rich_text_preformatted"}:
+            yield f"unknown rich text element {element.get('type')!r}"
+            continue
+        yield from _unknown(element, {"type", "elements", "border"})
+        if not element.get("elements"):
+            yield f"{element['type']} needs elements"
+        for piece in element.get("elements", []):
+            yield from _rich_piece(piece)
+
+
+def _rich_piece(piece: Json) -> Iterator[str]:
+    fields = {
+        "text": {"text"}, "user": {"user_id"}, "channel": {"channel_id"}, "link": {"url"}, "emoji": {"name"},
+        "date": {"timestamp", "format"}, "usergroup": {"usergroup_id"}, "broadcast": {"range"},
+    }.get(piece.get("type", ""))  # fmt: skip
+    if fields is None:
+        yield f"unknown rich text piece {piece.get('type')!r}"
+        return
+    yield from (f"{piece['type']} needs {field}" for field in fields if piece.get(field) in {None, ""})
+    yield from _unknown(piece, fields | {"type", "style", "text", "fallback", "url", "unsafe"})
+    if set(piece.get("style", {})) - _STYLES:
+        yield "unknown style"
+    if piece["type"] == "date" and not isinstance(piece.get("timestamp"), int):
+        yield "a date's timestamp is a whole number"
+
+
+def _text(text: object, what: str, most: int, *, plain: bool = False) -> Iterator[str]:
+    if not isinstance(text, dict) or text.get("type") not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
+        yield f"{what} must be a text object"
+        return
+    yield from _unknown(text, {"type", "text", "emoji", "verbatim"})
+    yield from _length(text.get("text"), what, most)
+
+
+def _length(text: object, what: str, most: int, *, least: int = 1) -> Iterator[str]:
+    if not isinstance(text, str):
+        yield f"{what} must be text"
+    elif not least <= len(text) <= most:
+        yield f"{what} must have {least} to {most} characters, not {len(text)}"
+
+
+def _unknown(thing: Json, known: set[str]) -> Iterator[str]:
+    yield from (f"unknown field {name!r}" for name in thing if name not in known)

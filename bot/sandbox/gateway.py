@@ -1,0 +1,327 @@
+"""A local payment gateway: the cancel call over real HTTP, as strict as it is documented.
+
+It keeps orders in the documented states, writes down every call, and misbehaves as its ``faults``
+say; their keys are order ids. The functions below make the answers that a sound gateway never gives:
+as they are, nothing has been done; inside ``Twist``, the order is cancelled and this is answered.
+"""
+
+import asyncio
+import gzip
+import hmac
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from enum import StrEnum
+from functools import cache, partial
+from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from bot.sandbox.changes import Changes
+from bot.sandbox.faults import Answer, Drop, Fault, Faults, serve
+
+T = TypeVar("T")
+
+CANCEL_PATH = "/api/v1/payment-gateway/order/cancel"
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+_JSON = {"Content-Type": "application/json"}
+
+
+class OrderStatus(StrEnum):
+    """The documented states of an order."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    PAID = "paid"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    EXPIRED = "expired"
+
+
+# The page on cancelling says pending or processing, the diagram of states says pending or failed. This
+# gateway takes all three, so that nothing comes to rest on one reading.
+_CANCELLABLE = {OrderStatus.PENDING, OrderStatus.PROCESSING, OrderStatus.FAILED}
+_REFUNDABLE = {OrderStatus.PAID, OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED}
+
+
+@dataclass(slots=True)
+class Order:
+    """An order, with the reason and time of its cancelling if it was cancelled here."""
+
+    id: str
+    status: OrderStatus
+    reason: str = ""
+    cancelled_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class GatewayCall:
+    """One call as it came in, the key masked, and what became of it.
+
+    ``status`` stays None while there is no answer, and for good if the connection was dropped.
+    ``effect`` tells that this call cancelled its order.
+    """
+
+    at: datetime
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+    order_id: str
+    fault: Fault | None = None
+    status: int | None = None
+    answer: str = ""
+    effect: bool = False
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, message: str, **details: object) -> None:
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+
+class LocalGateway:
+    """A gateway on loopback, as an async context manager or by ``start`` and ``stop``.
+
+    Started again, it listens on the port that it had. ``effects`` counts how often each order was
+    cancelled; ``calls`` holds every call but those to the bare origin, in the order of their arrival.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        api_key: str = "local-key",
+        app_id: str | None = "local-app",
+    ) -> None:
+        self.orders: dict[str, Order] = {}
+        self.calls: list[GatewayCall] = []
+        self.effects: Counter[str] = Counter()
+        self.faults = Faults()
+        self._now = now
+        self._api_key = api_key
+        self._app_id = app_id
+        self._port = 0
+        self._runner: web.AppRunner | None = None
+        self._changes = Changes()
+        self._subscribers: set[asyncio.Queue[Order | GatewayCall]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """The origin for DVPAY_BASE_URL; known once it has been started."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        """Listen on loopback."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        app.on_response_prepare.append(self._tell_time)
+        # Calls that hang by a fault are cut off at the stop.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Refuse connections from now on, and close those there are."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def add_order(self, order_id: str, status: str = OrderStatus.PENDING) -> Order:
+        """Put an order into this state, new or known."""
+        order = Order(order_id, OrderStatus(status))
+        self.orders[order_id] = order
+        self._changed(order)
+        return order
+
+    async def wait_for(self, look: Callable[[], T], within: float = 10.0) -> T:
+        """What ``look`` finds, as soon as it finds something true: it looks at each call, answer and order anew."""
+        return await self._changes.wait_for(look, within)
+
+    @contextmanager
+    def subscribe(self) -> Iterator[asyncio.Queue[Order | GatewayCall]]:
+        """A queue of what changes from now on: each order, and each call as it comes and as it is answered."""
+        queue: asyncio.Queue[Order | GatewayCall] = asyncio.Queue()
+        self._subscribers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._subscribers.discard(queue)
+
+    def _changed(self, what: Order | GatewayCall) -> None:
+        for queue in self._subscribers:
+            queue.put_nowait(what)
+        self._changes.touch()
+
+    async def _tell_time(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = format_datetime(self._now().astimezone(UTC), usegmt=True)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/":
+            return web.json_response({"name": "local payment gateway"})
+        body = (await request.read()).decode(errors="replace")
+        call = GatewayCall(
+            at=self._now(),
+            method=request.method,
+            path=request.path,
+            headers={name: "***" if name.lower() == "x-api-key" else value for name, value in request.headers.items()},
+            body=body,
+            order_id=_order_id(body),
+        )
+        call.fault = self.faults.next(call.order_id)
+        self.calls.append(call)
+        self._changed(call)
+        response = await serve(call.fault, request, partial(self._answer, request, call))
+        if not isinstance(call.fault, Drop):
+            assert isinstance(response, web.Response)
+            assert isinstance(response.body, bytes)
+            call.status, call.answer = response.status, response.body[:1000].decode(errors="replace")
+            self._changed(call)
+        return response
+
+    async def _answer(self, request: web.Request, call: GatewayCall) -> web.Response:
+        try:
+            self._check_call(request)
+            order_id, reason = _read(call.body)
+            return web.json_response(self._cancel(call, order_id, reason))
+        except _Refused as no:
+            answer = error(no.status, no.code, no.message, at=self._now(), number=len(self.calls), **no.details)
+            return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    def _check_call(self, request: web.Request) -> None:
+        if request.path != CANCEL_PATH:
+            raise _Refused(404, "NOT_FOUND", "There is no such endpoint.")
+        if request.method != "POST":
+            raise _Refused(405, "METHOD_NOT_ALLOWED", "Use POST.")
+        if request.content_type != "application/json":
+            raise _Refused(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json.")
+        if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode(), self._api_key.encode()):
+            raise _Refused(401, "INVALID_API_KEY", "X-Api-Key is missing or wrong.")
+        if self._app_id is not None and request.headers.get("X-App-Id") != self._app_id:
+            raise _Refused(401, "INVALID_APP_ID", "X-App-Id is missing or wrong.")
+        stamp = request.headers.get("X-Timestamp", "")
+        if not re.fullmatch("[0-9]{1,11}", stamp):
+            raise _Refused(401, "INVALID_TIMESTAMP", "X-Timestamp must be Unix time in whole seconds.")
+        if abs(self._now().timestamp() - int(stamp)) > _CLOCK_TOLERANCE.total_seconds():
+            raise _Refused(401, "INVALID_TIMESTAMP", "X-Timestamp is more than 5 minutes off.")
+
+    def _cancel(self, call: GatewayCall, order_id: str, reason: str) -> dict[str, str]:
+        order = self.orders.get(order_id)
+        if order is None:
+            raise _Refused(404, "ORDER_NOT_FOUND", "Order not found.", order_id=order_id)
+        state = {"order_id": order_id, "current_status": order.status}
+        if order.status is OrderStatus.CANCELLED:
+            raise _Refused(409, "ORDER_ALREADY_CANCELLED", "Order is already cancelled.", **state)
+        if order.status not in _CANCELLABLE:
+            way_out = " Use the refund endpoint instead." if order.status in _REFUNDABLE else ""
+            message = f"Order is {order.status.replace('_', ' ')} and cannot be cancelled.{way_out}"
+            raise _Refused(422, "ORDER_NOT_CANCELLABLE", message, **state)
+        order.status, order.reason, order.cancelled_at = OrderStatus.CANCELLED, reason, self._now()
+        self.effects[order_id] += 1
+        call.effect = True
+        self._changed(order)
+        return confirmation(order_id, at=order.cancelled_at)
+
+
+def confirmation(order_id: str, status: str = "cancelled", *, at: datetime | None = None) -> dict[str, str]:
+    """The body of a documented confirmation."""
+    return {"order_id": order_id, "status": status, "cancelled_at": f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def error(
+    status: int, code: str, message: str, *, at: datetime | None = None, number: int = 0, **details: object,
+) -> Answer:  # fmt: skip
+    """An answer in the documented shape of errors."""
+    body = {
+        "code": code,
+        "message": message,
+        "details": details,
+        "request_id": f"req_local{number:06}",
+        "timestamp": int((at or datetime.now(UTC)).timestamp()),
+    }
+    return Answer(status, json.dumps({"error": body}).encode(), _JSON)
+
+
+def internal_error() -> Answer:
+    """500 in the documented shape; "safe to retry"."""
+    return error(500, "INTERNAL_ERROR", "An unexpected error occurred. It is safe to retry.")
+
+
+def too_many(retry_after: int | str = 1) -> Answer:
+    """429 in the documented shape, with ``Retry-After``."""
+    return _later(error(429, "RATE_LIMIT_EXCEEDED", "Too many requests."), retry_after)
+
+
+def maintenance(retry_after: int | str = 1) -> Answer:
+    """503 in the documented shape, with ``Retry-After``."""
+    return _later(error(503, "SERVICE_UNAVAILABLE", "The gateway is under maintenance."), retry_after)
+
+
+def wrong_order(order_id: str = "ord_somebodyelse") -> Answer:
+    """200 that confirms another order."""
+    return Answer(200, json.dumps(confirmation(order_id)).encode(), _JSON)
+
+
+def wrong_status(order_id: str, status: str = "processing") -> Answer:
+    """200 for the right order with another status."""
+    return Answer(200, json.dumps(confirmation(order_id, status)).encode(), _JSON)
+
+
+def empty() -> Answer:
+    """200 with no body."""
+    return Answer(200, b"", _JSON)
+
+
+def oversized(order_id: str) -> Answer:
+    """200 with a sound confirmation that is longer than anyone should read."""
+    return Answer(200, json.dumps(confirmation(order_id)).encode().ljust(200_000), _JSON)
+
+
+@cache
+def gzip_bomb(order_id: str) -> Answer:
+    """200 with a sound confirmation in a few KiB that inflate to 32 MiB."""
+    body = gzip.compress(json.dumps(confirmation(order_id)).encode().ljust(32 * 1024 * 1024))
+    return Answer(200, body, {**_JSON, "Content-Encoding": "gzip"})
+
+
+def _later(answer: Answer, retry_after: int | str) -> Answer:
+    return Answer(answer.status, answer.body, {**answer.headers, "Retry-After": str(retry_after)})
+
+
+def _read(body: str) -> tuple[str, str]:
+    data = _json(body)
+    if not isinstance(data, dict):
+        raise _Refused(400, "INVALID_REQUEST", "The body must be a JSON object.")
+    order_id, reason = data.get("order_id"), data.get("reason", "")
+    if not isinstance(order_id, str) or not order_id:
+        raise _Refused(400, "INVALID_REQUEST", "order_id is required and must be a string.", field="order_id")
+    if not isinstance(reason, str) or (not reason and "reason" in data):
+        raise _Refused(400, "INVALID_REQUEST", "reason must be a string, or be left out.", field="reason")
+    return order_id, reason
+
+
+def _order_id(body: str) -> str:
+    data = _json(body)
+    return str(data.get("order_id", "")) if isinstance(data, dict) else ""
+
+
+def _json(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

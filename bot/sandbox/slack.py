@@ -1,0 +1,292 @@
+"""A local Slack: Web API, Socket Mode and signed HTTP delivery, as real servers on loopback."""
+
+import asyncio
+import contextlib
+import copy
+import hashlib
+import hmac
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+from bot.sandbox.blockkit import problems_with_blocks
+from bot.sandbox.faults import Faults, rate_limited, serve
+from bot.sandbox.webapi import Refused, WebApi, decoded
+from bot.sandbox.workspace import Json, Message, ResponseUrl, Workspace
+
+if TYPE_CHECKING:
+    from bot.sandbox.person import Person
+
+ALL_SCOPES = {
+    "channels:history", "channels:read", "chat:write", "commands", "groups:history", "groups:read", "im:history",
+    "im:write", "usergroups:read", "users:read",
+}  # fmt: skip
+
+
+class NotAcknowledged(Exception):
+    """The app did not acknowledge in time; the person sees an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One Web API call: its arguments and Slack's answer, or the fault that came instead."""
+
+    method: str
+    arguments: Json
+    at: datetime
+    answer: Json | str
+
+
+class LocalSlack:
+    """A workspace with one app in it. ``calls`` are all Web API calls; ``faults`` are keyed by method.
+
+    With ``events_url`` set, payloads are sent there as signed requests; else through Socket Mode.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        bot_token: str = "xoxb-local",
+        app_token: str = "xapp-local",
+        signing_secret: str = "local-secret",
+        scopes: set[str] | None = None,
+        rate_limited: bool = False,
+        ack_within: float = 3.0,
+    ) -> None:
+        self.space = Workspace(now)
+        self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
+        self.api = WebApi(self.space, scopes=ALL_SCOPES if scopes is None else scopes, rate_limited=rate_limited)
+        self.faults = Faults()
+        self.calls: list[Call] = []
+        self.events_url: str | None = None
+        self.connections: list[web.WebSocketResponse] = []
+        self.response_urls: dict[str, ResponseUrl] = {}
+        self._now = now
+        self._ack_within = ack_within
+        self._waiting: dict[str, asyncio.Future[Json | None]] = {}
+        self._tickets: set[str] = set()
+        self._counter = itertools.count(1)
+        self._turn = 0
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; ``api_url`` is known from then on."""
+        application = web.Application(client_max_size=4 * 1024 * 1024)
+        application.router.add_route("*", "/api/{method}", self._serve_method)
+        application.router.add_get("/socket", self._serve_socket)
+        application.router.add_post("/response/{id}", self._serve_response)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self._origin = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        self.api_url = f"{self._origin}/api/"
+        self._session = aiohttp.ClientSession()
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        await self.drop_connections()
+        await self._session.close()
+        await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def person(self, user_id: str) -> "Person":
+        """What somebody of the workspace can do and see."""
+        from bot.sandbox.person import Person
+
+        return Person(self, user_id)
+
+    # --- Web API ------------------------------------------------------------------------------
+
+    async def _serve_method(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        arguments: Json = dict(request.query)
+        if request.content_type == "application/json":
+            arguments |= await request.json()
+        else:
+            arguments |= {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or arguments.pop("token", "")
+        fault = self.faults.next(method)
+
+        async def work() -> web.StreamResponse:
+            answer = self._answer(method, arguments, token)
+            self.calls.append(Call(method, arguments, self._now(), answer))
+            self.space.changes.touch()
+            if answer.get("error") == "ratelimited":
+                limited = rate_limited(1)
+                return web.Response(status=429, body=limited.body, headers=limited.headers)
+            return web.json_response(answer, headers={"x-oauth-scopes": ",".join(sorted(self.api.scopes))})
+
+        if fault is not None:
+            self.calls.append(Call(method, arguments, self._now(), repr(fault)))
+            self.space.changes.touch()
+        return await serve(fault, request, work)
+
+    def _answer(self, method: str, arguments: Json, token: str) -> Json:
+        if not token:
+            return {"ok": False, "error": "not_authed"}
+        try:
+            if method == "apps.connections.open":
+                return self._open_connection(token)
+            if token != self.bot_token:
+                raise Refused("not_allowed_token_type" if token == self.app_token else "invalid_auth")
+            return self.api.call(method, decoded(arguments))
+        except Refused as refused:
+            return refused.answer
+
+    def _open_connection(self, token: str) -> Json:
+        if token != self.app_token:
+            raise Refused("not_allowed_token_type" if token == self.bot_token else "invalid_auth")
+        if len(self.connections) >= 10:
+            raise Refused("too_many_websockets")
+        ticket = f"ticket-{next(self._counter)}"
+        self._tickets.add(ticket)
+        return {"ok": True, "url": f"{self._origin.replace('http', 'ws')}/socket?ticket={ticket}&app_id=A0LOCAL"}
+
+    # --- Socket Mode --------------------------------------------------------------------------
+
+    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.Response(status=408)
+        self._tickets.remove(ticket)
+        socket = web.WebSocketResponse(heartbeat=None)
+        await socket.prepare(request)
+        self.connections.append(socket)
+        await socket.send_json({
+            "type": "hello", "num_connections": len(self.connections),
+            "debug_info": {"host": "local", "approximate_connection_time": 3600},
+            "connection_info": {"app_id": self.space.app_id},
+        })  # fmt: skip
+        self.space.changes.touch()
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._acknowledged(message.json())
+        finally:
+            if socket in self.connections:
+                self.connections.remove(socket)
+            self.space.changes.touch()
+        return socket
+
+    def _acknowledged(self, answer: Json) -> None:
+        waiting = self._waiting.pop(str(answer.get("envelope_id")), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer.get("payload"))
+
+    async def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Ask every connection to be replaced, as Slack does every few hours, and close it a moment later."""
+        for socket in list(self.connections):
+            with contextlib.suppress(ConnectionError):
+                await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "local"}})
+
+    async def drop_connections(self) -> None:
+        """Lose every connection without a word."""
+        for socket in list(self.connections):
+            self.connections.remove(socket)
+            transport = socket._req.transport if socket._req is not None else None  # noqa: SLF001 -- no public way
+            if transport is not None:
+                transport.abort()
+
+    # --- delivering ---------------------------------------------------------------------------
+
+    async def deliver(self, kind: str, payload: Json) -> Json | None:
+        """Send a payload to the app and return what it acknowledged with.
+
+        ``kind`` is ``slash_commands`` or ``interactive``. Raises NotAcknowledged.
+        """
+        if self.events_url is not None:
+            return await self._deliver_http(kind, payload)
+        if not self.connections:
+            raise NotAcknowledged("no connection")
+        self._turn += 1
+        socket = self.connections[self._turn % len(self.connections)]
+        envelope_id = f"envelope-{next(self._counter)}"
+        waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        self._waiting[envelope_id] = waiting
+        try:
+            await socket.send_json({
+                "type": kind, "envelope_id": envelope_id, "payload": payload, "accepts_response_payload": True,
+            })  # fmt: skip
+            return await asyncio.wait_for(waiting, self._ack_within)
+        except (TimeoutError, ConnectionError):
+            raise NotAcknowledged("no acknowledgement in time") from None
+        finally:
+            self._waiting.pop(envelope_id, None)
+
+    async def _deliver_http(self, kind: str, payload: Json) -> Json | None:
+        body = urlencode(payload if kind == "slash_commands" else {"payload": json.dumps(payload)}).encode()
+        try:
+            timeout = aiohttp.ClientTimeout(total=self._ack_within)
+            assert self.events_url is not None
+            async with self._session.post(
+                self.events_url, data=body, headers=self.signed(body), timeout=timeout,
+            ) as response:  # fmt: skip
+                text = await response.text()
+                status = response.status
+        except (TimeoutError, aiohttp.ClientError):
+            raise NotAcknowledged("no acknowledgement in time") from None
+        if status != 200:
+            raise NotAcknowledged(f"status {status}")
+        return json.loads(text) if text.startswith("{") else ({"text": text} if text else None)
+
+    def signed(self, body: bytes, *, at: datetime | None = None) -> dict[str, str]:
+        """The headers that prove a body to come from Slack."""
+        timestamp = str(int((at or self._now()).timestamp()))
+        digest = hmac.new(self.signing_secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
+        return {
+            "X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest.hexdigest()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }  # fmt: skip
+
+    # --- response_url -------------------------------------------------------------------------
+
+    def new_response_url(self, user: str, channel: str, message: Message | None) -> str:
+        """An address for answers to one command or click."""
+        name = f"r{next(self._counter)}"
+        self.response_urls[name] = ResponseUrl(user, channel, message, self._now() + timedelta(minutes=30))
+        return f"{self._origin}/response/{name}"
+
+    async def _serve_response(self, request: web.Request) -> web.StreamResponse:
+        found = self.response_urls.get(request.match_info["id"])
+        body: Any = await request.json()
+
+        async def work() -> web.StreamResponse:
+            if found is None or found.left == 0 or self._now() > found.expires:
+                return web.json_response({"ok": False, "error": "expired_url"}, status=404)
+            blocks = body.get("blocks") or []
+            problems = problems_with_blocks(blocks) if blocks else []
+            if problems or (not blocks and not body.get("text")):
+                return web.json_response({"ok": False, "error": "invalid_blocks", "problems": problems}, status=400)
+            found.left -= 1
+            self.answer_privately(found, body)
+            return web.Response(text="ok")
+
+        return await serve(self.faults.next("response_url"), request, work)
+
+    def answer_privately(self, where: ResponseUrl, answer: Json) -> None:
+        """Show an answer to a command or click: to the person alone, or to all, or in the message's place."""
+        blocks, text = copy.deepcopy(answer.get("blocks") or []), answer.get("text") or ""
+        if answer.get("replace_original") and where.message is not None:
+            where.message.text, where.message.blocks = text, blocks
+            where.message.edited += 1
+            self.space.changes.touch()
+            return
+        only_for = None if answer.get("response_type") == "in_channel" else where.user
+        self.space.post(
+            Message(where.channel, self.space.next_ts(), text, blocks, self.space.bot_user_id, only_for=only_for),
+        )

@@ -1,0 +1,1 @@
+"""Everything that speaks Slack: listeners, views, delivery, people, and the connection."""

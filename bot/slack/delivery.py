@@ -1,0 +1,177 @@
+"""Bringing deliveries to Slack: posting once, and looking before posting again.
+
+Posting is not idempotent. So a message carries its delivery's id in its metadata, and after a try
+whose answer was lost the channel or thread is searched for it first.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
+from bot.slack import card, reports
+from bot.slack.errors import problem_of
+from bot.slack.identity import Identity
+from bot.slack.text import Message
+
+log = structlog.get_logger(__name__)
+
+METADATA_TYPE = "cancellation_delivery"
+
+_BLOCKED = {
+    "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "no_permission",
+}  # fmt: skip
+_IMPOSSIBLE = {
+    "message_not_found", "cant_update_message", "edit_window_closed", "msg_too_long", "msg_blocks_too_long",
+    "invalid_blocks", "invalid_blocks_format", "invalid_arguments", "no_text", "user_not_found", "user_disabled",
+    "users_not_found", "cannot_dm_bot", "user_not_visible", "messages_tab_disabled",
+}  # fmt: skip
+_THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
+
+# Slack's clock and ours may differ; a message's ts is Slack's.
+_CLOCKS_APART = timedelta(minutes=5)
+
+
+class SlackCourier:
+    """Delivers through one Web API client, which must not repeat calls by itself."""
+
+    def __init__(self, client: AsyncWebClient, identity: Callable[[], Identity | None]) -> None:
+        self._client = client
+        self._identity = identity
+        self._direct_channels: dict[str, str] = {}
+
+    async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+        """What became of one try; whatever the network or Slack does is told in the receipt."""
+        identity = self._identity()
+        if identity is None:
+            return Receipt(Fate.LATER, problem="not_connected_yet")
+        searched = False
+        try:
+            if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
+                found = await self._find(delivery, cancellation, identity)
+                if found is not None:
+                    return found
+            searched = True
+            match delivery.kind:
+                case DeliveryKind.CARD:
+                    if not cancellation.state.awaits_people:
+                        return Receipt(Fate.IMPOSSIBLE, problem="too_late_for_a_card")
+                    return await self._post(delivery, identity, cancellation.card_channel, card.card(cancellation))
+                case DeliveryKind.CARD_UPDATE:
+                    return await self._update(cancellation)
+                case DeliveryKind.REPLY:
+                    return await self._reply(delivery, identity, cancellation, event)
+                case DeliveryKind.DIRECT_MESSAGE:
+                    channel = await self._direct_channel(delivery.target)
+                    return await self._post(delivery, identity, channel, reports.direct_message(cancellation, event))
+        except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
+            return _receipt(error, in_doubt=delivery.in_doubt_since is not None and not searched)
+
+    async def _post(
+        self, delivery: Delivery, identity: Identity, channel: str, message: Message, *, thread_ts: str | None = None,
+    ) -> Receipt:  # fmt: skip
+        answer = await self._client.chat_postMessage(
+            channel=channel, text=message.text, blocks=message.blocks, thread_ts=thread_ts,
+            metadata={"event_type": METADATA_TYPE, "event_payload": {"delivery_id": delivery.id}},
+            unfurl_links=False, unfurl_media=False,
+        )  # fmt: skip
+        return _delivered(identity, str(answer["channel"]), str(answer["ts"]))
+
+    async def _update(self, cancellation: Cancellation) -> Receipt:
+        if cancellation.card_ts is None:
+            return Receipt(Fate.IMPOSSIBLE, problem="no_card")
+        message = card.card(cancellation)
+        await self._client.chat_update(
+            channel=cancellation.card_channel, ts=cancellation.card_ts, text=message.text, blocks=message.blocks,
+        )  # fmt: skip
+        return Receipt(Fate.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link)
+
+    async def _reply(
+        self, delivery: Delivery, identity: Identity, cancellation: Cancellation, event: Event,
+    ) -> Receipt:  # fmt: skip
+        if cancellation.card_ts is None:
+            return Receipt(Fate.IMPOSSIBLE, problem="no_card")
+        message = reports.reply(cancellation, event)
+        channel = cancellation.card_channel
+        try:
+            return await self._post(delivery, identity, channel, message, thread_ts=cancellation.card_ts)
+        except Exception as error:
+            if problem_of(error).name not in _THREAD_GONE:
+                raise
+        # Somebody deleted the card; the result still belongs into the channel.
+        return await self._post(delivery, identity, channel, message)
+
+    async def _direct_channel(self, user: str) -> str:
+        if user not in self._direct_channels:
+            answer = await self._client.conversations_open(users=user)
+            self._direct_channels[user] = str(answer["channel"]["id"])
+        return self._direct_channels[user]
+
+    async def _find(self, delivery: Delivery, cancellation: Cancellation, identity: Identity) -> Receipt | None:
+        """The message of this delivery, if an earlier try did reach Slack."""
+        assert delivery.in_doubt_since is not None
+        channel = cancellation.card_channel
+        if delivery.kind is DeliveryKind.DIRECT_MESSAGE:
+            channel = await self._direct_channel(delivery.target)
+        oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
+        searches: list[Callable[[str | None], Awaitable[Any]]] = [
+            lambda cursor: self._client.conversations_history(
+                channel=channel, oldest=oldest, include_all_metadata=True, limit=200, cursor=cursor,
+            ),
+        ]  # fmt: skip
+        if delivery.kind is DeliveryKind.REPLY and (thread := cancellation.card_ts) is not None:
+            searches.insert(0, lambda cursor: self._client.conversations_replies(
+                channel=channel, ts=thread, oldest=oldest, include_all_metadata=True, limit=200, cursor=cursor,
+            ))  # fmt: skip
+        for search in searches:
+            ts = await _look_through(search, delivery.id, identity)
+            if ts is not None:
+                log.info("found_again", cancellation=cancellation.id, kind=str(delivery.kind))
+                return _delivered(identity, channel, ts)
+        return None
+
+
+async def _look_through(
+    search: Callable[[str | None], Awaitable[Any]], delivery_id: str, identity: Identity,
+) -> str | None:  # fmt: skip
+    cursor: str | None = None
+    while True:
+        try:
+            page = await search(cursor)
+        except Exception as error:
+            if problem_of(error).name in _THREAD_GONE:
+                return None
+            raise
+        for message in page["messages"]:
+            metadata = message.get("metadata") or {}
+            ours = message.get("bot_id") == identity.bot_id and metadata.get("event_type") == METADATA_TYPE
+            if ours and metadata.get("event_payload", {}).get("delivery_id") == delivery_id:
+                return str(message["ts"])
+        cursor = (page.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return None
+
+
+def _delivered(identity: Identity, channel: str, ts: str) -> Receipt:
+    return Receipt(Fate.DELIVERED, channel, ts, identity.permalink(channel, ts))
+
+
+def _receipt(error: Exception, *, in_doubt: bool) -> Receipt:
+    """What a failure means. Where the search itself failed the doubt stays, whatever the failure was."""
+    problem = problem_of(error)
+    if problem.name in _BLOCKED:
+        fate = Fate.BLOCKED
+    elif in_doubt or problem.unclear:
+        fate = Fate.IN_DOUBT
+    elif problem.name in _IMPOSSIBLE:
+        fate = Fate.IMPOSSIBLE
+    else:
+        fate = Fate.LATER
+    in_doubt = in_doubt or fate is Fate.IN_DOUBT
+    return Receipt(fate, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)

@@ -1,0 +1,45 @@
+"""What went wrong with a call to Slack, read from the many ways in which it can be told."""
+
+from dataclasses import dataclass
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+
+_UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
+"""Slack says of these that part of the work may have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``name`` is Slack's name of the error or ours; ``unclear`` tells that the call may have taken effect."""
+
+    name: str
+    unclear: bool
+    retry_after: float | None = None
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Why a call to Slack failed. Holds no secrets and nothing of what was sent."""
+    if isinstance(error, SlackApiError):
+        return _from_answer(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Problem("not_reachable", unclear=False)
+    if isinstance(error, TimeoutError):
+        return Problem("no_answer_in_time", unclear=True)
+    return Problem(type(error).__name__, unclear=True)
+
+
+def _from_answer(error: SlackApiError) -> Problem:
+    status = getattr(error.response, "status_code", None)
+    headers = getattr(error.response, "headers", None) or {}
+    data = getattr(error.response, "data", None)
+    name = data.get("error") if isinstance(data, dict) else None
+    if status == 429:  # noqa: PLR2004
+        return Problem("ratelimited", unclear=False, retry_after=_seconds(headers.get("Retry-After")))
+    if not isinstance(name, str):
+        return Problem(f"http_{status}" if status else "unreadable_answer", unclear=True)
+    return Problem(name, unclear=name in _UNCLEAR)
+
+
+def _seconds(text: str | None) -> float:
+    return min(float(text), 3600.0) if text and text.isascii() and text.isdigit() else 1.0

@@ -1,0 +1,14 @@
+"""What the bot may do in a workspace: the scopes that manifest.yml asks for, and what each one is for."""
+
+SCOPES = {
+    "commands": "the two slash commands",
+    "chat:write": "cards, their updates, thread replies and direct messages",
+    "im:write": "opening the direct message with a requester",
+    "channels:history": "finding a message again whose posting was not confirmed, in a public channel",
+    "groups:history": "the same in a private channel",
+    "im:history": "the same in a direct message",
+    "channels:read": "doctor: is the bot in the approval channel",
+    "groups:read": "the same for a private channel",
+    "usergroups:read": "who is in a user group that a setting names",
+    "users:read": "doctor: does every approver exist",
+}

@@ -1,0 +1,23 @@
+"""Everything the bot keeps, in one SQLite file.
+
+``Store`` runs transactions and reads; ``Transaction`` and ``Reader`` are what it hands to the use
+cases. SQL does not leave this package.
+"""
+
+from bot.store.database import Busy, Damaged, NewerSchema, Store, StoreError, Unusable, open_reader
+from bot.store.reading import Page, Reader
+from bot.store.transaction import Attempt, Transaction
+
+__all__ = [
+    "Attempt",
+    "Busy",
+    "Damaged",
+    "NewerSchema",
+    "Page",
+    "Reader",
+    "Store",
+    "StoreError",
+    "Transaction",
+    "Unusable",
+    "open_reader",
+]

@@ -1,0 +1,247 @@
+"""The SQLite file: opening it safely, and one writer that all transactions pass through."""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from sqlite_utils import Database
+
+from bot.domain.audit import timestamp
+from bot.store.migrations import AUDIT_TRIGGERS, migrations
+from bot.store.reading import Reader
+from bot.store.transaction import Transaction
+
+T = TypeVar("T")
+
+_BUSY_SECONDS = 5.0
+_READERS = 2
+
+
+class StoreError(Exception):
+    """The file cannot be used. The message names the file and the way out.
+
+    ::
+
+        StoreError
+        ├── Busy           another process writes to it
+        ├── NewerSchema    a newer version of the bot wrote it
+        ├── Damaged        it is not a sound SQLite database, or the record's guards are gone
+        └── Unusable       the disk is full, the file is read-only, the folder is missing…
+    """
+
+
+class Busy(StoreError):
+    """Another process writes to the file."""
+
+
+class NewerSchema(StoreError):
+    """A newer version of the bot has changed the file."""
+
+
+class Damaged(StoreError):
+    """The file is not a sound database, or the guards of the record are gone."""
+
+
+class Unusable(StoreError):
+    """The file cannot be read or written here and now."""
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say into a StoreError that names the way out."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        says = str(error)
+        if "disk is full" in says or "disk I/O" in says:
+            msg = f"{path}: {says}. Free some space on that disk; nothing that was acknowledged is lost."
+        elif "readonly" in says:
+            msg = f"{path}: the file or its folder is read-only. Make both writable for the bot's user."
+        elif "locked" in says:
+            msg = f"{path}: another program has kept the database locked. Close it (a shell, a viewer) and try again."
+        elif "unable to open" in says:
+            msg = f"{path}: {says}. Check that the folder exists and belongs to the bot's user."
+        else:
+            msg = f"{path}: {says}"
+        raise Unusable(msg) from error
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        msg = (
+            f"{path}: {error}. Stop the bot, keep this file for inspection, and put the latest"
+            " backup in its place (made with `python -m bot backup FILE`)."
+        )
+        raise Damaged(msg) from error
+    except OSError as error:
+        msg = f"{path}: {error.strerror}. Check that the folder exists and belongs to the bot's user."
+        raise Unusable(msg) from error
+
+
+class Store:
+    """The bot's file, with all writing on one thread and reading beside it.
+
+    ``on_commit`` is called with a transaction's name right after its commit; tests end the process there.
+    """
+
+    def __init__(self, path: Path, *, on_commit: Callable[[str], None] | None = None) -> None:
+        self.path = path
+        self._on_commit = on_commit
+        self._writer = ThreadPoolExecutor(1, "store-writer")
+        self._readers = ThreadPoolExecutor(_READERS, "store-reader")
+        self._local = threading.local()
+        self._open_readers: list[sqlite3.Connection] = []
+        self._lock: int | None = None
+        self._db: Database
+
+    async def open(self) -> None:
+        """Lock, open, migrate and check the file; it is created with its folder if it is not there.
+
+        Raises StoreError.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
+
+    async def transaction(self, name: str, use: Callable[[Transaction], T]) -> T:
+        """What ``use`` returns, once all that it wrote is on the disk; whatever it raises undoes it all.
+
+        Raises StoreError if the file fails.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, name, use)
+
+    async def read(self, use: Callable[[Reader], T]) -> T:
+        """What ``use`` returns, from one consistent state of the file. Raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, use)
+
+    async def probe(self) -> None:
+        """Prove with a small commit that the file can be written. Raises StoreError if not."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
+
+    async def close(self) -> None:
+        """Finish what is under way, close the file and let go of the lock."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
+        self._writer.shutdown()
+        self._readers.shutdown()
+        for connection in self._open_readers:
+            connection.close()
+
+    def _open(self) -> None:
+        with _explained(self.path):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(self.path)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = Database(_connect(f"{self.path.resolve().as_uri()}?mode=rw"))
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        known = {migration.name for migration in migrations.pending(Database(memory=True))}
+        applied = {migration.name for migration in migrations.applied(self._db)}
+        if applied - known:
+            msg = (
+                f"{self.path}: a newer version of the bot has changed this file"
+                f" ({', '.join(sorted(applied - known))}). Start that version, or an earlier backup."
+            )
+            raise NewerSchema(msg)
+        # One outer transaction, so that a crash leaves either the old version or the new.
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(self._db)
+            missing = set(AUDIT_TRIGGERS) - {trigger.name for trigger in self._db.triggers}
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._db.commit()
+        if missing:
+            msg = (
+                f"{self.path}: the record's guards are gone ({', '.join(sorted(missing))}); someone has"
+                " altered the tables. Check the record with `python -m bot audit verify` and go back to a backup."
+            )
+            raise Damaged(msg)
+
+    def _run(self, name: str, use: Callable[[Transaction], T]) -> T:
+        with _explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                result = use(Transaction(self._db))
+                self._db.commit()
+            except BaseException:
+                self._db.rollback()
+                raise
+        if self._on_commit is not None:
+            self._on_commit(name)
+        return result
+
+    def _read(self, use: Callable[[Reader], T]) -> T:
+        with _explained(self.path):
+            if not hasattr(self._local, "db"):
+                self._local.db = _read_only(self.path)
+                self._open_readers.append(self._local.db.conn)
+            db: Database = self._local.db
+            db.execute("BEGIN")
+            try:
+                return use(Reader(db))
+            finally:
+                db.rollback()
+
+    def _beat(self) -> None:
+        with _explained(self.path):
+            self._db.execute(
+                "INSERT INTO heartbeat VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+                [timestamp(datetime.now(UTC))],
+            )
+
+    def _close(self) -> None:
+        if hasattr(self, "_db"):
+            self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[tuple[Reader, Database]]:
+    """The file for reading only, also while the bot runs, with the raw database for checks.
+
+    Raises StoreError.
+    """
+    with _explained(path):
+        if not path.exists():
+            msg = f"{path}: there is no such file. Is DATABASE_URL the one that the bot runs with?"
+            raise Unusable(msg)
+        db = _read_only(path)
+        try:
+            yield Reader(db), db
+        finally:
+            db.close()
+
+
+def _read_only(path: Path) -> Database:
+    return Database(_connect(f"{path.resolve().as_uri()}?mode=ro"), recursive_triggers=False)
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # Threads are kept apart by the executors; isolation_level=None leaves every BEGIN to us.
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+    )  # fmt: skip
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _lock(path: Path) -> int:
+    """Hold a lock beside the file for as long as the process lives; the system lets go when it dies."""
+    descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        msg = f"{path}: another bot is running on this file. Stop it first; two would do everything twice."
+        raise Busy(msg) from None
+    return descriptor

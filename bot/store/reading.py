@@ -1,0 +1,211 @@
+"""What can be read from the store."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlite_utils import Database
+
+from bot.domain.audit import GENESIS, Event, Kind, timestamp
+from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.lookup import Lookup
+from bot.store.migrations import OPEN_STATES
+
+T = TypeVar("T")
+
+_EVENT_COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of an answer, newest first. ``older`` is where the next page begins, or None at the end."""
+
+    items: Sequence[T]
+    older: str | None
+
+
+class Reader:
+    """Reads from one connection; what it returns is plain data that outlives the connection."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def cancellation(self, cancellation_id: str) -> Cancellation | None:
+        """The cancellation of this id, with its decisions."""
+        return self._one("id = ?", cancellation_id)
+
+    def open_cancellation(self, order_id: str) -> Cancellation | None:
+        """The one open cancellation of this order, if there is one."""
+        return self._one(f"order_id = ? AND {OPEN_STATES}", order_id)
+
+    def by_form(self, form_id: str) -> Cancellation | None:
+        """The cancellation that was asked for with this form, if it was accepted."""
+        return self._one("form_id = ?", form_id)
+
+    def event(self, seq: int) -> Event:
+        """The audit event of this number, which must exist."""
+        row = self._db.execute(f"SELECT {_EVENT_COLUMNS} FROM audit_events WHERE seq = ?", [seq]).fetchone()
+        return Event._make(row)
+
+    def happened(self, cancellation: Cancellation, kind: Kind) -> bool:
+        """Whether the record has an event of this kind about this cancellation."""
+        sql = "SELECT 1 FROM audit_events WHERE cancellation = ? AND kind = ?"
+        return bool(self._value(sql, cancellation.id, kind))
+
+    def events(self) -> Iterator[Event]:
+        """The whole record from its first event, one at a time."""
+        rows = self._db.execute(f"SELECT {_EVENT_COLUMNS} FROM audit_events ORDER BY seq")
+        return map(Event._make, rows)
+
+    def last_event(self) -> Event:
+        """The record's head; for an empty record an event number 0 with the genesis hash."""
+        row = self._db.execute(
+            f"SELECT {_EVENT_COLUMNS} FROM audit_events ORDER BY seq DESC LIMIT 1",
+        ).fetchone()
+        return Event._make(row) if row else Event(0, "", "", "", "", "", "", "", GENESIS)
+
+    def names(self, people: Sequence[str]) -> dict[str, str]:
+        """The names under which these people last acted; who never acted is left out."""
+        marks = ", ".join("?" * len(people))
+        return dict(self._db.execute(f"SELECT id, name FROM people WHERE id IN ({marks})", people).fetchall())
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """When something falls due next after this time; None if nothing is pending or owed then."""
+        due = self._value(
+            "SELECT min(at) FROM ("
+            " SELECT min(next_at) AS at FROM cancellations WHERE next_at > ?1"
+            " UNION ALL SELECT min(next_at) FROM deliveries WHERE status = 'owed' AND next_at > ?1)",
+            timestamp(after),
+        )
+        return datetime.fromisoformat(due) if due else None
+
+    def find(
+        self,
+        lookup: Lookup,
+        *,
+        only_of: str | None = None,
+        older_than: str | None = None,
+        limit: int = 10,
+    ) -> Page[Cancellation]:
+        """Cancellations that match, newest first; ``only_of`` limits them to this requester's.
+
+        A page costs one walk down an index, however many cancellations there are.
+        """
+        where, values = _conditions(lookup, only_of)
+        if older_than is not None:
+            at, _, number = older_than.rpartition("|")
+            where += " AND (c.requested_at, c.number) < (:older_at, :older_number)"
+            values |= {"older_at": at, "older_number": int(number)}
+        values["limit"] = limit + 1
+        newest = "ORDER BY c.requested_at DESC, c.number DESC LIMIT :limit"
+        if lookup.person is None:
+            sql = f"SELECT c.number FROM cancellations c WHERE {where} {newest}"
+        else:
+            values["person"] = lookup.person
+            # Two walks, each down its own index, merged: an OR over both would sort all matches.
+            sql = (
+                "SELECT number FROM ("
+                " SELECT * FROM (SELECT c.requested_at, c.number FROM cancellations c"
+                f"  WHERE c.requester = :person AND {where} {newest})"
+                " UNION SELECT * FROM (SELECT c.requested_at, c.number FROM ("
+                "   SELECT DISTINCT requested_at, number FROM decisions WHERE approver = :person) AS d"
+                f"  CROSS JOIN cancellations c ON c.number = d.number WHERE {where}"
+                "   ORDER BY d.requested_at DESC, d.number DESC LIMIT :limit)"
+                ") ORDER BY requested_at DESC, number DESC LIMIT :limit"
+            )
+        numbers = [row[0] for row in self._db.execute(sql, values)]
+        marks = ", ".join(map(str, numbers))
+        found = self._many(f"number IN ({marks}) ORDER BY requested_at DESC, number DESC")
+        older = None
+        if len(found) > limit:
+            found.pop()
+            older = f"{timestamp(found[-1].requested_at)}|{found[-1].number}"
+        return Page(found, older)
+
+    def story(
+        self,
+        lookup: Lookup,
+        *,
+        only_of: str | None = None,
+        older_than: str | None = None,
+        limit: int = 10,
+    ) -> Page[Event]:
+        """The audit events of the cancellations that match, newest first. ``order_id`` must be given."""
+        where, values = _conditions(lookup, only_of)
+        if lookup.person is not None:
+            where += (
+                " AND (c.requester = :person OR EXISTS (SELECT 1 FROM decisions d"
+                " WHERE d.number = c.number AND d.approver = :person))"
+            )
+            values["person"] = lookup.person
+        values |= {"before": int(older_than) if older_than else 2**62, "limit": limit + 1}
+        rows = self._db.execute(
+            f"SELECT {_EVENT_COLUMNS} FROM audit_events WHERE cancellation IN"
+            f" (SELECT c.id FROM cancellations c WHERE {where}) AND seq < :before"
+            " ORDER BY seq DESC LIMIT :limit",
+            values,
+        ).fetchall()
+        events = [Event._make(row) for row in rows]
+        older = None
+        if len(events) > limit:
+            events.pop()
+            older = str(events[-1].seq)
+        return Page(events, older)
+
+    def _value(self, sql: str, *values: object) -> Any:
+        row = self._db.execute(sql, values).fetchone()
+        return row[0] if row else None
+
+    def _one(self, where: str, *values: object) -> Cancellation | None:
+        found = self._many(where, *values)
+        return found[0] if found else None
+
+    def _many(self, where: str, *values: object) -> list[Cancellation]:
+        rows = list(self._db.query(f"SELECT * FROM cancellations WHERE {where}", values))
+        marks = ", ".join(str(row["number"]) for row in rows)
+        decisions: dict[int, list[Decision]] = {row["number"]: [] for row in rows}
+        for row in self._db.query(f"SELECT * FROM decisions WHERE number IN ({marks}) ORDER BY rowid"):
+            decisions[row["number"]].append(
+                Decision(row["approver"], Choice(row["choice"]), row["reason"], _time(row["at"])),
+            )
+        return [_cancellation(row, decisions[row["number"]]) for row in rows]
+
+
+def _conditions(lookup: Lookup, only_of: str | None) -> tuple[str, dict[str, Any]]:
+    """The filters that both kinds of answer share, for a cancellation named ``c``."""
+    terms = {
+        "c.order_id = :order_id": lookup.order_id,
+        "c.state = :state": lookup.state,
+        "c.requested_at >= :since": lookup.since and timestamp(lookup.since),
+        "c.requested_at < :until": lookup.until and timestamp(lookup.until),
+        "c.requester = :only_of": only_of,
+    }
+    given = {term: value for term, value in terms.items() if value is not None}
+    return " AND ".join(given) or "1", {term.rpartition(":")[2]: str(value) for term, value in given.items()}
+
+
+def _cancellation(row: dict[str, Any], decisions: list[Decision]) -> Cancellation:
+    return Cancellation(
+        number=row["number"],
+        id=row["id"],
+        order_id=row["order_id"],
+        reason=row["reason"],
+        requester=row["requester"],
+        state=State(row["state"]),
+        approvals_required=row["approvals_required"],
+        requested_at=_time(row["requested_at"]),
+        expires_at=_time(row["expires_at"]),
+        card_channel=row["card_channel"],
+        card_ts=row["card_ts"],
+        card_link=row["card_link"],
+        attempts=row["attempts"],
+        next_at=row["next_at"] and _time(row["next_at"]),
+        changed_at=_time(row["changed_at"]),
+        detail=row["detail"],
+        decisions=tuple(decisions),
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
