@@ -84,31 +84,50 @@ class Bot:
         await self.store.open()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         client = AsyncWebClient(
-            token=settings.slack_bot_token.get_secret_value(), base_url=settings.web_api_url,
-            session=self._session, retry_handlers=[],
-        )  # fmt: skip
+            token=settings.slack_bot_token.get_secret_value(),
+            base_url=settings.web_api_url,
+            session=self._session,
+            retry_handlers=[],
+        )
         app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
         self.connection = Connection(
-            client, app_token=app_token, ping_interval=tuning.ping_interval, longest_pause=tuning.longest_pause,
-        )  # fmt: skip
+            client,
+            app_token=app_token,
+            ping_interval=tuning.ping_interval,
+            longest_pause=tuning.longest_pause,
+        )
         self._gateway = GatewayClient(
-            base_url=settings.dvpay_base_url, api_key=settings.dvpay_api_key, app_id=settings.dvpay_app_id,
+            base_url=settings.dvpay_base_url,
+            api_key=settings.dvpay_api_key,
+            app_id=settings.dvpay_app_id,
             now=tuning.now,
-        )  # fmt: skip
+        )
         courier = SlackCourier(client, lambda: self.connection.identity)
         self.worker = Worker(
-            self.store, self.workflow, self._gateway, courier, now=tuning.now, pace=tuning.pace,
+            self.store,
+            self.workflow,
+            self._gateway,
+            courier,
+            now=tuning.now,
+            pace=tuning.pace,
             name=f"{socket.gethostname()}:{os.getpid()}",
-        )  # fmt: skip
+        )
         directory = Directory(client, now=tuning.now)
         self._slack_app = self._bolt_app(client)
         Listeners(
-            workflow=self.workflow, store=self.store, directory=directory, client=client,
-            background=self._background, identity=lambda: self.connection.identity, now=tuning.now,
-            approvers=settings.approvers, requesters=settings.requesters, auditors=settings.auditors,
+            workflow=self.workflow,
+            store=self.store,
+            directory=directory,
+            client=client,
+            background=self._background,
+            identity=lambda: self.connection.identity,
+            now=tuning.now,
+            approvers=settings.approvers,
+            requesters=settings.requesters,
+            auditors=settings.auditors,
             approval_channel=settings.approval_channel,
             order_id_hint=refusals.bad_order_id(settings.order_id_pattern.pattern, ORDER_ID_PATTERN),
-        ).register(self._slack_app)  # fmt: skip
+        ).register(self._slack_app)
         await self.workflow.recover({"version": __version__, **settings.for_audit()})
         await self._listen()
         groups = settings.approvers.groups | settings.auditors.groups

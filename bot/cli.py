@@ -182,20 +182,29 @@ def _rows(reader: "Reader", lookup: "Lookup", limit: int | None) -> Iterator[dic
             older = events.older
             for event in events.items:
                 yield {
-                    "seq": event.seq, "at": event.at, "kind": event.kind, "order": event.order_id,
-                    "actor": event.actor, "data": event.data, "cancellation": event.cancellation,
-                }  # fmt: skip
+                    "seq": event.seq,
+                    "at": event.at,
+                    "kind": event.kind,
+                    "order": event.order_id,
+                    "actor": event.actor,
+                    "data": event.data,
+                    "cancellation": event.cancellation,
+                }
         else:
             page = reader.find(lookup, older_than=older, limit=step)
             older = page.older
             for found in page.items:
                 yield {
-                    "requested_at": found.requested_at.isoformat(timespec="seconds"), "order": found.order_id,
-                    "state": str(found.state), "requester": found.requester,
+                    "requested_at": found.requested_at.isoformat(timespec="seconds"),
+                    "order": found.order_id,
+                    "state": str(found.state),
+                    "requester": found.requester,
                     "decided_by": " ".join(f"{d.choice}:{d.approver}" for d in found.decisions),
-                    "reason": found.reason, "result": found.detail, "card": found.card_link,
+                    "reason": found.reason,
+                    "result": found.detail,
+                    "card": found.card_link,
                     "cancellation": found.id,
-                }  # fmt: skip
+                }
         left -= step
         if older is None:
             return

@@ -75,7 +75,9 @@ def _database(settings: Settings) -> list[Finding]:
             return [Finding("database", f"{path} will be created at the first start")]
         return [Finding("database", f"{folder} cannot be written", "Give the folder to the bot's user.")]
     if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
-        return [Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")]
+        return [
+            Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")
+        ]
     try:
         with open_reader(path) as (reader, db):
             broken = [row[0] for row in db.execute("PRAGMA integrity_check(1)") if row[0] != "ok"]
@@ -87,7 +89,10 @@ def _database(settings: Settings) -> list[Finding]:
     if found.damage is not None:
         remedy = "Run `python -m bot audit verify`, keep the file, and find out who changed it."
         return [Finding("database", f"{path} is sound"), Finding("record", found.explanation, remedy)]
-    return [Finding("database", f"{path} is sound"), Finding("record", f"{found.events} events, {found.head or 'empty'}")]
+    return [
+        Finding("database", f"{path} is sound"),
+        Finding("record", f"{found.events} events, {found.head or 'empty'}"),
+    ]
 
 
 async def _gateway(settings: Settings) -> Finding:

@@ -44,9 +44,13 @@ class _Unusable:
 
 def _by(parse: Callable[[str], object]) -> PlainValidator:
     def validate(value: object) -> object:
-        if isinstance(value, _Unusable):
-            raise ValueError(value.problem)
-        return parse(value) if isinstance(value, str) else value
+        match value:
+            case _Unusable(problem):
+                raise ValueError(problem)
+            case str():
+                return parse(value)
+            case _:
+                return value
 
     return PlainValidator(validate)
 
@@ -141,7 +145,7 @@ def _host(text: str) -> str:
 def _database(text: str) -> Path:
     path = text.removeprefix("sqlite:///")
     if path == text or not path or path == ":memory:" or "?" in path:
-        raise ValueError("is not sqlite:///a/relative/path or sqlite:////an/absolute/path")
+        raise ValueError("is not sqlite:///a/path or sqlite:////an/absolute/path")
     return Path(path)
 
 
@@ -152,20 +156,25 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _split(text: str) -> SplitResult | None:
+    if re.search(r"[\s\x00-\x1f\x7f\\]", text):
+        return None
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        return None
+    return url if url.scheme in {"https", "http"} and url.hostname else None
+
+
 def _url(text: str) -> SplitResult:
     # No message repeats the address: a password may stand in it.
-    try:
-        if re.search(r"[\s\x00-\x1f\x7f\\]", text):
-            raise ValueError
-        url = urlsplit(text)
-        host, _port = url.hostname, url.port
-    except ValueError:
-        host = None
-    if not host or url.scheme not in {"https", "http"}:
+    url = _split(text)
+    if url is None:
         raise ValueError("is not an address such as https://example.com")
     if url.username is not None or url.password is not None:
         raise ValueError("holds a user name or a password; leave them out")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     if "?" in text or "#" in text:
         raise ValueError("must end before any ? or #")
@@ -255,11 +264,9 @@ class Settings(BaseSettings):
     )
 
     @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what ``load`` hands over: never the process's environment behind its back."""
-        return (init_settings,)
+        return (sources["init_settings"],)
 
     @property
     def web_api_url(self) -> str:
@@ -315,7 +322,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     read = {field: _read(_variable(field), environ) for field in Settings.model_fields}
     try:
-        return Settings(**{field: value for field, value in read.items() if value is not None})
+        return Settings.model_validate({field: value for field, value in read.items() if value is not None})
     except ValidationError as error:
         problems = [_line(item) for item in error.errors()]
     # Outside the except block: pydantic's error holds the values, and must not be chained.

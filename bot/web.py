@@ -77,8 +77,9 @@ class SlackEndpoint:
             return web.Response(status=401)
         try:
             bolt_request = AsyncBoltRequest(
-                body=body.decode("utf-8"), headers={"content-type": request.headers.get("Content-Type", "")},
-            )  # fmt: skip
+                body=body.decode("utf-8"),
+                headers={"content-type": request.headers.get("Content-Type", "")},
+            )
         except Exception as error:  # noqa: BLE001 -- Bolt raises what its parsers raise
             log.warning("request_refused", why="unreadable body", kind=type(error).__name__)
             return web.Response(status=400)

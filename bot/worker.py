@@ -115,7 +115,7 @@ class Worker:
                 seconds = await self._seconds_until_due(began)
                 pause = 1.0
             except StoreError as error:
-                log.error("store_failed", problem=str(error))
+                log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
                 seconds, pause = pause, min(pause * 2, 60.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), seconds)
@@ -202,7 +202,7 @@ class Worker:
             try:
                 await record(*what)
             except StoreError as error:
-                log.error("store_failed", problem=str(error))
+                log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
             else:

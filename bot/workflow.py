@@ -142,20 +142,31 @@ class Workflow:
                 return BadOrderId()
             in_the_way = tx.open_cancellation(order_id)
             if in_the_way is not None and _overdue(in_the_way, at):
-                self._end(tx, in_the_way, State.EXPIRED, Kind.EXPIRED, BOT, at)
+                self._end(tx, in_the_way, State.EXPIRED, BOT, at)
             cancellation = tx.ask(
-                form_id=form_id, order_id=order_id, reason=reason, requester=requester, card_channel=channel,
-                approvals_required=self.rules.approvals_required, at=at, expires_at=at + self.rules.approval_ttl,
-            )  # fmt: skip
+                form_id=form_id,
+                order_id=order_id,
+                reason=reason,
+                requester=requester,
+                card_channel=channel,
+                approvals_required=self.rules.approvals_required,
+                at=at,
+                expires_at=at + self.rules.approval_ttl,
+            )
             if cancellation is None:
                 assert in_the_way is not None
                 tx.record(Kind.REQUEST_REFUSED, requester, at, in_the_way, why="already_open", reason=reason)
                 asker = in_the_way.requester
                 return AlreadyOpen(in_the_way, tx.names([asker]).get(asker, ""))
             event = tx.record(
-                Kind.REQUESTED, requester, at, cancellation,
-                reason=reason, channel=channel, quorum=cancellation.approvals_required,
-            )  # fmt: skip
+                Kind.REQUESTED,
+                requester,
+                at,
+                cancellation,
+                reason=reason,
+                channel=channel,
+                quorum=cancellation.approvals_required,
+            )
             tx.owe(cancellation, DeliveryKind.CARD, event, at)
             return Accepted(cancellation)
 
@@ -173,9 +184,12 @@ class Workflow:
 
         def use(tx: Transaction, cancellation: Cancellation, at: datetime) -> Verdict:
             verdict = policy.may_decide(
-                cancellation, person, Choice.APPROVE, standing,
+                cancellation,
+                person,
+                Choice.APPROVE,
+                standing,
                 allow_self_approval=self.rules.allow_self_approval,
-            )  # fmt: skip
+            )
             if verdict is not Verdict.ALLOWED:
                 return verdict
             tx.decide(cancellation, person, Choice.APPROVE, "", at)
@@ -196,12 +210,15 @@ class Workflow:
 
         def use(tx: Transaction, cancellation: Cancellation, at: datetime) -> Verdict:
             verdict = policy.may_decide(
-                cancellation, person, Choice.REJECT, standing,
+                cancellation,
+                person,
+                Choice.REJECT,
+                standing,
                 allow_self_approval=self.rules.allow_self_approval,
-            )  # fmt: skip
+            )
             if verdict is Verdict.ALLOWED:
                 tx.decide(cancellation, person, Choice.REJECT, reason, at)
-                self._end(tx, cancellation, State.REJECTED, Kind.REJECTED, person, at, reason=reason)
+                self._end(tx, cancellation, State.REJECTED, person, at, reason=reason)
             return verdict
 
         return await self._act("reject", cancellation_id, person, name, use)
@@ -211,9 +228,12 @@ class Workflow:
 
         def use(_: Transaction, cancellation: Cancellation, __: datetime) -> Verdict:
             return policy.may_decide(
-                cancellation, person, Choice.REJECT, standing,
+                cancellation,
+                person,
+                Choice.REJECT,
+                standing,
                 allow_self_approval=self.rules.allow_self_approval,
-            )  # fmt: skip
+            )
 
         return await self._act("may_reject", cancellation_id, person, name, use)
 
@@ -223,7 +243,7 @@ class Workflow:
         def use(tx: Transaction, cancellation: Cancellation, at: datetime) -> Verdict:
             verdict = policy.may_withdraw(cancellation, person)
             if verdict is Verdict.ALLOWED:
-                self._end(tx, cancellation, State.WITHDRAWN, Kind.WITHDRAWN, person, at)
+                self._end(tx, cancellation, State.WITHDRAWN, person, at)
             return verdict
 
         return await self._act("withdraw", cancellation_id, person, name, use)
@@ -261,22 +281,30 @@ class Workflow:
                 tx.record(Kind.CLICK_REFUSED, person, at, act=name, why="no_such_cancellation")
                 return Acted(Verdict.WRONG_STATE, None)
             if _overdue(cancellation, at):
-                self._end(tx, cancellation, State.EXPIRED, Kind.EXPIRED, BOT, at)
+                self._end(tx, cancellation, State.EXPIRED, BOT, at)
                 cancellation = tx.cancellation(cancellation_id)
                 assert cancellation is not None
             verdict = use(tx, cancellation, at)
             if verdict is not Verdict.ALLOWED:
                 tx.record(
-                    Kind.CLICK_REFUSED, person, at, cancellation,
-                    act=name, why=verdict, state=cancellation.state,
-                )  # fmt: skip
+                    Kind.CLICK_REFUSED,
+                    person,
+                    at,
+                    cancellation,
+                    act=name,
+                    why=verdict,
+                    state=cancellation.state,
+                )
             return Acted(verdict, tx.cancellation(cancellation_id))
 
         acted = await self._store.transaction(name, run)
         log.info(
-            name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict),
+            name,
+            cancellation=cancellation_id,
+            by=person,
+            verdict=str(acted.verdict),
             state=acted.cancellation and str(acted.cancellation.state),
-        )  # fmt: skip
+        )
         self._changed()
         return acted
 
@@ -308,7 +336,7 @@ class Workflow:
         if due is None:
             return True, None
         if due.state is State.PENDING:
-            self._end(tx, due, State.EXPIRED, Kind.EXPIRED, BOT, at)
+            self._end(tx, due, State.EXPIRED, BOT, at)
             log.info("expired", cancellation=due.id, order=due.order_id)
         elif due.state is State.SENDING:
             lost = tx.attempt_under_way(due)
@@ -318,8 +346,13 @@ class Workflow:
         else:
             until = at + self.rules.attempt_lease
             tx.move(
-                due, State.SENDING, at=at, next_at=until, attempts=due.attempts + 1, claimed_by=worker,
-            )  # fmt: skip
+                due,
+                State.SENDING,
+                at=at,
+                next_at=until,
+                attempts=due.attempts + 1,
+                claimed_by=worker,
+            )
             tx.record(Kind.SENDING, BOT, at, due, attempt=due.attempts + 1)
             attempt = tx.begin_attempt(due, at)
             log.info("sending", cancellation=due.id, order=due.order_id, attempt=due.attempts + 1)
@@ -338,10 +371,15 @@ class Workflow:
 
         state = await self._store.transaction("record_answer", use)
         log.info(
-            "answered", cancellation=attempt.cancellation_id, order=attempt.order_id,
-            outcome=str(answer.outcome), http_status=answer.http_status, gateway_request=answer.request_id,
-            message=answer.message, state=state and str(state),
-        )  # fmt: skip
+            "answered",
+            cancellation=attempt.cancellation_id,
+            order=attempt.order_id,
+            outcome=str(answer.outcome),
+            http_status=answer.http_status,
+            gateway_request=answer.request_id,
+            message=answer.message,
+            state=state and str(state),
+        )
         self._changed()
         return state
 
@@ -374,10 +412,17 @@ class Workflow:
             return state
         confirmed = state is State.CANCELLED and answer.outcome is Outcome.REFUSED
         self._end(
-            tx, cancellation, state, Kind(state), BOT, at, detail=answer.message, **said,
-            confirmed_by_repeat=confirmed or None, use_refund=answer.use_refund or None,
+            tx,
+            cancellation,
+            state,
+            BOT,
+            at,
+            detail=answer.message,
+            **said,
+            confirmed_by_repeat=confirmed or None,
+            use_refund=answer.use_refund or None,
             already_cancelled=(answer.already_cancelled and not confirmed) or None,
-        )  # fmt: skip
+        )
         return state
 
     def _pause(self, tries: int, retry_after: float | None, longest: timedelta) -> timedelta:
@@ -390,7 +435,6 @@ class Workflow:
         tx: Transaction,
         cancellation: Cancellation,
         state: State,
-        kind: Kind,
         actor: str,
         at: datetime,
         *,
@@ -401,7 +445,7 @@ class Workflow:
         if not tx.move(cancellation, state, at=at, detail=detail):
             msg = f"{cancellation.id}: no step from {cancellation.state} to {state}"
             raise AssertionError(msg)
-        event = tx.record(kind, actor, at, cancellation, **data)
+        event = tx.record(Kind(state), actor, at, cancellation, **data)
         tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
         tx.owe(cancellation, DeliveryKind.REPLY, event, at)
         if actor != cancellation.requester:
@@ -410,8 +454,11 @@ class Workflow:
     # --- deliveries ---------------------------------------------------------------------------
 
     async def next_delivery(
-        self, worker: str, *, not_to: frozenset[str] = frozenset(),
-    ) -> tuple[Delivery, Cancellation, Event] | None:  # fmt: skip
+        self,
+        worker: str,
+        *,
+        not_to: frozenset[str] = frozenset(),
+    ) -> tuple[Delivery, Cancellation, Event] | None:
         """Claim what is owed to Slack next, with the cancellation as it stands and the event it reports."""
 
         def use(tx: Transaction) -> tuple[Delivery, Cancellation, Event] | None:
@@ -447,9 +494,13 @@ class Workflow:
 
         await self._store.transaction("record_delivery", use)
         log.info(
-            "delivery", cancellation=delivery.cancellation_id, kind=str(delivery.kind), fate=str(receipt.fate),
-            problem=receipt.problem or None, tries=delivery.tries,
-        )  # fmt: skip
+            "delivery",
+            cancellation=delivery.cancellation_id,
+            kind=str(delivery.kind),
+            fate=str(receipt.fate),
+            problem=receipt.problem or None,
+            tries=delivery.tries,
+        )
         self._changed()
 
     def _card_posted(self, tx: Transaction, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
@@ -460,15 +511,25 @@ class Workflow:
             tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
     def _card_blocked(
-        self, tx: Transaction, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime,
-    ) -> None:  # fmt: skip
+        self,
+        tx: Transaction,
+        cancellation: Cancellation,
+        delivery: Delivery,
+        receipt: Receipt,
+        at: datetime,
+    ) -> None:
         if cancellation.state is not State.PENDING:
             self._abandon(tx, cancellation, delivery, receipt, at)
             return
         if not tx.happened(cancellation, Kind.CARD_BLOCKED):
             event = tx.record(
-                Kind.CARD_BLOCKED, BOT, at, cancellation, channel=delivery.target, problem=receipt.problem,
-            )  # fmt: skip
+                Kind.CARD_BLOCKED,
+                BOT,
+                at,
+                cancellation,
+                channel=delivery.target,
+                problem=receipt.problem,
+            )
             tx.owe(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
         self._postpone(tx, delivery, receipt, at)
 
@@ -477,14 +538,24 @@ class Workflow:
         tx.postpone_delivery(delivery, receipt, at + pause)
 
     def _abandon(
-        self, tx: Transaction, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime,
-    ) -> None:  # fmt: skip
+        self,
+        tx: Transaction,
+        cancellation: Cancellation,
+        delivery: Delivery,
+        receipt: Receipt,
+        at: datetime,
+    ) -> None:
         tx.settle_delivery(delivery, receipt, at)
         if delivery.kind is DeliveryKind.CARD:
             tx.abandon_thread(cancellation, at)
         event = tx.record(
-            Kind.DELIVERY_ABANDONED, BOT, at, cancellation, delivery=delivery.kind, problem=receipt.problem,
-        )  # fmt: skip
+            Kind.DELIVERY_ABANDONED,
+            BOT,
+            at,
+            cancellation,
+            delivery=delivery.kind,
+            problem=receipt.problem,
+        )
         if delivery.kind is DeliveryKind.CARD_UPDATE and cancellation.state.awaits_people:
             # Somebody deleted the card, and with it the only buttons that lead further.
             tx.owe(cancellation, DeliveryKind.CARD, event, at)

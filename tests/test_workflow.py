@@ -24,42 +24,56 @@ ALREADY = Answer(Outcome.REFUSED, http_status=409, message="already cancelled", 
 DENIED = Answer(Outcome.NOT_SENT, http_status=401, message="bad key")
 
 
-def asking(workflow: Workflow, order: str = "ord_1", *, form: str = "V1", person: str = "UASKER") -> Awaitable[AskResult]:
+def asking(
+    workflow: Workflow, order: str = "ord_1", *, form: str = "V1", person: str = "UASKER"
+) -> Awaitable[AskResult]:
+    """Somebody sends the form."""
     return workflow.request(
-        form_id=form, order_id=order, reason="typed twice", requester=person, name="ann", channel="C1",
+        form_id=form,
+        order_id=order,
+        reason="typed twice",
+        requester=person,
+        name="ann",
+        channel="C1",
         standing=Standing.MEMBER,
-    )  # fmt: skip
+    )
 
 
 async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:
+    """A pending request."""
     result = await asking(workflow, order, form=form)
     assert isinstance(result, Accepted)
     return result.cancellation
 
 
 async def approve(workflow: Workflow, cancellation: Cancellation, person: str = "UONE") -> Acted:
+    """Somebody approves."""
     return await workflow.approve(cancellation.id, person, person.lower(), Standing.MEMBER)
 
 
 async def sending(workflow: Workflow) -> Attempt:
+    """The attempt that is due."""
     attempt = await workflow.next_attempt("w")
     assert attempt is not None
     return attempt
 
 
 async def approved(workflow: Workflow) -> Cancellation:
+    """A request that is approved."""
     cancellation = await requested(workflow)
     assert (await approve(workflow, cancellation)).verdict is Verdict.ALLOWED
     return cancellation
 
 
 async def state_of(store: Store, cancellation: Cancellation) -> State:
+    """How it stands now."""
     found = await store.read(lambda reader: reader.cancellation(cancellation.id))
     assert found is not None
     return found.state
 
 
 async def kinds(store: Store) -> list[str]:
+    """The kinds of all events on record."""
     return await store.read(lambda reader: [event.kind for event in reader.events()])
 
 
@@ -111,16 +125,25 @@ async def test_a_bad_order_id_is_refused_and_recorded(workflow: Workflow, store:
 
 
 @pytest.mark.parametrize(
-    ("standing", "verdict"),
+    "standing, verdict",
     [(Standing.OUTSIDER, Verdict.NOT_A_REQUESTER), (Standing.UNCHECKED, Verdict.UNCHECKED)],
 )
 async def test_who_may_not_ask_is_refused_and_recorded(
-    workflow: Workflow, store: Store, standing: Standing, verdict: Verdict,
-) -> None:  # fmt: skip
+    workflow: Workflow,
+    store: Store,
+    standing: Standing,
+    verdict: Verdict,
+) -> None:
     """Who is no requester, or could not be checked, gets no cancellation."""
     result = await workflow.request(
-        form_id="V1", order_id="ord_1", reason="", requester="U9", name="", channel="C1", standing=standing,
-    )  # fmt: skip
+        form_id="V1",
+        order_id="ord_1",
+        reason="",
+        requester="U9",
+        name="",
+        channel="C1",
+        standing=standing,
+    )
     assert result == MayNotAsk(verdict)
     assert await kinds(store) == ["request_refused"]
 
@@ -175,8 +198,9 @@ async def test_approve_and_reject_at_once_have_one_winner(workflow: Workflow, st
     """Of two opposite clicks one wins, and the other is told the state."""
     cancellation = await requested(workflow)
     acts = await asyncio.gather(
-        approve(workflow, cancellation), workflow.reject(cancellation.id, "UTWO", "two", Standing.MEMBER, "no"),
-    )  # fmt: skip
+        approve(workflow, cancellation),
+        workflow.reject(cancellation.id, "UTWO", "two", Standing.MEMBER, "no"),
+    )
     assert sorted(acted.verdict for acted in acts) == [Verdict.ALLOWED, Verdict.WRONG_STATE]
     assert await state_of(store, cancellation) in {State.APPROVED, State.REJECTED}
 
@@ -238,7 +262,7 @@ async def test_an_expired_request_does_not_block_a_new_one(workflow: Workflow, c
 
 
 @pytest.mark.parametrize(
-    ("answers", "state"),
+    "answers, state",
     [
         pytest.param([CANCELLED], State.CANCELLED, id="confirmed"),
         pytest.param([COMPLETED], State.REFUSED, id="completed"),
@@ -255,8 +279,12 @@ async def test_an_expired_request_does_not_block_a_new_one(workflow: Workflow, c
     ],
 )
 async def test_answers_lead_to_states(
-    workflow: Workflow, store: Store, clock: Clock, answers: list[Answer], state: State,
-) -> None:  # fmt: skip
+    workflow: Workflow,
+    store: Store,
+    clock: Clock,
+    answers: list[Answer],
+    state: State,
+) -> None:
     """The state never says more than the attempts proved."""
     cancellation = await approved(workflow)
     for answer in answers:
@@ -293,7 +321,9 @@ async def test_a_call_whose_worker_died_is_repeated(workflow: Workflow, store: S
     assert await state_of(store, cancellation) is State.CANCELLED
 
 
-async def test_an_answer_that_comes_after_its_lease_does_not_count(workflow: Workflow, store: Store, clock: Clock) -> None:
+async def test_an_answer_that_comes_after_its_lease_does_not_count(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
     """Only one result of an attempt is ever written down."""
     cancellation = await approved(workflow)
     late = await sending(workflow)
@@ -338,8 +368,11 @@ async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workf
     await approved(workflow)
     await workflow.record_answer(await sending(workflow), CANCELLED)
     assert await owed(workflow) == [
-        DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE,
-    ]  # fmt: skip
+        DeliveryKind.CARD,
+        DeliveryKind.CARD_UPDATE,
+        DeliveryKind.REPLY,
+        DeliveryKind.DIRECT_MESSAGE,
+    ]
 
 
 async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow) -> None:
@@ -356,8 +389,10 @@ async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow) -
 
 
 async def test_a_card_that_cannot_be_posted_is_told_once_and_tried_until_it_can(
-    workflow: Workflow, store: Store, clock: Clock,
-) -> None:  # fmt: skip
+    workflow: Workflow,
+    store: Store,
+    clock: Clock,
+) -> None:
     """The requester is told once; the card goes out as soon as the channel takes it."""
     await requested(workflow)
     told = []
@@ -392,8 +427,10 @@ async def test_a_deleted_card_is_posted_anew_while_people_must_act(workflow: Wor
 
 
 async def test_a_delivery_is_given_up_after_a_day_and_that_is_on_record(
-    workflow: Workflow, store: Store, clock: Clock,
-) -> None:  # fmt: skip
+    workflow: Workflow,
+    store: Store,
+    clock: Clock,
+) -> None:
     """What Slack does not take for a day is abandoned, and with the card all that would stand below it."""
     await approved(workflow)
     for _ in range(2):
@@ -411,8 +448,11 @@ async def test_every_event_names_who_and_why(workflow: Workflow, store: Store) -
     await workflow.record_answer(await sending(workflow), replace(CANCELLED, request_id="req_1"))
     events = await store.read(lambda reader: list(reader.events()))
     assert [(event.kind, event.actor) for event in events] == [
-        ("requested", "UASKER"), ("approved", "UONE"), ("sending", "bot"), ("cancelled", "bot"),
-    ]  # fmt: skip
+        ("requested", "UASKER"),
+        ("approved", "UONE"),
+        ("sending", "bot"),
+        ("cancelled", "bot"),
+    ]
     assert json.loads(events[0].data)["reason"] == "typed twice"
     assert json.loads(events[3].data)["request_id"] == "req_1"
     assert {event.cancellation for event in events} == {cancellation.id}

@@ -82,9 +82,15 @@ class Event(NamedTuple):
         between two fields.
         """
         fields = (
-            self.prev_hash, str(self.seq), self.at, self.kind,
-            self.cancellation, self.order_id, self.actor, self.data,
-        )  # fmt: skip
+            self.prev_hash,
+            str(self.seq),
+            self.at,
+            self.kind,
+            self.cancellation,
+            self.order_id,
+            self.actor,
+            self.data,
+        )
         text = "".join([f"{len(field)}:{field}" for field in fields])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -94,7 +100,7 @@ class Event(NamedTuple):
 
     @property
     def head(self) -> str:
-        """This event as a witness: ``#seq·first8``."""
+        """The event as a witness: ``#seq·first8``."""
         return f"#{self.seq}·{self.hash[:8]}"
 
 
@@ -146,18 +152,24 @@ def verify(events: Iterable[Event], head: tuple[int, str] | None = None) -> Veri
         if head is not None and event.seq == head[0]:
             if not event.hash.startswith(head[1]):
                 return Verification(
-                    count, last.head, Damage.EDITED, event.seq,
+                    count,
+                    last.head,
+                    Damage.EDITED,
+                    event.seq,
                     f"event {event.seq} is not the one that the head given was taken from: "
                     "the record was written anew up to there or before",
-                )  # fmt: skip
+                )
             witnessed = True
         last = event
         count += 1
     if head is not None and not witnessed:
         return Verification(
-            count, last.head, Damage.CUT, last.seq + 1,
+            count,
+            last.head,
+            Damage.CUT,
+            last.seq + 1,
             f"the record ends with event {last.seq}, but event {head[0]} was shown in Slack: the tail was cut",
-        )  # fmt: skip
+        )
     return Verification(count, last.head if count else "")
 
 
@@ -174,21 +186,33 @@ def _diagnose(last: Event, event: Event, following: Event | None, count: int) ->
     intact = event.computed_hash() == event.hash
     if following is not None and following.prev_hash == last.hash:
         return found(
-            Damage.INSERTED, event.seq,
+            Damage.INSERTED,
+            event.seq,
             f"event {event.seq} was put in: the one after it follows from event {last.seq}",
-        )  # fmt: skip
+        )
     if intact:
         # Consistent in itself, but written after another predecessor than the one that stands there now.
-        return found(
-            Damage.EDITED, last.seq,
-            f"event {last.seq} was changed and given a new hash: event {event.seq} follows from what it was before",
-        ) if last.seq else found(
-            Damage.REMOVED, expected, "the record does not begin with its first event",
-        )  # fmt: skip
+        return (
+            found(
+                Damage.EDITED,
+                last.seq,
+                f"event {last.seq} was changed and given a new hash: event {event.seq} follows from what it was before",
+            )
+            if last.seq
+            else found(
+                Damage.REMOVED,
+                expected,
+                "the record does not begin with its first event",
+            )
+        )
     for shift in (1, -1):
         if event._replace(seq=event.seq + shift).computed_hash() != event.hash:
             continue
         if shift == 1:
-            return found(Damage.REMOVED, event.seq, f"an event before event {event.seq} was removed, and the rest numbered anew")
-        return found(Damage.INSERTED, event.seq, f"an event before event {event.seq} was put in, and the rest numbered anew")
+            return found(
+                Damage.REMOVED, event.seq, f"an event before event {event.seq} was removed, and the rest numbered anew"
+            )
+        return found(
+            Damage.INSERTED, event.seq, f"an event before event {event.seq} was put in, and the rest numbered anew"
+        )
     return found(Damage.EDITED, event.seq, f"event {event.seq} does not have the content that it was written with")

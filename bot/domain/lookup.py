@@ -13,11 +13,13 @@ USAGE = (
     "• an order id: that order's whole story\n"
     "• @person: what this person asked for or decided\n"
     "• state:cancelled, or another state: " + ", ".join(State) + "\n"
-    "• a time: 30m, 12h, 7d, 4w (the last so long), 2026-11-23 (a day), 2026-11-01..2026-11-23 (from..to, days in UTC)\n"
+    "• a time: 30m, 12h, 7d, 4w (the last so long), 2026-11-23 (a day), 2026-11-01..2026-11-23 (days in UTC)\n"
     "Nothing at all shows the latest."
 )
 """What an unknown filter is answered with."""
 
+_LONGEST = 500
+"""More than all filters together need, and well within what a paging button can remember."""
 _DAY = r"\d{4}-\d\d-\d\d"
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -43,6 +45,9 @@ def parse(text: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> Loo
     A person is Slack's ``<@U…>`` or ``<@U…|name>``, or a bare user id behind ``@``. A word that is
     both a time and an order id is a time; ``order:7d`` means the order. Raises NotAFilter.
     """
+    if len(text) > _LONGEST:
+        msg = "That is too long to look up."
+        raise NotAFilter(msg)
     lookup = Lookup()
     for word in text.split():
         found = _read(word, order_id_pattern=order_id_pattern, now=now)

@@ -6,6 +6,7 @@ business. Source: DVPay Payment Gateway, its page on cancelling an order.
 
 import asyncio
 import json
+import os
 import re
 import socket
 import ssl
@@ -190,8 +191,9 @@ def _why_not_connected(error: BaseException) -> str:
                 return f"no TLS handshake ({cause.reason})"
             case socket.gaierror():
                 return "its host name could not be found (DNS)"
-            case OSError(strerror=str(words)):
-                return words
+            case OSError(errno=int(number)):
+                # asyncio's own text is "Connect call failed", whatever the reason.
+                return os.strerror(number)
     return "it could not be made"
 
 

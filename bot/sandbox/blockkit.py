@@ -35,10 +35,24 @@ def problems_with_view(view: object) -> list[str]:
     """Why Slack would refuse this modal or Home tab."""
     if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
         return ["a view must be an object of type modal or home"]
-    problems = list(_unknown(view, {
-        "type", "title", "submit", "close", "blocks", "private_metadata", "callback_id", "clear_on_close",
-        "notify_on_close", "external_id", "submit_disabled",
-    }))  # fmt: skip
+    problems = list(
+        _unknown(
+            view,
+            {
+                "type",
+                "title",
+                "submit",
+                "close",
+                "blocks",
+                "private_metadata",
+                "callback_id",
+                "clear_on_close",
+                "notify_on_close",
+                "external_id",
+                "submit_disabled",
+            },
+        )
+    )
     if view["type"] == "modal":
         problems += _text(view.get("title"), "title", 24, plain=True)
         for name in ("submit", "close"):
@@ -48,17 +62,23 @@ def problems_with_view(view: object) -> list[str]:
     problems += _length(view.get("callback_id", ""), "callback_id", 255, least=0)
     problems += problems_with_blocks(view.get("blocks"), most=VIEW_BLOCKS, inputs=True)
     blocks = view.get("blocks")
-    if isinstance(blocks, list) and view["type"] == "modal" and "submit" not in view:
-        if any(isinstance(block, dict) and block.get("type") == "input" for block in blocks):
-            problems.append("a modal with input blocks needs a submit")
+    has_inputs = isinstance(blocks, list) and any(
+        isinstance(block, dict) and block.get("type") == "input" for block in blocks
+    )
+    if has_inputs and view["type"] == "modal" and "submit" not in view:
+        problems.append("a modal with input blocks needs a submit")
     return problems
 
 
 def _block(block: Json, *, inputs: bool) -> Iterator[str]:
     rules: dict[str, Callable[[Json], Iterator[str]]] = {
-        "section": _section, "actions": _actions, "context": _context, "divider": _divider, "header": _header,
+        "section": _section,
+        "actions": _actions,
+        "context": _context,
+        "divider": _divider,
+        "header": _header,
         "rich_text": _rich_text,
-    }  # fmt: skip
+    }
     if inputs:
         rules["input"] = _input
     kind = block.get("type")
@@ -101,8 +121,9 @@ def _button(element: Json) -> Iterator[str]:
         yield f"unknown element {element.get('type')!r}"
         return
     yield from _unknown(
-        element, {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"},
-    )  # fmt: skip
+        element,
+        {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"},
+    )
     yield from _text(element.get("text"), "button text", 75, plain=True)
     yield from _length(element.get("action_id", ""), "action_id", 255)
     if "value" in element:
@@ -146,10 +167,20 @@ def _input(block: Json) -> Iterator[str]:
     if element.get("type") != "plain_text_input":
         yield f"unknown input element {element.get('type')!r}"
         return
-    yield from _unknown(element, {
-        "type", "action_id", "initial_value", "multiline", "min_length", "max_length", "placeholder",
-        "focus_on_load", "dispatch_action_config",
-    })  # fmt: skip
+    yield from _unknown(
+        element,
+        {
+            "type",
+            "action_id",
+            "initial_value",
+            "multiline",
+            "min_length",
+            "max_length",
+            "placeholder",
+            "focus_on_load",
+            "dispatch_action_config",
+        },
+    )
     yield from _length(element.get("action_id", ""), "action_id", 255)
     longest = element.get("max_length", 3000)
     if not 1 <= longest <= 3000:
@@ -177,9 +208,15 @@ def _rich_text(block: Json) -> Iterator[str]:
 
 def _rich_piece(piece: Json) -> Iterator[str]:
     fields = {
-        "text": {"text"}, "user": {"user_id"}, "channel": {"channel_id"}, "link": {"url"}, "emoji": {"name"},
-        "date": {"timestamp", "format"}, "usergroup": {"usergroup_id"}, "broadcast": {"range"},
-    }.get(piece.get("type", ""))  # fmt: skip
+        "text": {"text"},
+        "user": {"user_id"},
+        "channel": {"channel_id"},
+        "link": {"url"},
+        "emoji": {"name"},
+        "date": {"timestamp", "format"},
+        "usergroup": {"usergroup_id"},
+        "broadcast": {"range"},
+    }.get(piece.get("type", ""))
     if fields is None:
         yield f"unknown rich text piece {piece.get('type')!r}"
         return

@@ -22,7 +22,7 @@ class Changes:
         """Return at the next change."""
         await self._changed.wait()
 
-    async def wait_for(self, look: Callable[[], T], within: float = 10.0) -> T:
+    async def wait_for(self, look: Callable[[], T | None], within: float = 10.0) -> T:
         """What ``look`` finds, as soon as it finds something true; TimeoutError if that takes too long."""
         async with asyncio.timeout(within):
             while True:

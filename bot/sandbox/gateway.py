@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
@@ -317,7 +317,8 @@ def _read(body: str) -> tuple[str, str]:
 
 def _order_id(body: str) -> str:
     data = _json(body)
-    return str(data.get("order_id", "")) if isinstance(data, dict) else ""
+    order_id = data.get("order_id") if isinstance(data, dict) else None
+    return order_id if isinstance(order_id, str) else ""
 
 
 def _json(body: str) -> Any:

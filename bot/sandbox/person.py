@@ -57,12 +57,20 @@ class Person:
         response_url = self._slack.new_response_url(self.id, channel, None)
         name, _, text = line.partition(" ")
         payload = {
-            "token": "legacy", "team_id": self._space.team_id, "team_domain": "local", "channel_id": channel,
-            "channel_name": self._space.channels[channel].name, "user_id": self.id, "user_name": self.name,
-            "command": name, "text": self._escaped(text.strip(), name), "api_app_id": self._space.app_id,
-            "is_enterprise_install": "false", "response_url": response_url,
+            "token": "legacy",
+            "team_id": self._space.team_id,
+            "team_domain": "local",
+            "channel_id": channel,
+            "channel_name": self._space.channels[channel].name,
+            "user_id": self.id,
+            "user_name": self.name,
+            "command": name,
+            "text": self._escaped(text.strip(), name),
+            "api_app_id": self._space.app_id,
+            "is_enterprise_install": "false",
+            "response_url": response_url,
             "trigger_id": self._slack.api.new_trigger(self.id),
-        }  # fmt: skip
+        }
         answer = await self._send("slash_commands", payload, channel)
         if answer:
             self._slack.answer_privately(self._slack.response_urls[response_url.rpartition("/")[2]], answer)
@@ -101,19 +109,28 @@ class Person:
             raise LookupError(msg)
         ephemeral = message.only_for is not None
         container = {
-            "type": "message", "message_ts": message.ts, "channel_id": message.channel, "is_ephemeral": ephemeral,
-        }  # fmt: skip
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": message.channel,
+            "is_ephemeral": ephemeral,
+        }
         action = {
-            "type": "button", "action_id": action_id, "block_id": button["block_id"] or "b", "text": button["text"],
-            "value": button.get("value", ""), "action_ts": self._space.next_ts(),
-        }  # fmt: skip
+            "type": "button",
+            "action_id": action_id,
+            "block_id": button["block_id"] or "b",
+            "text": button["text"],
+            "value": button.get("value", ""),
+            "action_ts": self._space.next_ts(),
+        }
         payload: Json = {
-            **self._who("block_actions"), "container": container, "state": {"values": {}},
+            **self._who("block_actions"),
+            "container": container,
+            "state": {"values": {}},
             "trigger_id": self._slack.api.new_trigger(self.id),
             "channel": {"id": message.channel, "name": self._space.channels[message.channel].name},
             "response_url": self._slack.new_response_url(self.id, message.channel, message),
             "actions": [action],
-        }  # fmt: skip
+        }
         if not ephemeral:
             payload["message"] = as_payload(message, self._space)
         return payload
@@ -145,15 +162,24 @@ class Person:
             field: Json = {"type": "plain_text_input", "value": value or None}
             state[block["block_id"]] = {element["action_id"]: field}
         view = {
-            **copy.deepcopy(opened.view), "id": opened.id, "hash": opened.hash, "team_id": self._space.team_id,
-            "state": {"values": state}, "root_view_id": opened.id, "previous_view_id": None,
-            "app_id": self._space.app_id, "bot_id": self._space.bot_id, "external_id": "",
+            **copy.deepcopy(opened.view),
+            "id": opened.id,
+            "hash": opened.hash,
+            "team_id": self._space.team_id,
+            "state": {"values": state},
+            "root_view_id": opened.id,
+            "previous_view_id": None,
+            "app_id": self._space.app_id,
+            "bot_id": self._space.bot_id,
+            "external_id": "",
             "app_installed_team_id": self._space.team_id,
-        }  # fmt: skip
+        }
         return {
-            **self._who("view_submission"), "view": view, "response_urls": [],
+            **self._who("view_submission"),
+            "view": view,
+            "response_urls": [],
             "trigger_id": self._slack.api.new_trigger(self.id),
-        }  # fmt: skip
+        }
 
     def answer_form(self, opened: OpenView, answer: Json | None) -> dict[str, str] | None:
         """Do with a form what the app answered to it."""
@@ -183,10 +209,14 @@ class Person:
     def _who(self, kind: str) -> Json:
         user = self._space.users[self.id]
         return {
-            "type": kind, "token": "legacy", "api_app_id": self._space.app_id,
-            "team": {"id": user.team_id, "domain": "local"}, "enterprise": None, "is_enterprise_install": False,
+            "type": kind,
+            "token": "legacy",
+            "api_app_id": self._space.app_id,
+            "team": {"id": user.team_id, "domain": "local"},
+            "enterprise": None,
+            "is_enterprise_install": False,
             "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
-        }  # fmt: skip
+        }
 
     async def _send(self, kind: str, payload: Json, channel: str | None) -> Any:
         try:

@@ -25,9 +25,17 @@ if TYPE_CHECKING:
     from bot.sandbox.person import Person
 
 ALL_SCOPES = {
-    "channels:history", "channels:read", "chat:write", "commands", "groups:history", "groups:read", "im:history",
-    "im:write", "usergroups:read", "users:read",
-}  # fmt: skip
+    "channels:history",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:write",
+    "usergroups:read",
+    "users:read",
+}
 
 
 class NotAcknowledged(Exception):
@@ -142,15 +150,17 @@ class LocalSlack:
         try:
             if method == "apps.connections.open":
                 return self._open_connection(token)
-            if token != self.bot_token:
-                raise Refused("not_allowed_token_type" if token == self.app_token else "invalid_auth")
+            self._check_token(token, self.bot_token)
             return self.api.call(method, decoded(arguments))
         except Refused as refused:
             return refused.answer
 
+    def _check_token(self, token: str, wanted: str) -> None:
+        if token != wanted:
+            raise Refused("not_allowed_token_type" if token in {self.bot_token, self.app_token} else "invalid_auth")
+
     def _open_connection(self, token: str) -> Json:
-        if token != self.app_token:
-            raise Refused("not_allowed_token_type" if token == self.bot_token else "invalid_auth")
+        self._check_token(token, self.app_token)
         if len(self.connections) >= 10:
             raise Refused("too_many_websockets")
         ticket = f"ticket-{next(self._counter)}"
@@ -167,11 +177,14 @@ class LocalSlack:
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)
         self.connections.append(socket)
-        await socket.send_json({
-            "type": "hello", "num_connections": len(self.connections),
-            "debug_info": {"host": "local", "approximate_connection_time": 3600},
-            "connection_info": {"app_id": self.space.app_id},
-        })  # fmt: skip
+        await socket.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self.connections),
+                "debug_info": {"host": "local", "approximate_connection_time": 3600},
+                "connection_info": {"app_id": self.space.app_id},
+            }
+        )
         self.space.changes.touch()
         try:
             async for message in socket:
@@ -219,9 +232,14 @@ class LocalSlack:
         waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = waiting
         try:
-            await socket.send_json({
-                "type": kind, "envelope_id": envelope_id, "payload": payload, "accepts_response_payload": True,
-            })  # fmt: skip
+            await socket.send_json(
+                {
+                    "type": kind,
+                    "envelope_id": envelope_id,
+                    "payload": payload,
+                    "accepts_response_payload": True,
+                }
+            )
             return await asyncio.wait_for(waiting, self._ack_within)
         except (TimeoutError, ConnectionError):
             raise NotAcknowledged("no acknowledgement in time") from None
@@ -234,8 +252,11 @@ class LocalSlack:
             timeout = aiohttp.ClientTimeout(total=self._ack_within)
             assert self.events_url is not None
             async with self._session.post(
-                self.events_url, data=body, headers=self.signed(body), timeout=timeout,
-            ) as response:  # fmt: skip
+                self.events_url,
+                data=body,
+                headers=self.signed(body),
+                timeout=timeout,
+            ) as response:
                 text = await response.text()
                 status = response.status
         except (TimeoutError, aiohttp.ClientError):
@@ -249,9 +270,10 @@ class LocalSlack:
         timestamp = str(int((at or self._now()).timestamp()))
         digest = hmac.new(self.signing_secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
         return {
-            "X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest.hexdigest()}",
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": f"v0={digest.hexdigest()}",
             "Content-Type": "application/x-www-form-urlencoded",
-        }  # fmt: skip
+        }
 
     # --- response_url -------------------------------------------------------------------------
 

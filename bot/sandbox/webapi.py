@@ -64,9 +64,14 @@ class WebApi:
     def _auth_test(self, _: Json) -> Json:
         space = self._space
         return {
-            "url": "https://local.slack.com/", "team": "Local", "user": "cancel-desk", "team_id": space.team_id,
-            "user_id": space.bot_user_id, "bot_id": space.bot_id, "is_enterprise_install": False,
-        }  # fmt: skip
+            "url": "https://local.slack.com/",
+            "team": "Local",
+            "user": "cancel-desk",
+            "team_id": space.team_id,
+            "user_id": space.bot_user_id,
+            "bot_id": space.bot_id,
+            "is_enterprise_install": False,
+        }
 
     def _post_message(self, arguments: Json) -> Json:
         self._need("chat:write")
@@ -79,10 +84,17 @@ class WebApi:
         if thread_ts is not None and self._space.message(channel.id, thread_ts) is None:
             raise Refused("thread_not_found")
         self._take_turn(channel.id)
-        message = self._space.post(Message(
-            channel.id, self._space.next_ts(), arguments.get("text", ""), arguments.get("blocks", []),
-            self._space.bot_user_id, thread_ts, arguments.get("metadata"),
-        ))  # fmt: skip
+        message = self._space.post(
+            Message(
+                channel.id,
+                self._space.next_ts(),
+                arguments.get("text", ""),
+                arguments.get("blocks", []),
+                self._space.bot_user_id,
+                thread_ts,
+                arguments.get("metadata"),
+            )
+        )
         return {"channel": channel.id, "ts": message.ts, "message": as_payload(message, self._space)}
 
     def _update(self, arguments: Json) -> Json:
@@ -117,10 +129,13 @@ class WebApi:
         self._need(f"{_family(channel)}:read")
         return {
             "channel": {
-                "id": channel.id, "name": channel.name, "is_archived": channel.archived,
-                "is_private": channel.private, "is_member": self._space.bot_user_id in channel.members,
+                "id": channel.id,
+                "name": channel.name,
+                "is_archived": channel.archived,
+                "is_private": channel.private,
+                "is_member": self._space.bot_user_id in channel.members,
             },
-        }  # fmt: skip
+        }
 
     def _open(self, arguments: Json) -> Json:
         self._need("im:write")
@@ -201,9 +216,10 @@ class WebApi:
             raise Refused("invalid_blocks", response_metadata={"messages": problems})
         metadata = arguments.get("metadata")
         if metadata is not None and not (
-            isinstance(metadata, dict) and isinstance(metadata.get("event_type"), str)
+            isinstance(metadata, dict)
+            and isinstance(metadata.get("event_type"), str)
             and isinstance(metadata.get("event_payload"), dict)
-        ):  # fmt: skip
+        ):
             raise Refused("invalid_metadata_format")
 
     def _take_turn(self, channel: str) -> None:

@@ -104,8 +104,14 @@ class Workspace:
         return self.users[user_id]
 
     def add_channel(
-        self, channel_id: str, name: str, members: Iterable[str] = (), *, bot: bool = True, private: bool = False,
-    ) -> Channel:  # fmt: skip
+        self,
+        channel_id: str,
+        name: str,
+        members: Iterable[str] = (),
+        *,
+        bot: bool = True,
+        private: bool = False,
+    ) -> Channel:
         """A new channel with these members, and the bot among them unless told otherwise."""
         everybody = {*members, *([self.bot_user_id] if bot else [])}
         self.channels[channel_id] = Channel(channel_id, name, everybody, private)
@@ -127,9 +133,10 @@ class Workspace:
     def messages(self, channel: str, thread_ts: str | None = None) -> list[Message]:
         """What everybody in the channel sees, oldest first; with ``thread_ts`` the replies of that thread."""
         return [
-            message for message in self.posted
+            message
+            for message in self.posted
             if message.channel == channel and message.only_for is None and message.thread_ts == thread_ts
-        ]  # fmt: skip
+        ]
 
     def message(self, channel: str, ts: str) -> Message | None:
         """The message of this id as it stands now."""
@@ -151,10 +158,15 @@ class Workspace:
 def as_payload(message: Message, workspace: Workspace, *, metadata: bool = False) -> Json:
     """A message as Slack sends it, with metadata only where that was asked for."""
     payload: Json = {
-        "type": "message", "user": message.user, "ts": message.ts, "text": message.text,
-        "blocks": copy.deepcopy(message.blocks), "team": workspace.team_id,
-        "bot_id": workspace.bot_id, "app_id": workspace.app_id,
-    }  # fmt: skip
+        "type": "message",
+        "user": message.user,
+        "ts": message.ts,
+        "text": message.text,
+        "blocks": copy.deepcopy(message.blocks),
+        "team": workspace.team_id,
+        "bot_id": workspace.bot_id,
+        "app_id": workspace.app_id,
+    }
     if message.thread_ts is not None:
         payload |= {"thread_ts": message.thread_ts, "parent_user_id": workspace.bot_user_id}
     if metadata and message.metadata is not None:

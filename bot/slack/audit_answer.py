@@ -1,6 +1,7 @@
 """What ``/cancel-audit`` answers: a page of cancellations, or one order's story."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,6 @@ PAGE = "audit_page"
 
 PER_PAGE = 10
 _SHOWN = 140
-_LONGEST_QUERY = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,6 @@ class PageButton:
 def _is_cursor(text: str) -> bool:
     number = text.rpartition("|")[2]
     return number.isascii() and number.isdigit() and len(number) < 19  # noqa: PLR2004 -- fits SQLite's integers
-
-
-def too_long(query: str) -> bool:
-    """Whether this is more than a paging button can remember."""
-    return len(query) > _LONGEST_QUERY
 
 
 def cancellations(page: Page[Cancellation], query: str, scope: Scope, *, first: bool) -> Message:
@@ -101,11 +96,17 @@ def _flat(value: object) -> str:
 
 
 def _answer(
-    rows: Sequence[list[Element]], nothing: str, query: str, older: str | None, scope: Scope, *, first: bool,
-) -> Message:  # fmt: skip
+    rows: Sequence[list[Element]],
+    nothing: str,
+    query: str,
+    older: str | None,
+    scope: Scope,
+    *,
+    first: bool,
+) -> Message:
     blocks: list[Block] = [
         lines(
-            [words("Cancellations on record", bold=True), words(f" for {cut(query, _SHOWN)}" if query else ", the latest")],
+            [words("Cancellations on record", bold=True), *(_asked_for(query) or [words(", the latest")])],
             [words("You see your own requests only.")] if scope is Scope.OWN else [],
         ),
     ]
@@ -118,6 +119,15 @@ def _answer(
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return Message("Cancellations on record", blocks)
+
+
+def _asked_for(query: str) -> list[Element]:
+    """The filters as they were typed, with people under their names."""
+    parts: list[list[Element]] = []
+    for word in query.split()[:8]:
+        mention = re.fullmatch(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>", word)
+        parts.append([person(mention[1])] if mention else [words(cut(word, _SHOWN))])
+    return [words(" for "), *listed(parts, " ")] if parts else []
 
 
 def _button(which: str, label: str, page: PageButton) -> Element:

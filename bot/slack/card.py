@@ -21,9 +21,17 @@ _HEADINGS = {
     State.EXPIRED: "Expired without a decision",
 }
 _SIGNS = {
-    State.PENDING: "❓", State.APPROVED: "⏳", State.SENDING: "⏳", State.CANCELLED: "✅", State.REFUSED: "⛔",
-    State.FAILED: "⚠️", State.UNKNOWN: "⚠️", State.REJECTED: "⛔", State.WITHDRAWN: "↩️", State.EXPIRED: "⌛",
-}  # fmt: skip
+    State.PENDING: "❓",
+    State.APPROVED: "⏳",
+    State.SENDING: "⏳",
+    State.CANCELLED: "✅",
+    State.REFUSED: "⛔",
+    State.FAILED: "⚠️",
+    State.UNKNOWN: "⚠️",
+    State.REJECTED: "⛔",
+    State.WITHDRAWN: "↩️",
+    State.EXPIRED: "⌛",
+}
 
 
 def heading(state: State) -> str:
@@ -70,11 +78,12 @@ def _progress(cancellation: Cancellation) -> list[Element]:
             said = cut(cancellation.detail, 300) or "no clear answer"
             return [
                 words(f"Not confirmed yet after {_times(cancellation.attempts)}: {said}. Asking again at "),
-                moment(cancellation.next_at, "{time_secs}"), words("."),
-            ]  # fmt: skip
+                moment(cancellation.next_at, "{time_secs}"),
+                words("."),
+            ]
         case State.SENDING if cancellation.attempts > 1:
             return [words(f"Asking the gateway, attempt {cancellation.attempts}.")]
-        case State.CANCELLED | State.REFUSED | State.FAILED | State.UNKNOWN:
+        case State.REFUSED | State.FAILED | State.UNKNOWN:
             row = [words("Ended "), moment(cancellation.changed_at)]
             return row + ([words(f": {cut(cancellation.detail, 300)}")] if cancellation.detail else [])
         case State.PENDING | State.APPROVED | State.SENDING:
@@ -91,32 +100,55 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
     order = cut(cancellation.order_id, _SHOWN_ORDER)
     if cancellation.state is State.PENDING:
         return [
-            _button(cancellation, APPROVE, "Approve", "primary", _confirm(
-                "Cancel this order?",
-                f"Order {order} will be cancelled at the payment gateway. A cancelled order cannot be reinstated.",
+            _button(
+                cancellation,
+                APPROVE,
                 "Approve",
-            )),
+                "primary",
+                _confirm(
+                    "Cancel this order?",
+                    f"Order {order} will be cancelled at the payment gateway. A cancelled order cannot be reinstated.",
+                    "Approve",
+                ),
+            ),
             _button(cancellation, REJECT, "Reject", "danger"),
-            _button(cancellation, WITHDRAW, "Withdraw", None, _confirm(
-                "Withdraw this request?", f"Order {order} will not be cancelled. Only who asked can withdraw.",
+            _button(
+                cancellation,
+                WITHDRAW,
                 "Withdraw",
-            )),
-        ]  # fmt: skip
+                None,
+                _confirm(
+                    "Withdraw this request?",
+                    f"Order {order} will not be cancelled. Only who asked can withdraw.",
+                    "Withdraw",
+                ),
+            ),
+        ]
     if cancellation.state.may_retry:
         return [
-            _button(cancellation, RETRY, "Retry", "primary", _confirm(
-                "Ask the gateway again?",
-                f"The same cancellation of order {order} is sent once more. That is safe: an order that is "
-                "cancelled already stays cancelled.",
+            _button(
+                cancellation,
+                RETRY,
                 "Retry",
-            )),
-        ]  # fmt: skip
+                "primary",
+                _confirm(
+                    "Ask the gateway again?",
+                    f"The same cancellation of order {order} is sent once more. That is safe: an order that is "
+                    "cancelled already stays cancelled.",
+                    "Retry",
+                ),
+            ),
+        ]
     return []
 
 
 def _button(
-    cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None,
-) -> Element:  # fmt: skip
+    cancellation: Cancellation,
+    action: str,
+    label: str,
+    style: str | None,
+    confirm: Element | None = None,
+) -> Element:
     button: Element = {"type": "button", "action_id": action, "text": plain(label), "value": cancellation.id}
     if style:
         button["style"] = style

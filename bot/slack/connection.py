@@ -22,7 +22,8 @@ _quiet.setLevel(logging.CRITICAL)
 class Connection:
     """Waits out a Slack that is away, and says at any time what is missing.
 
-    ``identity`` is None until Slack has confirmed the token for the first time.
+    ``identity`` is None until Slack has confirmed the token for the first time; ``ready`` is set while
+    nothing is missing.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Connection:
     ) -> None:
         self.identity: Identity | None = None
         self.missing: str | None = "not connected to Slack yet"
+        self.ready = asyncio.Event()
         self._client = client
         self._app_token = app_token
         self._ping_interval = ping_interval
@@ -76,8 +78,12 @@ class Connection:
         It reconnects by itself, but asks for a new address only once and tries that for ever.
         """
         handler = AsyncSocketModeHandler(
-            app, app_token, logger=_quiet, web_client=self._client, ping_interval=self._ping_interval,
-        )  # fmt: skip
+            app,
+            app_token,
+            logger=_quiet,
+            web_client=self._client,
+            ping_interval=self._ping_interval,
+        )
         handler.client.message_listeners.append(self._heard)
         connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
         loop = asyncio.get_running_loop()
@@ -102,9 +108,10 @@ class Connection:
         if self.missing is not None:
             log.info("slack_connected", connections=connections)
         self.missing = None
+        self.ready.set()
 
     def _lost(self, why: str) -> None:
         if self.missing != why:
             log.warning("slack_away", problem=why)
         self.missing = why
-
+        self.ready.clear()

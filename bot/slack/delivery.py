@@ -5,7 +5,7 @@ whose answer was lost the channel or thread is searched for it first.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -24,14 +24,32 @@ log = structlog.get_logger(__name__)
 METADATA_TYPE = "cancellation_delivery"
 
 _BLOCKED = {
-    "not_in_channel", "channel_not_found", "is_archived", "restricted_action", "restricted_action_read_only_channel",
-    "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "no_permission",
-}  # fmt: skip
+    "not_in_channel",
+    "channel_not_found",
+    "is_archived",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+    "restricted_action_non_threadable_channel",
+    "no_permission",
+}
 _IMPOSSIBLE = {
-    "message_not_found", "cant_update_message", "edit_window_closed", "msg_too_long", "msg_blocks_too_long",
-    "invalid_blocks", "invalid_blocks_format", "invalid_arguments", "no_text", "user_not_found", "user_disabled",
-    "users_not_found", "cannot_dm_bot", "user_not_visible", "messages_tab_disabled",
-}  # fmt: skip
+    "message_not_found",
+    "cant_update_message",
+    "edit_window_closed",
+    "msg_too_long",
+    "msg_blocks_too_long",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_arguments",
+    "no_text",
+    "user_not_found",
+    "user_disabled",
+    "users_not_found",
+    "cannot_dm_bot",
+    "user_not_visible",
+    "messages_tab_disabled",
+}
 _THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
 
 # Slack's clock and ours may differ; a message's ts is Slack's.
@@ -74,13 +92,23 @@ class SlackCourier:
             return _receipt(error, in_doubt=delivery.in_doubt_since is not None and not searched)
 
     async def _post(
-        self, delivery: Delivery, identity: Identity, channel: str, message: Message, *, thread_ts: str | None = None,
-    ) -> Receipt:  # fmt: skip
+        self,
+        delivery: Delivery,
+        identity: Identity,
+        channel: str,
+        message: Message,
+        *,
+        thread_ts: str | None = None,
+    ) -> Receipt:
         answer = await self._client.chat_postMessage(
-            channel=channel, text=message.text, blocks=message.blocks, thread_ts=thread_ts,
+            channel=channel,
+            text=message.text,
+            blocks=message.blocks,
+            thread_ts=thread_ts,
             metadata={"event_type": METADATA_TYPE, "event_payload": {"delivery_id": delivery.id}},
-            unfurl_links=False, unfurl_media=False,
-        )  # fmt: skip
+            unfurl_links=False,
+            unfurl_media=False,
+        )
         return _delivered(identity, str(answer["channel"]), str(answer["ts"]))
 
     async def _update(self, cancellation: Cancellation) -> Receipt:
@@ -88,13 +116,20 @@ class SlackCourier:
             return Receipt(Fate.IMPOSSIBLE, problem="no_card")
         message = card.card(cancellation)
         await self._client.chat_update(
-            channel=cancellation.card_channel, ts=cancellation.card_ts, text=message.text, blocks=message.blocks,
-        )  # fmt: skip
+            channel=cancellation.card_channel,
+            ts=cancellation.card_ts,
+            text=message.text,
+            blocks=message.blocks,
+        )
         return Receipt(Fate.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link)
 
     async def _reply(
-        self, delivery: Delivery, identity: Identity, cancellation: Cancellation, event: Event,
-    ) -> Receipt:  # fmt: skip
+        self,
+        delivery: Delivery,
+        identity: Identity,
+        cancellation: Cancellation,
+        event: Event,
+    ) -> Receipt:
         if cancellation.card_ts is None:
             return Receipt(Fate.IMPOSSIBLE, problem="no_card")
         message = reports.reply(cancellation, event)
@@ -122,13 +157,25 @@ class SlackCourier:
         oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
         searches: list[Callable[[str | None], Awaitable[Any]]] = [
             lambda cursor: self._client.conversations_history(
-                channel=channel, oldest=oldest, include_all_metadata=True, limit=200, cursor=cursor,
+                channel=channel,
+                oldest=oldest,
+                include_all_metadata=True,
+                limit=200,
+                cursor=cursor,
             ),
-        ]  # fmt: skip
+        ]
         if delivery.kind is DeliveryKind.REPLY and (thread := cancellation.card_ts) is not None:
-            searches.insert(0, lambda cursor: self._client.conversations_replies(
-                channel=channel, ts=thread, oldest=oldest, include_all_metadata=True, limit=200, cursor=cursor,
-            ))  # fmt: skip
+            searches.insert(
+                0,
+                lambda cursor: self._client.conversations_replies(
+                    channel=channel,
+                    ts=thread,
+                    oldest=oldest,
+                    include_all_metadata=True,
+                    limit=200,
+                    cursor=cursor,
+                ),
+            )
         for search in searches:
             ts = await _look_through(search, delivery.id, identity)
             if ts is not None:
@@ -138,8 +185,10 @@ class SlackCourier:
 
 
 async def _look_through(
-    search: Callable[[str | None], Awaitable[Any]], delivery_id: str, identity: Identity,
-) -> str | None:  # fmt: skip
+    search: Callable[[str | None], Awaitable[Any]],
+    delivery_id: str,
+    identity: Identity,
+) -> str | None:
     cursor: str | None = None
     while True:
         try:

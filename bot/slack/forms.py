@@ -23,11 +23,20 @@ class OrderForm:
     def build(cls, *, channel: str, order_id: str, reason: str) -> View:
         """The form, filled in with what was typed behind the command."""
         return _modal(
-            cls.CALLBACK, "Cancel an order", "Ask for approval", channel,
+            cls.CALLBACK,
+            "Cancel an order",
+            "Ask for approval",
+            channel,
             _input(cls.ORDER, "Order id", order_id, hint="As the gateway knows it, such as ord_abc123xyz"),
-            _input(cls.REASON, "Reason", reason, optional=True, multiline=True,
-                   hint="Approvers see it, it goes to the gateway, and it stays on record"),
-        )  # fmt: skip
+            _input(
+                cls.REASON,
+                "Reason",
+                reason,
+                optional=True,
+                multiline=True,
+                hint="Approvers see it, it goes to the gateway, and it stays on record",
+            ),
+        )
 
     @classmethod
     def parse(cls, view: FormView) -> tuple[str, str, str]:
@@ -46,9 +55,12 @@ class RejectForm:
         """The form that asks why."""
         label = f"Why is the cancellation of {cut(cancellation.order_id, 60)} rejected?"
         return _modal(
-            cls.CALLBACK, "Reject", "Reject", cancellation.id,
+            cls.CALLBACK,
+            "Reject",
+            "Reject",
+            cancellation.id,
             _input(cls.REASON, label, "", multiline=True, hint="The requester sees it, and it stays on record"),
-        )  # fmt: skip
+        )
 
     @classmethod
     def parse(cls, view: FormView) -> tuple[str, str]:
@@ -59,30 +71,50 @@ class RejectForm:
 def notice_view(title: str, text: str) -> View:
     """A modal that only tells something."""
     return {
-        "type": "modal", "title": plain(cut(title, 24)), "close": plain("Close"),
+        "type": "modal",
+        "title": plain(cut(title, 24)),
+        "close": plain("Close"),
         "blocks": [lines([words(text)])],
-    }  # fmt: skip
+    }
 
 
 def _modal(callback: str, title: str, submit: str, metadata: str, *blocks: Block) -> View:
     return {
-        "type": "modal", "callback_id": callback, "private_metadata": metadata,
-        "title": plain(title), "submit": plain(submit), "close": plain("Never mind"), "blocks": list(blocks),
-    }  # fmt: skip
+        "type": "modal",
+        "callback_id": callback,
+        "private_metadata": metadata,
+        "title": plain(title),
+        "submit": plain(submit),
+        "close": plain("Never mind"),
+        "blocks": list(blocks),
+    }
 
 
 def _input(
-    name: str, label: str, initial: str, *, hint: str, optional: bool = False, multiline: bool = False,
-) -> Block:  # fmt: skip
+    name: str,
+    label: str,
+    initial: str,
+    *,
+    hint: str,
+    optional: bool = False,
+    multiline: bool = False,
+) -> Block:
     element: Element = {
-        "type": "plain_text_input", "action_id": name, "multiline": multiline, "max_length": REASON_LIMIT,
-    }  # fmt: skip
+        "type": "plain_text_input",
+        "action_id": name,
+        "multiline": multiline,
+        "max_length": REASON_LIMIT,
+    }
     if initial:
         element["initial_value"] = initial[:REASON_LIMIT]
     return {
-        "type": "input", "block_id": name, "label": plain(label), "hint": plain(hint),
-        "optional": optional, "element": element,
-    }  # fmt: skip
+        "type": "input",
+        "block_id": name,
+        "label": plain(label),
+        "hint": plain(hint),
+        "optional": optional,
+        "element": element,
+    }
 
 
 def _value(view: FormView, name: str) -> str:

@@ -118,22 +118,27 @@ class Listeners:
             return _not_understood()
         await ack()
         tell = _answer_to(command.response_url)
-        work = self._look_up(
-            command.user_id, command.user_name, PageButton(command.text.strip(), None), tell, command.response_url,
-        )  # fmt: skip
+        page = PageButton(_typed(command.text), None)
+        work = self._look_up(command.user_id, command.user_name, page, command.response_url)
         self._background.start(work, tell=tell)
         return None
 
-    async def _look_up(self, person: str, name: str, page: PageButton, tell: Tell, response_url: str) -> None:
+    async def _look_up(
+        self,
+        person: str,
+        name: str,
+        page: PageButton,
+        response_url: str,
+        *,
+        replace: bool = False,
+    ) -> None:
+        tell = _answer_to(response_url)
         scope = policy.may_read(
             approver=await self._directory.standing(person, self._approvers),
             auditor=await self._directory.standing(person, self._auditors),
         )
         only_of = person if scope is Scope.OWN else None
         try:
-            if audit_answer.too_long(page.query):
-                msg = "That is too long."
-                raise lookup.NotAFilter(msg)
             pattern = self._workflow.rules.order_id_pattern
             wanted = lookup.parse(page.query, order_id_pattern=pattern, now=self._now())
         except lookup.NotAFilter as problem:
@@ -154,7 +159,7 @@ class Listeners:
                 lambda reader: reader.story(wanted, only_of=only_of, older_than=older, limit=limit),
             )
             answer = audit_answer.story(events, page.query, scope, first=first)
-        await _respond(response_url, answer, replace=not first)
+        await _respond(response_url, answer, replace=replace)
 
     # --- forms --------------------------------------------------------------------------------
 
@@ -167,10 +172,14 @@ class Listeners:
         if not re.fullmatch(r"[CDG][A-Z0-9]{1,30}", channel):
             return _not_understood()
         result = await self._workflow.request(
-            form_id=form.view.id, order_id=order_id, reason=reason,
-            requester=form.user.id, name=_name(form), channel=self._approval_channel or channel,
+            form_id=form.view.id,
+            order_id=order_id,
+            reason=reason,
+            requester=form.user.id,
+            name=_name(form),
+            channel=self._approval_channel or channel,
             standing=await self._directory.standing(form.user.id, self._requesters),
-        )  # fmt: skip
+        )
         match result:
             case Accepted():
                 await ack()
@@ -253,7 +262,7 @@ class Listeners:
         if page is None:
             self._background.start(_no_longer_in_use(tell), tell=tell)
             return None
-        work = self._look_up(click.user.id, _name(click), page, tell, click.response_url)
+        work = self._look_up(click.user.id, _name(click), page, click.response_url, replace=True)
         self._background.start(work, tell=tell)
         return None
 
@@ -298,8 +307,11 @@ class Listeners:
     # --- everything else ----------------------------------------------------------------------
 
     async def failed(
-        self, error: Exception, request: AsyncBoltRequest, body: dict[str, Any],
-    ) -> BoltResponse | None:  # fmt: skip
+        self,
+        error: Exception,
+        request: AsyncBoltRequest,
+        body: dict[str, Any],
+    ) -> BoltResponse | None:
         """An unexpected exception: log it, and apologise with a reference to the log. Nothing was kept."""
         reference = secrets.token_hex(4)
         log.error("unexpected_error", reference=reference, exc_info=error)
@@ -394,7 +406,10 @@ async def _respond(response_url: str, answer: str | Message, *, replace: bool = 
         return
     message = Message(escape(answer), [lines([words(answer)])]) if isinstance(answer, str) else answer
     response = await AsyncWebhookClient(response_url, timeout=10).send(
-        text=message.text, blocks=message.blocks, response_type="ephemeral", replace_original=replace,
-    )  # fmt: skip
+        text=message.text,
+        blocks=message.blocks,
+        response_type="ephemeral",
+        replace_original=replace,
+    )
     if response.status_code != 200:  # noqa: PLR2004
         log.warning("answer_not_taken", status=response.status_code)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-UserId = Annotated[str, StringConstraints(pattern=r"\A[UW][A-Z0-9]{1,30}\Z")]
-ChannelId = Annotated[str, StringConstraints(pattern=r"\A[CDG][A-Z0-9]{1,30}\Z")]
+UserId = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{1,30}$")]
+ChannelId = Annotated[str, StringConstraints(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
 Name = Annotated[str, StringConstraints(max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=16_000)]
 

@@ -8,9 +8,13 @@ def command_refused(verdict: Verdict) -> str:
     """Why no form opens, or why a form is not taken."""
     match verdict:
         case Verdict.UNCHECKED:
-            return "Slack did not tell me who may ask for cancellations, so I can't take this now. Try again in a minute."
+            return (
+                "Slack did not tell me who may ask for cancellations, so I can't take this now. Try again in a minute."
+            )
         case _:
-            return "You are not among the people who may ask for cancellations here. Whoever runs the bot keeps that list."
+            return (
+                "You are not among the people who may ask for cancellations here. Whoever runs the bot keeps that list."
+            )
 
 
 def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:
@@ -63,4 +67,3 @@ def bad_order_id(pattern: str, default_pattern: str) -> str:
     if pattern == default_pattern:
         return "An order id has 1 to 64 letters, digits, - and _, and nothing else: for example ord_abc123xyz."
     return f"An order id looks like this: {pattern}"
-

@@ -44,7 +44,7 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
     return Message(f"{title}: order {escape(order)}", blocks)
 
 
-def _story(kind: Kind, data: dict[str, Any]) -> tuple[str, str]:
+def _story(kind: Kind, data: dict[str, Any]) -> tuple[str, str]:  # noqa: C901, PLR0911, PLR0912 -- a table of texts
     """A title, and what it means for the people who read it and what to do next."""
     match kind:
         case Kind.CANCELLED if data.get("confirmed_by_repeat"):
@@ -62,38 +62,51 @@ def _story(kind: Kind, data: dict[str, Any]) -> tuple[str, str]:
         case Kind.FAILED if data.get("http_status") in {401, 403}:
             return (
                 "⚠️ Not cancelled",
-                "The gateway did not accept the bot's credentials. Whoever runs the bot must mend DVPAY_API_KEY or "
-                "the account; then an approver can press Retry on the card.",
+                (
+                    "The gateway did not accept the bot's credentials. Whoever runs the bot must mend DVPAY_API_KEY or "
+                    "the account; then an approver can press Retry on the card."
+                ),
             )
         case Kind.FAILED:
             return (
                 "⚠️ Not cancelled",
-                "The gateway could not be asked, so nothing has happened to the order. "
-                "An approver can press Retry on the card.",
+                (
+                    "The gateway could not be asked, so nothing has happened to the order. "
+                    "An approver can press Retry on the card."
+                ),
             )
         case Kind.UNKNOWN:
             return (
                 "⚠️ Not known whether it is cancelled",
-                "The gateway may or may not have cancelled it; its answers were lost. Look the order up at the "
-                "gateway, or let an approver press Retry on the card: asking again is safe.",
+                (
+                    "The gateway may or may not have cancelled it; its answers were lost. Look the order up at the "
+                    "gateway, or let an approver press Retry on the card: asking again is safe."
+                ),
             )
         case Kind.REJECTED:
             return "⛔ Rejected", "The order is not cancelled."
         case Kind.WITHDRAWN:
             return "↩️ Withdrawn", "The order is not cancelled."
         case Kind.EXPIRED:
-            return "⌛ Expired", "Nobody decided in time, so the order is not cancelled. Ask again if it is still needed."
+            return (
+                "⌛ Expired",
+                "Nobody decided in time, so the order is not cancelled. Ask again if it is still needed.",
+            )
         case Kind.CARD_BLOCKED:
             return (
                 "⚠️ Your request waits",
-                f"I cannot post the approval card: {_why_blocked(data)} As soon as that is mended the card appears "
-                "by itself; until then nobody can approve.",
+                (
+                    f"I cannot post the approval card: {_why_blocked(data)} As soon as that is mended the card appears "
+                    "by itself; until then nobody can approve."
+                ),
             )
         case Kind.DELIVERY_ABANDONED:
             return (
                 "⚠️ Your request has no card",
-                f"Slack does not take the approval card ({data.get('problem')}), so nobody can approve. "
-                "Tell whoever runs the bot; the request expires by itself.",
+                (
+                    f"Slack does not take the approval card ({data.get('problem')}), so nobody can approve. "
+                    "Tell whoever runs the bot; the request expires by itself."
+                ),
             )
         case _:
             return str(kind), ""

@@ -229,8 +229,12 @@ def _read_only(path: Path) -> Database:
 def _connect(uri: str) -> sqlite3.Connection:
     # Threads are kept apart by the executors; isolation_level=None leaves every BEGIN to us.
     connection = sqlite3.connect(
-        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False,
-    )  # fmt: skip
+        uri,
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
     connection.execute("PRAGMA foreign_keys=ON")
     return connection
 

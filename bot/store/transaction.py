@@ -55,10 +55,12 @@ class Transaction(Reader):
             actor=actor,
             data=json.dumps(
                 {key: value for key, value in data.items() if value not in (None, "")},
-                ensure_ascii=False, sort_keys=True, separators=(",", ":"),
+                ensure_ascii=False,
+                sort_keys=True,
+                separators=(",", ":"),
             ),
             prev_hash=last.hash,
-        ).sealed()  # fmt: skip
+        ).sealed()
         self._db.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event)
         return event
 
@@ -85,11 +87,19 @@ class Transaction(Reader):
             " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)"
             f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING",
             [
-                cancellation_id, order_id, reason, requester, approvals_required,
-                timestamp(at), timestamp(expires_at), timestamp(at), form_id, card_channel,
+                cancellation_id,
+                order_id,
+                reason,
+                requester,
+                approvals_required,
+                timestamp(at),
+                timestamp(expires_at),
+                timestamp(at),
+                form_id,
+                card_channel,
                 timestamp(expires_at),
             ],
-        )  # fmt: skip
+        )
         return self.cancellation(cancellation_id) if cursor.rowcount == 1 else None
 
     def decide(self, cancellation: Cancellation, approver: str, choice: Choice, reason: str, at: datetime) -> None:
@@ -97,10 +107,14 @@ class Transaction(Reader):
         self._db.execute(
             "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?)",
             [
-                cancellation.number, approver, choice, reason,
-                timestamp(at), timestamp(cancellation.requested_at),
+                cancellation.number,
+                approver,
+                choice,
+                reason,
+                timestamp(at),
+                timestamp(cancellation.requested_at),
             ],
-        )  # fmt: skip
+        )
 
     def move(
         self,
@@ -125,10 +139,16 @@ class Transaction(Reader):
             " detail = coalesce(?, detail), attempts = coalesce(?, attempts)"
             " WHERE id = ? AND state = ?",
             [
-                to, timestamp(at), next_at and timestamp(next_at), claimed_by,
-                detail, attempts, cancellation.id, cancellation.state,
+                to,
+                timestamp(at),
+                next_at and timestamp(next_at),
+                claimed_by,
+                detail,
+                attempts,
+                cancellation.id,
+                cancellation.state,
             ],
-        )  # fmt: skip
+        )
         return cursor.rowcount == 1
 
     def due_cancellation(self, now: datetime) -> Cancellation | None:
@@ -150,10 +170,15 @@ class Transaction(Reader):
             "UPDATE attempts SET finished_at = ?, outcome = ?, http_status = ?, code = ?, message = ?,"
             " request_id = ? WHERE id = ? AND outcome IS NULL",
             [
-                timestamp(at), answer.outcome, answer.http_status, answer.code, answer.message,
-                answer.request_id, attempt_id,
+                timestamp(at),
+                answer.outcome,
+                answer.http_status,
+                answer.code,
+                answer.message,
+                answer.request_id,
+                attempt_id,
             ],
-        )  # fmt: skip
+        )
         return cursor.rowcount == 1
 
     def attempt_under_way(self, cancellation: Cancellation) -> Attempt | None:
@@ -169,17 +194,19 @@ class Transaction(Reader):
         return bool(
             self._value(
                 "SELECT 1 FROM attempts WHERE number = ? AND outcome = ?",
-                cancellation.number, Outcome.UNKNOWN,
+                cancellation.number,
+                Outcome.UNKNOWN,
             ),
-        )  # fmt: skip
+        )
 
     def owe(self, cancellation: Cancellation, kind: DeliveryKind, event: Event, at: datetime) -> None:
         """Owe Slack a message. An update of the card that nobody has begun serves all changes until then."""
         target = cancellation.requester if kind is DeliveryKind.DIRECT_MESSAGE else cancellation.card_channel
         if kind is DeliveryKind.CARD_UPDATE and self._value(
             "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'owed' AND claimed_by IS NULL",
-            cancellation.number, kind,
-        ):  # fmt: skip
+            cancellation.number,
+            kind,
+        ):
             return
         self._db.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, owed_at, next_at)"
@@ -226,10 +253,15 @@ class Transaction(Reader):
             [timestamp(now), delivery_id],
         )
         return Delivery(
-            id=delivery_id, cancellation_id=cancellation_id, kind=DeliveryKind(kind), event_seq=seq,
-            target=target, owed_at=datetime.fromisoformat(owed_at), tries=tries,
+            id=delivery_id,
+            cancellation_id=cancellation_id,
+            kind=DeliveryKind(kind),
+            event_seq=seq,
+            target=target,
+            owed_at=datetime.fromisoformat(owed_at),
+            tries=tries,
             in_doubt_since=datetime.fromisoformat(doubt) if doubt else None,
-        )  # fmt: skip
+        )
 
     def settle_delivery(self, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
         """Write down where the message stands, or that it is given up."""

@@ -1,5 +1,6 @@
 """The filters of /cancel-audit."""
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -14,11 +15,12 @@ PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def read(text: str) -> Lookup:
+    """What these words ask for."""
     return parse(text, order_id_pattern=PATTERN, now=NOW)
 
 
 @pytest.mark.parametrize(
-    ("text", "lookup"),
+    "text, lookup",
     [
         pytest.param("", Lookup(), id="nothing"),
         pytest.param("ord_1", Lookup(order_id="ord_1"), id="order"),
@@ -55,7 +57,7 @@ def test_filters_are_read(text: str, lookup: Lookup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "text, words",
     [
         ("@bob", "pick the person from the list"),
         ("state:gone", "'gone' is not a state"),
@@ -76,7 +78,5 @@ def test_what_is_no_filter_is_refused_in_words(text: str, words: str) -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the parser fail in another way."""
-    try:
-        read(text)
-    except NotAFilter as refusal:
-        assert str(refusal)
+    with contextlib.suppress(NotAFilter):
+        assert isinstance(read(text), Lookup)

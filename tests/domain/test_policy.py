@@ -10,15 +10,28 @@ from bot.domain.policy import Scope, Standing, Verdict, may_ask, may_decide, may
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PENDING = Cancellation(
-    number=1, id="c1", order_id="ord_1", reason="", requester="UASKER", state=State.PENDING, approvals_required=2,
-    requested_at=AT, expires_at=AT + timedelta(days=1), card_channel="C1", card_ts="1.1", card_link="", attempts=0,
-    next_at=None, changed_at=AT, detail="",
-)  # fmt: skip
+    number=1,
+    id="c1",
+    order_id="ord_1",
+    reason="",
+    requester="UASKER",
+    state=State.PENDING,
+    approvals_required=2,
+    requested_at=AT,
+    expires_at=AT + timedelta(days=1),
+    card_channel="C1",
+    card_ts="1.1",
+    card_link="",
+    attempts=0,
+    next_at=None,
+    changed_at=AT,
+    detail="",
+)
 VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
 
 
 @pytest.mark.parametrize(
-    ("cancellation", "person", "choice", "standing", "self_approval", "verdict"),
+    "cancellation, person, choice, standing, self_approval, verdict",
     [
         pytest.param(PENDING, "UONE", "approve", "member", False, "allowed", id="approver"),
         pytest.param(PENDING, "UONE", "approve", "outsider", False, "not_an_approver", id="outsider"),
@@ -29,22 +42,35 @@ VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
         pytest.param(VOTED, "UONE", "approve", "member", False, "already_counted", id="approves twice"),
         pytest.param(VOTED, "UONE", "reject", "member", False, "allowed", id="thinks again"),
         pytest.param(VOTED, "UTWO", "approve", "member", False, "allowed", id="second approver"),
-        pytest.param(replace(PENDING, state=State.EXPIRED), "UONE", "approve", "member", False, "wrong_state", id="late"),
         pytest.param(
-            replace(PENDING, state=State.EXPIRED), "UONE", "approve", "outsider", False, "not_an_approver", id="late outsider",
+            replace(PENDING, state=State.EXPIRED), "UONE", "approve", "member", False, "wrong_state", id="late"
+        ),
+        pytest.param(
+            replace(PENDING, state=State.EXPIRED),
+            "UONE",
+            "approve",
+            "outsider",
+            False,
+            "not_an_approver",
+            id="late outsider",
         ),
     ],
-)  # fmt: skip
+)
 def test_deciding(
-    cancellation: Cancellation, person: str, choice: str, standing: str, self_approval: bool, verdict: str,
-) -> None:  # fmt: skip
+    cancellation: Cancellation,
+    person: str,
+    choice: str,
+    standing: str,
+    self_approval: bool,
+    verdict: str,
+) -> None:
     """Only approvers decide, nobody approves their own request or twice, and only while it is pending."""
     found = may_decide(cancellation, person, Choice(choice), Standing(standing), allow_self_approval=self_approval)
     assert found is Verdict(verdict)
 
 
 @pytest.mark.parametrize(
-    ("standing", "verdict"),
+    "standing, verdict",
     [("member", "allowed"), ("outsider", "not_a_requester"), ("unchecked", "unchecked")],
 )
 def test_asking(standing: str, verdict: str) -> None:

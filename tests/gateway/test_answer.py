@@ -24,11 +24,13 @@ def read(
     order_id: str = ORDER,
     secret: str = KEY,
 ) -> Answer:
+    """What such a reply to a cancel of ``order_id`` proves."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_answer(Reply(status, headers or {}, content), order_id, now=NOW, secret=secret)
 
 
 def error(message: object = "", code: object = "", details: object = None, **more: object) -> dict[str, Any]:
+    """A body in the documented shape of errors."""
     return {"error": {"code": code, "message": message, "details": details, "timestamp": 1696435200, **more}}
 
 

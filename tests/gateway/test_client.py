@@ -44,15 +44,18 @@ class Stream(httpx.AsyncByteStream):
             raise self.error
 
     async def aclose(self) -> None:
+        """Remember that nobody reads on."""
         self.closed = True
 
 
 def reply(status: int = 200, body: object = CONFIRMED, headers: dict[str, str] | None = None) -> httpx.Response:
+    """A response whose body is still to be read, as one from the network is."""
     stream = body if isinstance(body, Stream) else Stream(json.dumps(body).encode())
     return httpx.Response(status, headers=headers, stream=stream)
 
 
 def client(handler: Handler, **more: Any) -> GatewayClient:
+    """A client to whom this handler is the gateway."""
     settings: dict[str, Any] = {
         "base_url": "https://gateway.test",
         "api_key": SecretStr(KEY),
@@ -64,6 +67,7 @@ def client(handler: Handler, **more: Any) -> GatewayClient:
 
 
 async def ask(handler: Handler, reason: str = "duplicate", **more: Any) -> Answer:
+    """What the client makes of this handler's answer to a cancel."""
     gateway = client(handler, **more)
     try:
         return await gateway.cancel(ORDER, reason)
@@ -72,6 +76,8 @@ async def ask(handler: Handler, reason: str = "duplicate", **more: Any) -> Answe
 
 
 def failing(error: Exception) -> Handler:
+    """A network on which every call ends like this."""
+
     def handler(request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -200,6 +206,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 def caused_by(cause: BaseException) -> httpx.ConnectError:
+    """The error as httpx raises it, with the true reason at the end of its chain."""
     error = httpx.ConnectError("All connection attempts failed")
     error.__cause__ = OSError("All connection attempts failed")
     error.__cause__.__cause__ = cause
@@ -207,12 +214,14 @@ def caused_by(cause: BaseException) -> httpx.ConnectError:
 
 
 def untrusted() -> ssl.SSLError:
+    """What Python raises for an expired certificate."""
     error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] …")
     error.verify_message = "certificate has expired"
     return error
 
 
 def handshake() -> ssl.SSLError:
+    """What Python raises where the other side does not speak TLS."""
     error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] …")
     error.reason = "WRONG_VERSION_NUMBER"
     return error
@@ -225,12 +234,12 @@ def handshake() -> ssl.SSLError:
         (httpx.PoolTimeout(""), "no free connection within 5 s"),
         (httpx.ProxyError("403 Forbidden\r\n"), "the proxy made no connection: 403 Forbidden"),
         (httpx.ConnectError(""), "no connection: it could not be made"),
-        (caused_by(ConnectionRefusedError(111, "Connection refused")), "no connection: Connection refused"),
+        (caused_by(ConnectionRefusedError(111, "Connect call failed")), "no connection: Connection refused"),
         (caused_by(socket.gaierror(-2, "…")), "no connection: its host name could not be found (DNS)"),
         (caused_by(untrusted()), "no connection: its TLS certificate is not trusted (certificate has expired)"),
         (caused_by(handshake()), "no connection: no TLS handshake (WRONG_VERSION_NUMBER)"),
         (
-            caused_by(ExceptionGroup("", [OSError(101, "Network is unreachable"), OSError(1, "no")])),
+            caused_by(ExceptionGroup("", [OSError(101, "Connect call failed"), OSError(1, "no")])),
             "no connection: Network is unreachable",
         ),
     ],

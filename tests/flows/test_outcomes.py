@@ -1,0 +1,137 @@
+"""What the gateway's answers mean to people, and that nothing is done or told twice."""
+
+import asyncio
+
+import pytest
+
+from bot.sandbox import gateway as gw
+from bot.sandbox.faults import Drop, Fault, Hang, Twist, broken
+from tests.flows.desk import LOBBY, Desk
+
+
+async def approved(desk: Desk, order: str) -> tuple[str, str]:
+    """The final card and the last reply for an order that somebody approved."""
+    card = await desk.ask(order)
+    await desk.ben.click(card, "approve")
+    reply = (await desk.replies(card))[-1]
+    return await desk.card_says(card, "Ended"), reply
+
+
+async def test_a_completed_order_says_to_use_a_refund(desk: Desk) -> None:
+    """Where the gateway refuses because the order is completed, people read that a refund is the way."""
+    text, reply = await approved(desk, "ord_done")
+    assert "Not cancelled" in text
+    assert "Use a refund instead" in reply
+    assert "Use a refund instead" in await desk.direct(desk.ann)
+
+
+async def test_an_order_that_does_not_exist_says_so(desk: Desk) -> None:
+    """A wrong id is a refusal that says to check it."""
+    _, reply = await approved(desk, "ord_none")
+    assert "knows no such order" in reply
+
+
+async def test_an_order_cancelled_before_says_so(desk: Desk) -> None:
+    """The bot does not take credit for what was done before."""
+    desk.gateway.add_order("ord_2", "cancelled")
+    _, reply = await approved(desk, "ord_2")
+    assert "already cancelled before this request" in reply
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(gw.internal_error(), id="500"),
+        pytest.param(broken(502), id="502 HTML"),
+        pytest.param(gw.too_many(0), id="429"),
+        pytest.param(gw.maintenance(0), id="503"),
+        pytest.param(Drop(), id="dropped before the effect"),
+        pytest.param(Drop(after_effect=True), id="dropped after the effect"),
+        pytest.param(Twist(gw.wrong_order()), id="another order"),
+        pytest.param(Twist(gw.wrong_status("ord_1")), id="another status"),
+        pytest.param(Twist(gw.empty()), id="empty"),
+        pytest.param(Twist(gw.oversized("ord_1")), id="oversized"),
+        pytest.param(Twist(gw.gzip_bomb("ord_1")), id="gzip bomb"),
+    ],
+)
+async def test_a_fault_is_ridden_out(desk: Desk, fault: Fault) -> None:
+    """Whatever goes wrong once, the order ends cancelled exactly once and is told once."""
+    desk.gateway.faults.add("ord_1", fault)
+    text, reply = await approved(desk, "ord_1")
+    assert "✅ Cancelled" in text
+    assert "✅ Cancelled" in reply
+    assert desk.gateway.effects["ord_1"] == 1
+    assert len(desk.gateway.calls) == 2
+
+
+async def test_lost_answers_without_end_are_unknown_and_retry_settles_them(desk: Desk) -> None:
+    """When nobody can know, the card says so; an approver's Retry finds out."""
+    desk.gateway.faults.always("ord_1", Drop(after_effect=True))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    assert "[ Retry ]" in await desk.card_says(card, "Not known whether it is cancelled")
+    assert "asking again is safe" in (await desk.replies(card))[0]
+    errors = await desk.fill_in("ord_1", person=desk.olga)
+    assert errors is not None
+    assert "has a Retry button" in errors["order_id"]
+    desk.gateway.faults.clear()
+    await desk.olga.click(card, "retry")
+    assert "not an approver" in await desk.told(desk.olga)
+    await desk.cleo.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
+    assert "asked again, the gateway says that it is cancelled" in (await desk.replies(card, 2))[1]
+    assert desk.gateway.effects["ord_1"] == 1
+
+
+async def test_a_gateway_that_is_away_ends_in_failed_and_retry_works(desk: Desk) -> None:
+    """If it was certainly never sent, people read that nothing happened."""
+    await desk.gateway.stop()
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    assert "[ Retry ]" in await desk.card_says(card, "Not cancelled: the gateway could not be asked")
+    assert "nothing has happened to the order" in (await desk.replies(card))[0]
+    await desk.gateway.start()
+    await desk.ben.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
+
+
+async def test_bad_credentials_fail_at_once_and_name_the_setting(quiet_desk: Desk) -> None:
+    """401 is not repeated; the operators are told what to mend."""
+    await quiet_desk.start_bot(DVPAY_API_KEY="wrong-key")
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "[ Retry ]")
+    (reply,) = await quiet_desk.replies(card)
+    assert "DVPAY_API_KEY" in reply
+    assert "wrong-key" not in reply
+    assert len(quiet_desk.gateway.calls) == 1
+
+
+async def test_a_hanging_gateway_delays_neither_commands_nor_clicks(desk: Desk) -> None:
+    """While calls hang, people ask, approve and look up as always."""
+    until = asyncio.Event()
+    for order in ("ord_1", "ord_2"):
+        desk.gateway.faults.always(order, Hang(until))
+        card = await desk.ask(order)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "on its way")
+    other = await desk.ask("ord_3")
+    await desk.ben.click(other, "approve")
+    await desk.card_says(other, "✅ Cancelled")
+    await desk.vera.command("/cancel-audit state:sending", LOBBY)
+    assert "ord_1" in await desk.told(desk.vera)
+    until.set()
+    await desk.card_says(await desk.card("ord_1"), "✅ Cancelled")
+
+
+async def test_a_deleted_card_still_gets_its_result_into_the_channel(desk: Desk) -> None:
+    """If somebody deletes the card, the result is told in the channel."""
+    until = asyncio.Event()
+    desk.gateway.faults.add("ord_1", Hang(until))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "on its way")
+    desk.slack.space.delete_message(card.channel, card.ts)
+    until.set()
+    found = await desk.wait(lambda: [m for m in desk.slack.space.messages(card.channel) if m.ts != card.ts])
+    assert "✅ Cancelled · order ord_1" in desk.ann.reads(found[-1])

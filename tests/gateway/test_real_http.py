@@ -1,0 +1,309 @@
+"""The client against the local gateway, and against worse servers, over real connections."""
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.domain.attempt import Answer, Outcome
+from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.sandbox import gateway as sandbox
+from bot.sandbox.faults import Drop, Fault, Hang, Twist, broken
+from bot.sandbox.gateway import LocalGateway
+from tests.clock import Clock
+
+ORDER = "ord_abc123xyz"
+CANCELLED, REFUSED = Outcome.CANCELLED, Outcome.REFUSED
+NOT_SENT, UNKNOWN = Outcome.NOT_SENT, Outcome.UNKNOWN
+
+
+@asynccontextmanager
+async def client(base_url: str, *, key: str = "local-key", total: float = 30.0) -> AsyncIterator[GatewayClient]:
+    """A client with the clock of the local gateway."""
+    gateway = GatewayClient(
+        base_url=base_url, api_key=SecretStr(key), app_id="local-app", now=Clock(), total=total,
+    )  # fmt: skip
+    try:
+        yield gateway
+    finally:
+        await gateway.aclose()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[LocalGateway]:
+    """A gateway that knows one pending order."""
+    async with LocalGateway(now=Clock()) as gateway:
+        gateway.add_order(ORDER)
+        yield gateway
+
+
+async def ask(gateway: LocalGateway, order_id: str = ORDER, *, total: float = 30.0) -> Answer:
+    """What one call proves."""
+    async with client(gateway.base_url, total=total) as caller:
+        return await caller.cancel(order_id, "duplicate")
+
+
+async def test_the_strict_gateway_takes_the_call(gateway: LocalGateway) -> None:
+    """The call is as documented: the order is cancelled once, with the reason that was given."""
+    answer = await ask(gateway)
+    assert answer == Answer(CANCELLED, http_status=200, cancelled_at="2026-11-23T09:00:00Z")
+    assert gateway.orders[ORDER].reason == "duplicate"
+    assert gateway.effects == {ORDER: 1}
+
+
+async def test_asking_again_tells_that_it_is_cancelled(gateway: LocalGateway) -> None:
+    """The second answer is a no that says so."""
+    await ask(gateway)
+    answer = await ask(gateway)
+    assert (answer.outcome, answer.already_cancelled, answer.use_refund) == (REFUSED, True, False)
+    assert answer.message == "Order is already cancelled."
+    assert gateway.effects == {ORDER: 1}
+
+
+@pytest.mark.parametrize(
+    "status, use_refund", [("completed", True), ("paid", True), ("partially_refunded", True), ("expired", False)],
+)  # fmt: skip
+async def test_a_state_that_cannot_be_cancelled(gateway: LocalGateway, status: str, use_refund: bool) -> None:
+    """It is refused, and the way out is told where there is one."""
+    gateway.add_order(ORDER, status)
+    answer = await ask(gateway)
+    assert (answer.outcome, answer.already_cancelled, answer.use_refund) == (REFUSED, False, use_refund)
+
+
+async def test_an_unknown_order_is_refused(gateway: LocalGateway) -> None:
+    """There is nothing to repeat."""
+    answer = await ask(gateway, "ord_unknown")
+    assert (answer.outcome, answer.repeat, answer.http_status) == (REFUSED, False, 404)
+    assert answer.request_id
+
+
+async def test_wrong_credentials_send_nothing(gateway: LocalGateway) -> None:
+    """Operators must look; the key is not told to anybody."""
+    async with client(gateway.base_url, key="wrong-key") as caller:
+        answer = await caller.cancel(ORDER, "")
+    assert (answer.outcome, answer.repeat, answer.http_status) == (NOT_SENT, False, 401)
+    assert "wrong-key" not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    "fault, outcome, retry_after",
+    [
+        (sandbox.internal_error(), UNKNOWN, None),
+        (Twist(sandbox.internal_error()), UNKNOWN, None),
+        (broken(502), UNKNOWN, None),
+        (broken(504), UNKNOWN, None),
+        (sandbox.too_many(7), NOT_SENT, 7.0),
+        (sandbox.maintenance("Mon, 23 Nov 2026 09:01:00 GMT"), NOT_SENT, 60.0),
+        (Drop(), UNKNOWN, None),
+        (Drop(after_effect=True), UNKNOWN, None),
+        (Twist(sandbox.wrong_order()), UNKNOWN, None),
+        (Twist(sandbox.wrong_status(ORDER)), UNKNOWN, None),
+        (Twist(sandbox.empty()), UNKNOWN, None),
+        (Twist(sandbox.oversized(ORDER)), UNKNOWN, None),
+        (Twist(sandbox.gzip_bomb(ORDER)), UNKNOWN, None),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_gateway_that_misbehaves(
+    gateway: LocalGateway, fault: Fault, outcome: Outcome, retry_after: float | None,
+) -> None:  # fmt: skip
+    """Nothing is taken for more than it proves; asked again, the truth comes out, and the effect is one."""
+    gateway.faults.add(ORDER, fault)
+    answer = await ask(gateway)
+    assert (answer.outcome, answer.repeat, answer.retry_after) == (outcome, True, retry_after)
+    again = await ask(gateway)
+    assert again.outcome is CANCELLED or again.already_cancelled
+    assert gateway.effects == {ORDER: 1}
+
+
+async def test_a_bomb_is_not_inflated(gateway: LocalGateway) -> None:
+    """32 MiB behind a few KiB never come to be."""
+    gateway.faults.add(ORDER, sandbox.gzip_bomb(ORDER))
+    async with client(gateway.base_url) as caller:
+        tracemalloc.start()
+        try:
+            answer = await caller.cancel(ORDER, "")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert answer.outcome is UNKNOWN
+    assert peak < 4 * 1024 * 1024
+
+
+async def test_a_gateway_that_hangs(gateway: LocalGateway) -> None:
+    """The call ends by its limit; that it took effect afterwards is found out by asking again."""
+    until = asyncio.Event()
+    gateway.faults.add(ORDER, Hang(until))
+    answer = await ask(gateway, total=0.5)
+    assert answer == Answer(UNKNOWN, repeat=True, message="no answer within 0.5 s")
+    await gateway.wait_for(lambda: gateway.calls)
+    until.set()
+    await gateway.wait_for(lambda: gateway.effects[ORDER])
+    assert (await ask(gateway)).already_cancelled
+
+
+async def test_many_calls_at_once_hold_up_nobody(gateway: LocalGateway) -> None:
+    """Calls that hang leave the way free for another, and for the look whether the gateway is there."""
+    gateway.faults.always("stuck", Hang(asyncio.Event()))
+    async with client(gateway.base_url) as caller:
+        stuck = [asyncio.create_task(caller.cancel("stuck", "")) for _ in range(120)]
+        await gateway.wait_for(lambda: len(gateway.calls) == 120)
+        assert (await caller.cancel(ORDER, "")).outcome is CANCELLED
+        assert await caller.reach()
+        for call in stuck:
+            call.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        assert (await caller.cancel(ORDER, "")).already_cancelled
+
+
+async def test_a_gateway_that_is_away(gateway: LocalGateway) -> None:
+    """A refused connection is certain: nothing was sent. Once it is back, so is the client."""
+    async with client(gateway.base_url) as caller:
+        await gateway.stop()
+        away = "no connection: Connection refused"
+        assert await caller.cancel(ORDER, "") == Answer(NOT_SENT, repeat=True, message=away)
+        with pytest.raises(GatewayUnreachable, match=f"^{away}$"):
+            await caller.reach()
+        await gateway.start()
+        assert await caller.reach() == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+        assert (await caller.cancel(ORDER, "")).outcome is CANCELLED
+
+
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(peer: Peer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A bare server that treats each connection like this; gives its port."""
+
+    async def treat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await peer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(treat, "127.0.0.1", 0, ssl=tls)
+    async with listening:
+        yield str(listening.sockets[0].getsockname()[1])
+
+
+def saying(raw: bytes) -> Peer:
+    """A peer that answers these bytes and hangs up."""
+
+    async def peer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+        await writer.drain()
+
+    return peer
+
+
+CONFIRMED = b'{"order_id": "ord_abc123xyz", "status": "cancelled"}'
+
+
+@pytest.mark.parametrize(
+    "raw, outcome",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(CONFIRMED), CONFIRMED), CANCELLED),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + CONFIRMED, CANCELLED),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(CONFIRMED) + 1, CONFIRMED), UNKNOWN),
+        (b"HTTP/1.1 409 Conflict\r\nContent-Length: 99\r\n\r\n{", UNKNOWN),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n{", REFUSED),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", UNKNOWN),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", UNKNOWN),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 30_000 + b"\r\n", UNKNOWN),
+        (b"\x15\x03\x01\x00\x02\x02\x16", UNKNOWN),
+        (b"220 mail.test ESMTP\r\n", UNKNOWN),
+        (b"", UNKNOWN),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_servers_that_hardly_speak_http(raw: bytes, outcome: Outcome) -> None:
+    """Whatever comes back, the answer is what it proves."""
+    async with server(saying(raw)) as port, client(f"http://127.0.0.1:{port}") as caller:
+        assert (await caller.cancel(ORDER, "")).outcome is outcome
+
+
+async def test_an_answer_that_trickles_in_ends() -> None:
+    """No single wait is too long, but all of them together are."""
+
+    async def peer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.005)
+
+    async with server(peer) as port, client(f"http://127.0.0.1:{port}", total=0.3) as caller:
+        answer = await caller.cancel(ORDER, "")
+    assert (answer.outcome, answer.repeat) == (UNKNOWN, True)
+    assert "no answer within 0.3 s" in answer.message
+
+
+async def test_connections_are_not_kept() -> None:
+    """One that the gateway closes just then would make an unknown of a call that was never sent."""
+    connections = 0
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(CONFIRMED), CONFIRMED))
+            await reader.readuntil(b"\r\n\r\n")
+
+    async with server(peer) as port, client(f"http://127.0.0.1:{port}") as caller:
+        for _ in range(3):
+            assert (await caller.cancel(ORDER, "")).outcome is CANCELLED
+    assert connections == 3
+
+
+async def test_tls_where_there_is_none(gateway: LocalGateway) -> None:
+    """The handshake fails, so nothing was sent."""
+    async with client(gateway.base_url.replace("http:", "https:")) as caller:
+        answer = await caller.cancel(ORDER, "")
+    assert (answer.outcome, answer.repeat) == (NOT_SENT, True)
+    assert answer.message.startswith("no connection: no TLS handshake (")
+    assert gateway.calls == []
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that signed itself, with its key in the same file."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("the openssl command is not installed, and it makes this test's certificate")
+    file = tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
+            "-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", file, "-out", f"{file}.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+async def test_only_a_trusted_certificate_will_do(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key goes to nobody who cannot prove to be the gateway."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    peer = saying(b"HTTP/1.0 200 OK\r\n\r\n" + CONFIRMED)
+    async with server(peer, tls) as port:
+        async with client(f"https://127.0.0.1:{port}") as caller:
+            answer = await caller.cancel(ORDER, "")
+        assert (answer.outcome, answer.repeat) == (NOT_SENT, True)
+        assert answer.message.startswith("no connection: its TLS certificate is not trusted (self")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with client(f"https://127.0.0.1:{port}") as caller:
+            assert (await caller.cancel(ORDER, "")).outcome is CANCELLED
