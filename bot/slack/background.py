@@ -6,12 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import structlog
 
-from bot.slack.errors import problem_of
-
 log = structlog.get_logger(__name__)
 
 Tell = Callable[[str], Awaitable[object]]
-"""Says something to one person, privately."""
+"""Says something to one person, privately; does not raise."""
 
 
 def apology(reference: str) -> str:
@@ -47,7 +45,4 @@ class Background:
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("unexpected_error", reference=reference)
-            try:
-                await tell(apology(reference))
-            except Exception as error:  # noqa: BLE001 -- then the log is all that is left
-                log.warning("person_not_told", reference=reference, problem=problem_of(error).name)
+            await tell(apology(reference))

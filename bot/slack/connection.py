@@ -7,16 +7,29 @@ from typing import Any
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
+from bot.slack.payloads import understood
 
 log = structlog.get_logger(__name__)
 
 # The SDK tells of each failed try with a traceback; this module tells of losing and regaining instead.
 _quiet = logging.getLogger("bot.slack.socket_mode")
 _quiet.setLevel(logging.CRITICAL)
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Hands Bolt what is understood, and passes over the rest."""
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        payload = understood(req.payload)
+        if payload is not None:
+            req.payload = payload
+            await super().handle(client, req)  # type: ignore[arg-type]  # the SDK narrows it
 
 
 class Connection:
@@ -77,7 +90,7 @@ class Connection:
 
         It reconnects by itself, but asks for a new address only once and tries that for ever.
         """
-        handler = AsyncSocketModeHandler(
+        handler = _Handler(
             app,
             app_token,
             logger=_quiet,
