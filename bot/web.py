@@ -1,5 +1,6 @@
 """The HTTP side: liveness and readiness in both modes, and Slack's requests in HTTP mode."""
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -95,11 +96,13 @@ class SlackEndpoint:
             valid = False
         if not valid:
             return "bad signature"
-        moment = self._now().timestamp()
-        self._seen = {known: until for known, until in self._seen.items() if until > moment}
         if signature in self._seen:
             return "replayed"
+        moment = self._now().timestamp()
         self._seen[signature] = moment + 2 * _SIGNATURE_LIFE
+        # The oldest come first, so this costs no more than what has run out.
+        for known, _ in list(itertools.takewhile(lambda item: item[1] < moment, self._seen.items())):
+            del self._seen[known]
         return None
 
 

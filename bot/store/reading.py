@@ -92,27 +92,23 @@ class Reader:
 
         A page costs one walk down an index, however many cancellations there are.
         """
-        where, values = _conditions(lookup, only_of)
+        values = _values(lookup, only_of) | {"limit": limit + 1}
         if older_than is not None:
             at, _, number = older_than.rpartition("|")
-            where += " AND (c.requested_at, c.number) < (:older_at, :older_number)"
             values |= {"older_at": at, "older_number": int(number)}
-        values["limit"] = limit + 1
-        newest = "ORDER BY c.requested_at DESC, c.number DESC LIMIT :limit"
+        newest = "ORDER BY {0}.requested_at DESC, {0}.number DESC".format
+        sql = f"SELECT c.number, c.requested_at FROM cancellations c WHERE {_where(values)}"
         if lookup.person is None:
-            sql = f"SELECT c.number FROM cancellations c WHERE {where} {newest}"
+            sql += f" {newest('c')} LIMIT :limit"
         else:
-            values["person"] = lookup.person
-            # Two walks, each down its own index, merged: an OR over both would sort all matches.
+            # Two walks, each down its own index, merged: an OR over both would sort all matches. Who
+            # approved and then rejected has two decisions, hence twice the limit.
             sql = (
-                "SELECT number FROM ("
-                " SELECT * FROM (SELECT c.requested_at, c.number FROM cancellations c"
-                f"  WHERE c.requester = :person AND {where} {newest})"
-                " UNION SELECT * FROM (SELECT c.requested_at, c.number FROM ("
-                "   SELECT DISTINCT requested_at, number FROM decisions WHERE approver = :person) AS d"
-                f"  CROSS JOIN cancellations c ON c.number = d.number WHERE {where}"
-                "   ORDER BY d.requested_at DESC, d.number DESC LIMIT :limit)"
-                ") ORDER BY requested_at DESC, number DESC LIMIT :limit"
+                f"SELECT number, requested_at FROM ({sql} AND c.requester = :person {newest('c')} LIMIT :limit)"
+                " UNION SELECT number, requested_at FROM ("
+                "  SELECT d.number, d.requested_at FROM decisions d CROSS JOIN cancellations c ON c.number = d.number"
+                f"  WHERE d.approver = :person AND {_where(values, 'd')} {newest('d')} LIMIT 2 * :limit)"
+                " ORDER BY requested_at DESC, number DESC LIMIT :limit"
             )
         numbers = [row[0] for row in self._db.execute(sql, values)]
         marks = ", ".join(map(str, numbers))
@@ -132,13 +128,13 @@ class Reader:
         limit: int = 10,
     ) -> Page[Event]:
         """The audit events of the cancellations that match, newest first. ``order_id`` must be given."""
-        where, values = _conditions(lookup, only_of)
+        values = _values(lookup, only_of)
+        where = _where(values)
         if lookup.person is not None:
             where += (
                 " AND (c.requester = :person OR EXISTS (SELECT 1 FROM decisions d"
                 " WHERE d.number = c.number AND d.approver = :person))"
             )
-            values["person"] = lookup.person
         values |= {"before": int(older_than) if older_than else 2**62, "limit": limit + 1}
         rows = self._db.execute(
             f"SELECT {_EVENT_COLUMNS} FROM audit_events WHERE cancellation IN"
@@ -172,17 +168,32 @@ class Reader:
         return [_cancellation(row, decisions[row["number"]]) for row in rows]
 
 
-def _conditions(lookup: Lookup, only_of: str | None) -> tuple[str, dict[str, Any]]:
-    """The filters that both kinds of answer share, for a cancellation named ``c``."""
-    terms = {
-        "c.order_id = :order_id": lookup.order_id,
-        "c.state = :state": lookup.state,
-        "c.requested_at >= :since": lookup.since and timestamp(lookup.since),
-        "c.requested_at < :until": lookup.until and timestamp(lookup.until),
-        "c.requester = :only_of": only_of,
+def _values(lookup: Lookup, only_of: str | None) -> dict[str, Any]:
+    """What is asked for, as parameters; what is not asked for is left out."""
+    values = {
+        "order_id": lookup.order_id,
+        "person": lookup.person,
+        "state": lookup.state and str(lookup.state),
+        "since": lookup.since and timestamp(lookup.since),
+        "until": lookup.until and timestamp(lookup.until),
+        "only_of": only_of,
     }
-    given = {term: value for term, value in terms.items() if value is not None}
-    return " AND ".join(given) or "1", {term.rpartition(":")[2]: str(value) for term, value in given.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _where(values: dict[str, Any], timed: str = "c") -> str:
+    """The conditions for these parameters on a cancellation ``c``; its time is read from the table ``timed``,
+    which is the one whose index is walked.
+    """
+    terms = {
+        "order_id": "c.order_id = :order_id",
+        "state": "c.state = :state",
+        "since": f"{timed}.requested_at >= :since",
+        "until": f"{timed}.requested_at < :until",
+        "only_of": "c.requester = :only_of",
+        "older_at": f"({timed}.requested_at, {timed}.number) < (:older_at, :older_number)",
+    }
+    return " AND ".join(term for name, term in terms.items() if name in values) or "1"
 
 
 def _cancellation(row: dict[str, Any], decisions: list[Decision]) -> Cancellation:

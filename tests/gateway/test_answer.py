@@ -195,6 +195,23 @@ def test_error_bodies_of_other_shapes(body: object, message: str) -> None:
     )
 
 
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_a_refusal_may_tell_the_orders_state(status: int) -> None:
+    """Already cancelled and a case for a refund are read from the error, and never both."""
+    cancelled = read(status, error("Order is already cancelled"))
+    completed = read(status, error(code="CONFLICT", details={"current_status": "completed"}))
+    assert (cancelled.already_cancelled, cancelled.use_refund) == (True, False)
+    assert (completed.already_cancelled, completed.use_refund) == (False, True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
+@pytest.mark.parametrize("said", ["Order is already cancelled", "Order is completed"])
+def test_other_answers_tell_nothing_of_the_state(status: int, said: str) -> None:
+    """Only a refusal speaks of the order's state."""
+    answer = read(status, error(said))
+    assert (answer.already_cancelled, answer.use_refund) == (False, False)
+
+
 def test_a_status_without_a_name() -> None:
     """A number that HTTP does not know is told as it is."""
     assert read(599).message == "answered 599, it gave no reason that can be read"

@@ -58,6 +58,7 @@ ALREADY, REFUND, NOTHING = Told.ALREADY_CANCELLED, Told.REFUND_INSTEAD, Told.NOT
         ("Orders that are already cancelled or completed cannot be cancelled", NOTHING),
         ("Check whether the order is already cancelled", NOTHING),
         ("Refunds are possible when the order is completed", NOTHING),
+        ("Orders can be cancelled before the order is completed", NOTHING),
         ("Order is expired", NOTHING),
         ("Order expired and was cancelled", NOTHING),
         ("Order is completed. Order is cancelled.", NOTHING),
@@ -140,6 +141,11 @@ def test_the_calls_own_status_is_not_the_orders() -> None:
 def test_an_order_id_is_not_read_as_words(order_id: str) -> None:
     """An order id may be any word; it says nothing of the order's state."""
     assert what_is_told(order_id, "", f"Order {order_id} is locked. It is {order_id}.", None) is NOTHING
+
+
+def test_only_the_beginning_of_a_long_message_is_read() -> None:
+    """Reading takes no longer for a message that goes on and on."""
+    assert what_is_told(ORDER, "", "x " * 600 + ". Order is already cancelled", None) is NOTHING
 
 
 @given(order_id=st.text(), code=st.text(), message=st.text() | st.from_regex("(already|cancelled|is|paid| |:)*"))
