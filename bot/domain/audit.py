@@ -6,12 +6,12 @@ middle can be edited, removed or inserted unseen. Only a witness kept elsewhere,
 everything was computed anew.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import NamedTuple
 
 BOT = "bot"
@@ -78,21 +78,14 @@ class Event(NamedTuple):
     def computed_hash(self) -> str:
         """SHA-256 over all fields and the hash before, as 64 hexadecimal digits.
 
-        Each field goes in with its length in front, so that no text can pass for a border
-        between two fields.
+        The lengths of the fields stand before them, so that no text can pass for a border between two.
         """
-        fields = (
-            self.prev_hash,
-            str(self.seq),
-            self.at,
-            self.kind,
-            self.cancellation,
-            self.order_id,
-            self.actor,
-            self.data,
-        )
-        text = "".join([f"{len(field)}:{field}" for field in fields])
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        seq, at, kind, about, order, actor, data, prev, _ = self
+        # One expression, as this is what verifying a long record spends its time on.
+        return sha256(
+            f"{prev} {seq} {len(at)} {len(kind)} {len(about)} {len(order)} {len(actor)}\n"
+            f"{at}{kind}{about}{order}{actor}{data}".encode("utf-8", "surrogatepass"),
+        ).hexdigest()
 
     def sealed(self) -> "Event":
         """The same event with its hash set."""
@@ -146,10 +139,11 @@ def verify(events: Iterable[Event], head: tuple[int, str] | None = None) -> Veri
     walk: Iterator[Event] = iter(events)
     count = 0
     witnessed = head is None
+    witness_seq = head[0] if head is not None else 0
     for event in walk:
-        if event.seq != last.seq + 1 or event.prev_hash != last.hash or event.computed_hash() != event.hash:
+        if event.prev_hash != last.hash or event.computed_hash() != event.hash or event.seq != count + 1:
             return _diagnose(last, event, next(walk, None), count)
-        if head is not None and event.seq == head[0]:
+        if count + 1 == witness_seq and head is not None:
             if not event.hash.startswith(head[1]):
                 return Verification(
                     count,

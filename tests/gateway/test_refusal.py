@@ -133,7 +133,7 @@ def test_a_contradiction_tells_nothing() -> None:
 
 
 def test_the_calls_own_status_is_not_the_orders() -> None:
-    """ "status: failed" in details may be the call's, and does not outweigh the code."""
+    """A failed status in details may be the call's, and does not outweigh the code."""
     assert what_is_told(ORDER, "ORDER_ALREADY_CANCELLED", "", {"status": "failed"}) is ALREADY
 
 
