@@ -8,18 +8,20 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from bot.domain.attempt import Answer
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
-from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.store import Attempt, Store, StoreError
 from bot.workflow import Workflow
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Gateway(Protocol):
@@ -39,7 +41,7 @@ class Courier(Protocol):
 class Pace:
     """Slack's rate for messages, about one a second in each channel with a few at once, kept per target.
 
-    ``spared`` names the targets that must wait; a rate-limit answer holds one back for as long as it says.
+    ``spared`` names the targets that must wait, also those that Slack took nothing for lately.
     """
 
     def __init__(self, now: Callable[[], datetime], *, every: timedelta = timedelta(seconds=1), burst: int = 4) -> None:
@@ -58,9 +60,9 @@ class Pace:
         """Count one message to this target."""
         self._free_at[target] = max(self._free_at.get(target, self._now()), self._now()) + self._every
 
-    def hold(self, target: str, seconds: float) -> None:
+    def hold(self, target: str, pause: timedelta) -> None:
         """Spare this target for so long."""
-        self._free_at[target] = self._now() + self._slack + timedelta(seconds=seconds)
+        self._free_at[target] = self._now() + self._slack + pause
 
     def next_free(self) -> datetime | None:
         """When the first of the spared targets is free again."""
@@ -97,6 +99,7 @@ class Worker:
         self._pace = pace or Pace(now)
         self._limits = {"attempt": gateway_calls, "delivery": deliveries}
         self._running: dict[str, set[asyncio.Task[None]]] = {"attempt": set(), "delivery": set()}
+        self._posting: frozenset[str] = frozenset()
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -151,12 +154,14 @@ class Worker:
                 break
             self._start("attempt", self._call(attempt))
         while self._has_room("delivery"):
-            claimed = await self._workflow.next_delivery(self._name, not_to=self._pace.spared())
+            # One message at a time for each channel and person, so that they arrive in order.
+            claimed = await self._workflow.next_delivery(self._name, not_to=self._pace.spared() | self._posting)
             if claimed is None:
                 break
             delivery, cancellation, event = claimed
             if delivery.kind is not DeliveryKind.CARD_UPDATE:
                 self._pace.used(delivery.target)
+                self._posting |= {delivery.target}
             self._start("delivery", self._deliver(delivery, cancellation, event))
 
     async def _seconds_until_due(self, began: datetime) -> float:
@@ -190,23 +195,25 @@ class Worker:
         await self._persist(self._workflow.record_answer, attempt, answer)
 
     async def _deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> None:
-        receipt = await self._courier.deliver(delivery, cancellation, event)
-        if receipt.retry_after is not None and receipt.fate is Fate.LATER:
-            self._pace.hold(delivery.target, receipt.retry_after)
-        await self._persist(self._workflow.record_delivery, delivery, receipt)
+        try:
+            receipt = await self._courier.deliver(delivery, cancellation, event)
+            spare = await self._persist(self._workflow.record_delivery, delivery, receipt)
+            if spare:
+                self._pace.hold(delivery.target, spare)
+        finally:
+            if delivery.kind is not DeliveryKind.CARD_UPDATE:
+                self._posting -= {delivery.target}
 
-    async def _persist(self, record: Callable[..., Coroutine[None, None, object]], *what: object) -> None:
+    async def _persist(self, record: Callable[..., Coroutine[None, None, T]], *what: object) -> T:
         """Write a result down, through a full disk and other passing trouble of the file."""
         pause = 0.5
         while True:
             try:
-                await record(*what)
+                return await record(*what)
             except StoreError as error:
                 log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
-            else:
-                return
 
 
 _LONGEST_SLEEP = 30.0

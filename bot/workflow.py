@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import structlog
 
@@ -22,13 +23,16 @@ from bot.store import Attempt, Store, Transaction
 
 log = structlog.get_logger(__name__)
 
+_NOT_ITS_FAULT = 50
+"""After so many tries a delivery no longer holds up those behind it: then it may be the message itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the settings say about approving, and how patiently the bot repeats.
 
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
-    each time up to ``longest_pause``, each with up to a quarter more at random. With these defaults
+    each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
     the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends.
     """
@@ -405,7 +409,12 @@ class Workflow:
         }
         state = _state_after(answer, lost=lost, attempts_left=self.rules.max_attempts - cancellation.attempts)
         if state is State.APPROVED:
-            next_at = at + self._pause(cancellation.attempts, answer.retry_after, self.rules.longest_pause)
+            next_at = at + self._pause(
+                cancellation.attempts,
+                answer.retry_after,
+                self.rules.longest_pause,
+                self._jitter() / 4,
+            )
             tx.move(cancellation, state, at=at, next_at=next_at, detail=answer.message)
             event = tx.record(Kind.REPEATING, BOT, at, cancellation, **said)
             tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
@@ -425,9 +434,9 @@ class Workflow:
         )
         return state
 
-    def _pause(self, tries: int, retry_after: float | None, longest: timedelta) -> timedelta:
+    def _pause(self, tries: int, retry_after: float | None, longest: timedelta, spread: float = 0) -> timedelta:
         doubled: timedelta = self.rules.first_pause * int(2 ** min(max(tries - 1, 0), 20))
-        pause = min(doubled, longest) * (1 + self._jitter() / 4)
+        pause = min(doubled, longest) * (1 + spread)
         return max(pause, timedelta(seconds=retry_after or 0))
 
     def _end(
@@ -471,28 +480,38 @@ class Workflow:
 
         return await self._store.transaction("claim_delivery", use)
 
-    async def record_delivery(self, delivery: Delivery, receipt: Receipt) -> None:
-        """Write down what became of a delivery, and what follows from it."""
+    async def record_delivery(self, delivery: Delivery, receipt: Receipt) -> timedelta:
+        """Write down what became of a delivery, and what follows from it.
 
-        def use(tx: Transaction) -> None:
+        Gives the time for which its channel or person should be spared: where Slack did not take one
+        message it will not take the next one either, and so they keep their order.
+        """
+
+        def use(tx: Transaction) -> timedelta:
             at = self._now()
             cancellation = tx.cancellation(delivery.cancellation_id)
             assert cancellation is not None
+            pause = self._pause(delivery.tries, receipt.retry_after, self.rules.longest_delivery_pause)
             match receipt.fate:
                 case Fate.DELIVERED:
                     tx.settle_delivery(delivery, receipt, at)
                     if delivery.kind is DeliveryKind.CARD:
                         self._card_posted(tx, cancellation, receipt, at)
-                case Fate.BLOCKED if delivery.kind is DeliveryKind.CARD:
-                    self._card_blocked(tx, cancellation, delivery, receipt, at)
                 case Fate.IMPOSSIBLE:
                     self._abandon(tx, cancellation, delivery, receipt, at)
+                case Fate.BLOCKED if delivery.kind is DeliveryKind.CARD and cancellation.state is State.PENDING:
+                    self._tell_blocked(tx, cancellation, receipt, at)
+                    tx.postpone_delivery(delivery, receipt, at + pause)
                 case _ if at - delivery.owed_at > self.rules.delivery_patience:
                     self._abandon(tx, cancellation, delivery, receipt, at)
+                case Fate.LATER | Fate.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
+                    tx.postpone_delivery(delivery, receipt, at)
+                    return pause
                 case _:
-                    self._postpone(tx, delivery, receipt, at)
+                    tx.postpone_delivery(delivery, receipt, at + pause)
+            return timedelta(0)
 
-        await self._store.transaction("record_delivery", use)
+        spare = await self._store.transaction("record_delivery", use)
         log.info(
             "delivery",
             cancellation=delivery.cancellation_id,
@@ -502,6 +521,7 @@ class Workflow:
             tries=delivery.tries,
         )
         self._changed()
+        return spare
 
     def _card_posted(self, tx: Transaction, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
         tx.place_card(cancellation, receipt)
@@ -510,32 +530,18 @@ class Workflow:
             # It changed while the card was on its way; what it shows may be older than that.
             tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
-    def _card_blocked(
-        self,
-        tx: Transaction,
-        cancellation: Cancellation,
-        delivery: Delivery,
-        receipt: Receipt,
-        at: datetime,
-    ) -> None:
-        if cancellation.state is not State.PENDING:
-            self._abandon(tx, cancellation, delivery, receipt, at)
-            return
+    def _tell_blocked(self, tx: Transaction, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
+        """Tell the requester once that the card cannot be posted, and what to do."""
         if not tx.happened(cancellation, Kind.CARD_BLOCKED):
             event = tx.record(
                 Kind.CARD_BLOCKED,
                 BOT,
                 at,
                 cancellation,
-                channel=delivery.target,
+                channel=cancellation.card_channel,
                 problem=receipt.problem,
             )
             tx.owe(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
-        self._postpone(tx, delivery, receipt, at)
-
-    def _postpone(self, tx: Transaction, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-        pause = self._pause(delivery.tries, receipt.retry_after, self.rules.longest_delivery_pause)
-        tx.postpone_delivery(delivery, receipt, at + pause)
 
     def _abandon(
         self,
@@ -573,9 +579,14 @@ def _state_after(answer: Answer, *, lost: bool, attempts_left: int) -> State:
     match answer.outcome:
         case Outcome.CANCELLED:
             return State.CANCELLED
-        case Outcome.REFUSED:
+        case Outcome.REFUSED if lost and answer.already_cancelled:
             # Ours was lost and now it is cancelled already: that was us, or it is what we wanted anyway.
-            return State.CANCELLED if lost and answer.already_cancelled else State.REFUSED
+            return State.CANCELLED
+        case Outcome.REFUSED if lost and not answer.use_refund and answer.http_status != HTTPStatus.NOT_FOUND:
+            # A no that does not say how the order stands may be the echo of our own lost success.
+            return State.UNKNOWN
+        case Outcome.REFUSED:
+            return State.REFUSED
         case Outcome.NOT_SENT | Outcome.UNKNOWN:
             if answer.repeat and attempts_left > 0:
                 return State.APPROVED

@@ -21,6 +21,8 @@ LOST = Answer(Outcome.UNKNOWN, repeat=True, message="no answer came in time")
 AWAY = Answer(Outcome.NOT_SENT, repeat=True, message="the gateway could not be reached")
 COMPLETED = Answer(Outcome.REFUSED, http_status=409, message="completed", use_refund=True)
 ALREADY = Answer(Outcome.REFUSED, http_status=409, message="already cancelled", already_cancelled=True)
+VAGUE = Answer(Outcome.REFUSED, http_status=409, message="conflict")
+MISSING = Answer(Outcome.REFUSED, http_status=404, message="not found")
 DENIED = Answer(Outcome.NOT_SENT, http_status=401, message="bad key")
 
 
@@ -270,6 +272,9 @@ async def test_an_expired_request_does_not_block_a_new_one(workflow: Workflow, c
         pytest.param([LOST, ALREADY], State.CANCELLED, id="lost, then cancelled already"),
         pytest.param([AWAY, ALREADY], State.REFUSED, id="never sent, then cancelled already"),
         pytest.param([LOST, COMPLETED], State.REFUSED, id="lost, then completed"),
+        pytest.param([LOST, VAGUE], State.UNKNOWN, id="lost, then a no that tells nothing"),
+        pytest.param([VAGUE], State.REFUSED, id="a no that tells nothing"),
+        pytest.param([LOST, MISSING], State.REFUSED, id="lost, then no such order"),
         pytest.param([AWAY, CANCELLED], State.CANCELLED, id="away, then confirmed"),
         pytest.param([DENIED], State.FAILED, id="credentials"),
         pytest.param([LOST, DENIED], State.UNKNOWN, id="lost, then credentials"),

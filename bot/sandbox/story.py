@@ -1,6 +1,7 @@
 """The demo: the real bot in a local workspace, from the first command to the proof of the record."""
 
 import asyncio
+import os
 import tempfile
 import textwrap
 from collections.abc import Callable
@@ -26,6 +27,10 @@ ANN, BEN, VERA = "U0ANN", "U0BEN", "U0VERA"
 async def play() -> int:
     """Play the story and print it; 0 if everything came as it should, 1 if not."""
     log.configure("ERROR", "console", [])
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        # Everything here is on loopback; a proxy would stand in the way.
+        os.environ.pop(name, None)
+        os.environ.pop(name.lower(), None)
     with tempfile.TemporaryDirectory() as folder:
         async with LocalSlack() as slack, LocalGateway() as gateway:
             story = _Story(slack, gateway, Path(folder) / "demo.db")

@@ -31,7 +31,7 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
         lines(
             [words(title, bold=True), words(" · order "), words(order, code=True)],
             [words(explanation)] if explanation else [],
-            [words(f"The gateway said: {said}")] if said else [],
+            [words(f"Detail: {said}")] if said else [],
             [words(f"Gateway request {request_id}")] if request_id else [],
         ),
     ]
@@ -56,7 +56,10 @@ def _story(kind: Kind, data: dict[str, Any]) -> tuple[str, str]:  # noqa: C901, 
         case Kind.REFUSED if data.get("already_cancelled"):
             return "⛔ Nothing to do", "The order was already cancelled before this request."
         case Kind.REFUSED if data.get("http_status") == 404:  # noqa: PLR2004
-            return "⛔ Not cancelled", "The gateway knows no such order. Check the order id and ask again."
+            return (
+                "⛔ Not cancelled",
+                "The gateway finds no such order. Check the order id; if it is right, ask whoever runs the bot.",
+            )
         case Kind.REFUSED:
             return "⛔ Not cancelled", "The gateway refused, and its answer is final."
         case Kind.FAILED if data.get("http_status") in {401, 403}:

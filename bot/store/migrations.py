@@ -122,7 +122,7 @@ def tables(db: Database) -> None:
             next_at TEXT NOT NULL,
             claimed_by TEXT
         ) STRICT;
-        CREATE INDEX deliveries_due ON deliveries (next_at, position) WHERE status = 'owed';
+        CREATE INDEX deliveries_due ON deliveries (next_at) WHERE status = 'owed';
         CREATE INDEX deliveries_owed ON deliveries (number, position) WHERE status = 'owed';
     """)
 

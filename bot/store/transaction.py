@@ -222,7 +222,7 @@ class Transaction(Reader):
         *,
         not_to: frozenset[str] = frozenset(),
     ) -> Delivery | None:
-        """Take the delivery that has been due longest, and note that Slack may get it from now on.
+        """Take the delivery that was owed first of those that are due, and note that Slack may get it from now on.
 
         What is owed in one thread goes out in the order in which it was owed, one at a time; a
         card's thread and the direct messages do not wait for each other. ``not_to`` are the
@@ -235,7 +235,7 @@ class Transaction(Reader):
             "  AND d.target NOT IN (SELECT value FROM json_each(:not_to))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'owed'"
             "   AND e.lane = d.lane AND e.position < d.position)"
-            "  ORDER BY d.next_at, d.position LIMIT 1)"
+            "  ORDER BY d.position LIMIT 1)"
             " RETURNING id, (SELECT id FROM cancellations c WHERE c.number = deliveries.number), kind,"
             "  event_seq, target, owed_at, tries, in_doubt_since",
             {

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +183,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(database: Path, **slack_options: Any) -> AsyncIterator[Desk]:
+async def open_desk(
+    database: Path,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    **slack_options: Any,
+) -> AsyncIterator[Desk]:
     """A workspace and a gateway with a few orders; the bot is not started yet."""
-    async with LocalSlack(**slack_options) as slack, LocalGateway() as gateway:
+    async with LocalSlack(now=now, **slack_options) as slack, LocalGateway(now=now) as gateway:
         for user, name in ((ANN, "ann"), (BEN, "ben"), (CLEO, "cleo"), (OLGA, "olga"), (VERA, "vera")):
             slack.space.add_user(user, name)
         everybody = (ANN, BEN, CLEO, OLGA, VERA)
@@ -200,8 +205,3 @@ async def open_desk(database: Path, **slack_options: Any) -> AsyncIterator[Desk]
             yield desk
         finally:
             await desk.stop_bot()
-
-
-async def both(*acts: Awaitable[Any]) -> list[Any]:
-    """Everything at once; what each led to, exceptions included."""
-    return await asyncio.gather(*acts, return_exceptions=True)

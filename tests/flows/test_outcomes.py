@@ -28,7 +28,7 @@ async def test_a_completed_order_says_to_use_a_refund(desk: Desk) -> None:
 async def test_an_order_that_does_not_exist_says_so(desk: Desk) -> None:
     """A wrong id is a refusal that says to check it."""
     _, reply = await approved(desk, "ord_none")
-    assert "knows no such order" in reply
+    assert "finds no such order" in reply
 
 
 async def test_an_order_cancelled_before_says_so(desk: Desk) -> None:

@@ -1,0 +1,95 @@
+"""Slack or the gateway away for ten minutes, on a clock that the test moves; then everything owed is paid."""
+
+from pathlib import Path
+
+from bot.domain.cancellation import State
+from bot.sandbox.faults import Drop, broken
+from bot.worker import Pace
+from tests.clock import Clock
+from tests.flows.desk import LOBBY, PAYMENTS, Desk, open_desk, quick_tuning
+
+ORDERS = [f"ord_a{number:02}" for number in range(12)]
+
+
+async def pass_time(desk: Desk, clock: Clock, seconds: int, *, step: int = 10) -> None:
+    """Let time pass for the bot, and let it do in each step what is due."""
+    assert desk.bot is not None
+    for _ in range(0, seconds, step):
+        clock.advance(step)
+        await desk.bot.worker.until_idle()
+
+
+async def start(desk: Desk, clock: Clock) -> None:
+    """A bot on that clock, with the pauses and the pace that it has in real life."""
+    await desk.start_bot(quick_tuning(now=clock, rules={}, pace=Pace(clock)), APPROVALS_REQUIRED="1")
+
+
+async def test_a_gateway_away_for_ten_minutes(database: Path) -> None:
+    """What was approved meanwhile is cancelled when the gateway is back, without anybody doing anything."""
+    clock = Clock()
+    async with open_desk(database, now=clock) as desk:
+        await start(desk, clock)
+        await desk.gateway.stop()
+        card = await desk.ask("ord_1")
+        await desk.ben.click(card, "approve")
+        await pass_time(desk, clock, 600)
+        assert "Not confirmed yet after" in desk.ann.reads(card)
+        assert desk.bot is not None
+        found = await desk.bot.store.read(lambda reader: reader.open_cancellation("ord_1"))
+        assert found is not None
+        assert found.state is State.APPROVED
+        await desk.gateway.start()
+        await pass_time(desk, clock, 80)
+        assert "✅ Cancelled" in desk.ann.reads(card)
+        assert len(await desk.replies(card)) == 1
+
+
+async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(database: Path) -> None:
+    """Cards that are owed go out in order and within Slack's rate; new requests do not wait behind all of them."""
+    clock = Clock()
+    async with open_desk(database, now=clock, rate_limited=True) as desk:
+        await start(desk, clock)
+        for method in ("chat.postMessage", "conversations.history"):
+            desk.slack.faults.always(method, broken(503))
+        for order in ORDERS:
+            assert await desk.fill_in(order) is None
+        await pass_time(desk, clock, 600)
+        assert not desk.slack.space.messages(PAYMENTS)
+        desk.slack.faults.clear()
+        desk.slack.calls.clear()
+        await pass_time(desk, clock, 60, step=1)
+        texts = [desk.ann.reads(message) for message in desk.slack.space.messages(PAYMENTS)]
+        assert [next(order for order in ORDERS if order in text) for text in texts] == ORDERS
+        answers = [call.answer for call in desk.slack.calls if call.method == "chat.postMessage"]
+        assert all(isinstance(answer, dict) and answer["ok"] for answer in answers)
+
+
+async def test_commands_are_answered_while_much_is_owed(database: Path) -> None:
+    """A backlog for one channel delays neither the form nor the private answer of the next command."""
+    clock = Clock()
+    async with open_desk(database, now=clock, rate_limited=True) as desk:
+        await start(desk, clock)
+        for order in ORDERS:
+            await desk.fill_in(order)
+        assert len(desk.slack.space.messages(PAYMENTS)) < len(ORDERS)
+        await desk.vera.command("/cancel-audit", LOBBY)
+        assert ORDERS[-1] in await desk.told(desk.vera)
+        await desk.ann.command("/cancel-order ord_2", LOBBY)
+        assert (await desk.wait(lambda: desk.ann.modal)).view["callback_id"] == "cancel_order"
+
+
+async def test_a_lost_answer_of_slack_is_looked_for_when_slack_is_back(database: Path) -> None:
+    """A card whose posting was not confirmed before Slack went away stands once in the end."""
+    clock = Clock()
+    async with open_desk(database, now=clock) as desk:
+        await start(desk, clock)
+        desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+        desk.slack.faults.always("conversations.history", broken(500))
+        await desk.fill_in("ord_1")
+        await desk.card("ord_1")
+        await pass_time(desk, clock, 300)
+        desk.slack.faults.clear()
+        await pass_time(desk, clock, 60)
+        await desk.ben.click(await desk.card("ord_1"), "approve")
+        await desk.card_says(await desk.card("ord_1"), "✅ Cancelled")
+        assert len(desk.slack.space.messages(PAYMENTS)) == 1
