@@ -1,0 +1,75 @@
+"""manifest.yml asks for what the code uses, and for nothing more."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.slack.listeners import CANCEL_AUDIT, CANCEL_ORDER
+from bot.slack.scopes import SCOPES
+
+ROOT = Path(__file__).parent.parent
+MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text("utf-8"))
+
+NEEDED_BY = {
+    "auth_test": set(),
+    "apps_connections_open": set(),
+    "views_open": set(),
+    "chat_postMessage": {"chat:write"},
+    "chat_update": {"chat:write"},
+    "conversations_open": {"im:write"},
+    "conversations_history": {"channels:history", "groups:history", "im:history"},
+    "conversations_replies": {"channels:history", "groups:history", "im:history"},
+    "conversations_info": {"channels:read", "groups:read"},
+    "usergroups_users_list": {"usergroups:read"},
+    "users_info": {"users:read"},
+}
+"""Which scopes a method needs for the channels it is used on; source: each method's page on docs.slack.dev."""
+
+
+def methods_used() -> set[str]:
+    """The Web API methods that the bot calls."""
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py") if "sandbox" not in path.parts)
+    return set(re.findall(r"client\.((?:[a-z]+_)+[A-Za-z]+)\(", code)) - {"is_connected"}
+
+
+def test_scopes_are_those_that_the_code_needs() -> None:
+    """Each scope is needed by a call or a command, each call has its scope, and doctor checks the same ones."""
+    asked_for = MANIFEST["oauth_config"]["scopes"]["bot"]
+    assert methods_used() == set(NEEDED_BY)
+    assert set(asked_for) == set().union(*NEEDED_BY.values()) | {"commands"}
+    assert asked_for == list(SCOPES)
+    assert "user" not in MANIFEST["oauth_config"]["scopes"]
+
+
+def test_commands_are_those_that_are_handled() -> None:
+    """Both commands are there, and people's names reach the look-up as ids."""
+    found = {command["command"]: command["should_escape"] for command in MANIFEST["features"]["slash_commands"]}
+    assert found == {CANCEL_ORDER: False, CANCEL_AUDIT: True}
+
+
+def test_features_are_those_that_are_used() -> None:
+    """Socket Mode and interactivity are on, direct messages can be read, and no events are asked for."""
+    assert MANIFEST["settings"]["socket_mode_enabled"]
+    assert MANIFEST["settings"]["interactivity"] == {"is_enabled": True}
+    assert MANIFEST["features"]["app_home"]["messages_tab_enabled"]
+    assert not MANIFEST["features"]["app_home"]["home_tab_enabled"]
+    assert "event_subscriptions" not in MANIFEST["settings"]
+
+
+@pytest.mark.parametrize(
+    "text, most",
+    [
+        (MANIFEST["display_information"]["name"], 35),
+        (MANIFEST["display_information"]["description"], 140),
+        (MANIFEST["features"]["bot_user"]["display_name"], 80),
+        *((command["command"], 32) for command in MANIFEST["features"]["slash_commands"]),
+        *((command["description"], 2000) for command in MANIFEST["features"]["slash_commands"]),
+        *((command["usage_hint"], 1000) for command in MANIFEST["features"]["slash_commands"]),
+    ],
+)
+def test_texts_are_within_slacks_limits(text: str, most: int) -> None:
+    """No text is longer than Slack's manifest schema allows."""
+    assert 0 < len(text) <= most
