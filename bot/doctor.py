@@ -71,7 +71,8 @@ def _database(settings: Settings) -> list[Finding]:
     path = settings.database_path
     folder = path.parent
     if not path.exists():
-        if os.access(folder if folder.exists() else folder.parent, os.W_OK):
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if nearest.is_dir() and os.access(nearest, os.W_OK):
             return [Finding("database", f"{path} will be created at the first start")]
         return [Finding("database", f"{folder} cannot be written", "Give the folder to the bot's user.")]
     if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):

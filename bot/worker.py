@@ -51,9 +51,8 @@ class Pace:
         self._free_at: dict[str, datetime] = {}
 
     def spared(self) -> frozenset[str]:
-        """The targets that get nothing for now; those that are free again are forgotten."""
+        """The targets that get nothing for now."""
         limit = self._now() + self._slack
-        self._free_at = {target: at for target, at in self._free_at.items() if at > self._now()}
         return frozenset(target for target, at in self._free_at.items() if at > limit)
 
     def used(self, target: str) -> None:
@@ -64,10 +63,13 @@ class Pace:
         """Spare this target for so long."""
         self._free_at[target] = self._now() + self._slack + pause
 
-    def next_free(self) -> datetime | None:
-        """When the first of the spared targets is free again."""
-        held = [self._free_at[target] - self._slack for target in self.spared()]
-        return min(held, default=None)
+    def next_free(self, after: datetime) -> datetime | None:
+        """When the first of the targets that were spared at that time is free again."""
+        return min((at - self._slack for at in self._free_at.values() if at - self._slack > after), default=None)
+
+    def forget(self, before: datetime) -> None:
+        """Forget the targets that have been free since then."""
+        self._free_at = {target: at for target, at in self._free_at.items() if at > before}
 
 
 class Worker:
@@ -171,7 +173,8 @@ class Worker:
         message of its thread, or for room; each of these has a moment of its own or wakes the loop.
         """
         due = await self._store.read(lambda reader: reader.next_due(began))
-        moments = [at for at in (due, self._pace.next_free()) if at is not None]
+        moments = [at for at in (due, self._pace.next_free(began)) if at is not None]
+        self._pace.forget(began)
         seconds = [(at - self._now()).total_seconds() for at in moments]
         return max(0.0, min([*seconds, _LONGEST_SLEEP]))
 

@@ -61,11 +61,11 @@ class Person:
             "team_id": self._space.team_id,
             "team_domain": "local",
             "channel_id": channel,
-            "channel_name": self._space.channels[channel].name,
+            "channel_name": self._space.channels[channel].name or "directmessage",
             "user_id": self.id,
             "user_name": self.name,
             "command": name,
-            "text": self._escaped(text.strip(), name),
+            "text": self._escaped(text.strip(), mentions=name in self._space.escaping),
             "api_app_id": self._space.app_id,
             "is_enterprise_install": "false",
             "response_url": response_url,
@@ -75,10 +75,23 @@ class Person:
         if answer:
             self._slack.answer_privately(self._slack.response_urls[response_url.rpartition("/")[2]], answer)
 
-    def _escaped(self, text: str, command: str) -> str:
-        """Slack's escaping, with ``should_escape`` for the look-up as manifest.yml says."""
+    def say(self, text: str, channel: str, thread_ts: str | None = None) -> Message:
+        """Write a message, into a channel or a thread."""
+        return self._space.post(
+            Message(
+                channel,
+                self._space.next_ts(),
+                self._escaped(text, mentions=True),
+                [],
+                self.id,
+                thread_ts,
+            )
+        )
+
+    def _escaped(self, text: str, *, mentions: bool) -> str:
+        """Slack's escaping; with ``mentions`` a name behind @ becomes a mention, as ``should_escape`` asks for."""
         escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        if command != "/cancel-audit":
+        if not mentions:
             return escaped
         ids = {user.name: user.id for user in self._space.users.values()}
         return re.sub(

@@ -32,7 +32,8 @@ class WebApi:
         self._space = workspace
         self._rate_limited = rate_limited
         self._next_post: dict[str, float] = {}
-        self._view_count = 0
+        # A form's id is never used again, also not by the next run on the same database.
+        self._view_count = int(workspace.now().timestamp() * 1000)
         self._methods: dict[str, Callable[[Json], Json]] = {
             "auth.test": self._auth_test,
             "chat.postMessage": self._post_message,
@@ -174,7 +175,7 @@ class WebApi:
         self.triggers[trigger] = (expires, True)
         self._view_count += 1
         user = self.opened_for[trigger]
-        opened = OpenView(f"V{self._view_count:06}", user, view, f"h{self._view_count}")
+        opened = OpenView(f"V{self._view_count}", user, view, f"h{self._view_count}")
         self._space.views.setdefault(user, []).append(opened)
         self._space.changes.touch()
         return {"view": {**view, "id": opened.id, "hash": opened.hash, "team_id": self._space.team_id}}

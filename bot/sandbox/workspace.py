@@ -93,6 +93,8 @@ class Workspace:
     posted: list[Message] = field(default_factory=list)
     views: dict[str, list[OpenView]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    escaping: set[str] = field(default_factory=lambda: {"/cancel-audit"})
+    """The commands with ``should_escape``, as manifest.yml has them."""
     _last_ts: int = 0
 
     def __post_init__(self) -> None:
@@ -164,9 +166,9 @@ def as_payload(message: Message, workspace: Workspace, *, metadata: bool = False
         "text": message.text,
         "blocks": copy.deepcopy(message.blocks),
         "team": workspace.team_id,
-        "bot_id": workspace.bot_id,
-        "app_id": workspace.app_id,
     }
+    if message.user == workspace.bot_user_id:
+        payload |= {"bot_id": workspace.bot_id, "app_id": workspace.app_id}
     if message.thread_ts is not None:
         payload |= {"thread_ts": message.thread_ts, "parent_user_id": workspace.bot_user_id}
     if metadata and message.metadata is not None:

@@ -38,8 +38,8 @@ def plain(text: str) -> Element:
 
 
 def words(text: str, **style: bool) -> Element:
-    """Words as they are, in a style such as ``bold=True`` or ``code=True``."""
-    element: Element = {"type": "text", "text": text}
+    """Words as they are, in a style such as ``bold=True`` or ``code=True``; Slack takes no empty text."""
+    element: Element = {"type": "text", "text": text or "-"}
     return element | {"style": style} if style else element
 
 

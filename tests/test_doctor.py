@@ -1,0 +1,135 @@
+"""``doctor`` against a local Slack and gateway: everything in order, and each thing that may be wrong."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.app import utc_now
+from bot.doctor import Finding, examine
+from bot.sandbox.faults import ApiError, Drop
+from bot.sandbox.gateway import LocalGateway
+from bot.settings import load
+from bot.store import Store
+from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk, environment, open_desk
+
+
+@pytest.fixture
+async def desk(database: Path) -> AsyncIterator[Desk]:
+    """A workspace, a gateway and a sound database."""
+    store = Store(database)
+    await store.open()
+    await store.close()
+    async with open_desk(database) as desk:
+        yield desk
+
+
+async def report(desk: Desk, **changes: str) -> list[Finding]:
+    """What doctor finds."""
+    settings = load(environment(desk.slack, desk.gateway, desk.database, **changes))
+    return [finding async for finding in examine(settings)]
+
+
+async def test_everything_in_order(desk: Desk) -> None:
+    """Each line says ok."""
+    found = await report(desk)
+    assert [finding.line for finding in found if not finding.line.startswith("ok ")] == []
+    assert {finding.subject for finding in found} >= {
+        "settings", "database", "record", "gateway", "Slack bot token", "Slack app token", "Slack scopes",
+        "approval channel", f"approver {BEN}", f"approver group {LEADS}",
+    }  # fmt: skip
+
+
+def archive(desk: Desk) -> None:
+    """The approval channel is archived."""
+    desk.slack.space.channels[PAYMENTS].archived = True
+
+
+def leave(desk: Desk) -> None:
+    """The bot is not in the approval channel."""
+    desk.slack.space.channels[PAYMENTS].members.discard(desk.slack.space.bot_user_id)
+
+
+def deactivate(desk: Desk) -> None:
+    """An approver has left."""
+    desk.slack.space.users[BEN].deleted = True
+
+
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        pytest.param(archive, "is archived. Unarchive it", id="archived"),
+        pytest.param(leave, "the bot is not in it. Type /invite", id="not invited"),
+        pytest.param(deactivate, "is deactivated or a bot. Take it out", id="deactivated"),
+        pytest.param(
+            lambda desk: desk.slack.space.groups.update({LEADS: []}), "is empty. Add members", id="empty group"
+        ),
+        pytest.param(lambda desk: desk.slack.space.groups.clear(), "knows no such id", id="no group"),
+        pytest.param(lambda desk: desk.slack.space.users.pop(BEN), "knows no such id", id="no user"),
+        pytest.param(lambda desk: desk.slack.api.scopes.discard("im:write"), "missing im:write (opening", id="scope"),
+        pytest.param(
+            lambda desk: desk.slack.faults.add("usergroups.users.list", ApiError("plan_upgrade_required")),
+            "need a paid Slack plan",
+            id="plan",
+        ),
+        pytest.param(
+            lambda desk: desk.slack.faults.add("users.info", ApiError("missing_scope")),
+            "a scope is missing",
+            id="no scope",
+        ),
+        pytest.param(lambda desk: desk.slack.faults.add("users.info", ApiError("odd")), "Slack says odd", id="odd"),
+        pytest.param(lambda desk: desk.slack.faults.add("auth.test", Drop()), "Slack says", id="dropped"),
+        pytest.param(
+            lambda desk: desk.slack.faults.add("auth.test", ApiError("invalid_auth")), "refuses the token", id="auth"
+        ),
+    ],
+)
+async def test_each_problem_has_a_line_with_a_remedy(desk: Desk, spoil: Callable[[Desk], object], words: str) -> None:
+    """What is wrong is said with what to do, and everything else is still looked at."""
+    desk.slack.api.scopes = set(desk.slack.api.scopes)
+    spoil(desk)
+    found = [finding.line for finding in await report(desk) if finding.remedy]
+    assert len(found) == 1
+    assert found[0].startswith("problem ")
+    assert words in found[0]
+
+
+async def test_slack_and_gateway_away(desk: Desk) -> None:
+    """Both are named, with where to look."""
+    await desk.slack.stop()
+    await desk.gateway.stop()
+    lines = "\n".join(finding.line for finding in await report(desk))
+    assert "Slack is not reachable" in lines
+    assert "Check DVPAY_BASE_URL" in lines
+    await desk.slack.start()
+
+
+async def test_clocks_apart(desk: Desk) -> None:
+    """A gateway whose clock is minutes off is a problem before it refuses calls."""
+    async with LocalGateway(now=lambda: utc_now() + timedelta(minutes=4)) as gateway:
+        desk.gateway, former = gateway, desk.gateway
+        assert "Set this machine's clock" in "\n".join(finding.line for finding in await report(desk))
+        desk.gateway = former
+
+
+async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> None:
+    """Before the first start that is in order, if the folder can be written."""
+    found = await report(desk, DATABASE_URL=f"sqlite:///{tmp_path}/new/bot.db")
+    assert "will be created" in "\n".join(finding.line for finding in found)
+    found = await report(desk, DATABASE_URL=f"sqlite:///{desk.database}/folder/bot.db")
+    assert "cannot be written" in "\n".join(finding.line for finding in found if finding.remedy)
+
+
+async def test_a_damaged_database(desk: Desk) -> None:
+    """A broken file and a changed record are told apart."""
+    with sqlite3.connect(desk.database) as connection:
+        connection.execute("INSERT INTO audit_events VALUES (1, '', '', '', '', '', '', ?, '')", ["0" * 64])
+    lines = "\n".join(finding.line for finding in await report(desk) if finding.remedy)
+    assert "does not have the content that it was written with" in lines
+    for path in desk.database.parent.glob("bot.db-*"):
+        path.unlink()
+    await asyncio.to_thread(desk.database.write_bytes, b"SQLite format 3\0" + b"x" * 5000)
+    assert "database" in [finding.subject for finding in await report(desk) if finding.remedy]
