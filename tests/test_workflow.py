@@ -461,3 +461,32 @@ async def test_every_event_names_who_and_why(workflow: Workflow, store: Store) -
     assert json.loads(events[0].data)["reason"] == "typed twice"
     assert json.loads(events[3].data)["request_id"] == "req_1"
     assert {event.cancellation for event in events} == {cancellation.id}
+
+
+async def test_a_card_that_slack_never_takes_is_told_to_the_requester(workflow: Workflow, store: Store) -> None:
+    """If the card itself is refused for good, who asked learns that nobody can approve."""
+    await requested(workflow)
+    claimed = await workflow.next_delivery("w")
+    assert claimed is not None
+    await workflow.record_delivery(claimed[0], Receipt(Fate.IMPOSSIBLE, problem="invalid_blocks"))
+    assert await owed(workflow) == [DeliveryKind.DIRECT_MESSAGE]
+    assert await kinds(store) == ["requested", "delivery_abandoned"]
+
+
+async def test_a_message_that_fails_fifty_times_no_longer_holds_up_the_others(workflow: Workflow, clock: Clock) -> None:
+    """Up to then the channel is spared as a whole; after that only this message waits."""
+    await requested(workflow)
+    spared = []
+    for _ in range(52):
+        claimed = await workflow.next_delivery("w")
+        assert claimed is not None
+        spared.append(bool(await workflow.record_delivery(claimed[0], Receipt(Fate.LATER, problem="http_500"))))
+        clock.advance(60)
+    assert spared == [True] * 50 + [False] * 2
+
+
+async def test_refused_commands_are_on_record(workflow: Workflow, store: Store) -> None:
+    """Who was refused, what for, and why."""
+    await workflow.refuse_command("U9", "nine", "/cancel-audit", Verdict.NOT_AN_AUDITOR)
+    (event,) = await store.read(lambda reader: list(reader.events()))
+    assert json.loads(event.data) == {"command": "/cancel-audit", "why": "not_an_auditor"}

@@ -184,3 +184,26 @@ async def test_requests_expire_on_the_card_and_in_the_record(quiet_desk: Desk) -
     events = await bot.store.read(lambda reader: list(reader.events()))
     assert "expired" in {event.kind for event in events}
     assert timedelta(hours=2) == bot.workflow.rules.approval_ttl
+
+
+async def test_an_unknown_form_says_so(desk: Desk) -> None:
+    """A form that an older version opened answers that it is no longer in use."""
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "reject")
+    opened = await desk.wait(lambda: desk.ben.modal)
+    payload = desk.ben.submission_payload(opened, {"reason": "no"})
+    payload["view"]["callback_id"] = "reject_v0"
+    answer = await desk.slack.deliver("interactive", payload)
+    assert answer is not None
+    assert answer["response_action"] == "update"
+    assert desk.ben.answer_form(opened, answer) is None
+    assert desk.ben.modal is not None
+    assert "no longer in use" in str(desk.ben.modal.view)
+
+
+async def test_a_rejection_needs_a_reason(desk: Desk) -> None:
+    """Blanks are no reason."""
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "reject")
+    await desk.wait(lambda: desk.ben.modal)
+    assert await desk.ben.submit(reason="   ") == {"reason": "Say why: the requester and the record need it."}
