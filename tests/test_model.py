@@ -91,7 +91,7 @@ class Desk(RuleBasedStateMachine):
         self.workflow = Workflow(self.store, rules, now=self.clock, jitter=lambda: 0.0)
         self.forms = itertools.count()
         self.states: dict[str, State] = {}
-        self.sent: list[str] = []
+        self.voted: set[tuple[str, str]] = set()
 
     def teardown(self) -> None:
         """Close and delete it."""
@@ -126,7 +126,10 @@ class Desk(RuleBasedStateMachine):
         if acted.verdict is Verdict.ALLOWED:
             assert standing is Standing.MEMBER
             assert person != acted.cancellation.requester or self.workflow.rules.allow_self_approval
-            assert len(set(acted.cancellation.approvers)) == len(acted.cancellation.approvers)
+            assert (about, person) not in self.voted
+            self.voted.add((about, person))
+            enough = len(acted.cancellation.approvers) >= acted.cancellation.approvals_required
+            assert (acted.cancellation.state is State.APPROVED) is enough
 
     @rule(about=cancellations, person=st.sampled_from(PEOPLE))
     def reject(self, about: str, person: str) -> None:
