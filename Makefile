@@ -7,12 +7,13 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check requirements clean
+.PHONY: help demo test check chaos requirements clean
 
 help:
 	@echo "make demo          the whole story, played against a local Slack and a local gateway"
 	@echo "make test          every test, with coverage"
 	@echo "make check         lint, format and types"
+	@echo "make chaos         300 cancellations with everything breaking (SEED=n to replay, N=n for another number)"
 	@echo "make requirements  pin the dependencies anew (needs uv; UPGRADE=1 takes the newest)"
 	@echo "make clean         remove .venv and everything that the other targets leave"
 
@@ -24,6 +25,9 @@ test: $(READY)
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N))
 
 check: $(READY)
 	$(BIN)/ruff check .

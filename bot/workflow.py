@@ -34,7 +34,8 @@ class Rules:
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
-    the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends.
+    the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends. ``breath`` is how long
+    after a start a message that the former process may have sent is given to arrive.
     """
 
     approvals_required: int
@@ -48,6 +49,7 @@ class Rules:
     attempt_lease: timedelta = timedelta(minutes=2)
     delivery_lease: timedelta = timedelta(minutes=2)
     delivery_patience: timedelta = timedelta(days=1)
+    breath: timedelta = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,7 @@ class Workflow:
 
         def use(tx: Transaction) -> None:
             at = self._now()
-            tx.release(at)
+            tx.release(at, at + self.rules.breath)
             tx.record(Kind.STARTED, BOT, at, None, **started)
 
         await self._store.transaction("recover", use)

@@ -380,13 +380,15 @@ async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workf
     ]
 
 
-async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow) -> None:
-    """What a dead worker was delivering is taken up again, and known to be perhaps in Slack already."""
+async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow, clock: Clock) -> None:
+    """What a dead worker was delivering is taken up again a little later, and known to be perhaps in Slack already."""
     await requested(workflow)
     first = await workflow.next_delivery("w")
     assert first is not None
     assert first[0].in_doubt_since is None
     await workflow.recover({})
+    assert await workflow.next_delivery("w2") is None
+    clock.advance(3)
     again = await workflow.next_delivery("w2")
     assert again is not None
     assert (again[0].id, again[0].tries) == (first[0].id, 2)

@@ -82,7 +82,9 @@ class WebApi:
         channel = self._member_of(target)
         self._check_content(arguments)
         thread_ts = arguments.get("thread_ts")
-        if thread_ts is not None and self._space.message(channel.id, thread_ts) is None:
+        if thread_ts is not None and not (
+            self._space.message(channel.id, thread_ts) or self._space.messages(channel.id, thread_ts)
+        ):
             raise Refused("thread_not_found")
         self._take_turn(channel.id)
         message = self._space.post(
@@ -121,9 +123,11 @@ class WebApi:
         channel = self._readable(arguments, "history")
         thread = _required(arguments, "ts")
         parent = self._space.message(channel.id, thread)
-        if parent is None:
+        replies = self._space.messages(channel.id, thread)
+        # A deleted message that has replies leaves its thread behind.
+        if parent is None and not replies:
             raise Refused("thread_not_found")
-        return self._page([parent, *self._space.messages(channel.id, thread)], arguments)
+        return self._page([parent, *replies] if parent else replies, arguments)
 
     def _info(self, arguments: Json) -> Json:
         channel = self._visible(_required(arguments, "channel"))
@@ -236,15 +240,18 @@ class WebApi:
     def _page(self, messages: list[Message], arguments: Json) -> Json:
         oldest = float(arguments.get("oldest") or 0)
         wanted = [message for message in messages if float(message.ts) > oldest]
-        start, limit = int(arguments.get("cursor") or 0), int(arguments.get("limit") or 100)
+        if cursor := arguments.get("cursor"):
+            # The last message seen, by its time: what is posted or deleted meanwhile shifts nothing.
+            newest_first = wanted != sorted(wanted, key=lambda message: message.ts)
+            wanted = [m for m in wanted if (m.ts < cursor if newest_first else m.ts > cursor)]
+        limit = int(arguments.get("limit") or 100)
         metadata = str(arguments.get("include_all_metadata", "")).lower() in {"1", "true"}
-        more = len(wanted) > start + limit
+        more = len(wanted) > limit
+        page = wanted[:limit]
         return {
-            "messages": [
-                as_payload(message, self._space, metadata=metadata) for message in wanted[start : start + limit]
-            ],
+            "messages": [as_payload(message, self._space, metadata=metadata) for message in page],
             "has_more": more,
-            "response_metadata": {"next_cursor": str(start + limit) if more else ""},
+            "response_metadata": {"next_cursor": page[-1].ts if more else ""},
         }
 
 

@@ -295,10 +295,14 @@ class Transaction(Reader):
             [receipt.channel, receipt.ts, receipt.link, cancellation.id],
         )
 
-    def release(self, now: datetime) -> None:
-        """End every lease: called at start, when the lock proves that no other worker lives."""
-        for table in ("cancellations", "deliveries"):
+    def release(self, now: datetime, messages_from: datetime) -> None:
+        """End every lease: called at start, when the lock proves that no other worker lives.
+
+        Deliveries are taken up from ``messages_from`` on: what the former process sent with its last breath
+        must have arrived before anybody looks for it.
+        """
+        for table, at in (("cancellations", now), ("deliveries", messages_from)):
             self._db.execute(
                 f"UPDATE {table} SET next_at = ?, claimed_by = NULL WHERE claimed_by IS NOT NULL",
-                [timestamp(now)],
+                [timestamp(at)],
             )

@@ -38,6 +38,8 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Verdict:
         await trouble.heal()
         await _settle(desk)
         verdict = judge(desk, crowd.accepted, trouble.deleted)
+        if owed(desk):
+            verdict.wrongs.append(f"{owed(desk)} things are still owed {_SETTLE_WITHIN:.0f} s after everything healed")
         await trouble.kill_bot()
         verdict.figures["kills"] = trouble.kills
         verdict.figures["seconds"] = round(time.monotonic() - began)

@@ -5,6 +5,7 @@ import contextlib
 import random
 import sys
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable
 
 from bot.sandbox import gateway as gw
 from bot.sandbox.faults import ApiError, Drop, Fault, Hang, Twist, broken, rate_limited
@@ -53,24 +54,26 @@ class Trouble:
         return None
 
     def _gateway(self, order: str) -> Fault | None:
-        kinds: list[Fault] = [
-            gw.internal_error(),
-            broken(502),
-            gw.too_many(0),
-            gw.maintenance(0),
-            Drop(),
-            Drop(after_effect=True),
-            Hang(self._never),
-            gw.wrong_order(),
-            gw.wrong_status(order),
-            gw.empty(),
-            gw.oversized(order),
-            gw.gzip_bomb(order),
-            Twist(gw.wrong_order()),
-            Twist(gw.empty()),
-            Twist(gw.gzip_bomb(order)),
+        if self._random.random() > 0.35:
+            return None
+        # Made only when drawn: packing a gzip bomb keeps both servers from answering for a while.
+        kinds: list[Callable[[], Fault]] = [
+            gw.internal_error,
+            lambda: broken(502),
+            lambda: gw.too_many(0),
+            lambda: gw.maintenance(0),
+            Drop,
+            lambda: Drop(after_effect=True),
+            lambda: Hang(self._never),
+            gw.wrong_order,
+            lambda: gw.wrong_status(order),
+            gw.empty,
+            lambda: gw.oversized(order),
+            lambda: Twist(gw.wrong_order()),
+            lambda: Twist(gw.empty()),
+            lambda: Twist(gw.gzip_bomb("ord_c0000")),
         ]
-        return self._random.choice(kinds) if self._random.random() < 0.35 else None
+        return self._random.choice(kinds)()
 
     async def start_bot(self) -> None:
         """A new bot process."""

@@ -28,6 +28,7 @@ QUICK: dict[str, object] = {
     "longest_pause": timedelta(milliseconds=20),
     "longest_delivery_pause": timedelta(milliseconds=20),
     "max_attempts": 4,
+    "breath": timedelta(milliseconds=200),
 }
 
 
