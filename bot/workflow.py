@@ -35,7 +35,7 @@ class Rules:
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
     the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends. ``breath`` is how long
-    after a start a message that the former process may have sent is given to arrive.
+    a message that may have been sent, by this process or the one before, is given to arrive before it is looked for.
     """
 
     approvals_required: int
@@ -506,7 +506,10 @@ class Workflow:
                     tx.postpone_delivery(delivery, receipt, at + pause)
                 case _ if at - delivery.owed_at > self.rules.delivery_patience:
                     self._abandon(tx, cancellation, delivery, receipt, at)
-                case Fate.LATER | Fate.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
+                case Fate.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
+                    tx.postpone_delivery(delivery, receipt, at)
+                    return max(pause, self.rules.breath)
+                case Fate.LATER if delivery.tries <= _NOT_ITS_FAULT:
                     tx.postpone_delivery(delivery, receipt, at)
                     return pause
                 case _:

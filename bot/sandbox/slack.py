@@ -124,7 +124,10 @@ class LocalSlack:
         method = request.match_info["method"]
         arguments: Json = dict(request.query)
         if request.content_type == "application/json":
-            arguments |= await request.json()
+            try:
+                arguments |= json.loads(await request.text() or "{}")
+            except (ValueError, TypeError):
+                return web.json_response({"ok": False, "error": "invalid_json"})
         else:
             arguments |= {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
         token = request.headers.get("Authorization", "").removeprefix("Bearer ") or arguments.pop("token", "")

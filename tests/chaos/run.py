@@ -6,7 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from bot.domain.cancellation import Cancellation
 from bot.sandbox.slack import NotAcknowledged
+from bot.sandbox.workspace import Message
 from tests.chaos.people import Crowd
 from tests.chaos.trouble import Trouble
 from tests.chaos.verdict import Verdict, judge, owed, waiting_for_people
@@ -46,15 +48,20 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Verdict:
         return verdict
 
 
+def card_of(desk: Desk, found: Cancellation) -> Message | None:
+    """Its card, unless somebody deleted it."""
+    return desk.slack.space.message(PAYMENTS, found.card_ts or "")
+
+
 async def _settle(desk: Desk) -> None:
     """Press Retry where the card offers it, until nothing is owed and nothing waits for a retry."""
     deadline = time.monotonic() + _SETTLE_WITHIN
     while time.monotonic() < deadline:
-        retries = [found for found in waiting_for_people(desk) if found.state.may_retry]
+        retries = [found for found in waiting_for_people(desk) if found.state.may_retry and card_of(desk, found)]
         if not owed(desk) and not retries:
             return
         for found in retries:
-            card = desk.slack.space.message(PAYMENTS, found.card_ts or "")
+            card = card_of(desk, found)
             if card is not None:
                 with contextlib.suppress(NotAcknowledged, LookupError):
                     await desk.ben.click(card, "retry")

@@ -28,7 +28,7 @@ QUICK: dict[str, object] = {
     "longest_pause": timedelta(milliseconds=20),
     "longest_delivery_pause": timedelta(milliseconds=20),
     "max_attempts": 4,
-    "breath": timedelta(milliseconds=200),
+    "breath": timedelta(milliseconds=300),
 }
 
 
@@ -140,7 +140,7 @@ class Desk:
         """The card of this order, as soon as it is posted."""
 
         def look() -> Message | None:
-            cards = [message for message in self.slack.space.messages(channel) if order in self.ann.reads(message)]
+            cards = [message for message in self.slack.space.messages(channel) if order in message.text]
             return cards[-1] if cards else None
 
         found: Message = await self.wait(look)
