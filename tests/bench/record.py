@@ -37,7 +37,8 @@ async def fill(path: Path, events: int) -> None:
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO cancellations"
             " (id, order_id, reason, requester, state, approvals_required, requested_at, expires_at, changed_at,"
-            "  form_id, card_channel) SELECT printf('%016x', i), 'ord_' || i, 'bench', 'U' || (i % 100), 'cancelled', 1,"
+            "  form_id, card_channel)"
+            " SELECT printf('%016x', i), 'ord_' || i, 'bench', 'U' || (i % 100), 'cancelled', 1,"
             "  strftime('%Y-%m-%dT%H:%M:%S', ?, i || ' seconds') || '.000Z', '', '', 'V' || i, 'C1' FROM n",
             [events // 2, START.strftime("%Y-%m-%d %H:%M:%S")],
         )
