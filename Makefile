@@ -7,13 +7,14 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check chaos requirements clean
+.PHONY: help demo test check chaos bench requirements clean
 
 help:
 	@echo "make demo          the whole story, played against a local Slack and a local gateway"
 	@echo "make test          every test, with coverage"
 	@echo "make check         lint, format and types"
 	@echo "make chaos         300 cancellations with everything breaking (SEED=n to replay, N=n for another number)"
+	@echo "make bench         how quick it is beside the plainest Bolt app and the tutorials' way; a table in build/bench.md"
 	@echo "make requirements  pin the dependencies anew (needs uv; UPGRADE=1 takes the newest)"
 	@echo "make clean         remove .venv and everything that the other targets leave"
 
@@ -28,6 +29,9 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N))
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -39,7 +39,8 @@ async def fill(path: Path, events: int) -> None:
             " (id, order_id, reason, requester, state, approvals_required, requested_at, expires_at, changed_at,"
             "  form_id, card_channel)"
             " SELECT printf('%016x', i), 'ord_' || i, 'bench', 'U' || (i % 100), 'cancelled', 1,"
-            "  strftime('%Y-%m-%dT%H:%M:%S', ?, i || ' seconds') || '.000Z', '', '', 'V' || i, 'C1' FROM n",
+            "  at, at, at, 'V' || i, 'C1'"
+            " FROM (SELECT i, strftime('%Y-%m-%dT%H:%M:%S', ?, i || ' seconds') || '.000Z' AS at FROM n)",
             [events // 2, START.strftime("%Y-%m-%d %H:%M:%S")],
         )
         db.execute(
