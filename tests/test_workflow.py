@@ -433,6 +433,26 @@ async def test_a_deleted_card_is_posted_anew_while_people_must_act(workflow: Wor
     assert await state_of(store, cancellation) is State.FAILED
 
 
+async def test_a_deleted_card_with_two_updates_owed_is_posted_anew_once(workflow: Workflow, clock: Clock) -> None:
+    """However many updates find the card gone, there will be one new card."""
+    await approved(workflow)
+    await owed(workflow)
+    await workflow.record_answer(await sending(workflow), LOST)
+    first = await workflow.next_delivery("w")
+    assert first is not None
+    for _ in range(2):
+        clock.advance(60)
+        await workflow.record_answer(await sending(workflow), LOST)
+    gone = Receipt(Fate.IMPOSSIBLE, problem="message_not_found")
+    await workflow.record_delivery(first[0], gone)
+    cards = 0
+    while (claimed := await workflow.next_delivery("w")) is not None:
+        cards += claimed[0].kind is DeliveryKind.CARD
+        update = claimed[0].kind is DeliveryKind.CARD_UPDATE and not cards
+        await workflow.record_delivery(claimed[0], gone if update else Receipt(Fate.DELIVERED, "C1", "2.2"))
+    assert cards == 1
+
+
 async def test_a_delivery_is_given_up_after_a_day_and_that_is_on_record(
     workflow: Workflow,
     store: Store,

@@ -200,9 +200,9 @@ class Transaction(Reader):
         )
 
     def owe(self, cancellation: Cancellation, kind: DeliveryKind, event: Event, at: datetime) -> None:
-        """Owe Slack a message. An update of the card that nobody has begun serves all changes until then."""
+        """Owe Slack a message. A card or an update of it that nobody has begun serves all changes until then."""
         target = cancellation.requester if kind is DeliveryKind.DIRECT_MESSAGE else cancellation.card_channel
-        if kind is DeliveryKind.CARD_UPDATE and self._value(
+        if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE} and self._value(
             "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'owed' AND claimed_by IS NULL",
             cancellation.number,
             kind,
