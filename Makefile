@@ -7,10 +7,11 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check chaos bench requirements clean
+.PHONY: help demo playground test check chaos bench pictures requirements clean
 
 help:
 	@echo "make demo          the whole story, played against a local Slack and a local gateway"
+	@echo "make playground    the bot in a local workspace, in your browser (ARGS=\"--no-open --approvals 2\")"
 	@echo "make test          every test, with coverage"
 	@echo "make check         lint, format and types"
 	@echo "make chaos         300 cancellations with everything breaking (SEED=n to replay, N=n for another number)"
@@ -20,6 +21,12 @@ help:
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo
+
+playground: $(READY)
+	@$(BIN)/python -m bot playground $(ARGS)
+
+pictures: $(READY)
+	PICTURES=docs $(BIN)/python -m pytest tests/browser/test_screens.py -k pictures
 
 test: $(READY)
 	@$(BIN)/coverage erase

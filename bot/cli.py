@@ -55,6 +55,25 @@ def demo() -> None:
 
 
 @main.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="The page's port; if not given 8420, or any free one.")
+@click.option("--approvals", type=click.IntRange(1, 2), default=1, show_default=True, help="How many must approve.")
+@click.option("--open/--no-open", "open_browser", default=True, help="Open the page in a browser, if there is one.")
+def playground(port: int | None, approvals: int, *, open_browser: bool) -> None:
+    """Use the bot in a local workspace, in a browser on this machine; Ctrl-C ends it."""
+    from bot.sandbox.playground.server import play
+    from bot.store import StoreError
+
+    try:
+        asyncio.run(play(Path("data/playground.db"), port=port, approvals=approvals, open_browser=open_browser))
+    except ModuleNotFoundError:
+        _fail("The playground needs the development requirements: use `make playground` in a checkout.")
+    except StoreError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"127.0.0.1:{port}: {error.strerror}. Choose another --port.")
+
+
+@main.command()
 def doctor() -> None:
     """Check settings, tokens, scopes, channel, approvers, clock and database; exit 1 if something is wrong."""
     from bot.doctor import examine

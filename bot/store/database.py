@@ -125,11 +125,12 @@ class Store:
 
     async def close(self) -> None:
         """Finish what is under way, close the file and let go of the lock."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
-        self._writer.shutdown()
+        # The readers first: only the last connection to leave can move the log's content into the file.
         self._readers.shutdown()
         for connection in self._open_readers:
             connection.close()
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
+        self._writer.shutdown()
 
     def _open(self) -> None:
         with _explained(self.path):

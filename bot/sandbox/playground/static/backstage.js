@@ -1,0 +1,127 @@
+// Behind the scenes: the gateway with its orders, calls and faults, and the audit trail.
+
+import { h, keyed } from './dom.js';
+import { clockWithSeconds, inFull } from './when.js';
+
+const STATES = ['pending', 'processing', 'paid', 'completed', 'failed', 'cancelled', 'refunded', 'partially_refunded', 'expired'];
+
+export class GatewayPane {
+  #unfolded = new Set();
+
+  constructor(parent, act) {
+    this.act = act;
+    this.switches = h('div', { class: 'switches' });
+    this.orders = h('ul', { class: 'orders' });
+    this.calls = h('ol', { class: 'calls', reversed: true });
+    this.none = h('p', { class: 'about' }, 'No calls yet. The bot calls once a request is approved.');
+    const input = h('input', { type: 'text', 'aria-label': 'Id of a new order', placeholder: 'ord_…', maxlength: 64, autocomplete: 'off' });
+    const add = h('form', { class: 'add' }, input, h('button', { class: 'button' }, 'Add order'));
+    add.addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (input.value.trim()) act({ order: input.value.trim(), status: 'pending' });
+      input.value = '';
+    });
+    parent.append(
+      h('h3', {}, 'Faults'), this.switches,
+      h('h3', {}, 'Orders'), this.orders, add,
+      h('h3', {}, 'Calls'), this.none, this.calls);
+  }
+
+  show({ orders, calls, switches, slow_by: seconds }, status) {
+    status.textContent = switches.down ? 'down' : 'up';
+    status.className = `state ${switches.down ? 'bad' : 'good'}`;
+    const faults = [
+      ['slow', 'Slow', `answers after ${seconds} s`],
+      ['down', 'Down', 'refuses connections'],
+      ['lost', 'Lose the next answer', 'it still cancels'],
+    ];
+    keyed(this.switches, faults.map(([name, label, about]) => ({
+      key: name, sign: `${switches[name]} ${about}`, build: () => this.#switch(name, label, about, switches[name]),
+    })));
+    keyed(this.orders, orders.map((order) => ({
+      key: order.id, sign: JSON.stringify(order), build: () => this.#order(order),
+    })));
+    keyed(this.calls, calls.toReversed().map((call) => ({
+      key: call.number, sign: JSON.stringify(call), build: () => this.#call(call),
+    })));
+    this.none.hidden = calls.length > 0;
+  }
+
+  #switch(name, label, about, on) {
+    return h('button', {
+      type: 'button', class: 'switch', role: 'switch', 'aria-checked': String(on), 'data-focus': name,
+      onclick: () => this.act({ fault: name, on: !on }),
+    }, h('span', { class: 'knob', 'aria-hidden': 'true' }), h('span', {}, h('b', {}, label), h('small', {}, about)));
+  }
+
+  #order({ id, status, effects, cancelled_at: at, reason }) {
+    const choice = h('select', {
+      'aria-label': `State of ${id}`, 'data-focus': 'state', class: `state ${tone(status)}`,
+      onchange: (event) => this.act({ order: id, status: event.target.value }),
+    }, STATES.map((each) => h('option', { value: each, selected: each === status }, each.replaceAll('_', ' '))));
+    const told = at && `cancelled ${effects > 1 ? `${effects} times, last ` : ''}${clockWithSeconds(at)}${reason ? `: ${reason}` : ''}`;
+    return h('li', { tabindex: -1 }, h('code', {}, id), choice, told && h('small', { title: inFull(at) }, told));
+  }
+
+  #call({ number, at, method, path, headers, body, order, status, answer, effect, became }) {
+    const kind = status === null ? 'odd' : status < 300 ? 'good' : 'bad';
+    const fold = h('details', { open: this.#unfolded.has(number) },
+      h('summary', { 'data-focus': 'fold' },
+        h('span', { class: `state ${kind}` }, status ?? '…'), ' ', h('code', {}, order || method), ' ',
+        h('small', {}, `#${number}, ${clockWithSeconds(at)}`),
+        h('small', { class: 'became' }, [became, effect && 'this call cancelled the order'].filter(Boolean).join('; ') || first(answer))),
+      h('pre', { tabindex: 0, 'aria-label': `Call ${number}` },
+        `${method} ${path}\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join('\n')}\n\n${tidy(body)}`),
+      h('pre', { tabindex: 0, 'aria-label': `Answer to call ${number}` },
+        status === null ? `(${became})` : `${status}\n\n${tidy(answer)}`));
+    fold.addEventListener('toggle', () => this.#unfolded[fold.open ? 'add' : 'delete'](number));
+    return h('li', {}, fold);
+  }
+}
+
+function tone(status) {
+  return { cancelled: 'good', pending: '', processing: '' }[status] ?? 'odd';
+}
+
+function tidy(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+function first(answer) {
+  try {
+    return JSON.parse(answer).error.message;
+  } catch {
+    return '';
+  }
+}
+
+export function showAudit({ events, count, head, damage, seq, explanation }, list, proof, name) {
+  proof.className = `proof ${damage ? 'bad' : 'good'}`;
+  const said = damage
+    ? `Broken${seq ? ` at event ${seq}` : ''} (${damage}): ${explanation}`
+    : `Chain whole: ${count} ${count === 1 ? 'event' : 'events'}, head ${head || '(empty)'}`;
+  // Only what is new is worth announcing.
+  if (proof.textContent !== said) proof.textContent = said;
+  keyed(list, events.toReversed().map((event) => ({
+    key: event.seq,
+    sign: JSON.stringify([event, seq]),
+    build: () => h('li', { class: seq && event.seq >= seq ? 'broken' : null },
+      h('div', {}, h('b', {}, event.kind.replaceAll('_', ' ')), event.order && h('code', {}, event.order),
+        h('span', {}, event.actor === 'bot' ? 'the bot' : `@${name(event.actor)}`)),
+      h('small', { class: 'told', title: told(event.data) }, `#${event.seq}, ${clockWithSeconds(Date.parse(event.at) / 1000)}`, told(event.data)),
+      h('small', { class: 'chain', title: `${event.prev} → ${event.hash}` }, `${event.prev.slice(0, 8)} → ${event.hash.slice(0, 8)}`)),
+  })));
+}
+
+function told(data) {
+  const words = Object.entries(JSON.parse(data)).map(([key, value]) => `${key.replaceAll('_', ' ')}: ${plain(value)}`).join('; ');
+  return words && `: ${words}`;
+}
+
+function plain(value) {
+  return typeof value === 'object' ? JSON.stringify(value) : value;
+}

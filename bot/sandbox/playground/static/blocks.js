@@ -1,0 +1,68 @@
+// Block Kit, drawn from its JSON. Source: https://docs.slack.dev/reference/block-kit/blocks
+
+import { h } from './dom.js';
+import { channel, link, mention, moment, mrkdwn } from './mrkdwn.js';
+
+// `names` knows people, channels and addresses; `press` is called with a button and its element;
+// `field` draws an input block, where inputs may stand.
+export function drawn(blocks, { names, press, field }) {
+  const draw = {
+    rich_text: (block) => block.elements.map((element) => richText(element, names)),
+    section: (block) => [
+      block.text && h('div', { class: 'section' }, text(block.text, names)),
+      block.fields && h('div', { class: 'fields' }, block.fields.map((each) => h('div', {}, text(each, names)))),
+      block.accessory && actions([block.accessory], press),
+    ],
+    context: (block) => h('div', { class: 'context' }, block.elements.map((each) => text(each, names))),
+    header: (block) => h('h3', {}, block.text.text),
+    divider: () => h('hr'),
+    actions: (block) => actions(block.elements.map((each) => ({ ...each, block_id: block.block_id })), press),
+    input: (block) => field(block),
+  };
+  return blocks.map((block) =>
+    h('div', { class: 'block' }, draw[block.type]?.(block) ?? h('em', {}, `(a block of type ${block.type})`)));
+}
+
+export function text(object, names) {
+  return object.type === 'mrkdwn' ? mrkdwn(object.text, names) : h('div', { class: 'text' }, object.text);
+}
+
+function actions(buttons, press) {
+  return h('div', { class: 'actions' }, buttons.map((button) => {
+    const node = h('button', {
+      type: 'button',
+      class: `button ${button.style ?? ''}`,
+      'data-focus': button.action_id,
+      'aria-label': button.accessibility_label,
+      onclick: () => press(button, node),
+    }, button.text.text);
+    return node;
+  }));
+}
+
+const FRAMES = { rich_text_quote: 'blockquote', rich_text_preformatted: 'pre' };
+
+function richText(element, names) {
+  const pieces = element.elements.map((each, index, all) => piece(each, names, beginsLine(all[index - 1])));
+  return h(FRAMES[element.type] ?? 'div', { class: 'text' }, pieces);
+}
+
+const beginsLine = (before) => !before || (before.type === 'text' && before.text.endsWith('\n'));
+
+const PIECES = {
+  text: (each) => each.text,
+  user: (each, names) => mention(each.user_id, names),
+  channel: (each, names) => channel(each.channel_id, names),
+  usergroup: (each) => h('span', { class: 'mention' }, `@${each.usergroup_id}`),
+  broadcast: (each) => h('span', { class: 'mention' }, `@${each.range}`),
+  link: (each, names) => link(each.url, each.text || each.url, names),
+  date: (each, names, first) => moment(each.timestamp, each.format, each.fallback ?? '', first),
+  emoji: (each) => `:${each.name}:`,
+};
+const STYLES = { code: 'code', bold: 'strong', italic: 'em', strike: 's', underline: 'u' };
+
+function piece(each, names, first) {
+  return Object.entries(STYLES)
+    .filter(([style]) => each.style?.[style])
+    .reduce((inner, [, tag]) => h(tag, {}, inner), PIECES[each.type]?.(each, names, first) ?? '');
+}

@@ -1,0 +1,91 @@
+// One line that says what one can do next, as this person and as things stand.
+
+import { h } from './dom.js';
+
+// A click puts it into the message box.
+const typed = (words) => h('button', { type: 'button', class: 'try', title: 'Put it into the message box', 'data-try': words }, words);
+const word = (words) => h('b', {}, words);
+
+const UNDER_WAY = ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.'];
+
+export function hint(state) {
+  const { me, modal, people } = state;
+  const name = (id) => people.find((person) => person.id === id)?.name ?? id;
+  if (modal) return form(modal.view.callback_id);
+  return { asks: asking, approves: approving, audits: auditing }[me.part]?.(state, name) ?? outside(me);
+}
+
+function form(callback) {
+  if (callback === 'reject_reason') return ['Say why, and press ', word('Reject'), '. The requester and the record get the reason.'];
+  return ['This is the form. Press ', word('Ask for approval'), ', or try an order id that cannot be one, such as ', h('kbd', {}, 'my order'), ', first.'];
+}
+
+function free({ gateway, cancellations }) {
+  const asked = new Set(cancellations.filter(({ state }) => state !== 'failed').map(({ order }) => order));
+  const order = gateway.orders.find(({ id, status }) => ['pending', 'processing'].includes(status) && !asked.has(id));
+  return order?.id;
+}
+
+function command(state) {
+  const order = free(state);
+  return order
+    ? ['Type ', typed(`/cancel-order ${order} ordered twice`), ' into the message box and press Enter.']
+    : ['Add an order in the Gateway pane, then type ', typed('/cancel-order'), ' and its id into the message box.'];
+}
+
+function asking(state) {
+  const last = state.cancellations.find(({ requester }) => requester === state.me.id);
+  const who = `You are ${state.me.name}, who asks for cancellations. `;
+  switch (last?.state) {
+    case undefined:
+      return [who, command(state)];
+    case 'pending':
+      return [`Your request for ${last.order} waits for a second person. Choose `, word('ben'), ' at the top and press ',
+        word('Approve'), ' on the card in ', word('#payments'), '.'];
+    case 'approved':
+    case 'sending':
+      return UNDER_WAY;
+    case 'failed':
+    case 'unknown':
+      return [`The bot could not settle ${last.order}. Let `, word('ben'), ' press ', word('Retry'), ' on the card in ', word('#payments'), '.'];
+    case 'cancelled':
+      return [`${last.order} is cancelled; the card's thread and your direct messages say so. Choose `, word('vera'),
+        ' to look it up, or switch on a fault in the Gateway pane and ask again: ', command(state)];
+    default:
+      return [who, `${last.order} ended: ${last.state}. `, command(state)];
+  }
+}
+
+function approving(state, name) {
+  const { me, cancellations } = state;
+  const stuck = cancellations.find((each) => ['failed', 'unknown'].includes(each.state));
+  const pending = cancellations.filter((each) => each.state === 'pending');
+  const mine = pending.find(({ requester }) => requester === me.id);
+  const open = pending.find(({ requester, approvers }) => requester !== me.id && !approvers.includes(me.id));
+  const other = me.name === 'ben' ? 'cleo' : 'ben';
+  if (open) {
+    return [`${name(open.requester)} asks to cancel ${open.order}. Open `, word('#payments'), ' and press ', word('Approve'), ' or ', word('Reject'), ' on the card.'];
+  }
+  if (mine) {
+    return [`You asked for ${mine.order} yourself: press `, word('Approve'), ' on the card and see that it does not count. Then choose ', word(other), ' at the top.'];
+  }
+  if (pending.length) return ['Your approval is counted, and one more is needed. Choose ', word(other), ' at the top.'];
+  if (stuck) return [`${stuck.order} is not settled. Press `, word('Retry'), ' on its card in ', word('#payments'), '.'];
+  const [last] = cancellations;
+  if (['approved', 'sending'].includes(last?.state)) return UNDER_WAY;
+  if (last) {
+    return [`${last.order} ended: ${last.state}; the thread under its card says how. Choose `, word('vera'), ' to look it up, or ', word('ann'), ' to ask for another one.'];
+  }
+  return [`You are ${me.name}, who approves. Nothing waits for you. Choose `, word('ann'), ' to ask for something, or ask yourself and try to approve it: ', command(state)];
+}
+
+function auditing({ me, cancellations }) {
+  const order = cancellations[0]?.order;
+  return [`You are ${me.name}, who audits. Type `, typed('/cancel-audit'), ' for the latest requests',
+    order && [', ', typed(`/cancel-audit ${order}`), ' for one order’s whole story, or ', typed('/cancel-audit @ben state:cancelled')], '.'];
+}
+
+function outside(me) {
+  return [`You are ${me.name}, an outsider. Type `, typed('/cancel-order'), ' or press a button on a card in ', word('#payments'),
+    ': the bot refuses, tells only you, and puts the try on record.'];
+}

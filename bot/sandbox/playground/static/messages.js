@@ -1,0 +1,61 @@
+// Messages as rows of a list, with day separators, and the way into their threads.
+
+import { drawn } from './blocks.js';
+import { h } from './dom.js';
+import { mrkdwn } from './mrkdwn.js';
+import { clock, dayName, dayOf, inFull, written } from './when.js';
+
+export function avatar(id, names) {
+  const name = names.people.get(id) ?? id;
+  const tint = [...id].reduce((sum, letter) => (sum * 17 + letter.charCodeAt(0)) % 997, 0) % 6;
+  const initials = id === names.bot ? '✕' : name.slice(0, 2);
+  return h('span', { class: `avatar ${id === names.bot ? 'app' : `tint-${tint}`}`, 'aria-hidden': 'true' }, initials);
+}
+
+// Items for `keyed`. `context` has names, press(message, button, node) and, outside threads, openThread(ts).
+export function rows(messages, context, repliesTo = () => []) {
+  const items = [];
+  let day = '';
+  for (const message of messages) {
+    if (dayOf(message.ts) !== day) {
+      day = dayOf(message.ts);
+      const name = dayName(message.ts);
+      items.push({ key: day, sign: name, build: () => h('li', { class: 'day' }, h('span', {}, name)) });
+    }
+    const replies = repliesTo(message.ts);
+    items.push({
+      key: message.ts,
+      sign: JSON.stringify([context.names.me, message, replies.length, replies.at(-1)?.ts]),
+      build: () => row(message, replies, context),
+    });
+  }
+  return items;
+}
+
+function row(message, replies, { names, press, openThread, prefix = 'm' }) {
+  const name = names.people.get(message.user) ?? message.user;
+  const time = h('time', { title: inFull(message.ts) }, clock(message.ts));
+  const content = message.blocks.length
+    ? drawn(message.blocks, { names, press: (button, node) => press(message, button, node) })
+    : h('div', { class: 'block' }, mrkdwn(message.text, names));
+  return h('li', { class: `message${message.ephemeral ? ' private' : ''}`, id: `${prefix}-${message.ts}`, tabindex: -1 },
+    message.ephemeral && h('p', { class: 'only' }, '👁 Only visible to you'),
+    avatar(message.user, names),
+    h('div', { class: 'body' },
+      h('div', { class: 'head' }, h('b', {}, name), message.user === names.bot && h('span', { class: 'app' }, 'APP'), time),
+      content,
+      openThread && replies.length > 0 && threadLink(message, replies, names, openThread)),
+    openThread && !message.ephemeral && h('div', { class: 'tools' },
+      h('button', {
+        type: 'button', class: 'quiet', 'data-focus': 'tool', 'aria-label': `Reply in thread to ${name}, ${clock(message.ts)}`,
+        onclick: () => openThread(message.ts),
+      }, '💬 Reply in thread')));
+}
+
+function threadLink(message, replies, names, openThread) {
+  const count = replies.length === 1 ? '1 reply' : `${replies.length} replies`;
+  const last = written(replies.at(-1).ts, '{date_short_pretty} {time}', '');
+  const authors = [...new Set(replies.map((reply) => reply.user))];
+  return h('button', { type: 'button', class: 'replies', 'data-focus': 'thread', onclick: () => openThread(message.ts) },
+    authors.slice(0, 3).map((user) => avatar(user, names)), h('span', {}, count), h('small', {}, `Last reply ${last}`));
+}

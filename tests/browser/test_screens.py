@@ -1,0 +1,174 @@
+"""Every screen, wide and narrow, light and dark: readable, reachable, and nothing off the edge."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.async_api import expect
+
+from bot.sandbox.playground.world import World
+from tests.browser.conftest import NARROW, WIDE, Visit, Visitor, ask
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PICTURES = os.environ.get("PICTURES")
+"""The folder that the README's two pictures go to, if they are asked for."""
+
+
+async def violations(visitor: Visitor, screen: str) -> list[str]:
+    """What axe-core finds on this screen in both themes, and how much of it is off the edge."""
+    told = []
+    await visitor.page.evaluate(AXE_SCRIPT)
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        await visitor.page.emulate_media(color_scheme=scheme)
+        # Colours are measured as they end up, not half-way through an animation.
+        await visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
+        found: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")
+        told += [
+            f"{screen}, {scheme}: {rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+    wider: int = await visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return told + ([f"{screen}: {wider} pixels are off the edge"] if wider > 0 else [])
+
+
+SIZES = pytest.mark.parametrize("viewport", [pytest.param(WIDE, id="wide"), pytest.param(NARROW, id="narrow")])
+
+
+@SIZES
+async def test_forms_and_questions_are_accessible(visit: Visit, viewport: Any) -> None:
+    """Axe-core finds nothing while one types, fills in a form, and is asked; nothing is wider than the page."""
+    desk = await visit("ann", viewport=viewport)
+    found = await violations(desk, "empty channel")
+    await desk.page.get_by_role("combobox", name="Message").fill("/can")
+    await expect(desk.page.get_by_role("listbox", name="Suggestions").get_by_role("option")).to_have_count(2)
+    found += await violations(desk, "completion")
+    await desk.type("/cancel-order")
+    await expect(desk.dialog).to_be_visible()
+    found += await violations(desk, "form")
+    await desk.dialog.get_by_label("Order id").fill("no order")
+    await desk.dialog.get_by_role("button", name="Ask for approval").click()
+    await expect(desk.dialog.get_by_role("alert").first).not_to_be_empty()
+    found += await violations(desk, "form with an error")
+    await desk.dialog.get_by_role("button", name="Never mind").click()
+    await expect(desk.dialog).to_have_count(0)
+    await desk.ask("ord_1001")
+    await desk.approve("ord_1001")
+    await expect(desk.message("You are not an approver")).to_be_visible()
+    found += await violations(desk, "card, and a private answer")
+    await desk.choose("ben")
+    await desk.message("ord_1001").get_by_role("button", name="Approve").click()
+    found += await violations(desk, "question")
+    assert found == []
+
+
+@SIZES
+async def test_what_there_is_to_read_is_accessible(visit: Visit, world: World, viewport: Any) -> None:
+    """Axe-core finds nothing in threads, answers, gateway and record; nothing is wider than the page."""
+    desk = await visit("ben", viewport=viewport)
+    page = desk.page
+
+    async def show(pane: str) -> None:
+        if viewport == NARROW:
+            await page.get_by_role("navigation", name="Panes").get_by_role("button", name=pane).click()
+
+    await ask(world, "ord_1001")
+    await desk.approve("ord_1001")
+    await page.get_by_role("button", name="1 reply").click()
+    await expect(page.locator("#replies")).to_contain_text("confirmed it")
+    found = await violations(desk, "thread")
+    await show("Gateway")
+    await page.locator(".calls summary").click()
+    await page.get_by_role("switch", name="Slow").click()
+    await expect(page.get_by_role("switch", name="Slow")).to_have_attribute("aria-checked", "true")
+    found += await violations(desk, "gateway")
+    await show("Audit trail")
+    found += await violations(desk, "audit trail")
+    await show("Slack")
+    await page.get_by_role("button", name="Close thread").click()
+    await desk.choose("vera")
+    await desk.type("/cancel-audit")
+    await expect(desk.message("Cancellations on record")).to_be_visible()
+    await desk.type("/cancel-audit nonsense!")
+    await expect(desk.message("is not a filter")).to_be_visible()
+    found += await violations(desk, "look-up")
+    await desk.choose("ann")
+    await page.get_by_role("link", name="cancel-desk").click()
+    await expect(desk.message("Open the card")).to_be_visible()
+    found += await violations(desk, "direct messages")
+    assert found == []
+
+
+async def test_the_theme_can_be_chosen(visit: Visit) -> None:
+    """The page begins as the system wants it; the button changes that, and the choice stays."""
+    desk = await visit("ann", color_scheme="light")
+    back = "getComputedStyle(document.body).backgroundColor"
+    light = await desk.page.evaluate(back)
+    await desk.button("☾ Dark").click()
+    dark = await desk.page.evaluate(back)
+    assert light != dark
+    await desk.page.reload()
+    await expect(desk.button("☀ Light")).to_be_visible()
+    assert await desk.page.evaluate(back) == dark
+
+
+async def test_what_is_new_elsewhere_is_marked_unread(visit: Visit) -> None:
+    """A card that arrives while one reads another channel is counted there until it is looked at."""
+    ann, ben = await visit("ann"), await visit("ben")
+    await ben.page.get_by_role("link", name="general").click()
+    await expect(ben.page.locator("#place")).to_have_text("# general")
+    await ann.ask("ord_1001")
+    await ben.page.get_by_role("link", name="payments 1 unread").click()
+    await expect(ben.message("ord_1001")).to_be_visible()
+    await expect(ben.page.get_by_role("link", name="payments", exact=True)).to_be_visible()
+    await ben.page.reload()
+    await expect(ben.page.get_by_role("link", name="payments", exact=True)).to_be_visible()
+
+
+async def test_people_can_talk(visit: Visit) -> None:
+    """What people write appears for the others without reloading, in channels and threads, as text alone."""
+    ann, ben = await visit("ann"), await visit("ben")
+    await ann.type("<b>hello</b> @ben, *look*")
+    row = ben.message("<b>hello</b> @ben, look")
+    await expect(row.locator(".mention.mine")).to_have_text("@ben")
+    await expect(row.locator("strong")).to_have_text("look")
+    await row.get_by_role("button", name="Reply in thread").click()
+    await ben.page.get_by_role("combobox", name="Reply…").fill("I do")
+    await ben.page.get_by_role("combobox", name="Reply…").press("Enter")
+    await ann.page.get_by_role("button", name="1 reply").click()
+    await expect(ann.page.locator("#replies")).to_contain_text("I do")
+    await ann.type("/nonsense now")
+    await expect(ann.message("/nonsense is not a valid command")).to_contain_text("Only visible to you")
+
+
+async def test_two_pictures_for_the_readme(visit: Visit, world: World, tmp_path: Path) -> None:
+    """The card with its thread, and the look-up; PICTURES=docs writes them there."""
+    folder = Path(PICTURES) if PICTURES else tmp_path
+    folder.mkdir(exist_ok=True)
+    world.switches.slow_by = 5.0
+    desk = await visit("ann", viewport={"width": 1280, "height": 720})
+    await desk.ask("ord_1002", "wrong amount")
+    await desk.choose("cleo")
+    await desk.message("ord_1002").get_by_role("button", name="Reject").click()
+    await desk.dialog.get_by_role("textbox").fill("I called the customer: the amount is right")
+    await desk.dialog.get_by_role("button", name="Reject").click()
+    await expect(desk.message("⛔ Rejected")).to_be_visible()
+    await desk.choose("ann")
+    await desk.ask("ord_1001", "The customer ordered twice")
+    await desk.choose("ben")
+    await desk.approve("ord_1001")
+    await desk.message("✅ Cancelled").get_by_role("button", name="1 reply").click()
+    await expect(desk.page.locator("#replies")).to_contain_text("confirmed it")
+    await desk.screenshot(folder / "card.jpg")
+    await desk.button("Close thread").click()
+    await desk.choose("vera")
+    await desk.page.get_by_role("link", name="general").click()
+    for line in ("/cancel-audit", "/cancel-audit ord_1001"):
+        await desk.type(line)
+    await expect(desk.message("Cancellations on record for ord_1001")).to_be_visible()
+    await desk.screenshot(folder / "audit.jpg")
+    assert sum((folder / name).stat().st_size for name in ("card.jpg", "audit.jpg")) < 300_000

@@ -1,0 +1,200 @@
+"""The playground's server: whom it lets in, what each person gets, and what stays for the next run."""
+
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, create_subprocess_exec
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+
+from bot.sandbox.playground.server import STATIC, PageServer
+from bot.sandbox.playground.snapshot import MANIFEST, snapshot
+from bot.sandbox.playground.world import ANN, BEN, OLGA, PAYMENTS, World
+from bot.sandbox.workspace import Message
+from tests.browser.conftest import ask, card_of, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that is no browser."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def own(served: PageServer, **headers: str) -> dict[str, str]:
+    """The headers that the page sends."""
+    return {"Origin": served.url.rstrip("/"), "Content-Type": "application/json"} | headers
+
+
+SAY = f'{{"person": "{ANN}", "do": "type", "channel": "{PAYMENTS}", "text": "hello"}}'
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_another_site_cannot_drive_it(
+    served: PageServer, world: World, session: aiohttp.ClientSession, headers: dict[str, str], status: int
+) -> None:
+    """Only the page's own requests do anything: other origins and form posts are refused."""
+    async with session.post(f"{served.url}act", data=SAY, headers=own(served, **headers)) as answer:
+        assert answer.status == status
+    assert len(world.slack.space.messages(PAYMENTS)) == (1 if status == 200 else 0)
+
+
+async def test_a_foreign_name_for_this_machine_shows_nothing(
+    served: PageServer, session: aiohttp.ClientSession
+) -> None:
+    """A site whose name was made to lead to loopback cannot read the page or its state."""
+    for path in ("", "static/app.js", f"state?person={ANN}", "events"):
+        for foreign in ({"Host": f"evil.example:{served.port}"}, {"Origin": "https://evil.example"}):
+            async with session.get(f"{served.url}{path}", headers=foreign) as answer:
+                assert answer.status == 403
+
+
+async def test_the_page_may_load_nothing_from_elsewhere(served: PageServer, session: aiohttp.ClientSession) -> None:
+    """The policy allows this server alone, without inline code, and no frame around the page."""
+    async with session.get(served.url) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert set(re.findall(r"(?:script|style|img|connect)-src ([^;]*)", policy)) == {"'self'"}
+
+
+@pytest.mark.parametrize("path", ["nothing", "static/nothing.js", "static/..%2Fserver.py", "static/%2Fetc%2Fpasswd"])
+async def test_there_is_nothing_else_to_get(served: PageServer, session: aiohttp.ClientSession, path: str) -> None:
+    """Only the page's own files are served."""
+    async with session.get(f"{served.url}{path}") as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("act", "{"),
+        ("act", "[]"),
+        ("act", "{}"),
+        ("act", '{"person": "U0NOBODY", "do": "close"}'),
+        ("act", f'{{"person": "{ANN}", "do": "fly"}}'),
+        ("act", f'{{"person": "{ANN}", "do": "type", "channel": "D0BEN", "text": "hi"}}'),
+        ("act", f'{{"person": "{ANN}", "do": "click", "channel": "{PAYMENTS}", "ts": "1.2", "button": {{}}}}'),
+        ("gateway", "{}"),
+        ("gateway", '{"order": "", "status": "pending"}'),
+        ("gateway", '{"order": "ord_9", "status": "eaten"}'),
+        ("gateway", '{"fault": "choose", "on": true}'),
+    ],
+)
+async def test_what_the_page_would_not_send_is_refused(
+    served: PageServer, session: aiohttp.ClientSession, path: str, body: str
+) -> None:
+    """400, and nothing happens."""
+    async with session.post(f"{served.url}{path}", data=body, headers=own(served)) as answer:
+        assert answer.status == 400
+
+
+async def test_each_person_gets_their_own_messages(
+    served: PageServer, world: World, session: aiohttp.ClientSession
+) -> None:
+    """Private answers and direct messages are in the state of one person alone; the key is in nobody's."""
+    space = world.slack.space
+    space.post(Message("D0ANN", space.next_ts(), "for ann", [], space.bot_user_id))
+    space.post(Message(PAYMENTS, space.next_ts(), "only ann", [], space.bot_user_id, only_for=ANN))
+    space.post(Message(PAYMENTS, space.next_ts(), "for all", [], space.bot_user_id))
+    texts: dict[str, list[str]] = {}
+    for person in (ANN, OLGA):
+        async with session.get(f"{served.url}state?person={person}") as answer:
+            text = await answer.text()
+            state: dict[str, Any] = await answer.json()
+        texts[person] = [message["text"] for message in state["messages"]]
+        assert "local-key" not in text
+    assert texts == {ANN: ["for ann", "only ann", "for all"], OLGA: ["for all"]}
+    assert state["commands"] == yaml.safe_load(MANIFEST.read_text("utf-8"))["features"]["slash_commands"]
+
+
+async def test_the_page_is_small_and_makes_no_markup_from_data() -> None:
+    """Under 150 KB in all, nothing from elsewhere, and no way for text to become markup."""
+    files = list(STATIC.iterdir())
+    code = "".join(path.read_text("utf-8") for path in files if path.suffix == ".js")
+    assert sum(path.stat().st_size for path in files) < 150_000
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", code)
+    page = (STATIC / "index.html").read_text("utf-8") + (STATIC / "style.css").read_text("utf-8")
+    assert not re.search(r"(src|href)=\"(?!/static/|#)|url\(|@import|style=|<script>", page)
+
+
+async def test_the_next_run_goes_on_where_this_one_ended(database: Path) -> None:
+    """Messages and orders are there again, a pending card can still be pressed, and new forms are new."""
+    async with running(database) as world:
+        await ask(world, "ord_1001")
+        world.gateway.add_order("ord_mine", "completed")
+    async with running(database) as world:
+        assert world.notice == ""
+        assert world.gateway.orders["ord_mine"].status == "completed"
+        await world.slack.person(BEN).click(await card_of(world, "ord_1001"), "approve")
+        await world.gateway.wait_for(lambda: world.gateway.effects["ord_1001"])
+        await ask(world, "ord_1002")
+    async with running(database) as world:
+        order = world.gateway.orders["ord_1001"]
+        assert (order.status, order.reason) == ("cancelled", "twice")
+        assert order.cancelled_at is not None
+
+
+@pytest.mark.parametrize("left", [None, "{", '{"messages": [{}], "orders": []}'])
+async def test_lost_messages_are_said_to_be_lost(database: Path, left: str | None) -> None:
+    """If the record is there but its messages are not, the page says so and how to start over."""
+    async with running(database):
+        pass
+    kept = database.with_suffix(".json")
+    kept.unlink() if left is None else kept.write_text(left)
+    async with running(database) as world:
+        shown = await snapshot(world, ANN, [])
+        assert shown["notice"].startswith("The messages of an earlier run are gone")
+        assert f"delete {database.with_suffix('')}.*" in shown["notice"]
+
+
+async def test_quorum_can_be_two(database: Path) -> None:
+    """With two approvals required, the first one is counted and the second one sends."""
+    async with running(database, approvals=2) as world:
+        card = await ask(world, "ord_1001")
+        await world.slack.person(BEN).click(card, "approve")
+        await world.slack.space.changes.wait_for(lambda: "1 of 2" in world.slack.person(ANN).reads(card))
+        assert not world.gateway.calls
+
+
+async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) -> None:
+    """``playground --no-open`` prints its address, keeps its files below data/, and ends with 0 on Ctrl-C."""
+    command = [sys.executable, "-m", "bot", "playground", "--no-open", "--port", "0"]
+    environ = os.environ | {"PYTHONPATH": str(MANIFEST.parent)}
+    process = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    first = (await process.stdout.readline()).decode()
+    found = re.search(r"http://127\.0\.0\.1:\d+/", first)
+    assert found, (first, (await process.communicate())[1].decode())
+    async with aiohttp.ClientSession() as session, session.get(found[0]) as answer:
+        assert "Cancel Desk playground" in await answer.text()
+    second = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
+    _, said = await second.communicate()
+    assert second.returncode == 1
+    assert "another bot is running on this file" in said.decode()
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    assert {path.name for path in (tmp_path / "data").iterdir()} >= {"playground.db", "playground.json"}
