@@ -68,7 +68,8 @@ class SlackCourier:
         """What became of one try; whatever the network or Slack does is told in the receipt."""
         identity = self._identity()
         if identity is None:
-            return Receipt(Fate.LATER, problem="not_connected_yet")
+            doubt = delivery.in_doubt_since is not None
+            return Receipt(Fate.LATER, problem="not_connected_yet", in_doubt=doubt)
         searched = False
         try:
             if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
