@@ -4,6 +4,8 @@ Every function may be called again with the same arguments and from any number o
 second call changes nothing and says what the first one led to.
 """
 
+import hashlib
+import json
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -131,11 +133,15 @@ class Workflow:
         channel: str,
         standing: Standing,
     ) -> AskResult:
-        """Ask for a cancellation. ``form_id`` names the form: the same form delivered twice asks once."""
+        """Ask for a cancellation. ``form_id`` names the form: the same form with the same words asks once.
+
+        After an error a person may change the words and send the form again; that is another request.
+        """
+        sent = f"{form_id}:{hashlib.sha256(json.dumps([order_id, reason]).encode()).hexdigest()[:16]}"
 
         def use(tx: Transaction) -> AskResult:
             tx.know(requester, name)
-            earlier = tx.by_form(form_id)
+            earlier = tx.by_form(sent)
             if earlier is not None:
                 return Accepted(earlier)
             at = self._now()
@@ -150,7 +156,7 @@ class Workflow:
             if in_the_way is not None and _overdue(in_the_way, at):
                 self._end(tx, in_the_way, State.EXPIRED, BOT, at)
             cancellation = tx.ask(
-                form_id=form_id,
+                form_id=sent,
                 order_id=order_id,
                 reason=reason,
                 requester=requester,

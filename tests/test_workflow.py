@@ -27,13 +27,18 @@ DENIED = Answer(Outcome.NOT_SENT, http_status=401, message="bad key")
 
 
 def asking(
-    workflow: Workflow, order: str = "ord_1", *, form: str = "V1", person: str = "UASKER"
+    workflow: Workflow,
+    order: str = "ord_1",
+    *,
+    form: str = "V1",
+    person: str = "UASKER",
+    reason: str = "typed twice",
 ) -> Awaitable[AskResult]:
     """Somebody sends the form."""
     return workflow.request(
         form_id=form,
         order_id=order,
-        reason="typed twice",
+        reason=reason,
         requester=person,
         name="ann",
         channel="C1",
@@ -110,6 +115,22 @@ async def test_an_order_has_one_open_cancellation(workflow: Workflow, store: Sto
     result = await asking(workflow, form="V2", person="UTWO")
     assert result == AlreadyOpen(cancellation, "ann")
     assert await kinds(store) == ["requested", "request_refused"]
+
+
+async def test_a_form_sent_again_with_another_order_is_another_request(workflow: Workflow) -> None:
+    """After an acknowledgement that was lost on its way, changed words are never taken for those that are kept."""
+    first = await requested(workflow)
+    again = await asking(workflow, "ord_2")
+    assert isinstance(again, Accepted)
+    assert (again.cancellation.order_id, again.cancellation.id != first.id) == ("ord_2", True)
+
+
+async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_kept(workflow: Workflow) -> None:
+    """The person learns that their first words stand, instead of reading an acknowledgement for words that do not."""
+    first = await requested(workflow)
+    again = await asking(workflow, reason="fraud")
+    assert isinstance(again, AlreadyOpen)
+    assert again.cancellation == first
 
 
 async def test_fifty_forms_at_once_for_one_order_make_one_request(workflow: Workflow, store: Store) -> None:

@@ -40,7 +40,7 @@ class Reader:
         return self._one(f"order_id = ? AND {OPEN_STATES}", order_id)
 
     def by_form(self, form_id: str) -> Cancellation | None:
-        """The cancellation that was asked for with this form, if it was accepted."""
+        """The cancellation that was asked for with this form and these words, if it was accepted."""
         return self._one("form_id = ?", form_id)
 
     def event(self, seq: int) -> Event:

@@ -13,11 +13,15 @@ from bot.app import utc_now
 from bot.domain.audit import GENESIS, Event, Kind, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
+from bot.domain.policy import Standing
 from bot.sandbox.faults import ApiError, Drop, Hang, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Message
 from bot.slack.delivery import METADATA_TYPE, SlackCourier
 from bot.slack.identity import fetch_identity
+from bot.store import Store
+from bot.workflow import Accepted, Workflow
+from tests.clock import Clock
 
 AT = utc_now()
 CARD = Cancellation(
@@ -179,3 +183,28 @@ async def test_a_reply_that_is_refused_for_another_reason_stays_owed(slack: Loca
     card = await posted(courier)
     slack.faults.add("chat.postMessage", ApiError("is_archived"))
     assert (await courier.deliver(owed(DeliveryKind.REPLY), card, EVENT)).fate is Fate.BLOCKED
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+async def test_a_doubt_outlives_the_tries_before_slack_is_reached(
+    store: Store, workflow: Workflow, clock: Clock, tries: int
+) -> None:
+    """A process is killed while it posts; the next one does not reach Slack at once, and must still look first."""
+    asked = await workflow.request(
+        form_id="V1", order_id="ord_1", reason="", requester="UANN", name="ann", channel="C1", standing=Standing.MEMBER
+    )
+    assert isinstance(asked, Accepted)
+    killed = await workflow.next_delivery("killed")
+    assert killed is not None
+    await workflow.recover({})
+    courier = SlackCourier(AsyncWebClient(), lambda: None)
+    for _ in range(tries):
+        clock.advance(minutes=1)
+        claimed = await workflow.next_delivery("next")
+        assert claimed is not None
+        assert claimed[0].in_doubt_since is not None
+        await workflow.record_delivery(claimed[0], await courier.deliver(*claimed))
+    clock.advance(minutes=1)
+    claimed = await workflow.next_delivery("next")
+    assert claimed is not None
+    assert claimed[0].in_doubt_since is not None
