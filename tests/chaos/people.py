@@ -3,77 +3,179 @@
 import asyncio
 import contextlib
 import random
+from collections import Counter
+from collections.abc import Coroutine
 from typing import Any
 
 from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.workspace import Message
-from tests.flows.desk import LOBBY, PAYMENTS, Desk
+from bot.sandbox.workspace import Message, OpenView
+from tests.flows.desk import BEN, CLEO, LEADS, OLGA, Desk
+
+ASKERS = [f"U0ASK{number}" for number in range(24)]
+APPROVERS = [BEN, CLEO, "U0DORA", "U0EMIL"]
+"""The first one by user id, the others as members of the group that APPROVERS names."""
+
+CHANNELS = [f"C0DESK{number}" for number in range(6)]
+"""A card goes to the channel where the command ran."""
+
+_PLOTS = {"approve": 8, "crowd": 4, "contradict": 3, "take back": 2, "reject": 1, "withdraw": 1, "ignore": 1}
+"""How often a request meets each fate."""
 
 
 class Crowd:
-    """Many requests at once, each with its own little story."""
+    """Many requests at once, each with its own little story, drawn from the seed and the order's name."""
 
-    def __init__(self, desk: Desk, seed: int) -> None:
+    def __init__(self, desk: Desk, seed: int, quorum: int) -> None:
         self._desk = desk
-        self._random = random.Random(seed + 1)
-        self._room = asyncio.Semaphore(12)
-        self._forms = asyncio.Lock()
-        self.accepted: set[str] = set()
+        self._seed = seed
+        self._quorum = quorum
+        self._room = asyncio.Semaphore(40)
+        self._at_the_form = {asker: asyncio.Lock() for asker in ASKERS}
+        self.forms: dict[str, str] = {}
+        """The reason in each form that was acknowledged without errors, by the form's id."""
+        self.acts: list[tuple[str, str]] = []
+        """Who acted on which cancellation, for each click and each reject form that was acknowledged."""
+        self.errors: list[str] = []
+        self.plots: Counter[str] = Counter()
+        space = desk.slack.space
+        for user in (*ASKERS, *APPROVERS):
+            space.add_user(user, user[2:].lower())
+        for channel in CHANNELS:
+            space.add_channel(channel, channel[2:].lower(), (*ASKERS, *APPROVERS, OLGA))
+        space.groups[LEADS] = APPROVERS[1:]
 
     async def live(self, order: str) -> None:
-        """One order: asked for, and decided in one way or another."""
+        """One order: asked for, decided in one way or another, and sometimes asked for again."""
+        draw = random.Random(f"{self._seed}/{order}")
         async with self._room:
-            await self._ask(order)
-            card = await self._card(order)
-            if card is not None:
-                await self._decide(card)
+            await self._once(draw, order, f"{order} was typed twice")
+            if draw.random() < 0.1:
+                await self._once(draw, order, f"{order} must go all the same")
 
-    async def _ask(self, order: str) -> None:
-        for _ in range(40):
-            with contextlib.suppress(NotAcknowledged, TimeoutError):
-                # One form at a time, as a person has one screen.
-                async with self._forms:
-                    payload = await self._form(order)
-                    if await self._desk.slack.deliver("interactive", payload) is None:
-                        self.accepted.add(order)
-                        if self._random.random() < 0.2:
-                            await self._desk.slack.deliver("interactive", payload)
-                        return
-            await asyncio.sleep(0.1)
-
-    async def _form(self, order: str) -> dict[str, Any]:
-        ann = self._desk.ann
-        if ann.modal is None:
-            await ann.command("/cancel-order", LOBBY)
-            await self._desk.wait(lambda: ann.modal, 1.0)
-        opened = ann.modal
-        assert opened is not None
-        payload = ann.submission_payload(opened, {"order_id": order, "reason": f"because of {order}"})
-        ann.close()
-        return payload
-
-    async def _card(self, order: str) -> Message | None:
+    async def _once(self, draw: random.Random, order: str, reason: str) -> None:
+        asker, rival = (self._desk.slack.person(user) for user in draw.sample(ASKERS, 2))
+        asking = [self._ask(draw, asker, order, reason)]
+        if draw.random() < 0.15:
+            asking.append(self._ask(draw, rival, order, f"{reason}, says {rival.name}"))
+        await asyncio.gather(*asking)
         with contextlib.suppress(TimeoutError):
-            return await self._desk.card(order, PAYMENTS)
+            card = await self._desk.wait(lambda: self._card(order), 12.0)
+            await self._decide(draw, card)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    async def _ask(self, draw: random.Random, asker: Person, order: str, reason: str) -> None:
+        async with self._at_the_form[asker.id]:
+            for _ in range(60):
+                with contextlib.suppress(NotAcknowledged, TimeoutError):
+                    opened = await self._form(draw, asker)
+                    payload = asker.submission_payload(opened, {"order_id": order, "reason": reason})
+                    answer = await self._send(payload, copies=2 if draw.random() < 0.25 else 1)
+                    asker.close()
+                    if answer is None:
+                        self.forms[opened.id] = reason
+                    else:
+                        self.errors += answer["errors"].values()
+                    return
+                await asyncio.sleep(draw.uniform(0.05, 0.3))
+            asker.close()
+
+    async def _form(self, draw: random.Random, asker: Person) -> OpenView:
+        """The form on the screen: the one that Slack just showed an error for, or a new one."""
+        if asker.modal is None:
+            await asker.command("/cancel-order", draw.choice(CHANNELS))
+        found: OpenView = await self._desk.wait(lambda: asker.modal, 1.0)
+        return found
+
+    def _card(self, order: str) -> Message | None:
+        posted = (message for message in self._desk.slack.space.posted if message.text.endswith(f"order {order}"))
+        return next((message for message in posted if message.button("approve")), None)
+
+    # --- deciding -----------------------------------------------------------------------------
+
+    async def _decide(self, draw: random.Random, card: Message) -> None:
+        (plot,) = draw.choices(list(_PLOTS), list(_PLOTS.values()))
+        self.plots[plot] += 1
+        approvers = [self._desk.slack.person(user) for user in draw.sample(APPROVERS, len(APPROVERS))]
+        asker = self._asker(card)
+        approvals = [self._click(draw, person, card, "approve") for person in approvers[: self._quorum]]
+        acts: list[Coroutine[Any, Any, None]] = []
+        match plot:
+            case "approve":
+                acts = [
+                    *approvals,
+                    *(self._click(draw, approvers[0], card, "approve") for _ in range(draw.randint(0, 2))),
+                ]
+            case "crowd":
+                others = [*approvers, *approvers, self._desk.slack.person(OLGA), asker]
+                acts = [*approvals, *(self._click(draw, person, card, "approve") for person in others)]
+            case "contradict":
+                # Both have their fingers on the button: the form for the reason is open before anybody presses.
+                form = await self._reject_form(draw, approvers[-1], card)
+                acts = [*approvals, self._reject(draw, approvers[-1], form)]
+            case "take back":
+                acts = [*approvals, self._click(draw, asker, card, "withdraw")]
+            case "reject":
+                acts = [self._reject(draw, approvers[-1], await self._reject_form(draw, approvers[-1], card))]
+            case "withdraw":
+                acts = [self._click(draw, asker, card, "withdraw"), self._click(draw, approvers[0], card, "withdraw")]
+        for unused in set(approvals) - set(acts):
+            unused.close()
+        draw.shuffle(acts)
+        await asyncio.gather(*acts)
+
+    def _asker(self, card: Message) -> Person:
+        askers = (self._desk.slack.person(user) for user in ASKERS)
+        text = self._desk.ann.reads(card)
+        return next(asker for asker in askers if f"Asked by @{asker.name}," in text)
+
+    async def _click(self, draw: random.Random, person: Person, card: Message, action: str) -> None:
+        """Press a button, and again after an error, on the card as it looked when the finger went down."""
+        with contextlib.suppress(LookupError):
+            payload = person.click_payload(card, action)
+            if await self._insist(draw, payload):
+                self.acts.append((person.id, payload["actions"][0]["value"]))
+
+    async def _reject_form(self, draw: random.Random, person: Person, card: Message) -> OpenView | None:
+        space = self._desk.slack.space
+        with contextlib.suppress(LookupError, TimeoutError):
+            payload = person.click_payload(card, "reject")
+            about = payload["actions"][0]["value"]
+            for _ in range(5):
+                # Each press is a new one: the trigger of the one before may be used up.
+                await self._insist(draw, person.click_payload(card, "reject"))
+                with contextlib.suppress(TimeoutError):
+                    forms = space.views.setdefault(person.id, [])
+                    found: OpenView = await self._desk.wait(
+                        lambda forms=forms: next((f for f in forms if f.view["private_metadata"] == about), None), 0.5,
+                    )  # fmt: skip
+                    forms.remove(found)
+                    return found
         return None
 
-    async def _decide(self, card: Message) -> None:
-        ben, cleo = self._desk.ben, self._desk.cleo
-        act = self._random.random()
-        if act < 0.6:
-            clicks = [(ben, "approve")] * self._random.randint(1, 3)
-        elif act < 0.8:
-            clicks = [(ben, "approve"), (cleo, "approve"), (ben, "approve"), (self._desk.olga, "approve")]
-        elif act < 0.9:
-            clicks = [(ben, "approve"), (self._desk.ann, "withdraw")]
-        else:
-            clicks = [(self._desk.ann, "withdraw"), (cleo, "approve")]
-        await asyncio.gather(*(self._click(person, card, action) for person, action in clicks))
+    async def _reject(self, draw: random.Random, person: Person, form: OpenView | None) -> None:
+        if form is not None:
+            payload = person.submission_payload(form, {"reason": "the customer changed their mind"})
+            if await self._insist(draw, payload):
+                self.acts.append((person.id, form.view["private_metadata"]))
 
-    async def _click(self, person: Person, card: Message, action: str) -> None:
-        with contextlib.suppress(NotAcknowledged, LookupError):
-            payload = person.click_payload(card, action)
-            await self._desk.slack.deliver("interactive", payload)
-            if self._random.random() < 0.2:
-                await self._desk.slack.deliver("interactive", payload)
+    # --- sending ------------------------------------------------------------------------------
+
+    async def _insist(self, draw: random.Random, payload: dict[str, Any]) -> bool:
+        """Do it again while Slack shows an error, as people do, for a while; whether it was acknowledged."""
+        for _ in range(6):
+            with contextlib.suppress(NotAcknowledged):
+                await self._send(payload, copies=2 if draw.random() < 0.2 else 1)
+                return True
+            await asyncio.sleep(draw.uniform(0.05, 0.5))
+        return False
+
+    async def _send(self, payload: dict[str, Any], *, copies: int) -> dict[str, Any] | None:
+        """What the app acknowledged with; ``copies`` of the same payload reach it at the same moment."""
+        sending = (self._desk.slack.deliver("interactive", payload) for _ in range(copies))
+        answers = await asyncio.gather(*sending, return_exceptions=True)
+        for answer in answers:
+            if not isinstance(answer, BaseException):
+                return answer
+        raise NotAcknowledged

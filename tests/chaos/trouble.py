@@ -1,126 +1,198 @@
-"""Everything that goes wrong in a chaos run, drawn from one seeded source."""
+"""Everything that goes wrong in a chaos run, drawn from one seed."""
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from bot.sandbox import gateway as gw
 from bot.sandbox.faults import ApiError, Drop, Fault, Hang, Twist, broken, rate_limited
-from tests.flows.desk import PAYMENTS, Desk, environment
+from bot.sandbox.workspace import Channel, Message
+from tests.chaos.people import CHANNELS
+from tests.flows.desk import Desk, environment
 
-SLACK_TROUBLE: list[tuple[float, Fault]] = [
-    (0.03, rate_limited(1)),
-    (0.03, broken(500)),
-    (0.03, Drop()),
-    (0.04, Drop(after_effect=True)),
-    (0.02, ApiError("not_in_channel")),
-    (0.01, ApiError("is_archived")),
-    (0.01, ApiError("fatal_error")),
-]
-"""How likely each fault is at one call, for the calls that post, change and look for messages."""
-SLACK_METHODS = {
-    "chat.postMessage",
-    "chat.update",
-    "conversations.history",
-    "conversations.replies",
-    "conversations.open",
+_SLACK: dict[str, tuple[float, Callable[["Trouble"], Fault]]] = {
+    "429": (0.005, lambda _: rate_limited(1)),
+    "500": (0.02, lambda _: broken(500)),
+    "internal_error": (0.01, lambda _: ApiError("internal_error")),
+    "dropped before": (0.02, lambda _: Drop()),
+    "dropped after": (0.03, lambda _: Drop(after_effect=True)),
+    "answered 500 after": (0.01, lambda _: Twist(broken(500))),
+    "slow": (0.04, lambda trouble: trouble.slow()),
 }
+"""How likely each fault is at one call. What people can do to a channel or a message happens for real, see below."""
+_GATEWAY: dict[str, Callable[["Trouble", str], Fault]] = {
+    "500": lambda *_: gw.internal_error(),
+    "502 HTML": lambda *_: broken(502),
+    "429": lambda *_: gw.too_many(0),
+    "503": lambda *_: gw.maintenance(0),
+    "dropped before": lambda *_: Drop(),
+    "dropped after": lambda *_: Drop(after_effect=True),
+    "hanging": lambda trouble, _: Hang(trouble.never),
+    "slow": lambda trouble, _: trouble.slow(),
+    "wrong order": lambda *_: gw.wrong_order(),
+    "wrong status": lambda _, order: gw.wrong_status(order),
+    "empty": lambda *_: gw.empty(),
+    "oversized": lambda _, order: gw.oversized(order),
+    "wrong order after": lambda *_: Twist(gw.wrong_order()),
+    "500 after": lambda *_: Twist(gw.internal_error()),
+    "empty after": lambda *_: Twist(gw.empty()),
+    # Always the same one, as packing a bomb takes a while and both servers live in this process.
+    "gzip bomb after": lambda *_: Twist(gw.gzip_bomb("ord_c0000")),
+}
+_KILL_AT_CALL = 0.004
+"""How often the bot dies in the very moment in which one of its calls arrives."""
 
 
 class Trouble:
-    """Faults of both servers, lost connections, deleted cards, and a bot that is killed about every second."""
+    """Faults of both servers, lost connections, meddling people, and a bot that is killed about every second."""
 
-    def __init__(self, desk: Desk, seed: int) -> None:
+    def __init__(self, desk: Desk, seed: int, log: Path, **settings: str) -> None:
         self._desk = desk
-        self._random = random.Random(seed)
-        self._never = asyncio.Event()
+        self._seed = seed
+        self._log = log
+        self._settings = settings
+        self._calls: Counter[str] = Counter()
         self._process: Process | None = None
-        self.kills = 0
-        self.deleted: set[str] = set()
+        self.never: asyncio.Event = asyncio.Event()
+        self.done: Counter[str] = Counter()
+        self.deleted: list[Message] = []
+        self.ended_by_itself: list[int] = []
         desk.slack.faults.choose = self._slack
         desk.gateway.faults.choose = self._gateway
 
+    # --- faults of the servers ----------------------------------------------------------------
+
     def _slack(self, method: str) -> Fault | None:
-        if method not in SLACK_METHODS:
-            return None
-        draw = self._random.random()
-        for chance, fault in SLACK_TROUBLE:
-            draw -= chance
-            if draw < 0:
-                return fault
+        draw = self._next_draw(f"slack/{method}")
+        # A bot that cannot even connect proves little.
+        left = draw.random() * (4 if method in {"auth.test", "apps.connections.open"} else 1)
+        for name, (chance, fault) in _SLACK.items():
+            left -= chance
+            if left < 0:
+                self.done[f"Slack: {name}"] += 1
+                return fault(self)
         return None
 
     def _gateway(self, order: str) -> Fault | None:
-        if self._random.random() > 0.35:
+        draw = self._next_draw(f"gateway/{order}")
+        if draw.random() > 0.35:
             return None
-        # Made only when drawn: packing a gzip bomb keeps both servers from answering for a while.
-        kinds: list[Callable[[], Fault]] = [
-            gw.internal_error,
-            lambda: broken(502),
-            lambda: gw.too_many(0),
-            lambda: gw.maintenance(0),
-            Drop,
-            lambda: Drop(after_effect=True),
-            lambda: Hang(self._never),
-            gw.wrong_order,
-            lambda: gw.wrong_status(order),
-            gw.empty,
-            lambda: gw.oversized(order),
-            lambda: Twist(gw.wrong_order()),
-            lambda: Twist(gw.empty()),
-            lambda: Twist(gw.gzip_bomb("ord_c0000")),
-        ]
-        return self._random.choice(kinds)()
+        name = draw.choice(list(_GATEWAY))
+        self.done[f"gateway: {name}"] += 1
+        return _GATEWAY[name](self, order)
 
-    async def start_bot(self) -> None:
-        """A new bot process."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.flows.bot_process",
-            stderr=DEVNULL,
-            env=environment(self._desk.slack, self._desk.gateway, self._desk.database, LOG_LEVEL="ERROR"),
-        )
+    def _next_draw(self, what: str) -> random.Random:
+        """The same for the n-th call of its kind in every run of one seed."""
+        self._calls[what] += 1
+        draw = random.Random(f"{self._seed}/{what}/{self._calls[what]}")
+        if draw.random() < _KILL_AT_CALL:
+            self._kill()
+        return draw
 
-    async def kill_bot(self) -> None:
+    def slow(self) -> Hang:
+        """An answer, and its effect, that take a moment, so that the bot may be dead before either."""
+        until = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, until.set)
+        return Hang(until)
+
+    # --- the bot ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[Process]:
+        """A bot process, connected as far as that works; killed at the end in any case."""
+        await self._desk.slack.drop_connections()
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.flows.bot_process",
+                stderr=log,
+                env=os.environ
+                | environment(self._desk.slack, self._desk.gateway, self._desk.database)
+                | self._settings,
+            )
+        self._process = process
+        try:
+            await self._connected_or_dead(process)
+            yield process
+        finally:
+            if process.returncode is not None and process.returncode != -9:
+                self.ended_by_itself.append(process.returncode)
+            self._kill()
+            await process.wait()
+
+    async def _connected_or_dead(self, process: Process) -> None:
+        dead = asyncio.create_task(process.wait())
+        connected = asyncio.create_task(self._desk.wait(lambda: self._desk.slack.connections, 5.0))
+        await asyncio.wait({dead, connected}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (dead, connected):
+            task.cancel()
+        await asyncio.gather(dead, connected, return_exceptions=True)
+
+    def _kill(self) -> None:
         """Kill -9."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
-            self.kills += 1
+            self.done["kill -9"] += 1
+            self._process = None
 
     async def rage(self) -> None:
         """Go on until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._kill_about_every_second())
+            tasks.create_task(self._meddle())
+
+    async def _kill_about_every_second(self) -> None:
+        draw = random.Random(f"{self._seed}/kill")
         while True:
-            await asyncio.sleep(self._random.uniform(0.3, 1.2))
-            draw = self._random.random()
-            if draw < 0.15:
-                await self._desk.slack.disconnect()
-            elif draw < 0.3:
-                await self._desk.slack.drop_connections()
-            elif draw < 0.35:
-                self._desk.slack.space.channels[PAYMENTS].archived ^= True
-            elif draw < 0.45:
-                self._delete_a_card()
-            else:
-                await self.kill_bot()
-                await self.start_bot()
+            async with self.bot() as process:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), draw.uniform(0.4, 1.6))
 
-    def _delete_a_card(self) -> None:
-        cards = self._desk.slack.space.messages(PAYMENTS)
-        if cards:
-            card = self._random.choice(cards)
-            self.deleted.add(card.ts)
-            self._desk.slack.space.delete_message(PAYMENTS, card.ts)
+    # --- people and networks ------------------------------------------------------------------
 
-    async def heal(self) -> None:
-        """Everything works again, and a fresh bot is there."""
+    async def _meddle(self) -> None:
+        draw = random.Random(f"{self._seed}/meddle")
+        slack = self._desk.slack
+        while True:
+            await asyncio.sleep(draw.uniform(0.1, 0.5))
+            channel = slack.space.channels[draw.choice(CHANNELS)]
+            match draw.choice(["disconnect", "drop", "delete", "delete", "archive", "remove"]):
+                case "disconnect":
+                    self.done["Socket Mode: disconnect"] += 1
+                    await slack.disconnect()
+                case "drop":
+                    self.done["Socket Mode: connection lost"] += 1
+                    await slack.drop_connections()
+                case "delete" if messages := slack.space.messages(channel.id):
+                    self.done["message deleted"] += 1
+                    message = draw.choice(messages)
+                    self.deleted.append(message)
+                    slack.space.delete_message(channel.id, message.ts)
+                case "archive":
+                    self.done["channel archived"] += 1
+                    channel.archived = True
+                    asyncio.get_running_loop().call_later(draw.uniform(0.2, 2), self._mend, channel)
+                case "remove":
+                    self.done["bot removed from a channel"] += 1
+                    channel.members.discard(slack.space.bot_user_id)
+                    asyncio.get_running_loop().call_later(draw.uniform(0.2, 2), self._mend, channel)
+
+    def _mend(self, channel: Channel) -> None:
+        channel.archived = False
+        channel.members.add(self._desk.slack.space.bot_user_id)
+
+    def heal(self) -> None:
+        """Everything works again from now on; what hangs goes on hanging until its bot is gone."""
         self._desk.slack.faults.clear()
         self._desk.gateway.faults.clear()
-        self._desk.slack.space.channels[PAYMENTS].archived = False
-        await self.kill_bot()
-        await self.start_bot()
+        for channel in CHANNELS:
+            self._mend(self._desk.slack.space.channels[channel])

@@ -5,15 +5,17 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from bot import log
 from bot.app import Bot
 from bot.settings import load
+from bot.store import Transaction
 from tests.flows.desk import quick_tuning
 
 
 def _killer(spec: str) -> Callable[[str], None]:
-    """Ends the process as kill -9 does, right after a commit.
+    """Ends the process as kill -9 does, at a commit.
 
     ``spec`` is ``first,name,count``: the count-th commit of this name since the first commit of that one.
     """
@@ -29,7 +31,24 @@ def _killer(spec: str) -> Callable[[str], None]:
     return committed
 
 
+def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
+    """Call this when a transaction has written everything and only its commit is missing."""
+    run = bot.store._run
+
+    def struck(name: str, use: Callable[[Transaction], Any]) -> Any:
+        def used(tx: Transaction) -> Any:
+            result = use(tx)
+            strike(name)
+            return result
+
+        return run(name, used)
+
+    bot.store._run = struck  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     settings = load(os.environ)
-    log.configure("INFO", "json", settings.secrets())
-    asyncio.run(Bot(settings, quick_tuning(on_commit=_killer(os.environ.get("KILL_AFTER", "")))).run())
+    log.configure(settings.log_level, "json", settings.secrets())
+    bot = Bot(settings, quick_tuning(on_commit=_killer(os.environ.get("KILL_AFTER", ""))))
+    _strike_before_commits(bot, _killer(os.environ.get("KILL_BEFORE", "")))
+    asyncio.run(bot.run())
