@@ -1,4 +1,4 @@
-"""kill -9 right after each commit on the way of a request; the next process comes to the same end."""
+"""kill -9 right before and right after each commit on the way of a request; the next process comes to the same end."""
 
 import asyncio
 import contextlib
@@ -44,10 +44,11 @@ async def ask_and_approve(desk: Desk) -> None:
         await desk.ben.click(card, "approve")
 
 
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, point: str) -> None:
+async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, point: str, when: str) -> None:
     """One card, one effect, one result in the thread, one direct message, and a record that is whole."""
-    async with bot_process(quiet_desk, KILL_AFTER=point) as process:
+    async with bot_process(quiet_desk, **{when: point}) as process:
         acting = asyncio.create_task(ask_and_approve(quiet_desk))
         await asyncio.wait_for(process.wait(), 20)
         acting.cancel()
