@@ -5,12 +5,15 @@ import fcntl
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
@@ -23,6 +26,8 @@ T = TypeVar("T")
 
 _BUSY_SECONDS = 5.0
 _READERS = 2
+_TOGETHER = 32
+"""So many transactions share one commit at most, so that nobody waits long for those of others."""
 
 
 class StoreError(Exception):
@@ -85,8 +90,20 @@ def _explained(path: Path) -> Iterator[None]:
         raise Unusable(msg) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A transaction that waits for the writer."""
+
+    name: str
+    use: Callable[[Transaction], Any]
+    result: Future[Any] = field(default_factory=Future)
+
+
 class Store:
     """The bot's file, with all writing on one thread and reading beside it.
+
+    Transactions that wait while another one is being committed share the next commit: making sure that
+    something is on the disk costs more than everything else.
 
     ``on_commit`` is called with a transaction's name right after its commit; tests end the process there.
     """
@@ -96,6 +113,7 @@ class Store:
         self._on_commit = on_commit
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(_READERS, "store-reader")
+        self._waiting: deque[_Waiting] = deque()
         self._local = threading.local()
         self._open_readers: list[sqlite3.Connection] = []
         self._lock: int | None = None
@@ -113,7 +131,11 @@ class Store:
 
         Raises StoreError if the file fails.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, name, use)
+        waiting = _Waiting(name, use)
+        self._waiting.append(waiting)
+        self._writer.submit(self._run_waiting)
+        result: T = await asyncio.wrap_future(waiting.result)
+        return result
 
     async def read(self, use: Callable[[Reader], T]) -> T:
         """What ``use`` returns, from one consistent state of the file. Raises StoreError."""
@@ -167,18 +189,47 @@ class Store:
             )
             raise Damaged(msg)
 
-    def _run(self, name: str, use: Callable[[Transaction], T]) -> T:
-        with _explained(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                result = use(Transaction(self._db))
-                self._db.commit()
-            except BaseException:
-                self._db.rollback()
+    def _run_waiting(self) -> None:
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < _TOGETHER:
+            waiting = self._waiting.popleft()
+            if waiting.result.set_running_or_notify_cancel():
+                batch.append(waiting)
+        if not batch:
+            return
+        try:
+            with _explained(self.path):
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    tell = [self._run(waiting) for waiting in batch]
+                    self._db.commit()
+                except BaseException:
+                    self._db.rollback()
+                    raise
+        except BaseException as error:  # noqa: BLE001 -- it is raised where each of them is awaited
+            for waiting in batch:
+                waiting.result.set_exception(error)
+            return
+        for waiting, tell_it in zip(batch, tell, strict=True):
+            if self._on_commit is not None:
+                self._on_commit(waiting.name)
+            tell_it()
+
+    def _run(self, waiting: _Waiting) -> Callable[[], None]:
+        """Run one transaction inside the shared one; what tells its outcome, to be called after the commit.
+
+        If it raises, its own writes are undone. If the file fails, it fails for all that share the commit.
+        """
+        self._db.execute("SAVEPOINT one")
+        try:
+            outcome = partial(waiting.result.set_result, waiting.use(Transaction(self._db)))
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
                 raise
-        if self._on_commit is not None:
-            self._on_commit(name)
-        return result
+            self._db.execute("ROLLBACK TO one")
+            outcome = partial(waiting.result.set_exception, error)
+        self._db.execute("RELEASE one")
+        return outcome
 
     def _read(self, use: Callable[[Reader], T]) -> T:
         with _explained(self.path):

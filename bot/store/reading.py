@@ -1,5 +1,6 @@
 """What can be read from the store."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,8 +68,8 @@ class Reader:
 
     def names(self, people: Sequence[str]) -> dict[str, str]:
         """The names under which these people last acted; who never acted is left out."""
-        marks = ", ".join("?" * len(people))
-        return dict(self._db.execute(f"SELECT id, name FROM people WHERE id IN ({marks})", people).fetchall())
+        sql = "SELECT id, name FROM people WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._db.execute(sql, [json.dumps(list(people))]).fetchall())
 
     def next_due(self, after: datetime) -> datetime | None:
         """When something falls due next after this time; None if nothing is pending or owed then."""
@@ -111,8 +112,10 @@ class Reader:
                 " ORDER BY requested_at DESC, number DESC LIMIT :limit"
             )
         numbers = [row[0] for row in self._db.execute(sql, values)]
-        marks = ", ".join(map(str, numbers))
-        found = self._many(f"number IN ({marks}) ORDER BY requested_at DESC, number DESC")
+        found = self._many(
+            "number IN (SELECT value FROM json_each(?)) ORDER BY requested_at DESC, number DESC",
+            json.dumps(numbers),
+        )
         older = None
         if len(found) > limit:
             found.pop()
@@ -158,13 +161,20 @@ class Reader:
         return found[0] if found else None
 
     def _many(self, where: str, *values: object) -> list[Cancellation]:
-        rows = list(self._db.query(f"SELECT * FROM cancellations WHERE {where}", values))
-        marks = ", ".join(str(row["number"]) for row in rows)
+        # Not sqlite-utils' query(): it wraps each SELECT in a savepoint of its own.
+        cursor = self._db.execute(f"SELECT * FROM cancellations WHERE {where}", values)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        if not rows:
+            return []
         decisions: dict[int, list[Decision]] = {row["number"]: [] for row in rows}
-        for row in self._db.query(f"SELECT * FROM decisions WHERE number IN ({marks}) ORDER BY rowid"):
-            decisions[row["number"]].append(
-                Decision(row["approver"], Choice(row["choice"]), row["reason"], _time(row["at"])),
-            )
+        made = self._db.execute(
+            "SELECT number, approver, choice, reason, at FROM decisions"
+            " WHERE number IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+            [json.dumps(list(decisions))],
+        )
+        for number, approver, choice, reason, at in made:
+            decisions[number].append(Decision(approver, Choice(choice), reason, _time(at)))
         return [_cancellation(row, decisions[row["number"]]) for row in rows]
 
 

@@ -202,16 +202,19 @@ class Transaction(Reader):
     def owe(self, cancellation: Cancellation, kind: DeliveryKind, event: Event, at: datetime) -> None:
         """Owe Slack a message. A card or an update of it that nobody has begun serves all changes until then."""
         target = cancellation.requester if kind is DeliveryKind.DIRECT_MESSAGE else cancellation.card_channel
-        if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE} and self._value(
-            "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'owed' AND claimed_by IS NULL",
-            cancellation.number,
-            kind,
-        ):
-            return
         self._db.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, owed_at, next_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [uuid.uuid4().hex, cancellation.number, kind, event.seq, target, timestamp(at), timestamp(at)],
+            " SELECT :id, :number, :kind, :event_seq, :target, :at, :at"
+            " WHERE :kind NOT IN ('card', 'card_update') OR NOT EXISTS (SELECT 1 FROM deliveries"
+            "  WHERE number = :number AND kind = :kind AND status = 'owed' AND claimed_by IS NULL)",
+            {
+                "id": uuid.uuid4().hex,
+                "number": cancellation.number,
+                "kind": kind,
+                "event_seq": event.seq,
+                "target": target,
+                "at": timestamp(at),
+            },
         )
 
     def claim_delivery(

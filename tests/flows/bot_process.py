@@ -32,18 +32,18 @@ def _killer(spec: str) -> Callable[[str], None]:
 
 
 def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
-    """Call this when a transaction has written everything and only its commit is missing."""
-    run = bot.store._run
+    """Call this when a transaction has written everything and only the commit is missing."""
+    transaction = bot.store.transaction
 
-    def struck(name: str, use: Callable[[Transaction], Any]) -> Any:
+    async def struck(name: str, use: Callable[[Transaction], Any]) -> Any:
         def used(tx: Transaction) -> Any:
             result = use(tx)
             strike(name)
             return result
 
-        return run(name, used)
+        return await transaction(name, used)
 
-    bot.store._run = struck  # type: ignore[method-assign]
+    bot.store.transaction = struck  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

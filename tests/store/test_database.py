@@ -4,6 +4,8 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -226,3 +228,58 @@ async def test_a_step_that_may_not_follow_is_refused(store: Store, clock: Clock)
         ]
 
     assert await store.transaction("steps", use) == [False, True, False]
+
+
+async def test_transactions_that_wait_share_a_commit(store: Store) -> None:
+    """While one is being committed others come; together they cost one commit more, not one each."""
+    statements: list[str] = []
+    store._db.conn.set_trace_callback(statements.append)
+    await asyncio.gather(
+        *(store.transaction("one", lambda tx: tx.record(Kind.STARTED, "bot", datetime.now(UTC))) for _ in range(20))
+    )
+    assert 1 <= statements.count("COMMIT") < 20
+    assert await store.read(lambda reader: reader.last_event().seq) == 20
+
+
+async def test_a_failing_transaction_undoes_itself_and_nobody_else(store: Store) -> None:
+    """Of those that share a commit, only the writes of the one that raised are gone."""
+    held = threading.Event()
+    store._writer.submit(held.wait)
+
+    def failing(tx: Transaction) -> None:
+        tx.know("U2", "two")
+        raise LookupError("two")
+
+    before = asyncio.create_task(store.transaction("one", lambda tx: tx.know("U1", "one")))
+    broken = asyncio.create_task(store.transaction("two", failing))
+    after = asyncio.create_task(store.transaction("three", lambda tx: tx.know("U3", "three")))
+    await asyncio.sleep(0)
+    held.set()
+    with pytest.raises(LookupError, match="two"):
+        await broken
+    await asyncio.gather(before, after)
+    assert await store.read(lambda reader: reader.names(["U1", "U2", "U3"])) == {"U1": "one", "U3": "three"}
+
+
+async def test_a_commit_that_fails_fails_for_everybody_who_shares_it(store: Store) -> None:
+    """Nobody is told that something was kept when the disk did not take it."""
+    held = threading.Event()
+    store._writer.submit(held.wait)
+    store._writer.submit(store._db.execute, "PRAGMA query_only=ON")
+    asked = [asyncio.create_task(store.transaction("one", lambda tx: tx.know("U1", "one"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    held.set()
+    assert all(isinstance(result, Unusable) for result in await asyncio.gather(*asked, return_exceptions=True))
+
+
+async def test_a_transaction_that_nobody_waits_for_any_more_is_not_begun(store: Store) -> None:
+    """A person who went away before the writer came to it reads an error, so nothing may happen later."""
+    held = threading.Event()
+    store._writer.submit(held.wait)
+    given_up = asyncio.create_task(store.transaction("one", lambda tx: tx.know("U1", "one")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    held.set()
+    await store.transaction("two", lambda tx: tx.know("U2", "two"))
+    assert await store.read(lambda reader: reader.names(["U1", "U2"])) == {"U2": "two"}
