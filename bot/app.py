@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__
 from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.precedence import Precedence
 from bot.settings import ORDER_ID_PATTERN, Settings
 from bot.slack import refusals
 from bot.slack.background import Background
@@ -70,7 +71,8 @@ class Bot:
             **tuning.rules,  # type: ignore[arg-type]
         )
         self.workflow = Workflow(self.store, rules, now=tuning.now, changed=self._wake)
-        self._background = Background()
+        self._precedence = Precedence()
+        self._background = Background(self._precedence)
         self._tasks: list[asyncio.Task[None]] = []
         self._gateway_problem: str | None = None
         self.port = settings.port
@@ -93,6 +95,7 @@ class Bot:
         self.connection = Connection(
             client,
             app_token=app_token,
+            precedence=self._precedence,
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
         )
@@ -110,6 +113,7 @@ class Bot:
             courier,
             now=tuning.now,
             pace=tuning.pace,
+            precedence=self._precedence,
             name=f"{socket.gethostname()}:{os.getpid()}",
         )
         directory = Directory(client, now=tuning.now)
@@ -205,7 +209,7 @@ class Bot:
         secret = self._settings.slack_signing_secret
         self._endpoint = None
         if self._settings.slack_app_token is None and secret is not None:
-            self._endpoint = SlackEndpoint(self._slack_app, secret, self._tuning.now)
+            self._endpoint = SlackEndpoint(self._slack_app, secret, self._tuning.now, self._precedence)
         self._runner = web.AppRunner(build(self.readiness, self._endpoint), access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)

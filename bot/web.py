@@ -15,6 +15,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import Clock, SignatureVerifier
 
+from bot.precedence import Precedence
 from bot.slack.payloads import understood
 
 log = structlog.get_logger(__name__)
@@ -62,8 +63,11 @@ class SlackEndpoint:
     Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
-    def __init__(self, app: AsyncApp, signing_secret: SecretStr, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, app: AsyncApp, signing_secret: SecretStr, now: Callable[[], datetime], precedence: Precedence
+    ) -> None:
         self._app = app
+        self._precedence = precedence
         self._now = now
         self._verifier = SignatureVerifier(signing_secret.get_secret_value(), _Clock(now))
         self._seen: dict[str, float] = {}
@@ -73,6 +77,10 @@ class SlackEndpoint:
         """The bot's answer, or 4xx (503 while stopping) without a word about what was sent."""
         if self.closed:
             return web.Response(status=503)
+        with self._precedence.answering():
+            return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")

@@ -16,6 +16,7 @@ from bot.domain.attempt import Answer
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
+from bot.precedence import Precedence
 from bot.store import Attempt, Store, StoreError
 from bot.workflow import Workflow
 
@@ -89,6 +90,7 @@ class Worker:
         now: Callable[[], datetime],
         name: str,
         pace: Pace | None = None,
+        precedence: Precedence | None = None,
         gateway_calls: int = 100,
         deliveries: int = 8,
     ) -> None:
@@ -99,6 +101,7 @@ class Worker:
         self._now = now
         self._name = name
         self._pace = pace or Pace(now)
+        self._precedence = precedence or Precedence()
         self._limits = {"attempt": gateway_calls, "delivery": deliveries}
         self._running: dict[str, set[asyncio.Task[None]]] = {"attempt": set(), "delivery": set()}
         self._posting: frozenset[str] = frozenset()
@@ -151,11 +154,13 @@ class Worker:
 
     async def _start_due(self) -> None:
         while self._has_room("attempt"):
+            await self._precedence.give_way()
             attempt = await self._workflow.next_attempt(self._name)
             if attempt is None:
                 break
             self._start("attempt", self._call(attempt))
         while self._has_room("delivery"):
+            await self._precedence.give_way()
             # One message at a time for each channel and person, so that they arrive in order.
             claimed = await self._workflow.next_delivery(self._name, not_to=self._pace.spared() | self._posting)
             if claimed is None:

@@ -51,12 +51,18 @@ class Person:
 
     async def command(self, line: str, channel: str) -> None:
         """Type a slash command. Raises NotAcknowledged, and shows Slack's own error, if the app does not answer."""
+        payload = self.command_payload(line, channel)
+        answer = await self._send("slash_commands", payload, channel)
+        if answer:
+            self._slack.answer_privately(self._slack.response_urls[payload["response_url"].rpartition("/")[2]], answer)
+
+    def command_payload(self, line: str, channel: str) -> Json:
+        """What Slack sends for a slash command."""
         if self.id not in self._space.channels[channel].members:
             msg = f"{self.name} is not in that channel"
             raise ValueError(msg)
-        response_url = self._slack.new_response_url(self.id, channel, None)
         name, _, text = line.partition(" ")
-        payload = {
+        return {
             "token": "legacy",
             "team_id": self._space.team_id,
             "team_domain": "local",
@@ -68,12 +74,9 @@ class Person:
             "text": self._escaped(text.strip(), mentions=name in self._space.escaping),
             "api_app_id": self._space.app_id,
             "is_enterprise_install": "false",
-            "response_url": response_url,
+            "response_url": self._slack.new_response_url(self.id, channel, None),
             "trigger_id": self._slack.api.new_trigger(self.id),
         }
-        answer = await self._send("slash_commands", payload, channel)
-        if answer:
-            self._slack.answer_privately(self._slack.response_urls[response_url.rpartition("/")[2]], answer)
 
     def say(self, text: str, channel: str, thread_ts: str | None = None) -> Message:
         """Write a message, into a channel or a thread."""

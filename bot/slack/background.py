@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import structlog
 
+from bot.precedence import Precedence
+
 log = structlog.get_logger(__name__)
 
 Tell = Callable[[str], Awaitable[object]]
@@ -23,7 +25,8 @@ class Background:
     Nothing that must happen runs here: what was promised is in the store before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, precedence: Precedence) -> None:
+        self._precedence = precedence
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None], *, tell: Tell) -> None:
@@ -41,6 +44,7 @@ class Background:
 
     async def _guarded(self, work: Coroutine[None, None, None], tell: Tell) -> None:
         try:
+            await self._precedence.give_way()
             await work
         except Exception:
             reference = secrets.token_hex(4)

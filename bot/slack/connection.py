@@ -11,6 +11,7 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.precedence import Precedence
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
 from bot.slack.payloads import understood
@@ -25,11 +26,14 @@ _quiet.setLevel(logging.CRITICAL)
 class _Handler(AsyncSocketModeHandler):
     """Hands Bolt what is understood, and passes over the rest."""
 
+    precedence: Precedence
+
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         payload = understood(req.payload)
         if payload is not None:
             req.payload = payload
-            await super().handle(client, req)  # type: ignore[arg-type]  # the SDK narrows it
+            with self.precedence.answering():
+                await super().handle(client, req)  # type: ignore[arg-type]  # the SDK narrows it
 
 
 class Connection:
@@ -44,6 +48,7 @@ class Connection:
         client: AsyncWebClient,
         *,
         app_token: str | None,
+        precedence: Precedence,
         ping_interval: float = 5.0,
         give_up_after: float = 30.0,
         recheck: float = 60.0,
@@ -54,6 +59,7 @@ class Connection:
         self.ready = asyncio.Event()
         self._client = client
         self._app_token = app_token
+        self._precedence = precedence
         self._ping_interval = ping_interval
         self._give_up_after = give_up_after
         self._recheck = recheck
@@ -97,6 +103,7 @@ class Connection:
             web_client=self._client,
             ping_interval=self._ping_interval,
         )
+        handler.precedence = self._precedence
         handler.client.message_listeners.append(self._heard)
         connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
         loop = asyncio.get_running_loop()

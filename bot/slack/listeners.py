@@ -70,12 +70,16 @@ class Listeners:
         self._order_id_hint = order_id_hint
 
     def register(self, app: AsyncApp) -> None:
-        """Bind every command, form and button. The last pattern catches buttons of former versions."""
+        """Bind every command, form and button.
+
+        Bolt asks one after the other whether it is meant, so what people wait for most often comes first. The
+        last two patterns catch buttons and forms of former versions.
+        """
         app.command(CANCEL_ORDER)(self.cancel_order)
-        app.command(CANCEL_AUDIT)(self.cancel_audit)
-        app.view(OrderForm.CALLBACK)(self.order_form)
-        app.view(RejectForm.CALLBACK)(self.reject_form)
         app.action(card.APPROVE)(self.approve)
+        app.view(OrderForm.CALLBACK)(self.order_form)
+        app.command(CANCEL_AUDIT)(self.cancel_audit)
+        app.view(RejectForm.CALLBACK)(self.reject_form)
         app.action(card.REJECT)(self.reject)
         app.action(card.WITHDRAW)(self.withdraw)
         app.action(card.RETRY)(self.retry)

@@ -1,0 +1,30 @@
+"""People come first, and nobody waits for ever."""
+
+import asyncio
+
+from bot.precedence import Precedence
+
+
+async def test_nothing_waits_when_nobody_does() -> None:
+    """Without a command, form or click under way other work begins at once."""
+    turn = asyncio.create_task(Precedence().give_way())
+    await asyncio.sleep(0)
+    assert turn.done()
+
+
+async def test_work_begins_after_the_last_acknowledgement() -> None:
+    """What nobody waits for begins when everybody has been answered, and not in between."""
+    precedence = Precedence(quiet=0, at_most=60)
+    with precedence.answering():
+        with precedence.answering():
+            turn = asyncio.create_task(precedence.give_way())
+        await asyncio.sleep(0)
+        assert not turn.done()
+    await turn
+
+
+async def test_work_goes_on_under_a_load_that_never_lets_up() -> None:
+    """Somebody is always being answered, and the owed messages go out all the same."""
+    precedence = Precedence(at_most=0.001)
+    with precedence.answering():
+        await asyncio.wait_for(precedence.give_way(), 10)
