@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: this bot beside the floor and the tutorial's way; a table in build/bench.md."""
+"""``python -m tests.bench``: this bot beside the floor and the tutorials' way; a table in build/bench.md."""
 
 import argparse
 import asyncio
@@ -13,29 +13,41 @@ from typing import Any
 from tabulate import tabulate
 
 from tests.bench.acks import compare
+from tests.bench.apps import prepare
 from tests.bench.record import commit_cost, growth
+from tests.bench.whole import cancellations, starts
 from tests.flows.desk import open_desk
 
-
-async def acknowledgements(folder: Path, count: int) -> list[dict[str, Any]]:
-    """The comparison, in a fresh workspace."""
-    async with open_desk(folder / "bench.db") as desk:
-        return await compare(desk, count=count)
+_SLOWEST = 250.0
+Row = dict[str, Any]
 
 
-def judged(rows: list[dict[str, Any]], commit: float) -> list[dict[str, Any]]:
-    """Each row with its ratio to the floor, and whether the aim is met."""
-    floor = {(row["act"], row["at once"]): row["p50 ms"] for row in rows if row["app"] == "floor"}
+async def with_slack(folder: Path, *, quick: bool) -> tuple[list[Row], list[Row]]:
+    """The acknowledgements, and the whole cancellations, in one workspace each."""
+    async with open_desk(folder / "acks.db") as desk:
+        prepare(desk)
+        acks = await compare(desk, quick=quick)
+    async with open_desk(folder / "whole.db") as desk:
+        prepare(desk)
+        whole = await cancellations(desk, 200 if quick else 10_000)
+        whole += await starts(desk, 1 if quick else 5)
+    return acks, whole
+
+
+def judge(rows: list[Row]) -> None:
+    """Add to each row what is aimed at, and whether that is met.
+
+    One commit costs what it costs the floor, with as many people at once. Forms and acts under hanging calls
+    have no aim for the median; a 99th percentile under 250 ms holds for all.
+    """
     for row in rows:
-        base = floor.get((row["act"].partition(",")[0], row["at once"]))
-        row["x floor"] = row["p50 ms"] / base if base else None
-        if row["app"] != "this bot" or not base:
-            continue
-        allowed = 1.3 * base + (0 if row["act"] == "command" else commit * row["at once"])
-        row["aim"] = (
-            "met" if row["p50 ms"] <= allowed and row["p99 ms"] <= 250 else f"missed (p50 {allowed:.1f}, p99 250)"
-        )
-    return rows
+        limit = None
+        if row["act"] in {"command", "click"}:
+            commit = row["floor+commit p50"] - row["floor p50"] if row["act"] == "click" else 0.0
+            limit = 1.3 * row["floor p50"] + commit
+        row["aim p50"] = limit
+        met = row["bot p99"] <= _SLOWEST and (limit is None or row["bot p50"] <= limit)
+        row["met"] = "yes" if met else "NO"
 
 
 def main() -> None:
@@ -46,17 +58,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commit = asyncio.run(commit_cost(folder / "commit.db"))
-        rows = judged(asyncio.run(acknowledgements(folder, 20 if options.quick else 300)), commit)
-        sizes = [1_000] if options.quick else [1_000, 100_000, 1_000_000]
-        record = growth(folder, sizes)
+        acks, whole = asyncio.run(with_slack(folder, quick=options.quick))
+        record = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
+    judge(acks)
     machine = (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()},"
         f" SQLite {sqlite3.sqlite_version}; one commit {commit:.2f} ms"
     )
+    tables = [tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github") for rows in (acks, whole, record)]
     text = "\n\n".join([
         machine,
-        tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github"),
-        tabulate(record, headers="keys", floatfmt=".2f", tablefmt="github"),
+        "Milliseconds until an acknowledgement, for so many people who act in the same moment:",
+        tables[0],
+        tables[1],
+        "Milliseconds for a page of a look-up, and events that `audit verify` checks in a second:",
+        tables[2],
     ])  # fmt: skip
     build = Path("build")
     build.mkdir(exist_ok=True)

@@ -1,0 +1,59 @@
+"""Whole cancellations: how many a second, how the memory grows with them, and how soon a bot is there."""
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+from tests.bench.acks import burst, clicks, forget, forms, settled
+from tests.bench.apps import FLOOR, HTTP, SOCKET, THIS, Running, running
+from tests.flows.desk import Desk
+
+_WAVE = 100
+Row = dict[str, Any]
+
+
+async def _cancel(desk: Desk, app: Running, count: int) -> tuple[float, list[float]]:
+    """Ask for so many, approve them, and wait until all is told; the seconds it took, and the memory in the middle.
+
+    The local Slack forgets between waves, so that it stays as quick as it was.
+    """
+    seconds, memory = 0.0, []
+    for _ in range(count // _WAVE):
+        asked = forms(desk, _WAVE)
+        began = time.perf_counter()
+        await burst(desk, asked)
+        await settled(desk)
+        pressed = clicks(desk, _WAVE)
+        await burst(desk, pressed)
+        await settled(desk)
+        seconds += time.perf_counter() - began
+        assert len(desk.gateway.calls) == _WAVE
+        memory.append(app.resident())
+        forget(desk)
+    return seconds, memory
+
+
+async def cancellations(desk: Desk, total: int) -> list[Row]:
+    """How many whole cancellations a second, and the memory after the first hundred and after all of them."""
+    async with running(desk, THIS, SOCKET) as app:
+        seconds, memory = await _cancel(desk, app, total)
+    return [
+        {"figure": "whole cancellations a second (messages unpaced)", "value": total / seconds},
+        {"figure": f"MiB after {_WAVE} cancellations", "value": memory[0]},
+        {"figure": f"MiB after {total // 2} cancellations", "value": memory[len(memory) // 2]},
+        {"figure": f"MiB after {total} cancellations", "value": memory[-1]},
+    ]
+
+
+async def starts(desk: Desk, times: int) -> list[Row]:
+    """Seconds from starting the process until Slack can deliver to it, beside the floor."""
+    rows: list[Row] = []
+    for name, module in (("the floor", FLOOR), ("this bot", THIS)):
+        seconds = []
+        for _ in range(times):
+            async with running(desk, module, HTTP) as app:
+                seconds.append(app.started_in)
+            await asyncio.sleep(0)
+        rows.append({"figure": f"seconds to start, {name}", "value": statistics.median(seconds)})
+    return rows
