@@ -167,7 +167,10 @@ class Workflow:
             )
             if cancellation is None:
                 assert in_the_way is not None
-                tx.record(Kind.REQUEST_REFUSED, requester, at, in_the_way, why="already_open", reason=reason)
+                event = tx.record(Kind.REQUEST_REFUSED, requester, at, in_the_way, why="already_open", reason=reason)
+                if in_the_way.state.awaits_people and in_the_way.card_ts is not None:
+                    # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
+                    tx.owe(in_the_way, DeliveryKind.CARD_UPDATE, event, at)
                 asker = in_the_way.requester
                 return AlreadyOpen(in_the_way, tx.names([asker]).get(asker, ""))
             event = tx.record(
@@ -186,9 +189,9 @@ class Workflow:
         match result:
             case Accepted(cancellation):
                 log.info("requested", cancellation=cancellation.id, order=order_id, by=requester)
-                self._changed()
             case _:
                 log.info("request_refused", order=order_id, by=requester, why=type(result).__name__)
+        self._changed()
         return result
 
     async def approve(self, cancellation_id: str, person: str, name: str, standing: Standing) -> Acted:

@@ -454,6 +454,25 @@ async def test_a_deleted_card_is_posted_anew_while_people_must_act(workflow: Wor
     assert await state_of(store, cancellation) is State.FAILED
 
 
+async def test_asking_again_finds_out_whether_the_card_is_still_there(workflow: Workflow) -> None:
+    """A deleted card took the only buttons with it, and the order stays blocked; asking again brings them back."""
+    await requested(workflow)
+    await owed(workflow)
+    assert isinstance(await asking(workflow, form="V2"), AlreadyOpen)
+    claimed = await workflow.next_delivery("w")
+    assert claimed is not None
+    assert claimed[0].kind is DeliveryKind.CARD_UPDATE
+    await workflow.record_delivery(claimed[0], Receipt(Fate.IMPOSSIBLE, problem="message_not_found"))
+    assert await owed(workflow) == [DeliveryKind.CARD]
+
+
+async def test_asking_again_before_the_card_is_posted_owes_no_second_one(workflow: Workflow) -> None:
+    """The card that is owed already is enough."""
+    await requested(workflow)
+    assert isinstance(await asking(workflow, form="V2"), AlreadyOpen)
+    assert await owed(workflow) == [DeliveryKind.CARD]
+
+
 async def test_a_deleted_card_with_two_updates_owed_is_posted_anew_once(workflow: Workflow, clock: Clock) -> None:
     """However many updates find the card gone, there will be one new card."""
     await approved(workflow)

@@ -59,7 +59,8 @@ def already_open(cancellation: Cancellation, requester_name: str) -> str:
     """Why a form is refused while the order has an open cancellation. Plain text: it stands under a field."""
     asked = f"{cancellation.requested_at:%Y-%m-%d %H:%M} UTC"
     by = requester_name or cancellation.requester
-    return f"{by} asked for this order's cancellation on {asked}; it is {describe(cancellation.state)}."
+    back = " If somebody deleted its card, it is posted again now." if cancellation.state.awaits_people else ""
+    return f"{by} asked for this order's cancellation on {asked}; it is {describe(cancellation.state)}.{back}"
 
 
 def bad_order_id(pattern: str, default_pattern: str) -> str:

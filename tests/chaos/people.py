@@ -63,6 +63,10 @@ class Crowd:
             card = await self._desk.wait(lambda: self._card(order), 12.0)
             await self._decide(draw, card)
 
+    async def ask_again(self, order: str) -> None:
+        """Somebody wonders what became of this order."""
+        await self._ask(random.Random(order), self._desk.slack.person(ASKERS[0]), order, "what became of it?")
+
     # --- asking -------------------------------------------------------------------------------
 
     async def _ask(self, draw: random.Random, asker: Person, order: str, reason: str) -> None:

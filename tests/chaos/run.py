@@ -43,7 +43,7 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Verdict:
         await _rage(crowd, trouble, orders)
         trouble.heal()
         async with trouble.bot():
-            settled = await _settle(desk, draw)
+            settled = await _settle(desk, crowd, draw)
         verdict = Court(desk, crowd, trouble).verdict()
     if not settled:
         verdict.wrongs.append(f"{owed(desk)} things are still owed {_SETTLE_WITHIN:.0f} s after everything healed")
@@ -69,8 +69,11 @@ async def _rage(crowd: Crowd, trouble: Trouble, orders: list[str]) -> None:
         raging.cancel()
 
 
-async def _settle(desk: Desk, draw: random.Random) -> bool:
-    """Press Retry on most cards that offer it, until nothing is owed; False if that takes too long."""
+async def _settle(desk: Desk, crowd: Crowd, draw: random.Random) -> bool:
+    """Press Retry on most cards that offer it, until nothing is owed; False if that takes too long.
+
+    Where the card of an order that nobody knows about is deleted, somebody asks again, which brings it back.
+    """
     _progress("healed; waiting until nothing is owed")
     pressed: set[str] = set()
     with contextlib.suppress(TimeoutError):
@@ -81,6 +84,9 @@ async def _settle(desk: Desk, draw: random.Random) -> bool:
                     return True
                 for found in retries:
                     card = desk.slack.space.message(found.card_channel, found.card_ts or "")
+                    if card is None and found.state.open:
+                        await crowd.ask_again(found.order_id)
+                        continue
                     with contextlib.suppress(NotAcknowledged, LookupError):
                         if card is not None and draw.random() < 0.8:
                             await desk.slack.person(BEN).click(card, "retry")

@@ -202,7 +202,7 @@ class Court:
         standing = [(message, text) for message, text in cards if message.ts not in self._deleted]
         if len(standing) > 1:
             self._wrong(f"{order}: {len(standing)} cards")
-        if not standing and state.awaits_people:
+        if not standing and state.open:
             self._wrong(f"{order}: {state}, and no card to press a button on")
         if not cards and not any(kind == "card" for seq, kind in self._given_up if self._about(seq) == cancellation.id):
             self._wrong(f"{order}: never a card, nor a word why")

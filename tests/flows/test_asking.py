@@ -46,7 +46,7 @@ async def test_an_order_with_an_open_request_is_refused_with_who_and_when(desk: 
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
     assert errors["order_id"].startswith("ann asked for this order's cancellation on 20")
-    assert errors["order_id"].endswith("it is waiting for approval.")
+    assert "; it is waiting for approval." in errors["order_id"]
 
 
 async def test_the_same_form_delivered_twice_asks_once(desk: Desk) -> None:
@@ -116,4 +116,17 @@ async def test_a_card_whose_posting_was_not_confirmed_is_posted_once(desk: Desk)
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "✅ Cancelled")
     await desk.replies(card)
+    assert len(desk.slack.space.messages(PAYMENTS)) == 1
+
+
+async def test_a_deleted_card_comes_back_when_somebody_asks_again(desk: Desk) -> None:
+    """Who asks for the same order reads that it waits, and the card with the buttons stands in the channel again."""
+    card = await desk.ask("ord_1")
+    desk.slack.space.delete_message(card.channel, card.ts)
+    errors = await desk.fill_in("ord_1", person=desk.olga)
+    assert errors is not None
+    assert "If somebody deleted its card, it is posted again now." in errors["order_id"]
+    again = await desk.card("ord_1")
+    await desk.ben.click(again, "approve")
+    await desk.card_says(again, "✅ Cancelled")
     assert len(desk.slack.space.messages(PAYMENTS)) == 1
