@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.domain.audit import BOT, Event
+from bot.domain.audit import BOT, Event, Kind
 from bot.domain.cancellation import Cancellation
 from bot.domain.policy import Scope
 from bot.slack.text import Block, Element, Message, cut, lines, link, listed, moment, person, plain, words
@@ -78,9 +78,8 @@ def _cancellation_row(found: Cancellation) -> list[Element]:
 
 
 def _event_row(event: Event) -> list[Element]:
-    data: dict[str, Any] = json.loads(event.data)
+    told = _told(Kind(event.kind), json.loads(event.data))
     who = [words("the bot")] if event.actor == BOT else [person(event.actor)]
-    told = "; ".join(f"{key.replace('_', ' ')}: {_flat(value)}" for key, value in data.items())
     parts: list[list[Element]] = [
         [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
         [words(event.kind.replace("_", " "), bold=True)],
@@ -91,8 +90,33 @@ def _event_row(event: Event) -> list[Element]:
     return listed([part for part in parts if part], " · ")
 
 
-def _flat(value: object) -> str:
-    return " ".join(str(value).split())
+def _told(kind: Kind, data: dict[str, Any]) -> str:
+    """What an event's data mean to people; ``audit find`` has every detail."""
+    reason, why = _quoted(data.get("reason")), str(data.get("why", "")).replace("_", " ")
+    match kind:
+        case Kind.REQUESTED:
+            return reason or "no reason given"
+        case Kind.REQUEST_REFUSED:
+            return "; ".join(filter(None, [why, reason]))
+        case Kind.VOTE | Kind.APPROVED:
+            return f"{data['approvals']} of {data['of']} approvals"
+        case Kind.CLICK_REFUSED:
+            return f"wanted to {str(data['act']).removeprefix('may_')}: {why}"
+        case Kind.SENDING:
+            return f"call {data['attempt']} to the gateway"
+        case Kind.CARD_BLOCKED:
+            return f"Slack says {data['problem']}"
+        case Kind.DELIVERY_ABANDONED:
+            return f"{str(data['delivery']).replace('_', ' ')}: Slack says {data['problem']}"
+        case _:
+            status, request = data.get("http_status"), data.get("request_id")
+            said = [" ".join(str(data.get("message", "")).split()), reason]
+            said += [f"HTTP {status}"] * bool(status) + [f"gateway request {request}"] * bool(request)
+            return "; ".join(filter(None, said))
+
+
+def _quoted(reason: object) -> str:
+    return f"“{' '.join(str(reason).split())}”" if reason else ""
 
 
 def _answer(

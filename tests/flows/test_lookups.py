@@ -40,7 +40,7 @@ async def test_filters_find_what_they_say(history: Desk) -> None:
     assert "ord_2" not in both
     assert "No cancellations match" in await asked(history, "vera", "/cancel-audit 2020-01-01..2020-12-31")
     story = await asked(history, "vera", "/cancel-audit ord_2")
-    assert "rejected · @cleo · reason: no fraud" in story
+    assert "rejected · @cleo · “no fraud”" in story
     assert "requested · @ann" in story
 
 

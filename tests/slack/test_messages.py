@@ -1,5 +1,6 @@
 """What people read, in every state and for every text: within Slack's limits, and never interpreted."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from bot.domain.audit import GENESIS, Event, Kind
+from bot.domain.audit import GENESIS, Event, Kind, timestamp
 from bot.domain.cancellation import Cancellation, Choice, Decision, State
 from bot.domain.policy import Scope, Verdict
 from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
@@ -126,6 +127,31 @@ def test_any_page_of_a_look_up_fits(orders: list[str], query: str, older: str | 
     shown(message)
     button = message.blocks[-1]["elements"][-1]
     assert PageButton.decode(button["value"]) == PageButton(query, older)
+
+
+def test_a_story_tells_every_kind_of_event_in_words(snapshot: SnapshotAssertion) -> None:
+    """Support staff read what happened, without the names of the record's fields."""
+    answer = {"attempt": 1, "outcome": "unknown", "http_status": 502, "message": "no\nanswer", "request_id": "req_1"}
+    told: dict[Kind, dict[str, object]] = {
+        Kind.REQUESTED: {"reason": "typed\ntwice", "channel": "C1", "quorum": 2},
+        Kind.REQUEST_REFUSED: {"why": "already_open", "reason": "me too"},
+        Kind.VOTE: {"approvals": 1, "of": 2},
+        Kind.APPROVED: {"approvals": 2, "of": 2},
+        Kind.REJECTED: {"reason": "no fraud"},
+        Kind.CLICK_REFUSED: {"act": "may_reject", "why": "not_an_approver", "state": "pending"},
+        Kind.SENDING: {"attempt": 1},
+        **dict.fromkeys((Kind.REPEATING, Kind.CANCELLED, Kind.REFUSED, Kind.FAILED, Kind.UNKNOWN), answer),
+        Kind.CARD_POSTED: {"channel": "C1", "ts": "1.2"},
+        Kind.CARD_BLOCKED: {"channel": "C1", "problem": "not_in_channel"},
+        Kind.DELIVERY_ABANDONED: {"delivery": "card_update", "problem": "message_not_found"},
+    }
+    at = timestamp(CANCELLATION.requested_at)
+    events = [
+        Event(number, at, kind, "c1", "ord_1", "U0BEN", json.dumps(told.get(kind, {})), GENESIS).sealed()
+        for number, kind in enumerate(Kind, 1)
+    ]
+    page = audit_answer.story(Page(events, None), "ord_1", Scope.ALL, first=True)
+    assert shown(page).splitlines() == snapshot
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.ALLOWED])
