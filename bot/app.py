@@ -148,6 +148,8 @@ class Bot:
         log.info("stopping")
         if self._endpoint is not None:
             self._endpoint.closed = True
+        # Whoever is being answered gets the answer before the connection closes.
+        await self._precedence.give_way()
         worker, *others = self._tasks
         for task in others:
             task.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 
 import pytest
 import structlog
@@ -136,3 +137,20 @@ async def test_wrong_tokens_are_waited_out(quiet_desk: Desk) -> None:
     while "invalid_auth" not in str((await quiet_desk.get("/readyz"))[1]["missing"]):  # noqa: ASYNC110 -- as above
         await asyncio.sleep(0)  # until the bot has noticed
     assert isinstance(quiet_desk.slack, LocalSlack)
+
+
+async def test_who_acts_while_the_bot_stops_is_still_answered(quiet_desk: Desk) -> None:
+    """A click whose commit is under way when SIGTERM comes is acknowledged, not lost with the connection."""
+    bot = await quiet_desk.start_bot()
+    card = await quiet_desk.ask("ord_1")
+    held = threading.Event()
+    bot.store._writer.submit(held.wait)
+    clicking = asyncio.create_task(quiet_desk.ben.click(card, "approve"))
+    while not bot._precedence._answering:  # noqa: ASYNC110 -- there is nothing to wait on but the count
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(quiet_desk.stop_bot())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    held.set()
+    await clicking
+    await stopping
