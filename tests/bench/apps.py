@@ -51,8 +51,8 @@ async def running(desk: Desk, module: str, mode: str) -> AsyncIterator[Running]:
         desk.slack, desk.gateway, desk.database, PORT=str(port), LOG_LEVEL="ERROR", APPROVAL_CHANNEL="",
         **(by_http if mode == HTTP else {}),
     )  # fmt: skip
-    if module == COMMITTING_FLOOR:
-        settings["COMMIT_TO"] = str(desk.database.with_name("floor.db"))
+    if module != FLOOR:
+        settings["COMMIT_TO"] = str(desk.database.with_name(f"{module.rpartition('.')[2]}.db"))
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module.partition(" ")[0], env=os.environ | settings, stderr=DEVNULL, stdout=DEVNULL,

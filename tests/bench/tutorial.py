@@ -3,7 +3,6 @@
 import os
 import re
 import sqlite3
-import tempfile
 from typing import Any
 
 import httpx
@@ -11,9 +10,9 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 if __name__ == "__main__":
-    database = os.path.join(tempfile.mkdtemp(), "tutorial.db")  # noqa: PTH118 -- as a tutorial has it
+    database = os.environ["COMMIT_TO"]
     with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE requests (id INTEGER PRIMARY KEY, order_id TEXT, state TEXT)")
+        connection.execute("CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, order_id TEXT, state TEXT)")
     client = WebClient(os.environ["SLACK_BOT_TOKEN"], os.environ["SLACK_API_URL"])
     app = App(client=client, signing_secret=os.environ["SLACK_SIGNING_SECRET"])
     gateway = os.environ["DVPAY_BASE_URL"] + "/api/v1/payment-gateway/order/cancel"
