@@ -1,7 +1,7 @@
 """What many tests need: a clock, a store in a fresh file, and the use cases over it."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from bot.store import Store
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
+from tests.world import World
 
 
 @pytest.fixture
@@ -49,3 +50,11 @@ def rules() -> Rules:
 def workflow(store: Store, rules: Rules, clock: Clock) -> Workflow:
     """The use cases, without randomness."""
     return Workflow(store, rules, now=clock, jitter=lambda: 0.0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """The use cases over a fresh file, held against a model."""
+    world = World(tmp_path)
+    yield world
+    world.close()

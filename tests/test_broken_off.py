@@ -1,7 +1,7 @@
 """The process dies between two statements of a transaction, at every statement of every transaction there is."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +137,6 @@ ACTS: dict[str, tuple[Way, Act]] = {
     "claim a delivery": (_asked, lambda world, _: world.run(world.workflow.next_delivery("w"))),
     **{f"card {fate}": (_claimed, _delivered(fate)) for fate in Fate},
 }  # fmt: skip
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A fresh file."""
-    world = World(tmp_path)
-    yield world
-    world.close()
 
 
 @pytest.mark.parametrize("act", ACTS)

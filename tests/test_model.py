@@ -173,14 +173,6 @@ def undone(world: World) -> Iterator[None]:
         kept.execute("RELEASE undone")
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A fresh file."""
-    world = World(tmp_path)
-    yield world
-    world.close()
-
-
 @pytest.mark.parametrize("state", State)
 def test_every_pair_of_acts_leads_from_every_state_where_it_must(world: World, state: State) -> None:
     """Whatever two things happen one after the other, the request stands where the model says, and all else holds."""

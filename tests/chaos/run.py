@@ -134,7 +134,3 @@ def main() -> None:
         print(f"Run it again with --seed {options.seed} --cancellations {options.cancellations}.")
         sys.exit(1)
     print("Nothing was lost, doubled or told wrongly.")
-
-
-if __name__ == "__main__":
-    main()
