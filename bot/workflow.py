@@ -191,7 +191,8 @@ class Workflow:
                 log.info("requested", cancellation=cancellation.id, order=order_id, by=requester)
             case _:
                 log.info("request_refused", order=order_id, by=requester, why=type(result).__name__)
-        self._changed()
+        if isinstance(result, Accepted | AlreadyOpen):
+            self._changed()
         return result
 
     async def approve(self, cancellation_id: str, person: str, name: str, standing: Standing) -> Acted:

@@ -70,7 +70,7 @@ def _cancellation_row(found: Cancellation) -> list[Element]:
         [words(str(found.state), bold=True)],
         [words("asked by "), person(found.requester)],
         [words("decided by "), *listed(decided)] if decided else [words("nobody decided")],
-        [words(f"“{cut(' '.join(found.reason.split()), _SHOWN)}”")] if found.reason else [words("no reason given")],
+        [words(f"“{cut(_flat(found.reason), _SHOWN)}”")] if found.reason else [words("no reason given")],
     ]
     if found.card_link:
         parts.append(link(found.card_link, "card"))
@@ -110,13 +110,17 @@ def _told(kind: Kind, data: dict[str, Any]) -> str:
             return f"{str(data['delivery']).replace('_', ' ')}: Slack says {data['problem']}"
         case _:
             status, request = data.get("http_status"), data.get("request_id")
-            said = [" ".join(str(data.get("message", "")).split()), reason]
+            said = [_flat(data.get("message", "")), reason]
             said += [f"HTTP {status}"] * bool(status) + [f"gateway request {request}"] * bool(request)
             return "; ".join(filter(None, said))
 
 
 def _quoted(reason: object) -> str:
-    return f"“{' '.join(str(reason).split())}”" if reason else ""
+    return f"“{_flat(reason)}”" if reason else ""
+
+
+def _flat(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _answer(
