@@ -39,7 +39,8 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Verdict:
         log.parent.mkdir(exist_ok=True)
         crowd = Crowd(desk, seed, quorum)
         rules = {"APPROVALS_REQUIRED": str(quorum), "APPROVAL_TTL": "12s", "APPROVAL_CHANNEL": ""}
-        trouble = Trouble(desk, seed, log, LOG_LEVEL="WARNING", **rules)
+        # A second without a connection is much in the life of a bot that is killed every second.
+        trouble = Trouble(desk, seed, log, LOG_LEVEL="WARNING", PING_INTERVAL="0.2", **rules)
         await _rage(crowd, trouble, orders)
         trouble.heal()
         async with trouble.bot():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot import log
-from bot.app import Bot
+from bot.app import Bot, Tuning
 from bot.settings import load
 from bot.store import Transaction
 from tests.flows.desk import quick_tuning
@@ -49,6 +49,10 @@ def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
 if __name__ == "__main__":
     settings = load(os.environ)
     log.configure(settings.log_level, "json", settings.secrets())
-    bot = Bot(settings, quick_tuning(on_commit=_killer(os.environ.get("KILL_AFTER", ""))))
+    tuning = quick_tuning(
+        on_commit=_killer(os.environ.get("KILL_AFTER", "")),
+        ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
+    )
+    bot = Bot(settings, tuning)
     _strike_before_commits(bot, _killer(os.environ.get("KILL_BEFORE", "")))
     asyncio.run(bot.run())

@@ -51,7 +51,7 @@ async def test_a_gateway_that_is_away_is_told(quiet_desk: Desk) -> None:
 
 async def test_a_lost_connection_is_made_anew(quiet_desk: Desk) -> None:
     """After Slack drops or refreshes the connection, commands work again."""
-    await quiet_desk.start_bot()
+    await quiet_desk.start_bot(quick_tuning(ping_interval=0.1))
     for lose in (quiet_desk.slack.disconnect, quiet_desk.slack.drop_connections):
         before = list(quiet_desk.slack.connections)
         await lose()
