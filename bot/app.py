@@ -107,7 +107,6 @@ class Bot:
         )
         courier = SlackCourier(client, lambda: self.connection.identity)
         self.worker = Worker(
-            self.store,
             self.workflow,
             self._gateway,
             courier,

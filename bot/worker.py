@@ -15,10 +15,10 @@ import structlog
 from bot.domain.attempt import Answer
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
-from bot.domain.delivery import Delivery, DeliveryKind, Receipt
+from bot.domain.delivery import Delivery, Receipt
 from bot.precedence import Precedence
-from bot.store import Attempt, Store, StoreError
-from bot.workflow import Workflow
+from bot.store import Attempt, StoreError
+from bot.workflow import Owed, Workflow
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,6 @@ class Worker:
 
     def __init__(
         self,
-        store: Store,
         workflow: Workflow,
         gateway: Gateway,
         courier: Courier,
@@ -94,7 +93,6 @@ class Worker:
         gateway_calls: int = 100,
         deliveries: int = 8,
     ) -> None:
-        self._store = store
         self._workflow = workflow
         self._gateway = gateway
         self._courier = courier
@@ -105,6 +103,8 @@ class Worker:
         self._limits = {"attempt": gateway_calls, "delivery": deliveries}
         self._running: dict[str, set[asyncio.Task[None]]] = {"attempt": set(), "delivery": set()}
         self._posting: frozenset[str] = frozenset()
+        # What is claimed depends on what is being posted, so one claim at a time.
+        self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -119,8 +119,7 @@ class Worker:
             self._wake.clear()
             began = self._now()
             try:
-                await self._start_due()
-                seconds = await self._seconds_until_due(began)
+                seconds = self._seconds_until(await self._start_due(), began)
                 pause = 1.0
             except StoreError as error:
                 log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
@@ -132,13 +131,15 @@ class Worker:
         """Take nothing new, and give what is under way ``grace`` seconds; the rest is found at the next start."""
         self._stopping = True
         self.wake()
-        under_way = self._under_way()
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + grace
+        # What was being claimed in this moment is begun while the rest is waited for.
+        while (under_way := self._under_way()) and loop.time() < ends:
+            await asyncio.wait(under_way, timeout=ends - loop.time())
+        for task in under_way:
+            task.cancel()
         if under_way:
-            _, unfinished = await asyncio.wait(under_way, timeout=grace)
-            for task in unfinished:
-                task.cancel()
-            if unfinished:
-                log.warning("left_for_the_next_start", count=len(unfinished))
+            log.warning("left_for_the_next_start", count=len(under_way))
 
     async def until_idle(self) -> None:
         """Do everything that is due by the clock, and what becomes due by doing it."""
@@ -152,39 +153,40 @@ class Worker:
     def _under_way(self) -> set[asyncio.Task[None]]:
         return self._running["attempt"] | self._running["delivery"]
 
-    async def _start_due(self) -> None:
-        while self._has_room("attempt"):
-            await self._precedence.give_way()
-            attempt = await self._workflow.next_attempt(self._name)
-            if attempt is None:
-                break
-            self._start("attempt", self._call(attempt))
-        while self._has_room("delivery"):
-            await self._precedence.give_way()
-            # One message at a time for each channel and person, so that they arrive in order.
-            claimed = await self._workflow.next_delivery(self._name, not_to=self._pace.spared() | self._posting)
-            if claimed is None:
-                break
-            delivery, cancellation, event = claimed
-            if delivery.kind is not DeliveryKind.CARD_UPDATE:
-                self._pace.used(delivery.target)
-                self._posting |= {delivery.target}
-            self._start("delivery", self._deliver(delivery, cancellation, event))
+    async def _start_due(self) -> datetime | None:
+        """Begin what is due; gives when something falls due next, as far as that is known.
 
-    async def _seconds_until_due(self, began: datetime) -> float:
-        """How long nothing more can be begun, as far as is known.
-
-        What was due when this round began and was not taken waits for its channel, for an earlier
-        message of its thread, or for room; each of these has a moment of its own or wakes the loop.
+        What is due and was not begun waits for its channel, for an earlier message of its thread, or for room;
+        each of these has a moment of its own or wakes the loop.
         """
-        due = await self._store.read(lambda reader: reader.next_due(began))
+        while not self._stopping:
+            await self._precedence.give_way()
+            async with self._claiming:
+                claimed = await self._workflow.claim(
+                    self._name,
+                    attempts=self._room("attempt"),
+                    deliveries=self._room("delivery"),
+                    not_to=self._pace.spared() | self._posting,
+                )
+                for attempt in claimed.attempts:
+                    self._start("attempt", self._call(attempt))
+                for owed in claimed.owed:
+                    if owed.delivery.kind.is_new_message:
+                        self._pace.used(owed.delivery.target)
+                        self._posting |= {owed.delivery.target}
+                    self._start("delivery", self._deliver(owed))
+            if not claimed.more:
+                return claimed.next_at
+        return None
+
+    def _seconds_until(self, due: datetime | None, began: datetime) -> float:
         moments = [at for at in (due, self._pace.next_free(began)) if at is not None]
         self._pace.forget(began)
         seconds = [(at - self._now()).total_seconds() for at in moments]
         return max(0.0, min([*seconds, _LONGEST_SLEEP]))
 
-    def _has_room(self, kind: str) -> bool:
-        return not self._stopping and len(self._running[kind]) < self._limits[kind]
+    def _room(self, kind: str) -> int:
+        return self._limits[kind] - len(self._running[kind])
 
     def _start(self, kind: str, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work, name=kind)
@@ -202,14 +204,15 @@ class Worker:
         answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
         await self._persist(self._workflow.record_answer, attempt, answer)
 
-    async def _deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> None:
+    async def _deliver(self, owed: Owed) -> None:
+        delivery = owed.delivery
         try:
-            receipt = await self._courier.deliver(delivery, cancellation, event)
+            receipt = await self._courier.deliver(delivery, owed.cancellation, owed.event)
             spare = await self._persist(self._workflow.record_delivery, delivery, receipt)
             if spare:
                 self._pace.hold(delivery.target, spare)
         finally:
-            if delivery.kind is not DeliveryKind.CARD_UPDATE:
+            if delivery.kind.is_new_message:
                 self._posting -= {delivery.target}
 
     async def _persist(self, record: Callable[..., Coroutine[None, None, T]], *what: object) -> T:

@@ -11,7 +11,8 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.delivery import Delivery, Fate, Receipt
 from bot.domain.policy import Standing, Verdict
 from bot.store import open_reader
-from tests.world import ANN, CLEO, TABLES, World
+from bot.workflow import Owed
+from tests.world import ANN, CLEO, TABLES, World, next_owed
 
 
 class Died(Exception):
@@ -88,8 +89,8 @@ def _overdue(world: World) -> str:
 
 def _claimed(world: World) -> Delivery:
     world.asked()
-    claimed: Delivery = world.run(world.workflow.next_delivery("w"))[0]
-    return claimed
+    owed: Owed = world.run(next_owed(world.workflow))
+    return owed.delivery
 
 
 def _cancelled(world: World, _: object) -> None:
@@ -134,7 +135,10 @@ ACTS: dict[str, tuple[Way, Act]] = {
     "to be repeated": (_called, _told(Outcome.UNKNOWN, repeat=True)),
     "failed": (_called, _told(Outcome.NOT_SENT)),
     "restart": (_called, lambda world, _: world.restart()),
-    "claim a delivery": (_asked, lambda world, _: world.run(world.workflow.next_delivery("w"))),
+    "claim a delivery": (_asked, lambda world, _: world.run(next_owed(world.workflow))),
+    "claim all there is": (
+        _approved, lambda world, _: world.run(world.workflow.claim("w", attempts=5, deliveries=5)),
+    ),
     **{f"card {fate}": (_claimed, _delivered(fate)) for fate in Fate},
 }  # fmt: skip
 

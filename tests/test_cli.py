@@ -18,6 +18,7 @@ from bot.domain.policy import Standing
 from bot.store import Store
 from bot.workflow import Accepted, Rules, Workflow
 from tests.clock import Clock
+from tests.world import next_attempt
 
 
 @dataclass
@@ -52,7 +53,7 @@ def cli(database: Path, rules: Rules, clock: Clock) -> Cli:
             clock.advance(1)
             if number == 1:
                 await workflow.approve(result.cancellation.id, "U0BEN", "ben", Standing.MEMBER)
-                attempt = await workflow.next_attempt("w")
+                attempt = await next_attempt(workflow)
                 assert attempt is not None
                 await workflow.record_answer(attempt, Answer(Outcome.CANCELLED, http_status=200))
         await store.close()

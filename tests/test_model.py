@@ -239,8 +239,9 @@ class AnyOrder(RuleBasedStateMachine):
             assert person != acted.cancellation.requester or self.world.workflow.rules.allow_self_approval
             assert (about, person) not in self.voted
             self.voted.add((about, person))
-            enough = len(acted.cancellation.approvers) >= acted.cancellation.approvals_required
-            assert (acted.cancellation.state is State.APPROVED) is enough
+            found = self.world.reader.cancellation(about)
+            assert found is not None
+            assert (found.state is State.APPROVED) is (len(found.approvers) >= found.approvals_required)
 
     @rule(about=cancellations, person=people, standing=st.sampled_from(Standing))
     def reject(self, about: str, person: str, standing: Standing) -> None:

@@ -57,9 +57,9 @@ def courier() -> FakeCourier:
 
 
 @pytest.fixture
-def worker(store: Store, workflow: Workflow, gateway: FakeGateway, courier: FakeCourier, clock: Clock) -> Worker:
+def worker(workflow: Workflow, gateway: FakeGateway, courier: FakeCourier, clock: Clock) -> Worker:
     """A worker over a real store."""
-    worker = Worker(store, workflow, gateway, courier, now=clock, name="w")
+    worker = Worker(workflow, gateway, courier, now=clock, name="w")
     workflow._changed = worker.wake
     return worker
 
@@ -132,7 +132,7 @@ async def test_no_more_calls_at_once_than_allowed(
     clock: Clock,
 ) -> None:
     """Calls beyond the limit wait for a place."""
-    worker = Worker(store, workflow, gateway, courier, now=clock, name="w", gateway_calls=2)
+    worker = Worker(workflow, gateway, courier, now=clock, name="w", gateway_calls=2)
     asked = [await approved(workflow, f"ord_{number}") for number in range(4)]
     busy = asyncio.create_task(worker.until_idle())
     await gateway.called.wait()
@@ -141,6 +141,19 @@ async def test_no_more_calls_at_once_than_allowed(
     gateway.answer.set()
     await busy
     assert [await state(store, found) for found in asked] == ["cancelled"] * 4
+
+
+async def test_more_than_one_claim_takes_is_begun_at_once(
+    workflow: Workflow, store: Store, worker: Worker, gateway: FakeGateway
+) -> None:
+    """After a long outage everything that is due is begun, without waiting for the first calls to end."""
+    asked = [await approved(workflow, f"ord_{number}") for number in range(45)]
+    running = asyncio.create_task(worker.run())
+    while [await state(store, found) for found in asked].count("sending") < len(asked):
+        pass
+    assert not gateway.answer.is_set()
+    await worker.stop(0.01)
+    await running
 
 
 async def test_an_answer_is_written_down_through_a_failing_file(
@@ -179,12 +192,12 @@ async def test_a_failing_file_does_not_end_the_worker(
     await approved(workflow)
     looked = asyncio.Event()
 
-    async def failing(_name: str) -> None:
+    async def failing(*_: object, **__: object) -> None:
         looked.set()
         raise Unusable("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(workflow, "next_attempt", failing)
+        patched.setattr(workflow, "claim", failing)
         running = asyncio.create_task(worker.run())
         await looked.wait()
     worker.wake()

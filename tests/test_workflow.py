@@ -15,6 +15,7 @@ from bot.domain.policy import Standing, Verdict
 from bot.store import Attempt, Store
 from bot.workflow import Accepted, Acted, AlreadyOpen, AskResult, BadOrderId, MayNotAsk, Rules, Workflow
 from tests.clock import Clock
+from tests.world import next_attempt, next_owed
 
 CANCELLED = Answer(Outcome.CANCELLED, http_status=200)
 LOST = Answer(Outcome.UNKNOWN, repeat=True, message="no answer came in time")
@@ -60,7 +61,7 @@ async def approve(workflow: Workflow, cancellation: Cancellation, person: str = 
 
 async def sending(workflow: Workflow) -> Attempt:
     """The attempt that is due."""
-    attempt = await workflow.next_attempt("w")
+    attempt = await next_attempt(workflow)
     assert attempt is not None
     return attempt
 
@@ -87,10 +88,10 @@ async def kinds(store: Store) -> list[str]:
 async def owed(workflow: Workflow, *, deliver: bool = True) -> list[DeliveryKind]:
     """Everything that is owed now, in order, delivered as it is taken."""
     taken = []
-    while (claimed := await workflow.next_delivery("w")) is not None:
-        taken.append(claimed[0].kind)
+    while (claimed := await next_owed(workflow)) is not None:
+        taken.append(claimed.delivery.kind)
         if deliver:
-            await workflow.record_delivery(claimed[0], Receipt(Fate.DELIVERED, "C1", "1.1", "https://x/1"))
+            await workflow.record_delivery(claimed.delivery, Receipt(Fate.DELIVERED, "C1", "1.1", "https://x/1"))
     return taken
 
 
@@ -176,13 +177,13 @@ async def test_approval_makes_the_cancel_due_with_what_was_approved(workflow: Wo
     await approved(workflow)
     attempt = await sending(workflow)
     assert (attempt.order_id, attempt.reason) == ("ord_1", "typed twice")
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
 
 
 async def test_nothing_is_sent_before_approval(workflow: Workflow) -> None:
     """A pending request is not sent."""
     await requested(workflow)
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
 
 
 async def test_own_approval_does_not_count(workflow: Workflow, store: Store) -> None:
@@ -200,11 +201,12 @@ async def test_quorum_of_three_counts_different_approvers(store: Store, rules: R
     for person in ("UONE", "UTWO"):
         assert (await approve(workflow, cancellation, person)).verdict is Verdict.ALLOWED
     assert (await approve(workflow, cancellation, "UONE")).verdict is Verdict.ALREADY_COUNTED
-    assert await workflow.next_attempt("w") is None
-    acted = await approve(workflow, cancellation, "UTHREE")
-    assert acted.cancellation is not None
-    assert acted.cancellation.approvers == ("UONE", "UTWO", "UTHREE")
-    assert acted.cancellation.state is State.APPROVED
+    assert await next_attempt(workflow) is None
+    assert (await approve(workflow, cancellation, "UTHREE")).verdict is Verdict.ALLOWED
+    found = await store.read(lambda reader: reader.cancellation(cancellation.id))
+    assert found is not None
+    assert found.approvers == ("UONE", "UTWO", "UTHREE")
+    assert found.state is State.APPROVED
 
 
 async def test_fifty_clicks_by_ten_approvers_send_once(store: Store, rules: Rules, clock: Clock) -> None:
@@ -213,7 +215,7 @@ async def test_fifty_clicks_by_ten_approvers_send_once(store: Store, rules: Rule
     cancellation = await requested(workflow)
     acts = await asyncio.gather(*(approve(workflow, cancellation, f"U{number % 10}") for number in range(50)))
     assert [acted.verdict for acted in acts].count(Verdict.ALLOWED) == 3
-    attempts = await asyncio.gather(*(workflow.next_attempt("w") for _ in range(5)))
+    attempts = await asyncio.gather(*(next_attempt(workflow) for _ in range(5)))
     assert len([attempt for attempt in attempts if attempt]) == 1
 
 
@@ -232,11 +234,12 @@ async def test_rejection_ends_it_with_its_reason(workflow: Workflow, store: Stor
     """A rejected request is never sent; card, thread and requester are owed the news."""
     cancellation = await requested(workflow)
     await owed(workflow)
-    acted = await workflow.reject(cancellation.id, "UONE", "one", Standing.MEMBER, "wrong order")
-    assert acted.cancellation is not None
-    assert acted.cancellation.rejection is not None
-    assert acted.cancellation.rejection.reason == "wrong order"
-    assert await workflow.next_attempt("w") is None
+    await workflow.reject(cancellation.id, "UONE", "one", Standing.MEMBER, "wrong order")
+    found = await store.read(lambda reader: reader.cancellation(cancellation.id))
+    assert found is not None
+    assert found.rejection is not None
+    assert found.rejection.reason == "wrong order"
+    assert await next_attempt(workflow) is None
     assert set(await owed(workflow)) == {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
 
 
@@ -262,7 +265,7 @@ async def test_pending_requests_expire(workflow: Workflow, store: Store, clock: 
     cancellation = await requested(workflow)
     await owed(workflow)
     clock.advance(hours=24)
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
     assert await state_of(store, cancellation) is State.EXPIRED
     assert set(await owed(workflow)) == {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
 
@@ -317,7 +320,7 @@ async def test_answers_lead_to_states(
         await workflow.record_answer(await sending(workflow), answer)
         clock.advance(60)
     assert await state_of(store, cancellation) is state
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
     assert (await store.read(lambda reader: verify(reader.events()))).damage is None
 
 
@@ -326,13 +329,13 @@ async def test_repeats_wait_longer_each_time_and_as_long_as_asked(workflow: Work
     await approved(workflow)
     await workflow.record_answer(await sending(workflow), AWAY)
     clock.advance(0.9)
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
     clock.advance(0.1)
     await workflow.record_answer(await sending(workflow), replace(AWAY, retry_after=7.0))
     clock.advance(6.9)
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
     clock.advance(0.1)
-    assert await workflow.next_attempt("w") is not None
+    assert await next_attempt(workflow) is not None
 
 
 async def test_a_call_whose_worker_died_is_repeated(workflow: Workflow, store: Store, clock: Clock) -> None:
@@ -340,7 +343,7 @@ async def test_a_call_whose_worker_died_is_repeated(workflow: Workflow, store: S
     cancellation = await approved(workflow)
     await sending(workflow)
     await workflow.recover({"version": "1"})
-    assert await workflow.next_attempt("w2") is None
+    assert await next_attempt(workflow) is None
     assert await state_of(store, cancellation) is State.APPROVED
     clock.advance(2)
     await workflow.record_answer(await sending(workflow), ALREADY)
@@ -354,7 +357,7 @@ async def test_an_answer_that_comes_after_its_lease_does_not_count(
     cancellation = await approved(workflow)
     late = await sending(workflow)
     clock.advance(minutes=3)
-    assert await workflow.next_attempt("w") is None
+    assert await next_attempt(workflow) is None
     assert await workflow.record_answer(late, CANCELLED) is None
     assert await state_of(store, cancellation) is State.APPROVED
 
@@ -404,16 +407,16 @@ async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workf
 async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow, clock: Clock) -> None:
     """What a dead worker was delivering is taken up again a little later, and known to be perhaps in Slack already."""
     await requested(workflow)
-    first = await workflow.next_delivery("w")
+    first = await next_owed(workflow)
     assert first is not None
-    assert first[0].in_doubt_since is None
+    assert first.delivery.in_doubt_since is None
     await workflow.recover({})
-    assert await workflow.next_delivery("w2") is None
+    assert await next_owed(workflow) is None
     clock.advance(3)
-    again = await workflow.next_delivery("w2")
+    again = await next_owed(workflow)
     assert again is not None
-    assert (again[0].id, again[0].tries) == (first[0].id, 2)
-    assert again[0].in_doubt_since is not None
+    assert (again.delivery.id, again.delivery.tries) == (first.delivery.id, 2)
+    assert again.delivery.in_doubt_since is not None
 
 
 async def test_a_card_that_cannot_be_posted_is_told_once_and_tried_until_it_can(
@@ -425,14 +428,14 @@ async def test_a_card_that_cannot_be_posted_is_told_once_and_tried_until_it_can(
     await requested(workflow)
     told = []
     for _ in range(3):
-        claimed = await workflow.next_delivery("w")
+        claimed = await next_owed(workflow)
         while claimed is not None:
-            delivery = claimed[0]
+            delivery = claimed.delivery
             told.append(delivery.kind)
             blocked = delivery.kind is DeliveryKind.CARD
             receipt = Receipt(Fate.BLOCKED, problem="not_in_channel") if blocked else Receipt(Fate.DELIVERED)
             await workflow.record_delivery(delivery, receipt)
-            claimed = await workflow.next_delivery("w")
+            claimed = await next_owed(workflow)
         clock.advance(60)
     assert told == [DeliveryKind.CARD, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.CARD, DeliveryKind.CARD]
     assert await owed(workflow) == [DeliveryKind.CARD]
@@ -444,12 +447,12 @@ async def test_a_deleted_card_is_posted_anew_while_people_must_act(workflow: Wor
     cancellation = await approved(workflow)
     await owed(workflow)
     await workflow.record_answer(await sending(workflow), DENIED)
-    claimed = await workflow.next_delivery("w")
-    while claimed is not None and claimed[0].kind is not DeliveryKind.CARD_UPDATE:
-        await workflow.record_delivery(claimed[0], Receipt(Fate.DELIVERED))
-        claimed = await workflow.next_delivery("w")
+    claimed = await next_owed(workflow)
+    while claimed is not None and claimed.delivery.kind is not DeliveryKind.CARD_UPDATE:
+        await workflow.record_delivery(claimed.delivery, Receipt(Fate.DELIVERED))
+        claimed = await next_owed(workflow)
     assert claimed is not None
-    await workflow.record_delivery(claimed[0], Receipt(Fate.IMPOSSIBLE, problem="message_not_found"))
+    await workflow.record_delivery(claimed.delivery, Receipt(Fate.IMPOSSIBLE, problem="message_not_found"))
     assert DeliveryKind.CARD in await owed(workflow)
     assert await state_of(store, cancellation) is State.FAILED
 
@@ -459,10 +462,10 @@ async def test_asking_again_finds_out_whether_the_card_is_still_there(workflow: 
     await requested(workflow)
     await owed(workflow)
     assert isinstance(await asking(workflow, form="V2"), AlreadyOpen)
-    claimed = await workflow.next_delivery("w")
+    claimed = await next_owed(workflow)
     assert claimed is not None
-    assert claimed[0].kind is DeliveryKind.CARD_UPDATE
-    await workflow.record_delivery(claimed[0], Receipt(Fate.IMPOSSIBLE, problem="message_not_found"))
+    assert claimed.delivery.kind is DeliveryKind.CARD_UPDATE
+    await workflow.record_delivery(claimed.delivery, Receipt(Fate.IMPOSSIBLE, problem="message_not_found"))
     assert await owed(workflow) == [DeliveryKind.CARD]
 
 
@@ -478,18 +481,18 @@ async def test_a_deleted_card_with_two_updates_owed_is_posted_anew_once(workflow
     await approved(workflow)
     await owed(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
-    first = await workflow.next_delivery("w")
+    first = await next_owed(workflow)
     assert first is not None
     for _ in range(2):
         clock.advance(60)
         await workflow.record_answer(await sending(workflow), LOST)
     gone = Receipt(Fate.IMPOSSIBLE, problem="message_not_found")
-    await workflow.record_delivery(first[0], gone)
+    await workflow.record_delivery(first.delivery, gone)
     cards = 0
-    while (claimed := await workflow.next_delivery("w")) is not None:
-        cards += claimed[0].kind is DeliveryKind.CARD
-        update = claimed[0].kind is DeliveryKind.CARD_UPDATE and not cards
-        await workflow.record_delivery(claimed[0], gone if update else Receipt(Fate.DELIVERED, "C1", "2.2"))
+    while (claimed := await next_owed(workflow)) is not None:
+        cards += claimed.delivery.kind is DeliveryKind.CARD
+        update = claimed.delivery.kind is DeliveryKind.CARD_UPDATE and not cards
+        await workflow.record_delivery(claimed.delivery, gone if update else Receipt(Fate.DELIVERED, "C1", "2.2"))
     assert cards == 1
 
 
@@ -501,9 +504,9 @@ async def test_a_delivery_is_given_up_after_a_day_and_that_is_on_record(
     """What Slack does not take for a day is abandoned, and with the card all that would stand below it."""
     await approved(workflow)
     for _ in range(2):
-        claimed = await workflow.next_delivery("w")
+        claimed = await next_owed(workflow)
         assert claimed is not None
-        await workflow.record_delivery(claimed[0], Receipt(Fate.LATER, problem="http_500", in_doubt=True))
+        await workflow.record_delivery(claimed.delivery, Receipt(Fate.LATER, problem="http_500", in_doubt=True))
         clock.advance(hours=25)
     assert "delivery_abandoned" in await kinds(store)
     assert await owed(workflow) == []
@@ -528,9 +531,9 @@ async def test_every_event_names_who_and_why(workflow: Workflow, store: Store) -
 async def test_a_card_that_slack_never_takes_is_told_to_the_requester(workflow: Workflow, store: Store) -> None:
     """If the card itself is refused for good, who asked learns that nobody can approve."""
     await requested(workflow)
-    claimed = await workflow.next_delivery("w")
+    claimed = await next_owed(workflow)
     assert claimed is not None
-    await workflow.record_delivery(claimed[0], Receipt(Fate.IMPOSSIBLE, problem="invalid_blocks"))
+    await workflow.record_delivery(claimed.delivery, Receipt(Fate.IMPOSSIBLE, problem="invalid_blocks"))
     assert await owed(workflow) == [DeliveryKind.DIRECT_MESSAGE]
     assert await kinds(store) == ["requested", "delivery_abandoned"]
 
@@ -540,9 +543,9 @@ async def test_a_message_that_fails_fifty_times_no_longer_holds_up_the_others(wo
     await requested(workflow)
     spared = []
     for _ in range(52):
-        claimed = await workflow.next_delivery("w")
+        claimed = await next_owed(workflow)
         assert claimed is not None
-        spared.append(bool(await workflow.record_delivery(claimed[0], Receipt(Fate.LATER, problem="http_500"))))
+        spared.append(bool(await workflow.record_delivery(claimed.delivery, Receipt(Fate.LATER, problem="http_500"))))
         clock.advance(60)
     assert spared == [True] * 50 + [False] * 2
 

@@ -15,7 +15,7 @@ from bot.domain.delivery import DeliveryKind, Fate, Receipt
 from bot.domain.policy import Standing
 from bot.store import Attempt, Store
 from bot.store.reading import Reader
-from bot.workflow import Accepted, Acted, AskResult, Rules, Workflow
+from bot.workflow import Accepted, Acted, AskResult, Owed, Rules, Workflow
 from tests.clock import Clock
 
 ANN, BEN, CLEO = "UANN", "UBEN", "UCLEO"
@@ -29,6 +29,18 @@ _WATCH = """
     CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON main.cancellations WHEN OLD.state IS NOT NEW.state
         BEGIN INSERT INTO steps VALUES (OLD.state, NEW.state); END;
 """
+
+
+async def next_attempt(workflow: Workflow) -> Attempt | None:
+    """The call that is due, claimed."""
+    claimed = await workflow.claim("w", attempts=1, deliveries=0)
+    return claimed.attempts[0] if claimed.attempts else None
+
+
+async def next_owed(workflow: Workflow) -> Owed | None:
+    """What is owed to Slack next, claimed."""
+    claimed = await workflow.claim("w", attempts=0, deliveries=1)
+    return claimed.owed[0] if claimed.owed else None
 
 
 class World:
@@ -103,7 +115,7 @@ class World:
 
     def work(self) -> Attempt | None:
         """The worker settles what is due, and perhaps begins a call."""
-        attempt: Attempt | None = self.run(self.workflow.next_attempt("w"))
+        attempt: Attempt | None = self.run(next_attempt(self.workflow))
         if attempt is not None:
             found = self.reader.cancellation(attempt.cancellation_id)
             assert found is not None
@@ -126,10 +138,10 @@ class World:
 
     def deliver(self, fate: Fate) -> bool:
         """Something owed to Slack is tried; False if nothing is due."""
-        claimed = self.run(self.workflow.next_delivery("w"))
-        if claimed is None:
+        owed: Owed | None = self.run(next_owed(self.workflow))
+        if owed is None:
             return False
-        delivery, cancellation, _ = claimed
+        delivery, cancellation = owed.delivery, owed.cancellation
         if fate is Fate.DELIVERED and delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
             self.shown[cancellation.id] = cancellation.state
         receipt = Receipt(fate, "C1", "1.1", "", "problem", in_doubt=fate is Fate.IN_DOUBT)

@@ -16,6 +16,11 @@ class DeliveryKind(StrEnum):
     DIRECT_MESSAGE = "direct_message"
     """A message to the requester that reports one audit event."""
 
+    @property
+    def is_new_message(self) -> bool:
+        """Whether it adds a message; those keep their order, and to Slack's rate, in each channel."""
+        return self is not DeliveryKind.CARD_UPDATE
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

@@ -15,6 +15,10 @@ from bot.store.migrations import OPEN_STATES
 
 T = TypeVar("T")
 
+_COLUMNS = (
+    "number, id, order_id, reason, requester, state, approvals_required, requested_at, expires_at, card_channel,"
+    " card_ts, card_link, attempts, next_at, changed_at, detail"
+)
 _EVENT_COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
 
 
@@ -162,20 +166,13 @@ class Reader:
 
     def _many(self, where: str, *values: object) -> list[Cancellation]:
         # Not sqlite-utils' query(): it wraps each SELECT in a savepoint of its own.
-        cursor = self._db.execute(f"SELECT * FROM cancellations WHERE {where}", values)
-        names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor]
-        if not rows:
-            return []
-        decisions: dict[int, list[Decision]] = {row["number"]: [] for row in rows}
-        made = self._db.execute(
-            "SELECT number, approver, choice, reason, at FROM decisions"
-            " WHERE number IN (SELECT value FROM json_each(?)) ORDER BY rowid",
-            [json.dumps(list(decisions))],
-        )
-        for number, approver, choice, reason, at in made:
-            decisions[number].append(Decision(approver, Choice(choice), reason, _time(at)))
-        return [_cancellation(row, decisions[row["number"]]) for row in rows]
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM cancellations WHERE {where}", values).fetchall()
+        return [_cancellation(row, self._decisions(row[0])) for row in rows]
+
+    def _decisions(self, number: int) -> tuple[Decision, ...]:
+        sql = "SELECT approver, choice, reason, at FROM decisions WHERE number = ? ORDER BY rowid"
+        made = self._db.execute(sql, [number]).fetchall()
+        return tuple(Decision(approver, Choice(choice), reason, _time(at)) for approver, choice, reason, at in made)
 
 
 def _values(lookup: Lookup, only_of: str | None) -> dict[str, Any]:
@@ -206,25 +203,28 @@ def _where(values: dict[str, Any], timed: str = "c") -> str:
     return " AND ".join(term for name, term in terms.items() if name in values) or "1"
 
 
-def _cancellation(row: dict[str, Any], decisions: list[Decision]) -> Cancellation:
+def _cancellation(row: Sequence[Any], decisions: tuple[Decision, ...]) -> Cancellation:
+    """A row of ``_COLUMNS``."""
+    number, cancellation_id, order_id, reason, requester, state, approvals_required, *rest = row
+    requested_at, expires_at, card_channel, card_ts, card_link, attempts, next_at, changed_at, detail = rest
     return Cancellation(
-        number=row["number"],
-        id=row["id"],
-        order_id=row["order_id"],
-        reason=row["reason"],
-        requester=row["requester"],
-        state=State(row["state"]),
-        approvals_required=row["approvals_required"],
-        requested_at=_time(row["requested_at"]),
-        expires_at=_time(row["expires_at"]),
-        card_channel=row["card_channel"],
-        card_ts=row["card_ts"],
-        card_link=row["card_link"],
-        attempts=row["attempts"],
-        next_at=row["next_at"] and _time(row["next_at"]),
-        changed_at=_time(row["changed_at"]),
-        detail=row["detail"],
-        decisions=tuple(decisions),
+        number=number,
+        id=cancellation_id,
+        order_id=order_id,
+        reason=reason,
+        requester=requester,
+        state=State(state),
+        approvals_required=approvals_required,
+        requested_at=_time(requested_at),
+        expires_at=_time(expires_at),
+        card_channel=card_channel,
+        card_ts=card_ts,
+        card_link=card_link,
+        attempts=attempts,
+        next_at=next_at and _time(next_at),
+        changed_at=_time(changed_at),
+        detail=detail,
+        decisions=decisions,
     )
 
 

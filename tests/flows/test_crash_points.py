@@ -13,15 +13,14 @@ from tests.flows.test_kill import bot_process, finished
 
 POINTS = [
     "request,request,1",
-    "request,claim_delivery,1",
+    "request,claim,1",
     "request,record_delivery,1",
     "approve,approve,1",
     "approve,claim,1",
     "approve,record_answer,1",
     "record_answer,record_answer,1",
-    "record_answer,claim_delivery,1",
-    "record_answer,claim_delivery,2",
-    "record_answer,claim_delivery,3",
+    "record_answer,claim,1",
+    "record_answer,claim,2",
     "record_answer,record_delivery,1",
     "record_answer,record_delivery,2",
     "record_answer,record_delivery,3",

@@ -22,6 +22,7 @@ from bot.slack.identity import fetch_identity
 from bot.store import Store
 from bot.workflow import Accepted, Workflow
 from tests.clock import Clock
+from tests.world import next_owed
 
 AT = utc_now()
 CARD = Cancellation(
@@ -194,17 +195,19 @@ async def test_a_doubt_outlives_the_tries_before_slack_is_reached(
         form_id="V1", order_id="ord_1", reason="", requester="UANN", name="ann", channel="C1", standing=Standing.MEMBER
     )
     assert isinstance(asked, Accepted)
-    killed = await workflow.next_delivery("killed")
+    killed = await next_owed(workflow)
     assert killed is not None
     await workflow.recover({})
     courier = SlackCourier(AsyncWebClient(), lambda: None)
     for _ in range(tries):
         clock.advance(minutes=1)
-        claimed = await workflow.next_delivery("next")
+        claimed = await next_owed(workflow)
         assert claimed is not None
-        assert claimed[0].in_doubt_since is not None
-        await workflow.record_delivery(claimed[0], await courier.deliver(*claimed))
+        assert claimed.delivery.in_doubt_since is not None
+        await workflow.record_delivery(
+            claimed.delivery, await courier.deliver(claimed.delivery, claimed.cancellation, claimed.event)
+        )
     clock.advance(minutes=1)
-    claimed = await workflow.next_delivery("next")
+    claimed = await next_owed(workflow)
     assert claimed is not None
-    assert claimed[0].in_doubt_since is not None
+    assert claimed.delivery.in_doubt_since is not None
