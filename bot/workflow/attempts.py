@@ -3,8 +3,6 @@
 from datetime import datetime
 from http import HTTPStatus
 
-import structlog
-
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, Kind
 from bot.domain.cancellation import Cancellation, State
@@ -12,8 +10,6 @@ from bot.domain.delivery import DeliveryKind
 from bot.store import Attempt, Transaction
 from bot.workflow.ending import end, expire
 from bot.workflow.rules import Rules
-
-log = structlog.get_logger(__name__)
 
 _INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, message="the bot was stopped before the answer came")
 
@@ -28,7 +24,6 @@ def settle(
     match due.state:
         case State.PENDING:
             expire(tx, due, at)
-            log.info("expired", cancellation=due.id, order=due.order_id)
         case State.SENDING:
             lost = tx.attempt_under_way(due)
             assert lost is not None
@@ -38,7 +33,6 @@ def settle(
             until = at + rules.attempt_lease
             tx.move(due, State.SENDING, at=at, next_at=until, attempts=number, claimed_by=worker)
             tx.record(Kind.SENDING, BOT, at, due, attempt=number)
-            log.info("sending", cancellation=due.id, order=due.order_id, attempt=number)
             return tx.begin_attempt(due, at)
     return None
 

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _AT_A_TIME = 20
 """So much is claimed in one transaction at most, so that nobody waits long for it."""
+_SETTLED = {State.PENDING: "expired", State.APPROVED: "sending", State.SENDING: "answer_lost"}
+"""What the log says about something that was due in this state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,24 +344,27 @@ class Workflow:
         claimed for the channels and people in ``not_to``, and not more than one new message for each of the others.
         """
 
-        def use(tx: Transaction) -> Claimed:
+        def use(tx: Transaction) -> tuple[list[Cancellation], Claimed]:
             at = self._now()
-            begun, settled = self._begin(tx, worker, attempts, at)
+            settled, begun = self._begin(tx, worker, attempts, at)
             owed = self._take(tx, worker, deliveries, not_to, at)
-            return Claimed(begun, owed, settled == _AT_A_TIME, tx.next_due(at))
+            return settled, Claimed(begun, owed, len(settled) == _AT_A_TIME, tx.next_due(at))
 
-        return await self._store.transaction("claim", use)
+        settled, claimed = await self._store.transaction("claim", use)
+        for found in settled:
+            log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
+        return claimed
 
-    def _begin(self, tx: Transaction, worker: str, room: int, at: datetime) -> tuple[list[Attempt], int]:
-        """The calls that were begun, and how many cancellations were looked at for it."""
+    def _begin(self, tx: Transaction, worker: str, room: int, at: datetime) -> tuple[list[Cancellation], list[Attempt]]:
+        """What was due, as it stood, and the calls that are to be made for it."""
+        settled: list[Cancellation] = []
         begun: list[Attempt] = []
-        settled = 0
-        while len(begun) < room and settled < _AT_A_TIME and (due := tx.due_cancellation(at)) is not None:
+        while len(begun) < room and len(settled) < _AT_A_TIME and (due := tx.due_cancellation(at)) is not None:
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)
+            settled.append(due)
             if attempt is not None:
                 begun.append(attempt)
-            settled += 1
-        return begun, settled
+        return settled, begun
 
     def _take(self, tx: Transaction, worker: str, room: int, not_to: frozenset[str], at: datetime) -> list[Owed]:
         taken: list[Owed] = []
