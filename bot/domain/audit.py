@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     DELIVERY_ABANDONED = "delivery_abandoned"
 
 
+@lru_cache(maxsize=64)  # a transaction writes its one time into many columns
 def timestamp(at: datetime) -> str:
     """A time as the record keeps it: ISO 8601 in UTC with milliseconds, so that text sorts as time."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

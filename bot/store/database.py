@@ -7,9 +7,9 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,7 +95,7 @@ class _Waiting:
 
     name: str
     use: Callable[[Transaction], Any]
-    result: Future[Any] = field(default_factory=Future)
+    outcome: asyncio.Future[Any]
 
 
 class Store:
@@ -113,6 +113,8 @@ class Store:
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(_READERS, "store-reader")
         self._waiting: deque[_Waiting] = deque()
+        self._called = False
+        """Whether the writer will look at all who wait by now."""
         self._local = threading.local()
         self._open_readers: list[sqlite3.Connection] = []
         self._lock: int | None = None
@@ -131,11 +133,12 @@ class Store:
         ``use`` may be called again if another transaction that shared its commit raised. Raises StoreError if the
         file fails.
         """
-        waiting = _Waiting(name, use)
-        self._waiting.append(waiting)
-        self._writer.submit(self._run_waiting)
-        result: T = await asyncio.wrap_future(waiting.result)
-        return result
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(name, use, outcome))
+        if not self._called:
+            self._called = True
+            self._writer.submit(self._run_waiting)
+        return await outcome
 
     async def read(self, use: Callable[[Reader], T]) -> T:
         """What ``use`` returns, from one consistent state of the file. Raises StoreError."""
@@ -190,13 +193,10 @@ class Store:
             raise Damaged(msg)
 
     def _run_waiting(self) -> None:
-        batch: list[_Waiting] = []
-        while self._waiting and len(batch) < _TOGETHER:
-            waiting = self._waiting.popleft()
-            if waiting.result.set_running_or_notify_cancel():
-                batch.append(waiting)
-        if batch:
-            self._run_together(batch)
+        self._called = False
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+            self._run_together([waiting for waiting in batch if not waiting.outcome.cancelled()])
 
     def _run_together(self, batch: list[_Waiting]) -> None:
         """Run these in one transaction. If one of them raises, all are undone and run again, each in one of its own.
@@ -204,6 +204,9 @@ class Store:
         A savepoint for each would undo it alone, but costs a quarter of the time of all that go well. If the
         file fails, it fails for all that share the commit.
         """
+        if not batch:
+            return
+        loop = batch[0].outcome.get_loop()
         try:
             with _explained(self.path):
                 self._db.execute("BEGIN IMMEDIATE")
@@ -217,14 +220,13 @@ class Store:
             if len(batch) > 1 and not isinstance(error, StoreError):
                 for waiting in batch:
                     self._run_together([waiting])
-                return
-            for waiting in batch:
-                waiting.result.set_exception(error)
+            else:
+                loop.call_soon_threadsafe(_fail, batch, error)
             return
-        for waiting, result in zip(batch, results, strict=True):
-            if self._on_commit is not None:
+        if self._on_commit is not None:
+            for waiting in batch:
                 self._on_commit(waiting.name)
-            waiting.result.set_result(result)
+        loop.call_soon_threadsafe(_succeed, batch, results)
 
     def _read(self, use: Callable[[Reader], T]) -> T:
         with _explained(self.path):
@@ -250,6 +252,18 @@ class Store:
             self._db.close()
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _succeed(batch: list[_Waiting], results: list[Any]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if not waiting.outcome.done():
+            waiting.outcome.set_result(result)
+
+
+def _fail(batch: list[_Waiting], error: BaseException) -> None:
+    for waiting in batch:
+        if not waiting.outcome.done():
+            waiting.outcome.set_exception(error)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +11,8 @@ from bot.domain.cancellation import NEXT, Cancellation, Choice, State
 from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
 from bot.store.migrations import OPEN_STATES
 from bot.store.reading import Reader
+
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,7 @@ class Transaction(Reader):
             cancellation=about.id if about else "",
             order_id=about.order_id if about else "",
             actor=actor,
-            data=json.dumps(
-                {key: value for key, value in data.items() if value not in (None, "")},
-                ensure_ascii=False,
-                sort_keys=True,
-                separators=(",", ":"),
-            ),
+            data=_as_json({key: value for key, value in data.items() if value not in (None, "")}),
             prev_hash=last.hash,
         ).sealed()
         self._db.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event)
@@ -208,7 +204,7 @@ class Transaction(Reader):
             " WHERE :kind NOT IN ('card', 'card_update') OR NOT EXISTS (SELECT 1 FROM deliveries"
             "  WHERE number = :number AND kind = :kind AND status = 'owed' AND claimed_by IS NULL)",
             {
-                "id": uuid.uuid4().hex,
+                "id": secrets.token_hex(16),
                 "number": cancellation.number,
                 "kind": kind,
                 "event_seq": event.seq,
