@@ -10,6 +10,7 @@ import gzip
 import hmac
 import json
 import re
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,11 +88,20 @@ class _Refused(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
+def _place_of_its_own() -> socket.socket:
+    """A free port on loopback, taken but not listened on: connections to it are refused."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    place.bind(("127.0.0.1", 0))
+    return place
+
+
 class LocalGateway:
     """A gateway on loopback, as an async context manager or by ``start`` and ``stop``.
 
-    Started again, it listens on the port that it had. ``effects`` counts how often each order was
-    cancelled; ``calls`` holds every call but those to the bare origin, in the order of their arrival.
+    Started again, it listens on the port that it had: while it is stopped nothing else can get that port,
+    until the context ends. ``effects`` counts how often each order was cancelled; ``calls`` holds every call
+    but those to the bare origin, in the order of their arrival.
     """
 
     def __init__(
@@ -108,7 +118,7 @@ class LocalGateway:
         self._now = now
         self._api_key = api_key
         self._app_id = app_id
-        self._port = 0
+        self._place: socket.socket | None = None
         self._runner: web.AppRunner | None = None
         self._changes = Changes()
         self._subscribers: set[asyncio.Queue[Order | GatewayCall]] = set()
@@ -119,11 +129,18 @@ class LocalGateway:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        if self._place is not None:
+            self._place.close()
 
     @property
     def base_url(self) -> str:
         """The origin for DVPAY_BASE_URL; known once it has been started."""
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def _port(self) -> int:
+        assert self._place is not None
+        return int(self._place.getsockname()[1])
 
     async def start(self) -> None:
         """Listen on loopback."""
@@ -133,8 +150,9 @@ class LocalGateway:
         # Calls that hang by a fault are cut off at the stop.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = self._runner.addresses[0][1]
+        if self._place is None:
+            self._place = _place_of_its_own()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_port=True).start()
 
     async def stop(self) -> None:
         """Refuse connections from now on, and close those there are."""

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -229,12 +230,14 @@ async def test_stopping_cuts_off_what_hangs() -> None:
 
 
 async def test_away_and_back_at_the_same_address(gateway: LocalGateway) -> None:
-    """Stopped, it refuses connections; started again, it is where it was and knows its orders."""
+    """Stopped, it refuses connections and keeps its port; started again, it is where it was and knows its orders."""
     address = gateway.base_url
     await gateway.stop()
     await gateway.stop()
     with pytest.raises(httpx.ConnectError):
         await call(gateway)
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.bind(("127.0.0.1", int(address.rpartition(":")[2])))
     await gateway.start()
     assert gateway.base_url == address
     assert (await call(gateway)).status_code == 200
