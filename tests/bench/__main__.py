@@ -23,10 +23,8 @@ Row = dict[str, Any]
 
 
 async def with_slack(folder: Path, *, quick: bool) -> tuple[list[Row], list[Row]]:
-    """The acknowledgements, and the whole cancellations, in one workspace each."""
-    async with open_desk(folder / "acks.db") as desk:
-        prepare(desk)
-        acks = await compare(desk, quick=quick)
+    """The acknowledgements, and the whole cancellations."""
+    acks = await compare(folder, quick=quick)
     async with open_desk(folder / "whole.db") as desk:
         prepare(desk)
         whole = await cancellations(desk, 200 if quick else 10_000)

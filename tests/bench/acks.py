@@ -2,6 +2,9 @@
 
 People act in bursts: the next burst comes when everything is done that the one before led to, its cards,
 calls and messages. What a bot does under a load that never lets up is measured in ``whole``.
+
+All apps run at the same time, each with a local Slack of its own, and take turns burst by burst: what the machine
+and its disk are up to in the meantime slows all of them alike.
 """
 
 import asyncio
@@ -10,8 +13,10 @@ import itertools
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bot.domain.cancellation import Cancellation, State
@@ -20,8 +25,8 @@ from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Json, Message, OpenView
 from bot.slack.card import card
 from bot.slack.forms import OrderForm
-from tests.bench.apps import CHANNELS, COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, running
-from tests.flows.desk import Desk
+from tests.bench.apps import CHANNELS, COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare, running
+from tests.flows.desk import Desk, open_desk
 
 Row = dict[str, Any]
 _numbers = itertools.count()
@@ -97,36 +102,57 @@ def forget(desk: Desk) -> None:
         pile.clear()
 
 
-async def rounds(
-    desk: Desk,
-    module: str,
-    make: Callable[[Desk, int], list[Json]],
-    at_once: int,
-    times: int,
-    *,
-    hanging: bool = False,
+async def one_round(
+    desk: Desk, module: str, make: Callable[[Desk, int], list[Json]], at_once: int, *, hanging: bool = False
 ) -> list[float]:
-    """One act, so many at once, so many times: all the milliseconds until acknowledgements."""
-    found: list[float] = []
+    """One act, by so many at once: the milliseconds until each acknowledgement."""
     views = desk.slack.space.views
-    for _ in range(times):
-        if make is clicks and module == THIS:
-            await burst(desk, forms(desk, at_once))
-            await settled(desk, calls=not hanging)
-        views.clear()
-        found += await burst(desk, make(desk, at_once))
-        if module == THIS:
-            if make is commands:
-                await desk.wait(lambda: len(views.get(desk.ann.id, [])) == at_once)
-            await settled(desk, calls=not hanging)
-        if not hanging:
-            forget(desk)
-        await asyncio.sleep(0.02)  # nobody acts on the heels of a burst; every app has the same pause
+    if make is clicks and module == THIS:
+        await burst(desk, forms(desk, at_once))
+        await settled(desk, calls=not hanging)
+    views.clear()
+    found = await burst(desk, make(desk, at_once))
+    if module == THIS:
+        if make is commands:
+            await desk.wait(lambda: len(views.get(desk.ann.id, [])) == at_once)
+        await settled(desk, calls=not hanging)
+    if not hanging:
+        forget(desk)
+    await asyncio.sleep(0.02)  # nobody acts on the heels of a burst; every app has the same pause
     return found
 
 
-async def _hang(desk: Desk, module: str, count: int) -> tuple[asyncio.Event, asyncio.Task[list[float]]]:
-    """Let so many calls to the gateway hang until the event is set."""
+NAMES = {FLOOR: "floor", COMMITTING_FLOOR: "floor+commit", THIS: "bot", TUTORIAL: "tutorial"}
+ACTS = {"command": commands, "form": forms, "click": clicks}
+ROUNDS = {1: 100, 20: 30, 50: 20}
+_FEW = 2
+
+
+async def _take_turns(desks: dict[str, Desk], mode: str, *, quick: bool, hanging: bool = False) -> list[Row]:
+    """One row for each act and number at once, with every app's median and some's 99th percentile."""
+    rows = []
+    for (act, make), (at_once, repeats) in itertools.product(ACTS.items(), ROUNDS.items()):
+        times: dict[str, list[float]] = {module: [] for module in desks}
+        for turn in range(_FEW if quick else repeats):
+            for module, desk in desks.items():
+                if module == TUTORIAL and hanging and (at_once > 1 or make is not commands):
+                    continue  # one figure says it all
+                if module == TUTORIAL and turn >= (_FEW if hanging or at_once > 1 else repeats):
+                    continue  # it takes seconds a turn, and nobody needs it to a hair
+                times[module] += await one_round(desk, module, make, at_once, hanging=hanging)
+        row: Row = {"by": mode, "act": act + (", 100 calls hanging" if hanging else ""), "at once": at_once}
+        for module, found in times.items():
+            if found:
+                row[f"{NAMES[module]} p50"] = statistics.median(found)
+                if module in {THIS, TUTORIAL}:
+                    row[f"{NAMES[module]} p99"] = sorted(found)[min(len(found) - 1, int(len(found) * 0.99))]
+        rows.append(row)
+    return rows
+
+
+@asynccontextmanager
+async def hanging_calls(desk: Desk, module: str, count: int) -> AsyncIterator[None]:
+    """So many calls to the gateway hang in the meantime."""
     until = asyncio.Event()
     if module == THIS:
         await burst(desk, forms(desk, count))
@@ -137,40 +163,37 @@ async def _hang(desk: Desk, module: str, count: int) -> tuple[asyncio.Event, asy
     async with asyncio.timeout(10):
         while len(desk.gateway.calls) < before + (count if module == THIS else 1):  # noqa: ASYNC110 -- a list
             await asyncio.sleep(0.01)
-    return until, clicking
+    yield
+    desk.gateway.faults.clear()
+    until.set()
+    await clicking
+    if module == THIS:
+        await settled(desk)
+    forget(desk)
 
 
-NAMES = {FLOOR: "floor", COMMITTING_FLOOR: "floor+commit", THIS: "bot", TUTORIAL: "tutorial"}
-ACTS = {"command": commands, "form": forms, "click": clicks}
-ROUNDS = {1: 100, 20: 10, 50: 6}
+async def compare(folder: Path, *, quick: bool) -> list[Row]:
+    """The rows of every way in, each with every app that there is for it; then those while calls hang."""
+    rows: list[Row] = []
+    for mode in (HTTP, SOCKET):
+        modules = [module for module in NAMES if module != TUTORIAL or mode == HTTP]
+        async with AsyncExitStack() as stack:
+            desks = {module: await stack.enter_async_context(at_work(folder, module, mode)) for module in modules}
+            rows += await _take_turns(desks, mode, quick=quick)
+            busy = {module: desk for module, desk in desks.items() if module in {THIS, TUTORIAL}}
+            for module, desk in busy.items():
+                await stack.enter_async_context(hanging_calls(desk, module, 100))
+            rows += await _take_turns(busy, mode, quick=quick, hanging=True)
+    return rows
 
 
-async def compare(desk: Desk, *, quick: bool) -> list[Row]:
-    """One row for each way in, act and number at once, with every app's median and 99th percentile."""
-    rows: dict[tuple[str, str, int], Row] = {}
-    for mode, module in itertools.product((HTTP, SOCKET), NAMES):
-        if module == TUTORIAL and mode == SOCKET:
-            continue
-        name = NAMES[module]
+@asynccontextmanager
+async def at_work(folder: Path, module: str, mode: str) -> AsyncIterator[Desk]:
+    """A workspace of its own with the app at work in it, warm."""
+    async with open_desk(folder / f"{mode} {NAMES[module]}".replace(" ", "-") / "bot.db") as desk:
+        desk.database.parent.mkdir(parents=True)
+        prepare(desk)
         async with running(desk, module, mode):
-            await rounds(desk, module, commands, 10, 2)  # warm
-            for hanging in (False, True) if module in {THIS, TUTORIAL} else (False,):
-                until, clicking = await _hang(desk, module, 100) if hanging else (None, None)
-                for (act, make), (at_once, repeats) in itertools.product(ACTS.items(), ROUNDS.items()):
-                    if module == TUTORIAL and hanging and (at_once > 1 or act != "command"):
-                        continue  # one figure says it all
-                    few = quick or (module == TUTORIAL and hanging)
-                    times = sorted(await rounds(desk, module, make, at_once, 2 if few else repeats, hanging=hanging))
-                    key = (mode, act + (", 100 calls hanging" if hanging else ""), at_once)
-                    row = rows.setdefault(key, {"by": key[0], "act": key[1], "at once": key[2]})
-                    row[f"{name} p50"] = statistics.median(times)
-                    if module in {THIS, TUTORIAL}:
-                        row[f"{name} p99"] = times[min(len(times) - 1, int(len(times) * 0.99))]
-                if until is not None and clicking is not None:
-                    desk.gateway.faults.clear()
-                    until.set()
-                    await clicking
-                    if module == THIS:
-                        await settled(desk)
-                    forget(desk)
-    return list(rows.values())
+            for _ in range(_FEW):
+                await one_round(desk, module, commands, 10)
+            yield desk

@@ -5,26 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.acks import ACTS, rounds
-from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare, running
+from tests.bench.acks import ACTS, at_work, one_round
+from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL
 from tests.bench.record import growth
-from tests.flows.desk import open_desk
 
 
 @pytest.mark.parametrize(
     "module, mode",
     [(FLOOR, HTTP), (FLOOR, SOCKET), (COMMITTING_FLOOR, HTTP), (THIS, HTTP), (THIS, SOCKET), (TUTORIAL, HTTP)],
 )
-async def test_every_app_acknowledges_every_act(database: Path, module: str, mode: str) -> None:
+async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mode: str) -> None:
     """Each command, form and click is acknowledged in time, by the bot and by what it is compared with."""
-    database.parent.mkdir()
-    async with open_desk(database) as desk:
-        prepare(desk)
-        async with running(desk, module, mode):
-            for make in ACTS.values():
-                times = await rounds(desk, module, make, 2, 1)
-                assert len(times) == 2
-                assert all(map(math.isfinite, times))
+    async with at_work(tmp_path, module, mode) as desk:
+        for make in ACTS.values():
+            times = await one_round(desk, module, make, 2)
+            assert len(times) == 2
+            assert all(map(math.isfinite, times))
 
 
 def test_the_record_grows_and_is_found_in_and_verified(tmp_path: Path) -> None:
