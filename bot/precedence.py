@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -20,6 +21,8 @@ class Precedence:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._timer: asyncio.TimerHandle | None = None
+        self._later: deque[Callable[[], None]] = deque()
+        self._no_later_than: asyncio.TimerHandle | None = None
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -33,7 +36,7 @@ class Precedence:
         finally:
             self._answering -= 1
             if not self._answering:
-                self._timer = asyncio.get_running_loop().call_later(self._quiet_after, self._quiet.set)
+                self._timer = asyncio.get_running_loop().call_later(self._quiet_after, self._fall_quiet)
 
     async def give_way(self) -> None:
         """Return as soon as nobody waits for an acknowledgement, or when the time to give way is over."""
@@ -41,3 +44,22 @@ class Precedence:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._at_most):
                     await self._quiet.wait()
+
+    def afterwards(self, do: Callable[[], None]) -> None:
+        """Have something short done when ``give_way`` would return, in the order in which it was asked for."""
+        if self._quiet.is_set():
+            do()
+            return
+        if not self._later:
+            self._no_later_than = asyncio.get_running_loop().call_later(self._at_most, self._do_later)
+        self._later.append(do)
+
+    def _fall_quiet(self) -> None:
+        self._quiet.set()
+        self._do_later()
+
+    def _do_later(self) -> None:
+        if self._no_later_than is not None:
+            self._no_later_than.cancel()
+        while self._later:
+            self._later.popleft()()

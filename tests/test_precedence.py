@@ -28,3 +28,31 @@ async def test_work_goes_on_under_a_load_that_never_lets_up() -> None:
     precedence = Precedence(at_most=0.001)
     with precedence.answering():
         await asyncio.wait_for(precedence.give_way(), 10)
+
+
+async def test_what_is_put_off_is_done_at_once_when_nobody_waits() -> None:
+    """Without anybody to be answered there is nothing to wait for."""
+    done: list[int] = []
+    Precedence().afterwards(lambda: done.append(1))
+    assert done == [1]
+
+
+async def test_what_is_put_off_is_done_in_order_after_the_last_acknowledgement() -> None:
+    """Nothing of it happens while somebody waits, and all of it before other work begins."""
+    precedence, done = Precedence(quiet=0, at_most=60), list[int]()
+    with precedence.answering():
+        precedence.afterwards(lambda: done.append(1))
+        with precedence.answering():
+            precedence.afterwards(lambda: done.append(2))
+        await asyncio.sleep(0)
+        assert done == []
+    await precedence.give_way()
+    assert done == [1, 2]
+
+
+async def test_what_is_put_off_is_done_under_a_load_that_never_lets_up() -> None:
+    """Somebody is always being answered, and the log is written all the same."""
+    precedence, done = Precedence(at_most=0.001), asyncio.Event()
+    with precedence.answering():
+        precedence.afterwards(done.set)
+        await asyncio.wait_for(done.wait(), 10)

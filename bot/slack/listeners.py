@@ -26,7 +26,7 @@ from bot.slack.background import Background, Tell, apology
 from bot.slack.errors import problem_of
 from bot.slack.forms import OrderForm, RejectForm, notice_view
 from bot.slack.identity import Identity
-from bot.slack.payloads import Click, Command, Submission
+from bot.slack.payloads import Click, Command, Submission, read_as
 from bot.slack.people import Directory
 from bot.slack.text import Message, escape, lines, words
 from bot.store import Store
@@ -92,7 +92,7 @@ class Listeners:
 
     async def cancel_order(self, ack: AsyncAck, body: dict[str, Any]) -> BoltResponse | None:
         """Open the form, filled in from the command's text."""
-        command = Command.model_validate(body)
+        command = read_as(Command, body)
         if not self._of_this_workspace(command.team_id, command.enterprise_id):
             return _not_understood()
         await ack()
@@ -113,7 +113,7 @@ class Listeners:
 
     async def cancel_audit(self, ack: AsyncAck, body: dict[str, Any]) -> BoltResponse | None:
         """Answer from the record, to the person alone."""
-        command = Command.model_validate(body)
+        command = read_as(Command, body)
         if not self._of_this_workspace(command.team_id, command.enterprise_id):
             return _not_understood()
         await ack()
@@ -165,7 +165,7 @@ class Listeners:
 
     async def order_form(self, ack: AsyncAck, body: dict[str, Any]) -> BoltResponse | None:
         """Keep the request, or say on the field why not."""
-        form = Submission.model_validate(body)
+        form = read_as(Submission, body)
         if not self._of_this_workspace(*_teams(form)):
             return _not_understood()
         channel, order_id, reason = OrderForm.parse(form.view)
@@ -193,7 +193,7 @@ class Listeners:
 
     async def reject_form(self, ack: AsyncAck, body: dict[str, Any]) -> BoltResponse | None:
         """Reject with the reason given."""
-        form = Submission.model_validate(body)
+        form = read_as(Submission, body)
         if not self._of_this_workspace(*_teams(form)):
             return _not_understood()
         cancellation_id, reason = RejectForm.parse(form.view)
@@ -253,7 +253,7 @@ class Listeners:
 
     async def audit_page(self, ack: AsyncAck, body: dict[str, Any]) -> BoltResponse | None:
         """Show another page of a look-up, in place of the one before."""
-        click = Click.model_validate(body)
+        click = read_as(Click, body)
         if not self._of_this_workspace(*_teams(click)):
             return _not_understood()
         await ack()
@@ -268,7 +268,7 @@ class Listeners:
 
     async def unknown_button(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """A button that an older version posted."""
-        click = Click.model_validate(body)
+        click = read_as(Click, body)
         await ack()
         tell = _answer_to(click.response_url)
         self._background.start(_no_longer_in_use(tell), tell=tell)
@@ -282,7 +282,7 @@ class Listeners:
         needs_standing: bool = True,
     ) -> BoltResponse | None:
         """Read the click, act in one transaction, acknowledge; a refusal is told to the clicker alone."""
-        click = Click.model_validate(body)
+        click = read_as(Click, body)
         tell = _answer_to(click.response_url)
         if not self._of_this_workspace(*_teams(click)):
             verdict = Verdict.NOT_OF_THIS_WORKSPACE

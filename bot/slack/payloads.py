@@ -5,7 +5,7 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and
 https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -91,6 +91,10 @@ class Submission(_Payload):
     view: FormView
 
 
+P = TypeVar("P", bound=_Payload)
+
+_READ = "read"
+"""Where a payload that Bolt hands on keeps the object that was made of it."""
 _KINDS: dict[object, type[_Payload]] = {"block_actions": Click, "view_submission": Submission}
 
 
@@ -108,8 +112,16 @@ def understood(body: object) -> dict[str, Any] | None:
         log.warning("payload_refused", kind="unknown")
         return None
     try:
-        return kind.model_validate(body).model_dump()
+        read = kind.model_validate(body)
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)]
         log.warning("payload_refused", kind=kind.__name__, places=places[:5])
         return None
+    return read.model_dump() | {_READ: read}
+
+
+def read_as(kind: type[P], body: dict[str, Any]) -> P:
+    """What a payload that ``understood`` let through says; listeners are only called for the kind that they name."""
+    read = body[_READ]
+    assert isinstance(read, kind)
+    return read

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -93,7 +94,11 @@ class Claimed:
 
 
 class Workflow:
-    """The use cases over one store. ``changed`` is called after each commit that gave the worker something to do."""
+    """The use cases over one store.
+
+    ``changed`` is called after each commit that gave the worker something to do, and ``afterwards`` with what can be
+    done once the people who wait have been answered.
+    """
 
     def __init__(
         self,
@@ -102,12 +107,14 @@ class Workflow:
         *,
         now: Callable[[], datetime],
         changed: Callable[[], None] = lambda: None,
+        afterwards: Callable[[Callable[[], None]], None] = lambda do: do(),
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self.rules = rules
         self._now = now
         self._changed = changed
+        self._afterwards = afterwards
         self._jitter = jitter
 
     # --- people -------------------------------------------------------------------------------
@@ -188,9 +195,9 @@ class Workflow:
         result = await self._store.transaction("request", use)
         match result:
             case Accepted(cancellation):
-                log.info("requested", cancellation=cancellation.id, order=order_id, by=requester)
+                self._note("requested", cancellation=cancellation.id, order=order_id, by=requester)
             case _:
-                log.info("request_refused", order=order_id, by=requester, why=type(result).__name__)
+                self._note("request_refused", order=order_id, by=requester, why=type(result).__name__)
         if isinstance(result, Accepted | AlreadyOpen):
             self._changed()
         return result
@@ -314,9 +321,13 @@ class Workflow:
             return Acted(verdict, cancellation)
 
         acted = await self._store.transaction(name, run)
-        log.info(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
+        self._note(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
         self._changed()
         return acted
+
+    def _note(self, event: str, **about: object) -> None:
+        """Log what a person did, after that person has been answered: a line takes longer than an acknowledgement."""
+        self._afterwards(partial(log.info, event, **about))
 
     # --- the worker ---------------------------------------------------------------------------
 

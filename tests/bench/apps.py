@@ -48,7 +48,7 @@ async def running(desk: Desk, module: str, mode: str) -> AsyncIterator[Running]:
         port = free.getsockname()[1]
     by_http = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": desk.slack.signing_secret}
     settings = environment(
-        desk.slack, desk.gateway, desk.database, PORT=str(port), LOG_LEVEL="ERROR", APPROVAL_CHANNEL="",
+        desk.slack, desk.gateway, desk.database, PORT=str(port), APPROVAL_CHANNEL="",
         **(by_http if mode == HTTP else {}),
     )  # fmt: skip
     if module != FLOOR:
