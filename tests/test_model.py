@@ -17,6 +17,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import Fate
 from bot.domain.policy import Standing, Verdict
 from bot.store import Attempt
+from bot.store.transaction import Memory
 from bot.workflow import Accepted, AlreadyOpen
 from tests.world import ANN, BEN, CLEO, World
 
@@ -169,6 +170,7 @@ def undone(world: World) -> Iterator[None]:
     finally:
         world.store._db, world.clock.at, world.under_way = kept, at, under_way
         world.cancelled_at_the_gateway = cancelled
+        world.store._memory = Memory()
         kept.execute("ROLLBACK TO undone")
         kept.execute("RELEASE undone")
 

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from bot.domain.audit import timestamp
 from bot.store.migrations import AUDIT_TRIGGERS, migrations
 from bot.store.reading import Reader
-from bot.store.transaction import Transaction
+from bot.store.transaction import Memory, Transaction
 
 T = TypeVar("T")
 
@@ -115,6 +115,7 @@ class Store:
         self._waiting: deque[_Waiting] = deque()
         self._called = False
         """Whether the writer will look at all who wait by now."""
+        self._memory = Memory()
         self._local = threading.local()
         self._open_readers: list[sqlite3.Connection] = []
         self._lock: int | None = None
@@ -163,6 +164,7 @@ class Store:
             self._lock = _lock(self.path)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = Database(_connect(f"{self.path.resolve().as_uri()}?mode=rw"))
+            self._db.execute("PRAGMA page_size=2048")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._migrate()
@@ -211,9 +213,11 @@ class Store:
             with _explained(self.path):
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
-                    results = [waiting.use(Transaction(self._db)) for waiting in batch]
+                    transaction = Transaction(self._db, self._memory)
+                    results = [waiting.use(transaction) for waiting in batch]
                     self._db.commit()
                 except BaseException:
+                    self._memory = Memory()
                     self._db.rollback()
                     raise
         except BaseException as error:  # noqa: BLE001 -- it is raised where each of them is awaited

@@ -105,7 +105,7 @@ def tables(db: Database) -> None:
 
         CREATE TABLE deliveries (
             position INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
+            id TEXT NOT NULL,
             number INTEGER NOT NULL REFERENCES cancellations (number),
             kind TEXT NOT NULL CHECK (kind IN ('card', 'card_update', 'reply', 'direct_message')),
             lane TEXT GENERATED ALWAYS AS (iif(kind = 'direct_message', 'direct', 'card')) VIRTUAL,

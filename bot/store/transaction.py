@@ -2,8 +2,10 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from sqlite_utils import Database
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event, Kind, timestamp
@@ -25,17 +27,29 @@ class Attempt:
     reason: str
 
 
+@dataclass(slots=True)
+class Memory:
+    """What the one writer knows of the file without looking. Whoever undoes a transaction begins with a new one."""
+
+    head: Event | None = None
+    names: dict[str, str] = field(default_factory=dict)
+
+
 class Transaction(Reader):
     """Reads and writes that become visible together, or not at all."""
 
+    def __init__(self, db: Database, memory: Memory) -> None:
+        super().__init__(db)
+        self._memory = memory
+
     def know(self, person: str, name: str) -> None:
         """Remember the name under which this person acts, for the readable views."""
-        if name:
+        if name and self._memory.names.get(person) != name:
             self._db.execute(
-                "INSERT INTO people (id, name) VALUES (?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
+                "INSERT INTO people (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
                 [person, name],
             )
+            self._memory.names[person] = name
 
     def record(
         self,
@@ -46,11 +60,11 @@ class Transaction(Reader):
         **data: object,
     ) -> Event:
         """Append one event to the record. Values in ``data`` that are None or empty are left out."""
-        last = self.last_event()
+        last = self._memory.head or self.last_event()
         event = Event(
             seq=last.seq + 1,
             at=timestamp(at),
-            kind=kind,
+            kind=str(kind),
             cancellation=about.id if about else "",
             order_id=about.order_id if about else "",
             actor=actor,
@@ -58,6 +72,7 @@ class Transaction(Reader):
             prev_hash=last.hash,
         ).sealed()
         self._db.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event)
+        self._memory.head = event
         return event
 
     def ask(
@@ -105,7 +120,7 @@ class Transaction(Reader):
             [
                 cancellation.number,
                 approver,
-                choice,
+                str(choice),
                 reason,
                 timestamp(at),
                 timestamp(cancellation.requested_at),
@@ -135,14 +150,14 @@ class Transaction(Reader):
             " detail = coalesce(?, detail), attempts = coalesce(?, attempts)"
             " WHERE id = ? AND state = ?",
             [
-                to,
+                str(to),
                 timestamp(at),
                 next_at and timestamp(next_at),
                 claimed_by,
                 detail,
                 attempts,
                 cancellation.id,
-                cancellation.state,
+                str(cancellation.state),
             ],
         )
         return cursor.rowcount == 1
@@ -200,13 +215,12 @@ class Transaction(Reader):
         target = cancellation.requester if kind is DeliveryKind.DIRECT_MESSAGE else cancellation.card_channel
         self._db.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, owed_at, next_at)"
-            " SELECT :id, :number, :kind, :event_seq, :target, :at, :at"
+            " SELECT lower(hex(randomblob(16))), :number, :kind, :event_seq, :target, :at, :at"
             " WHERE :kind NOT IN ('card', 'card_update') OR NOT EXISTS (SELECT 1 FROM deliveries"
             "  WHERE number = :number AND kind = :kind AND status = 'owed' AND claimed_by IS NULL)",
             {
-                "id": secrets.token_hex(16),
                 "number": cancellation.number,
-                "kind": kind,
+                "kind": str(kind),
                 "event_seq": event.seq,
                 "target": target,
                 "at": timestamp(at),

@@ -41,17 +41,22 @@ async def test_a_second_opener_is_refused_while_the_first_lives(database: Path) 
 
 
 async def test_an_exception_undoes_everything(store: Store, clock: Clock) -> None:
-    """A transaction that fails leaves nothing behind, and the next one works."""
+    """A transaction that fails leaves nothing behind, not even in the writer's memory, and the next one works."""
+
+    def work(tx: Transaction) -> None:
+        tx.know("U1", "one")
+        tx.record(Kind.STARTED, "bot", clock())
 
     def fail(tx: Transaction) -> None:
-        tx.record(Kind.STARTED, "bot", clock())
+        work(tx)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await store.transaction("fail", fail)
     assert await store.read(lambda reader: list(reader.events())) == []
-    await store.transaction("work", lambda tx: tx.record(Kind.STARTED, "bot", clock()))
+    await store.transaction("work", work)
     assert (await store.read(lambda reader: verify(reader.events()))).events == 1
+    assert await store.read(lambda reader: reader.names(["U1"])) == {"U1": "one"}
 
 
 @pytest.mark.parametrize(
