@@ -10,7 +10,6 @@ import gzip
 import hmac
 import json
 import re
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from aiohttp import web
 
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Answer, Drop, Fault, Faults, serve
+from bot.sandbox.place import Place
 
 T = TypeVar("T")
 
@@ -88,14 +88,6 @@ class _Refused(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
-def _place_of_its_own() -> socket.socket:
-    """A free port on loopback, taken but not listened on: connections to it are refused."""
-    place = socket.socket()
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    place.bind(("127.0.0.1", 0))
-    return place
-
-
 class LocalGateway:
     """A gateway on loopback, as an async context manager or by ``start`` and ``stop``.
 
@@ -118,7 +110,7 @@ class LocalGateway:
         self._now = now
         self._api_key = api_key
         self._app_id = app_id
-        self._place: socket.socket | None = None
+        self._place = Place()
         self._runner: web.AppRunner | None = None
         self._changes = Changes()
         self._subscribers: set[asyncio.Queue[Order | GatewayCall]] = set()
@@ -129,18 +121,12 @@ class LocalGateway:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        if self._place is not None:
-            self._place.close()
+        self._place.leave()
 
     @property
     def base_url(self) -> str:
         """The origin for DVPAY_BASE_URL; known once it has been started."""
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def _port(self) -> int:
-        assert self._place is not None
-        return int(self._place.getsockname()[1])
+        return self._place.origin
 
     async def start(self) -> None:
         """Listen on loopback."""
@@ -149,10 +135,7 @@ class LocalGateway:
         app.on_response_prepare.append(self._tell_time)
         # Calls that hang by a fault are cut off at the stop.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-        await self._runner.setup()
-        if self._place is None:
-            self._place = _place_of_its_own()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_port=True).start()
+        await self._place.listen(self._runner)
 
     async def stop(self) -> None:
         """Refuse connections from now on, and close those there are."""

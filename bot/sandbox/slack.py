@@ -18,6 +18,7 @@ from aiohttp import web
 
 from bot.sandbox.blockkit import problems_with_blocks
 from bot.sandbox.faults import Faults, rate_limited, serve
+from bot.sandbox.place import Place
 from bot.sandbox.webapi import Refused, WebApi, decoded
 from bot.sandbox.workspace import Json, Message, ResponseUrl, Workspace
 
@@ -77,6 +78,7 @@ class LocalSlack:
         self.events_url: str | None = None
         self.connections: list[web.WebSocketResponse] = []
         self.response_urls: dict[str, ResponseUrl] = {}
+        self._place = Place()
         self._now = now
         self._ack_within = ack_within
         self._waiting: dict[str, asyncio.Future[Json | None]] = {}
@@ -86,16 +88,15 @@ class LocalSlack:
 
     # --- life ---------------------------------------------------------------------------------
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; ``api_url`` is known from then on."""
+    async def start(self) -> None:
+        """Listen, again where it did before; ``api_url`` is known from then on."""
         application = web.Application(client_max_size=4 * 1024 * 1024)
         application.router.add_route("*", "/api/{method}", self._serve_method)
         application.router.add_get("/socket", self._serve_socket)
         application.router.add_post("/response/{id}", self._serve_response)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self._origin = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        await self._place.listen(self._runner)
+        self._origin = self._place.origin
         self.api_url = f"{self._origin}/api/"
         self._session = aiohttp.ClientSession()
 
@@ -111,6 +112,7 @@ class LocalSlack:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self._place.leave()
 
     def person(self, user_id: str) -> "Person":
         """What somebody of the workspace can do and see."""

@@ -1,9 +1,13 @@
 """Slack or the gateway away for ten minutes, on a clock that the test moves; then everything owed is paid."""
 
+import asyncio
+from http import HTTPStatus
 from pathlib import Path
 
+import structlog
+
 from bot.domain.cancellation import State
-from bot.sandbox.faults import Drop, broken
+from bot.sandbox.faults import Drop, Hang, broken
 from bot.worker import Pace
 from tests.clock import Clock
 from tests.flows.desk import LOBBY, PAYMENTS, Desk, open_desk, quick_tuning
@@ -42,6 +46,36 @@ async def test_a_gateway_away_for_ten_minutes(database: Path) -> None:
         await pass_time(desk, clock, 80)
         assert "✅ Cancelled" in desk.ann.reads(card)
         assert len(await desk.replies(card)) == 1
+
+
+async def test_a_slack_that_is_gone_for_ten_minutes_is_told_and_waited_out(database: Path) -> None:
+    """The bot stays and says so in /readyz and the log; what it learned meanwhile is told when Slack is back."""
+    clock, until = Clock(), asyncio.Event()
+    async with open_desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock, rules={}, pace=Pace(clock), ping_interval=0.1))
+        bot.connection._give_up_after = 0.2
+        card = await desk.ask("ord_1")
+        desk.gateway.faults.add("ord_1", Hang(until))
+        await desk.ben.click(card, "approve")
+        await desk.gateway.wait_for(lambda: desk.gateway.calls)
+        with structlog.testing.capture_logs() as logs:
+            await desk.slack.stop()
+            until.set()
+            while (await desk.get("/readyz"))[0] == HTTPStatus.OK:  # noqa: ASYNC110 -- the endpoint is what is tested
+                await asyncio.sleep(0.01)  # until the bot has noticed
+            await pass_time(desk, clock, 600)
+            status, body = await desk.get("/readyz")
+            assert (status, body["missing"]) == (503, ["the Socket Mode connection to Slack is down"])
+            await desk.slack.start()
+            await asyncio.wait_for(bot.connection.ready.wait(), 10)
+        assert [each["event"] for each in logs if each["event"].startswith("slack_")] == [
+            "slack_away",
+            "slack_connected",
+        ]
+        await pass_time(desk, clock, 60)
+        assert "✅ Cancelled" in desk.ann.reads(card)
+        assert len(await desk.replies(card)) == 1
+        assert len(desk.ann.direct_messages) == 1
 
 
 async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(database: Path) -> None:

@@ -1,0 +1,36 @@
+"""Where a local server listens."""
+
+import socket
+
+from aiohttp import web
+
+
+class Place:
+    """A free port on loopback that a local server keeps from its first start to ``leave``, also while it is stopped.
+
+    Then connections are refused, and no other program can get the port and be taken for the server.
+    """
+
+    def __init__(self) -> None:
+        self._held: socket.socket | None = None
+
+    @property
+    def origin(self) -> str:
+        """The address; known from the first start on."""
+        assert self._held is not None
+        return "http://{}:{}".format(*self._held.getsockname())
+
+    async def listen(self, runner: web.AppRunner) -> None:
+        """Have this application served here, until its runner is cleaned up."""
+        if self._held is None:
+            self._held = socket.socket()
+            # Only who says so as well can listen where somebody is already, and only of the same user.
+            self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self._held.bind(("127.0.0.1", 0))
+        await runner.setup()
+        await web.TCPSite(runner, *self._held.getsockname(), reuse_port=True).start()
+
+    def leave(self) -> None:
+        """Let go of the port."""
+        if self._held is not None:
+            self._held.close()
