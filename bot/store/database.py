@@ -1,8 +1,10 @@
 """The SQLite file: opening it safely, and one writer that all transactions pass through."""
 
 import asyncio
+import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 import threading
 from collections import deque
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 _BUSY_SECONDS = 5.0
 _READERS = 2
+_FREE_SPACE = "Free some space on that disk; nothing that was acknowledged is lost."
+_ROOM = 1024 * 1024
+"""So many bytes must be free for the bot to be called ready; the largest request takes a tenth of it."""
 _TOGETHER = 32
 """So many transactions share one commit at most, so that nobody waits long for those of others."""
 
@@ -65,14 +70,16 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         says = str(error)
-        if "disk is full" in says or "disk I/O" in says:
-            msg = f"{path}: {says}. Free some space on that disk; nothing that was acknowledged is lost."
+        if "disk is full" in says:
+            msg = f"{path}: {says}. {_FREE_SPACE}"
+        elif "disk I/O" in says:
+            msg = f"{path}: {says}. The disk is full or failing: look at its free space and at the system's log."
         elif "readonly" in says:
             msg = f"{path}: the file or its folder is read-only. Make both writable for the bot's user."
         elif "locked" in says:
             msg = f"{path}: another program has kept the database locked. Close it (a shell, a viewer) and try again."
         elif "unable to open" in says:
-            msg = f"{path}: {says}. Check that the folder exists and belongs to the bot's user."
+            msg = f"{path}: {says}. {_way_in(path)}"
         else:
             msg = f"{path}: {says}"
         raise Unusable(msg) from error
@@ -85,8 +92,15 @@ def _explained(path: Path) -> Iterator[None]:
         )
         raise Damaged(msg) from error
     except OSError as error:
-        msg = f"{path}: {error.strerror}. Check that the folder exists and belongs to the bot's user."
+        msg = f"{path}: {error.strerror}. {_FREE_SPACE if error.errno == errno.ENOSPC else _way_in(path)}"
         raise Unusable(msg) from error
+
+
+def _way_in(path: Path) -> str:
+    """What to do where the file cannot be opened."""
+    if path.parent.exists() and not os.access(path.parent, os.W_OK):
+        return "Its folder is read-only: make it writable for the bot's user. Backups can be read all the same."
+    return "Check that the folder exists and belongs to the bot's user."
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +160,7 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, use)
 
     async def probe(self) -> None:
-        """Prove with a small commit that the file can be written. Raises StoreError if not."""
+        """Prove with a small commit that the file can be written, and has room to grow. Raises StoreError if not."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
 
     async def close(self) -> None:
@@ -246,6 +260,9 @@ class Store:
 
     def _beat(self) -> None:
         with _explained(self.path):
+            if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
+                msg = f"{self.path}: only {free // 1024} KiB are left on its disk. {_FREE_SPACE}"
+                raise Unusable(msg)
             self._db.execute(
                 "INSERT INTO heartbeat VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
                 [timestamp(datetime.now(UTC))],

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -171,6 +172,35 @@ async def test_a_full_disk_keeps_nothing_and_is_over_when_there_is_space(store: 
     await asyncio.get_running_loop().run_in_executor(store._writer, limit, 100_000)
     await store.transaction("fill", fill)
     assert (await store.read(lambda reader: verify(reader.events()))).events == 1
+
+
+async def test_a_disk_that_is_nearly_full_is_told_before_it_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is room for a heartbeat, but hardly for a request, the bot does not call itself ready."""
+    nearly = shutil.disk_usage(store.path)._replace(free=200 * 1024)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly)
+    with pytest.raises(Unusable, match=r"bot\.db: only 200 KiB are left on its disk\. Free some space"):
+        await store.probe()
+
+
+@pytest.mark.parametrize(
+    "says, way_out",
+    [
+        ("unable to open database file", r"folder is read-only.*Backups can be read"),
+        ("disk I/O error", r"full or failing: .*system's log"),
+    ],
+)
+async def test_a_file_that_does_not_open_is_told_with_a_way_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch, says: str, way_out: str
+) -> None:
+    """A folder where nothing can be written and a disk that fails are told apart."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError(says)
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(sqlite3, "connect", fail)
+    with pytest.raises(Unusable, match=rf"bot\.db: {says}\. .*{way_out}"), open_reader(store.path):
+        pytest.fail("it opened")
 
 
 async def test_a_read_only_file_is_named(store: Store, clock: Clock) -> None:
