@@ -4,7 +4,8 @@
 cases. SQL does not leave this package.
 """
 
-from bot.store.database import Busy, Damaged, NewerSchema, Store, StoreError, Unusable, open_reader
+from bot.store.database import Store, open_reader
+from bot.store.errors import Busy, Damaged, NewerSchema, StoreError, Unusable
 from bot.store.reading import Page, Reader
 from bot.store.transaction import Attempt, Transaction
 

@@ -1,7 +1,6 @@
 """The SQLite file: opening it safely, and one writer that all transactions pass through."""
 
 import asyncio
-import errno
 import fcntl
 import os
 import shutil
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from bot.domain.audit import timestamp
+from bot.store.errors import FREE_SPACE, Busy, Damaged, NewerSchema, StoreError, Unusable, explained
 from bot.store.migrations import AUDIT_TRIGGERS, migrations
 from bot.store.reading import Reader
 from bot.store.transaction import Memory, Transaction
@@ -27,80 +27,10 @@ T = TypeVar("T")
 
 _BUSY_SECONDS = 5.0
 _READERS = 2
-_FREE_SPACE = "Free some space on that disk; nothing that was acknowledged is lost."
 _ROOM = 1024 * 1024
 """So many bytes must be free for the bot to be called ready; the largest request takes a tenth of it."""
 _TOGETHER = 32
 """So many transactions share one commit at most, so that nobody waits long for those of others."""
-
-
-class StoreError(Exception):
-    """The file cannot be used. The message names the file and the way out.
-
-    ::
-
-        StoreError
-        ├── Busy           another process writes to it
-        ├── NewerSchema    a newer version of the bot wrote it
-        ├── Damaged        it is not a sound SQLite database, or the record's guards are gone
-        └── Unusable       the disk is full, the file is read-only, the folder is missing…
-    """
-
-
-class Busy(StoreError):
-    """Another process writes to the file."""
-
-
-class NewerSchema(StoreError):
-    """A newer version of the bot has changed the file."""
-
-
-class Damaged(StoreError):
-    """The file is not a sound database, or the guards of the record are gone."""
-
-
-class Unusable(StoreError):
-    """The file cannot be read or written here and now."""
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say into a StoreError that names the way out."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        says = str(error)
-        if "disk is full" in says:
-            msg = f"{path}: {says}. {_FREE_SPACE}"
-        elif "disk I/O" in says:
-            msg = f"{path}: {says}. The disk is full or failing: look at its free space and at the system's log."
-        elif "readonly" in says:
-            msg = f"{path}: the file or its folder is read-only. Make both writable for the bot's user."
-        elif "locked" in says:
-            msg = f"{path}: another program has kept the database locked. Close it (a shell, a viewer) and try again."
-        elif "unable to open" in says:
-            msg = f"{path}: {says}. {_way_in(path)}"
-        else:
-            msg = f"{path}: {says}"
-        raise Unusable(msg) from error
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.DatabaseError as error:
-        msg = (
-            f"{path}: {error}. Stop the bot, keep this file for inspection, and put the latest"
-            " backup in its place (made with `python -m bot backup FILE`)."
-        )
-        raise Damaged(msg) from error
-    except OSError as error:
-        msg = f"{path}: {error.strerror}. {_FREE_SPACE if error.errno == errno.ENOSPC else _way_in(path)}"
-        raise Unusable(msg) from error
-
-
-def _way_in(path: Path) -> str:
-    """What to do where the file cannot be opened."""
-    if path.parent.exists() and not os.access(path.parent, os.W_OK):
-        return "Its folder is read-only: make it writable for the bot's user. Backups can be read all the same."
-    return "Check that the folder exists and belongs to the bot's user."
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +103,12 @@ class Store:
         self._writer.shutdown()
 
     def _open(self) -> None:
-        with _explained(self.path):
+        with explained(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock(self.path)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = Database(_connect(f"{self.path.resolve().as_uri()}?mode=rw"))
+            # For a new file. A commit writes every page that it touched in full, and most rows are short.
             self._db.execute("PRAGMA page_size=2048")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -224,7 +155,7 @@ class Store:
             return
         loop = batch[0].outcome.get_loop()
         try:
-            with _explained(self.path):
+            with explained(self.path):
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     transaction = Transaction(self._db, self._memory)
@@ -247,7 +178,7 @@ class Store:
         loop.call_soon_threadsafe(_succeed, batch, results)
 
     def _read(self, use: Callable[[Reader], T]) -> T:
-        with _explained(self.path):
+        with explained(self.path):
             if not hasattr(self._local, "db"):
                 self._local.db = _read_only(self.path)
                 self._open_readers.append(self._local.db.conn)
@@ -259,9 +190,9 @@ class Store:
                 db.rollback()
 
     def _beat(self) -> None:
-        with _explained(self.path):
+        with explained(self.path):
             if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
-                msg = f"{self.path}: only {free // 1024} KiB are left on its disk. {_FREE_SPACE}"
+                msg = f"{self.path}: only {free // 1024} KiB are left on its disk. {FREE_SPACE}"
                 raise Unusable(msg)
             self._db.execute(
                 "INSERT INTO heartbeat VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
@@ -293,7 +224,7 @@ def open_reader(path: Path) -> Iterator[tuple[Reader, Database]]:
 
     Raises StoreError.
     """
-    with _explained(path):
+    with explained(path):
         if not path.exists():
             msg = f"{path}: there is no such file. Is DATABASE_URL the one that the bot runs with?"
             raise Unusable(msg)
