@@ -26,10 +26,12 @@ class DeliveryKind(StrEnum):
 class Delivery:
     """One thing owed to Slack.
 
-    ``id`` goes into the message's metadata, so that a message can be found again. ``target`` is the
-    channel or the user it goes to. ``in_doubt_since`` is set while an earlier try may have posted it.
+    ``position`` counts all that was ever owed. ``id`` goes into the message's metadata, so that a message can
+    be found again. ``target`` is the channel or the user it goes to. ``in_doubt_since`` is set while an
+    earlier try may have posted it.
     """
 
+    position: int
     id: str
     cancellation_id: str
     kind: DeliveryKind

@@ -178,3 +178,12 @@ def readable(db: Database) -> None:
             e.data, e.cancellation, substr(e.hash, 1, 8) AS head
         FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
     """)
+
+
+@migrations()
+def deliveries_in_turn(db: Database) -> None:
+    """What is owed next is found among what is owed, however much was delivered before."""
+    db.executescript("""
+        DROP INDEX deliveries_due;
+        CREATE INDEX deliveries_in_turn ON deliveries (position, next_at) WHERE status = 'owed';
+    """)

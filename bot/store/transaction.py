@@ -242,30 +242,25 @@ class Transaction(Reader):
         channels and people that must be spared for now.
         """
         row = self._db.execute(
-            "UPDATE deliveries SET claimed_by = :worker, next_at = :until, tries = tries + 1"
-            " WHERE position = ("
-            "  SELECT d.position FROM deliveries d WHERE d.status = 'owed' AND d.next_at <= :now"
-            "  AND d.target NOT IN (SELECT value FROM json_each(:not_to))"
+            "SELECT position, id, (SELECT id FROM cancellations c WHERE c.number = d.number), kind, event_seq, target,"
+            "  owed_at, tries + 1, in_doubt_since"
+            # Left alone, SQLite walks through all that was ever owed, as that is in the right order already.
+            " FROM deliveries d INDEXED BY deliveries_in_turn"
+            " WHERE status = 'owed' AND next_at <= :now AND target NOT IN (SELECT value FROM json_each(:not_to))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'owed'"
             "   AND e.lane = d.lane AND e.position < d.position)"
-            "  ORDER BY d.position LIMIT 1)"
-            " RETURNING id, (SELECT id FROM cancellations c WHERE c.number = deliveries.number), kind,"
-            "  event_seq, target, owed_at, tries, in_doubt_since",
-            {
-                "worker": worker,
-                "now": timestamp(now),
-                "until": timestamp(now + lease),
-                "not_to": json.dumps(sorted(not_to)),
-            },
-        ).fetchall()
-        if not row:
+            " ORDER BY position LIMIT 1",
+            {"now": timestamp(now), "not_to": json.dumps(sorted(not_to))},
+        ).fetchone()
+        if row is None:
             return None
-        ((delivery_id, cancellation_id, kind, seq, target, owed_at, tries, doubt),) = row
+        position, delivery_id, cancellation_id, kind, seq, target, owed_at, tries, doubt = row
         self._db.execute(
-            "UPDATE deliveries SET in_doubt_since = coalesce(in_doubt_since, ?) WHERE id = ?",
-            [timestamp(now), delivery_id],
+            "UPDATE deliveries SET claimed_by = ?, next_at = ?, tries = ?, in_doubt_since = ? WHERE position = ?",
+            [worker, timestamp(now + lease), tries, doubt or timestamp(now), position],
         )
         return Delivery(
+            position=position,
             id=delivery_id,
             cancellation_id=cancellation_id,
             kind=DeliveryKind(kind),
@@ -281,16 +276,16 @@ class Transaction(Reader):
         status = "delivered" if receipt.fate is Fate.DELIVERED else "abandoned"
         self._db.execute(
             "UPDATE deliveries SET status = ?, done_at = ?, channel = ?, ts = ?, problem = ?,"
-            " claimed_by = NULL, in_doubt_since = NULL WHERE id = ?",
-            [status, timestamp(at), receipt.channel, receipt.ts, receipt.problem, delivery.id],
+            " claimed_by = NULL, in_doubt_since = NULL WHERE position = ?",
+            [status, timestamp(at), receipt.channel, receipt.ts, receipt.problem, delivery.position],
         )
 
     def postpone_delivery(self, delivery: Delivery, receipt: Receipt, next_at: datetime) -> None:
         """Try this delivery again then; what is certainly not in Slack is no longer in doubt."""
         self._db.execute(
             "UPDATE deliveries SET next_at = ?, claimed_by = NULL, problem = ?,"
-            " in_doubt_since = iif(?, in_doubt_since, NULL) WHERE id = ?",
-            [timestamp(next_at), receipt.problem, receipt.in_doubt, delivery.id],
+            " in_doubt_since = iif(?, in_doubt_since, NULL) WHERE position = ?",
+            [timestamp(next_at), receipt.problem, receipt.in_doubt, delivery.position],
         )
 
     def abandon_thread(self, cancellation: Cancellation, at: datetime) -> None:
@@ -314,8 +309,11 @@ class Transaction(Reader):
         Deliveries are taken up from ``messages_from`` on: what the former process sent with its last breath
         must have arrived before anybody looks for it.
         """
-        for table, at in (("cancellations", now), ("deliveries", messages_from)):
+        for table, waiting, at in (
+            ("cancellations", "next_at IS NOT NULL", now),
+            ("deliveries", "status = 'owed'", messages_from),
+        ):
             self._db.execute(
-                f"UPDATE {table} SET next_at = ?, claimed_by = NULL WHERE claimed_by IS NOT NULL",
+                f"UPDATE {table} SET next_at = ?, claimed_by = NULL WHERE claimed_by IS NOT NULL AND {waiting}",
                 [timestamp(at)],
             )

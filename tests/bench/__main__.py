@@ -12,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bot import log
 from tests.bench.acks import compare
 from tests.bench.apps import prepare
 from tests.bench.record import commit_cost, growth
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     options = parser.parse_args()
+    log.configure("ERROR", "console", [])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commit = asyncio.run(commit_cost(folder / "commit.db"))

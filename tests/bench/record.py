@@ -1,6 +1,7 @@
 """How long look-ups and verifying take as the record grows, and what one commit costs."""
 
 import asyncio
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.audit import Event, Kind, timestamp, verify
+from bot.domain.delivery import Fate, Receipt
 from bot.domain.lookup import Lookup
+from bot.domain.policy import Standing
 from bot.store import Store, Transaction, open_reader
 from bot.store.reading import Page
+from bot.workflow import Accepted, Rules, Workflow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,8 +38,10 @@ async def fill(path: Path, events: int) -> None:
                 rows.append(last)
         db = tx._db
         # The guard on each insert is measured elsewhere; here it would only cost minutes.
+        guard = db.execute("SELECT sql FROM sqlite_master WHERE name = 'audit_events_only_append'").fetchone()[0]
         db.execute("DROP TRIGGER audit_events_only_append")
         db.conn.executemany("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.execute(guard)
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO cancellations"
             " (id, order_id, reason, requester, state, approvals_required, requested_at, expires_at, changed_at,"
@@ -49,6 +55,13 @@ async def fill(path: Path, events: int) -> None:
             "INSERT INTO decisions SELECT number, 'U' || (number % 7) || 'A', 'approve', '', requested_at, requested_at"
             " FROM cancellations",
         )
+        for owed in ("card", "card_update", "reply"):
+            db.execute(
+                "INSERT INTO deliveries (id, number, kind, event_seq, target, status, owed_at, next_at)"
+                " SELECT id || ?, number, ?, 2 * number, 'C1', 'delivered', requested_at, requested_at"
+                " FROM cancellations",
+                [owed, owed],
+            )
 
     await store.transaction("fill", use)
     await store.close()
@@ -85,6 +98,28 @@ def look_ups(path: Path, events: int) -> dict[str, Any]:
     return row
 
 
+async def card_cost(path: Path) -> float:
+    """Median milliseconds of what is written around the posting of one card: it is claimed, and settled."""
+    store = Store(path)
+    await store.open()
+    at = datetime.now(UTC)
+    rules = Rules(1, False, timedelta(hours=1), re.compile(r".*"))
+    workflow = Workflow(store, rules, now=lambda: at)
+    times = []
+    for number in range(21):
+        asked = await workflow.request(
+            form_id=f"F{number}", order_id=f"new_{number}", reason="bench", requester="UANN", name="ann", channel="C1",
+            standing=Standing.MEMBER,
+        )  # fmt: skip
+        assert isinstance(asked, Accepted)
+        began = time.perf_counter()
+        (owed,) = (await workflow.claim("bench", attempts=1, deliveries=1)).owed
+        await workflow.record_delivery(owed.delivery, Receipt(Fate.DELIVERED, "C1", "1.1", ""))
+        times.append((time.perf_counter() - began) * 1000)
+    await store.close()
+    return statistics.median(times)
+
+
 async def commit_cost(path: Path) -> float:
     """Median milliseconds of one small transaction, from the event loop and back."""
     store = Store(path)
@@ -104,6 +139,6 @@ def growth(folder: Path, sizes: list[int]) -> list[dict[str, Any]]:
     for size in sizes:
         path = folder / f"{size}.db"
         asyncio.run(fill(path, size))
-        rows.append(look_ups(path, size))
+        rows.append(look_ups(path, size) | {"card written down ms": asyncio.run(card_cost(path))})
         path.unlink()
     return rows

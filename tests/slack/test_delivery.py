@@ -36,7 +36,7 @@ EVENT = Event(1, timestamp(AT), Kind.CANCELLED, "c1", "ord_1", "bot", "{}", GENE
 def owed(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:
     """Something owed, perhaps tried before."""
     target = "U0ANN" if kind is DeliveryKind.DIRECT_MESSAGE else "C0PAY"
-    return Delivery(f"id-of-{kind}", "c1", kind, 1, target, AT, 1, AT if in_doubt else None)
+    return Delivery(1, f"id-of-{kind}", "c1", kind, 1, target, AT, 1, AT if in_doubt else None)
 
 
 @pytest.fixture
