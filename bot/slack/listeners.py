@@ -72,11 +72,11 @@ class Listeners:
     def register(self, app: AsyncApp) -> None:
         """Bind every command, form and button.
 
-        Bolt asks one after the other whether it is meant, so what people wait for most often comes first. The
-        last two patterns catch buttons and forms of former versions.
+        Bolt asks one after the other whether it is meant, so what has most to do comes first. The last two
+        patterns catch buttons and forms of former versions.
         """
-        app.command(CANCEL_ORDER)(self.cancel_order)
         app.action(card.APPROVE)(self.approve)
+        app.command(CANCEL_ORDER)(self.cancel_order)
         app.view(OrderForm.CALLBACK)(self.order_form)
         app.command(CANCEL_AUDIT)(self.cancel_audit)
         app.view(RejectForm.CALLBACK)(self.reject_form)

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
@@ -96,8 +95,8 @@ class Claimed:
 class Workflow:
     """The use cases over one store.
 
-    ``changed`` is called after each commit that gave the worker something to do, and ``afterwards`` with what can be
-    done once the people who wait have been answered.
+    ``changed`` is called after each commit that may have given the worker something to do, and ``afterwards`` with what
+    can be done once the people who wait have been answered.
     """
 
     def __init__(
@@ -195,11 +194,9 @@ class Workflow:
         result = await self._store.transaction("request", use)
         match result:
             case Accepted(cancellation):
-                self._note("requested", cancellation=cancellation.id, order=order_id, by=requester)
+                self._done("requested", cancellation=cancellation.id, order=order_id, by=requester)
             case _:
-                self._note("request_refused", order=order_id, by=requester, why=type(result).__name__)
-        if isinstance(result, Accepted | AlreadyOpen):
-            self._changed()
+                self._done("request_refused", order=order_id, by=requester, why=type(result).__name__)
         return result
 
     async def approve(self, cancellation_id: str, person: str, name: str, standing: Standing) -> Acted:
@@ -321,13 +318,17 @@ class Workflow:
             return Acted(verdict, cancellation)
 
         acted = await self._store.transaction(name, run)
-        self._note(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
-        self._changed()
+        self._done(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
         return acted
 
-    def _note(self, event: str, **about: object) -> None:
-        """Log what a person did, after that person has been answered: a line takes longer than an acknowledgement."""
-        self._afterwards(partial(log.info, event, **about))
+    def _done(self, act: str, **about: object) -> None:
+        """Log what a person did, and let the worker look, once that person has been answered."""
+
+        def tell() -> None:
+            log.info(act, **about)
+            self._changed()
+
+        self._afterwards(tell)
 
     # --- the worker ---------------------------------------------------------------------------
 
