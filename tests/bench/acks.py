@@ -31,6 +31,8 @@ from tests.flows.desk import Desk, open_desk
 Row = dict[str, Any]
 _numbers = itertools.count()
 _ALL_DONE = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'owed')"
+_PAUSE = 0.02
+"""Seconds: nobody clicks in the millisecond in which a card appears, nor acts on the heels of others."""
 _NO_CALLS = " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
 
 
@@ -105,11 +107,13 @@ def forget(desk: Desk) -> None:
 async def one_round(
     desk: Desk, module: str, make: Callable[[Desk, int], list[Json]], at_once: int, *, hanging: bool = False
 ) -> list[float]:
-    """One act, by so many at once: the milliseconds until each acknowledgement."""
+    """One act, by so many at once: the milliseconds until each acknowledgement. Every app gets the same to do."""
     views = desk.slack.space.views
-    if make is clicks and module == THIS:
+    if make is clicks:
         await burst(desk, forms(desk, at_once))
-        await settled(desk, calls=not hanging)
+        if module == THIS:
+            await settled(desk, calls=not hanging)
+        await asyncio.sleep(_PAUSE)
     views.clear()
     found = await burst(desk, make(desk, at_once))
     if module == THIS:
@@ -118,7 +122,7 @@ async def one_round(
         await settled(desk, calls=not hanging)
     if not hanging:
         forget(desk)
-    await asyncio.sleep(0.02)  # nobody acts on the heels of a burst; every app has the same pause
+    await asyncio.sleep(_PAUSE)
     return found
 
 
