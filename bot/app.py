@@ -163,6 +163,7 @@ class Bot:
         await self._gateway.aclose()
         await self._session.close()
         await self.store.close()
+        self._precedence.catch_up()
         log.info("stopped")
 
     async def run(self) -> None:

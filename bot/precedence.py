@@ -50,16 +50,18 @@ class Precedence:
         if self._quiet.is_set():
             do()
             return
-        if not self._later:
-            self._no_later_than = asyncio.get_running_loop().call_later(self._at_most, self._do_later)
         self._later.append(do)
+        if self._no_later_than is None:
+            self._no_later_than = asyncio.get_running_loop().call_later(self._at_most, self.catch_up)
+
+    def catch_up(self) -> None:
+        """Do at once what was put off."""
+        if self._no_later_than is not None:
+            self._no_later_than.cancel()
+            self._no_later_than = None
+        while self._later:
+            self._later.popleft()()
 
     def _fall_quiet(self) -> None:
         self._quiet.set()
-        self._do_later()
-
-    def _do_later(self) -> None:
-        if self._no_later_than is not None:
-            self._no_later_than.cancel()
-        while self._later:
-            self._later.popleft()()
+        self.catch_up()

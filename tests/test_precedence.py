@@ -56,3 +56,16 @@ async def test_what_is_put_off_is_done_under_a_load_that_never_lets_up() -> None
     with precedence.answering():
         precedence.afterwards(done.set)
         await asyncio.wait_for(done.wait(), 10)
+
+
+async def test_one_that_fails_does_not_hold_up_the_others() -> None:
+    """What is put off after it is still done in time, under a load that never lets up."""
+    precedence, done = Precedence(at_most=0.001), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: failed.set())
+    failed = asyncio.Event()
+    with precedence.answering():
+        precedence.afterwards(lambda: 1 // 0)  # type: ignore[arg-type]
+        precedence.afterwards(lambda: None)
+        await asyncio.wait_for(failed.wait(), 10)
+        precedence.afterwards(done.set)
+        await asyncio.wait_for(done.wait(), 10)

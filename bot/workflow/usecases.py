@@ -126,7 +126,7 @@ class Workflow:
             tx.record(Kind.REQUEST_REFUSED, person, self._now(), why=verdict, command=command)
 
         await self._store.transaction("refuse_command", use)
-        log.info("command_refused", person=person, command=command, why=str(verdict))
+        self._log("command_refused", person=person, command=command, why=str(verdict))
 
     async def request(
         self,
@@ -194,9 +194,10 @@ class Workflow:
         result = await self._store.transaction("request", use)
         match result:
             case Accepted(cancellation):
-                self._done("requested", cancellation=cancellation.id, order=order_id, by=requester)
+                self._log("requested", cancellation=cancellation.id, order=order_id, by=requester)
             case _:
-                self._done("request_refused", order=order_id, by=requester, why=type(result).__name__)
+                self._log("request_refused", order=order_id, by=requester, why=type(result).__name__)
+        self._afterwards(self._changed)
         return result
 
     async def approve(self, cancellation_id: str, person: str, name: str, standing: Standing) -> Acted:
@@ -318,17 +319,13 @@ class Workflow:
             return Acted(verdict, cancellation)
 
         acted = await self._store.transaction(name, run)
-        self._done(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
+        self._log(name, cancellation=cancellation_id, by=person, verdict=str(acted.verdict))
+        self._afterwards(self._changed)
         return acted
 
-    def _done(self, act: str, **about: object) -> None:
-        """Log what a person did, and let the worker look, once that person has been answered."""
-
-        def tell() -> None:
-            log.info(act, **about)
-            self._changed()
-
-        self._afterwards(tell)
+    def _log(self, event: str, **about: object) -> None:
+        """Put off, as a line takes longer than an acknowledgement; all of them, so that they keep their order."""
+        self._afterwards(lambda: log.info(event, **about))
 
     # --- the worker ---------------------------------------------------------------------------
 
@@ -364,7 +361,7 @@ class Workflow:
 
         settled, claimed = await self._store.transaction("claim", use)
         for found in settled:
-            log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
+            self._log(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
         return claimed
 
     def _begin(self, tx: Transaction, worker: str, room: int, at: datetime) -> tuple[list[Cancellation], list[Attempt]]:
@@ -398,7 +395,7 @@ class Workflow:
             return attempts.conclude(tx, self.rules, attempt, answer, self._now(), spread=self._jitter() / 4)
 
         state = await self._store.transaction("record_answer", use)
-        log.info(
+        self._log(
             "answered",
             cancellation=attempt.cancellation_id,
             order=attempt.order_id,
@@ -422,7 +419,7 @@ class Workflow:
             return deliveries.conclude(tx, self.rules, delivery, receipt, self._now())
 
         spare = await self._store.transaction("record_delivery", use)
-        log.info(
+        self._log(
             "delivery",
             cancellation=delivery.cancellation_id,
             kind=str(delivery.kind),

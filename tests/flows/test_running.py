@@ -154,3 +154,19 @@ async def test_who_acts_while_the_bot_stops_is_still_answered(quiet_desk: Desk) 
     held.set()
     await clicking
     await stopping
+
+
+async def test_what_was_put_off_is_in_the_log_when_the_bot_ends(quiet_desk: Desk) -> None:
+    """Somebody who is answered very late in a stop leaves a line like everybody else."""
+    bot = await quiet_desk.start_bot()
+    precedence = bot._precedence
+    with structlog.testing.capture_logs() as logs:
+        with precedence.answering():
+            precedence._at_most = 0  # the stop does not wait for this one
+            stopping = asyncio.create_task(quiet_desk.stop_bot())
+            while not bot.worker._stopping:  # noqa: ASYNC110 -- there is nothing to wait on but the flag
+                await asyncio.sleep(0)
+            precedence._at_most = precedence._quiet_after = 60
+            precedence.afterwards(lambda: structlog.get_logger().info("approve"))
+        await stopping
+    assert [line["event"] for line in logs][-2:] == ["approve", "stopped"]
