@@ -13,12 +13,8 @@ class Place:
 
     def __init__(self) -> None:
         self._held: socket.socket | None = None
-
-    @property
-    def origin(self) -> str:
+        self.origin = ""
         """The address; known from the first start on."""
-        assert self._held is not None
-        return "http://{}:{}".format(*self._held.getsockname())
 
     async def listen(self, runner: web.AppRunner) -> None:
         """Have this application served here, until its runner is cleaned up."""
@@ -27,6 +23,7 @@ class Place:
             # Only who says so as well can listen where somebody is already, and only of the same user.
             self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._held.bind(("127.0.0.1", 0))
+            self.origin = "http://{}:{}".format(*self._held.getsockname())
         await runner.setup()
         await web.TCPSite(runner, *self._held.getsockname(), reuse_port=True).start()
 
@@ -34,3 +31,4 @@ class Place:
         """Let go of the port."""
         if self._held is not None:
             self._held.close()
+            self._held = None
