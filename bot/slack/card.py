@@ -13,7 +13,7 @@ _HEADINGS = {
     State.APPROVED: "Approved, on its way to the gateway",
     State.SENDING: "Approved, on its way to the gateway",
     State.CANCELLED: "Cancelled",
-    State.REFUSED: "Not cancelled: the gateway refused",
+    State.REFUSED: "Not cancelled by this request: the gateway refused",
     State.FAILED: "Not cancelled: the gateway could not be asked",
     State.UNKNOWN: "Not known whether it is cancelled",
     State.REJECTED: "Rejected",
