@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator
@@ -155,6 +156,19 @@ async def test_the_next_run_goes_on_where_this_one_ended(database: Path) -> None
         order = world.gateway.orders["ord_1001"]
         assert (order.status, order.reason) == ("cancelled", "twice")
         assert order.cancelled_at is not None
+        (call,) = world.gateway.calls
+        assert (call.order_id, call.status, call.effect) == ("ord_1001", 200, True)
+
+
+async def test_a_call_without_an_answer_is_still_without_one_in_the_next_run(database: Path) -> None:
+    """A lost answer is shown as lost, not as under way for ever."""
+    async with running(database) as world:
+        await world.switch("lost", on=True)
+        await world.slack.person(BEN).click(await ask(world, "ord_1001"), "approve")
+        await world.gateway.wait_for(lambda: len(world.gateway.calls) > 1)
+    async with running(database) as world:
+        shown = await snapshot(world, ANN, [])
+        assert shown["gateway"]["calls"][0]["became"] == "the answer was lost on the way"
 
 
 @pytest.mark.parametrize("left", [None, "{", '{"messages": [{}], "orders": []}'])
@@ -193,8 +207,14 @@ async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) ->
     second = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
     _, said = await second.communicate()
     assert second.returncode == 1
-    assert "another bot is running on this file" in said.decode()
+    assert "The playground is running already" in said.decode()
     process.send_signal(signal.SIGINT)
     _, said = await process.communicate()
     assert (process.returncode, said) == (0, b"")
     assert {path.name for path in (tmp_path / "data").iterdir()} >= {"playground.db", "playground.json"}
+    with sqlite3.connect(tmp_path / "data" / "playground.db") as other:
+        other.execute("DROP TRIGGER audit_events_no_update")
+    third = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
+    _, said = await third.communicate()
+    assert third.returncode == 1
+    assert "Or start the playground over: delete data/playground.*" in said.decode()

@@ -5,10 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from bot.sandbox.playground.world import BEN, World
-from tests.browser.conftest import Visit, Visitor
+from bot.sandbox.playground.server import PageServer
+from bot.sandbox.playground.world import BEN, PAYMENTS, World
+from tests.browser.conftest import Visit, Visitor, ask, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,7 +69,8 @@ async def test_self_approval_is_refused_to_the_clicker_alone(visit: Visit, world
     await ben.approve("ord_1001")
     told = ben.message("You asked for this yourself")
     await expect(told).to_contain_text("Only visible to you")
-    await expect(ben.page.locator("#events")).to_contain_text("own_request")
+    await expect(ben.page.locator("#events")).to_contain_text("own request")
+    await expect(ben.hint).to_have_text("Your own approval does not count. Choose cleo at the top.")
     await expect(cleo.message("ord_1001")).to_be_visible()
     await expect(cleo.message("You asked for this yourself")).to_have_count(0)
     assert not world.gateway.calls
@@ -152,7 +154,7 @@ async def test_an_order_that_is_completed_meanwhile_must_be_refunded(visit: Visi
     await desk.page.get_by_label("State of ord_mine").select_option("completed")
     await desk.choose("cleo")
     await desk.approve("ord_mine")
-    await expect(desk.message("Not cancelled: the gateway refused")).to_be_visible()
+    await expect(desk.message("Not cancelled by this request: the gateway refused")).to_be_visible()
     await desk.page.get_by_role("button", name="1 reply").click()
     await expect(desk.page.locator("#replies")).to_contain_text("Use a refund instead")
 
@@ -174,6 +176,66 @@ async def test_two_approvers_click_at_once(visit: Visit, world: World) -> None:
     await expect(told.message("Your click changed nothing")).to_be_visible()
     await expect(other.message("Your click changed nothing")).to_have_count(0)
     assert len(world.gateway.calls) == 1
+
+
+async def test_with_a_quorum_of_two_the_hint_names_who_is_missing(browser: Browser, database: Path) -> None:
+    """Who approved already is not asked again."""
+    async with running(database, approvals=2) as world:
+        server = PageServer(world)
+        await server.start()
+        card = await ask(world, "ord_1001")
+        page = await browser.new_page()
+        await page.goto(f"{server.url}#ann")
+        await expect(page.locator("#hint")).to_contain_text("Choose ben at the top")
+        await world.slack.person(BEN).click(card, "approve")
+        await expect(page.locator("#hint")).to_contain_text("Choose cleo at the top")
+        await page.close()
+        await server.stop()
+
+
+async def test_an_order_id_that_the_bot_would_not_take_cannot_be_added(visit: Visit, world: World) -> None:
+    """The box keeps it, to be put right."""
+    desk = await visit("ann")
+    box = desk.page.get_by_label("Id of a new order")
+    await box.fill("bad id!")
+    await desk.button("Add order").click()
+    await expect(box).to_have_value("bad id!")
+    await box.fill("ord-good_1")
+    await desk.button("Add order").click()
+    await expect(desk.page.get_by_label("State of ord-good_1")).to_be_visible()
+    assert "bad id!" not in world.gateway.orders
+
+
+async def test_a_message_that_was_not_taken_is_not_lost(visit: Visit, world: World) -> None:
+    """A command does not work in a thread; it stands in the box again."""
+    world.slack.person(BEN).say("hello", PAYMENTS)
+    ann = await visit("ann")
+    await ann.page.get_by_role("button", name="Reply in thread to ben").click()
+    box = ann.page.get_by_role("combobox", name="Reply")
+    await box.fill("/cancel-order ord_1001")
+    await box.press("Enter")
+    await expect(ann.page.locator("#toast")).to_contain_text("not supported in threads")
+    await expect(box).to_have_value("/cancel-order ord_1001")
+
+
+async def test_paging_by_keyboard_keeps_the_focus_on_the_buttons(visit: Visit, world: World) -> None:
+    """On the last page there is no Older any more; the way back has the focus then, not the first link."""
+    for number in range(12):
+        await ask(world, f"ord_p{number}")
+    vera = await visit("vera")
+    await vera.type("/cancel-audit")
+    await vera.button("Older").press("Enter")
+    await expect(vera.button("Back to the newest")).to_be_focused()
+
+
+async def test_the_newest_message_stays_in_sight_on_a_phone(visit: Visit, world: World) -> None:
+    """The end of the channel is shown at first and when something is new, whatever else takes room."""
+    for number in range(12):
+        world.slack.person(BEN).say(f"message {number}", PAYMENTS)
+    ann = await visit("ann", viewport={"width": 390, "height": 844})
+    await expect(ann.message("message 11")).to_be_in_viewport()
+    await ask(world, "ord_1001")
+    await expect(ann.message("ord_1001").get_by_role("button", name="Withdraw")).to_be_in_viewport(ratio=1)
 
 
 async def test_a_click_on_a_stale_button_is_answered(visit: Visit, world: World) -> None:

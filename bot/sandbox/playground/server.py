@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ from bot.sandbox.playground.snapshot import commands, snapshot
 from bot.sandbox.playground.world import PEOPLE, World
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Json, ResponseUrl
+from bot.settings import ORDER_ID_PATTERN
+from bot.store import Busy, StoreError
 
 STATIC = Path(__file__).parent / "static"
 PORT = 8420
@@ -213,8 +216,8 @@ class PageServer:
     async def _gateway(self, request: web.Request) -> web.StreamResponse:
         body: Json = await request.json()
         match body:
-            case {"order": str(order), "status": str(status)} if 0 < len(order.strip()) <= 64:
-                self._world.gateway.add_order(order.strip(), OrderStatus(status))
+            case {"order": str(order), "status": str(status)} if re.fullmatch(ORDER_ID_PATTERN, order):
+                self._world.gateway.add_order(order, OrderStatus(status))
             case {"fault": str(name), "on": bool(on)}:
                 await self._world.switch(name, on=on)
             case _:
@@ -237,7 +240,14 @@ async def play(database: Path, *, port: int | None, approvals: int, open_browser
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     world = World(database, approvals=approvals)
-    await world.start()
+    try:
+        await world.start()
+    except Busy as error:
+        msg = "The playground is running already: look at the window in which it was started."
+        raise Busy(msg) from error
+    except StoreError as error:
+        msg = f"{error} Or start the playground over: delete {database.with_suffix('')}.*"
+        raise type(error)(msg) from error
     try:
         server = PageServer(world)
         try:

@@ -12,7 +12,7 @@ from bot.app import Bot, Tuning
 from bot.domain.audit import Event, Verification, verify
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Drop, Fault, Hang
-from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
+from bot.sandbox.gateway import GatewayCall, LocalGateway, Order, OrderStatus
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Message
 from bot.settings import load
@@ -72,7 +72,7 @@ class World:
     """Starts, keeps and stops it all. ``version`` counts every change of workspace, gateway or record.
 
     The bot keeps its database at ``database``; the workspace's messages and the gateway's orders lie
-    beside it as JSON, so that the next run goes on where this one ended. ``notice`` is for the page
+    and calls lie beside it as JSON, so that the next run goes on where this one ended. ``notice`` is for the page
     to show, if there is anything that people must know.
     """
 
@@ -210,7 +210,9 @@ class World:
         lasting = [asdict(message) for message in self.slack.space.posted if message.only_for is None]
         orders = [asdict(order) for order in self.gateway.orders.values()]
         draft = self._kept.with_suffix(".json.part")
-        text = json.dumps({"messages": lasting[-_KEPT_MESSAGES:], "orders": orders}, default=datetime.isoformat)
+        calls = [asdict(replace(call, fault=None)) for call in self.gateway.calls]
+        kept = {"messages": lasting[-_KEPT_MESSAGES:], "orders": orders, "calls": calls[-_KEPT_MESSAGES:]}
+        text = json.dumps(kept, default=datetime.isoformat)
         try:
             draft.touch(0o600)
             draft.write_text(text, "utf-8")
@@ -225,15 +227,23 @@ class World:
             kept = json.loads(self._kept.read_text("utf-8"))
             messages = [Message(**message) for message in kept["messages"]]
             orders = [_order(**order) for order in kept["orders"]]
+            calls = [_call(**call) for call in kept.get("calls", [])]
         except (OSError, ValueError, TypeError, KeyError):
             self.notice = _GONE.format(self._database.with_suffix(""))
             return
         self.slack.space.posted = messages
         self.gateway.orders |= {order.id: order for order in orders}
+        self.gateway.calls += calls
 
 
 def _order(id: str, status: str, reason: str, cancelled_at: str | None) -> Order:  # noqa: A002 -- the field's name
     return Order(id, OrderStatus(status), reason, datetime.fromisoformat(cancelled_at) if cancelled_at else None)
+
+
+def _call(at: str, status: int | None, **rest: Any) -> GatewayCall:
+    # What had no answer when the last run ended will not get one.
+    rest["fault"] = Drop(after_effect=True) if status is None else None
+    return GatewayCall(at=datetime.fromisoformat(at), status=status, **rest)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -42,8 +42,9 @@ async function post(path, body) {
     });
     if (!response.ok) throw new Error(response.statusText);
     return await response.json();
-  } catch {
-    return { notice: 'The playground did not take that.' };
+  } catch (error) {
+    // fetch() itself fails with a TypeError: there was nobody to send it to.
+    return { notice: error instanceof TypeError ? 'Not sent: the playground is not running.' : 'The playground did not take that.' };
   }
 }
 
@@ -148,15 +149,16 @@ function show() {
   // Somebody else was chosen while the answer was under way; theirs is coming.
   if (state.me.name !== place().name && state.people.some(({ name }) => name === place().name)) return;
   showPeople();
-  showMessages();
-  modal.show(state.me.id, state.modal, names());
-  gatewayPane.show(state.gateway, $('gateway-state'));
-  const { people: known } = names();
-  showAudit(state.audit, $('events'), $('proof'), (id) => known.get(id) ?? id);
   const hinted = h('span', {}, hint(state));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
   const missing = state.bot.missing && `The bot is away: ${state.bot.missing}.`;
   banner(state.notice || missing || '');
+  showMessages();
+  modal.show(state.me.id, state.modal, names());
+  gatewayPane.show(state.gateway, $('gateway-state'));
+  const { people: known, channels } = names();
+  const name = (id) => (known.has(id) ? `@${known.get(id)}` : channels.has(id) ? `#${channels.get(id)}` : id);
+  showAudit(state.audit, $('events'), $('proof'), name);
 }
 
 function banner(words) {
@@ -227,13 +229,19 @@ function showThread(here, ts, root, replies, context) {
 
 // Put rows into a list and stay at its end, if that is where the reader was or `end` asks for it.
 function fill(scroll, list, items, end) {
-  const atEnd = end || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
   keyed(list, items);
-  if (atEnd) toEnd(scroll);
+  if (end || scroll.atEnd) toEnd(scroll);
 }
 
 function toEnd(scroll) {
+  scroll.atEnd = true;
   scroll.scrollTop = scroll.scrollHeight;
+}
+
+// Who reads the end goes on reading it when something else on the page takes room.
+for (const scroll of [$('scroll'), $('thread-scroll')]) {
+  scroll.addEventListener('scroll', () => { scroll.atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40; });
+  new ResizeObserver(() => { if (scroll.atEnd) toEnd(scroll); }).observe(scroll);
 }
 
 let flashed = '';

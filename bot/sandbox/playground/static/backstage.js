@@ -14,17 +14,20 @@ export class GatewayPane {
     this.orders = h('ul', { class: 'orders' });
     this.calls = h('ol', { class: 'calls', reversed: true });
     this.none = h('p', { class: 'about' }, 'No calls yet. The bot calls once a request is approved.');
-    const input = h('input', { type: 'text', 'aria-label': 'Id of a new order', placeholder: 'ord_…', maxlength: 64, autocomplete: 'off' });
+    const input = h('input', {
+      type: 'text', 'aria-label': 'Id of a new order', placeholder: 'ord_…', maxlength: 64, autocomplete: 'off', required: true,
+      pattern: '[A-Za-z0-9_\\-]+', title: 'letters, digits, - and _, as the bot takes them',
+    });
     const add = h('form', { class: 'add' }, input, h('button', { class: 'button' }, 'Add order'));
     add.addEventListener('submit', (event) => {
       event.preventDefault();
-      if (input.value.trim()) act({ order: input.value.trim(), status: 'pending' });
+      act({ order: input.value, status: 'pending' });
       input.value = '';
     });
     parent.append(
       h('h3', {}, 'Faults'), this.switches,
-      h('h3', {}, 'Orders'), this.orders, add,
-      h('h3', {}, 'Calls'), this.none, this.calls);
+      h('h3', {}, 'Calls'), this.none, this.calls,
+      h('h3', {}, 'Orders'), add, this.orders);
   }
 
   show({ orders, calls, switches, slow_by: seconds }, status) {
@@ -111,17 +114,21 @@ export function showAudit({ events, count, head, damage, seq, explanation }, lis
     sign: JSON.stringify([event, seq]),
     build: () => h('li', { class: seq && event.seq >= seq ? 'broken' : null },
       h('div', {}, h('b', {}, event.kind.replaceAll('_', ' ')), event.order && h('code', {}, event.order),
-        h('span', {}, event.actor === 'bot' ? 'the bot' : `@${name(event.actor)}`)),
-      h('small', { class: 'told', title: told(event.data) }, `#${event.seq}, ${clockWithSeconds(Date.parse(event.at) / 1000)}`, told(event.data)),
+        h('span', {}, event.actor === 'bot' ? 'the bot' : name(event.actor))),
+      h('small', { class: 'told', title: told(event.data, name) }, `#${event.seq}, ${clockWithSeconds(Date.parse(event.at) / 1000)}`, told(event.data, name)),
       h('small', { class: 'chain', title: `${event.prev} → ${event.hash}` }, `${event.prev.slice(0, 8)} → ${event.hash.slice(0, 8)}`)),
   })));
 }
 
-function told(data) {
-  const words = Object.entries(JSON.parse(data)).map(([key, value]) => `${key.replaceAll('_', ' ')}: ${plain(value)}`).join('; ');
+function told(data, name) {
+  // Where a message stands says nothing to people.
+  const { ts, ...rest } = JSON.parse(data);
+  const words = Object.entries(rest).map(([key, value]) => `${key.replaceAll('_', ' ')}: ${plain(key, value, name)}`).join('; ');
   return words && `: ${words}`;
 }
 
-function plain(value) {
-  return typeof value === 'object' ? JSON.stringify(value) : value;
+function plain(key, value, name) {
+  if (Array.isArray(value)) return value.map((each) => plain(key, each, name)).join(', ') || 'nobody';
+  if (key === 'why') return value.replaceAll('_', ' ');
+  return typeof value === 'object' ? JSON.stringify(value) : typeof value === 'string' ? name(value) : value;
 }

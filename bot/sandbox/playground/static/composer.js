@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 
-// `known()` gives {commands, people}; `send(text)` is called with what was typed.
+// `known()` gives {commands, people}; `send(text)` takes what was typed, and resolves to a `notice` if it was not sent.
 export class Composer {
   #drafts = new Map();
   #place = '';
@@ -48,12 +48,13 @@ export class Composer {
     this.#complete();
   }
 
-  #send() {
+  async #send() {
     const text = this.input.value.trim();
     if (!text) return;
     this.input.value = '';
     this.#complete();
-    this.send(text);
+    const { notice } = await this.send(text);
+    if (notice && !this.input.value) this.input.value = text;
   }
 
   #complete() {

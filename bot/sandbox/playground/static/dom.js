@@ -39,11 +39,11 @@ export function keyed(parent, items) {
 function swap(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   old.replaceWith(fresh);
-  if (focused) focusIn(fresh, focused.dataset.focus);
+  if (focused) focusIn(fresh, focused.dataset.focus, focused.localName);
 }
 
-// Put the focus on the part of this name in a node, or as near to it as there is something to focus.
-export function focusIn(node, name) {
+// Put the focus on the part of this name in a node, or on something of this kind, or as near as there is something to focus.
+export function focusIn(node, name, kind = 'button') {
   const part = name && node.querySelector(`[data-focus="${CSS.escape(name)}"]`);
-  (part || node.querySelector('button, a, input, select') || node).focus({ preventScroll: true });
+  (part || node.querySelector(kind) || node.querySelector('button, a, input, select') || node).focus({ preventScroll: true });
 }

@@ -6,7 +6,9 @@ import { h } from './dom.js';
 const typed = (words) => h('button', { type: 'button', class: 'try', title: 'Put it into the message box', 'data-try': words }, words);
 const word = (words) => h('b', {}, words);
 
-const UNDER_WAY = ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.'];
+const underWay = ({ gateway }) => (gateway.switches.down
+  ? ['Approved, but the gateway is down: the card says when the bot asks it again. Switch ', word('Down'), ' off in the Gateway pane.']
+  : ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.']);
 
 export function hint(state) {
   const { me, modal, people } = state;
@@ -17,7 +19,7 @@ export function hint(state) {
 
 function form(callback) {
   if (callback === 'reject_reason') return ['Say why, and press ', word('Reject'), '. The requester and the record get the reason.'];
-  return ['This is the form. Press ', word('Ask for approval'), ', or try an order id that cannot be one, such as ', h('kbd', {}, 'my order'), ', first.'];
+  return ['This is the form. Fill in an order id and press ', word('Ask for approval'), '. Or try first one that cannot be an order id, with a space in it.'];
 }
 
 function free({ gateway, cancellations }) {
@@ -33,6 +35,9 @@ function command(state) {
     : ['Add an order in the Gateway pane, then type ', typed('/cancel-order'), ' and its id into the message box.'];
 }
 
+// Somebody whose approval would count.
+const approver = ({ people }, { approvers }) => people.find(({ id, part }) => part === 'approves' && !approvers.includes(id))?.name ?? 'ben';
+
 function asking(state) {
   const last = state.cancellations.find(({ requester }) => requester === state.me.id);
   const who = `You are ${state.me.name}, who asks for cancellations. `;
@@ -40,24 +45,24 @@ function asking(state) {
     case undefined:
       return [who, command(state)];
     case 'pending':
-      return [`Your request for ${last.order} waits for a second person. Choose `, word('ben'), ' at the top and press ',
+      return [`Your request for ${last.order} waits for an approver. Choose `, word(approver(state, last)), ' at the top and press ',
         word('Approve'), ' on the card in ', word('#payments'), '.'];
     case 'approved':
     case 'sending':
-      return UNDER_WAY;
+      return underWay(state);
     case 'failed':
     case 'unknown':
       return [`The bot could not settle ${last.order}. Let `, word('ben'), ' press ', word('Retry'), ' on the card in ', word('#payments'), '.'];
     case 'cancelled':
       return [`${last.order} is cancelled; the card's thread and your direct messages say so. Choose `, word('vera'),
-        ' to look it up, or switch on a fault in the Gateway pane and ask again: ', command(state)];
+        ' to look it up, or switch on a fault in the Gateway pane and ask again. ', command(state)];
     default:
       return [who, `${last.order} ended: ${last.state}. `, command(state)];
   }
 }
 
 function approving(state, name) {
-  const { me, cancellations } = state;
+  const { me, cancellations, audit } = state;
   const stuck = cancellations.find((each) => ['failed', 'unknown'].includes(each.state));
   const pending = cancellations.filter((each) => each.state === 'pending');
   const mine = pending.find(({ requester }) => requester === me.id);
@@ -66,17 +71,20 @@ function approving(state, name) {
   if (open) {
     return [`${name(open.requester)} asks to cancel ${open.order}. Open `, word('#payments'), ' and press ', word('Approve'), ' or ', word('Reject'), ' on the card.'];
   }
+  if (mine && audit.events.some((event) => event.kind === 'click_refused' && event.actor === me.id && event.order === mine.order)) {
+    return ['Your own approval does not count. Choose ', word(other), ' at the top.'];
+  }
   if (mine) {
     return [`You asked for ${mine.order} yourself: press `, word('Approve'), ' on the card and see that it does not count. Then choose ', word(other), ' at the top.'];
   }
   if (pending.length) return ['Your approval is counted, and one more is needed. Choose ', word(other), ' at the top.'];
   if (stuck) return [`${stuck.order} is not settled. Press `, word('Retry'), ' on its card in ', word('#payments'), '.'];
   const [last] = cancellations;
-  if (['approved', 'sending'].includes(last?.state)) return UNDER_WAY;
+  if (['approved', 'sending'].includes(last?.state)) return underWay(state);
   if (last) {
     return [`${last.order} ended: ${last.state}; the thread under its card says how. Choose `, word('vera'), ' to look it up, or ', word('ann'), ' to ask for another one.'];
   }
-  return [`You are ${me.name}, who approves. Nothing waits for you. Choose `, word('ann'), ' to ask for something, or ask yourself and try to approve it: ', command(state)];
+  return [`You are ${me.name}, who approves. Nothing waits for you. Choose `, word('ann'), ' to ask for something, or ask yourself and try to approve that. ', command(state)];
 }
 
 function auditing({ me, cancellations }) {
