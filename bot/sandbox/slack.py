@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -21,9 +21,6 @@ from bot.sandbox.faults import Faults, rate_limited, serve
 from bot.sandbox.place import Place
 from bot.sandbox.webapi import Refused, WebApi, decoded
 from bot.sandbox.workspace import Json, Message, ResponseUrl, Workspace
-
-if TYPE_CHECKING:
-    from bot.sandbox.person import Person
 
 ALL_SCOPES = {
     "channels:history",
@@ -113,12 +110,6 @@ class LocalSlack:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
         self._place.leave()
-
-    def person(self, user_id: str) -> "Person":
-        """What somebody of the workspace can do and see."""
-        from bot.sandbox.person import Person
-
-        return Person(self, user_id)
 
     # --- Web API ------------------------------------------------------------------------------
 

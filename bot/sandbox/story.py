@@ -57,7 +57,7 @@ class _Story:
             ("ord_1004", "processing"),
         ):
             gateway.add_order(order, status)
-        self._ann, self._ben, self._vera = (slack.person(user) for user in (ANN, BEN, VERA))
+        self._ann, self._ben, self._vera = (Person(slack, user) for user in (ANN, BEN, VERA))
         self._bot: Bot | None = None
 
     async def play(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
+from bot.sandbox.person import Person
 from bot.sandbox.playground.server import PageServer
 from bot.sandbox.playground.world import ANN, PAYMENTS, World
 from bot.sandbox.workspace import Message
@@ -186,7 +187,7 @@ async def visit(browser: Browser, served: PageServer) -> AsyncIterator[Visit]:
 
 async def card_of(world: World, order: str) -> Message:
     """The order's card, as soon as it has its buttons."""
-    person = world.slack.person(ANN)
+    person = Person(world.slack, ANN)
     return await world.slack.space.changes.wait_for(
         lambda: next((each for each in world.slack.space.messages(PAYMENTS) if order in person.reads(each)), None)
     )
@@ -194,7 +195,7 @@ async def card_of(world: World, order: str) -> Message:
 
 async def ask(world: World, order: str) -> Message:
     """Have ann ask, and wait for the card."""
-    ann = world.slack.person(ANN)
+    ann = Person(world.slack, ANN)
     await ann.command(f"/cancel-order {order} twice", PAYMENTS)
     await world.slack.space.changes.wait_for(lambda: ann.modal)
     assert await ann.submit() is None

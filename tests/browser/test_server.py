@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from bot.sandbox.person import Person
 from bot.sandbox.playground.server import STATIC, PageServer
 from bot.sandbox.playground.snapshot import MANIFEST, snapshot
 from bot.sandbox.playground.world import ANN, BEN, OLGA, PAYMENTS, World
@@ -149,7 +150,7 @@ async def test_the_next_run_goes_on_where_this_one_ended(database: Path) -> None
     async with running(database) as world:
         assert world.notice == ""
         assert world.gateway.orders["ord_mine"].status == "completed"
-        await world.slack.person(BEN).click(await card_of(world, "ord_1001"), "approve")
+        await Person(world.slack, BEN).click(await card_of(world, "ord_1001"), "approve")
         await world.gateway.wait_for(lambda: world.gateway.effects["ord_1001"])
         await ask(world, "ord_1002")
     async with running(database) as world:
@@ -164,7 +165,7 @@ async def test_a_call_without_an_answer_is_still_without_one_in_the_next_run(dat
     """A lost answer is shown as lost, not as under way for ever."""
     async with running(database) as world:
         await world.switch("lost", on=True)
-        await world.slack.person(BEN).click(await ask(world, "ord_1001"), "approve")
+        await Person(world.slack, BEN).click(await ask(world, "ord_1001"), "approve")
         await world.gateway.wait_for(lambda: len(world.gateway.calls) > 1)
     async with running(database) as world:
         shown = await snapshot(world, ANN, [])
@@ -188,8 +189,8 @@ async def test_quorum_can_be_two(database: Path) -> None:
     """With two approvals required, the first one is counted and the second one sends."""
     async with running(database, approvals=2) as world:
         card = await ask(world, "ord_1001")
-        await world.slack.person(BEN).click(card, "approve")
-        await world.slack.space.changes.wait_for(lambda: "1 of 2" in world.slack.person(ANN).reads(card))
+        await Person(world.slack, BEN).click(card, "approve")
+        await world.slack.space.changes.wait_for(lambda: "1 of 2" in Person(world.slack, ANN).reads(card))
         assert not world.gateway.calls
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from bot.sandbox.person import Person
 from bot.sandbox.playground.server import PageServer
 from bot.sandbox.playground.world import BEN, PAYMENTS, World
 from tests.browser.conftest import Visit, Visitor, ask, running
@@ -187,7 +188,7 @@ async def test_with_a_quorum_of_two_the_hint_names_who_is_missing(browser: Brows
         page = await browser.new_page()
         await page.goto(f"{server.url}#ann")
         await expect(page.locator("#hint")).to_contain_text("Choose ben at the top")
-        await world.slack.person(BEN).click(card, "approve")
+        await Person(world.slack, BEN).click(card, "approve")
         await expect(page.locator("#hint")).to_contain_text("Choose cleo at the top")
         await page.close()
         await server.stop()
@@ -208,7 +209,7 @@ async def test_an_order_id_that_the_bot_would_not_take_cannot_be_added(visit: Vi
 
 async def test_a_message_that_was_not_taken_is_not_lost(visit: Visit, world: World) -> None:
     """A command does not work in a thread; it stands in the box again."""
-    world.slack.person(BEN).say("hello", PAYMENTS)
+    Person(world.slack, BEN).say("hello", PAYMENTS)
     ann = await visit("ann")
     await ann.page.get_by_role("button", name="Reply in thread to ben").click()
     box = ann.page.get_by_role("combobox", name="Reply")
@@ -231,7 +232,7 @@ async def test_paging_by_keyboard_keeps_the_focus_on_the_buttons(visit: Visit, w
 async def test_the_newest_message_stays_in_sight_on_a_phone(visit: Visit, world: World) -> None:
     """The end of the channel is shown at first and when something is new, whatever else takes room."""
     for number in range(12):
-        world.slack.person(BEN).say(f"message {number}", PAYMENTS)
+        Person(world.slack, BEN).say(f"message {number}", PAYMENTS)
     ann = await visit("ann", viewport={"width": 390, "height": 844})
     await expect(ann.message("message 11")).to_be_in_viewport()
     await ask(world, "ord_1001")

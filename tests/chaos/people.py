@@ -54,7 +54,7 @@ class Crowd:
                 await self._once(draw, order, f"{order} must go all the same")
 
     async def _once(self, draw: random.Random, order: str, reason: str) -> None:
-        asker, rival = (self._desk.slack.person(user) for user in draw.sample(ASKERS, 2))
+        asker, rival = (Person(self._desk.slack, user) for user in draw.sample(ASKERS, 2))
         asking = [self._ask(draw, asker, order, reason)]
         if draw.random() < 0.15:
             asking.append(self._ask(draw, rival, order, f"{reason}, says {rival.name}"))
@@ -65,7 +65,7 @@ class Crowd:
 
     async def ask_again(self, order: str) -> None:
         """Somebody wonders what became of this order."""
-        await self._ask(random.Random(order), self._desk.slack.person(ASKERS[0]), order, "what became of it?")
+        await self._ask(random.Random(order), Person(self._desk.slack, ASKERS[0]), order, "what became of it?")
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Crowd:
     async def _decide(self, draw: random.Random, card: Message) -> None:
         (plot,) = draw.choices(list(_PLOTS), list(_PLOTS.values()))
         self.plots[plot] += 1
-        approvers = [self._desk.slack.person(user) for user in draw.sample(APPROVERS, len(APPROVERS))]
+        approvers = [Person(self._desk.slack, user) for user in draw.sample(APPROVERS, len(APPROVERS))]
         asker = self._asker(card)
         approvals = [self._click(draw, person, card, "approve") for person in approvers[: self._quorum]]
         acts: list[Coroutine[Any, Any, None]] = []
@@ -112,7 +112,7 @@ class Crowd:
                     *(self._click(draw, approvers[0], card, "approve") for _ in range(draw.randint(0, 2))),
                 ]
             case "crowd":
-                others = [*approvers, *approvers, self._desk.slack.person(OLGA), asker]
+                others = [*approvers, *approvers, Person(self._desk.slack, OLGA), asker]
                 acts = [*approvals, *(self._click(draw, person, card, "approve") for person in others)]
             case "contradict":
                 # Both have their fingers on the button: the form for the reason is open before anybody presses.
@@ -130,7 +130,7 @@ class Crowd:
         await asyncio.gather(*acts)
 
     def _asker(self, card: Message) -> Person:
-        askers = (self._desk.slack.person(user) for user in ASKERS)
+        askers = (Person(self._desk.slack, user) for user in ASKERS)
         text = self._desk.ann.reads(card)
         return next(asker for asker in askers if f"Asked by @{asker.name}," in text)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from tests.chaos.people import Crowd
 from tests.chaos.trouble import Trouble
@@ -90,7 +91,7 @@ async def _settle(desk: Desk, crowd: Crowd, draw: random.Random) -> bool:
                         continue
                     with contextlib.suppress(NotAcknowledged, LookupError):
                         if card is not None and draw.random() < 0.8:
-                            await desk.slack.person(BEN).click(card, "retry")
+                            await Person(desk.slack, BEN).click(card, "retry")
                         pressed.add(found.id)
     return False
 

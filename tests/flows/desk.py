@@ -72,27 +72,27 @@ class Desk:
     @property
     def ann(self) -> Person:
         """Asks."""
-        return self.slack.person(ANN)
+        return Person(self.slack, ANN)
 
     @property
     def ben(self) -> Person:
         """Approves."""
-        return self.slack.person(BEN)
+        return Person(self.slack, BEN)
 
     @property
     def cleo(self) -> Person:
         """Approves as a member of the leads."""
-        return self.slack.person(CLEO)
+        return Person(self.slack, CLEO)
 
     @property
     def olga(self) -> Person:
         """An outsider."""
-        return self.slack.person(OLGA)
+        return Person(self.slack, OLGA)
 
     @property
     def vera(self) -> Person:
         """Audits."""
-        return self.slack.person(VERA)
+        return Person(self.slack, VERA)
 
     async def start_bot(self, tuning: Tuning | None = None, **changes: str) -> Bot:
         """Start a bot and wait until it is connected."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.sandbox.faults import ApiError
-from bot.sandbox.person import as_seen
+from bot.sandbox.person import Person, as_seen
 from tests.clock import Clock
 from tests.flows.desk import BEN, CLEO, Desk, quick_tuning
 
@@ -158,8 +158,8 @@ async def test_people_of_another_workspace_decide_nothing(desk: Desk, person: st
     """In a shared channel somebody of another workspace may see the card; their click is refused."""
     card = await desk.ask("ord_1")
     desk.slack.space.users[person].team_id = "T0OTHER"
-    await desk.slack.person(person).click(card, "approve")
-    assert "own workspace" in await desk.told(desk.slack.person(person))
+    await Person(desk.slack, person).click(card, "approve")
+    assert "own workspace" in await desk.told(Person(desk.slack, person))
     assert not desk.gateway.calls
 
 

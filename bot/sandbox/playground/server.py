@@ -150,7 +150,7 @@ class PageServer:
         body: Json = await request.json()
         if body["person"] not in PEOPLE:
             raise NotUnderstood
-        person = self._world.slack.person(body["person"])
+        person = Person(self._world.slack, body["person"])
         acts = {"type": self._type, "click": self._click, "submit": self._submit, "close": self._close}
         return web.json_response(await acts[body["do"]](person, body))
 
