@@ -5,10 +5,14 @@ Tables are STRICT. Times are ISO 8601 text in UTC with milliseconds, so that the
 of that worker's lease.
 """
 
+from collections.abc import Iterable
+
 from sqlite_utils import Database, Migrations
 
+from bot.domain.attempt import Outcome
 from bot.domain.audit import GENESIS
-from bot.domain.cancellation import OPEN, State
+from bot.domain.cancellation import OPEN, Choice, State
+from bot.domain.delivery import DeliveryKind
 
 migrations = Migrations("bot")
 
@@ -16,11 +20,12 @@ AUDIT_TRIGGERS = ("audit_events_no_update", "audit_events_no_delete", "audit_eve
 """Without these the record is not append-only; their presence is checked at each start."""
 
 
-def _listed(states: frozenset[State]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
+def _one_of(column: str, values: Iterable[str]) -> str:
+    """Not IN: of more than two values SQLite makes a table, anew at each write; it took half the time of an update."""
+    return "(" + " OR ".join(f"{column} = '{value}'" for value in sorted(values)) + ")"
 
 
-OPEN_STATES = f"state IN ({_listed(OPEN)})"
+OPEN_STATES = _one_of("state", OPEN)
 """The condition of the unique index; SQLite recognises it as that only if it is repeated to the letter."""
 
 
@@ -44,7 +49,7 @@ def tables(db: Database) -> None:
             order_id TEXT NOT NULL,
             reason TEXT NOT NULL,
             requester TEXT NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ({_listed(frozenset(State))})),
+            state TEXT NOT NULL CHECK ({_one_of("state", State)}),
             approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
             requested_at TEXT NOT NULL,
             expires_at TEXT NOT NULL,
@@ -69,7 +74,7 @@ def tables(db: Database) -> None:
         CREATE TABLE decisions (
             number INTEGER NOT NULL REFERENCES cancellations (number),
             approver TEXT NOT NULL,
-            choice TEXT NOT NULL CHECK (choice IN ('approve', 'reject')),
+            choice TEXT NOT NULL CHECK ({_one_of("choice", Choice)}),
             reason TEXT NOT NULL,
             at TEXT NOT NULL,
             requested_at TEXT NOT NULL,
@@ -82,7 +87,7 @@ def tables(db: Database) -> None:
             number INTEGER NOT NULL REFERENCES cancellations (number),
             started_at TEXT NOT NULL,
             finished_at TEXT,
-            outcome TEXT CHECK (outcome IN ('cancelled', 'refused', 'not_sent', 'unknown')),
+            outcome TEXT CHECK ({_one_of("outcome", Outcome)}),
             http_status INTEGER,
             code TEXT NOT NULL DEFAULT '',
             message TEXT NOT NULL DEFAULT '',
@@ -107,11 +112,11 @@ def tables(db: Database) -> None:
             position INTEGER PRIMARY KEY,
             id TEXT NOT NULL,
             number INTEGER NOT NULL REFERENCES cancellations (number),
-            kind TEXT NOT NULL CHECK (kind IN ('card', 'card_update', 'reply', 'direct_message')),
+            kind TEXT NOT NULL CHECK ({_one_of("kind", DeliveryKind)}),
             lane TEXT GENERATED ALWAYS AS (iif(kind = 'direct_message', 'direct', 'card')) VIRTUAL,
             event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
             target TEXT NOT NULL,
-            status TEXT NOT NULL DEFAULT 'owed' CHECK (status IN ('owed', 'delivered', 'abandoned')),
+            status TEXT NOT NULL DEFAULT 'owed' CHECK ({_one_of("status", ("owed", "delivered", "abandoned"))}),
             owed_at TEXT NOT NULL,
             done_at TEXT,
             channel TEXT NOT NULL DEFAULT '',
