@@ -131,15 +131,16 @@ class Worker:
         """Take nothing new, and give what is under way ``grace`` seconds; the rest is found at the next start."""
         self._stopping = True
         self.wake()
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + grace
-        # What was being claimed in this moment is begun while the rest is waited for.
-        while (under_way := self._under_way()) and loop.time() < ends:
-            await asyncio.wait(under_way, timeout=ends - loop.time())
-        for task in under_way:
+        async with self._claiming:  # what is being claimed in this moment is begun first
+            under_way = self._under_way()
+        if not under_way:
+            return
+        _, left = await asyncio.wait(under_way, timeout=grace)
+        for task in left:
             task.cancel()
-        if under_way:
-            log.warning("left_for_the_next_start", count=len(under_way))
+        if left:
+            log.warning("left_for_the_next_start", count=len(left))
+            await asyncio.wait(left)  # until their connections are closed
 
     async def until_idle(self) -> None:
         """Do everything that is due by the clock, and what becomes due by doing it."""
@@ -159,9 +160,11 @@ class Worker:
         What is due and was not begun waits for its channel, for an earlier message of its thread, or for room;
         each of these has a moment of its own or wakes the loop.
         """
-        while not self._stopping:
+        while True:
             await self._precedence.give_way()
             async with self._claiming:
+                if self._stopping:
+                    return None
                 claimed = await self._workflow.claim(
                     self._name,
                     attempts=self._room("attempt"),
@@ -177,7 +180,6 @@ class Worker:
                     self._start("delivery", self._deliver(owed))
             if not claimed.more:
                 return claimed.next_at
-        return None
 
     def _seconds_until(self, due: datetime | None, began: datetime) -> float:
         moments = [at for at in (due, self._pace.next_free(began)) if at is not None]

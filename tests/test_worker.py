@@ -1,6 +1,7 @@
 """The worker: what is due gets done, whatever else hangs, fails or stops."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -122,6 +123,28 @@ async def test_stopping_leaves_what_does_not_end_in_time(
     await worker.stop(0.01)
     await running
     assert await state(store, asked) == "sending"
+
+
+async def test_stopping_waits_for_what_is_being_claimed(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+) -> None:
+    """A call whose claim is under way when the stop comes is made and its answer kept, not made unattended."""
+    asked = await approved(workflow)
+    gateway.answer.set()
+    held = threading.Event()
+    store._writer.submit(held.wait)
+    running = asyncio.create_task(worker.run())
+    while not worker._claiming.locked():  # noqa: ASYNC110 -- the worker tells nobody
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(worker.stop(10))
+    await asyncio.sleep(0)
+    held.set()
+    await stopping
+    assert await state(store, asked) == "cancelled"
+    await running
 
 
 async def test_no_more_calls_at_once_than_allowed(
