@@ -57,6 +57,7 @@ class Store:
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(_READERS, "store-reader")
         self._waiting: deque[_Waiting] = deque()
+        self._closed = False
         self._called = False
         """Whether the writer will look at all who wait by now."""
         self._memory = Memory()
@@ -78,6 +79,7 @@ class Store:
         ``use`` may be called again if another transaction that shared its commit raised. Raises StoreError if the
         file fails.
         """
+        self._check_open()
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(name, use, outcome))
         if not self._called:
@@ -87,20 +89,28 @@ class Store:
 
     async def read(self, use: Callable[[Reader], T]) -> T:
         """What ``use`` returns, from one consistent state of the file. Raises StoreError."""
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, use)
 
     async def probe(self) -> None:
         """Prove with a small commit that the file can be written, and has room to grow. Raises StoreError if not."""
+        self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
 
     async def close(self) -> None:
         """Finish what is under way, close the file and let go of the lock."""
+        self._closed = True
         # The readers first: only the last connection to leave can move the log's content into the file.
         self._readers.shutdown()
         for connection in self._open_readers:
             connection.close()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         self._writer.shutdown()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = f"{self.path}: the bot is stopping, and has closed it."
+            raise Unusable(msg)
 
     def _open(self) -> None:
         with explained(self.path):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from bot.store import Store
+import pytest
+
+from bot.store import Store, Unusable
 
 
 async def test_a_clean_stop_leaves_everything_in_the_one_file(database: Path) -> None:
@@ -13,3 +15,13 @@ async def test_a_clean_stop_leaves_everything_in_the_one_file(database: Path) ->
     await store.read(lambda reader: reader.last_event())
     await store.close()
     assert {path.name for path in database.parent.iterdir()} == {database.name, f"{database.name}.lock"}
+
+
+async def test_who_comes_after_the_close_is_told_of_the_stop(database: Path) -> None:
+    """Nobody is sent to the backup because a late listener met a closed file."""
+    store = Store(database)
+    await store.open()
+    await store.close()
+    for late in (store.probe(), store.read(lambda reader: reader.last_event()), store.transaction("late", lambda _: 1)):
+        with pytest.raises(Unusable, match="the bot is stopping"):
+            await late
