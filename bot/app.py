@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -34,8 +35,12 @@ from bot.workflow import Rules, Workflow
 
 log = structlog.get_logger(__name__)
 
-STOP_WITHIN = 10.0
-"""Seconds that work in flight gets after SIGTERM."""
+STOP_WITHIN = 8.0
+"""Seconds that work in flight gets after SIGTERM: containers are killed ten seconds after it."""
+_ANSWERED_WITHIN = 3.0
+"""Seconds in which Slack wants an acknowledgement: https://docs.slack.dev/interactivity/handling-user-interaction"""
+_GOODBYE = 1.0
+"""Seconds for Slack to agree that the connection closes."""
 
 
 def utc_now() -> datetime:
@@ -77,7 +82,9 @@ class Bot:
         )
         self._background = Background(self._precedence)
         self._tasks: list[asyncio.Task[None]] = []
+        self._opened = AsyncExitStack()
         self._gateway_problem: str | None = None
+        self._stopping = False
         self.port = settings.port
 
     async def start(self) -> None:
@@ -85,13 +92,22 @@ class Bot:
 
         Raises StoreError, or OSError if the port is taken.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self._opened.aclose()
+            raise
+
+    async def _start(self) -> None:
         settings, tuning = self._settings, self._tuning
+        self._opened.push_async_callback(self.store.close)
         await self.store.open()
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._opened.push_async_callback(session.close)
         client = AsyncWebClient(
             token=settings.slack_bot_token.get_secret_value(),
             base_url=settings.web_api_url,
-            session=self._session,
+            session=session,
             retry_handlers=[],
         )
         app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
@@ -108,6 +124,7 @@ class Bot:
             app_id=settings.dvpay_app_id,
             now=tuning.now,
         )
+        self._opened.push_async_callback(self._gateway.aclose)
         courier = SlackCourier(client, lambda: self.connection.identity)
         self.worker = Worker(
             self.workflow,
@@ -146,25 +163,26 @@ class Bot:
         log.info("started", version=__version__, mode="socket" if app_token else "http", port=self.port)
 
     async def stop(self) -> None:
-        """Take nothing new, finish what is in flight within ten seconds, and close everything."""
+        """Take nothing new, finish what is in flight within STOP_WITHIN seconds, and close everything."""
         log.info("stopping")
-        if self._endpoint is not None:
-            self._endpoint.closed = True
-        # Whoever is being answered gets the answer before the connection closes.
-        await self._precedence.give_way()
+        self._stopping = True
         worker, *others = self._tasks
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.gather(self._background.finish(STOP_WITHIN), self.worker.stop(STOP_WITHIN))
+        await asyncio.gather(self.worker.stop(STOP_WITHIN), self._take_leave(others))
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
-        await self._runner.cleanup()
-        await self._gateway.aclose()
-        await self._session.close()
-        await self.store.close()
+        await self._opened.aclose()
         self._precedence.catch_up()
         log.info("stopped")
+
+    async def _take_leave(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Whoever is being answered gets the answer before the connection closes, and what it leads to."""
+        ends = asyncio.get_running_loop().time() + STOP_WITHIN
+        await self._precedence.give_way(_ANSWERED_WITHIN)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_GOODBYE)
+        await self._runner.cleanup()
+        await self._background.finish(ends - asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, and stop."""
@@ -181,7 +199,9 @@ class Bot:
 
     async def readiness(self) -> Readiness:
         """What is missing before the bot can do its work: Slack, or a database that takes writes."""
-        missing = [self.connection.missing] if self.connection.missing else []
+        missing = ["stopping"] if self._stopping else []
+        if self.connection.missing:
+            missing.append(self.connection.missing)
         try:
             await self.store.probe()
         except StoreError as error:
@@ -220,16 +240,20 @@ class Bot:
         secret = self._settings.slack_signing_secret
         self._endpoint = None
         if self._settings.slack_app_token is None and secret is not None:
-            self._endpoint = SlackEndpoint(self._slack_app, secret, self._tuning.now, self._precedence)
-        self._runner = web.AppRunner(build(self.readiness, self._endpoint), access_log=None)
+            self._endpoint = SlackEndpoint(
+                self._slack_app,
+                secret,
+                self._tuning.now,
+                self._precedence,
+                # Who belongs to the workspace is known once Slack has confirmed the token.
+                is_open=lambda: self.connection.identity is not None and not self._stopping,
+            )
+        self._runner = web.AppRunner(
+            build(self.readiness, self._endpoint), access_log=None, shutdown_timeout=_ANSWERED_WITHIN
+        )
+        self._opened.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        try:
-            await site.start()
-        except OSError:
-            await self._runner.cleanup()
-            await self.store.close()
-            raise
+        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
         self.port = self._runner.addresses[0][1]
 
     async def _watch_gateway(self) -> None:

@@ -38,11 +38,11 @@ class Precedence:
             if not self._answering:
                 self._timer = asyncio.get_running_loop().call_later(self._quiet_after, self._fall_quiet)
 
-    async def give_way(self) -> None:
+    async def give_way(self, at_most: float | None = None) -> None:
         """Return as soon as nobody waits for an acknowledgement, or when the time to give way is over."""
         if not self._quiet.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._at_most):
+                async with asyncio.timeout(self._at_most if at_most is None else at_most):
                     await self._quiet.wait()
 
     def afterwards(self, do: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """The HTTP side: liveness and readiness in both modes, and Slack's requests in HTTP mode."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""
+_BODY_WITHIN = 3.0
+"""Seconds; Slack has given up by then."""
 _SIGNATURE_LIFE = 5 * 60
 
 
@@ -64,30 +67,40 @@ class SlackEndpoint:
     """
 
     def __init__(
-        self, app: AsyncApp, signing_secret: SecretStr, now: Callable[[], datetime], precedence: Precedence
+        self,
+        app: AsyncApp,
+        signing_secret: SecretStr,
+        now: Callable[[], datetime],
+        precedence: Precedence,
+        *,
+        is_open: Callable[[], bool],
     ) -> None:
         self._app = app
         self._precedence = precedence
         self._now = now
         self._verifier = SignatureVerifier(signing_secret.get_secret_value(), _Clock(now))
         self._seen: dict[str, float] = {}
-        self.closed = False
+        self._is_open = is_open
 
     async def handle(self, request: web.Request) -> web.Response:
-        """The bot's answer, or 4xx (503 while stopping) without a word about what was sent."""
-        if self.closed:
+        """The bot's answer, or 4xx (503 while starting or stopping) without a word about what was sent."""
+        if not self._is_open():
             return web.Response(status=503)
-        with self._precedence.answering():
-            return await self._answer(request)
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        try:
+            async with asyncio.timeout(_BODY_WITHIN):
+                body = await request.read()
+        except TimeoutError:
+            return web.Response(status=408)
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         why = self._refusal(body, timestamp, signature)
         if why is not None:
             log.warning("request_refused", why=why, remote=request.remote)
             return web.Response(status=401)
+        with self._precedence.answering():  # Slack's own requests: others must not hold anything up
+            return await self._answer(body)
+
+    async def _answer(self, body: bytes) -> web.Response:
         payload = understood(_parse(body))
         if payload is None:
             return web.Response(status=400)

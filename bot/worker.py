@@ -131,15 +131,16 @@ class Worker:
         """Take nothing new, and give what is under way ``grace`` seconds; the rest is found at the next start."""
         self._stopping = True
         self.wake()
-        async with self._claiming:  # what is being claimed in this moment is begun first
-            under_way = self._under_way()
-        if not under_way:
-            return
-        _, left = await asyncio.wait(under_way, timeout=grace)
-        for task in left:
-            task.cancel()
-        if left:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                async with self._claiming:  # what is being claimed in this moment is begun first
+                    under_way = self._under_way()
+                if under_way:
+                    await asyncio.wait(under_way)
+        if left := self._under_way():
             log.warning("left_for_the_next_start", count=len(left))
+            for task in left:
+                task.cancel()
             await asyncio.wait(left)  # until their connections are closed
 
     async def until_idle(self) -> None:

@@ -1,5 +1,6 @@
 """Slack's requests over HTTP: what is refused before anything in it is looked at."""
 
+import asyncio
 import io
 import logging
 from datetime import timedelta
@@ -9,9 +10,11 @@ import aiohttp
 import pytest
 import structlog
 
-from bot.app import utc_now
+from bot.app import Bot, utc_now
+from bot.sandbox.faults import Hang
+from bot.settings import load
 from bot.web import MAX_BODY
-from tests.flows.desk import Desk, open_desk
+from tests.flows.desk import Desk, environment, open_desk, quick_tuning
 
 BODY = b"payload=%7B%22secret-word%22%3A1%7D"
 
@@ -95,6 +98,48 @@ async def test_old_signatures_are_forgotten(desk: Desk) -> None:
 async def test_nothing_is_taken_while_stopping(desk: Desk) -> None:
     """A request that comes during the stop is told to come back."""
     assert desk.bot is not None
-    assert desk.bot._endpoint is not None
-    desk.bot._endpoint.closed = True
+    desk.bot._stopping = True
     assert await post(desk, desk.slack.signed(BODY)) == 503
+
+
+async def test_nothing_is_taken_before_the_workspace_is_known(database: Any) -> None:
+    """Until Slack says whose bot this is, a click is told to come back, not refused as a stranger's for ever."""
+    async with open_desk(database) as desk:
+        confirmed = asyncio.Event()
+        desk.slack.faults.always("auth.test", Hang(confirmed))
+        secret = desk.slack.signing_secret
+        changes = environment(desk.slack, desk.gateway, database, SLACK_APP_TOKEN="", SLACK_SIGNING_SECRET=secret)
+        desk.bot = Bot(load(changes), quick_tuning())
+        await desk.bot.start()
+        desk.slack.events_url = f"http://127.0.0.1:{desk.bot.port}/slack/events"
+        assert await post(desk, desk.slack.signed(BODY)) == 503
+        confirmed.set()
+        await asyncio.wait_for(desk.bot.connection.ready.wait(), 10)
+        assert await post(desk, desk.slack.signed(BODY)) == 400
+
+
+async def test_half_a_request_holds_nothing_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone may begin a request and never end it: the bot goes on, and lets go of it soon."""
+    monkeypatch.setattr("bot.web._BODY_WITHIN", 0.05)
+    assert desk.bot is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.bot.port)
+    writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        await desk.bot._precedence.give_way(60)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_half_a_request_does_not_hold_up_the_stop(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop waits no longer than Slack would."""
+    monkeypatch.setattr("bot.app._ANSWERED_WITHIN", 0.05)
+    async with open_desk(database) as desk:
+        bot = await desk.start_bot(SLACK_APP_TOKEN="", SLACK_SIGNING_SECRET=desk.slack.signing_secret)
+        _, writer = await asyncio.open_connection("127.0.0.1", bot.port)
+        writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        await writer.drain()
+        await desk.get("/healthz")  # by then the bot has the other one too
+        async with asyncio.timeout(2):
+            await desk.stop_bot()
+        writer.close()

@@ -147,6 +147,25 @@ async def test_stopping_waits_for_what_is_being_claimed(
     await running
 
 
+async def test_a_stop_waits_no_longer_for_the_file_than_for_the_rest(
+    workflow: Workflow, store: Store, worker: Worker
+) -> None:
+    """A claim that another program's lock holds up does not hold up the stop."""
+    await approved(workflow)
+    held = threading.Event()
+    store._writer.submit(held.wait)
+    running = asyncio.create_task(worker.run())
+    while not worker._claiming.locked():  # noqa: ASYNC110 -- the worker tells nobody
+        await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            await worker.stop(0.01)
+    finally:
+        held.set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_no_more_calls_at_once_than_allowed(
     store: Store,
     workflow: Workflow,

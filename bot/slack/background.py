@@ -41,6 +41,7 @@ class Background:
             _, unfinished = await asyncio.wait(self._tasks, timeout=grace)
             for task in unfinished:
                 task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _guarded(self, work: Coroutine[None, None, None], tell: Tell) -> None:
         try:
@@ -50,3 +51,5 @@ class Background:
             reference = secrets.token_hex(4)
             log.exception("unexpected_error", reference=reference)
             await tell(apology(reference))
+        finally:
+            work.close()  # if a stop came before it began

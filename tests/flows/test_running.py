@@ -1,7 +1,9 @@
 """Running it: readiness, a Slack that is away, errors with a reference, and no slow work before an ack."""
 
 import asyncio
+import gc
 import re
+import socket
 import threading
 
 import pytest
@@ -156,13 +158,76 @@ async def test_who_acts_while_the_bot_stops_is_still_answered(quiet_desk: Desk) 
     await stopping
 
 
-async def test_what_was_put_off_is_in_the_log_when_the_bot_ends(quiet_desk: Desk) -> None:
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_a_slow_answer_is_waited_for_at_a_stop(quiet_desk: Desk, mode: str) -> None:
+    """Somebody whose standing takes Slack long to tell is acknowledged, and told, before the bot goes."""
+    hanging = asyncio.Event()
+    quiet_desk.slack.faults.always("usergroups.users.list", ApiError("internal_error"))
+    if mode == "http":
+        await quiet_desk.start_bot(SLACK_APP_TOKEN="", SLACK_SIGNING_SECRET=quiet_desk.slack.signing_secret)
+    else:
+        await quiet_desk.start_bot()
+    card = await quiet_desk.ask("ord_1")
+    quiet_desk.slack.faults.always("usergroups.users.list", Hang(hanging))
+    before = len(quiet_desk.slack.calls)
+    clicking = asyncio.create_task(quiet_desk.cleo.click(card, "approve"))
+    await quiet_desk.wait(
+        lambda: "usergroups.users.list" in [call.method for call in quiet_desk.slack.calls[before:]],
+    )
+    await quiet_desk.stop_bot()
+    await clicking
+    assert "did not tell me who the approvers are" in await quiet_desk.told(quiet_desk.cleo)
+    hanging.set()
+
+
+async def test_it_is_not_ready_while_stopping(desk: Desk) -> None:
+    """Whoever sends requests here learns that they belong elsewhere."""
+    assert desk.bot is not None
+    desk.bot._stopping = True
+    status, body = await desk.get("/readyz")
+    assert (status, body["missing"]) == (503, ["stopping"])
+
+
+async def test_a_frozen_connection_does_not_hold_up_the_stop(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not end when it is told to is left behind, and the file is closed all the same."""
+    monkeypatch.setattr("bot.app._GOODBYE", 0.01)
+    bot = await quiet_desk.start_bot()
+    frozen = asyncio.Event()
+
+    async def goodbye() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await frozen.wait()
+
+    bot._keep_running("frozen", goodbye)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await quiet_desk.stop_bot()
+    frozen.set()
+    await asyncio.gather(bot._tasks[-1], return_exceptions=True)
+
+
+async def test_a_start_that_fails_leaves_nothing_open(quiet_desk: Desk) -> None:
+    """With the port taken, the next try has the file to itself, and no session is forgotten."""
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = str(taken.getsockname()[1])
+    with taken, pytest.raises(OSError, match="in use"):
+        await quiet_desk.start_bot(PORT=port)
+    quiet_desk.bot = None
+    gc.collect()
+    await quiet_desk.start_bot(PORT=port)
+
+
+async def test_what_was_put_off_is_in_the_log_when_the_bot_ends(
+    quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody who is answered very late in a stop leaves a line like everybody else."""
     bot = await quiet_desk.start_bot()
     precedence = bot._precedence
     with structlog.testing.capture_logs() as logs:
         with precedence.answering():
-            precedence._at_most = 0  # the stop does not wait for this one
+            monkeypatch.setattr("bot.app._ANSWERED_WITHIN", 0)  # the stop does not wait for this one
             stopping = asyncio.create_task(quiet_desk.stop_bot())
             while not bot.worker._stopping:  # noqa: ASYNC110 -- there is nothing to wait on but the flag
                 await asyncio.sleep(0)
