@@ -1,9 +1,9 @@
-# The Python that the tests run on.
+# The oldest Python that the tests run on.
 FROM python:3.11-slim AS builder
 
 RUN ["python", "-m", "venv", "/opt/venv"]
 COPY requirements.txt /tmp/requirements.txt
-# Wheels only: building from source would fetch build tools that no hash covers.
+# Wheels only: a build from source would fetch build tools that no hash covers.
 RUN ["/opt/venv/bin/python", "-m", "pip", "install", "--no-cache-dir", "--require-hashes", \
      "--only-binary", ":all:", "--requirement", "/tmp/requirements.txt"]
 
@@ -22,7 +22,7 @@ COPY --from=builder /opt/venv /opt/venv
 COPY bot ./bot
 RUN ["python", "-m", "compileall", "-q", "bot"]
 
-# By number, so that an orchestrator can tell that it is not root.
+# A number, because an orchestrator cannot see from a name that it is not root.
 USER 10001:10001
 VOLUME /app/data
 EXPOSE 3000

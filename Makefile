@@ -1,4 +1,4 @@
-# Needs python3 >= 3.11 with venv, and make. Nothing is installed outside .venv.
+# Needs make and Python 3.11 or newer with venv. Nothing is installed outside .venv.
 PYTHON ?= python3
 UV ?= uv
 
@@ -10,14 +10,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo playground test check chaos bench pictures requirements clean
 
 help:
-	@echo "make demo          the whole story, played against a local Slack and a local gateway"
-	@echo "make playground    the bot in a local workspace, in your browser (ARGS=\"--no-open --approvals 2\")"
-	@echo "make test          every test, with coverage"
-	@echo "make check         lint, format and types"
-	@echo "make chaos         300 cancellations with everything breaking (SEED=n to replay, N=n for another number)"
-	@echo "make bench         how quick it is beside the plainest Bolt app and the tutorials' way; a table in build/bench.md"
-	@echo "make requirements  pin the dependencies anew (needs uv; UPGRADE=1 takes the newest)"
-	@echo "make clean         remove .venv and everything that the other targets leave"
+	@echo "make demo          play the whole story against a local Slack and a local gateway"
+	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--no-open --approvals 2\")"
+	@echo "make test          run every test, with coverage"
+	@echo "make check         check lint, format and types"
+	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number)"
+	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
+	@echo "make pictures      draw the pictures in docs/ again"
+	@echo "make requirements  pin the dependencies again (needs uv; UPGRADE=1 takes the newest versions)"
+	@echo "make clean         remove .venv and everything else that these targets create"
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo
@@ -45,7 +46,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict bot tests
 
-# Wheels only: building from source would fetch build tools that no hash covers.
+# Wheels only: a build from source would fetch build tools that no hash covers.
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "This needs Python 3.11 or newer as python3; name another one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""The composition root: builds the parts, runs them, and stops them in order."""
+"""The composition root: it builds all parts, then starts them, and stops them in order."""
 
 import asyncio
 import contextlib
@@ -18,46 +18,54 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import __version__
+from bot import __version__, health, wording
+from bot.domain.backoff import pauses
+from bot.domain.policy import People, Role
 from bot.gateway import GatewayClient, GatewayUnreachable
-from bot.precedence import Precedence
-from bot.settings import ORDER_ID_PATTERN, Settings
-from bot.slack import refusals
+from bot.health import Readiness
+from bot.in_flight import InFlight
+from bot.settings import Settings
+from bot.slack import listeners
 from bot.slack.background import Background
-from bot.slack.connection import Connection
 from bot.slack.delivery import SlackCourier
-from bot.slack.listeners import Listeners
+from bot.slack.http import SlackEndpoint
+from bot.slack.identity import Identity
 from bot.slack.people import Directory
+from bot.slack.socket_mode import Connection
 from bot.store import Store, StoreError
-from bot.web import Readiness, SlackEndpoint, build
-from bot.worker import Pace, Worker
-from bot.workflow import Rules, Workflow
+from bot.worker import RateLimit, Worker
+from bot.workflow import Patience, Rules, Workflow
 
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 8.0
-"""Seconds that work in flight gets after SIGTERM: containers are killed ten seconds after it."""
-_ANSWERED_WITHIN = 3.0
-"""Seconds in which Slack wants an acknowledgement: https://docs.slack.dev/interactivity/handling-user-interaction"""
-_GOODBYE = 1.0
-"""Seconds for Slack to agree that the connection closes."""
+"""Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
+_LARGEST_BODY = 1024 * 1024
+"""Bytes; Slack's largest payloads are far smaller."""
 
 
 def utc_now() -> datetime:
-    """The clock of a running bot."""
+    """Return the time, for a running bot."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What only tests and benchmarks change: the clock, pauses, and hooks."""
+    """The clock, pauses and hooks; only tests and benchmarks change them. Durations are in seconds.
+
+    ``answered_within`` is the time in which Slack wants an acknowledgement
+    (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
+    to agree that the connection closes.
+    """
 
     now: Callable[[], datetime] = utc_now
-    rules: dict[str, object] = field(default_factory=dict)
-    pace: Pace | None = None
+    patience: Patience = field(default_factory=Patience)
+    rate_limit: RateLimit | None = None
     ping_interval: float = 5.0
     longest_pause: float = 30.0
     gateway_check: float = 60.0
+    answered_within: float = 3.0
+    goodbye: float = 1.0
     on_commit: Callable[[str], None] | None = None
 
 
@@ -66,55 +74,35 @@ class Bot:
 
     def __init__(self, settings: Settings, tuning: Tuning | None = None) -> None:
         tuning = tuning or Tuning()
+        self.port = settings.port
         self._settings = settings
         self._tuning = tuning
+        self._stopping = False
+        self._gateway_problem: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opened = AsyncExitStack()
+
+        wake = asyncio.Event()
+        self._in_flight = InFlight()
         self.store = Store(settings.database_path, on_commit=tuning.on_commit)
         rules = Rules(
             approvals_required=settings.approvals_required,
             allow_self_approval=settings.allow_self_approval,
             approval_ttl=settings.approval_ttl,
             order_id_pattern=settings.order_id_pattern,
-            **tuning.rules,  # type: ignore[arg-type]
+            patience=tuning.patience,
         )
-        self._precedence = Precedence()
-        self.workflow = Workflow(
-            self.store, rules, now=tuning.now, changed=self._wake, afterwards=self._precedence.afterwards
-        )
-        self._background = Background(self._precedence)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._opened = AsyncExitStack()
-        self._gateway_problem: str | None = None
-        self._stopping = False
-        self.port = settings.port
-
-    async def start(self) -> None:
-        """Open the file, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
-
-        Raises StoreError, or OSError if the port is taken.
-        """
-        try:
-            await self._start()
-        except BaseException:
-            await self._opened.aclose()
-            raise
-
-    async def _start(self) -> None:
-        settings, tuning = self._settings, self._tuning
-        self._opened.push_async_callback(self.store.close)
-        await self.store.open()
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
-        self._opened.push_async_callback(session.close)
-        client = AsyncWebClient(
+        self.workflow = Workflow(self.store, rules, now=tuning.now, wake=wake)
+        self._client = AsyncWebClient(
             token=settings.slack_bot_token.get_secret_value(),
-            base_url=settings.web_api_url,
-            session=session,
+            base_url=settings.slack_api_url,
+            # The SDK's own repeats would post twice; each delivery has repeats of its own.
             retry_handlers=[],
         )
-        app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
         self.connection = Connection(
-            client,
-            app_token=app_token,
-            precedence=self._precedence,
+            self._client,
+            app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
+            in_flight=self._in_flight,
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
         )
@@ -124,46 +112,51 @@ class Bot:
             app_id=settings.dvpay_app_id,
             now=tuning.now,
         )
-        self._opened.push_async_callback(self._gateway.aclose)
-        courier = SlackCourier(client, lambda: self.connection.identity)
         self.worker = Worker(
             self.workflow,
             self._gateway,
-            courier,
+            SlackCourier(self._client, self._identity),
             now=tuning.now,
-            pace=tuning.pace,
-            precedence=self._precedence,
             name=f"{socket.gethostname()}:{os.getpid()}",
+            wake=wake,
+            rate_limit=tuning.rate_limit,
+            in_flight=self._in_flight,
         )
-        directory = Directory(client, now=tuning.now)
-        self._slack_app = self._bolt_app(client)
-        Listeners(
-            workflow=self.workflow,
-            store=self.store,
-            directory=directory,
-            client=client,
-            background=self._background,
-            identity=lambda: self.connection.identity,
-            now=tuning.now,
-            approvers=settings.approvers,
-            requesters=settings.requesters,
-            auditors=settings.auditors,
-            approval_channel=settings.approval_channel,
-            order_id_hint=refusals.bad_order_id(settings.order_id_pattern.pattern, ORDER_ID_PATTERN),
-        ).register(self._slack_app)
-        await self.workflow.recover({"version": __version__, **settings.for_audit()})
-        await self._listen()
-        groups = settings.approvers.groups | settings.auditors.groups
-        groups |= settings.requesters.groups if settings.requesters else frozenset()
+        self._directory = Directory(self._client, now=tuning.now, roles=_roles(settings))
+        self._background = Background(self._in_flight)
+        self._slack_app = self._bolt_app()
+        listeners.register(
+            self._slack_app,
+            listeners.Parts(
+                workflow=self.workflow,
+                directory=self._directory,
+                client=self._client,
+                background=self._background,
+                identity=self._identity,
+                approval_channel=settings.approval_channel,
+            ),
+        )
+        self._runner = web.AppRunner(self._web_app(), access_log=None, shutdown_timeout=tuning.answered_within)
+
+    async def start(self) -> None:
+        """Open the file, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
+
+        Raises StoreError, or OSError if the port is taken.
+        """
+        try:
+            await self._open()
+        except BaseException:
+            await self._opened.aclose()
+            raise
         self._keep_running("worker", self.worker.run)
         self._keep_running("connection", lambda: self.connection.run(self._slack_app))
         self._keep_running("gateway_watch", self._watch_gateway)
-        if groups:
-            self._keep_running("user_groups", lambda: directory.keep_fresh(sorted(groups)))
-        log.info("started", version=__version__, mode="socket" if app_token else "http", port=self.port)
+        self._keep_running("user_groups", self._directory.keep_fresh)
+        mode = "http" if self._settings.slack_app_token is None else "socket"
+        log.info("started", version=__version__, mode=mode, port=self.port)
 
     async def stop(self) -> None:
-        """Take nothing new, finish what is in flight within STOP_WITHIN seconds, and close everything."""
+        """Accept nothing new, finish what is in flight within STOP_WITHIN seconds, and close everything."""
         log.info("stopping")
         self._stopping = True
         worker, *others = self._tasks
@@ -171,18 +164,7 @@ class Bot:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
         await self._opened.aclose()
-        self._precedence.catch_up()
         log.info("stopped")
-
-    async def _take_leave(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Whoever is being answered gets the answer before the connection closes, and what it leads to."""
-        ends = asyncio.get_running_loop().time() + STOP_WITHIN
-        await self._precedence.give_way(_ANSWERED_WITHIN)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_GOODBYE)
-        await self._runner.cleanup()
-        await self._background.finish(ends - asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, and stop."""
@@ -198,20 +180,43 @@ class Bot:
         await self.stop()
 
     async def readiness(self) -> Readiness:
-        """What is missing before the bot can do its work: Slack, or a database that takes writes."""
+        """Return what is missing before the bot can do its work: Slack, or a database that takes writes."""
         missing = ["stopping"] if self._stopping else []
         if self.connection.missing:
-            missing.append(self.connection.missing)
+            missing.append(health.slack_missing(self.connection.missing, self.connection.problem))
         try:
             await self.store.probe()
         except StoreError as error:
-            missing.append(str(error))
+            missing.append(wording.store_error(error))
         return Readiness(missing, [self._gateway_problem] if self._gateway_problem else [])
 
-    def _wake(self) -> None:
-        self.worker.wake()
+    async def _open(self) -> None:
+        self._opened.push_async_callback(self.store.close)
+        await self.store.open()
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._opened.push_async_callback(session.close)
+        self._client.session = session
+        self._opened.push_async_callback(self._gateway.aclose)
+        await self.workflow.start(self._settings.started(__version__))
+        self._opened.push_async_callback(self._runner.cleanup)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+        self.port = self._runner.addresses[0][1]
 
-    def _bolt_app(self, client: AsyncWebClient) -> AsyncApp:
+    async def _take_leave(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Close the ways in, once everybody who is being answered has the answer and what it leads to."""
+        ends = asyncio.get_running_loop().time() + STOP_WITHIN
+        await self._in_flight.idle(self._tuning.answered_within)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=self._tuning.goodbye)
+        await self._runner.cleanup()
+        await self._background.finish(ends - asyncio.get_running_loop().time())
+
+    def _identity(self) -> Identity | None:
+        return self.connection.identity
+
+    def _bolt_app(self) -> AsyncApp:
         async def authorize() -> AuthorizeResult:
             identity = self.connection.identity
             return AuthorizeResult(
@@ -219,14 +224,14 @@ class Bot:
                 team_id=identity.team_id if identity else None,
                 bot_id=identity.bot_id if identity else None,
                 bot_user_id=identity.bot_user_id if identity else None,
-                bot_token=client.token,
+                bot_token=self._client.token,
             )
 
-        # The signature is checked in bot.web, before the body is parsed. process_before_response
-        # makes an acknowledgement final and immediate; see the README's architecture section.
+        # bot.slack.http checks the signature before the body is parsed. process_before_response makes an
+        # acknowledgement final and immediate; see docs/slack.md.
         return AsyncApp(
             authorize=authorize,
-            client=AsyncWebClient(base_url=self._settings.web_api_url),
+            client=AsyncWebClient(base_url=self._settings.slack_api_url),
             process_before_response=True,
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -236,53 +241,53 @@ class Bot:
             attaching_function_token_enabled=False,
         )
 
-    async def _listen(self) -> None:
+    def _web_app(self) -> web.Application:
+        application = web.Application(client_max_size=_LARGEST_BODY)
+        health.add_routes(application, self.readiness)
         secret = self._settings.slack_signing_secret
-        self._endpoint = None
         if self._settings.slack_app_token is None and secret is not None:
-            self._endpoint = SlackEndpoint(
+            endpoint = SlackEndpoint(
                 self._slack_app,
                 secret,
                 self._tuning.now,
-                self._precedence,
+                self._in_flight,
                 # Who belongs to the workspace is known once Slack has confirmed the token.
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
-        self._runner = web.AppRunner(
-            build(self.readiness, self._endpoint), access_log=None, shutdown_timeout=_ANSWERED_WITHIN
-        )
-        self._opened.push_async_callback(self._runner.cleanup)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
-        self.port = self._runner.addresses[0][1]
+            application.router.add_post("/slack/events", endpoint.handle)
+        return application
 
     async def _watch_gateway(self) -> None:
-        """Keep what ``/readyz`` says of the gateway true, and log when it goes and comes."""
+        """Keep what ``/readyz`` says of the gateway true, and log when it goes away and comes back."""
         while True:
             problem = None
             try:
                 await self._gateway.reach()
             except GatewayUnreachable as error:
-                problem = str(error)
+                problem = wording.trouble(error.trouble, error.about)
             if problem != self._gateway_problem:
                 log.warning("gateway_away", problem=problem) if problem else log.info("gateway_back")
             self._gateway_problem = problem
             await asyncio.sleep(self._tuning.gateway_check)
 
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        async def forever() -> None:
-            pause = 1.0
-            while True:
+        async def keep() -> None:
+            for pause in pauses(1.0, 60.0):
                 try:
                     await work()
                 except Exception:
                     log.exception("part_failed", part=name)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, 60.0)
                 else:
                     return
 
-        self._tasks.append(asyncio.create_task(forever(), name=name))
+        self._tasks.append(asyncio.create_task(keep(), name=name))
+
+
+def _roles(settings: Settings) -> dict[Role, People]:
+    """Return the people of each role; a role that is missing is everyone's."""
+    roles = {Role.APPROVER: settings.approvers, Role.AUDITOR: settings.auditors}
+    return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
 
 
 async def run(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""``doctor``: is everything there that the bot needs, and if not, what to do."""
+"""``doctor``: a check of everything that the bot needs, with a remedy for each problem."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,14 +13,16 @@ from bot.settings import Settings
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
 from bot.slack.scopes import SCOPES
-from bot.store import StoreError, open_reader
+from bot.store import StoreError, integrity, open_reader
+from bot.wording import events, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
+"""The gateway rejects timestamps that are five minutes off; this leaves time to set a clock that drifts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``remedy`` is empty where nothing is to be done."""
+    """One line of the report; ``remedy`` is empty where there is nothing to do."""
 
     subject: str
     state: str
@@ -28,35 +30,33 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """The line as it is printed."""
+        """Return the finding as one line for a terminal."""
         if not self.remedy:
             return f"ok       {self.subject}: {self.state}"
         return f"problem  {self.subject}: {self.state}. {self.remedy}"
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at one thing after the other; a failing look is a finding, not an exception."""
-    yield Finding("settings", "complete and well-formed")
+    """Check one thing after the other. A check that fails is a finding, not an exception."""
+    yield Finding("settings", "complete and valid")
     for finding in _database(settings):
         yield finding
     yield await _gateway(settings)
     client = AsyncWebClient(
         token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.web_api_url,
+        base_url=settings.slack_api_url,
         timeout=10,
         retry_handlers=[],
     )
     try:
         identity = await fetch_identity(client)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+    except Exception as error:  # noqa: BLE001 -- every kind of failure is a finding
         yield _slack_failed("Slack bot token", error)
+        # Without a valid token every other look at Slack would fail with the same words.
         return
     yield Finding("Slack bot token", f"accepted by {identity.url}")
     if settings.slack_app_token is not None:
-        yield await _asked(
-            "Slack app token",
-            lambda: _app_token(client, settings),
-        )
+        yield await _asked("Slack app token", lambda: _app_token(client, settings))
     yield _scopes(identity)
     if settings.approval_channel is not None:
         channel = settings.approval_channel
@@ -71,29 +71,27 @@ def _database(settings: Settings) -> list[Finding]:
     path = settings.database_path
     folder = path.parent
     if not path.exists():
+        # The bot creates the folders as well, so the nearest one that exists decides.
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         if nearest.is_dir() and os.access(nearest, os.W_OK):
             return [Finding("database", f"{path} will be created at the first start")]
-        return [Finding("database", f"{folder} cannot be written", "Give the folder to the bot's user.")]
+        return [Finding("database", f"{folder} cannot be written", "Make the folder writable for the bot's user.")]
     if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
         return [
             Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")
         ]
     try:
-        with open_reader(path) as (reader, db):
-            broken = [row[0] for row in db.execute("PRAGMA integrity_check(1)") if row[0] != "ok"]
-            if broken:
-                return [Finding("database", f"{path} is damaged", "Stop the bot and go back to the latest backup.")]
-            found = verify(reader.events())
+        with open_reader(path) as tables:
+            if integrity(tables):
+                return [Finding("database", f"{path} is damaged", "Stop the bot and restore the latest backup.")]
+            found = verify(tables.record.all())
     except StoreError as error:
-        return [Finding("database", str(error).rstrip("."), "See above.")]
-    if found.damage is not None:
-        remedy = "Run `python -m bot audit verify`, keep the file, and find out who changed it."
-        return [Finding("database", f"{path} is sound"), Finding("record", found.explanation, remedy)]
-    return [
-        Finding("database", f"{path} is sound"),
-        Finding("record", f"{found.events} events, {found.head or 'empty'}"),
-    ]
+        problem, remedy = store_problem(error)
+        return [Finding("database", problem, f"{remedy}.")]
+    if found.damage is None:
+        return [Finding("database", f"{path} is sound"), Finding("record", events(found))]
+    remedy = "Keep the file and find out who changed it."
+    return [Finding("database", f"{path} is sound"), Finding("record", verification(found).rstrip("."), remedy)]
 
 
 async def _gateway(settings: Settings) -> Finding:
@@ -106,14 +104,15 @@ async def _gateway(settings: Settings) -> Finding:
     try:
         clock = await gateway.reach()
     except GatewayUnreachable as error:
-        return Finding("gateway", str(error), "Check DVPAY_BASE_URL, the network and the firewall.")
+        words = trouble(error.trouble, error.about)
+        return Finding("gateway", words, "Check DVPAY_BASE_URL, the network and the firewall.")
     finally:
         await gateway.aclose()
     if clock is None:
-        return Finding("gateway", "reachable; it does not tell its time")
+        return Finding("gateway", "reachable, but its answer has no date to compare clocks with")
     apart = abs(clock - datetime.now(UTC))
     if apart > _CLOCKS_MAY_DIFFER:
-        state = f"its clock and ours are {apart.total_seconds():.0f} s apart; it refuses calls from 300 s on"
+        state = f"its clock and this machine's are {apart.total_seconds():.0f} s apart; above 300 s it rejects calls"
         return Finding("gateway", state, "Set this machine's clock (NTP).")
     return Finding("gateway", f"reachable, clocks {apart.total_seconds():.0f} s apart")
 
@@ -121,24 +120,26 @@ async def _gateway(settings: Settings) -> Finding:
 async def _asked(subject: str, ask: Callable[[], Awaitable[Finding]]) -> Finding:
     try:
         return await ask()
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the finding
+    except Exception as error:  # noqa: BLE001 -- every kind of failure is a finding
         return _slack_failed(subject, error)
 
 
 def _slack_failed(subject: str, error: Exception) -> Finding:
     match problem_of(error).name:
         case "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" as name:
-            return Finding(subject, f"Slack refuses the token ({name})", "Install the app again and copy its token.")
+            return Finding(subject, f"Slack rejects the token ({name})", "Reinstall the app and copy its token.")
         case "not_reachable" | "no_answer_in_time" as name:
             return Finding(subject, f"Slack is not reachable ({name})", "Check the network and SLACK_API_URL.")
         case "missing_scope":
-            return Finding(subject, "a scope is missing", "Update the app from manifest.yml and install it again.")
+            return Finding(subject, "a scope is missing", "Update the app from manifest.yml and reinstall it.")
         case "plan_upgrade_required":
-            return Finding(subject, "user groups need a paid Slack plan", "Name approvers by user id instead.")
+            return Finding(subject, "user groups need a paid Slack plan", "Name approvers by user ID instead.")
         case "channel_not_found" | "user_not_found" | "no_such_subteam" as name:
-            return Finding(subject, f"Slack knows no such id ({name})", "Correct the setting, or invite the bot.")
+            return Finding(subject, f"Slack does not know this ID ({name})", "Correct the setting, or invite the bot.")
         case name:
-            return Finding(subject, f"Slack says {name}", "See docs.slack.dev for this error.")
+            return Finding(
+                subject, f"the call to Slack failed ({name})", "Try again, or look the error up at docs.slack.dev."
+            )
 
 
 async def _app_token(client: AsyncWebClient, settings: Settings) -> Finding:
@@ -152,14 +153,14 @@ def _scopes(identity: Identity) -> Finding:
     if not missing:
         return Finding("Slack scopes", "all granted")
     needed = "; ".join(f"{scope} ({SCOPES[scope]})" for scope in missing)
-    return Finding("Slack scopes", f"missing {needed}", "Update the app from manifest.yml and install it again.")
+    return Finding("Slack scopes", f"missing {needed}", "Update the app from manifest.yml and reinstall it.")
 
 
 async def _channel(client: AsyncWebClient, channel: str) -> Finding:
     answer = await client.conversations_info(channel=channel)
     found = answer["channel"]
     if found.get("is_archived"):
-        return Finding("approval channel", "is archived", "Unarchive it, or set APPROVAL_CHANNEL to another one.")
+        return Finding("approval channel", "is archived", "Unarchive it, or set APPROVAL_CHANNEL to another channel.")
     if not found.get("is_member"):
         return Finding("approval channel", "the bot is not in it", "Type /invite and the bot's name in that channel.")
     return Finding("approval channel", f"#{found.get('name')}")
@@ -169,7 +170,7 @@ async def _user(client: AsyncWebClient, user: str) -> Finding:
     answer = await client.users_info(user=user)
     found = answer["user"]
     if found.get("deleted") or found.get("is_bot"):
-        return Finding(f"approver {user}", "is deactivated or a bot", "Take it out of APPROVERS.")
+        return Finding(f"approver {user}", "is deactivated or a bot", "Remove this ID from APPROVERS.")
     return Finding(f"approver {user}", str(found.get("name")))
 
 
@@ -177,5 +178,5 @@ async def _group(client: AsyncWebClient, group: str) -> Finding:
     answer = await client.usergroups_users_list(usergroup=group)
     count = len(answer["users"])
     if not count:
-        return Finding(f"approver group {group}", "is empty", "Add members in Slack, or take it out of APPROVERS.")
+        return Finding(f"approver group {group}", "is empty", "Add members in Slack, or remove this ID from APPROVERS.")
     return Finding(f"approver group {group}", f"{count} members")

@@ -1,4 +1,4 @@
-"""Logging: structlog events on stderr, the libraries' logs through the same door, and no secret in either."""
+"""Logging: structlog events on stderr, the libraries' logs in the same form, and no secret in either."""
 
 import logging
 import re
@@ -14,11 +14,11 @@ _TOKENS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^&\s\"'<>\\]+", 
 
 
 def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
-    """Set up logging for the process, ``log_format`` being ``console`` or ``json``.
+    """Set up logging for the process. ``log_format`` is ``console`` or ``json``.
 
-    ``secrets``, and whatever looks like a Slack token, are masked wherever they appear, tracebacks
-    included. ``level`` is for the bot's own events. Libraries speak from WARNING upwards at every
-    level, because below it they log what was sent and received.
+    ``secrets``, and everything that looks like a Slack token, are masked wherever they appear, also in tracebacks.
+    ``level`` is for the bot's own events. Libraries log from WARNING upwards at every level, because below it
+    they log what was sent and received.
     """
     least = logging.getLevelNamesMapping()[level]
     about: list[Any] = [
@@ -26,7 +26,7 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _Redact(secrets),
-        # After the redaction: a secret that is an everyday word spoils no time and no level.
+        # After the masking, so that a secret that is an everyday word leaves level and time readable.
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -53,21 +53,21 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
 
 
 def _fit_to_print(record: logging.LogRecord) -> bool:
-    # Below ERROR, Bolt logs whole request bodies: of a bad signature, and of what no listener takes.
-    # A filter, because Bolt gives each of its loggers a level of its own.
+    # Below ERROR, Bolt logs whole request bodies: of requests with a bad signature, and of those without a listener.
+    # This is a filter because Bolt gives each of its loggers a level of its own.
     return record.levelno >= logging.ERROR or record.name.partition(".")[0] != "slack_bolt"
 
 
 class _Redact:
-    """Masks secrets in every text of an event, however deep it is nested."""
+    """The masking of secrets in every text of an event, at any depth."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first, so that no secret leaves its tail behind a shorter one.
+        # The longest first: a secret that begins with a shorter one would otherwise keep its end.
         known = sorted(filter(None, secrets), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        # Names with an underscore are structlog's own, and not printed.
+        # Names with an underscore are structlog's own, and are not printed.
         return {key: value if key.startswith("_") else self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> Any:

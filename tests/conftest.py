@@ -1,5 +1,6 @@
-"""What many tests need: a clock, a store in a fresh file, and the use cases over it."""
+"""Fixtures that many tests need: a clock, a store in a new file, and the use cases over it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -8,26 +9,26 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
-from bot.workflow import Rules, Workflow
+from bot.workflow import Patience, Rules, Workflow
 from tests.clock import Clock
 from tests.world import World
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock that stands still."""
+    """Return a clock that stands still."""
     return Clock()
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Where the test's database goes."""
+    """Return the path of the test's database, which is not there yet."""
     return tmp_path / "data" / "bot.db"
 
 
 @pytest.fixture
 async def store(database: Path) -> AsyncIterator[Store]:
-    """An open store in a fresh file."""
+    """Yield an open store in a new file."""
     store = Store(database)
     await store.open()
     yield store
@@ -36,25 +37,31 @@ async def store(database: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def rules() -> Rules:
-    """Quorum of one, and a few quick attempts."""
+    """Return rules with a quorum of one and three attempts."""
     return Rules(
         approvals_required=1,
         allow_self_approval=False,
         approval_ttl=timedelta(hours=24),
         order_id_pattern=re.compile(r"[A-Za-z0-9_-]{1,64}"),
-        max_attempts=3,
+        patience=Patience(max_attempts=3),
     )
 
 
 @pytest.fixture
-def workflow(store: Store, rules: Rules, clock: Clock) -> Workflow:
-    """The use cases, without randomness."""
-    return Workflow(store, rules, now=clock, jitter=lambda: 0.0)
+def wake() -> asyncio.Event:
+    """Return the event by which the use cases wake the worker."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def workflow(store: Store, rules: Rules, clock: Clock, wake: asyncio.Event) -> Workflow:
+    """Return the use cases, without randomness."""
+    return Workflow(store, rules, now=clock, wake=wake, jitter=lambda: 0.0)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """The use cases over a fresh file, held against a model."""
+    """Yield the use cases over a new file, with a model beside them."""
     world = World(tmp_path)
     yield world
     world.close()

@@ -1,4 +1,4 @@
-"""``doctor`` against a local Slack and gateway: everything in order, and each thing that may be wrong."""
+"""``doctor`` with a local Slack and gateway: everything in order, and each possible problem."""
 
 import asyncio
 import sqlite3
@@ -14,7 +14,7 @@ from bot.sandbox.faults import ApiError, Drop
 from bot.sandbox.gateway import LocalGateway
 from bot.settings import load
 from bot.store import Store
-from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk, environment, open_desk
+from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk
 
 
 @pytest.fixture
@@ -23,18 +23,18 @@ async def desk(database: Path) -> AsyncIterator[Desk]:
     store = Store(database)
     await store.open()
     await store.close()
-    async with open_desk(database) as desk:
+    async with Desk(database) as desk:
         yield desk
 
 
 async def report(desk: Desk, **changes: str) -> list[Finding]:
-    """What doctor finds."""
-    settings = load(environment(desk.slack, desk.gateway, desk.database, **changes))
+    """Return everything that doctor finds."""
+    settings = load(desk.environment(**changes))
     return [finding async for finding in examine(settings)]
 
 
 async def test_everything_in_order(desk: Desk) -> None:
-    """Each line says ok."""
+    """Every line begins with ok."""
     found = await report(desk)
     assert [finding.line for finding in found if not finding.line.startswith("ok ")] == []
     assert {finding.subject for finding in found} >= {
@@ -44,17 +44,17 @@ async def test_everything_in_order(desk: Desk) -> None:
 
 
 def archive(desk: Desk) -> None:
-    """The approval channel is archived."""
+    """Archive the approval channel."""
     desk.slack.space.channels[PAYMENTS].archived = True
 
 
 def leave(desk: Desk) -> None:
-    """The bot is not in the approval channel."""
+    """Remove the bot from the approval channel."""
     desk.slack.space.channels[PAYMENTS].members.discard(desk.slack.space.bot_user_id)
 
 
 def deactivate(desk: Desk) -> None:
-    """An approver has left."""
+    """Deactivate an approver."""
     desk.slack.space.users[BEN].deleted = True
 
 
@@ -63,12 +63,12 @@ def deactivate(desk: Desk) -> None:
     [
         pytest.param(archive, "is archived. Unarchive it", id="archived"),
         pytest.param(leave, "the bot is not in it. Type /invite", id="not invited"),
-        pytest.param(deactivate, "is deactivated or a bot. Take it out", id="deactivated"),
+        pytest.param(deactivate, "is deactivated or a bot. Remove this ID", id="deactivated"),
         pytest.param(
             lambda desk: desk.slack.space.groups.update({LEADS: []}), "is empty. Add members", id="empty group"
         ),
-        pytest.param(lambda desk: desk.slack.space.groups.clear(), "knows no such id", id="no group"),
-        pytest.param(lambda desk: desk.slack.space.users.pop(BEN), "knows no such id", id="no user"),
+        pytest.param(lambda desk: desk.slack.space.groups.clear(), "does not know this ID", id="no group"),
+        pytest.param(lambda desk: desk.slack.space.users.pop(BEN), "does not know this ID", id="no user"),
         pytest.param(lambda desk: desk.slack.api.scopes.discard("im:write"), "missing im:write (opening", id="scope"),
         pytest.param(
             lambda desk: desk.slack.faults.add("usergroups.users.list", ApiError("plan_upgrade_required")),
@@ -80,15 +80,17 @@ def deactivate(desk: Desk) -> None:
             "a scope is missing",
             id="no scope",
         ),
-        pytest.param(lambda desk: desk.slack.faults.add("users.info", ApiError("odd")), "Slack says odd", id="odd"),
-        pytest.param(lambda desk: desk.slack.faults.add("auth.test", Drop()), "Slack says", id="dropped"),
         pytest.param(
-            lambda desk: desk.slack.faults.add("auth.test", ApiError("invalid_auth")), "refuses the token", id="auth"
+            lambda desk: desk.slack.faults.add("users.info", ApiError("odd")), "call to Slack failed (odd)", id="odd"
+        ),
+        pytest.param(lambda desk: desk.slack.faults.add("auth.test", Drop()), "call to Slack failed", id="dropped"),
+        pytest.param(
+            lambda desk: desk.slack.faults.add("auth.test", ApiError("invalid_auth")), "rejects the token", id="auth"
         ),
     ],
 )
 async def test_each_problem_has_a_line_with_a_remedy(desk: Desk, spoil: Callable[[Desk], object], words: str) -> None:
-    """What is wrong is said with what to do, and everything else is still looked at."""
+    """A problem has a line with its remedy, and everything else is still checked."""
     desk.slack.api.scopes = set(desk.slack.api.scopes)
     spoil(desk)
     found = [finding.line for finding in await report(desk) if finding.remedy]
@@ -98,7 +100,7 @@ async def test_each_problem_has_a_line_with_a_remedy(desk: Desk, spoil: Callable
 
 
 async def test_slack_and_gateway_away(desk: Desk) -> None:
-    """Both are named, with where to look."""
+    """A Slack and a gateway that are down are both named, with the settings to check."""
     await desk.slack.stop()
     await desk.gateway.stop()
     lines = "\n".join(finding.line for finding in await report(desk))
@@ -108,7 +110,7 @@ async def test_slack_and_gateway_away(desk: Desk) -> None:
 
 
 async def test_clocks_apart(desk: Desk) -> None:
-    """A gateway whose clock is minutes off is a problem before it refuses calls."""
+    """A clock that is minutes off is a problem before the gateway rejects calls."""
     async with LocalGateway(now=lambda: utc_now() + timedelta(minutes=4)) as gateway:
         desk.gateway, former = gateway, desk.gateway
         assert "Set this machine's clock" in "\n".join(finding.line for finding in await report(desk))
@@ -116,7 +118,7 @@ async def test_clocks_apart(desk: Desk) -> None:
 
 
 async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> None:
-    """Before the first start that is in order, if the folder can be written."""
+    """Before the first start there is no file, which is in order if the folder can be written."""
     found = await report(desk, DATABASE_URL=f"sqlite:///{tmp_path}/new/bot.db")
     assert "will be created" in "\n".join(finding.line for finding in found)
     found = await report(desk, DATABASE_URL=f"sqlite:///{desk.database}/folder/bot.db")
@@ -124,7 +126,7 @@ async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> N
 
 
 async def test_a_damaged_database(desk: Desk) -> None:
-    """A broken file and a changed record are told apart."""
+    """A broken file and a changed record get different lines."""
     with sqlite3.connect(desk.database) as connection:
         connection.execute("INSERT INTO audit_events VALUES (1, '', '', '', '', '', '', ?, '')", ["0" * 64])
     lines = "\n".join(finding.line for finding in await report(desk) if finding.remedy)

@@ -15,12 +15,12 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from bot import log
 
 KEY = "k3y\"with\\odd'signs"
-"""A secret that JSON and repr write in other ways than it is."""
+"""A secret that JSON and repr write differently."""
 
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """Leave no trace of a test's logging set-up in the next one."""
+    """Undo the logging set-up of a test before the next one."""
     root, ours = logging.getLogger(), logging.getLogger("bot")
     handlers, level, our_level = root.handlers, root.level, ours.level
     yield
@@ -32,14 +32,14 @@ def logging_as_before() -> Iterator[None]:
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The events on stderr, of a log in JSON; there is nothing on stdout."""
+    """Return the events of a JSON log on stderr, after checking that stdout is empty."""
     out, err = capsys.readouterr()
     assert not out
     return [json.loads(line) for line in err.splitlines()]
 
 
 def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Time in UTC, level, who speaks, what happened, and its details."""
+    """An event has its time in UTC, level, logger, name and details."""
     log.configure("INFO", "json", [])
     structlog.contextvars.bind_contextvars(cancellation="c1")
 
@@ -58,7 +58,7 @@ def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_the_console_shows_an_event_and_its_traceback_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A person at a terminal reads the same, secrets masked as well."""
+    """The console has the same content as JSON, and masks secrets as well."""
     log.configure("INFO", "console", [KEY])
     try:
         raise RuntimeError(KEY)
@@ -76,7 +76,7 @@ def test_the_console_shows_an_event_and_its_traceback_in_plain_lines(capsys: pyt
     [("DEBUG", ["debug", "info", "warning", "error"]), ("INFO", ["info", "warning", "error"]), ("ERROR", ["error"])],
 )
 def test_the_level_is_the_bots(level: str, heard: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """LOG_LEVEL says from where on the bot's own events are shown, whichever way they are logged."""
+    """LOG_LEVEL is the lowest level of the bot's own events that is shown, in both ways of logging."""
     log.configure(level, "json", [])
     for logger in (structlog.get_logger("bot.app"), logging.getLogger("bot.app")):
         for name in ("debug", "info", "warning", "error"):
@@ -88,7 +88,7 @@ def test_the_level_is_the_bots(level: str, heard: list[str], capsys: pytest.Capt
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
 @pytest.mark.parametrize("library", ["aiohttp.access", "asyncio", "httpcore.http11", "httpx", "slack_sdk.socket_mode"])
 def test_libraries_speak_from_warning_upwards(library: str, level: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Below WARNING, libraries log what was sent and received; no level of ours turns that on."""
+    """No LOG_LEVEL turns on the libraries' messages below WARNING, which hold what was sent and received."""
     log.configure(level, "json", [])
     for number in (logging.DEBUG, logging.INFO, logging.WARNING):
         logging.getLogger(library).log(number, "%s with ticket=%s", "wss://x.test/", "abc")
@@ -101,7 +101,7 @@ def test_libraries_speak_from_warning_upwards(library: str, level: str, capsys: 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
 @pytest.mark.parametrize("command", ["/cancel-order", "/unknown"])
 async def test_bolt_never_logs_a_body(level: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a wrong signature nor a request that no listener takes brings a body into the log."""
+    """Neither a wrong signature nor a request without a listener brings a body into the log."""
     log.configure(level, "json", [])
 
     async def authorize() -> AuthorizeResult:
@@ -118,7 +118,7 @@ async def test_bolt_never_logs_a_body(level: str, command: str, capsys: pytest.C
 
 
 def test_bolt_still_tells_its_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    """A listener that failed is not kept quiet."""
+    """The error of a listener that failed is logged."""
     log.configure("INFO", "json", [])
 
     logging.getLogger("slack_bolt.AsyncApp").error("Failed to run listener function")
@@ -146,10 +146,8 @@ def test_bolt_still_tells_its_errors(capsys: pytest.CaptureFixture[str]) -> None
         pytest.param([1, 2.5, True, None], [1, 2.5, True, None], id="no text"),
     ],
 )
-def test_secrets_are_masked_wherever_they_stand(
-    value: object, shown: object, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Given secrets and whatever looks like a Slack token become *** in every field."""
+def test_secrets_are_masked_everywhere(value: object, shown: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given secrets, and everything that looks like a Slack token, become *** in every field."""
     log.configure("INFO", "json", [KEY, "", "k3y"])
 
     structlog.get_logger("bot.app").info("x", value=value)
@@ -159,7 +157,7 @@ def test_secrets_are_masked_wherever_they_stand(
 
 
 def test_secrets_are_masked_in_events_of_libraries_and_their_tracebacks(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a library says about a failed connection is masked like our own events."""
+    """A library's message about a failed connection is masked like our own events."""
     log.configure("INFO", "json", ["hunter2"])
     address = "wss://x.test/?ticket=abc&token=hunter2"
     try:
@@ -174,7 +172,7 @@ def test_secrets_are_masked_in_events_of_libraries_and_their_tracebacks(capsys: 
 
 
 def test_the_longest_secret_is_masked_first(capsys: pytest.CaptureFixture[str]) -> None:
-    """A secret that begins with another one leaves no tail behind."""
+    """A secret that begins with another one is masked whole."""
     log.configure("INFO", "json", ["abc", "abcdef"])
 
     structlog.get_logger("bot.app").info("abcdef abc")
@@ -194,7 +192,7 @@ def test_a_secret_that_is_an_everyday_word_spoils_no_line(capsys: pytest.Capture
 
 
 def test_setting_up_twice_does_not_log_twice(capsys: pytest.CaptureFixture[str]) -> None:
-    """The last set-up holds, alone."""
+    """Only the last set-up counts."""
     log.configure("INFO", "console", [])
     log.configure("INFO", "json", [])
 

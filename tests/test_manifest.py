@@ -1,4 +1,4 @@
-"""manifest.yml asks for what the code uses, and for nothing more."""
+"""manifest.yml asks for everything that the code uses, and for nothing more."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.slack.listeners import CANCEL_AUDIT, CANCEL_ORDER
+from bot.slack.commands import COMMANDS
 from bot.slack.scopes import SCOPES
 
 ROOT = Path(__file__).parent.parent
@@ -26,17 +26,17 @@ NEEDED_BY = {
     "usergroups_users_list": {"usergroups:read"},
     "users_info": {"users:read"},
 }
-"""Which scopes a method needs for the channels it is used on; source: each method's page on docs.slack.dev."""
+"""The scopes that each method needs for the channels it is used on; source: its page on docs.slack.dev."""
 
 
 def methods_used() -> set[str]:
-    """The Web API methods that the bot calls."""
+    """Return the Web API methods that the bot calls."""
     code = "".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py") if "sandbox" not in path.parts)
     return set(re.findall(r"client\.((?:[a-z]+_)+[A-Za-z]+)\(", code)) - {"is_connected"}
 
 
 def test_scopes_are_those_that_the_code_needs() -> None:
-    """Each scope is needed by a call or a command, each call has its scope, and doctor checks the same ones."""
+    """Every scope is needed by a call or a command, every call has its scope, and doctor checks the same scopes."""
     asked_for = MANIFEST["oauth_config"]["scopes"]["bot"]
     assert methods_used() == set(NEEDED_BY)
     assert set(asked_for) == set().union(*NEEDED_BY.values()) | {"commands"}
@@ -44,14 +44,26 @@ def test_scopes_are_those_that_the_code_needs() -> None:
     assert "user" not in MANIFEST["oauth_config"]["scopes"]
 
 
-def test_commands_are_those_that_are_handled() -> None:
-    """Both commands are there, and people's names reach the look-up as ids."""
-    found = {command["command"]: command["should_escape"] for command in MANIFEST["features"]["slash_commands"]}
-    assert found == {CANCEL_ORDER: False, CANCEL_AUDIT: True}
+def test_commands_are_those_of_the_code() -> None:
+    """The manifest has the code's commands with the same texts, and mentions reach the look-up as ids."""
+    found = MANIFEST["features"]["slash_commands"]
+    assert found == [
+        {
+            "command": command.name,
+            "description": command.description,
+            "usage_hint": command.usage_hint,
+            "should_escape": command.should_escape,
+        }
+        for command in COMMANDS
+    ]
+    assert {command.name: command.should_escape for command in COMMANDS} == {
+        "/cancel-order": False,
+        "/cancel-audit": True,
+    }
 
 
 def test_features_are_those_that_are_used() -> None:
-    """Socket Mode and interactivity are on, direct messages can be read, and no events are asked for."""
+    """Socket Mode and interactivity are on, people can read direct messages, and there are no event subscriptions."""
     assert MANIFEST["settings"]["socket_mode_enabled"]
     assert MANIFEST["settings"]["interactivity"] == {"is_enabled": True}
     assert MANIFEST["features"]["app_home"]["messages_tab_enabled"]

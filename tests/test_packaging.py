@@ -1,4 +1,4 @@
-"""What is promised about setting up and shipping, read from the files themselves."""
+"""The promises about set-up and shipping: most are read from the files, and the wheel is built and run."""
 
 import json
 import os
@@ -7,10 +7,13 @@ import subprocess
 import sys
 import threading
 import tomllib
+import urllib.request
+import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -23,14 +26,14 @@ REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 
 
 def instructions(name: str) -> list[str]:
-    """Each use of a Dockerfile instruction, its lines joined, without the word itself."""
+    """Return each use of a Dockerfile instruction, its lines joined, without the word itself."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\s*\\\n\s*", " ", text).splitlines()
     return [line.removeprefix(name).strip() for line in lines if line.startswith(f"{name} ")]
 
 
 def pinned(file: str) -> dict[str, tuple[str, list[str]]]:
-    """Each requirement's version and hashes."""
+    """Return each requirement's version and hashes."""
     found = re.findall(
         r"^([a-z0-9-]+)==(\S+)[^\n]*((?:\n    --hash=\S+[^\n]*)*)", (ROOT / file).read_text(), re.MULTILINE
     )
@@ -38,13 +41,13 @@ def pinned(file: str) -> dict[str, tuple[str, list[str]]]:
 
 
 def named(requirements: list[str]) -> set[str]:
-    """The packages' names, as the requirements files write them."""
+    """Return the packages' names, as the requirements files write them."""
     return {re.split(r"[^A-Za-z0-9_-]", line)[0].lower().replace("_", "-") for line in requirements}
 
 
 @pytest.mark.parametrize("file", REQUIREMENTS)
 def test_every_requirement_is_pinned_with_hashes(file: str) -> None:
-    """Nothing is installed that was not looked at, and no line says where it was found."""
+    """Only what was pinned is installed, and no line names an index."""
     lines = (ROOT / file).read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith((" ", "#"))]
 
@@ -72,13 +75,13 @@ def test_the_console_script_is_there() -> None:
     assert callable(getattr(import_module(module), function))
 
 
-def test_the_version_stands_in_the_changelog() -> None:
-    """Whoever runs this version can read what changed in it."""
+def test_the_changelog_has_the_version() -> None:
+    """The changes of the version that runs can be read."""
     assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
 def test_the_image_installs_only_hashed_wheels() -> None:
-    """Every install asks for hashes and builds nothing; the final stage gets the result alone."""
+    """Every install needs hashes and builds nothing, and the final stage gets only the result."""
     installs = [json.loads(line) for line in instructions("RUN") if "pip" in line]
 
     assert len(instructions("FROM")) == 2
@@ -91,15 +94,15 @@ def test_the_image_installs_only_hashed_wheels() -> None:
 
 @pytest.mark.parametrize("name", ["RUN", "CMD"])
 def test_the_image_uses_no_shell(name: str) -> None:
-    """Commands are lists of words, so signals reach the bot and no shell is in between."""
+    """Commands are lists of words, so that signals reach the bot without a shell in between."""
     words = [json.loads(line) for line in instructions(name)]
 
     assert words
     assert not [line for line in words if line[0] in {"sh", "bash", "/bin/sh"}]
 
 
-def test_the_image_runs_the_bot_as_nobody_special() -> None:
-    """Not root, by number; data on a volume that this user owns; reachable from outside the container."""
+def test_the_image_does_not_run_as_root() -> None:
+    """The user is a number, owns the data volume, and the bot can be reached from outside the container."""
     [user] = instructions("USER")
     final = (ROOT / "Dockerfile").read_text().split("FROM ")[-1]
 
@@ -113,7 +116,7 @@ def test_the_image_runs_the_bot_as_nobody_special() -> None:
 
 
 def test_the_image_gets_nothing_but_the_bot() -> None:
-    """No secret, database or history lies in the build's context."""
+    """The build's context has no secret, database or history in it."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
 
     assert [line for line in lines if line and not line.startswith("#")] == [
@@ -126,7 +129,7 @@ def test_the_image_gets_nothing_but_the_bot() -> None:
 
 @contextmanager
 def answering(status: int) -> Iterator[int]:
-    """A server on loopback that answers ``/healthz`` with this status, and its port."""
+    """Run a server on loopback that answers ``/healthz`` with this status, and yield its port."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -144,8 +147,8 @@ def answering(status: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("status, healthy", [(200, True), (503, False)])
-def test_the_image_knows_whether_the_bot_lives(status: int, healthy: bool) -> None:
-    """The health check succeeds on a 200 from PORT alone, and asks no proxy."""
+def test_the_image_checks_that_the_bot_is_running(status: int, healthy: bool) -> None:
+    """The health check succeeds only with a 200 from PORT, and does not ask a proxy."""
     _, _, command = instructions("HEALTHCHECK")[0].partition("CMD ")
     program, *arguments = json.loads(command)
 
@@ -158,3 +161,106 @@ def test_the_image_knows_whether_the_bot_lives(status: int, healthy: bool) -> No
     with answering(status) as port:
         assert succeeds() is healthy
     assert not succeeds()
+
+
+# --- the installed package ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the wheel and what requirements.txt names, and nothing else.
+
+    The requirements are linked from this environment, which has them in the same versions, so that the test needs no
+    network.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = folder.glob("*.whl")
+    venv.create(folder / "venv")
+    programs = folder / "venv" / "bin"
+    install = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", "--python", programs / "python", *install], check=True)
+    [site] = (folder / "venv" / "lib").glob("python*/site-packages")
+    for name in pinned("requirements.txt"):
+        for entry in installed_entries(name):
+            (site / entry.name).symlink_to(entry)
+    return programs
+
+
+def installed_entries(name: str) -> set[Path]:
+    """Return the files and folders of a distribution at the top of site-packages; none if it is not for this system."""
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        return set()
+    tops = {file.parts[0] for file in found.files or []} - {"..", "__pycache__"}
+    return {Path(str(found.locate_file(top))).resolve() for top in tops}
+
+
+def alone(folder: Path) -> dict[str, str]:
+    """Return variables with nothing of this environment, so that only the installed package can be found."""
+    return {"PATH": os.defpath, "HOME": str(folder)}
+
+
+def test_an_installed_bot_has_no_development_requirements(installed: Path, tmp_path: Path) -> None:
+    """The environment of these tests has the wheel and the run-time requirements alone."""
+    code = (
+        "import importlib.util as u, bot, pydantic; print(bot.__file__);"
+        "print([name for name in ('yaml', 'pytest', 'pydantic_settings', 'dotenv') if u.find_spec(name)])"
+    )
+    run = subprocess.run(
+        [installed / "python", "-c", code],
+        cwd=tmp_path,
+        env=alone(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    place, others = run.stdout.splitlines()
+
+    assert Path(place).is_relative_to(installed.parent)
+    assert others == "[]"
+
+
+def test_an_installed_bot_plays_the_demo(installed: Path, tmp_path: Path) -> None:
+    """``cancel-desk demo`` needs no checkout and no development requirement."""
+    run = subprocess.run(
+        [installed / "cancel-desk", "demo"],
+        cwd=tmp_path,
+        env=alone(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "=== " in run.stdout
+
+
+def test_an_installed_bot_opens_the_playground(installed: Path, tmp_path: Path) -> None:
+    """``cancel-desk playground`` prints its address, serves the page from there, and ends with SIGTERM."""
+    with subprocess.Popen(
+        [installed / "cancel-desk", "playground", "--no-open", "--port", "0"],
+        cwd=tmp_path,
+        env=alone(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+/", first)
+            assert address, first + process.stdout.read()
+            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with direct.open(address[0], timeout=10) as page:
+                scripts = re.findall(r'src="/?(static/[^"]+)"', page.read().decode())
+            assert scripts
+            for script in scripts:
+                with direct.open(f"{address[0]}{script}", timeout=10) as answer:
+                    assert answer.status == 200
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0

@@ -1,26 +1,29 @@
-"""The use cases over a real file, a clock that is moved, a gateway that is modelled, and all that must always hold."""
+"""The use cases over a real file, a clock that tests move, a modelled gateway, and everything that must always hold."""
 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.audit import verify
 from bot.domain.cancellation import NEXT, OPEN, State
-from bot.domain.delivery import DeliveryKind, Fate, Receipt
-from bot.domain.policy import Standing
-from bot.store import Attempt, Store
-from bot.store.reading import Reader
-from bot.workflow import Accepted, Acted, AskResult, Owed, Rules, Workflow
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import Requested, Started
+from bot.domain.policy import Act, Actor, Membership
+from bot.store import Store, Tables
+from bot.workflow import Acted, ClaimedDelivery, Patience, Rules, Wish, Workflow, decisions
+from bot.workflow.transitions import Ending
 from tests.clock import Clock
+from tests.writer import Writer
+
+T = TypeVar("T")
 
 ANN, BEN, CLEO = "UANN", "UBEN", "UCLEO"
 TABLES = ("people", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
-ENDINGS = {"cancelled", "refused", "failed", "unknown", "rejected", "withdrawn", "expired"}
 
 _WATCH = """
     CREATE TEMP TABLE steps (was TEXT, becomes TEXT);
@@ -31,16 +34,21 @@ _WATCH = """
 """
 
 
+def actor(person: str, membership: Membership = Membership.MEMBER) -> Actor:
+    """Return this person with the same membership in every role."""
+    return Actor(person, person.lower(), requester=membership, approver=membership, auditor=membership)
+
+
 async def next_attempt(workflow: Workflow) -> Attempt | None:
-    """The call that is due, claimed."""
-    claimed = await workflow.claim("w", attempts=1, deliveries=0)
+    """Claim the call that is due, if one is."""
+    claimed = await workflow.claim("w", calls=1, messages=0)
     return claimed.attempts[0] if claimed.attempts else None
 
 
-async def next_owed(workflow: Workflow) -> Owed | None:
-    """What is owed to Slack next, claimed."""
-    claimed = await workflow.claim("w", attempts=0, deliveries=1)
-    return claimed.owed[0] if claimed.owed else None
+async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
+    """Claim the delivery that is due next, if one is."""
+    claimed = await workflow.claim("w", calls=0, messages=1)
+    return claimed.deliveries[0] if claimed.deliveries else None
 
 
 class World:
@@ -49,75 +57,78 @@ class World:
     def __init__(self, folder: Path, *, quorum: int = 1, self_approval: bool = False) -> None:
         self.runner = asyncio.Runner()
         self.clock = Clock()
-        self.store = Store(folder / "bot.db")
+        self.writer = Writer()
+        self.on_commit: Callable[[], object] = lambda: None
+        """A function that is called right after each commit."""
+        self.store = Store(folder / "bot.db", connect=self.writer.open, on_commit=self._committed)
         self.run(self.store.open())
-        self.store._db.executescript(_WATCH)
-        rules = Rules(quorum, self_approval, timedelta(hours=1), re.compile(r"\w+"), max_attempts=2)
-        self.workflow = Workflow(self.store, rules, now=self.clock, jitter=lambda: 0.0)
+        self.writer.sqlite.database.conn.executescript(_WATCH)
+        rules = Rules(quorum, self_approval, timedelta(hours=1), re.compile(r"\w+"), Patience(max_attempts=2))
+        self.workflow = Workflow(self.store, rules, now=self.clock, wake=asyncio.Event(), jitter=lambda: 0.0)
         self.cancelled_at_the_gateway: dict[str, str] = {}
-        """Which cancellation an order was cancelled for."""
+        """The cancellation for which each order was cancelled."""
         self.under_way: list[Attempt] = []
         self.shown: dict[str, State] = {}
-        """What the card of each cancellation shows."""
+        """The state that the card of each cancellation shows."""
         self.forms = 0
 
+    def _committed(self, _: str) -> None:
+        self.on_commit()
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.run(self.store.close())
         self.runner.close()
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """What it leads to."""
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of this coroutine."""
         return self.runner.run(work)
 
     @property
-    def reader(self) -> Reader:
-        """Reads what the writer sees."""
-        return Reader(self.store._db)
+    def tables(self) -> Tables:
+        """Return the tables as the writer sees them."""
+        return Tables(self.writer.sqlite)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
-        return list(self.store._db.execute(sql).fetchall())
+        """Return the rows of a query, as the writer sees them."""
+        return self.writer.sqlite.execute(sql)
 
     # --- people -------------------------------------------------------------------------------
 
-    def ask(self, order: str = "ord_1", person: str = ANN) -> AskResult:
-        """Somebody asks, with a form of its own."""
+    def ask(self, order: str = "ord_1", person: str = ANN) -> Acted:
+        """Ask with a new form."""
         self.forms += 1
-        return self.run(self.workflow.request(  # type: ignore[no-any-return]
-            form_id=f"V{self.forms}", order_id=order, reason="why", requester=person, name=person.lower(), channel="C1",
-            standing=Standing.MEMBER,
-        ))  # fmt: skip
+        return self.run(self.workflow.request(Wish(f"V{self.forms}", order, "why", "C1"), actor(person)))
 
     def asked(self, order: str = "ord_1", person: str = ANN) -> str:
-        """The id of what was asked for."""
-        result = self.ask(order, person)
-        assert isinstance(result, Accepted)
-        return result.cancellation.id
+        """Ask, and return the id of the request."""
+        cancellation = self.ask(order, person).cancellation
+        assert cancellation is not None
+        return cancellation.id
 
-    def approve(self, about: str, person: str = BEN, standing: Standing = Standing.MEMBER) -> Acted:
-        """Somebody approves."""
-        return self.run(self.workflow.approve(about, person, person.lower(), standing))  # type: ignore[no-any-return]
+    def approve(self, about: str, person: str = BEN, membership: Membership = Membership.MEMBER) -> Acted:
+        """Approve as this person."""
+        return self.run(self.workflow.act(decisions.approve, Act.APPROVE, about, actor(person, membership)))
 
-    def reject(self, about: str, person: str = BEN, standing: Standing = Standing.MEMBER) -> Acted:
-        """Somebody rejects."""
-        return self.run(self.workflow.reject(about, person, person.lower(), standing, "no"))  # type: ignore[no-any-return]
+    def reject(self, about: str, person: str = BEN, membership: Membership = Membership.MEMBER) -> Acted:
+        """Reject as this person."""
+        return self.run(self.workflow.act(decisions.reject, Act.REJECT, about, actor(person, membership), reason="no"))
 
     def withdraw(self, about: str, person: str = ANN) -> Acted:
-        """Somebody withdraws."""
-        return self.run(self.workflow.withdraw(about, person, person.lower()))  # type: ignore[no-any-return]
+        """Withdraw as this person."""
+        return self.run(self.workflow.act(decisions.withdraw, Act.WITHDRAW, about, actor(person)))
 
-    def retry(self, about: str, standing: Standing = Standing.MEMBER) -> Acted:
-        """Somebody retries."""
-        return self.run(self.workflow.retry(about, BEN, "ben", standing))  # type: ignore[no-any-return]
+    def retry(self, about: str, membership: Membership = Membership.MEMBER) -> Acted:
+        """Retry as Ben."""
+        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, actor(BEN, membership)))
 
     # --- the worker ---------------------------------------------------------------------------
 
     def work(self) -> Attempt | None:
-        """The worker settles what is due, and perhaps begins a call."""
-        attempt: Attempt | None = self.run(next_attempt(self.workflow))
+        """Settle what is due, and return the call that begins, if one does."""
+        attempt = self.run(next_attempt(self.workflow))
         if attempt is not None:
-            found = self.reader.cancellation(attempt.cancellation_id)
+            found = self.tables.cancellations.get(attempt.cancellation_id)
             assert found is not None
             assert found.state is State.SENDING
             assert len(found.approvers) >= found.approvals_required
@@ -126,37 +137,39 @@ class World:
         return attempt
 
     def reach(self, attempt: Attempt) -> Answer:
-        """A call reaches the gateway: the order is cancelled by the first one; what the gateway answers."""
+        """Let a call reach the gateway, where the first one cancels the order; return the gateway's answer."""
         if attempt.order_id in self.cancelled_at_the_gateway:
-            return Answer(Outcome.REFUSED, http_status=409, already_cancelled=True)
+            return Answer(Outcome.REFUSED, http_status=409, reason=Reason.ALREADY_CANCELLED)
         self.cancelled_at_the_gateway[attempt.order_id] = attempt.cancellation_id
         return Answer(Outcome.CANCELLED, http_status=200)
 
     def answer(self, attempt: Attempt, answer: Answer) -> State | None:
-        """What a call proved is written down; the state that it leads to, if it came in time to count."""
-        return self.run(self.workflow.record_answer(attempt, answer))  # type: ignore[no-any-return]
+        """Keep what a call proved; return the state that it leads to, if it came in time to count."""
+        return self.run(self.workflow.record_answer(attempt, answer))
 
-    def deliver(self, fate: Fate) -> bool:
-        """Something owed to Slack is tried; False if nothing is due."""
-        owed: Owed | None = self.run(next_owed(self.workflow))
-        if owed is None:
+    def deliver(self, outcome: DeliveryOutcome) -> bool:
+        """Try the delivery that is due, with this outcome; return False if none is due."""
+        claimed = self.run(next_delivery(self.workflow))
+        if claimed is None:
             return False
-        delivery, cancellation = owed.delivery, owed.cancellation
-        if fate is Fate.DELIVERED and delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
+        delivery, cancellation = claimed.delivery, claimed.cancellation
+        delivered = outcome is DeliveryOutcome.DELIVERED
+        if delivered and delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
             self.shown[cancellation.id] = cancellation.state
-        receipt = Receipt(fate, "C1", "1.1", "", "problem", in_doubt=fate is Fate.IN_DOUBT)
+        in_doubt = outcome is DeliveryOutcome.IN_DOUBT
+        receipt = Receipt(outcome, "C1", "1.1", "", "problem", in_doubt=in_doubt)
         self.run(self.workflow.record_delivery(delivery, receipt))
         return True
 
     def restart(self) -> None:
-        """A new process takes over; calls of the old one may still reach the gateway."""
-        self.run(self.workflow.recover({}))
+        """Let a new process take over; calls of the old one may still reach the gateway."""
+        self.run(self.workflow.start(Started("1")))
 
     # --- what always holds --------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raises if something is not as it must be, whatever was done before."""
-        assert verify(self.reader.events()).damage is None
+        """Raise AssertionError if something is not as it must be, no matter what was done before."""
+        assert verify(self.tables.record.all()).damage is None
         for was, becomes in self.rows("SELECT was, becomes FROM steps"):
             assert (becomes == State.PENDING) if was is None else (State(becomes) in NEXT[State(was)])
         rows = self.rows("SELECT id, number, order_id, state, requester FROM cancellations")
@@ -172,28 +185,42 @@ class World:
                     pass
                 case _:
                     assert not ours
-        self._check_owed({cancellation: (number, requester) for cancellation, number, _, _, requester in rows})
+        self._check_times()
+        self._check_deliveries({cancellation: (number, requester) for cancellation, number, _, _, requester in rows})
 
-    def _check_owed(self, known: dict[str, tuple[int, str]]) -> None:
+    def _check_times(self) -> None:
+        """Check that the worker comes back to everything that waits for it, and to nothing else."""
+        for state, due_at, lease_until in self.rows("SELECT state, due_at, lease_until FROM cancellations"):
+            assert (due_at is not None) == (state in {State.PENDING, State.APPROVED})
+            assert (lease_until is not None) == (state == State.SENDING)
+        held = "SELECT status, lease_until, claimed_by, in_doubt_since FROM deliveries WHERE claimed_by IS NOT NULL"
+        for status, lease_until, _, in_doubt_since in self.rows(held):
+            assert status == "queued"
+            assert lease_until is not None
+            assert in_doubt_since is not None
+
+    def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
+        """Check that every event of these cancellations that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
         for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries"):
             owed.setdefault((number, seq), []).append(kind)
-        for event in self.reader.events():
+        for event in self.tables.record.all():
             if event.cancellation not in known:
                 continue
             number, requester = known[event.cancellation]
             kinds = owed.get((number, event.seq), [])
-            if event.kind == "requested":
-                assert kinds == ["card"]
-            if event.kind in ENDINGS:
-                assert kinds.count("reply") == 1
-                assert kinds.count("direct_message") == (event.actor != requester)
+            match event.content:
+                case Requested():
+                    assert kinds == ["card"]
+                case content if isinstance(content, Ending):
+                    assert kinds.count("reply") == 1
+                    assert kinds.count("direct_message") == (event.actor != requester)
 
     def drain(self) -> None:
-        """Slack takes everything that is owed: then every card shows how its request stands."""
+        """Let Slack take everything that is owed; then every card shows the state of its request."""
         self.clock.advance(minutes=3)
-        while self.deliver(Fate.DELIVERED):
+        while self.deliver(DeliveryOutcome.DELIVERED):
             pass
-        assert self.rows("SELECT * FROM deliveries WHERE status = 'owed'") == []
+        assert self.rows("SELECT * FROM deliveries WHERE status = 'queued'") == []
         for cancellation, state in self.rows("SELECT id, state FROM cancellations WHERE card_ts IS NOT NULL"):
             assert self.shown[cancellation] == state

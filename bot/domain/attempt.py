@@ -1,39 +1,112 @@
-"""What one call to the payment gateway proved."""
+"""One call to the payment gateway, and what it proved."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What an attempt proved about the order, and nothing more than that."""
+    """The proof that an attempt brought about the order, and nothing more than that."""
 
     CANCELLED = "cancelled"
     """The gateway confirmed that this order is cancelled."""
     REFUSED = "refused"
-    """The gateway gave a final no; the order was not cancelled by this attempt."""
+    """The gateway gave a final no; this attempt did not cancel the order."""
     NOT_SENT = "not_sent"
-    """The gateway certainly did nothing: it was not reached, or turned the call away."""
+    """The gateway certainly did nothing: it was not reached, or it turned the call away."""
     UNKNOWN = "unknown"
     """The order may or may not have been cancelled; the answer was lost or makes no sense."""
 
 
+class Reason(StrEnum):
+    """The reasons for which the gateway says no. The views and the command line hold the sentences."""
+
+    COMPLETED = "completed"
+    """The order is completed, so only a refund can undo it."""
+    ALREADY_CANCELLED = "already_cancelled"
+    ALREADY_REFUNDED = "already_refunded"
+    NO_SUCH_ORDER = "no_such_order"
+    CREDENTIALS = "credentials"
+    """The gateway did not accept the API key or the account."""
+    CLOCK = "clock"
+    """The gateway did not accept the timestamp: this machine's clock is wrong."""
+    OTHER = "other"
+    """A no for a reason that the gateway did not give, or not in a form that can be trusted."""
+
+
+class Trouble(StrEnum):
+    """Obstacles to a clear answer. ``Answer.trouble_about`` holds the parameter named here, if any."""
+
+    # Before anything was sent.
+    UNFIT_CREDENTIAL = "unfit_credential"
+    """The setting of this name cannot go into an HTTP header."""
+    BAD_ADDRESS = "bad_address"
+    """DVPAY_BASE_URL is no http or https address."""
+    NAME_NOT_FOUND = "name_not_found"
+    NOT_CONNECTED = "not_connected"
+    """The operating system's own words, or empty."""
+    NO_CONNECTION_IN_TIME = "no_connection_in_time"
+    """The limit in seconds."""
+    NO_FREE_CONNECTION = "no_free_connection"
+    """The limit in seconds."""
+    PROXY = "proxy"
+    """The proxy's own words."""
+    CERTIFICATE = "certificate"
+    """OpenSSL's own words."""
+    TLS = "tls"
+    """OpenSSL's own words."""
+    # After something may have been sent.
+    NOT_WRITTEN_IN_TIME = "not_written_in_time"
+    """The limit in seconds."""
+    NO_ANSWER_IN_TIME = "no_answer_in_time"
+    """The limit in seconds."""
+    CONNECTION_LOST = "connection_lost"
+    STOPPED = "stopped"
+    """The bot ended before the answer came."""
+    UNEXPECTED = "unexpected"
+    """The name of the exception."""
+    # An answer came, but it says nothing that counts.
+    REDIRECT = "redirect"
+    NO_REASON = "no_reason"
+    """A refusal without words that can be read."""
+    COMPRESSED = "compressed"
+    TOO_LONG = "too_long"
+    """The limit in KiB."""
+    BROKEN_OFF = "broken_off"
+    NO_CONFIRMATION = "no_confirmation"
+    """A success status without the documented confirmation."""
+    ANOTHER_ORDER = "another_order"
+    ANOTHER_STATUS = "another_status"
+    """The order's status as the gateway named it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An attempt's outcome with what the gateway said, as far as it said anything.
+    """An attempt's outcome, with what the gateway said as far as it said anything.
 
-    ``repeat`` tells whether sending the same cancel again may lead further: not after a final
-    answer, nor where an operator must act first (credentials). ``retry_after`` is in seconds.
-    ``message`` is short and holds no secrets; it is the gateway's text, so it is data to show,
-    never markup. ``already_cancelled`` and ``use_refund`` are hints read from a refusal.
+    ``repeat`` is true where sending the same cancel again may lead further: not after a final answer, nor where an
+    operator must act first (credentials). ``retry_after`` is in seconds. ``reason`` is set for every refusal, and where
+    the gateway rejected the credentials. ``message`` and ``code`` are the gateway's own words, short and without
+    secrets: data to show, never markup. ``trouble`` says what stood in the way where the gateway's words do not.
     """
 
     outcome: Outcome
     repeat: bool = False
     retry_after: float | None = None
+    reason: Reason | None = None
+    trouble: Trouble | None = None
+    trouble_about: str = ""
     http_status: int | None = None
     code: str = ""
     message: str = ""
     request_id: str = ""
     cancelled_at: str = ""
-    already_cancelled: bool = False
-    use_refund: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A committed right to call the gateway once, with exactly what was approved."""
+
+    id: int
+    cancellation_id: str
+    order_id: str
+    reason: str

@@ -1,13 +1,15 @@
-"""One request to cancel one order: its states, and which may follow which."""
+"""One order to cancel, from asking to its end: its states, and which may follow which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.domain.attempt import Answer
+
 
 class State(StrEnum):
-    """Where a cancellation stands."""
+    """The state of a cancellation."""
 
     PENDING = "pending"
     """Approvers have yet to decide."""
@@ -22,28 +24,28 @@ class State(StrEnum):
     FAILED = "failed"
     """It is certain that nothing was cancelled, and the attempts ran out."""
     UNKNOWN = "unknown"
-    """It may or may not have happened; a person must look."""
+    """The order may or may not be cancelled; a person must look."""
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
     @property
     def open(self) -> bool:
-        """Whether this state blocks another request for the same order.
+        """Return True where this state blocks another request for the same order.
 
-        ``unknown`` does: until somebody found out whether the order is cancelled, a second request
-        would only hide the question. ``failed`` does not: nothing happened, so anybody may ask anew.
+        ``unknown`` does: until somebody finds out whether the order is cancelled, a second request
+        would only hide the question. ``failed`` does not: nothing happened, so anybody may ask again.
         """
         return self in OPEN
 
     @property
     def may_retry(self) -> bool:
-        """Whether an approver may have the same cancel sent again."""
+        """Return True where an approver may have the same cancel sent again."""
         return self in {State.FAILED, State.UNKNOWN}
 
     @property
     def awaits_people(self) -> bool:
-        """Whether the next step is a person's, so that the card must offer buttons."""
+        """Return True where the next step is a person's, so that the card must offer buttons."""
         return self is State.PENDING or self.may_retry
 
 
@@ -61,14 +63,14 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.WITHDRAWN: frozenset(),
     State.EXPIRED: frozenset(),
 }
-"""Which states may follow a state; the store refuses every other step."""
+"""The states that may follow each state; the store refuses every other step."""
 
 OPEN = frozenset({State.PENDING, State.APPROVED, State.SENDING, State.UNKNOWN})
 """At most one cancellation per order id is in one of these."""
 
 
 class Choice(StrEnum):
-    """What an approver decided."""
+    """An approver's decision, yes or no."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -89,10 +91,11 @@ class Cancellation:
     """A cancellation as the store keeps it. Times are aware UTC; ids of people and channels are Slack's.
 
     ``number`` counts up from 1 in the order of asking and never leaves the store and the record;
-    ``id`` is random, stands in buttons, logs and the command line. ``card_ts`` is None, and
-    ``card_link`` empty, until the card stands in ``card_channel``. ``attempts`` counts the calls to the
-    gateway since the last approval or retry, ``next_at`` is when the worker looks at it next, and
-    ``detail`` is what the gateway said last, in its words or ours.
+    ``id`` is random and appears in buttons, logs and the command line. ``card_ts`` is None, and
+    ``card_link`` empty, until the card is posted in ``card_channel``. ``attempts`` counts the calls to the
+    gateway since the last approval or retry. ``due_at`` is when the worker must act on it: a pending request expires
+    then, an approved one is sent. While a call is under way, ``lease_until`` is set instead: at that time its worker
+    counts as dead. ``last_answer`` is what the latest finished attempt proved.
     """
 
     number: int
@@ -108,17 +111,22 @@ class Cancellation:
     card_ts: str | None
     card_link: str
     attempts: int
-    next_at: datetime | None
+    due_at: datetime | None
+    lease_until: datetime | None
     changed_at: datetime
-    detail: str
     decisions: tuple[Decision, ...] = ()
+    last_answer: Answer | None = None
 
     @property
     def approvers(self) -> tuple[str, ...]:
-        """Who approved, in the order in which they did."""
+        """The people who approved, in the order in which they did."""
         return tuple(d.approver for d in self.decisions if d.choice is Choice.APPROVE)
 
     @property
     def rejection(self) -> Decision | None:
-        """The decision that rejected it, if one did."""
+        """The decision that rejected it, or None."""
         return next((d for d in self.decisions if d.choice is Choice.REJECT), None)
+
+    def overdue(self, at: datetime) -> bool:
+        """Return True for a pending request past its time, even if the worker has not expired it yet."""
+        return self.state is State.PENDING and self.expires_at <= at

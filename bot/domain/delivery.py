@@ -1,4 +1,4 @@
-"""What is owed to Slack, and what became of trying to pay it."""
+"""One thing owed to Slack, and the result of trying to deliver it (an outbox)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,29 +6,29 @@ from enum import StrEnum
 
 
 class DeliveryKind(StrEnum):
-    """What is owed."""
+    """The kinds of things owed to Slack."""
 
     CARD = "card"
     CARD_UPDATE = "card_update"
-    """The card is to show the state as it is at the time of delivery."""
+    """The card must show the state as it is at the time of delivery."""
     REPLY = "reply"
-    """A message in the card's thread that reports one audit event."""
+    """A message in the card's thread that reports one event."""
     DIRECT_MESSAGE = "direct_message"
-    """A message to the requester that reports one audit event."""
+    """A message to the requester that reports one event."""
 
     @property
     def is_new_message(self) -> bool:
-        """Whether it adds a message; those keep their order, and to Slack's rate, in each channel."""
+        """Return True where it adds a message; those keep their order, and to Slack's rate, in each channel."""
         return self is not DeliveryKind.CARD_UPDATE
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing owed to Slack.
+    """One row of the outbox.
 
-    ``position`` counts all that was ever owed. ``id`` goes into the message's metadata, so that a message can
-    be found again. ``target`` is the channel or the user it goes to. ``in_doubt_since`` is set while an
-    earlier try may have posted it.
+    ``position`` counts everything that was ever enqueued. ``id`` goes into the message's metadata, so that a message
+    can be found again. ``target`` is the channel or the user it goes to. ``in_doubt_since`` is set while an
+    earlier try may have posted it. ``tries`` includes the one that is under way.
     """
 
     position: int
@@ -37,13 +37,13 @@ class Delivery:
     kind: DeliveryKind
     event_seq: int
     target: str
-    owed_at: datetime
+    enqueued_at: datetime
     tries: int
     in_doubt_since: datetime | None
 
 
-class Fate(StrEnum):
-    """What became of one try to deliver."""
+class DeliveryOutcome(StrEnum):
+    """The result of one try to deliver."""
 
     DELIVERED = "delivered"
     LATER = "later"
@@ -51,20 +51,20 @@ class Fate(StrEnum):
     IN_DOUBT = "in_doubt"
     """Slack may have taken it; look before trying again."""
     BLOCKED = "blocked"
-    """The bot may not post there; a person can mend that."""
+    """The bot may not post there; a person can fix that."""
     IMPOSSIBLE = "impossible"
     """It will never be possible; give it up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The result of one try: where the message stands, or what stood in the way.
+    """The result of one try, with the message's place in Slack or the problem.
 
-    ``retry_after`` is in seconds, as Slack asked. ``problem`` is Slack's name of the error. ``in_doubt``
-    tells that this try or an earlier one may have posted it after all.
+    ``retry_after`` is in seconds, as Slack asked. ``problem`` is Slack's name for the error. ``in_doubt``
+    is true where this try or an earlier one may have posted it after all.
     """
 
-    fate: Fate
+    outcome: DeliveryOutcome
     channel: str = ""
     ts: str = ""
     link: str = ""

@@ -1,32 +1,26 @@
-"""The filters of ``/cancel-audit`` and ``audit find``: from what people type to what is asked for."""
+"""The filters of ``/cancel-audit`` and ``audit find``, read from the words that people type."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from bot.domain.cancellation import State
-
-USAGE = (
-    "Type any of these, in any order, each once:\n"
-    "• an order id: that order's whole story\n"
-    "• @person: what this person asked for or decided\n"
-    "• state:cancelled, or another state: " + ", ".join(State) + "\n"
-    "• a time: 30m, 12h, 7d, 4w (the last so long), 2026-11-23 (a day), 2026-11-01..2026-11-23 (days in UTC)\n"
-    "Nothing at all shows the latest."
-)
-"""What an unknown filter is answered with."""
+from bot.domain.ids import USER_ID
 
 _LONGEST = 500
 """More than all filters together need, and well within what a paging button can remember."""
 _DAY = r"\d{4}-\d\d-\d\d"
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+MENTION = rf"<@({USER_ID})(?:\|[^>]*)?>"
+"""A person as Slack sends them in a command's text; group 1 is the user id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What is asked for; None means any. ``since`` is included, ``until`` is not."""
+    """The filters of one look-up; None means any. ``since`` is included, ``until`` is not."""
 
     order_id: str | None = None
     person: str | None = None
@@ -35,47 +29,59 @@ class Lookup:
     until: datetime | None = None
 
 
+class Mistake(StrEnum):
+    """The mistakes that make a text no look-up. The views and the command line hold the sentences."""
+
+    TOO_LONG = "too_long"
+    TWICE = "twice"
+    """This word is a second filter of the same kind."""
+    ENDS_BEFORE_IT_BEGINS = "ends_before_it_begins"
+    NOBODY = "nobody"
+    """This word begins with @ but names no member."""
+    NO_STATE = "no_state"
+    NO_SUCH_TIME = "no_such_time"
+    NO_FILTER = "no_filter"
+
+
 class NotAFilter(ValueError):
-    """A word that is no filter; the message is a sentence for the person who typed it."""
+    """The text is no look-up. ``word`` is the word that is wrong, as it was typed, or empty."""
+
+    def __init__(self, mistake: Mistake, word: str = "") -> None:
+        super().__init__(mistake, word)
+        self.mistake, self.word = mistake, word
 
 
 def parse(text: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> Lookup:
-    """What the words ask for.
+    """Return the look-up that these words ask for.
 
-    A person is Slack's ``<@U…>`` or ``<@U…|name>``, or a bare user id behind ``@``. A word that is
+    A person is Slack's ``<@U…>`` or ``<@U…|name>``, or a user id behind ``@``. A word that is
     both a time and an order id is a time; ``order:7d`` means the order. Raises NotAFilter.
     """
     if len(text) > _LONGEST:
-        msg = "That is too long to look up."
-        raise NotAFilter(msg)
+        raise NotAFilter(Mistake.TOO_LONG)
     lookup = Lookup()
     for word in text.split():
         found = _read(word, order_id_pattern=order_id_pattern, now=now)
-        for name in found:
-            if getattr(lookup, name) is not None:
-                msg = f"'{word}' is one filter too many: each kind can be given once."
-                raise NotAFilter(msg)
+        if any(getattr(lookup, name) is not None for name in found):
+            raise NotAFilter(Mistake.TWICE, word)
         lookup = replace(lookup, **found)
     if lookup.since is not None and lookup.until is not None and lookup.since >= lookup.until:
-        msg = "The time ends before it begins."
-        raise NotAFilter(msg)
+        raise NotAFilter(Mistake.ENDS_BEFORE_IT_BEGINS)
     return lookup
 
 
 def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> dict[str, Any]:
-    """The fields of Lookup that one word sets."""
-    if match := re.fullmatch(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>|@([UW][A-Z0-9]{5,})", word):
+    """Return the fields of Lookup that one word sets."""
+    if match := re.fullmatch(rf"{MENTION}|@({USER_ID})", word):
         return {"person": match[1] or match[2]}
     if word.startswith("@"):
-        msg = f"'{word}' is nobody I know: pick the person from the list that Slack shows after @."
-        raise NotAFilter(msg)
+        raise NotAFilter(Mistake.NOBODY, word)
     prefix, colon, rest = word.partition(":")
     if colon and prefix == "state":
         try:
             return {"state": State(rest.lower())}
         except ValueError:
-            msg = f"'{rest}' is not a state."
-            raise NotAFilter(msg) from None
+            raise NotAFilter(Mistake.NO_STATE, rest) from None
     if colon and prefix == "order" and order_id_pattern.fullmatch(rest):
         return {"order_id": rest}
     if ago := re.fullmatch(r"(\d{1,5})([mhdw])", word):
@@ -88,8 +94,7 @@ def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> dic
             return {"since": first and _day(word, first), "until": end and _day(word, end, after=1)}
     if order_id_pattern.fullmatch(word):
         return {"order_id": word}
-    msg = f"'{word}' is not a filter."
-    raise NotAFilter(msg)
+    raise NotAFilter(Mistake.NO_FILTER, word)
 
 
 def _day(word: str, text: str, *, after: int = 0) -> datetime:
@@ -97,9 +102,8 @@ def _day(word: str, text: str, *, after: int = 0) -> datetime:
 
 
 def _calendar(word: str, compute: Callable[[], datetime]) -> datetime:
-    """A time that the calendar may not have (``2026-02-31``, 99999 weeks ago)."""
+    """Compute a time that may not exist in the calendar (``2026-02-31``, or the end of 9999-12-31)."""
     try:
         return compute()
     except (ValueError, OverflowError):
-        msg = f"'{word}' is not a time that the calendar knows."
-        raise NotAFilter(msg) from None
+        raise NotAFilter(Mistake.NO_SUCH_TIME, word) from None

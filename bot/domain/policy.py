@@ -1,4 +1,4 @@
-"""Who may ask, decide and read. Pure: each function answers with a verdict, never with a boolean."""
+"""The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,21 +10,52 @@ from bot.domain.cancellation import Cancellation, Choice, State
 class People:
     """Slack user ids and user-group ids, as a setting names them."""
 
-    users: frozenset[str]
-    groups: frozenset[str]
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
-class Standing(StrEnum):
-    """Whether a person belongs to the people that a setting names, as far as could be found out."""
+class Role(StrEnum):
+    """A setting that names people."""
+
+    REQUESTER = "requester"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+
+
+class Membership(StrEnum):
+    """A person's place among the people that a setting names, as far as it could be found out."""
 
     MEMBER = "member"
     OUTSIDER = "outsider"
     UNCHECKED = "unchecked"
-    """Slack did not answer who is in a user group. It never means yes."""
+    """Nobody asked, or Slack did not say who is in a user group. It never means yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person who does something: Slack's id, the name they go by, and their memberships as of now.
+
+    A role that was not looked up stays UNCHECKED, which is refused wherever it matters.
+    """
+
+    id: str
+    name: str = ""
+    requester: Membership = Membership.UNCHECKED
+    approver: Membership = Membership.UNCHECKED
+    auditor: Membership = Membership.UNCHECKED
+
+
+class Act(StrEnum):
+    """The acts that a person can do to a request."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    RETRY = "retry"
 
 
 class Verdict(StrEnum):
-    """What policy says of an act. Everything but ALLOWED is a refusal with its reason."""
+    """The answer to an act. Everything but ALLOWED is a refusal with its cause."""
 
     ALLOWED = "allowed"
     NOT_A_REQUESTER = "not_a_requester"
@@ -37,77 +68,72 @@ class Verdict(StrEnum):
     WRONG_STATE = "wrong_state"
     UNCHECKED = "unchecked"
     NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
+    BAD_ORDER_ID = "bad_order_id"
+    NO_SUCH_REQUEST = "no_such_request"
 
 
 class Scope(StrEnum):
-    """Whose cancellations a person may read."""
+    """The cancellations that a person may read."""
 
     ALL = "all"
     OWN = "own"
 
 
-def may_ask(standing: Standing) -> Verdict:
-    """Whether a person of this standing among REQUESTERS may ask for a cancellation."""
-    match standing:
-        case Standing.MEMBER:
+def may_ask(actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may ask for a cancellation."""
+    match actor.requester:
+        case Membership.MEMBER:
             return Verdict.ALLOWED
-        case Standing.OUTSIDER:
+        case Membership.OUTSIDER:
             return Verdict.NOT_A_REQUESTER
-        case Standing.UNCHECKED:
+        case Membership.UNCHECKED:
             return Verdict.UNCHECKED
 
 
-def may_decide(
-    cancellation: Cancellation,
-    person: str,
-    choice: Choice,
-    standing: Standing,
-    *,
-    allow_self_approval: bool,
-) -> Verdict:
-    """Whether this person's approval or rejection counts now.
+def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allow_self_approval: bool) -> Verdict:
+    """Return ALLOWED where this person's approval or rejection counts now.
 
-    Standing is told before the state, so that an outsider learns nothing from a click. An approver
+    Membership comes before the state, so that an outsider learns nothing from a click. An approver
     who has approved may still reject while others are awaited; a second approval counts for nothing.
     """
-    refusal = _not_an_approver(standing)
+    refusal = _not_an_approver(actor)
     if refusal is not None:
         return refusal
     if cancellation.state is not State.PENDING:
         return Verdict.WRONG_STATE
     if choice is Choice.APPROVE:
-        if person == cancellation.requester and not allow_self_approval:
+        if actor.id == cancellation.requester and not allow_self_approval:
             return Verdict.OWN_REQUEST
-        if person in cancellation.approvers:
+        if actor.id in cancellation.approvers:
             return Verdict.ALREADY_COUNTED
     return Verdict.ALLOWED
 
 
-def may_withdraw(cancellation: Cancellation, person: str) -> Verdict:
-    """Whether this person may take the request back: only who asked, and only while it is pending."""
-    if person != cancellation.requester:
+def may_withdraw(cancellation: Cancellation, actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may take the request back: only its requester, only while it is pending."""
+    if actor.id != cancellation.requester:
         return Verdict.NOT_THE_REQUESTER
     return Verdict.ALLOWED if cancellation.state is State.PENDING else Verdict.WRONG_STATE
 
 
-def may_retry(cancellation: Cancellation, standing: Standing) -> Verdict:
-    """Whether a person of this standing among APPROVERS may have the approved cancel sent again."""
-    refusal = _not_an_approver(standing)
+def may_retry(cancellation: Cancellation, actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may have the approved cancel sent again."""
+    refusal = _not_an_approver(actor)
     if refusal is not None:
         return refusal
     return Verdict.ALLOWED if cancellation.state.may_retry else Verdict.WRONG_STATE
 
 
-def may_read(approver: Standing, auditor: Standing) -> Scope:
-    """Auditors and approvers read everything; anyone else, and anyone unchecked, only their own."""
-    return Scope.ALL if Standing.MEMBER in {approver, auditor} else Scope.OWN
+def may_read(actor: Actor) -> Scope:
+    """Return ALL for auditors and approvers; anyone else, and anyone unchecked, reads only their own requests."""
+    return Scope.ALL if Membership.MEMBER in {actor.approver, actor.auditor} else Scope.OWN
 
 
-def _not_an_approver(standing: Standing) -> Verdict | None:
-    match standing:
-        case Standing.MEMBER:
+def _not_an_approver(actor: Actor) -> Verdict | None:
+    match actor.approver:
+        case Membership.MEMBER:
             return None
-        case Standing.OUTSIDER:
+        case Membership.OUTSIDER:
             return Verdict.NOT_AN_APPROVER
-        case Standing.UNCHECKED:
+        case Membership.UNCHECKED:
             return Verdict.UNCHECKED

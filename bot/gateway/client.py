@@ -1,7 +1,7 @@
 """One asynchronous client for the payment gateway's cancel call.
 
-A call ends with an ``Answer`` whatever happens. It is sent once; repeating it is the worker's
-business. Source: DVPay Payment Gateway, its page on cancelling an order.
+A call ends with an ``Answer`` whatever happens. It is sent once; the worker repeats it where that may help.
+Source: DVPay Payment Gateway, page on cancelling an order.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.answer import Reply, parse_date, read_answer, shown
 
 log = structlog.get_logger(__name__)
@@ -28,21 +28,28 @@ CANCEL_PATH = "/api/v1/payment-gateway/order/cancel"
 LARGEST_BODY = 64 * 1024
 """Bytes as they come over the wire; a longer body is not read to its end."""
 
+# Seconds for each step. Longer ones would only hold up the next try: an order lives for about half an hour.
 _TIMEOUTS = httpx.Timeout(connect=5, write=10, read=30, pool=5)
 _TOTAL = 30.0
 _FIT_FOR_A_HEADER = re.compile("[!-~]([ -~]*[!-~])?")
+# Each of these ends a call before the first byte of the request is written. Whatever else fails may have come after
+# it, so it proves nothing about the order.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
 class GatewayUnreachable(Exception):
-    """The gateway gave no answer at all; the text tells an operator why, and holds no secrets."""
+    """No answer at all from the gateway; ``trouble`` and ``about`` say why, as in ``Answer``. Holds no secrets."""
+
+    def __init__(self, trouble: Trouble, about: str = "") -> None:
+        super().__init__(f"{trouble} ({about})" if about else str(trouble))
+        self.trouble, self.about = trouble, about
 
 
 class GatewayClient:
-    """Calls the gateway at ``base_url``; made once for the process, ended by ``aclose``.
+    """The client of the gateway at ``base_url``; made once for the process, ended by ``aclose``.
 
-    ``timeouts`` are for each step of a call, ``total`` is the limit in seconds for all of it, so that
-    an answer that trickles in ends too. ``app_id`` goes out only if there is one.
+    ``timeouts`` are for each step of a call. ``total`` is the limit in seconds for all of it, so that an answer that
+    trickles in ends too. ``app_id`` is sent only if there is one.
     """
 
     def __init__(
@@ -63,53 +70,56 @@ class GatewayClient:
         self._total = total
         self._http = httpx.AsyncClient(
             base_url=base_url,
+            # httpx would inflate a body to any size, so the gateway is asked not to compress.
             headers={"Accept-Encoding": "identity"},
-            # Nothing that one answer sets may ride on another order's call.
+            # A cookie from one order's answer must not go out with another order's call.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=timeouts,
+            # The credentials are for this address alone, and one attempt must be one call.
             follow_redirects=False,
-            # A kept connection may be closed by the gateway just while a call is written to it, which
-            # makes an "unknown" of a certain "not sent". How many calls run at once is the worker's to say.
+            # The gateway may close a kept connection just while a call is written to it, which turns a certain
+            # "not sent" into "unknown". The worker decides how many calls run at once, so there is no limit here.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             transport=transport,
         )
 
     async def cancel(self, order_id: str, reason: str) -> Answer:
-        """Ask the gateway once to cancel this order; says what that proved.
+        """Ask the gateway once to cancel this order, and return what that proved.
 
-        Never raises for what the network or the gateway does; only a cancelled task ends it early.
+        Never raises, whatever the network or the gateway does; only a cancelled task ends it early.
         """
         if unfit := self._unfit_credential():
-            return Answer(
-                Outcome.NOT_SENT,
-                message=f"nothing was sent: {unfit} is empty or holds what cannot be in an HTTP header",
-            )
+            return Answer(Outcome.NOT_SENT, trouble=Trouble.UNFIT_CREDENTIAL, trouble_about=unfit)
         body = {"order_id": order_id, "reason": reason} if reason else {"order_id": order_id}
         reply: Reply | None = None
         try:
             async with (
                 asyncio.timeout(self._total),
-                # As ASCII with escapes, so that no text at all can fail to be encoded.
+                # ASCII with escapes, because a reason may hold a broken surrogate, which UTF-8 cannot encode.
                 self._http.stream("POST", CANCEL_PATH, content=json.dumps(body), headers=self._headers()) as response,
             ):
                 reply = Reply(response.status_code, response.headers)
                 reply = await _with_body(reply, response)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            # Every fault, also one of our own, must end as an answer: the call may have reached the gateway.
+            if not isinstance(error, httpx.HTTPError | TimeoutError):
+                log.exception("gateway_call_broke", order=order_id, exc_info=error)
             if reply is None:
-                return self._unanswered(error, order_id)
-            reply = replace(reply, problem=f"its body broke off: {self._words(error)}", broken_off=True)
+                return self._unanswered(error)
+            # The status came, and for most of them that is enough.
+            reply = replace(reply, trouble=Trouble.BROKEN_OFF)
         return read_answer(reply, order_id, now=self._now(), secret=self._api_key.get_secret_value())
 
     async def reach(self) -> datetime | None:
-        """Prove that the gateway can be reached, without credentials; gives its clock, if it tells that.
+        """Return the gateway's clock, or None where its answer has no date; sends no credentials.
 
-        Any answer will do. Raises ``GatewayUnreachable`` if there is none.
+        Any answer proves that the gateway can be reached. Raises ``GatewayUnreachable`` if there is none.
         """
         try:
             async with asyncio.timeout(self._total), self._http.stream("HEAD", "/") as response:
                 return parse_date(response.headers.get("Date", ""))
         except Exception as error:
-            raise GatewayUnreachable(self._words(error)) from error
+            raise GatewayUnreachable(*self._trouble(error)) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -124,81 +134,84 @@ class GatewayClient:
         return headers | {"X-App-Id": self._app_id} if self._app_id else headers
 
     def _unfit_credential(self) -> str:
-        """The setting that cannot go into a header; checked here as libraries quote it in their errors."""
+        """Return the name of the setting that cannot go into a header; empty if both can."""
+        # Checked here because the libraries below quote the value in their errors.
         if not _FIT_FOR_A_HEADER.fullmatch(self._api_key.get_secret_value()):
             return "DVPAY_API_KEY"
         if self._app_id and not _FIT_FOR_A_HEADER.fullmatch(self._app_id):
             return "DVPAY_APP_ID"
         return ""
 
-    def _unanswered(self, error: Exception, order_id: str) -> Answer:
-        if not isinstance(error, httpx.HTTPError | TimeoutError):
-            log.error("gateway_call_broke", order=order_id, exc_info=error)
+    def _unanswered(self, error: Exception) -> Answer:
+        trouble, about = self._trouble(error)
         if isinstance(error, _NEVER_SENT):
-            outcome, repeat = Outcome.NOT_SENT, not isinstance(error, httpx.UnsupportedProtocol)
+            # No repeat makes a usable address of one that is none.
+            outcome, repeat = Outcome.NOT_SENT, trouble is not Trouble.BAD_ADDRESS
         else:
             outcome, repeat = Outcome.UNKNOWN, True
-        return Answer(outcome, repeat=repeat, message=shown(self._words(error), self._api_key.get_secret_value()))
+        return Answer(outcome, repeat=repeat, trouble=trouble, trouble_about=about)
 
-    def _words(self, error: Exception) -> str:
-        """What failed, for people."""
+    def _trouble(self, error: Exception) -> tuple[Trouble, str]:
+        """Return the code for what failed, with its parameter, fit to show."""
+        about = ""
         match error:
             case TimeoutError():
-                words = f"no answer {_within(self._total)}"
+                trouble, about = Trouble.NO_ANSWER_IN_TIME, _seconds(self._total)
             case httpx.ConnectTimeout():
-                words = f"no connection {_within(self._timeouts.connect)}"
+                trouble, about = Trouble.NO_CONNECTION_IN_TIME, _seconds(self._timeouts.connect)
             case httpx.PoolTimeout():
-                words = f"no free connection {_within(self._timeouts.pool)}"
+                trouble, about = Trouble.NO_FREE_CONNECTION, _seconds(self._timeouts.pool)
             case httpx.ReadTimeout():
-                words = f"no answer {_within(self._timeouts.read)}"
+                trouble, about = Trouble.NO_ANSWER_IN_TIME, _seconds(self._timeouts.read)
             case httpx.WriteTimeout():
-                words = f"the request could not be written {_within(self._timeouts.write)}"
+                trouble, about = Trouble.NOT_WRITTEN_IN_TIME, _seconds(self._timeouts.write)
             case httpx.ProxyError():
-                words = f"the proxy made no connection: {error}"
+                trouble, about = Trouble.PROXY, str(error)
             case httpx.UnsupportedProtocol():
-                words = "DVPAY_BASE_URL is no http or https address"
+                trouble = Trouble.BAD_ADDRESS
             case httpx.ConnectError():
-                words = f"no connection: {_why_not_connected(error)}"
+                trouble, about = _why_not_connected(error)
             case httpx.HTTPError():
-                words = "the connection was lost after sending"
+                trouble = Trouble.CONNECTION_LOST
             case _:
-                words = f"the call ended unexpectedly ({type(error).__name__})"
-        return words
+                trouble, about = Trouble.UNEXPECTED, type(error).__name__
+        return trouble, shown(about, self._api_key.get_secret_value())
 
 
 async def _with_body(reply: Reply, response: httpx.Response) -> Reply:
-    """The reply with its body, read as it comes over the wire and never inflated."""
+    """Return the reply with its body, read as it comes over the wire and never inflated."""
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        return replace(reply, problem="its body is compressed, which was not asked for")
+        return replace(reply, trouble=Trouble.COMPRESSED)
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > LARGEST_BODY:
-            return replace(reply, problem=f"its body is longer than {LARGEST_BODY // 1024} KiB")
+            return replace(reply, trouble=Trouble.TOO_LONG, trouble_about=str(LARGEST_BODY // 1024))
     return replace(reply, body=bytes(body))
 
 
-def _within(seconds: float | None) -> str:
-    return "in time" if seconds is None else f"within {seconds:g} s"
+def _seconds(limit: float | None) -> str:
+    return "" if limit is None else f"{limit:g}"
 
 
-def _why_not_connected(error: BaseException) -> str:
+def _why_not_connected(error: BaseException) -> tuple[Trouble, str]:
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return f"its TLS certificate is not trusted ({cause.verify_message})"
+                return Trouble.CERTIFICATE, cause.verify_message
             case ssl.SSLError():
-                return f"no TLS handshake ({cause.reason})"
+                # None where OpenSSL reports nothing but the connection's end.
+                return Trouble.TLS, cause.reason or ""
             case socket.gaierror():
-                return "its host name could not be found (DNS)"
+                return Trouble.NAME_NOT_FOUND, ""
             case OSError(errno=int(number)):
                 # asyncio's own text is "Connect call failed", whatever the reason.
-                return os.strerror(number)
-    return "it could not be made"
+                return Trouble.NOT_CONNECTED, os.strerror(number)
+    return Trouble.NOT_CONNECTED, ""
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The chain below an error; of several failures at once, the first stands for all."""
+    """Yield the chain below an error; of several failures at once, the first stands for all."""
     while error is not None:
         yield error
         first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None

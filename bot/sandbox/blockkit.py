@@ -1,8 +1,8 @@
 """Slack's rules for blocks and views, as far as this project uses blocks.
 
 Sources: https://docs.slack.dev/reference/block-kit/blocks, …/composition-objects, …/block-elements and
-https://docs.slack.dev/reference/views. Whatever is not known here is refused, so that the sandbox never
-takes what Slack would not.
+https://docs.slack.dev/reference/views. Anything unknown here is refused, so that the sandbox never
+accepts what Slack would refuse.
 """
 
 import json
@@ -17,7 +17,7 @@ _STYLES = {"bold", "italic", "strike", "code", "underline"}
 
 
 def problems_with_blocks(blocks: object, *, most: int = MESSAGE_BLOCKS, inputs: bool = False) -> list[str]:
-    """Why Slack would refuse these blocks; ``inputs`` tells that input blocks may stand here."""
+    """Return the reasons for which Slack would refuse these blocks; ``inputs`` allows input blocks."""
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         return ["blocks must be a list of objects"]
     problems = [] if len(blocks) <= most else [f"more than {most} blocks"]
@@ -32,7 +32,7 @@ def problems_with_blocks(blocks: object, *, most: int = MESSAGE_BLOCKS, inputs: 
 
 
 def problems_with_view(view: object) -> list[str]:
-    """Why Slack would refuse this modal or Home tab."""
+    """Return the reasons for which Slack would refuse this modal or Home tab."""
     if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
         return ["a view must be an object of type modal or home"]
     problems = list(

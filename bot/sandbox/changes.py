@@ -1,4 +1,4 @@
-"""Waiting for something to change, without asking again and again."""
+"""Waiting for a change without asking again and again."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,13 +8,13 @@ T = TypeVar("T")
 
 
 class Changes:
-    """Something that changes, and those who wait for it."""
+    """A signal that something changed, for everybody who waits for it."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
     def touch(self) -> None:
-        """Tell everybody who waits."""
+        """Wake everybody who waits."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -23,9 +23,13 @@ class Changes:
         await self._changed.wait()
 
     async def wait_for(self, look: Callable[[], T | None], within: float = 10.0) -> T:
-        """What ``look`` finds, as soon as it finds something true; TimeoutError if that takes too long."""
+        """Return the first true result of ``look``, which is called again after each change.
+
+        Raises TimeoutError after this many seconds.
+        """
         async with asyncio.timeout(within):
             while True:
+                # Kept before looking: a change between the look and the wait must not be missed.
                 changed = self._changed
                 found = look()
                 if found:

@@ -1,4 +1,4 @@
-"""Misbehaviour to order: what a server does instead of, before or after its real work."""
+"""Faults to order: what a local server does instead of, before or after its real work."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -9,8 +9,8 @@ from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Answer this, and do nothing."""
+class Canned:
+    """A fixed answer, without doing anything."""
 
     status: int
     body: bytes = b""
@@ -19,59 +19,59 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """Answer with Slack's error of this name, and do nothing."""
+    """Slack's error of this name, without doing anything."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection without an answer, before or after the work took effect."""
+    """A connection that is closed without an answer, before or after the work took effect."""
 
     after_effect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Do the work only once ``until`` is set; the connection stays open in the meantime."""
+    """A connection that stays open; the work is done once ``until`` is set."""
 
     until: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
-    """Do the work, and answer something else."""
+    """A wrong answer after the work took effect."""
 
-    answer: Answer
+    answer: Canned
 
 
-Fault = Answer | ApiError | Drop | Hang | Twist
+Fault = Canned | ApiError | Drop | Hang | Twist
 
 _HTML = {"Content-Type": "text/html"}
-
-
-def rate_limited(retry_after: int = 1) -> Answer:
-    """429 with ``Retry-After`` in seconds."""
-    return Answer(429, b'{"ok":false,"error":"ratelimited"}', {"Retry-After": str(retry_after), **_JSON})
-
-
-def broken(status: int = 500) -> Answer:
-    """A server error with a page for people instead of JSON."""
-    return Answer(status, b"<html><body>Something broke.</body></html>", _HTML)
-
-
 _JSON = {"Content-Type": "application/json"}
+
+
+def rate_limited(retry_after: int = 1) -> Canned:
+    """Return Slack's 429 with ``Retry-After`` in seconds."""
+    return Canned(429, b'{"ok":false,"error":"ratelimited"}', {"Retry-After": str(retry_after), **_JSON})
+
+
+def broken(status: int = 500) -> Canned:
+    """Return a server error with a page for people instead of JSON."""
+    return Canned(status, b"<html><body>Something broke.</body></html>", _HTML)
+
 
 Work = Callable[[], Awaitable[web.StreamResponse]]
 
 
 class Faults:
-    """Which call goes wrong next. Keys are the server's: a Web API method, an order id, or ``*`` for any."""
+    """The faults of the next calls. Keys are the server's: a Web API method, an order id, or ``*`` for any."""
 
     def __init__(self) -> None:
         self._once: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._always: dict[str, Fault] = {}
         self.choose: Callable[[str], Fault | None] = lambda _key: None
+        """Called with the key of each call for which no other fault was ordered."""
 
     def add(self, key: str, *faults: Fault) -> None:
         """Let the next calls go wrong in this order, one fault a call."""
@@ -85,13 +85,13 @@ class Faults:
             self._always[key] = fault
 
     def clear(self) -> None:
-        """Behave."""
+        """Let every call go well from now on."""
         self._once.clear()
         self._always.clear()
         self.choose = lambda _key: None
 
     def next(self, key: str) -> Fault | None:
-        """What goes wrong with this call, if anything."""
+        """Return the fault of this call, and use it up if it was ordered for one call."""
         for name in (key, "*"):
             if self._once[name]:
                 return self._once[name].popleft()
@@ -99,11 +99,11 @@ class Faults:
 
 
 async def serve(fault: Fault | None, request: web.Request, work: Work) -> web.StreamResponse:
-    """Answer a request with this fault in the way; ``work`` is what a sound server would do."""
+    """Answer a request with this fault in the way; ``work`` does what a sound server would do."""
     match fault:
         case None:
             return await work()
-        case Answer(status, body, headers):
+        case Canned(status, body, headers):
             return web.Response(status=status, body=body, headers=headers)
         case ApiError(name):
             return web.json_response({"ok": False, "error": name})
@@ -122,4 +122,5 @@ async def serve(fault: Fault | None, request: web.Request, work: Work) -> web.St
 def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
+    # Nobody gets this response: the connection is gone.
     return web.Response()

@@ -1,12 +1,10 @@
 """A local payment gateway: the cancel call over real HTTP, as strict as it is documented.
 
-It keeps orders in the documented states, writes down every call, and misbehaves as its ``faults``
-say; their keys are order ids. The functions below make the answers that a sound gateway never gives:
-as they are, nothing has been done; inside ``Twist``, the order is cancelled and this is answered.
+It keeps orders in the documented states, remembers every call, and misbehaves as its ``faults`` say. Their keys are
+order ids.
 """
 
 import asyncio
-import gzip
 import hmac
 import json
 import re
@@ -17,20 +15,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
 from bot.sandbox.changes import Changes
-from bot.sandbox.faults import Answer, Drop, Fault, Faults, serve
+from bot.sandbox.faults import Drop, Fault, Faults, serve
+from bot.sandbox.gateway_answers import confirmation, error
 from bot.sandbox.place import Place
 
 T = TypeVar("T")
 
 CANCEL_PATH = "/api/v1/payment-gateway/order/cancel"
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-_JSON = {"Content-Type": "application/json"}
 
 
 class OrderStatus(StrEnum):
@@ -47,15 +45,15 @@ class OrderStatus(StrEnum):
     EXPIRED = "expired"
 
 
-# The page on cancelling says pending or processing, the diagram of states says pending or failed. This
-# gateway takes all three, so that nothing comes to rest on one reading.
+# The documentation contradicts itself: its page on cancelling names pending and processing, its diagram of states
+# pending and failed. This gateway cancels all three, so that no test comes to rely on one reading.
 _CANCELLABLE = {OrderStatus.PENDING, OrderStatus.PROCESSING, OrderStatus.FAILED}
 _REFUNDABLE = {OrderStatus.PAID, OrderStatus.COMPLETED, OrderStatus.PARTIALLY_REFUNDED}
 
 
 @dataclass(slots=True)
 class Order:
-    """An order, with the reason and time of its cancelling if it was cancelled here."""
+    """An order, with the reason and the time of its cancellation if it was cancelled here."""
 
     id: str
     status: OrderStatus
@@ -65,10 +63,10 @@ class Order:
 
 @dataclass(slots=True)
 class GatewayCall:
-    """One call as it came in, the key masked, and what became of it.
+    """One call as it came in, with the key masked, and its answer.
 
-    ``status`` stays None while there is no answer, and for good if the connection was dropped.
-    ``effect`` tells that this call cancelled its order.
+    ``status`` is None until there is an answer, and stays None if the connection was dropped.
+    ``effect`` is true if this call cancelled its order.
     """
 
     at: datetime
@@ -89,11 +87,11 @@ class _Refused(Exception):
 
 
 class LocalGateway:
-    """A gateway on loopback, as an async context manager or by ``start`` and ``stop``.
+    """A gateway on loopback, as an async context manager or with ``start`` and ``stop``.
 
-    Started again, it listens on the port that it had: while it is stopped nothing else can get that port,
-    until the context ends. ``effects`` counts how often each order was cancelled; ``calls`` holds every call
-    but those to the bare origin, in the order of their arrival.
+    Started again, it listens on the same port; until the context ends no other program can get that port.
+    ``effects`` counts how often each order was cancelled. ``calls`` holds every call but those to the bare origin,
+    in the order of their arrival.
     """
 
     def __init__(
@@ -138,25 +136,28 @@ class LocalGateway:
         await self._place.listen(self._runner)
 
     async def stop(self) -> None:
-        """Refuse connections from now on, and close those there are."""
+        """Refuse connections from now on, and close the open ones."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     def add_order(self, order_id: str, status: str = OrderStatus.PENDING) -> Order:
-        """Put an order into this state, new or known."""
+        """Put an order into this state, and add it if it is new."""
         order = Order(order_id, OrderStatus(status))
         self.orders[order_id] = order
         self._changed(order)
         return order
 
     async def wait_for(self, look: Callable[[], T], within: float = 10.0) -> T:
-        """What ``look`` finds, as soon as it finds something true: it looks at each call, answer and order anew."""
+        """Return the first true result of ``look``, which is called again at each call, answer and change of an order.
+
+        Raises TimeoutError after this many seconds.
+        """
         return await self._changes.wait_for(look, within)
 
     @contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[Order | GatewayCall]]:
-        """A queue of what changes from now on: each order, and each call as it comes and as it is answered."""
+        """Give a queue of the changes from now on: each order, and each call when it comes and when it is answered."""
         queue: asyncio.Queue[Order | GatewayCall] = asyncio.Queue()
         self._subscribers.add(queue)
         try:
@@ -237,71 +238,6 @@ class LocalGateway:
         call.effect = True
         self._changed(order)
         return confirmation(order_id, at=order.cancelled_at)
-
-
-def confirmation(order_id: str, status: str = "cancelled", *, at: datetime | None = None) -> dict[str, str]:
-    """The body of a documented confirmation."""
-    return {"order_id": order_id, "status": status, "cancelled_at": f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-
-
-def error(
-    status: int, code: str, message: str, *, at: datetime | None = None, number: int = 0, **details: object,
-) -> Answer:  # fmt: skip
-    """An answer in the documented shape of errors."""
-    body = {
-        "code": code,
-        "message": message,
-        "details": details,
-        "request_id": f"req_local{number:06}",
-        "timestamp": int((at or datetime.now(UTC)).timestamp()),
-    }
-    return Answer(status, json.dumps({"error": body}).encode(), _JSON)
-
-
-def internal_error() -> Answer:
-    """500 in the documented shape; "safe to retry"."""
-    return error(500, "INTERNAL_ERROR", "An unexpected error occurred. It is safe to retry.")
-
-
-def too_many(retry_after: int | str = 1) -> Answer:
-    """429 in the documented shape, with ``Retry-After``."""
-    return _later(error(429, "RATE_LIMIT_EXCEEDED", "Too many requests."), retry_after)
-
-
-def maintenance(retry_after: int | str = 1) -> Answer:
-    """503 in the documented shape, with ``Retry-After``."""
-    return _later(error(503, "SERVICE_UNAVAILABLE", "The gateway is under maintenance."), retry_after)
-
-
-def wrong_order(order_id: str = "ord_somebodyelse") -> Answer:
-    """200 that confirms another order."""
-    return Answer(200, json.dumps(confirmation(order_id)).encode(), _JSON)
-
-
-def wrong_status(order_id: str, status: str = "processing") -> Answer:
-    """200 for the right order with another status."""
-    return Answer(200, json.dumps(confirmation(order_id, status)).encode(), _JSON)
-
-
-def empty() -> Answer:
-    """200 with no body."""
-    return Answer(200, b"", _JSON)
-
-
-def oversized(order_id: str) -> Answer:
-    """200 with a sound confirmation that is longer than anyone should read."""
-    return Answer(200, json.dumps(confirmation(order_id)).encode().ljust(200_000), _JSON)
-
-
-@cache
-def gzip_bomb(order_id: str) -> Answer:
-    """200 with a sound confirmation in a few KiB that inflate to 32 MiB."""
-    body = gzip.compress(json.dumps(confirmation(order_id)).encode().ljust(32 * 1024 * 1024))
-    return Answer(200, body, {**_JSON, "Content-Encoding": "gzip"})
-
-
-def _later(answer: Answer, retry_after: int | str) -> Answer:
-    return Answer(answer.status, answer.body, {**answer.headers, "Retry-After": str(retry_after)})
 
 
 def _read(body: str) -> tuple[str, str]:

@@ -1,19 +1,19 @@
 """A person in the local workspace: what they can do there, and what they see."""
 
 import copy
-import re
 from dataclasses import replace
 from typing import Any
 
-from bot.sandbox.reading import read
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
-from bot.sandbox.workspace import Json, Message, OpenView, ResponseUrl, as_payload
+from bot.sandbox.transcript import read
+from bot.sandbox.workspace import ESCAPING, Json, OpenView, Posted, ResponseUrl, as_payload
 
-_TROUBLE = "The app did not respond. Try again."
+_NOT_ACKNOWLEDGED = "The app did not respond. Try again."
+"""Words like those that Slack itself shows when an app does not acknowledge in time."""
 
 
 class Person:
-    """Somebody who types commands, fills in forms and presses buttons."""
+    """A member of the workspace, who types commands, fills in forms and presses buttons."""
 
     def __init__(self, slack: LocalSlack, user_id: str) -> None:
         self._slack = slack
@@ -34,17 +34,17 @@ class Person:
         return views[-1] if views else None
 
     @property
-    def ephemerals(self) -> list[Message]:
+    def ephemerals(self) -> list[Posted]:
         """The messages that only this person sees, oldest first."""
         return [message for message in self._space.posted if message.only_for == self.id]
 
     @property
-    def direct_messages(self) -> list[Message]:
-        """What the bot wrote to this person, oldest first."""
+    def direct_messages(self) -> list[Posted]:
+        """The direct messages between this person and the bot, oldest first."""
         return self._space.messages(self._space.direct_channel(self.id).id)
 
-    def reads(self, message: Message) -> str:
-        """A message as this person reads it."""
+    def reads(self, message: Posted) -> str:
+        """Return a message as this person reads it."""
         return read(message, {user.id: user.name for user in self._space.users.values()})
 
     # --- doing --------------------------------------------------------------------------------
@@ -54,13 +54,15 @@ class Person:
         payload = self.command_payload(line, channel)
         answer = await self._send("slash_commands", payload, channel)
         if answer:
-            self._slack.answer_privately(self._slack.response_urls[payload["response_url"].rpartition("/")[2]], answer)
+            self._space.answer(self._slack.response_urls[payload["response_url"].rpartition("/")[2]], answer)
 
     def command_payload(self, line: str, channel: str) -> Json:
-        """What Slack sends for a slash command."""
+        """Return the payload that Slack sends for a slash command.
+
+        Raises ValueError if this person is not in the channel.
+        """
         if self.id not in self._space.channels[channel].members:
-            msg = f"{self.name} is not in that channel"
-            raise ValueError(msg)
+            raise ValueError(f"{self.name} is not in that channel")
         name, _, text = line.partition(" ")
         return {
             "token": "legacy",
@@ -71,58 +73,42 @@ class Person:
             "user_id": self.id,
             "user_name": self.name,
             "command": name,
-            "text": self._escaped(text.strip(), mentions=name in self._space.escaping),
+            "text": self._space.escaped(text.strip(), mentions=name in ESCAPING),
             "api_app_id": self._space.app_id,
             "is_enterprise_install": "false",
             "response_url": self._slack.new_response_url(self.id, channel, None),
             "trigger_id": self._slack.api.new_trigger(self.id),
         }
 
-    def say(self, text: str, channel: str, thread_ts: str | None = None) -> Message:
+    def say(self, text: str, channel: str, thread_ts: str | None = None) -> Posted:
         """Write a message, into a channel or a thread."""
         return self._space.post(
-            Message(
+            Posted(
                 channel,
                 self._space.next_ts(),
-                self._escaped(text, mentions=True),
+                self._space.escaped(text, mentions=True),
                 [],
                 self.id,
                 thread_ts,
             )
         )
 
-    def _escaped(self, text: str, *, mentions: bool) -> str:
-        """Slack's escaping; with ``mentions`` a name behind @ becomes a mention, as ``should_escape`` asks for."""
-        escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        if not mentions:
-            return escaped
-        ids = {user.name: user.id for user in self._space.users.values()}
-        return re.sub(
-            r"@([\w.-]+)",
-            lambda match: f"<@{ids[match[1]]}|{match[1]}>" if match[1] in ids else match[0],
-            escaped,
-        )
-
-    async def click(self, message: Message, action_id: str) -> None:
-        """Press a button of a message as it stands now, and confirm if it asks.
+    async def click(self, message: Posted, action_id: str) -> None:
+        """Press a button of a message as it looks now, and confirm its question if it has one.
 
         Raises LookupError if the message has no such button by now.
         """
         await self.click_as_seen(message, action_id)
 
-    async def click_as_seen(self, message: Message, action_id: str) -> None:
-        """Press a button on a copy of a message that may look different by now."""
-        await self._slack_click(self.click_payload(message, action_id), message.channel)
+    async def click_as_seen(self, message: Posted, action_id: str) -> None:
+        """Press a button on a copy of a message that may look different by now; the copy comes from ``as_seen``."""
+        await self._send("interactive", self.click_payload(message, action_id), message.channel)
 
-    async def _slack_click(self, payload: Json, channel: str) -> None:
-        await self._send("interactive", payload, channel)
-
-    def click_payload(self, message: Message, action_id: str) -> Json:
-        """What Slack sends for a click. Raises LookupError if the message has no such button."""
+    def click_payload(self, message: Posted, action_id: str) -> Json:
+        """Return the payload that Slack sends for a click. Raises LookupError if the message has no such button."""
         button = message.button(action_id)
         if button is None:
-            msg = f"no button {action_id}"
-            raise LookupError(msg)
+            raise LookupError(f"no button {action_id}")
         ephemeral = message.only_for is not None
         container = {
             "type": "message",
@@ -139,7 +125,7 @@ class Person:
             "action_ts": self._space.next_ts(),
         }
         payload: Json = {
-            **self._who("block_actions"),
+            **self._envelope("block_actions"),
             "container": container,
             "state": {"values": {}},
             "trigger_id": self._slack.api.new_trigger(self.id),
@@ -147,22 +133,25 @@ class Person:
             "response_url": self._slack.new_response_url(self.id, message.channel, message),
             "actions": [action],
         }
+        # Slack does not send the content of an ephemeral message back.
         if not ephemeral:
             payload["message"] = as_payload(message, self._space)
         return payload
 
     async def submit(self, **values: str) -> dict[str, str] | None:
-        """Fill in the form on top and send it: None if it was taken, else the errors by field."""
+        """Fill in the form on top and send it. Return the errors by field, or None if the app accepted the form."""
         opened = self.modal
         if opened is None:
-            msg = "no form is open"
-            raise LookupError(msg)
+            raise LookupError("no form is open")
         payload = self.submission_payload(opened, values)
         answer = await self._send("interactive", payload, None)
         return self.answer_form(opened, answer)
 
     def submission_payload(self, opened: OpenView, values: dict[str, str]) -> Json:
-        """What Slack sends for a filled-in form; fields that are left out keep what the form came with."""
+        """Return the payload that Slack sends for a filled-in form; fields left out keep their initial values.
+
+        Raises ValueError for values that Slack's own form would not send.
+        """
         state: dict[str, dict[str, Json]] = {}
         for block in opened.view["blocks"]:
             if block["type"] != "input":
@@ -170,11 +159,9 @@ class Person:
             element = block["element"]
             value = values.get(element["action_id"], element.get("initial_value", ""))
             if not value and not block.get("optional"):
-                return_error = f"{element['action_id']} must be filled in"
-                raise ValueError(return_error)
+                raise ValueError(f"{element['action_id']} must be filled in")
             if len(value) > element.get("max_length", 3000):
-                msg = f"{element['action_id']} is too long to type"
-                raise ValueError(msg)
+                raise ValueError(f"{element['action_id']} is too long to type")
             field: Json = {"type": "plain_text_input", "value": value or None}
             state[block["block_id"]] = {element["action_id"]: field}
         view = {
@@ -191,22 +178,22 @@ class Person:
             "app_installed_team_id": self._space.team_id,
         }
         return {
-            **self._who("view_submission"),
+            **self._envelope("view_submission"),
             "view": view,
             "response_urls": [],
             "trigger_id": self._slack.api.new_trigger(self.id),
         }
 
     def answer_form(self, opened: OpenView, answer: Json | None) -> dict[str, str] | None:
-        """Do with a form what the app answered to it."""
+        """Close, replace or keep a form, as the app answered to it. Return the errors by field, or None."""
         match (answer or {}).get("response_action"):
             case "errors":
                 assert answer is not None
                 errors: dict[str, str] = answer["errors"]
                 fields = {block.get("block_id") for block in opened.view["blocks"] if block["type"] == "input"}
                 if not errors or not set(errors) <= fields:
-                    msg = f"errors for fields that the form does not have: {errors}"
-                    raise AssertionError(msg)
+                    # A mistake of the app, which must not pass unseen.
+                    raise AssertionError(f"errors for fields that the form does not have: {errors}")
                 return errors
             case "update":
                 assert answer is not None
@@ -222,7 +209,7 @@ class Person:
             self._space.views[self.id].pop()
         self._space.changes.touch()
 
-    def _who(self, kind: str) -> Json:
+    def _envelope(self, kind: str) -> Json:
         user = self._space.users[self.id]
         return {
             "type": kind,
@@ -234,16 +221,19 @@ class Person:
             "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
         }
 
+    def notify(self, text: str, channel: str) -> None:
+        """Show this person a message from Slack itself that nobody else sees."""
+        self._space.answer(ResponseUrl(self.id, channel, None, self._space.now()), {"text": text})
+
     async def _send(self, kind: str, payload: Json, channel: str | None) -> Any:
         try:
             return await self._slack.deliver(kind, payload)
         except NotAcknowledged:
             if channel is not None:
-                notice = ResponseUrl(self.id, channel, None, self._space.now())
-                self._slack.answer_privately(notice, {"text": _TROUBLE})
+                self.notify(_NOT_ACKNOWLEDGED, channel)
             raise
 
 
-def as_seen(message: Message) -> Message:
-    """A copy of a message as it looks now, to be clicked when it looks different."""
+def as_seen(message: Posted) -> Posted:
+    """Return a copy of a message as it looks now, to be clicked when the message looks different."""
     return replace(message, blocks=copy.deepcopy(message.blocks))

@@ -1,4 +1,4 @@
-"""Where a local server listens."""
+"""The address of a local server."""
 
 import socket
 
@@ -8,7 +8,7 @@ from aiohttp import web
 class Place:
     """A free port on loopback that a local server keeps from its first start to ``leave``, also while it is stopped.
 
-    Then connections are refused, and no other program can get the port and be taken for the server.
+    While it is stopped, connections are refused, and no other program can get the port and pass for the server.
     """
 
     def __init__(self) -> None:
@@ -17,10 +17,11 @@ class Place:
         """The address; known from the first start on."""
 
     async def listen(self, runner: web.AppRunner) -> None:
-        """Have this application served here, until its runner is cleaned up."""
+        """Serve this application here, until its runner is cleaned up."""
         if self._held is None:
             self._held = socket.socket()
-            # Only who says so as well can listen where somebody is already, and only of the same user.
+            # With SO_REUSEPORT the server can listen on the port that this socket holds. Another program could too,
+            # but only with the same option and as the same user.
             self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._held.bind(("127.0.0.1", 0))
             self.origin = "http://{}:{}".format(*self._held.getsockname())

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import copy
 import hashlib
 import hmac
 import itertools
@@ -20,20 +19,8 @@ from bot.sandbox.blockkit import problems_with_blocks
 from bot.sandbox.faults import Faults, rate_limited, serve
 from bot.sandbox.place import Place
 from bot.sandbox.webapi import Refused, WebApi, decoded
-from bot.sandbox.workspace import Json, Message, ResponseUrl, Workspace
-
-ALL_SCOPES = {
-    "channels:history",
-    "channels:read",
-    "chat:write",
-    "commands",
-    "groups:history",
-    "groups:read",
-    "im:history",
-    "im:write",
-    "usergroups:read",
-    "users:read",
-}
+from bot.sandbox.workspace import Json, Posted, ResponseUrl, Workspace
+from bot.slack.scopes import SCOPES
 
 
 class NotAcknowledged(Exception):
@@ -51,9 +38,10 @@ class Call:
 
 
 class LocalSlack:
-    """A workspace with one app in it. ``calls`` are all Web API calls; ``faults`` are keyed by method.
+    """A workspace with one app in it. ``calls`` are all Web API calls; the keys of ``faults`` are methods.
 
-    With ``events_url`` set, payloads are sent there as signed requests; else through Socket Mode.
+    With ``events_url`` set, payloads go there as signed requests, otherwise through Socket Mode. The app has the
+    scopes that the bot's manifest asks for unless ``scopes`` says otherwise. ``ack_within`` is in seconds.
     """
 
     def __init__(
@@ -69,7 +57,7 @@ class LocalSlack:
     ) -> None:
         self.space = Workspace(now)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
-        self.api = WebApi(self.space, scopes=ALL_SCOPES if scopes is None else scopes, rate_limited=rate_limited)
+        self.api = WebApi(self.space, scopes=set(SCOPES) if scopes is None else scopes, rate_limited=rate_limited)
         self.faults = Faults()
         self.calls: list[Call] = []
         self.events_url: str | None = None
@@ -86,7 +74,7 @@ class LocalSlack:
     # --- life ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Listen, again where it did before; ``api_url`` is known from then on."""
+        """Listen on the same port as before, if there was one; ``api_url`` is known from then on."""
         application = web.Application(client_max_size=4 * 1024 * 1024)
         application.router.add_route("*", "/api/{method}", self._serve_method)
         application.router.add_get("/socket", self._serve_socket)
@@ -116,6 +104,7 @@ class LocalSlack:
     async def _serve_method(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
         arguments: Json = dict(request.query)
+        # The SDK sends JSON for some methods and a form for others.
         if request.content_type == "application/json":
             try:
                 arguments |= json.loads(await request.text() or "{}")
@@ -136,6 +125,7 @@ class LocalSlack:
             return web.json_response(answer, headers={"x-oauth-scopes": ",".join(sorted(self.api.scopes))})
 
         if fault is not None:
+            # Before the fault takes its course: a dropped or hanging call was made as well.
             self.calls.append(Call(method, arguments, self._now(), repr(fault)))
             self.space.changes.touch()
         return await serve(fault, request, work)
@@ -169,6 +159,7 @@ class LocalSlack:
         ticket = request.query.get("ticket", "")
         if ticket not in self._tickets:
             return web.Response(status=408)
+        # An address from apps.connections.open is good for one connection.
         self._tickets.remove(ticket)
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)
@@ -198,13 +189,13 @@ class LocalSlack:
             waiting.set_result(answer.get("payload"))
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to be replaced, as Slack does every few hours, and close it a moment later."""
+        """Ask the app to replace every connection, as Slack does every few hours."""
         for socket in list(self.connections):
             with contextlib.suppress(ConnectionError):
                 await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "local"}})
 
     async def drop_connections(self) -> None:
-        """Lose every connection without a word."""
+        """Abort every connection without a closing handshake."""
         for socket in list(self.connections):
             self.connections.remove(socket)
             transport = socket._req.transport if socket._req is not None else None  # noqa: SLF001 -- no public way
@@ -214,7 +205,7 @@ class LocalSlack:
     # --- delivering ---------------------------------------------------------------------------
 
     async def deliver(self, kind: str, payload: Json) -> Json | None:
-        """Send a payload to the app and return what it acknowledged with.
+        """Send a payload to the app and return the payload of its acknowledgement.
 
         ``kind`` is ``slash_commands`` or ``interactive``. Raises NotAcknowledged.
         """
@@ -222,6 +213,7 @@ class LocalSlack:
             return await self._deliver_http(kind, payload)
         if not self.connections:
             raise NotAcknowledged("no connection")
+        # Slack may use any of an app's connections.
         self._turn += 1
         socket = self.connections[self._turn % len(self.connections)]
         envelope_id = f"envelope-{next(self._counter)}"
@@ -259,10 +251,11 @@ class LocalSlack:
             raise NotAcknowledged("no acknowledgement in time") from None
         if status != 200:
             raise NotAcknowledged(f"status {status}")
+        # An empty body acknowledges and says no more; any other text is an answer for the person.
         return json.loads(text) if text.startswith("{") else ({"text": text} if text else None)
 
     def signed(self, body: bytes, *, at: datetime | None = None) -> dict[str, str]:
-        """The headers that prove a body to come from Slack."""
+        """Return the headers that prove that a body comes from Slack."""
         timestamp = str(int((at or self._now()).timestamp()))
         digest = hmac.new(self.signing_secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
         return {
@@ -273,8 +266,8 @@ class LocalSlack:
 
     # --- response_url -------------------------------------------------------------------------
 
-    def new_response_url(self, user: str, channel: str, message: Message | None) -> str:
-        """An address for answers to one command or click."""
+    def new_response_url(self, user: str, channel: str, message: Posted | None) -> str:
+        """Return a new address for the answers to one command or click."""
         name = f"r{next(self._counter)}"
         self.response_urls[name] = ResponseUrl(user, channel, message, self._now() + timedelta(minutes=30))
         return f"{self._origin}/response/{name}"
@@ -291,20 +284,7 @@ class LocalSlack:
             if problems or (not blocks and not body.get("text")):
                 return web.json_response({"ok": False, "error": "invalid_blocks", "problems": problems}, status=400)
             found.left -= 1
-            self.answer_privately(found, body)
+            self.space.answer(found, body)
             return web.Response(text="ok")
 
         return await serve(self.faults.next("response_url"), request, work)
-
-    def answer_privately(self, where: ResponseUrl, answer: Json) -> None:
-        """Show an answer to a command or click: to the person alone, or to all, or in the message's place."""
-        blocks, text = copy.deepcopy(answer.get("blocks") or []), answer.get("text") or ""
-        if answer.get("replace_original") and where.message is not None:
-            where.message.text, where.message.blocks = text, blocks
-            where.message.edited += 1
-            self.space.changes.touch()
-            return
-        only_for = None if answer.get("response_type") == "in_channel" else where.user
-        self.space.post(
-            Message(where.channel, self.space.next_ts(), text, blocks, self.space.bot_user_id, only_for=only_for),
-        )

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
-from bot.sandbox.workspace import Channel, Json, Message, OpenView, Workspace, as_payload
+from bot.sandbox.workspace import Channel, Json, OpenView, Posted, Workspace, as_payload
 
 TRIGGER_LIFE = timedelta(seconds=3)
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class WebApi:
-    """Answers method calls on one workspace."""
+    """The methods of the Web API on one workspace."""
 
     def __init__(self, workspace: Workspace, *, scopes: set[str], rate_limited: bool) -> None:
         self.scopes = scopes
@@ -48,13 +48,13 @@ class WebApi:
         }
 
     def call(self, method: str, arguments: Json) -> Json:
-        """The answer to a call with a valid bot token. Raises Refused."""
+        """Return the answer to a call with a valid bot token. Raises Refused."""
         if method not in self._methods:
             raise Refused("unknown_method")
         return {"ok": True, **self._methods[method](arguments)}
 
     def new_trigger(self, user: str) -> str:
-        """A trigger id for one form, good for three seconds."""
+        """Return a trigger id for one form, good for three seconds."""
         trigger = f"{len(self.triggers) + 1}.{user}"
         self.triggers[trigger] = (self._space.now() + TRIGGER_LIFE, False)
         self.opened_for[trigger] = user
@@ -77,6 +77,7 @@ class WebApi:
     def _post_message(self, arguments: Json) -> Json:
         self._need("chat:write")
         target = _required(arguments, "channel")
+        # A person's id means their direct messages with the bot.
         if target in self._space.users and target != self._space.bot_user_id:
             target = self._space.direct_channel(target).id
         channel = self._member_of(target)
@@ -88,7 +89,7 @@ class WebApi:
             raise Refused("thread_not_found")
         self._take_turn(channel.id)
         message = self._space.post(
-            Message(
+            Posted(
                 channel.id,
                 self._space.next_ts(),
                 arguments.get("text", ""),
@@ -192,6 +193,7 @@ class WebApi:
 
     def _visible(self, channel_id: str) -> Channel:
         channel = self._space.channels.get(channel_id)
+        # A private channel looks to an app that is not in it as if it did not exist.
         if channel is None or (channel.private and self._space.bot_user_id not in channel.members):
             raise Refused("channel_not_found")
         return channel
@@ -228,7 +230,7 @@ class WebApi:
             raise Refused("invalid_metadata_format")
 
     def _take_turn(self, channel: str) -> None:
-        """Slack's rate: one message a second in each channel, with a few at once."""
+        """Hold the channel to Slack's rate: one message a second, with a few at once. Raises Refused."""
         if not self._rate_limited:
             return
         now = self._space.now().timestamp()
@@ -237,11 +239,11 @@ class WebApi:
             raise Refused("ratelimited")
         self._next_post[channel] = free_at + 1
 
-    def _page(self, messages: list[Message], arguments: Json) -> Json:
+    def _page(self, messages: list[Posted], arguments: Json) -> Json:
         oldest = float(arguments.get("oldest") or 0)
         wanted = [message for message in messages if float(message.ts) > oldest]
         if cursor := arguments.get("cursor"):
-            # The last message seen, by its time: what is posted or deleted meanwhile shifts nothing.
+            # The cursor is the time of the last message seen, so that posts and deletions in between shift no page.
             newest_first = wanted != sorted(wanted, key=lambda message: message.ts)
             wanted = [m for m in wanted if (m.ts < cursor if newest_first else m.ts > cursor)]
         limit = int(arguments.get("limit") or 100)
@@ -269,7 +271,7 @@ def _required(arguments: Json, name: str) -> str:
 
 
 def decoded(arguments: Json) -> Json:
-    """Arguments of a form, where objects are JSON in text."""
+    """Return the arguments of a call with its JSON texts parsed; clients send objects as text in forms."""
     found = dict(arguments)
     for name in ("blocks", "view", "metadata"):
         if isinstance(found.get(name), str):

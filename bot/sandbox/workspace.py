@@ -1,19 +1,24 @@
-"""What a Slack workspace holds: people, channels, messages, and the forms that are open."""
+"""The state of a Slack workspace: people, channels, messages, and the open forms."""
 
 import copy
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from bot.sandbox.changes import Changes
+from bot.slack.commands import COMMANDS
 
 Json = dict[str, Any]
+
+ESCAPING = {command.name for command in COMMANDS if command.should_escape}
+"""The commands in which Slack turns names into mentions."""
 
 
 @dataclass(slots=True)
 class User:
-    """Somebody in the workspace."""
+    """A member of the workspace."""
 
     id: str
     name: str
@@ -34,8 +39,8 @@ class Channel:
 
 
 @dataclass(slots=True)
-class Message:
-    """A message as it stands now. ``only_for`` is the one person who sees an ephemeral one."""
+class Posted:
+    """A message as it looks now. ``only_for`` is the one person who sees an ephemeral message, None for the others."""
 
     channel: str
     ts: str
@@ -48,7 +53,7 @@ class Message:
     edited: int = 0
 
     def button(self, action_id: str) -> Json | None:
-        """The button of this action id, if the message has one now."""
+        """Return the button of this action id with its block id, or None if the message has no such button now."""
         for block in self.blocks:
             if block.get("type") == "actions":
                 for element in block["elements"]:
@@ -59,7 +64,7 @@ class Message:
 
 @dataclass(slots=True)
 class OpenView:
-    """A form that somebody has before them."""
+    """A form on somebody's screen."""
 
     id: str
     user: str
@@ -69,11 +74,11 @@ class OpenView:
 
 @dataclass(slots=True)
 class ResponseUrl:
-    """Where an answer to one command or click can be sent: five times in half an hour."""
+    """An address that takes the answers to one command or click: five in half an hour."""
 
     user: str
     channel: str
-    message: Message | None
+    message: Posted | None
     expires: datetime
     left: int = 5
 
@@ -90,18 +95,16 @@ class Workspace:
     users: dict[str, User] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
-    posted: list[Message] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
     views: dict[str, list[OpenView]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
-    escaping: set[str] = field(default_factory=lambda: {"/cancel-audit"})
-    """The commands with ``should_escape``, as manifest.yml has them."""
     _last_ts: int = 0
 
     def __post_init__(self) -> None:
         self.users[self.bot_user_id] = User(self.bot_user_id, "cancel-desk", self.team_id)
 
     def add_user(self, user_id: str, name: str, *, team_id: str | None = None) -> User:
-        """Somebody new."""
+        """Add a member, of another workspace if ``team_id`` is given."""
         self.users[user_id] = User(user_id, name, team_id or self.team_id)
         return self.users[user_id]
 
@@ -114,13 +117,13 @@ class Workspace:
         bot: bool = True,
         private: bool = False,
     ) -> Channel:
-        """A new channel with these members, and the bot among them unless told otherwise."""
+        """Add a channel with these members, and with the bot unless ``bot`` is false."""
         everybody = {*members, *([self.bot_user_id] if bot else [])}
         self.channels[channel_id] = Channel(channel_id, name, everybody, private)
         return self.channels[channel_id]
 
     def direct_channel(self, user_id: str) -> Channel:
-        """The direct messages between the bot and this person."""
+        """Return the direct messages between the bot and this person, opened if need be."""
         channel_id = f"D{user_id[1:]}"
         if channel_id not in self.channels:
             members = {user_id, self.bot_user_id}
@@ -128,37 +131,64 @@ class Workspace:
         return self.channels[channel_id]
 
     def next_ts(self) -> str:
-        """A message's id: the time in microseconds, never twice."""
+        """Return a new message's id: the time in seconds with six decimals, never the same twice."""
+        # Also where two messages come in the same microsecond, or the clock goes back.
         self._last_ts = max(self._last_ts + 1, int(self.now().timestamp() * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06}"
 
-    def messages(self, channel: str, thread_ts: str | None = None) -> list[Message]:
-        """What everybody in the channel sees, oldest first; with ``thread_ts`` the replies of that thread."""
+    def messages(self, channel: str, thread_ts: str | None = None) -> list[Posted]:
+        """Return the messages that everybody in the channel sees, oldest first.
+
+        With ``thread_ts`` these are the replies of that thread, without it the messages outside threads.
+        """
         return [
             message
             for message in self.posted
             if message.channel == channel and message.only_for is None and message.thread_ts == thread_ts
         ]
 
-    def message(self, channel: str, ts: str) -> Message | None:
-        """The message of this id as it stands now."""
+    def message(self, channel: str, ts: str) -> Posted | None:
+        """Return the message of this id as it looks now, or None."""
         found = (message for message in self.posted if (message.channel, message.ts) == (channel, ts))
         return next(found, None)
 
-    def post(self, message: Message) -> Message:
-        """Put a message where it belongs."""
+    def post(self, message: Posted) -> Posted:
+        """Add a message to its channel or thread."""
         self.posted.append(message)
         self.changes.touch()
         return message
 
     def delete_message(self, channel: str, ts: str) -> None:
-        """Somebody deletes a message."""
+        """Remove a message, as when somebody deletes it; the replies in its thread stay."""
         self.posted = [message for message in self.posted if (message.channel, message.ts) != (channel, ts)]
         self.changes.touch()
 
+    def answer(self, where: ResponseUrl, answer: Json) -> None:
+        """Show an answer to a command or click: to the person alone, to all, or in place of the clicked message."""
+        blocks, text = copy.deepcopy(answer.get("blocks") or []), answer.get("text") or ""
+        if answer.get("replace_original") and where.message is not None:
+            where.message.text, where.message.blocks = text, blocks
+            where.message.edited += 1
+            self.changes.touch()
+            return
+        only_for = None if answer.get("response_type") == "in_channel" else where.user
+        self.post(Posted(where.channel, self.next_ts(), text, blocks, self.bot_user_id, only_for=only_for))
 
-def as_payload(message: Message, workspace: Workspace, *, metadata: bool = False) -> Json:
-    """A message as Slack sends it, with metadata only where that was asked for."""
+    def escaped(self, text: str, *, mentions: bool) -> str:
+        """Return what Slack makes of typed text: entities, and with ``mentions`` an id for each name behind ``@``."""
+        escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        if not mentions:
+            return escaped
+        ids = {user.name: user.id for user in self.users.values()}
+        return re.sub(
+            r"@([\w.-]+)",
+            lambda match: f"<@{ids[match[1]]}|{match[1]}>" if match[1] in ids else match[0],
+            escaped,
+        )
+
+
+def as_payload(message: Posted, workspace: Workspace, *, metadata: bool = False) -> Json:
+    """Return a message as Slack sends it, with its metadata only on request."""
     payload: Json = {
         "type": "message",
         "user": message.user,

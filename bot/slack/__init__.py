@@ -1,1 +1,1 @@
-"""Everything that speaks Slack: listeners, views, delivery, people, and the connection."""
+"""Everything that speaks Slack: the ways in, listeners, views, delivery, and people."""

@@ -6,31 +6,27 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import structlog
 
-from bot.precedence import Precedence
+from bot.in_flight import InFlight
+from bot.slack.views.refusals import apology
 
 log = structlog.get_logger(__name__)
 
 Tell = Callable[[str], Awaitable[object]]
-"""Says something to one person, privately; does not raise."""
-
-
-def apology(reference: str) -> str:
-    """What a person reads when something broke; the log has the same reference."""
-    return f"Sorry, something went wrong on my side. Please try again; if it stays, quote reference {reference}."
+"""A way to say something to one person, privately; it does not raise."""
 
 
 class Background:
-    """Runs such work, and sees to it that a failure is logged and told instead of vanishing.
+    """Runs work after an acknowledgement; a failure is logged, and the person is told.
 
-    Nothing that must happen runs here: what was promised is in the store before.
+    Nothing that must happen runs here: whatever was promised is in the store before.
     """
 
-    def __init__(self, precedence: Precedence) -> None:
-        self._precedence = precedence
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None], *, tell: Tell) -> None:
-        """Run ``work``; if it fails, tell the person with a reference to the log."""
+        """Run ``work`` in a task; if it fails, give the person a reference to the log."""
         task = asyncio.create_task(self._guarded(work, tell))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -45,7 +41,7 @@ class Background:
 
     async def _guarded(self, work: Coroutine[None, None, None], tell: Tell) -> None:
         try:
-            await self._precedence.give_way()
+            await self._in_flight.idle()
             await work
         except Exception:
             reference = secrets.token_hex(4)

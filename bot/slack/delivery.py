@@ -1,4 +1,4 @@
-"""Bringing deliveries to Slack: posting once, and looking before posting again.
+"""Bringing deliveries to Slack: a message is posted once, and searched for before it is posted again.
 
 Posting is not idempotent. So a message carries its delivery's id in its metadata, and after a try
 whose answer was lost the channel or thread is searched for it first.
@@ -13,11 +13,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
-from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
-from bot.slack import card, reports
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
-from bot.slack.text import Message
+from bot.slack.views import card, results
+from bot.slack.views.text import Message
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ _CLOCKS_APART = timedelta(minutes=5)
 
 
 class SlackCourier:
-    """Delivers through one Web API client, which must not repeat calls by itself."""
+    """The way to Slack through one Web API client, which must not repeat calls by itself."""
 
     def __init__(self, client: AsyncWebClient, identity: Callable[[], Identity | None]) -> None:
         self._client = client
@@ -65,11 +65,11 @@ class SlackCourier:
         self._direct_channels: dict[str, str] = {}
 
     async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
-        """What became of one try; whatever the network or Slack does is told in the receipt."""
+        """Make one try; whatever the network or Slack does is in the receipt."""
         identity = self._identity()
         if identity is None:
             doubt = delivery.in_doubt_since is not None
-            return Receipt(Fate.LATER, problem="not_connected_yet", in_doubt=doubt)
+            return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
         searched = False
         try:
             if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
@@ -80,7 +80,7 @@ class SlackCourier:
             match delivery.kind:
                 case DeliveryKind.CARD:
                     if not cancellation.state.awaits_people:
-                        return Receipt(Fate.IMPOSSIBLE, problem="too_late_for_a_card")
+                        return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
                     return await self._post(delivery, identity, cancellation.card_channel, card.card(cancellation))
                 case DeliveryKind.CARD_UPDATE:
                     return await self._update(cancellation)
@@ -88,7 +88,7 @@ class SlackCourier:
                     return await self._reply(delivery, identity, cancellation, event)
                 case DeliveryKind.DIRECT_MESSAGE:
                     channel = await self._direct_channel(delivery.target)
-                    return await self._post(delivery, identity, channel, reports.direct_message(cancellation, event))
+                    return await self._post(delivery, identity, channel, results.direct_message(cancellation, event))
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, in_doubt=delivery.in_doubt_since is not None and not searched)
 
@@ -114,7 +114,7 @@ class SlackCourier:
 
     async def _update(self, cancellation: Cancellation) -> Receipt:
         if cancellation.card_ts is None:
-            return Receipt(Fate.IMPOSSIBLE, problem="no_card")
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
         message = card.card(cancellation)
         await self._client.chat_update(
             channel=cancellation.card_channel,
@@ -122,7 +122,9 @@ class SlackCourier:
             text=message.text,
             blocks=message.blocks,
         )
-        return Receipt(Fate.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link)
+        return Receipt(
+            DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link
+        )
 
     async def _reply(
         self,
@@ -132,15 +134,15 @@ class SlackCourier:
         event: Event,
     ) -> Receipt:
         if cancellation.card_ts is None:
-            return Receipt(Fate.IMPOSSIBLE, problem="no_card")
-        message = reports.reply(cancellation, event)
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
+        message = results.reply(cancellation, event)
         channel = cancellation.card_channel
         try:
             return await self._post(delivery, identity, channel, message, thread_ts=cancellation.card_ts)
         except Exception as error:
             if problem_of(error).name not in _THREAD_GONE:
                 raise
-        # Somebody deleted the card; the result still belongs into the channel.
+        # Somebody deleted the card; the result still belongs in the channel.
         return await self._post(delivery, identity, channel, message)
 
     async def _direct_channel(self, user: str) -> str:
@@ -150,7 +152,7 @@ class SlackCourier:
         return self._direct_channels[user]
 
     async def _find(self, delivery: Delivery, cancellation: Cancellation, identity: Identity) -> Receipt | None:
-        """The message of this delivery, if an earlier try did reach Slack."""
+        """Return the receipt of this delivery's message if an earlier try did reach Slack, else None."""
         assert delivery.in_doubt_since is not None
         channel = cancellation.card_channel
         if delivery.kind is DeliveryKind.DIRECT_MESSAGE:
@@ -178,14 +180,14 @@ class SlackCourier:
                 ),
             )
         for search in searches:
-            ts = await _look_through(search, delivery.id, identity)
+            ts = await _search(search, delivery.id, identity)
             if ts is not None:
                 log.info("found_again", cancellation=cancellation.id, kind=str(delivery.kind))
                 return _delivered(identity, channel, ts)
         return None
 
 
-async def _look_through(
+async def _search(
     search: Callable[[str | None], Awaitable[Any]],
     delivery_id: str,
     identity: Identity,
@@ -209,19 +211,19 @@ async def _look_through(
 
 
 def _delivered(identity: Identity, channel: str, ts: str) -> Receipt:
-    return Receipt(Fate.DELIVERED, channel, ts, identity.permalink(channel, ts))
+    return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
 
 
 def _receipt(error: Exception, *, in_doubt: bool) -> Receipt:
-    """What a failure means. Where the search itself failed the doubt stays, whatever the failure was."""
+    """Return what a failure means. Where the search itself failed the doubt stays, whatever the failure was."""
     problem = problem_of(error)
     if problem.name in _BLOCKED:
-        fate = Fate.BLOCKED
+        outcome = DeliveryOutcome.BLOCKED
     elif in_doubt or problem.unclear:
-        fate = Fate.IN_DOUBT
+        outcome = DeliveryOutcome.IN_DOUBT
     elif problem.name in _IMPOSSIBLE:
-        fate = Fate.IMPOSSIBLE
+        outcome = DeliveryOutcome.IMPOSSIBLE
     else:
-        fate = Fate.LATER
-    in_doubt = in_doubt or fate is Fate.IN_DOUBT
-    return Receipt(fate, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)
+        outcome = DeliveryOutcome.LATER
+    in_doubt = in_doubt or outcome is DeliveryOutcome.IN_DOUBT
+    return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)

@@ -1,4 +1,4 @@
-"""What went wrong with a call to Slack, read from the many ways in which it can be told."""
+"""Failed calls to Slack, read from the many forms in which an error can come."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 
 _UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
-"""Slack says of these that part of the work may have been done."""
+"""Errors after which, as Slack says, part of the work may have been done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """``name`` is Slack's name of the error or ours; ``unclear`` tells that the call may have taken effect."""
+    """The cause of a failed call: Slack's name for it or ours. ``unclear`` means that it may have taken effect."""
 
     name: str
     unclear: bool
@@ -19,7 +19,7 @@ class Problem:
 
 
 def problem_of(error: BaseException) -> Problem:
-    """Why a call to Slack failed. Holds no secrets and nothing of what was sent."""
+    """Return why a call to Slack failed, without secrets and without anything that was sent."""
     if isinstance(error, SlackApiError):
         return _from_answer(error)
     if isinstance(error, aiohttp.ClientConnectorError):

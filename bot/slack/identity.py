@@ -1,4 +1,4 @@
-"""Who the bot is in its workspace, as Slack says."""
+"""The bot's own identity in its workspace, as Slack gives it."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,19 @@ class Identity:
     scopes: frozenset[str]
 
     def permalink(self, channel: str, ts: str) -> str:
-        """A message's address: what "Copy link" gives in Slack."""
+        """Return a message's address, the same that "Copy link" gives in Slack."""
         return f"{self.url}archives/{channel}/p{ts.replace('.', '')}"
+
+    def is_home_of(self, team_id: str | None, enterprise_id: str | None) -> bool:
+        """Return True for a person of this workspace or organisation.
+
+        People of other companies see the card in a shared channel, but decide nothing.
+        """
+        return team_id == self.team_id or (enterprise_id is not None and enterprise_id == self.enterprise_id)
 
 
 async def fetch_identity(client: AsyncWebClient) -> Identity:
-    """Ask Slack whom the token belongs to. Raises what the client raises."""
+    """Ask Slack whose token this is. Raises what the client raises."""
     answer = await client.auth_test()
     scopes = str(answer.headers.get("x-oauth-scopes", ""))
     return Identity(

@@ -1,19 +1,22 @@
-"""What Slack sends, read strictly: only what the listeners need, with the types and lengths that Slack documents.
+"""Slack's payloads, read strictly: only what the listeners need, with the types and lengths that Slack documents.
 
 Sources: https://docs.slack.dev/interactivity/implementing-slash-commands,
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and
 https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from slack_bolt.request.async_request import AsyncBoltRequest
+
+from bot.domain.ids import CHANNEL_ID, USER_ID
 
 log = structlog.get_logger(__name__)
 
-UserId = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{1,30}$")]
-ChannelId = Annotated[str, StringConstraints(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
+UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID}$")]
+ChannelId = Annotated[str, StringConstraints(pattern=f"^{CHANNEL_ID}$")]
 Name = Annotated[str, StringConstraints(max_length=255)]
 Address = Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$", max_length=2000)]
 Text = Annotated[str, StringConstraints(max_length=16_000)]
@@ -24,17 +27,22 @@ class _Payload(BaseModel):
 
 
 class Team(_Payload):
-    """The workspace that the person belongs to."""
+    """A workspace or an organisation."""
 
     id: Name
 
 
 class User(_Payload):
-    """Who clicked or submitted."""
+    """The person who clicked or submitted."""
 
     id: UserId
     name: Name = ""
     username: Name = ""
+
+    @property
+    def shown_name(self) -> str:
+        """The name that Slack gives, whichever of the two fields it came in."""
+        return self.name or self.username
 
 
 class Command(_Payload):
@@ -50,6 +58,11 @@ class Command(_Payload):
     trigger_id: Name
     response_url: Address
 
+    @property
+    def as_typed(self) -> str:
+        """The text behind the command as it was typed: Slack escapes three characters in it."""
+        return self.text.strip().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
 
 class Action(_Payload):
     """One pressed button."""
@@ -59,16 +72,34 @@ class Action(_Payload):
     value: Annotated[str, StringConstraints(max_length=2000)] = ""
 
 
-class Click(_Payload):
-    """A pressed button with who pressed it, and where answers can go."""
-
-    type: Literal["block_actions"]
+class _Interaction(_Payload):
     team: Team | None
     enterprise: Team | None = None
+
+    @property
+    def team_id(self) -> str | None:
+        """The workspace's id, or None where Slack names only an organisation."""
+        return self.team.id if self.team else None
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """The organisation's id, or None outside Enterprise Grid."""
+        return self.enterprise.id if self.enterprise else None
+
+
+class Click(_Interaction):
+    """A pressed button with the person who pressed it, and the address for answers."""
+
+    type: Literal["block_actions"]
     user: User
     actions: Annotated[list[Action], Field(min_length=1, max_length=25)]
     trigger_id: Name
     response_url: Address = ""
+
+    @property
+    def value(self) -> str:
+        """The button's value."""
+        return self.actions[0].value
 
 
 class FormView(_Payload):
@@ -81,47 +112,41 @@ class FormView(_Payload):
     state: dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
-class Submission(_Payload):
+class Submission(_Interaction):
     """A submitted form."""
 
     type: Literal["view_submission"]
-    team: Team | None
-    enterprise: Team | None = None
     user: User
     view: FormView
 
 
-P = TypeVar("P", bound=_Payload)
+_KINDS: dict[object, tuple[str, type[_Payload]]] = {
+    "block_actions": ("click", Click),
+    "view_submission": ("form", Submission),
+}
+_COMMAND = ("typed", Command)
 
-_READ = "read"
-"""Where a payload that Bolt hands on keeps the object that was made of it."""
-_KINDS: dict[object, type[_Payload]] = {"block_actions": Click, "view_submission": Submission}
 
+def bolt_request(body: object) -> AsyncBoltRequest | None:
+    """Return what Bolt gets to see of a payload; None if it is nothing that a listener knows, or is malformed.
 
-def understood(body: object) -> dict[str, Any] | None:
-    """The parts of a payload that the listeners know, all of them well-formed; None if it is anything else.
-
-    Bolt gets no more than this to see, as its own code fails on payloads of other shapes. The log says
-    where a payload does not fit, never what it held.
+    Both ways in pass through here. Bolt gets the known fields only, as its own code fails on payloads of other shapes.
+    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click`` or ``form``. The log
+    names the fields that do not fit, never what they held.
     """
-    kind = None
+    name, kind = "", None
     if isinstance(body, dict):
         named = body.get("type")
-        kind = Command if "command" in body else _KINDS.get(named) if isinstance(named, str) else None
+        known = _COMMAND if "command" in body else _KINDS.get(named) if isinstance(named, str) else None
+        name, kind = known or ("", None)
     if kind is None:
         log.warning("payload_refused", kind="unknown")
         return None
     try:
-        read = kind.model_validate(body)
+        payload = kind.model_validate(body)
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)]
         log.warning("payload_refused", kind=kind.__name__, places=places[:5])
         return None
-    return read.model_dump() | {_READ: read}
-
-
-def read_as(kind: type[P], body: dict[str, Any]) -> P:
-    """What a payload that ``understood`` let through says; listeners are only called for the kind that they name."""
-    read = body[_READ]
-    assert isinstance(read, kind)
-    return read
+    # As a dict it is what Bolt takes in Socket Mode: verified and parsed already.
+    return AsyncBoltRequest(body=payload.model_dump(), context={name: payload}, mode="socket_mode")

@@ -1,4 +1,4 @@
-"""What the bot may do in a workspace: the scopes that manifest.yml asks for, and what each one is for."""
+"""The scopes that manifest.yml asks for, each with its purpose."""
 
 SCOPES = {
     "commands": "the two slash commands",

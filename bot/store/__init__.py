@@ -1,24 +1,22 @@
 """Everything the bot keeps, in one SQLite file.
 
-``Store`` runs transactions and reads; ``Transaction`` and ``Reader`` are what it hands to the use
-cases. SQL does not leave this package.
+``Store`` runs transactions and reads, and hands ``Tables`` to the use cases. SQL does not leave this package.
 """
 
-from bot.store.database import Store, open_reader
-from bot.store.errors import Busy, Damaged, NewerSchema, StoreError, Unusable
-from bot.store.reading import Page, Reader
-from bot.store.transaction import Attempt, Transaction
+from bot.store.backup import UnsoundCopy, backup, integrity
+from bot.store.errors import StoreError, StoreProblem
+from bot.store.lookups import Page
+from bot.store.store import Store, open_reader
+from bot.store.tables import Tables
 
 __all__ = [
-    "Attempt",
-    "Busy",
-    "Damaged",
-    "NewerSchema",
     "Page",
-    "Reader",
     "Store",
     "StoreError",
-    "Transaction",
-    "Unusable",
+    "StoreProblem",
+    "Tables",
+    "UnsoundCopy",
+    "backup",
+    "integrity",
     "open_reader",
 ]

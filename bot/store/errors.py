@@ -1,79 +1,87 @@
-"""Why the file cannot be used, in words that name the file and the way out."""
+"""The causes for which the file cannot be used, as codes; ``bot/wording.py`` has the operator's sentences."""
 
 import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
-FREE_SPACE = "Free some space on that disk; nothing that was acknowledged is lost."
+
+class StoreProblem(StrEnum):
+    """Faults of the file. ``StoreError.about`` holds the parameter named here, if any."""
+
+    BUSY = "busy"
+    """Another bot runs on this file."""
+    NEWER_SCHEMA = "newer_schema"
+    """A newer version of the bot has changed the file; the names of the migrations."""
+    DAMAGED = "damaged"
+    """The file is not a sound SQLite database; SQLite's own words."""
+    GUARDS_MISSING = "guards_missing"
+    """The record's triggers are gone; their names."""
+    MISSING = "missing"
+    """There is no such file."""
+    DISK_FULL = "disk_full"
+    """The words of SQLite or of the operating system."""
+    NEARLY_FULL = "nearly_full"
+    """The KiB that are left."""
+    DISK_FAILING = "disk_failing"
+    """SQLite's own words."""
+    READ_ONLY = "read_only"
+    """The file or its folder takes no writes."""
+    LOCKED = "locked"
+    """Another program holds SQLite's lock."""
+    FOLDER_READ_ONLY = "folder_read_only"
+    """The file does not open because nothing can be written beside it; the words of SQLite or of the system."""
+    CANNOT_OPEN = "cannot_open"
+    """The words of SQLite or of the operating system."""
+    CLOSED = "closed"
+    """The bot is stopping."""
+    OTHER = "other"
+    """SQLite's own words."""
 
 
 class StoreError(Exception):
-    """The file cannot be used. The message names the file and the way out.
+    """The file cannot be used."""
 
-    ::
-
-        StoreError
-        ├── Busy           another process writes to it
-        ├── NewerSchema    a newer version of the bot wrote it
-        ├── Damaged        it is not a sound SQLite database, or the record's guards are gone
-        └── Unusable       the disk is full, the file is read-only, the folder is missing…
-    """
-
-
-class Busy(StoreError):
-    """Another process writes to the file."""
-
-
-class NewerSchema(StoreError):
-    """A newer version of the bot has changed the file."""
-
-
-class Damaged(StoreError):
-    """The file is not a sound database, or the guards of the record are gone."""
-
-
-class Unusable(StoreError):
-    """The file cannot be read or written here and now."""
+    def __init__(self, problem: StoreProblem, path: Path, about: str = "") -> None:
+        super().__init__(f"{path}: {problem} ({about})" if about else f"{path}: {problem}")
+        self.problem, self.path, self.about = problem, path, about
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say into a StoreError that names the way out."""
+    """Turn what SQLite and the operating system raise into a StoreError."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        says = str(error)
-        if "disk is full" in says:
-            msg = f"{path}: {says}. {FREE_SPACE}"
-        elif "disk I/O" in says:
-            msg = f"{path}: {says}. The disk is full or failing: look at its free space and at the system's log."
-        elif "readonly" in says:
-            msg = f"{path}: the file or its folder is read-only. Make both writable for the bot's user."
-        elif "locked" in says:
-            msg = f"{path}: another program has kept the database locked. Close it (a shell, a viewer) and try again."
-        elif "unable to open" in says:
-            msg = f"{path}: {says}. {_way_in(path)}"
-        else:
-            msg = f"{path}: {says}"
-        raise Unusable(msg) from error
+        raise StoreError(_operational(str(error), path), path, str(error)) from error
     except sqlite3.IntegrityError:
+        # Not the file's fault: a constraint or a guard of the record stopped a statement.
         raise
     except sqlite3.DatabaseError as error:
-        msg = (
-            f"{path}: {error}. Stop the bot, keep this file for inspection, and put the latest"
-            " backup in its place (made with `python -m bot backup FILE`)."
-        )
-        raise Damaged(msg) from error
+        raise StoreError(StoreProblem.DAMAGED, path, str(error)) from error
     except OSError as error:
-        msg = f"{path}: {error.strerror}. {FREE_SPACE if error.errno == errno.ENOSPC else _way_in(path)}"
-        raise Unusable(msg) from error
+        problem = StoreProblem.DISK_FULL if error.errno == errno.ENOSPC else _does_not_open(path)
+        raise StoreError(problem, path, error.strerror or str(error)) from error
 
 
-def _way_in(path: Path) -> str:
-    """What to do where the file cannot be opened."""
+def _operational(says: str, path: Path) -> StoreProblem:
+    if "disk is full" in says:
+        return StoreProblem.DISK_FULL
+    if "disk I/O" in says:
+        return StoreProblem.DISK_FAILING
+    if "readonly" in says:
+        return StoreProblem.READ_ONLY
+    if "locked" in says:
+        return StoreProblem.LOCKED
+    if "unable to open" in says:
+        return _does_not_open(path)
+    return StoreProblem.OTHER
+
+
+def _does_not_open(path: Path) -> StoreProblem:
     if path.parent.exists() and not os.access(path.parent, os.W_OK):
-        return "Its folder is read-only: make it writable for the bot's user. Backups can be read all the same."
-    return "Check that the folder exists and belongs to the bot's user."
+        return StoreProblem.FOLDER_READ_ONLY
+    return StoreProblem.CANNOT_OPEN

@@ -1,27 +1,19 @@
-"""The use cases. ``Workflow`` says what is one transaction; the other modules say what happens in it."""
+"""The use cases. ``Workflow`` runs each as one transaction; the other modules say what happens inside it."""
 
-from bot.workflow.rules import Rules
-from bot.workflow.usecases import (
-    Accepted,
-    Acted,
-    AlreadyOpen,
-    AskResult,
-    BadOrderId,
-    Claimed,
-    MayNotAsk,
-    Owed,
-    Workflow,
-)
+from bot.workflow.deliveries import ClaimedDelivery
+from bot.workflow.lookups import Found, MayNotRead
+from bot.workflow.requests import Acted, Wish
+from bot.workflow.rules import Patience, Rules
+from bot.workflow.workflow import Claimed, Workflow
 
 __all__ = [
-    "Accepted",
     "Acted",
-    "AlreadyOpen",
-    "AskResult",
-    "BadOrderId",
     "Claimed",
-    "MayNotAsk",
-    "Owed",
+    "ClaimedDelivery",
+    "Found",
+    "MayNotRead",
+    "Patience",
     "Rules",
+    "Wish",
     "Workflow",
 ]

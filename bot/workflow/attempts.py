@@ -1,103 +1,84 @@
-"""What happens, inside one transaction, before and after a call to the gateway."""
+"""The steps before and after a call to the gateway, each inside one transaction."""
 
 from datetime import datetime
-from http import HTTPStatus
 
-from bot.domain.attempt import Answer, Outcome
-from bot.domain.audit import BOT, Kind
+from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
+from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.store import Attempt, Transaction
-from bot.workflow.ending import end, expire
+from bot.domain.events import Cancelled, Failed, Refused, Repeating, Sending, Unknown
+from bot.store import Tables
 from bot.workflow.rules import Rules
+from bot.workflow.transitions import end, expire
 
-_INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, message="the bot was stopped before the answer came")
+_INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.STOPPED)
+_SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.NO_SUCH_ORDER}
+"""Refusals that are believed after an attempt without a clear answer."""
 
 
-def settle(
-    tx: Transaction, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float
-) -> Attempt | None:
-    """Do what a cancellation is due for; the attempt that was begun, if the gateway is to be called now.
+def settle(tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float) -> Attempt | None:
+    """Do what a cancellation is due for; return the attempt to make now, if it is one.
 
-    A pending request past its time expires. A call whose worker died counts as an answer lost.
+    A pending request past its time expires. A call whose worker died counts as a lost answer.
     """
     match due.state:
         case State.PENDING:
             expire(tx, due, at)
         case State.SENDING:
-            lost = tx.attempt_under_way(due)
+            lost = tx.attempts.under_way(due)
             assert lost is not None
             conclude(tx, rules, lost, _INTERRUPTED, at, spread=spread)
         case _:
-            number = due.attempts + 1
-            until = at + rules.attempt_lease
-            tx.move(due, State.SENDING, at=at, next_at=until, attempts=number, claimed_by=worker)
-            tx.record(Kind.SENDING, BOT, at, due, attempt=number)
-            return tx.begin_attempt(due, at)
+            number, until = due.attempts + 1, at + rules.patience.attempt_lease
+            tx.cancellations.move(due, State.SENDING, at=at, lease_until=until, claimed_by=worker, attempts=number)
+            tx.record.append(Sending(attempt=number), BOT, at, due)
+            return tx.attempts.begin(due, at)
     return None
 
 
 def conclude(
-    tx: Transaction,
-    rules: Rules,
-    attempt: Attempt,
-    answer: Answer,
-    at: datetime,
-    *,
-    spread: float,
+    tx: Tables, rules: Rules, attempt: Attempt, answer: Answer, at: datetime, *, spread: float
 ) -> State | None:
-    """Write down what an attempt proved; the state that it leads to, or None if that comes too late to count.
+    """Keep what an attempt proved; return the state it leads to, or None if it comes too late to count.
 
     ``spread`` is the share by which the pause before the next attempt is longer.
     """
-    cancellation = tx.cancellation(attempt.cancellation_id)
+    cancellation = tx.cancellations.get(attempt.cancellation_id)
     assert cancellation is not None
     if cancellation.state is not State.SENDING:
         return None
-    lost = tx.answer_was_lost(cancellation)
-    if not tx.end_attempt(attempt.id, answer, at):
+    unclear = tx.attempts.any_unclear(cancellation)
+    if not tx.attempts.end(attempt, answer, at):
         return None
-    said = {
-        "attempt": cancellation.attempts,
-        "outcome": answer.outcome,
-        "http_status": answer.http_status,
-        "code": answer.code,
-        "message": answer.message,
-        "request_id": answer.request_id,
-        "cancelled_at": answer.cancelled_at,
-    }
-    state = _state_after(answer, lost=lost, attempts_left=rules.max_attempts - cancellation.attempts)
-    if state is State.APPROVED:
-        pause = rules.pause(cancellation.attempts, answer.retry_after, rules.longest_pause, spread)
-        tx.move(cancellation, state, at=at, next_at=at + pause, detail=answer.message)
-        event = tx.record(Kind.REPEATING, BOT, at, cancellation, **said)
-        tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
-        return state
-    confirmed = state is State.CANCELLED and answer.outcome is Outcome.REFUSED
-    end(
-        tx,
-        cancellation,
-        state,
-        BOT,
-        at,
-        detail=answer.message,
-        **said,
-        confirmed_by_repeat=confirmed or None,
-        use_refund=answer.use_refund or None,
-        already_cancelled=(answer.already_cancelled and not confirmed) or None,
-    )
+    number = cancellation.attempts
+    state = _state_after(answer, unclear=unclear, attempts_left=rules.patience.max_attempts - number)
+    match state:
+        case State.APPROVED:
+            pause = rules.patience.before_next_attempt(number, answer.retry_after, spread)
+            tx.cancellations.move(cancellation, state, at=at, due_at=at + pause)
+            event = tx.record.append(Repeating(number, answer), BOT, at, cancellation)
+            tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        case State.CANCELLED:
+            by_repeat = answer.outcome is Outcome.REFUSED
+            end(tx, cancellation, Cancelled(number, answer, confirmed_by_repeat=by_repeat), BOT, at)
+        case State.REFUSED:
+            end(tx, cancellation, Refused(number, answer), BOT, at)
+        case State.FAILED:
+            end(tx, cancellation, Failed(number, answer), BOT, at)
+        case _:
+            end(tx, cancellation, Unknown(number, answer), BOT, at)
     return state
 
 
-def _state_after(answer: Answer, *, lost: bool, attempts_left: int) -> State:
-    """The state that an answer leads to; ``lost`` tells that an earlier attempt may have taken effect."""
+def _state_after(answer: Answer, *, unclear: bool, attempts_left: int) -> State:
+    """Return the state that an answer leads to; ``unclear`` means that an earlier attempt may have taken effect."""
     match answer.outcome:
         case Outcome.CANCELLED:
             return State.CANCELLED
-        case Outcome.REFUSED if lost and answer.already_cancelled:
-            # Ours was lost and now it is cancelled already: that was us, or it is what we wanted anyway.
+        case Outcome.REFUSED if unclear and answer.reason is Reason.ALREADY_CANCELLED:
+            # Our answer was lost and now it is cancelled already: that was us, or it is what we wanted anyway.
             return State.CANCELLED
-        case Outcome.REFUSED if lost and not answer.use_refund and answer.http_status != HTTPStatus.NOT_FOUND:
+        case Outcome.REFUSED if unclear and answer.reason not in _SAYS_HOW_IT_STANDS:
             # A no that does not say how the order stands may be the echo of our own lost success.
             return State.UNKNOWN
         case Outcome.REFUSED:
@@ -105,4 +86,4 @@ def _state_after(answer: Answer, *, lost: bool, attempts_left: int) -> State:
         case Outcome.NOT_SENT | Outcome.UNKNOWN:
             if answer.repeat and attempts_left > 0:
                 return State.APPROVED
-            return State.UNKNOWN if lost or answer.outcome is Outcome.UNKNOWN else State.FAILED
+            return State.UNKNOWN if unclear or answer.outcome is Outcome.UNKNOWN else State.FAILED

@@ -1,69 +1,102 @@
-"""What follows, inside one transaction, from a try to bring something to Slack."""
+"""The steps before and after a try to bring something to Slack, each inside one transaction."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.domain.audit import BOT, Kind
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
-from bot.store import Transaction
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
+from bot.store import Tables
 from bot.workflow.rules import Rules
 
 _NOT_ITS_FAULT = 50
-"""After so many tries a delivery no longer holds up those behind it: then it may be the message itself."""
+"""After so many tries a delivery no longer holds up those behind it: by then it may be the message itself."""
 
 
-def conclude(tx: Transaction, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> timedelta:
-    """Write down what became of a delivery; the time for which its channel or person should be spared."""
-    cancellation = tx.cancellation(delivery.cancellation_id)
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that a worker claimed, with the cancellation as it is now and the event that it reports."""
+
+    delivery: Delivery
+    cancellation: Cancellation
+    event: Event
+
+
+def claim(
+    tx: Tables, rules: Rules, worker: str, at: datetime, *, room: int, not_to: frozenset[str]
+) -> list[ClaimedDelivery]:
+    """Claim up to ``room`` deliveries that are due.
+
+    Nothing is claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
+    """
+    claimed: list[ClaimedDelivery] = []
+    while len(claimed) < room:
+        delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to)
+        if delivery is None:
+            break
+        cancellation = tx.cancellations.get(delivery.cancellation_id)
+        assert cancellation is not None
+        claimed.append(ClaimedDelivery(delivery, cancellation, tx.record.event(delivery.event_seq)))
+        if delivery.kind.is_new_message:
+            not_to |= {delivery.target}
+    return claimed
+
+
+def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> timedelta:
+    """Keep the result of a try; return the time for which its channel or person must not get anything."""
+    cancellation = tx.cancellations.get(delivery.cancellation_id)
     assert cancellation is not None
-    pause = rules.pause(delivery.tries, receipt.retry_after, rules.longest_delivery_pause)
-    match receipt.fate:
-        case Fate.DELIVERED:
-            tx.settle_delivery(delivery, receipt, at)
+    pause = rules.patience.before_next_try(delivery.tries, receipt.retry_after)
+    match receipt.outcome:
+        case DeliveryOutcome.DELIVERED:
+            tx.deliveries.settle(delivery, receipt, at)
             if delivery.kind is DeliveryKind.CARD:
                 _card_posted(tx, cancellation, receipt, at)
-        case Fate.IMPOSSIBLE:
+        case DeliveryOutcome.IMPOSSIBLE:
             _abandon(tx, cancellation, delivery, receipt, at)
-        case Fate.BLOCKED if delivery.kind is DeliveryKind.CARD and cancellation.state is State.PENDING:
-            _tell_blocked(tx, cancellation, receipt, at)
-            tx.postpone_delivery(delivery, receipt, at + pause)
-        case _ if at - delivery.owed_at > rules.delivery_patience:
+        case DeliveryOutcome.BLOCKED if delivery.kind is DeliveryKind.CARD and cancellation.state is State.PENDING:
+            _report_blocked(tx, cancellation, receipt, at)
+            tx.deliveries.postpone(delivery, receipt, at + pause)
+        case _ if at - delivery.enqueued_at > rules.patience.delivery_patience:
             _abandon(tx, cancellation, delivery, receipt, at)
-        case Fate.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
-            tx.postpone_delivery(delivery, receipt, at)
-            return max(pause, rules.breath)
-        case Fate.LATER if delivery.tries <= _NOT_ITS_FAULT:
-            tx.postpone_delivery(delivery, receipt, at)
+        case DeliveryOutcome.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
+            # Its whole channel waits, so that everything in it keeps its order.
+            tx.deliveries.postpone(delivery, receipt, at)
+            return max(pause, rules.patience.settle_delay)
+        case DeliveryOutcome.LATER if delivery.tries <= _NOT_ITS_FAULT:
+            tx.deliveries.postpone(delivery, receipt, at)
             return pause
         case _:
-            tx.postpone_delivery(delivery, receipt, at + pause)
+            tx.deliveries.postpone(delivery, receipt, at + pause)
     return timedelta(0)
 
 
-def _card_posted(tx: Transaction, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
-    tx.place_card(cancellation, receipt)
-    event = tx.record(Kind.CARD_POSTED, BOT, at, cancellation, channel=receipt.channel, ts=receipt.ts)
+def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
+    tx.cancellations.place_card(cancellation, receipt)
+    event = tx.record.append(CardPosted(receipt.channel, receipt.ts), BOT, at, cancellation)
     if cancellation.state is not State.PENDING:
-        # It changed while the card was on its way; what it shows may be older than that.
-        tx.owe(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        # It changed while the card was on its way; the card may show what was true before that.
+        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
 
-def _tell_blocked(tx: Transaction, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
-    """Tell the requester once that the card cannot be posted, and what to do."""
-    if not tx.happened(cancellation, Kind.CARD_BLOCKED):
-        channel, problem = cancellation.card_channel, receipt.problem
-        event = tx.record(Kind.CARD_BLOCKED, BOT, at, cancellation, channel=channel, problem=problem)
-        tx.owe(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
+def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
+    """Tell the requester, once, that the card cannot be posted, and what to do."""
+    if not tx.record.has(cancellation, CardBlocked):
+        blocked = CardBlocked(cancellation.card_channel, receipt.problem)
+        event = tx.record.append(blocked, BOT, at, cancellation)
+        tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
 
 
-def _abandon(tx: Transaction, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-    tx.settle_delivery(delivery, receipt, at)
+def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
+    tx.deliveries.settle(delivery, receipt, at)
     if delivery.kind is DeliveryKind.CARD:
-        tx.abandon_thread(cancellation, at)
-    kind, problem = delivery.kind, receipt.problem
-    event = tx.record(Kind.DELIVERY_ABANDONED, BOT, at, cancellation, delivery=kind, problem=problem)
-    if delivery.kind is DeliveryKind.CARD_UPDATE and cancellation.state.awaits_people:
+        tx.deliveries.abandon_thread(cancellation, at)
+    event = tx.record.append(DeliveryAbandoned(delivery.kind, receipt.problem), BOT, at, cancellation)
+    if not cancellation.state.awaits_people:
+        return
+    if delivery.kind is DeliveryKind.CARD_UPDATE:
         # Somebody deleted the card, and with it the only buttons that lead further.
-        tx.owe(cancellation, DeliveryKind.CARD, event, at)
-    if delivery.kind is DeliveryKind.CARD and cancellation.state.awaits_people:
-        tx.owe(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
+        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
+    if delivery.kind is DeliveryKind.CARD:
+        tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)

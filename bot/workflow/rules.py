@@ -1,25 +1,24 @@
-"""How many must approve, and how patiently the bot repeats."""
+"""The rules that the settings make, and the bot's patience with what does not work at once."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from bot.domain.backoff import pause_after
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say about approving, and how patiently the bot repeats.
+class Patience:
+    """The pauses and limits for repeating what did not work. Only tests and benchmarks change it.
 
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
-    the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends. ``breath`` is how long
-    a message that may have been sent, by this process or the one before, is given to arrive before it is looked for.
+    the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends. A lease is the time after which
+    the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
+    sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
     """
 
-    approvals_required: int
-    allow_self_approval: bool
-    approval_ttl: timedelta
-    order_id_pattern: re.Pattern[str]
     max_attempts: int = 20
     first_pause: timedelta = timedelta(seconds=1)
     longest_pause: timedelta = timedelta(minutes=1)
@@ -27,13 +26,25 @@ class Rules:
     attempt_lease: timedelta = timedelta(minutes=2)
     delivery_lease: timedelta = timedelta(minutes=2)
     delivery_patience: timedelta = timedelta(days=1)
-    breath: timedelta = timedelta(seconds=3)
+    settle_delay: timedelta = timedelta(seconds=3)
 
-    def pause(self, tries: int, retry_after: float | None, longest: timedelta, spread: float = 0) -> timedelta:
-        """How long to wait after so many tries, and no shorter than ``retry_after`` seconds.
+    def before_next_attempt(self, attempts: int, retry_after: float | None, spread: float) -> timedelta:
+        """Return the pause after this many attempts: ``spread`` times longer, and at least ``retry_after`` seconds."""
+        pause = pause_after(attempts, self.first_pause.total_seconds(), self.longest_pause.total_seconds())
+        return timedelta(seconds=max(pause * (1 + spread), retry_after or 0))
 
-        ``spread`` makes it longer by this share.
-        """
-        doubled: timedelta = self.first_pause * int(2 ** min(max(tries - 1, 0), 20))
-        pause = min(doubled, longest) * (1 + spread)
-        return max(pause, timedelta(seconds=retry_after or 0))
+    def before_next_try(self, tries: int, retry_after: float | None) -> timedelta:
+        """Return the pause after this many tries to deliver something, at least ``retry_after`` seconds."""
+        pause = pause_after(tries, self.first_pause.total_seconds(), self.longest_delivery_pause.total_seconds())
+        return timedelta(seconds=max(pause, retry_after or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings about asking and approving."""
+
+    approvals_required: int
+    allow_self_approval: bool
+    approval_ttl: timedelta
+    order_id_pattern: re.Pattern[str]
+    patience: Patience = field(default_factory=Patience)

@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: this bot beside the floor and the tutorials' way; a table in build/bench.md."""
+"""``python -m tests.bench``: this bot beside the floor and an app as in tutorials. The table goes to build/bench.md."""
 
 import argparse
 import asyncio
@@ -17,16 +17,17 @@ from tests.bench.acks import compare
 from tests.bench.apps import prepare
 from tests.bench.record import commit_cost, growth
 from tests.bench.whole import cancellations, starts
-from tests.flows.desk import open_desk
+from tests.flows.desk import Desk
 
 _SLOWEST = 250.0
+"""Milliseconds."""
 Row = dict[str, Any]
 
 
 async def with_slack(folder: Path, *, quick: bool) -> tuple[list[Row], list[Row]]:
-    """The acknowledgements, and the whole cancellations."""
+    """Return the rows of the acknowledgements, and those of the whole cancellations."""
     acks = await compare(folder, quick=quick)
-    async with open_desk(folder / "whole.db") as desk:
+    async with Desk(folder / "whole.db") as desk:
         prepare(desk)
         whole = await cancellations(desk, 200 if quick else 10_000)
         whole += await starts(desk, 1 if quick else 5)
@@ -34,10 +35,10 @@ async def with_slack(folder: Path, *, quick: bool) -> tuple[list[Row], list[Row]
 
 
 def judge(rows: list[Row]) -> None:
-    """Add to each row what is aimed at, and whether that is met.
+    """Add the aim to each row, and "yes" or "NO" for whether it is met.
 
-    One commit costs what it costs the floor, with as many people at once. Forms and acts under hanging calls
-    have no aim for the median; a 99th percentile under 250 ms holds for all.
+    The aim for a click includes a commit, which may cost as much as it costs the floor with as many people at once.
+    Forms, and acts while calls hang, have no aim for the median. A 99th percentile under 250 ms is the aim for all.
     """
     for row in rows:
         limit = None
@@ -50,7 +51,7 @@ def judge(rows: list[Row]) -> None:
 
 
 def main() -> None:
-    """Measure, print, and write the table down."""
+    """Measure, print the tables, and write them to a file."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     options = parser.parse_args()
@@ -68,7 +69,7 @@ def main() -> None:
     tables = [tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github") for rows in (acks, whole, record)]
     text = "\n\n".join([
         machine,
-        "Milliseconds until an acknowledgement, for so many people who act in the same moment:",
+        "Milliseconds until an acknowledgement, by the number of people who act in the same moment:",
         tables[0],
         tables[1],
         "Milliseconds for a page of a look-up, and events that `audit verify` checks in a second:",

@@ -1,10 +1,10 @@
-"""How long an acknowledgement takes when so many people act in the same moment.
+"""The time until an acknowledgement, when many people act in the same moment.
 
-People act in bursts: the next burst comes when everything is done that the one before led to, its cards,
-calls and messages. What a bot does under a load that never lets up is measured in ``whole``.
+People act in bursts: the next burst comes when all work of the last one is done, its cards, calls and messages.
+``whole`` measures a bot under a load that never ends.
 
-All apps run at the same time, each with a local Slack of its own, and take turns burst by burst: what the machine
-and its disk are up to in the meantime slows all of them alike.
+All apps run at the same time, each with a local Slack of its own, and take turns burst by burst, so that other load
+on the machine and its disk slows all of them alike.
 """
 
 import asyncio
@@ -23,27 +23,27 @@ from typing import Any
 from bot.domain.cancellation import Cancellation, State
 from bot.sandbox.faults import Hang
 from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.workspace import Json, Message, OpenView
-from bot.slack.card import card
-from bot.slack.forms import OrderForm
+from bot.sandbox.workspace import Json, OpenView, Posted
+from bot.slack.views.card import card
+from bot.slack.views.modals import OrderForm
 from tests.bench.apps import CHANNELS, COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare, running
-from tests.flows.desk import Desk, open_desk
+from tests.flows.desk import Desk
 
 Row = dict[str, Any]
 _numbers = itertools.count()
-_ALL_DONE = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'owed')"
+_ALL_DONE = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued')"
 _PAUSE = 0.02
-"""Seconds: nobody clicks in the millisecond in which a card appears, nor acts on the heels of others."""
+"""Seconds between two bursts: nobody clicks in the millisecond in which a card appears."""
 _NO_CALLS = " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
 
 
 def commands(desk: Desk, count: int) -> list[Json]:
-    """So many people type ``/cancel-order``."""
+    """Return the payloads of so many people who type ``/cancel-order``."""
     return [desk.ann.command_payload("/cancel-order", channel) for channel in _channels(count)]
 
 
 def forms(desk: Desk, count: int) -> list[Json]:
-    """So many people send the form, each for an order of its own."""
+    """Return the payloads of so many people who send the form, each for an order of its own."""
     payloads = []
     for channel in _channels(count):
         number = next(_numbers)
@@ -54,7 +54,7 @@ def forms(desk: Desk, count: int) -> list[Json]:
 
 
 def clicks(desk: Desk, count: int) -> list[Json]:
-    """Approve is pressed on so many cards: those that stand there, or made-up ones for apps that post none."""
+    """Return the payloads of Approve on so many cards: posted ones, and made-up ones for apps that post none."""
     cards = [message for message in desk.slack.space.posted if message.button("approve")][:count]
     cards += [_made_up(desk, channel) for channel in _channels(count - len(cards))]
     return [desk.ben.click_payload(message, "approve") for message in cards]
@@ -64,20 +64,20 @@ def _channels(count: int) -> list[str]:
     return list(itertools.islice(itertools.cycle(CHANNELS), max(0, count)))
 
 
-def _made_up(desk: Desk, channel: str) -> Message:
+def _made_up(desk: Desk, channel: str) -> Posted:
     order, at = f"ord_b{next(_numbers)}", datetime.now(UTC)
     desk.gateway.add_order(order)
     request = Cancellation(
         number=1, id=order, order_id=order, reason="typed twice", requester=desk.ann.id, state=State.PENDING,
         approvals_required=1, requested_at=at, expires_at=at + timedelta(hours=1), card_channel=channel, card_ts=None,
-        card_link="", attempts=0, next_at=None, changed_at=at, detail="",
+        card_link="", attempts=0, due_at=at, lease_until=None, changed_at=at,
     )  # fmt: skip
     message = card(request)
-    return Message(channel, desk.slack.space.next_ts(), message.text, message.blocks, desk.slack.space.bot_user_id)
+    return Posted(channel, desk.slack.space.next_ts(), message.text, message.blocks, desk.slack.space.bot_user_id)
 
 
 async def burst(desk: Desk, payloads: list[Json]) -> list[float]:
-    """Deliver these in the same moment; milliseconds until each was acknowledged, infinity if it was not in time."""
+    """Deliver these in the same moment. Return the milliseconds until each acknowledgement, infinity if it was late."""
 
     async def timed(payload: Json) -> float:
         kind = "slash_commands" if "command" in payload else "interactive"
@@ -92,14 +92,14 @@ async def burst(desk: Desk, payloads: list[Json]) -> list[float]:
 
 
 async def settled(desk: Desk, *, calls: bool = True) -> None:
-    """Wait until the bot owes nothing any more, then forget what the local Slack piled up."""
+    """Wait until the bot has delivered everything and, unless ``calls`` is false, finished its calls."""
     with contextlib.closing(sqlite3.connect(f"{desk.database.resolve().as_uri()}?mode=ro", uri=True)) as db:
         while db.execute(_ALL_DONE + (_NO_CALLS if calls else "")).fetchone()[0]:  # noqa: ASYNC110 -- not our process
             await asyncio.sleep(0.01)
 
 
 def forget(desk: Desk) -> None:
-    """Let the local servers forget what is over, so that they stay as quick as they were."""
+    """Let the local servers forget everything that is over, so that they stay as quick as they were."""
     space = desk.slack.space
     for pile in (space.posted, space.views, desk.slack.calls, desk.slack.response_urls, desk.gateway.calls):
         pile.clear()
@@ -108,7 +108,7 @@ def forget(desk: Desk) -> None:
 async def one_round(
     desk: Desk, module: str, make: Callable[[Desk, int], list[Json]], at_once: int, *, hanging: bool = False
 ) -> list[float]:
-    """One act, by so many at once: the milliseconds until each acknowledgement. Every app gets the same to do."""
+    """Let so many people act at once, the same for every app. Return the milliseconds until each acknowledgement."""
     views = desk.slack.space.views
     if make is clicks:
         await burst(desk, forms(desk, at_once))
@@ -117,7 +117,7 @@ async def one_round(
         await asyncio.sleep(_PAUSE)
     views.clear()
     payloads = make(desk, at_once)
-    # The local servers live in this process, and what its collector takes, up to 300 ms, would be laid to the app.
+    # The local servers run in this process. Its garbage collector takes up to 300 ms, which would count as the app's.
     gc.disable()
     try:
         found = await burst(desk, payloads)
@@ -140,16 +140,16 @@ _FEW = 2
 
 
 async def _take_turns(desks: dict[str, Desk], mode: str, *, quick: bool, hanging: bool = False) -> list[Row]:
-    """One row for each act and number at once, with every app's median and some's 99th percentile."""
+    """Return a row for each act and number at once, with every app's median and the 99th percentile of some."""
     rows = []
     for (act, make), (at_once, repeats) in itertools.product(ACTS.items(), ROUNDS.items()):
         times: dict[str, list[float]] = {module: [] for module in desks}
         for turn in range(_FEW if quick else repeats):
             for module, desk in desks.items():
                 if module == TUTORIAL and hanging and (at_once > 1 or make is not commands):
-                    continue  # one figure says it all
+                    continue  # one figure shows it
                 if module == TUTORIAL and turn >= (_FEW if hanging or at_once > 1 else repeats):
-                    continue  # it takes seconds a turn, and nobody needs it to a hair
+                    continue  # a turn takes seconds, and a rough figure is enough
                 times[module] += await one_round(desk, module, make, at_once, hanging=hanging)
         row: Row = {"by": mode, "act": act + (", 100 calls hanging" if hanging else ""), "at once": at_once}
         for module, found in times.items():
@@ -163,7 +163,7 @@ async def _take_turns(desks: dict[str, Desk], mode: str, *, quick: bool, hanging
 
 @asynccontextmanager
 async def hanging_calls(desk: Desk, module: str, count: int) -> AsyncIterator[None]:
-    """So many calls to the gateway hang in the meantime."""
+    """Let so many calls to the gateway hang in the meantime."""
     until = asyncio.Event()
     if module == THIS:
         await burst(desk, forms(desk, count))
@@ -184,7 +184,7 @@ async def hanging_calls(desk: Desk, module: str, count: int) -> AsyncIterator[No
 
 
 async def compare(folder: Path, *, quick: bool) -> list[Row]:
-    """The rows of every way in, each with every app that there is for it; then those while calls hang."""
+    """Return the rows of HTTP and of Socket Mode, with every app that there is for it, and those while calls hang."""
     rows: list[Row] = []
     for mode in (HTTP, SOCKET):
         modules = [module for module in NAMES if module != TUTORIAL or mode == HTTP]
@@ -200,8 +200,8 @@ async def compare(folder: Path, *, quick: bool) -> list[Row]:
 
 @asynccontextmanager
 async def at_work(folder: Path, module: str, mode: str) -> AsyncIterator[Desk]:
-    """A workspace of its own with the app at work in it, warm."""
-    async with open_desk(folder / f"{mode} {NAMES[module]}".replace(" ", "-") / "bot.db") as desk:
+    """Yield a workspace of its own with the app at work in it, warmed up."""
+    async with Desk(folder / f"{mode} {NAMES[module]}".replace(" ", "-") / "bot.db") as desk:
         desk.database.parent.mkdir(parents=True)
         prepare(desk)
         async with running(desk, module, mode):

@@ -1,4 +1,4 @@
-"""The three apps of the comparison, each in a process of its own, driven through the same local Slack."""
+"""The apps of the comparison, each in a process of its own, driven through the same kind of local Slack."""
 
 import asyncio
 import os
@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.flows.desk import ANN, BEN, CLEO, OLGA, VERA, Desk, environment
+from bot.sandbox.stage import NAMES
+from tests.flows.desk import Desk
 
 THIS, FLOOR, TUTORIAL = "tests.flows.bot_process", "tests.bench.floor", "tests.bench.tutorial"
 COMMITTING_FLOOR = f"{FLOOR} with a commit"
@@ -29,28 +30,24 @@ class Running:
     """Seconds from the start of the process until Slack could deliver to it."""
 
     def resident(self) -> float:
-        """The memory that it holds, in MiB."""
+        """Return the memory that it holds, in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def prepare(desk: Desk) -> None:
-    """The channels of the comparison, with everybody in them."""
+    """Add the channels of the comparison, with everybody in them."""
     for channel in CHANNELS:
-        desk.slack.space.add_channel(channel, channel[2:].lower(), (ANN, BEN, CLEO, OLGA, VERA))
+        desk.slack.space.add_channel(channel, channel[2:].lower(), NAMES)
 
 
 @asynccontextmanager
 async def running(desk: Desk, module: str, mode: str) -> AsyncIterator[Running]:
-    """The app, ready for what Slack delivers."""
+    """Run the app, and yield it when Slack can deliver to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    by_http = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": desk.slack.signing_secret}
-    settings = environment(
-        desk.slack, desk.gateway, desk.database, PORT=str(port), APPROVAL_CHANNEL="",
-        **(by_http if mode == HTTP else {}),
-    )  # fmt: skip
+    settings = desk.environment(PORT=str(port), APPROVAL_CHANNEL="", **(desk.by_http if mode == HTTP else {}))
     if module != FLOOR:
         settings["COMMIT_TO"] = str(desk.database.with_name(f"{module.rpartition('.')[2]}.db"))
     began = time.perf_counter()

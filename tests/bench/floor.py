@@ -1,6 +1,6 @@
-"""The plainest Bolt app: it acknowledges everything at once and does nothing. The floor of what Bolt costs.
+"""The plainest Bolt app: it acknowledges everything at once and does nothing. It measures the least that Bolt costs.
 
-With COMMIT_TO it commits one row to this file before each acknowledgement: the floor of what keeping a promise costs.
+With COMMIT_TO it commits one row to that file before each acknowledgement: the least that a kept promise costs.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 
 async def authorize() -> AuthorizeResult:
-    """Without asking Slack, as the bot does."""
+    """Authorize without asking Slack, as the bot does."""
     return AuthorizeResult(enterprise_id=None, team_id="T0LOCAL", bot_token="xoxb-local")
 
 
@@ -29,7 +29,7 @@ async def acknowledge(ack: AsyncAck) -> None:
 
 
 def committing(path: str) -> Callable[[AsyncAck], Awaitable[None]]:
-    """Commit one row, as safely as the bot does, and acknowledge."""
+    """Return a listener that commits one row, as safely as the bot does, and acknowledges."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
@@ -45,7 +45,7 @@ def committing(path: str) -> Callable[[AsyncAck], Awaitable[None]]:
 
 
 async def connect(app: AsyncApp, token: str) -> None:
-    """Take what comes by Socket Mode."""
+    """Receive payloads by Socket Mode."""
     await AsyncSocketModeHandler(app, token).start_async()  # type: ignore[no-untyped-call]
 
 

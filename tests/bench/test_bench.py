@@ -1,4 +1,4 @@
-"""The benchmark measures what it says; ``make bench`` is the whole of it."""
+"""Small runs of the benchmark; ``make bench`` is the whole."""
 
 import math
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.bench.record import growth
     [(FLOOR, HTTP), (FLOOR, SOCKET), (COMMITTING_FLOOR, HTTP), (THIS, HTTP), (THIS, SOCKET), (TUTORIAL, HTTP)],
 )
 async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mode: str) -> None:
-    """Each command, form and click is acknowledged in time, by the bot and by what it is compared with."""
+    """The bot and the apps beside it acknowledge each command, form and click in time."""
     async with at_work(tmp_path, module, mode) as desk:
         for make in ACTS.values():
             times = await one_round(desk, module, make, 2)
@@ -23,8 +23,8 @@ async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mod
             assert all(map(math.isfinite, times))
 
 
-def test_the_record_grows_and_is_found_in_and_verified(tmp_path: Path) -> None:
-    """Every look-up finds something at each size, and the record verifies."""
+def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
+    """Every look-up finds something, and the record verifies."""
     (row,) = growth(tmp_path, [1_000])
     assert row["events"] == 1_000
     assert all(figure > 0 for figure in row.values())

@@ -1,4 +1,4 @@
-"""The way of the tutorials: a synchronous App whose listeners call the gateway and SQLite themselves."""
+"""An app as in tutorials: a synchronous App whose listeners call the gateway and SQLite themselves."""
 
 import os
 import re
@@ -18,13 +18,13 @@ if __name__ == "__main__":
     gateway = os.environ["DVPAY_BASE_URL"] + "/api/v1/payment-gateway/order/cancel"
 
     def write(sql: str, *values: object) -> None:
-        """One connection a call, as in a tutorial."""
+        """Write with one connection a call, as in a tutorial."""
         with sqlite3.connect(database, timeout=30) as connection:
             connection.execute(sql, values)
 
     @app.command(re.compile(".*"))
     def command(ack: Ack, body: dict[str, Any]) -> None:
-        """Open a form."""
+        """Acknowledge a command."""
         ack()
 
     @app.view(re.compile(".*"))

@@ -1,4 +1,4 @@
-"""Whole cancellations: how many a second, how the memory grows with them, and how soon a bot is there."""
+"""Whole cancellations a second, the growth of the memory with them, and the time to start a bot."""
 
 import asyncio
 import statistics
@@ -14,12 +14,13 @@ Row = dict[str, Any]
 
 
 async def _cancel(desk: Desk, app: Running, count: int) -> tuple[float, list[float]]:
-    """Ask for so many, approve them, and wait until all is told; the seconds it took, and the memory in the middle.
+    """Ask for so many, approve them, and wait until all is told. Return the seconds, and the memory after each wave.
 
     The local Slack forgets between waves, so that it stays as quick as it was.
     """
     seconds, memory = 0.0, []
     for _ in range(count // _WAVE):
+        # The payloads are made before the clock starts, as the bot does not make them.
         asked = forms(desk, _WAVE)
         began = time.perf_counter()
         await burst(desk, asked)
@@ -35,7 +36,7 @@ async def _cancel(desk: Desk, app: Running, count: int) -> tuple[float, list[flo
 
 
 async def cancellations(desk: Desk, total: int) -> list[Row]:
-    """How many whole cancellations a second, and the memory after the first hundred and after all of them."""
+    """Return the number of whole cancellations a second, and the memory after the first wave and after all of them."""
     async with running(desk, THIS, SOCKET) as app:
         seconds, memory = await _cancel(desk, app, total)
     return [
@@ -47,7 +48,7 @@ async def cancellations(desk: Desk, total: int) -> list[Row]:
 
 
 async def starts(desk: Desk, times: int) -> list[Row]:
-    """Seconds from starting the process until Slack can deliver to it, beside the floor."""
+    """Return the seconds from starting the process until Slack can deliver to it, for the floor and for the bot."""
     rows: list[Row] = []
     for name, module in (("the floor", FLOOR), ("this bot", THIS)):
         seconds = []

@@ -1,7 +1,7 @@
 """A playground with the real bot, and people who open its page in a real browser.
 
-The browser is Debian's Chromium, or the one that PLAYWRIGHT_CHROMIUM names. Every page is watched: an
-error on its console or a request to another machine fails the test.
+The browser is Debian's Chromium, or the one that PLAYWRIGHT_CHROMIUM names. An error on a page's console, or a request
+to another machine, fails the test.
 """
 
 import os
@@ -16,10 +16,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
-from bot.sandbox.person import Person
+from bot.sandbox.playground.playground import Playground
 from bot.sandbox.playground.server import PageServer
-from bot.sandbox.playground.world import ANN, PAYMENTS, World
-from bot.sandbox.workspace import Message
 from tests.flows.desk import quick_tuning
 
 CHROMIUM = Path(os.environ.get("PLAYWRIGHT_CHROMIUM") or "/usr/bin/chromium")
@@ -34,7 +32,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-lcd-text",  # the pictures come out the same on every machine with the same fonts, and smaller
-    # Whatever a page or the browser itself might ask for elsewhere ends here.
+    # Requests to other machines fail, both those of a page and the browser's own.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -44,7 +42,7 @@ expect.set_options(timeout=10_000)
 
 @dataclass
 class Visitor:
-    """One person's page, by what stands on it."""
+    """One person's page, by its parts."""
 
     page: Page
     url: str
@@ -55,7 +53,7 @@ class Visitor:
         await expect(self.person(name)).to_have_attribute("aria-pressed", "true")
 
     def person(self, name: str) -> Locator:
-        """The button that chooses this person."""
+        """Return the button that chooses this person."""
         return self.page.get_by_role("group", name="You are").get_by_role("button", name=name)
 
     async def type(self, text: str) -> None:
@@ -64,7 +62,7 @@ class Visitor:
         await self.page.get_by_role("combobox", name="Message").press("Enter")
 
     def button(self, name: str) -> Locator:
-        """A button of exactly this name."""
+        """Return the button of exactly this name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
     @property
@@ -73,7 +71,7 @@ class Visitor:
         return self.page.locator("dialog[open]")
 
     def message(self, words: str) -> Locator:
-        """The message of the channel that holds these words."""
+        """Return the message of the channel that has these words."""
         return self.page.locator("#messages .message", has_text=words)
 
     @property
@@ -89,12 +87,12 @@ class Visitor:
         await expect(self.message(order).get_by_role("button", name="Approve")).to_be_visible()
 
     async def approve(self, order: str) -> None:
-        """Approve on the order's card, and mean it."""
+        """Approve on the order's card, and confirm it."""
         await self.message(order).get_by_role("button", name="Approve").click()
         await self.dialog.get_by_role("button", name="Approve").click()
 
     async def screenshot(self, path: Path) -> None:
-        """A picture of the page as it stands, with the mouse out of the way."""
+        """Take a picture of the page, with the mouse out of the way."""
         await self.page.mouse.move(0, 0)
         await self.page.screenshot(path=path, type="jpeg", quality=75, animations="disabled", caret="hide")
 
@@ -104,7 +102,7 @@ Visit = Callable[..., Awaitable[Visitor]]
 
 @dataclass
 class Watch:
-    """What must not happen on any page."""
+    """The faults of all watched pages, which must stay empty."""
 
     faults: list[str] = field(default_factory=list)
 
@@ -125,7 +123,7 @@ class Watch:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests."""
+    """Yield one Chromium for all tests."""
     if not INSTALLED:
         why = f"there is no browser at {CHROMIUM}: install Debian's chromium, or name one in PLAYWRIGHT_CHROMIUM"
         if os.environ.get("CI") == "true":
@@ -138,28 +136,24 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(database: Path) -> AsyncIterator[World]:
-    """A workspace, a gateway and a quick bot."""
-    async with running(database) as world:
-        yield world
+async def playground(database: Path) -> AsyncIterator[Playground]:
+    """Yield a playground with a quick bot."""
+    async with running(database) as playground:
+        yield playground
 
 
 @asynccontextmanager
-async def running(database: Path, **options: Any) -> AsyncIterator[World]:
-    """A world that is stopped in the end."""
-    world = World(database, tuning=quick_tuning(), **options)
-    world.switches.slow_by = 0.3
-    await world.start()
-    try:
-        yield world
-    finally:
-        await world.stop()
+async def running(database: Path, **options: Any) -> AsyncIterator[Playground]:
+    """Run a playground, and stop it in the end."""
+    async with Playground(database, tuning=quick_tuning(), **options) as playground:
+        playground.switches.slow_by = 0.3
+        yield playground
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def served(world: World) -> AsyncIterator[PageServer]:
-    """The page's server, at work."""
-    server = PageServer(world)
+async def served(playground: Playground) -> AsyncIterator[PageServer]:
+    """Yield the page's server, at work."""
+    server = PageServer(playground)
     await server.start()
     yield server
     await server.stop()
@@ -167,7 +161,7 @@ async def served(world: World) -> AsyncIterator[PageServer]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, served: PageServer) -> AsyncIterator[Visit]:
-    """Opens the page as somebody, each time in a browser context of its own."""
+    """Yield a function that opens the page as somebody, each time in a browser context of its own."""
     watch = Watch()
     async with AsyncExitStack() as stack:
 
@@ -183,20 +177,3 @@ async def visit(browser: Browser, served: PageServer) -> AsyncIterator[Visit]:
 
         yield open_page
     assert watch.faults == []
-
-
-async def card_of(world: World, order: str) -> Message:
-    """The order's card, as soon as it has its buttons."""
-    person = Person(world.slack, ANN)
-    return await world.slack.space.changes.wait_for(
-        lambda: next((each for each in world.slack.space.messages(PAYMENTS) if order in person.reads(each)), None)
-    )
-
-
-async def ask(world: World, order: str) -> Message:
-    """Have ann ask, and wait for the card."""
-    ann = Person(world.slack, ANN)
-    await ann.command(f"/cancel-order {order} twice", PAYMENTS)
-    await world.slack.space.changes.wait_for(lambda: ann.modal)
-    assert await ann.submit() is None
-    return await card_of(world, order)

@@ -6,8 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from bot.sandbox.blockkit import problems_with_blocks
-from bot.sandbox.playground.world import PAYMENTS, World
-from bot.sandbox.workspace import Message
+from bot.sandbox.playground.playground import Playground
+from bot.sandbox.stage import PAYMENTS
+from bot.sandbox.workspace import Posted
 from tests.browser.conftest import Visit
 from tests.browser.test_screens import violations
 
@@ -52,13 +53,13 @@ CASES = {
 
 
 async def test_mrkdwn_is_drawn_as_slack_draws_it(visit: Visit) -> None:
-    """Escapes, styles, mentions, links, dates, quotes, lists and code; nothing else comes alive."""
+    """Escapes, styles, mentions, links, dates, quotes, lists and code are drawn; everything else stays text."""
     page = (await visit("ann", locale="en-US")).page
     assert {text: await page.evaluate(DRAW, text) for text in CASES} == CASES
 
 
 def words(text: str, **style: bool) -> dict[str, Any]:
-    """A rich text element of words."""
+    """Return a rich text element of words."""
     return {"type": "text", "text": text, "style": style}
 
 
@@ -103,11 +104,11 @@ BLOCKS: list[dict[str, Any]] = [
 ]
 
 
-async def test_every_block_is_drawn(visit: Visit, world: World) -> None:
-    """Each kind of block and of rich text that the local Slack takes; an unknown button gets its answer."""
+async def test_every_block_is_drawn(visit: Visit, playground: Playground) -> None:
+    """Each block and rich text that the local Slack accepts is drawn, and an unknown button gets an answer."""
     assert problems_with_blocks(BLOCKS) == []
-    space = world.slack.space
-    space.post(Message(PAYMENTS, space.next_ts(), "all", BLOCKS, space.bot_user_id))
+    space = playground.slack.space
+    space.post(Posted(PAYMENTS, space.next_ts(), "all", BLOCKS, space.bot_user_id))
     ann = await visit("ann", locale="en-US")
     row = ann.page.locator("#messages .message")
     await expect(row.locator("h3")).to_have_text("A *header*")

@@ -1,4 +1,4 @@
-"""Every screen, wide and narrow, light and dark: readable, reachable, and nothing off the edge."""
+"""Every screen, wide and narrow, light and dark, is readable and reachable, and nothing is off the edge."""
 
 import os
 from pathlib import Path
@@ -8,18 +8,18 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from playwright.async_api import expect
 
-from bot.sandbox.playground.world import World
-from tests.browser.conftest import NARROW, WIDE, Visit, Visitor, ask
+from bot.sandbox.playground.playground import Playground
+from tests.browser.conftest import NARROW, WIDE, Visit, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PICTURES = os.environ.get("PICTURES")
-"""The folder that the README's two pictures go to, if they are asked for."""
+"""The folder for the README's two pictures, or None."""
 
 
 async def violations(visitor: Visitor, screen: str) -> list[str]:
-    """What axe-core finds on this screen in both themes, and how much of it is off the edge."""
-    told = []
+    """Return what axe-core finds on this screen in both themes, and whether something is off the edge."""
+    problems = []
     await visitor.page.evaluate(AXE_SCRIPT)
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
@@ -27,13 +27,13 @@ async def violations(visitor: Visitor, screen: str) -> list[str]:
         # Colours are measured as they end up, not half-way through an animation.
         await visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
         found: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")
-        told += [
+        problems += [
             f"{screen}, {scheme}: {rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
             for rule in found
             for node in rule["nodes"]
         ]
     wider: int = await visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return told + ([f"{screen}: {wider} pixels are off the edge"] if wider > 0 else [])
+    return problems + ([f"{screen}: {wider} pixels are off the edge"] if wider > 0 else [])
 
 
 SIZES = pytest.mark.parametrize("viewport", [pytest.param(WIDE, id="wide"), pytest.param(NARROW, id="narrow")])
@@ -41,7 +41,7 @@ SIZES = pytest.mark.parametrize("viewport", [pytest.param(WIDE, id="wide"), pyte
 
 @SIZES
 async def test_forms_and_questions_are_accessible(visit: Visit, viewport: Any) -> None:
-    """Axe-core finds nothing while one types, fills in a form, and is asked; nothing is wider than the page."""
+    """Typing, a form and a question are accessible, and nothing is wider than the page."""
     desk = await visit("ann", viewport=viewport)
     found = await violations(desk, "empty channel")
     await desk.page.get_by_role("combobox", name="Message").fill("/can")
@@ -50,15 +50,15 @@ async def test_forms_and_questions_are_accessible(visit: Visit, viewport: Any) -
     await desk.type("/cancel-order")
     await expect(desk.dialog).to_be_visible()
     found += await violations(desk, "form")
-    await desk.dialog.get_by_label("Order id").fill("no order")
+    await desk.dialog.get_by_label("Order ID").fill("no order")
     await desk.dialog.get_by_role("button", name="Ask for approval").click()
     await expect(desk.dialog.get_by_role("alert").first).not_to_be_empty()
     found += await violations(desk, "form with an error")
-    await desk.dialog.get_by_role("button", name="Never mind").click()
+    await desk.dialog.get_by_role("button", name="Close", exact=True).click()
     await expect(desk.dialog).to_have_count(0)
     await desk.ask("ord_1001")
     await desk.approve("ord_1001")
-    await expect(desk.message("You are not an approver")).to_be_visible()
+    await expect(desk.message("Only approvers can do that")).to_be_visible()
     found += await violations(desk, "card, and a private answer")
     await desk.choose("ben")
     await desk.message("ord_1001").get_by_role("button", name="Approve").click()
@@ -67,8 +67,8 @@ async def test_forms_and_questions_are_accessible(visit: Visit, viewport: Any) -
 
 
 @SIZES
-async def test_what_there_is_to_read_is_accessible(visit: Visit, world: World, viewport: Any) -> None:
-    """Axe-core finds nothing in threads, answers, gateway and record; nothing is wider than the page."""
+async def test_everything_to_read_is_accessible(visit: Visit, playground: Playground, viewport: Any) -> None:
+    """Threads, answers, gateway and record are accessible, and nothing is wider than the page."""
     desk = await visit("ben", viewport=viewport)
     page = desk.page
 
@@ -76,7 +76,7 @@ async def test_what_there_is_to_read_is_accessible(visit: Visit, world: World, v
         if viewport == NARROW:
             await page.get_by_role("navigation", name="Panes").get_by_role("button", name=pane).click()
 
-    await ask(world, "ord_1001")
+    await playground.ask("ord_1001", "twice")
     await desk.approve("ord_1001")
     await page.get_by_role("button", name="1 reply").click()
     await expect(page.locator("#replies")).to_contain_text("confirmed it")
@@ -86,8 +86,8 @@ async def test_what_there_is_to_read_is_accessible(visit: Visit, world: World, v
     await page.get_by_role("switch", name="Slow").click()
     await expect(page.get_by_role("switch", name="Slow")).to_have_attribute("aria-checked", "true")
     found += await violations(desk, "gateway")
-    await show("Audit trail")
-    found += await violations(desk, "audit trail")
+    await show("Audit record")
+    found += await violations(desk, "audit record")
     await show("Slack")
     await page.get_by_role("button", name="Close thread").click()
     await desk.choose("vera")
@@ -104,7 +104,7 @@ async def test_what_there_is_to_read_is_accessible(visit: Visit, world: World, v
 
 
 async def test_the_theme_can_be_chosen(visit: Visit) -> None:
-    """The page begins as the system wants it; the button changes that, and the choice stays."""
+    """The page begins with the system's theme; the button changes it, and the choice stays."""
     desk = await visit("ann", color_scheme="light")
     back = "getComputedStyle(document.body).backgroundColor"
     light = await desk.page.evaluate(back)
@@ -116,8 +116,8 @@ async def test_the_theme_can_be_chosen(visit: Visit) -> None:
     assert await desk.page.evaluate(back) == dark
 
 
-async def test_what_is_new_elsewhere_is_marked_unread(visit: Visit) -> None:
-    """A card that arrives while one reads another channel is counted there until it is looked at."""
+async def test_a_new_message_elsewhere_is_marked_unread(visit: Visit) -> None:
+    """A card in another channel counts as unread until the person opens that channel."""
     ann, ben = await visit("ann"), await visit("ben")
     await ben.page.get_by_role("link", name="general").click()
     await expect(ben.page.locator("#place")).to_have_text("# general")
@@ -130,7 +130,7 @@ async def test_what_is_new_elsewhere_is_marked_unread(visit: Visit) -> None:
 
 
 async def test_people_can_talk(visit: Visit) -> None:
-    """What people write appears for the others without reloading, in channels and threads, as text alone."""
+    """People's messages appear for the others without reloading, in channels and threads, as text alone."""
     ann, ben = await visit("ann"), await visit("ben")
     await ann.type("<b>hello</b> @ben, *look*")
     row = ben.message("<b>hello</b> @ben, look")
@@ -145,11 +145,11 @@ async def test_people_can_talk(visit: Visit) -> None:
     await expect(ann.message("/nonsense is not a valid command")).to_contain_text("Only visible to you")
 
 
-async def test_two_pictures_for_the_readme(visit: Visit, world: World, tmp_path: Path) -> None:
-    """The card with its thread, and the look-up; PICTURES=docs writes them there."""
+async def test_two_pictures_for_the_readme(visit: Visit, playground: Playground, tmp_path: Path) -> None:
+    """The card with its thread and the look-up make two small pictures; PICTURES=docs keeps them."""
     folder = Path(PICTURES) if PICTURES else tmp_path
     folder.mkdir(exist_ok=True)
-    world.switches.slow_by = 5.0
+    playground.switches.slow_by = 5.0
     desk = await visit("ann", viewport={"width": 1280, "height": 720})
     await desk.ask("ord_1002", "wrong amount")
     await desk.choose("cleo")

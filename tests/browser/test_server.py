@@ -1,4 +1,4 @@
-"""The playground's server: whom it lets in, what each person gets, and what stays for the next run."""
+"""The playground's server: its gate, the state of each person, and what it keeps for the next run."""
 
 import os
 import re
@@ -7,33 +7,36 @@ import sqlite3
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-import yaml
 
-from bot.sandbox.person import Person
+from bot.sandbox.playground.playground import Playground
 from bot.sandbox.playground.server import STATIC, PageServer
-from bot.sandbox.playground.snapshot import MANIFEST, snapshot
-from bot.sandbox.playground.world import ANN, BEN, OLGA, PAYMENTS, World
-from bot.sandbox.workspace import Message
-from tests.browser.conftest import ask, card_of, running
+from bot.sandbox.playground.snapshot import snapshot
+from bot.sandbox.stage import ANN, OLGA, PAYMENTS
+from bot.sandbox.workspace import Posted
+from bot.slack.commands import COMMANDS
+from tests.browser.conftest import running
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that is no browser."""
+    """Yield a client that is no browser."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 def own(served: PageServer, **headers: str) -> dict[str, str]:
-    """The headers that the page sends."""
+    """Return the headers that the page sends."""
     return {"Origin": served.url.rstrip("/"), "Content-Type": "application/json"} | headers
 
 
@@ -53,18 +56,18 @@ SAY = f'{{"person": "{ANN}", "do": "type", "channel": "{PAYMENTS}", "text": "hel
     ],
 )
 async def test_another_site_cannot_drive_it(
-    served: PageServer, world: World, session: aiohttp.ClientSession, headers: dict[str, str], status: int
+    served: PageServer, playground: Playground, session: aiohttp.ClientSession, headers: dict[str, str], status: int
 ) -> None:
-    """Only the page's own requests do anything: other origins and form posts are refused."""
+    """Only the page's own requests do anything; other origins and form posts are refused."""
     async with session.post(f"{served.url}act", data=SAY, headers=own(served, **headers)) as answer:
         assert answer.status == status
-    assert len(world.slack.space.messages(PAYMENTS)) == (1 if status == 200 else 0)
+    assert len(playground.slack.space.messages(PAYMENTS)) == (1 if status == 200 else 0)
 
 
 async def test_a_foreign_name_for_this_machine_shows_nothing(
     served: PageServer, session: aiohttp.ClientSession
 ) -> None:
-    """A site whose name was made to lead to loopback cannot read the page or its state."""
+    """A site whose name was made to lead to loopback can read neither the page nor its state."""
     for path in ("", "static/app.js", f"state?person={ANN}", "events"):
         for foreign in ({"Host": f"evil.example:{served.port}"}, {"Origin": "https://evil.example"}):
             async with session.get(f"{served.url}{path}", headers=foreign) as answer:
@@ -72,7 +75,7 @@ async def test_a_foreign_name_for_this_machine_shows_nothing(
 
 
 async def test_the_page_may_load_nothing_from_elsewhere(served: PageServer, session: aiohttp.ClientSession) -> None:
-    """The policy allows this server alone, without inline code, and no frame around the page."""
+    """The policy allows this server alone, no inline code, and no frame around the page."""
     async with session.get(served.url) as answer:
         policy = answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -105,22 +108,22 @@ async def test_there_is_nothing_else_to_get(served: PageServer, session: aiohttp
         ("gateway", '{"fault": "choose", "on": true}'),
     ],
 )
-async def test_what_the_page_would_not_send_is_refused(
+async def test_a_request_that_the_page_would_not_send_is_refused(
     served: PageServer, session: aiohttp.ClientSession, path: str, body: str
 ) -> None:
-    """400, and nothing happens."""
+    """The answer is 400."""
     async with session.post(f"{served.url}{path}", data=body, headers=own(served)) as answer:
         assert answer.status == 400
 
 
 async def test_each_person_gets_their_own_messages(
-    served: PageServer, world: World, session: aiohttp.ClientSession
+    served: PageServer, playground: Playground, session: aiohttp.ClientSession
 ) -> None:
-    """Private answers and direct messages are in the state of one person alone; the key is in nobody's."""
-    space = world.slack.space
-    space.post(Message("D0ANN", space.next_ts(), "for ann", [], space.bot_user_id))
-    space.post(Message(PAYMENTS, space.next_ts(), "only ann", [], space.bot_user_id, only_for=ANN))
-    space.post(Message(PAYMENTS, space.next_ts(), "for all", [], space.bot_user_id))
+    """Private answers and direct messages are in one person's state alone, and the gateway's key is in nobody's."""
+    space = playground.slack.space
+    space.post(Posted("D0ANN", space.next_ts(), "for ann", [], space.bot_user_id))
+    space.post(Posted(PAYMENTS, space.next_ts(), "only ann", [], space.bot_user_id, only_for=ANN))
+    space.post(Posted(PAYMENTS, space.next_ts(), "for all", [], space.bot_user_id))
     texts: dict[str, list[str]] = {}
     for person in (ANN, OLGA):
         async with session.get(f"{served.url}state?person={person}") as answer:
@@ -129,11 +132,11 @@ async def test_each_person_gets_their_own_messages(
         texts[person] = [message["text"] for message in state["messages"]]
         assert "local-key" not in text
     assert texts == {ANN: ["for ann", "only ann", "for all"], OLGA: ["for all"]}
-    assert state["commands"] == yaml.safe_load(MANIFEST.read_text("utf-8"))["features"]["slash_commands"]
+    assert state["commands"] == [asdict(command) for command in COMMANDS]
 
 
 async def test_the_page_is_small_and_makes_no_markup_from_data() -> None:
-    """Under 150 KB in all, nothing from elsewhere, and no way for text to become markup."""
+    """The page has under 150 KB, loads nothing from elsewhere, and never turns text into markup."""
     files = list(STATIC.iterdir())
     code = "".join(path.read_text("utf-8") for path in files if path.suffix == ".js")
     assert sum(path.stat().st_size for path in files) < 150_000
@@ -143,61 +146,61 @@ async def test_the_page_is_small_and_makes_no_markup_from_data() -> None:
 
 
 async def test_the_next_run_goes_on_where_this_one_ended(database: Path) -> None:
-    """Messages and orders are there again, a pending card can still be pressed, and new forms are new."""
-    async with running(database) as world:
-        await ask(world, "ord_1001")
-        world.gateway.add_order("ord_mine", "completed")
-    async with running(database) as world:
-        assert world.notice == ""
-        assert world.gateway.orders["ord_mine"].status == "completed"
-        await Person(world.slack, BEN).click(await card_of(world, "ord_1001"), "approve")
-        await world.gateway.wait_for(lambda: world.gateway.effects["ord_1001"])
-        await ask(world, "ord_1002")
-    async with running(database) as world:
-        order = world.gateway.orders["ord_1001"]
+    """Messages and orders are there again, a pending card still works, and new forms have new ids."""
+    async with running(database) as playground:
+        await playground.ask("ord_1001", "twice")
+        playground.gateway.add_order("ord_mine", "completed")
+    async with running(database) as playground:
+        assert playground.notice == ""
+        assert playground.gateway.orders["ord_mine"].status == "completed"
+        await playground.ben.click(await playground.card("ord_1001"), "approve")
+        await playground.gateway.wait_for(lambda: playground.gateway.effects["ord_1001"])
+        await playground.ask("ord_1002", "twice")
+    async with running(database) as playground:
+        order = playground.gateway.orders["ord_1001"]
         assert (order.status, order.reason) == ("cancelled", "twice")
         assert order.cancelled_at is not None
-        (call,) = world.gateway.calls
+        (call,) = playground.gateway.calls
         assert (call.order_id, call.status, call.effect) == ("ord_1001", 200, True)
 
 
 async def test_a_call_without_an_answer_is_still_without_one_in_the_next_run(database: Path) -> None:
     """A lost answer is shown as lost, not as under way for ever."""
-    async with running(database) as world:
-        await world.switch("lost", on=True)
-        await Person(world.slack, BEN).click(await ask(world, "ord_1001"), "approve")
-        await world.gateway.wait_for(lambda: len(world.gateway.calls) > 1)
-    async with running(database) as world:
-        shown = await snapshot(world, ANN, [])
-        assert shown["gateway"]["calls"][0]["became"] == "the answer was lost on the way"
+    async with running(database) as playground:
+        await playground.switch("lost", on=True)
+        await playground.ben.click(await playground.ask("ord_1001", "twice"), "approve")
+        await playground.gateway.wait_for(lambda: len(playground.gateway.calls) > 1)
+    async with running(database) as playground:
+        shown = await snapshot(playground, ANN)
+        assert shown["gateway"]["calls"][0]["progress"] == "the answer was lost on the way"
 
 
 @pytest.mark.parametrize("left", [None, "{", '{"messages": [{}], "orders": []}'])
 async def test_lost_messages_are_said_to_be_lost(database: Path, left: str | None) -> None:
-    """If the record is there but its messages are not, the page says so and how to start over."""
+    """If the record is there but its messages are not, the page says so, and how to start over."""
     async with running(database):
         pass
     kept = database.with_suffix(".json")
     kept.unlink() if left is None else kept.write_text(left)
-    async with running(database) as world:
-        shown = await snapshot(world, ANN, [])
+    async with running(database) as playground:
+        shown = await snapshot(playground, ANN)
         assert shown["notice"].startswith("The messages of an earlier run are gone")
         assert f"delete {database.with_suffix('')}.*" in shown["notice"]
 
 
 async def test_quorum_can_be_two(database: Path) -> None:
-    """With two approvals required, the first one is counted and the second one sends."""
-    async with running(database, approvals=2) as world:
-        card = await ask(world, "ord_1001")
-        await Person(world.slack, BEN).click(card, "approve")
-        await world.slack.space.changes.wait_for(lambda: "1 of 2" in Person(world.slack, ANN).reads(card))
-        assert not world.gateway.calls
+    """With two approvals required, the first one is counted and sends nothing."""
+    async with running(database, approvals=2) as playground:
+        card = await playground.ask("ord_1001", "twice")
+        await playground.ben.click(card, "approve")
+        await playground.slack.space.changes.wait_for(lambda: "1 of 2" in playground.ann.reads(card))
+        assert not playground.gateway.calls
 
 
 async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) -> None:
     """``playground --no-open`` prints its address, keeps its files below data/, and ends with 0 on Ctrl-C."""
     command = [sys.executable, "-m", "bot", "playground", "--no-open", "--port", "0"]
-    environ = os.environ | {"PYTHONPATH": str(MANIFEST.parent)}
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
     process = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
     assert process.stdout is not None
     first = (await process.stdout.readline()).decode()
@@ -208,7 +211,7 @@ async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) ->
     second = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
     _, said = await second.communicate()
     assert second.returncode == 1
-    assert "The playground is running already" in said.decode()
+    assert "The playground is already running" in said.decode()
     process.send_signal(signal.SIGINT)
     _, said = await process.communicate()
     assert (process.returncode, said) == (0, b"")
@@ -218,4 +221,4 @@ async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) ->
     third = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
     _, said = await third.communicate()
     assert third.returncode == 1
-    assert "Or start the playground over: delete data/playground.*" in said.decode()
+    assert "Or start over: delete data/playground.*" in said.decode()

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos --seed N``: everything at once, and nothing lost, doubled or told wrongly."""
+"""``python -m tests.chaos --seed N``: everything breaks at once, and nothing is lost, doubled or reported wrongly."""
 
 from tests.chaos.run import main
 

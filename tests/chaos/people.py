@@ -1,4 +1,4 @@
-"""What people do in a chaos run: ask, click, click twice, contradict each other, and try again after an error."""
+"""The people of a chaos run: they ask, click, click twice, contradict each other, and try again after an error."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.workspace import Message, OpenView
+from bot.sandbox.workspace import OpenView, Posted
 from tests.flows.desk import BEN, CLEO, LEADS, OLGA, Desk
 
 ASKERS = [f"U0ASK{number}" for number in range(24)]
@@ -20,11 +20,11 @@ CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
 
 _PLOTS = {"approve": 8, "crowd": 4, "contradict": 3, "take back": 2, "reject": 1, "withdraw": 1, "ignore": 1}
-"""How often a request meets each fate."""
+"""The stories of a request, by how often they happen."""
 
 
 class Crowd:
-    """Many requests at once, each with its own little story, drawn from the seed and the order's name."""
+    """People who make many requests at once, each with its own story, drawn from the seed and the order's name."""
 
     def __init__(self, desk: Desk, seed: int, quorum: int) -> None:
         self._desk = desk
@@ -35,7 +35,7 @@ class Crowd:
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
         self.acts: list[tuple[str, str]] = []
-        """Who acted on which cancellation, for each click and each reject form that was acknowledged."""
+        """The person and the cancellation of each click and each reject form that was acknowledged."""
         self.errors: list[str] = []
         self.plots: Counter[str] = Counter()
         space = desk.slack.space
@@ -46,15 +46,15 @@ class Crowd:
         space.groups[LEADS] = APPROVERS[1:]
 
     async def live(self, order: str) -> None:
-        """One order: asked for, decided in one way or another, and sometimes asked for again."""
+        """Ask for one order, decide on it in one way or another, and sometimes ask again."""
         draw = random.Random(f"{self._seed}/{order}")
         async with self._room:
             await self._once(draw, order, f"{order} was typed twice")
             if draw.random() < 0.1:
-                await self._once(draw, order, f"{order} must go all the same")
+                await self._once(draw, order, f"{order} must be cancelled all the same")
 
     async def _once(self, draw: random.Random, order: str, reason: str) -> None:
-        asker, rival = (Person(self._desk.slack, user) for user in draw.sample(ASKERS, 2))
+        asker, rival = (self._desk.person(user) for user in draw.sample(ASKERS, 2))
         asking = [self._ask(draw, asker, order, reason)]
         if draw.random() < 0.15:
             asking.append(self._ask(draw, rival, order, f"{reason}, says {rival.name}"))
@@ -64,8 +64,8 @@ class Crowd:
             await self._decide(draw, card)
 
     async def ask_again(self, order: str) -> None:
-        """Somebody wonders what became of this order."""
-        await self._ask(random.Random(order), Person(self._desk.slack, ASKERS[0]), order, "what became of it?")
+        """Ask for this order once more, as somebody who wonders about it."""
+        await self._ask(random.Random(order), self._desk.person(ASKERS[0]), order, "is it cancelled?")
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -86,22 +86,22 @@ class Crowd:
             asker.close()
 
     async def _form(self, draw: random.Random, asker: Person) -> OpenView:
-        """The form on the screen: the one that Slack just showed an error for, or a new one."""
+        """Return the form on the screen: the one with an error of Slack's, or a new one."""
         if asker.modal is None:
             await asker.command("/cancel-order", draw.choice(CHANNELS))
         found: OpenView = await self._desk.wait(lambda: asker.modal, 1.0)
         return found
 
-    def _card(self, order: str) -> Message | None:
-        posted = (message for message in self._desk.slack.space.posted if message.text.endswith(f"order {order}"))
+    def _card(self, order: str) -> Posted | None:
+        posted = (message for message in self._desk.slack.space.posted if f"order {order}" in message.text)
         return next((message for message in posted if message.button("approve")), None)
 
     # --- deciding -----------------------------------------------------------------------------
 
-    async def _decide(self, draw: random.Random, card: Message) -> None:
+    async def _decide(self, draw: random.Random, card: Posted) -> None:
         (plot,) = draw.choices(list(_PLOTS), list(_PLOTS.values()))
         self.plots[plot] += 1
-        approvers = [Person(self._desk.slack, user) for user in draw.sample(APPROVERS, len(APPROVERS))]
+        approvers = [self._desk.person(user) for user in draw.sample(APPROVERS, len(APPROVERS))]
         asker = self._asker(card)
         approvals = [self._click(draw, person, card, "approve") for person in approvers[: self._quorum]]
         acts: list[Coroutine[Any, Any, None]] = []
@@ -112,10 +112,10 @@ class Crowd:
                     *(self._click(draw, approvers[0], card, "approve") for _ in range(draw.randint(0, 2))),
                 ]
             case "crowd":
-                others = [*approvers, *approvers, Person(self._desk.slack, OLGA), asker]
+                others = [*approvers, *approvers, self._desk.olga, asker]
                 acts = [*approvals, *(self._click(draw, person, card, "approve") for person in others)]
             case "contradict":
-                # Both have their fingers on the button: the form for the reason is open before anybody presses.
+                # The form for the reason is open before anybody presses, so that both acts come at the same moment.
                 form = await self._reject_form(draw, approvers[-1], card)
                 acts = [*approvals, self._reject(draw, approvers[-1], form)]
             case "take back":
@@ -129,25 +129,25 @@ class Crowd:
         draw.shuffle(acts)
         await asyncio.gather(*acts)
 
-    def _asker(self, card: Message) -> Person:
-        askers = (Person(self._desk.slack, user) for user in ASKERS)
+    def _asker(self, card: Posted) -> Person:
+        askers = (self._desk.person(user) for user in ASKERS)
         text = self._desk.ann.reads(card)
-        return next(asker for asker in askers if f"Asked by @{asker.name}," in text)
+        return next(asker for asker in askers if f"Requested by @{asker.name}," in text)
 
-    async def _click(self, draw: random.Random, person: Person, card: Message, action: str) -> None:
-        """Press a button, and again after an error, on the card as it looked when the finger went down."""
+    async def _click(self, draw: random.Random, person: Person, card: Posted, action: str) -> None:
+        """Press a button, and again after an error, on the card as it looks now."""
         with contextlib.suppress(LookupError):
             payload = person.click_payload(card, action)
             if await self._insist(draw, payload):
                 self.acts.append((person.id, payload["actions"][0]["value"]))
 
-    async def _reject_form(self, draw: random.Random, person: Person, card: Message) -> OpenView | None:
+    async def _reject_form(self, draw: random.Random, person: Person, card: Posted) -> OpenView | None:
         space = self._desk.slack.space
         with contextlib.suppress(LookupError, TimeoutError):
             payload = person.click_payload(card, "reject")
             about = payload["actions"][0]["value"]
             for _ in range(5):
-                # Each press is a new one: the trigger of the one before may be used up.
+                # A new payload for each press, as the trigger of the last one may be used up.
                 await self._insist(draw, person.click_payload(card, "reject"))
                 with contextlib.suppress(TimeoutError):
                     forms = space.views.setdefault(person.id, [])
@@ -167,7 +167,7 @@ class Crowd:
     # --- sending ------------------------------------------------------------------------------
 
     async def _insist(self, draw: random.Random, payload: dict[str, Any]) -> bool:
-        """Do it again while Slack shows an error, as people do, for a while; whether it was acknowledged."""
+        """Send a payload, again while Slack shows an error, as people do. Return True if it was acknowledged."""
         for _ in range(6):
             with contextlib.suppress(NotAcknowledged):
                 await self._send(payload, copies=2 if draw.random() < 0.2 else 1)
@@ -176,7 +176,7 @@ class Crowd:
         return False
 
     async def _send(self, payload: dict[str, Any], *, copies: int) -> dict[str, Any] | None:
-        """What the app acknowledged with; ``copies`` of the same payload reach it at the same moment."""
+        """Send ``copies`` of the same payload at the same moment. Return the payload of an acknowledgement."""
         sending = (self._desk.slack.deliver("interactive", payload) for _ in range(copies))
         answers = await asyncio.gather(*sending, return_exceptions=True)
         for answer in answers:

@@ -6,9 +6,9 @@ from tests.chaos.run import chaos
 
 
 async def test_a_short_chaos_run_ends_clean(database: Path) -> None:
-    """With everything breaking and the bot killed about every second, nothing is lost, doubled or told wrongly."""
-    verdict = await chaos(database, seed=7, cancellations=12)
-    assert verdict.wrongs == []
-    accepted = verdict.figures["requests accepted"]
+    """Nothing is lost, doubled or reported wrongly while everything breaks and the bot is killed about every second."""
+    judgement = await chaos(database, seed=7, cancellations=12)
+    assert judgement.wrongs == []
+    accepted = judgement.figures["requests accepted"]
     assert isinstance(accepted, int)
-    assert accepted >= 12  # some orders are asked for a second time
+    assert accepted >= 12  # some orders are requested a second time

@@ -1,24 +1,24 @@
-"""The hash chain, and how damage to it is told."""
+"""The hash chain, and the codes for damage to it."""
 
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.domain.audit import GENESIS, Damage, Event, parse_head, verify
+from bot.domain.audit import GENESIS, Damage, Event, NotAHead, Verification, parse_head, verify
 
 
 def chain(length: int) -> list[Event]:
-    """A sound record of so many events."""
+    """Return a sound record of so many events."""
     events: list[Event] = []
     for seq in range(1, length + 1):
         previous = events[-1].hash if events else GENESIS
         events.append(
-            Event(seq, f"2026-11-23T09:00:{seq:02}.000Z", "vote", "c1", "ord_1", "U1", "{}", previous).sealed()
+            Event(seq, f"2026-11-23T09:00:{seq:02}.000Z", "voted", "c1", "ord_1", "U1", "{}", previous).sealed()
         )
     return events
 
 
 def rehashed(events: list[Event]) -> list[Event]:
-    """What somebody makes who computes every hash anew."""
+    """Return the record with every number and hash computed again."""
     done: list[Event] = []
     for seq, event in enumerate(events, 1):
         previous = done[-1].hash if done else GENESIS
@@ -26,91 +26,120 @@ def rehashed(events: list[Event]) -> list[Event]:
     return done
 
 
-def test_whole_record_verifies_with_its_head() -> None:
+def found(verification: Verification) -> tuple[Damage | None, int, int]:
+    """Return the code of the damage with its two numbers."""
+    return verification.damage, verification.seq, verification.other
+
+
+def test_intact_record_verifies_with_its_head() -> None:
     """An untouched record has no damage, and its head is that of the last event."""
     events = chain(5)
-    found = verify(events, (3, events[2].hash[:8]))
-    assert (found.damage, found.events, found.head) == (None, 5, events[-1].head)
+    verification = verify(events, (3, events[2].hash[:8]))
+    assert (verification.damage, verification.events, verification.head) == (None, 5, events[-1].head)
 
 
-def test_empty_record_is_whole() -> None:
-    """Nothing on record is not damage."""
-    assert verify([]).damage is None
+def test_empty_record_is_intact() -> None:
+    """An empty record is not damaged."""
+    assert verify([]) == Verification(0, "")
 
 
 @pytest.mark.parametrize("field", ["at", "kind", "cancellation", "order_id", "actor", "data"])
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_edited_event_is_found(field: str, place: int) -> None:
-    """A changed field is found at its event, wherever it stands."""
+    """A changed field is found at its event, at the beginning, in the middle and at the end."""
     events = chain(5)
     events[place] = events[place]._replace(**{field: "else"})  # type: ignore[arg-type]  # all but seq are text
-    found = verify(events)
-    assert (found.damage, found.seq) == (Damage.EDITED, place + 1)
+    assert found(verify(events)) == (Damage.EDITED, place + 1, 0)
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])
 def test_edited_event_with_a_new_hash_is_found(place: int) -> None:
-    """A changed event that got a hash of its own is found by the one that follows from the old hash."""
+    """A changed event with a hash of its own is found by the next one, which follows from the old hash."""
     events = chain(5)
     events[place] = events[place]._replace(actor="U9").sealed()
-    found = verify(events)
-    assert (found.damage, found.seq) == (Damage.EDITED, place + 1)
+    assert found(verify(events)) == (Damage.EDITED_AND_REHASHED, place + 1, place + 2)
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])
-def test_removed_event_is_found(place: int) -> None:
-    """A gap is told as removed, at the number that is missing."""
-    events = chain(5)
-    del events[place]
-    found = verify(events)
-    assert (found.damage, found.seq) == (Damage.REMOVED, place + 1)
+@pytest.mark.parametrize("count", [1, 2])
+def test_removed_events_are_found(place: int, count: int) -> None:
+    """A gap counts as a removal, from the first missing number to the last."""
+    events = chain(6)
+    del events[place : place + count]
+    assert found(verify(events)) == (Damage.REMOVED, place + 1, place + count)
 
 
-def test_removed_event_with_the_rest_numbered_anew_is_found() -> None:
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_removed_event_with_the_rest_renumbered_is_found(place: int) -> None:
     """Closing the gap does not hide a removal."""
     events = chain(5)
-    del events[2]
-    found = verify([event._replace(seq=seq) for seq, event in enumerate(events, 1)])
-    assert (found.damage, found.seq) == (Damage.REMOVED, 3)
+    del events[place]
+    renumbered = [event._replace(seq=seq) for seq, event in enumerate(events, 1)]
+    assert found(verify(renumbered)) == (Damage.REMOVED_AND_RENUMBERED, place + 1, 0)
+
+
+def test_removed_beginning_with_a_new_first_event_is_found() -> None:
+    """A first event that follows from another one shows that something was before it."""
+    first = chain(2)[1]._replace(seq=1).sealed()
+    assert found(verify([first])) == (Damage.BEGINNING_REMOVED, 1, 0)
 
 
 @pytest.mark.parametrize("place", [0, 2])
-def test_inserted_event_is_found(place: int) -> None:
-    """An event put in between is told as inserted, with the rest numbered anew or not."""
+@pytest.mark.parametrize("renumbered", [True, False])
+def test_inserted_event_is_found(place: int, renumbered: bool) -> None:
+    """An event between two that follow from each other counts as inserted, with the rest renumbered or not."""
     events = chain(5)
     forged = events[place]._replace(actor="U9", hash="f" * 64)
     events.insert(place, forged)
-    found = verify([event._replace(seq=seq) for seq, event in enumerate(events, 1)])
-    assert (found.damage, found.seq) == (Damage.INSERTED, place + 1)
+    if renumbered:
+        events = [event._replace(seq=seq) for seq, event in enumerate(events, 1)]
+    assert found(verify(events)) == (Damage.INSERTED, place + 1, place)
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_inserted_event_that_follows_from_the_one_before_is_found(place: int) -> None:
+    """A forged event that fits behind the one before it is found at the next one, which was renumbered."""
+    events = chain(5)
+    events.insert(place, events[place]._replace(actor="U9").sealed())
+    renumbered = [event._replace(seq=seq) for seq, event in enumerate(events, 1)]
+    assert found(verify(renumbered)) == (Damage.INSERTED_AND_RENUMBERED, place + 2, 0)
 
 
 def test_forged_event_at_the_end_is_found() -> None:
     """An event that was appended without following from the last one is found."""
     events = chain(3)
-    events.append(Event(4, "", "vote", "", "", "", "{}", "0" * 64).sealed())
+    events.append(Event(4, "", "voted", "", "", "", "{}", "0" * 64).sealed())
     assert verify(events).damage is not None
 
 
-def test_cut_tail_is_found_by_a_head_from_slack() -> None:
-    """Without a witness a shorter record is whole; with a later head it is cut."""
+def test_cut_end_is_found_by_a_head_from_slack() -> None:
+    """Without a witness a shorter record is intact; with a later head it is cut."""
     events = chain(5)
     witness = (5, events[4].hash[:8])
     assert verify(events[:3]).damage is None
-    found = verify(events[:3], witness)
-    assert (found.damage, found.seq) == (Damage.CUT, 4)
+    assert found(verify(events[:3], witness)) == (Damage.CUT, 4, 5)
+    assert found(verify([], witness)) == (Damage.CUT, 1, 5)
 
 
-def test_record_computed_anew_is_found_by_a_head_from_slack() -> None:
-    """Somebody who computes every hash anew cannot meet the head that was shown."""
+def test_record_with_all_hashes_computed_again_is_found_by_a_head_from_slack() -> None:
+    """Somebody who computes all hashes again cannot meet the head that Slack shows."""
     events = chain(5)
     forged = rehashed([events[0], events[1]._replace(actor="U9"), *events[2:]])
     assert verify(forged).damage is None
-    assert verify(forged, (5, events[4].hash[:8])).damage is Damage.EDITED
+    assert found(verify(forged, (5, events[4].hash[:8]))) == (Damage.ANOTHER_HEAD, 5, 0)
+
+
+def test_events_before_the_damage_are_counted_with_their_head() -> None:
+    """The result says up to which event and head the record is sound."""
+    events = chain(5)
+    events[3] = events[3]._replace(actor="U9")
+    verification = verify(events)
+    assert (verification.events, verification.head) == (3, events[2].head)
 
 
 @given(st.integers(0, 5), st.integers(0, 7), st.text(max_size=5))
 def test_any_changed_field_breaks_the_chain(place: int, field: int, text: str) -> None:
-    """Whatever text is put into whatever field of a record with a known head, verification fails."""
+    """A record with a known head fails verification after any change of any field."""
     events = chain(6)
     name = ("at", "kind", "cancellation", "order_id", "actor", "data", "prev_hash", "hash")[field]
     if getattr(events[place], name) == text:
@@ -130,12 +159,12 @@ def test_text_cannot_move_between_fields(one: tuple[str, str], other: tuple[str,
 
 @pytest.mark.parametrize("text", ["#12·0a1b2c3d", "12·0A1B2C3D", " #12:0a1b2c3d ", "#12 0a1b2c3d"])
 def test_head_is_read_as_people_copy_it(text: str) -> None:
-    """A head is taken with or without its signs."""
+    """A head is read with or without its signs."""
     assert parse_head(text) == (12, "0a1b2c3d")
 
 
 @pytest.mark.parametrize("text", ["", "12", "#·0a1b2c3d", "#12·0a1b2c3", "#12·xyzxyzxy", "#" + "9" * 30 + "·0a1b2c3d"])
-def test_what_is_no_head_is_refused_with_an_example(text: str) -> None:
-    """Anything else is refused with a sentence that shows what a head looks like."""
-    with pytest.raises(ValueError, match="looks like #123·0a1b2c3d"):
+def test_a_text_that_is_no_head_is_refused(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(NotAHead):
         parse_head(text)

@@ -1,4 +1,4 @@
-"""The filters of /cancel-audit."""
+"""The filters of /cancel-audit and audit find."""
 
 import contextlib
 import re
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bot.domain.cancellation import State
-from bot.domain.lookup import Lookup, NotAFilter, parse
+from bot.domain.lookup import Lookup, Mistake, NotAFilter, parse
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def read(text: str) -> Lookup:
-    """What these words ask for."""
+    """Return the look-up that these words ask for."""
     return parse(text, order_id_pattern=PATTERN, now=NOW)
 
 
@@ -52,27 +52,31 @@ def read(text: str) -> Lookup:
     ],
 )
 def test_filters_are_read(text: str, lookup: Lookup) -> None:
-    """Each kind of filter, alone and combined, means what the usage says."""
+    """Each kind of filter, alone and combined, means what the usage text says."""
     assert read(text) == lookup
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    "text, mistake, word",
     [
-        ("@bob", "pick the person from the list"),
-        ("state:gone", "'gone' is not a state"),
-        ("ord_1 ord_2", "each kind can be given once"),
-        ("7d 2026-11-01", "each kind can be given once"),
-        ("2026-02-31", "not a time that the calendar knows"),
-        ("0000-01-01", "not a time that the calendar knows"),
-        ("2026-11-23..2026-11-01", "ends before it begins"),
-        ("what?", "'what\\?' is not a filter"),
+        ("@bob", Mistake.NOBODY, "@bob"),
+        ("state:gone", Mistake.NO_STATE, "gone"),
+        ("ord_1 ord_2", Mistake.TWICE, "ord_2"),
+        ("7d 2026-11-01", Mistake.TWICE, "2026-11-01"),
+        ("2026-02-31", Mistake.NO_SUCH_TIME, "2026-02-31"),
+        ("0000-01-01", Mistake.NO_SUCH_TIME, "0000-01-01"),
+        ("9999-12-31", Mistake.NO_SUCH_TIME, "9999-12-31"),
+        ("2026-11-23..2026-11-01", Mistake.ENDS_BEFORE_IT_BEGINS, ""),
+        ("what?", Mistake.NO_FILTER, "what?"),
+        ("order:what?", Mistake.NO_FILTER, "order:what?"),
+        ("ord_1 " * 100, Mistake.TOO_LONG, ""),
     ],
 )
-def test_what_is_no_filter_is_refused_in_words(text: str, words: str) -> None:
-    """Anything else is refused with a sentence that names it."""
-    with pytest.raises(NotAFilter, match=words):
+def test_a_text_that_is_no_filter_is_refused_with_its_mistake(text: str, mistake: Mistake, word: str) -> None:
+    """Anything else is refused with a code, and with the word that is wrong."""
+    with pytest.raises(NotAFilter) as refused:
         read(text)
+    assert (refused.value.mistake, refused.value.word) == (mistake, word)
 
 
 @given(st.text())

@@ -1,37 +1,28 @@
-"""Who may do what."""
+"""The policy: people, what they may do, and the verdicts."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.cancellation import NEXT, OPEN, Cancellation, Choice, Decision, State
-from bot.domain.policy import Scope, Standing, Verdict, may_ask, may_decide, may_read, may_retry, may_withdraw
-
-AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-PENDING = Cancellation(
-    number=1,
-    id="c1",
-    order_id="ord_1",
-    reason="",
-    requester="UASKER",
-    state=State.PENDING,
-    approvals_required=2,
-    requested_at=AT,
-    expires_at=AT + timedelta(days=1),
-    card_channel="C1",
-    card_ts="1.1",
-    card_link="",
-    attempts=0,
-    next_at=None,
-    changed_at=AT,
-    detail="",
+from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.policy import (
+    Actor,
+    Membership,
+    Scope,
+    Verdict,
+    may_ask,
+    may_decide,
+    may_read,
+    may_retry,
+    may_withdraw,
 )
+from tests.domain.examples import AT, PENDING
+
 VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
 
 
 @pytest.mark.parametrize(
-    "cancellation, person, choice, standing, self_approval, verdict",
+    "cancellation, person, choice, membership, self_approval, verdict",
     [
         pytest.param(PENDING, "UONE", "approve", "member", False, "allowed", id="approver"),
         pytest.param(PENDING, "UONE", "approve", "outsider", False, "not_an_approver", id="outsider"),
@@ -60,48 +51,55 @@ def test_deciding(
     cancellation: Cancellation,
     person: str,
     choice: str,
-    standing: str,
+    membership: str,
     self_approval: bool,
     verdict: str,
 ) -> None:
     """Only approvers decide, nobody approves their own request or twice, and only while it is pending."""
-    found = may_decide(cancellation, person, Choice(choice), Standing(standing), allow_self_approval=self_approval)
+    actor = Actor(person, approver=Membership(membership))
+    found = may_decide(cancellation, actor, Choice(choice), allow_self_approval=self_approval)
     assert found is Verdict(verdict)
 
 
 @pytest.mark.parametrize(
-    "standing, verdict",
+    "membership, verdict",
     [("member", "allowed"), ("outsider", "not_a_requester"), ("unchecked", "unchecked")],
 )
-def test_asking(standing: str, verdict: str) -> None:
-    """A look-up that failed refuses; it never means that anybody may."""
-    assert may_ask(Standing(standing)) is Verdict(verdict)
+def test_asking(membership: str, verdict: str) -> None:
+    """A membership that Slack did not tell refuses; it never means that anybody may."""
+    assert may_ask(Actor("UONE", requester=Membership(membership))) is Verdict(verdict)
+
+
+@pytest.mark.parametrize("role", ["requester", "approver", "auditor"])
+def test_one_role_does_not_stand_for_another(role: str) -> None:
+    """A member of one setting's people has no right that another setting gives."""
+    actor = Actor("UONE", **{role: Membership.MEMBER})
+    assert (may_ask(actor) is Verdict.ALLOWED) == (role == "requester")
+    decided = may_decide(PENDING, actor, Choice.APPROVE, allow_self_approval=False)
+    assert (decided is Verdict.ALLOWED) == (role == "approver")
+    assert (may_read(actor) is Scope.ALL) == (role in {"approver", "auditor"})
 
 
 def test_withdrawing() -> None:
-    """Only who asked may withdraw, and only while it is pending."""
-    assert may_withdraw(PENDING, "UASKER") is Verdict.ALLOWED
-    assert may_withdraw(PENDING, "UONE") is Verdict.NOT_THE_REQUESTER
-    assert may_withdraw(replace(PENDING, state=State.APPROVED), "UASKER") is Verdict.WRONG_STATE
+    """Only the requester may withdraw, and only while the request is pending."""
+    assert may_withdraw(PENDING, Actor("UASKER")) is Verdict.ALLOWED
+    assert may_withdraw(PENDING, Actor("UONE")) is Verdict.NOT_THE_REQUESTER
+    assert may_withdraw(replace(PENDING, state=State.APPROVED), Actor("UASKER")) is Verdict.WRONG_STATE
 
 
 @pytest.mark.parametrize("state", State)
 def test_retrying(state: State) -> None:
-    """An approver may retry what failed or is unknown, and nothing else."""
-    found = may_retry(replace(PENDING, state=state), Standing.MEMBER)
+    """An approver may retry a failed or unknown cancellation, and no other."""
+    cancellation = replace(PENDING, state=state)
+    found = may_retry(cancellation, Actor("UONE", approver=Membership.MEMBER))
     assert found is (Verdict.ALLOWED if state in {State.FAILED, State.UNKNOWN} else Verdict.WRONG_STATE)
-    assert may_retry(replace(PENDING, state=state), Standing.OUTSIDER) is Verdict.NOT_AN_APPROVER
+    assert may_retry(cancellation, Actor("UONE", approver=Membership.OUTSIDER)) is Verdict.NOT_AN_APPROVER
+    assert may_retry(cancellation, Actor("UONE")) is Verdict.UNCHECKED
 
 
 def test_reading() -> None:
-    """Approvers and auditors read everything; anybody else, and anybody unchecked, their own."""
-    assert may_read(Standing.MEMBER, Standing.OUTSIDER) is Scope.ALL
-    assert may_read(Standing.UNCHECKED, Standing.MEMBER) is Scope.ALL
-    assert may_read(Standing.OUTSIDER, Standing.UNCHECKED) is Scope.OWN
-
-
-def test_states_hang_together() -> None:
-    """Every state is reachable, and what is open is exactly what is not over (failed is over, and may be retried)."""
-    assert {state for following in NEXT.values() for state in following} == set(State) - {State.PENDING}
-    assert set(State) - OPEN == {state for state in State if not NEXT[state]} | {State.FAILED}
-    assert [state for state in State if state.awaits_people] == [State.PENDING, State.FAILED, State.UNKNOWN]
+    """Approvers and auditors read everything; anyone else, and anyone unchecked, their own."""
+    member, outsider, unchecked = Membership.MEMBER, Membership.OUTSIDER, Membership.UNCHECKED
+    assert may_read(Actor("UONE", approver=member, auditor=outsider)) is Scope.ALL
+    assert may_read(Actor("UONE", approver=unchecked, auditor=member)) is Scope.ALL
+    assert may_read(Actor("UONE", approver=outsider, auditor=unchecked)) is Scope.OWN

@@ -10,14 +10,14 @@ from typing import Any
 from bot import log
 from bot.app import Bot, Tuning
 from bot.settings import load
-from bot.store import Transaction
+from bot.store import Tables
 from tests.flows.desk import quick_tuning
 
 
 def _killer(spec: str) -> Callable[[str], None]:
-    """Ends the process as kill -9 does, at a commit.
+    """Return a function that ends the process as kill -9 does, when it is called at one certain commit.
 
-    ``spec`` is ``first,name,count``: the count-th commit of this name since the first commit of that one.
+    ``spec`` is ``first,name,count``: the count-th commit of ``name`` since the first commit of ``first``.
     """
     first, name, count = spec.split(",") if spec else ("", "", "0")
     seen: Counter[str] = Counter()
@@ -32,16 +32,16 @@ def _killer(spec: str) -> Callable[[str], None]:
 
 
 def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
-    """Call this when a transaction has written everything and only the commit is missing."""
+    """Call ``strike`` whenever a transaction has written everything and only the commit is missing."""
     transaction = bot.store.transaction
 
-    async def struck(name: str, use: Callable[[Transaction], Any]) -> Any:
-        def used(tx: Transaction) -> Any:
-            result = use(tx)
+    async def struck(name: str, work: Callable[[Tables], Any]) -> Any:
+        def worked(tables: Tables) -> Any:
+            result = work(tables)
             strike(name)
             return result
 
-        return await transaction(name, used)
+        return await transaction(name, worked)
 
     bot.store.transaction = struck  # type: ignore[method-assign]
 

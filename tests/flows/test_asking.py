@@ -1,4 +1,4 @@
-"""Asking: the command, the form, and what stands in the way."""
+"""Asking: the command, the form, and everything that can be in the way."""
 
 import pytest
 
@@ -7,16 +7,16 @@ from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, PRIVATE, Desk
 
 
 async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) -> None:
-    """Whoever is not among REQUESTERS reads why, alone, and no form opens."""
+    """A person who is not among REQUESTERS reads why, alone, and no form opens."""
     await quiet_desk.start_bot(REQUESTERS=ANN)
     await quiet_desk.olga.command("/cancel-order ord_1", LOBBY)
-    assert "not among the people who may ask" in await quiet_desk.told(quiet_desk.olga)
+    assert "You may not ask for cancellations here" in await quiet_desk.told(quiet_desk.olga)
     assert quiet_desk.olga.modal is None
     assert (await quiet_desk.ask("ord_1")).button("approve")
 
 
-async def test_a_group_that_slack_does_not_tell_refuses(quiet_desk: Desk) -> None:
-    """If Slack does not say who is in the group, nobody of the group may ask."""
+async def test_a_group_that_slack_does_not_name_is_refused(quiet_desk: Desk) -> None:
+    """If Slack does not say who is in the group, none of its members may ask."""
     quiet_desk.slack.faults.always("usergroups.users.list", ApiError("plan_upgrade_required"))
     await quiet_desk.start_bot(REQUESTERS=LEADS)
     await quiet_desk.cleo.command("/cancel-order ord_1", LOBBY)
@@ -25,28 +25,28 @@ async def test_a_group_that_slack_does_not_tell_refuses(quiet_desk: Desk) -> Non
 
 @pytest.mark.parametrize("order", ["ord 1", "ord/1", "x" * 65, "<!channel>"])
 async def test_a_bad_order_id_is_refused_on_its_field(desk: Desk, order: str) -> None:
-    """The field says what an order id looks like, and the form stays open."""
+    """The field says what an order ID looks like, and the form stays open."""
     errors = await desk.fill_in(order)
     assert errors == {
-        "order_id": "An order id has 1 to 64 letters, digits, - and _, and nothing else: for example ord_abc123xyz.",
+        "order_id": "An order ID has 1 to 64 letters, digits, - and _, and nothing else. For example: ord_1001",
     }
     assert desk.ann.modal is not None
     assert await desk.ann.submit(order_id="ord_1") is None
 
 
 async def test_an_order_id_is_trimmed(desk: Desk) -> None:
-    """Blanks around an order id do not matter."""
+    """Blanks around an order ID do not matter."""
     assert await desk.fill_in("  ord_1 ") is None
     assert "Order ord_1" in desk.ann.reads(await desk.card("ord_1"))
 
 
 async def test_an_order_with_an_open_request_is_refused_with_who_and_when(desk: Desk) -> None:
-    """The second person learns on the field who asked, when, and how it stands."""
+    """The second person reads on the field who asked, when, and how the request stands."""
     await desk.ask("ord_1")
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
-    assert errors["order_id"].startswith("ann asked for this order's cancellation on 20")
-    assert "; it is waiting for approval." in errors["order_id"]
+    assert errors["order_id"].startswith("ann asked to cancel this order on 20")
+    assert ": this request is waiting for approval." in errors["order_id"]
 
 
 async def test_the_same_form_delivered_twice_asks_once(desk: Desk) -> None:
@@ -57,13 +57,12 @@ async def test_the_same_form_delivered_twice_asks_once(desk: Desk) -> None:
     assert await desk.slack.deliver("interactive", payload) is None
     await desk.deliver_again(payload)
     await desk.card("ord_1")
-    assert desk.bot is not None
-    kinds = await desk.bot.store.read(lambda reader: [event.kind for event in reader.events()])
+    kinds = await desk.running_bot.store.read(lambda tables: [event.kind for event in tables.record.all()])
     assert kinds.count("requested") == 1
 
 
 async def test_what_people_type_is_shown_and_never_interpreted(desk: Desk) -> None:
-    """Mentions, links, formatting and entities in a reason stay what was typed, to the letter."""
+    """Mentions, links, formatting and entities in a reason stay as they were typed, to the letter."""
     reason = "<!channel> *bold* _x_ `c` <https://evil|good> &amp; @here :bomb: <@U0BEN>"
     card = await desk.ask("ord_1", reason)
     assert f"> {reason}" in desk.ann.reads(card)
@@ -83,14 +82,14 @@ async def test_a_long_reason_is_cut_in_slack_and_whole_at_the_gateway(desk: Desk
 
 
 async def test_a_card_goes_where_the_command_ran_if_no_channel_is_set(quiet_desk: Desk) -> None:
-    """Without APPROVAL_CHANNEL the card stands in the channel of the command."""
+    """Without APPROVAL_CHANNEL the card is posted in the channel of the command."""
     await quiet_desk.start_bot(APPROVAL_CHANNEL="")
     await quiet_desk.fill_in("ord_1", channel=LOBBY)
     assert (await quiet_desk.card("ord_1", LOBBY)).channel == LOBBY
 
 
 async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
-    """The requester is told to invite the bot; once it is invited, the card appears by itself."""
+    """The requester reads that the bot must be invited; after that the card appears by itself."""
     quiet_desk.slack.space.add_channel(PRIVATE, "secret", (ANN,), bot=False, private=True)
     await quiet_desk.start_bot(APPROVAL_CHANNEL="")
     await quiet_desk.fill_in("ord_1", channel=PRIVATE)
@@ -103,14 +102,14 @@ async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_i
 
 
 async def test_a_form_that_slack_does_not_open_is_explained(desk: Desk) -> None:
-    """If the trigger is over, the person is told to type the command again."""
+    """If the trigger has expired, the person reads to type the command again."""
     desk.slack.faults.add("views.open", ApiError("expired_trigger_id"))
     await desk.ann.command("/cancel-order ord_1", LOBBY)
-    assert "Type /cancel-order again" in await desk.told(desk.ann)
+    assert "The form didn't open in time. Type /cancel-order again." in await desk.told(desk.ann)
 
 
 async def test_a_card_whose_posting_was_not_confirmed_is_posted_once(desk: Desk) -> None:
-    """If the answer to the posting is lost, the bot looks for its message and does not post a second one."""
+    """If the answer to the posting is lost, the bot searches for its message and does not post a second one."""
     desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")
@@ -120,12 +119,12 @@ async def test_a_card_whose_posting_was_not_confirmed_is_posted_once(desk: Desk)
 
 
 async def test_a_deleted_card_comes_back_when_somebody_asks_again(desk: Desk) -> None:
-    """Who asks for the same order reads that it waits, and the card with the buttons stands in the channel again."""
+    """The person who asks for the same order reads that it waits, and the card is in the channel again."""
     card = await desk.ask("ord_1")
     desk.slack.space.delete_message(card.channel, card.ts)
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
-    assert "If somebody deleted its card, it is posted again now." in errors["order_id"]
+    assert "If its card was deleted, I post it again now." in errors["order_id"]
     again = await desk.card("ord_1")
     await desk.ben.click(again, "approve")
     await desk.card_says(again, "✅ Cancelled")

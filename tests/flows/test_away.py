@@ -1,45 +1,50 @@
-"""Slack or the gateway away for ten minutes, on a clock that the test moves; then everything owed is paid."""
+"""Slack or the gateway away for ten minutes, on a clock that the test moves; then everything that is due happens."""
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
+import pytest
 import structlog
 
+from bot.app import Bot
 from bot.domain.cancellation import State
 from bot.sandbox.faults import Drop, Hang, broken
-from bot.worker import Pace
+from bot.slack.socket_mode import Connection
+from bot.worker import RateLimit
+from bot.workflow import Patience
 from tests.clock import Clock
-from tests.flows.desk import LOBBY, PAYMENTS, Desk, open_desk, quick_tuning
+from tests.flows.desk import LOBBY, PAYMENTS, Desk, quick_tuning
 
 ORDERS = [f"ord_a{number:02}" for number in range(12)]
 
 
 async def pass_time(desk: Desk, clock: Clock, seconds: int, *, step: int = 10) -> None:
     """Let time pass for the bot, and let it do in each step what is due."""
-    assert desk.bot is not None
     for _ in range(0, seconds, step):
         clock.advance(step)
-        await desk.bot.worker.until_idle()
+        await desk.running_bot.worker.until_idle()
 
 
-async def start(desk: Desk, clock: Clock) -> None:
-    """A bot on that clock, with the pauses and the pace that it has in real life."""
-    await desk.start_bot(quick_tuning(now=clock, rules={}, pace=Pace(clock)), APPROVALS_REQUIRED="1")
+async def start(desk: Desk, clock: Clock, **tuning: float) -> Bot:
+    """Start a bot on that clock, with the pauses and the rate limit that it has in real life."""
+    return await desk.start_bot(
+        quick_tuning(now=clock, patience=Patience(), rate_limit=RateLimit(clock), **tuning), APPROVALS_REQUIRED="1"
+    )
 
 
 async def test_a_gateway_away_for_ten_minutes(database: Path) -> None:
-    """What was approved meanwhile is cancelled when the gateway is back, without anybody doing anything."""
+    """An approved order is cancelled when the gateway is back, without anybody doing anything."""
     clock = Clock()
-    async with open_desk(database, now=clock) as desk:
+    async with Desk(database, now=clock) as desk:
         await start(desk, clock)
         await desk.gateway.stop()
         card = await desk.ask("ord_1")
         await desk.ben.click(card, "approve")
         await pass_time(desk, clock, 600)
-        assert "Not confirmed yet after" in desk.ann.reads(card)
-        assert desk.bot is not None
-        found = await desk.bot.store.read(lambda reader: reader.open_cancellation("ord_1"))
+        assert "attempts: the gateway could not be reached" in desk.ann.reads(card)
+        found = await desk.running_bot.store.read(lambda tables: tables.cancellations.open_of("ord_1"))
         assert found is not None
         assert found.state is State.APPROVED
         await desk.gateway.start()
@@ -48,12 +53,14 @@ async def test_a_gateway_away_for_ten_minutes(database: Path) -> None:
         assert len(await desk.replies(card)) == 1
 
 
-async def test_a_slack_that_is_gone_for_ten_minutes_is_told_and_waited_out(database: Path) -> None:
-    """The bot stays and says so in /readyz and the log; what it learned meanwhile is told when Slack is back."""
+async def test_a_slack_that_is_gone_for_ten_minutes_is_reported_and_comes_back(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot stays and says so in /readyz and the log; people read the result when Slack is back."""
+    monkeypatch.setattr("bot.app.Connection", partial(Connection, give_up_after=0.2))
     clock, until = Clock(), asyncio.Event()
-    async with open_desk(database, now=clock) as desk:
-        bot = await desk.start_bot(quick_tuning(now=clock, rules={}, pace=Pace(clock), ping_interval=0.1))
-        bot.connection._give_up_after = 0.2
+    async with Desk(database, now=clock) as desk:
+        bot = await start(desk, clock, ping_interval=0.1)
         card = await desk.ask("ord_1")
         desk.gateway.faults.add("ord_1", Hang(until))
         await desk.ben.click(card, "approve")
@@ -79,9 +86,9 @@ async def test_a_slack_that_is_gone_for_ten_minutes_is_told_and_waited_out(datab
 
 
 async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(database: Path) -> None:
-    """Cards that are owed go out in order and within Slack's rate; new requests do not wait behind all of them."""
+    """Cards go out in order and within Slack's rate; new requests do not wait behind all of them."""
     clock = Clock()
-    async with open_desk(database, now=clock, rate_limited=True) as desk:
+    async with Desk(database, now=clock, rate_limited=True) as desk:
         await start(desk, clock)
         for method in ("chat.postMessage", "conversations.history"):
             desk.slack.faults.always(method, broken(503))
@@ -98,10 +105,10 @@ async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(dat
         assert all(isinstance(answer, dict) and answer["ok"] for answer in answers)
 
 
-async def test_commands_are_answered_while_much_is_owed(database: Path) -> None:
+async def test_commands_are_answered_while_many_messages_are_due(database: Path) -> None:
     """A backlog for one channel delays neither the form nor the private answer of the next command."""
     clock = Clock()
-    async with open_desk(database, now=clock, rate_limited=True) as desk:
+    async with Desk(database, now=clock, rate_limited=True) as desk:
         await start(desk, clock)
         for order in ORDERS:
             await desk.fill_in(order)
@@ -112,10 +119,10 @@ async def test_commands_are_answered_while_much_is_owed(database: Path) -> None:
         assert (await desk.wait(lambda: desk.ann.modal)).view["callback_id"] == "cancel_order"
 
 
-async def test_a_lost_answer_of_slack_is_looked_for_when_slack_is_back(database: Path) -> None:
-    """A card whose posting was not confirmed before Slack went away stands once in the end."""
+async def test_a_lost_answer_of_slack_is_searched_for_when_slack_is_back(database: Path) -> None:
+    """A card whose posting was not confirmed before Slack went away is there once in the end."""
     clock = Clock()
-    async with open_desk(database, now=clock) as desk:
+    async with Desk(database, now=clock) as desk:
         await start(desk, clock)
         desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
         desk.slack.faults.always("conversations.history", broken(500))

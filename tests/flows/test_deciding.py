@@ -1,4 +1,4 @@
-"""Deciding: who may, what counts, and what a click on a stale card does."""
+"""Deciding: the people who may, the approvals that count, and clicks on stale cards."""
 
 import asyncio
 from datetime import timedelta
@@ -24,16 +24,16 @@ async def test_the_confirm_dialog_names_the_order(desk: Desk) -> None:
 
 
 async def test_quorum_is_shown_with_names(quiet_desk: Desk) -> None:
-    """The card shows how many of how many approved and who; the last approval sends."""
+    """The card shows how many of how many approved, with their names; the last approval sends."""
     await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
     card = await quiet_desk.ask("ord_1")
     await quiet_desk.ben.click(card, "approve")
-    assert "Approvals: 1 of 2 by @ben" in await quiet_desk.card_says(card, "1 of 2")
+    assert "1 of 2 approvals: @ben" in await quiet_desk.card_says(card, "1 of 2")
     assert not quiet_desk.gateway.calls
     await quiet_desk.ben.click(card, "approve")
-    assert "counted already" in await quiet_desk.told(quiet_desk.ben)
+    assert "You have already approved this. 1 more approval is needed." in await quiet_desk.told(quiet_desk.ben)
     await quiet_desk.cleo.click(card, "approve")
-    assert "Approved (2 of 2) by @ben, @cleo" in await quiet_desk.card_says(card, "✅ Cancelled")
+    assert "2 of 2 approvals: @ben, @cleo" in await quiet_desk.card_says(card, "✅ Cancelled")
     assert len(quiet_desk.gateway.calls) == 1
 
 
@@ -41,19 +41,18 @@ async def test_a_member_of_an_approver_group_approves(desk: Desk) -> None:
     """Approvers may be named by user group."""
     card = await desk.ask("ord_1")
     await desk.cleo.click(card, "approve")
-    assert "by @cleo" in await desk.card_says(card, "✅ Cancelled")
+    assert "1 of 1 approval: @cleo" in await desk.card_says(card, "✅ Cancelled")
 
 
 async def test_an_outsiders_click_is_refused_privately_and_recorded(desk: Desk) -> None:
-    """The clicker alone is told; the card does not change; the record has it."""
+    """Only the person who clicked reads why; the card does not change; the record has it."""
     card = await desk.ask("ord_1")
     before = desk.ann.reads(card)
     await desk.olga.click(card, "approve")
-    assert "You are not an approver" in await desk.told(desk.olga)
+    assert "Only approvers can do that" in await desk.told(desk.olga)
     assert desk.ann.reads(card) == before
     assert not desk.ben.ephemerals
-    assert desk.bot is not None
-    kinds = await desk.bot.store.read(lambda reader: [event.kind for event in reader.events()])
+    kinds = await desk.running_bot.store.read(lambda tables: [event.kind for event in tables.record.all()])
     assert kinds[-1] == "click_refused"
 
 
@@ -62,7 +61,7 @@ async def test_own_approval_is_refused_unless_the_settings_allow_it(quiet_desk: 
     await quiet_desk.start_bot()
     card = await quiet_desk.ask("ord_1", person=quiet_desk.ben)
     await quiet_desk.ben.click(card, "approve")
-    assert "asked for this yourself" in await quiet_desk.told(quiet_desk.ben)
+    assert "You can't approve your own request" in await quiet_desk.told(quiet_desk.ben)
     await quiet_desk.stop_bot()
     await quiet_desk.start_bot(ALLOW_SELF_APPROVAL="true")
     await quiet_desk.ben.click(card, "approve")
@@ -75,13 +74,13 @@ async def test_a_group_that_cannot_be_read_refuses_its_members(quiet_desk: Desk)
     await quiet_desk.start_bot()
     card = await quiet_desk.ask("ord_1")
     await quiet_desk.cleo.click(card, "approve")
-    assert "did not tell me who the approvers are" in await quiet_desk.told(quiet_desk.cleo)
+    assert "I couldn't check with Slack whether you are an approver" in await quiet_desk.told(quiet_desk.cleo)
     await quiet_desk.ben.click(card, "approve")
     await quiet_desk.card_says(card, "✅ Cancelled")
 
 
-async def test_reject_asks_why_and_tells_it(desk: Desk) -> None:
-    """A rejection's reason stands on the card, in the thread and in the requester's message."""
+async def test_reject_asks_for_the_reason_and_shows_it(desk: Desk) -> None:
+    """The reason for a rejection is on the card, in the thread and in the requester's message."""
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "reject")
     await desk.wait(lambda: desk.ben.modal)
@@ -93,42 +92,42 @@ async def test_reject_asks_why_and_tells_it(desk: Desk) -> None:
 
 
 async def test_a_rejection_that_comes_too_late_is_refused_on_its_field(desk: Desk) -> None:
-    """If somebody approves while the form is open, the form says how it stands."""
+    """If somebody approves while the form is open, the form says how the request stands."""
     card = await desk.ask("ord_1")
     await desk.cleo.click(card, "reject")
     await desk.wait(lambda: desk.cleo.modal)
     await desk.ben.click(card, "approve")
     errors = await desk.cleo.submit(reason="no")
     assert errors is not None
-    assert errors["reason"].startswith("Your click changed nothing")
+    assert errors["reason"].startswith("Nothing has changed: ")
 
 
 async def test_an_outsider_gets_no_reject_form(desk: Desk) -> None:
-    """Who may not reject is told at the click."""
+    """A person who may not reject reads so at the click."""
     card = await desk.ask("ord_1")
     await desk.olga.click(card, "reject")
-    assert "not an approver" in await desk.told(desk.olga)
+    assert "Only approvers can do that" in await desk.told(desk.olga)
     assert desk.olga.modal is None
 
 
 async def test_the_requester_withdraws(desk: Desk) -> None:
-    """Who asked can take it back from the card; nobody else can."""
+    """The requester can take the request back on the card; nobody else can."""
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "withdraw")
-    assert "Only the person who asked" in await desk.told(desk.ben)
+    assert "Only the requester can withdraw this request" in await desk.told(desk.ben)
     await desk.ann.click(card, "withdraw")
     await desk.card_says(card, "Withdrawn")
     assert "Withdrawn" in (await desk.replies(card))[0]
 
 
 async def test_a_click_on_a_stale_card_tells_the_state_and_does_nothing(desk: Desk) -> None:
-    """Whoever still sees old buttons learns how it stands."""
+    """A person who still sees old buttons reads how the request stands."""
     card = await desk.ask("ord_1")
     old = as_seen(card)
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "✅ Cancelled")
     await desk.cleo.click_as_seen(old, "approve")
-    assert "this request is already cancelled" in await desk.told(desk.cleo)
+    assert "Nothing has changed: the order is already cancelled." in await desk.told(desk.cleo)
     assert len(desk.gateway.calls) == 1
 
 
@@ -178,10 +177,10 @@ async def test_requests_expire_on_the_card_and_in_the_record(quiet_desk: Desk) -
     bot = await quiet_desk.start_bot(quick_tuning(now=clock), APPROVAL_TTL="2h")
     card = await quiet_desk.ask("ord_1")
     clock.advance(hours=2)
-    bot.worker.wake()
+    await bot.worker.until_idle()
     assert "[" not in await quiet_desk.card_says(card, "Expired")
     assert "Ask again if it is still needed" in await quiet_desk.direct(quiet_desk.ann)
-    events = await bot.store.read(lambda reader: list(reader.events()))
+    events = await bot.store.read(lambda tables: list(tables.record.all()))
     assert "expired" in {event.kind for event in events}
     assert timedelta(hours=2) == bot.workflow.rules.approval_ttl
 

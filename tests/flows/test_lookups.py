@@ -1,21 +1,21 @@
-"""/cancel-audit: filters, paging, and who may read what."""
+"""``/cancel-audit``: filters, paging, and the people who may read."""
 
 import pytest
 
+from bot.sandbox.person import Person
 from tests.flows.desk import LOBBY, Desk
 
 
-async def asked(desk: Desk, person: str, line: str) -> str:
-    """What somebody reads who looks something up."""
-    who = getattr(desk, person)
-    known = len(who.ephemerals)
-    await who.command(line, LOBBY)
-    return await desk.told(who, known + 1)
+async def look_up(desk: Desk, person: Person, line: str) -> str:
+    """Type a command, and return the answer that this person reads."""
+    known = len(person.ephemerals)
+    await person.command(line, LOBBY)
+    return await desk.told(person, known + 1)
 
 
 @pytest.fixture
 async def history(desk: Desk) -> Desk:
-    """One order cancelled, one rejected, one pending; the last asked for by the outsider."""
+    """Return a desk with one order cancelled, one rejected, and one pending that the outsider asked for."""
     first = await desk.ask("ord_1", "typed twice")
     await desk.ben.click(first, "approve")
     await desk.card_says(first, "✅ Cancelled")
@@ -29,39 +29,38 @@ async def history(desk: Desk) -> Desk:
 
 
 async def test_filters_find_what_they_say(history: Desk) -> None:
-    """Nothing, person, state, time, order and their combinations."""
-    lines = (await asked(history, "vera", "/cancel-audit")).splitlines()
+    """No filter, person, state, time, order and combinations of them all find what they name."""
+    lines = (await look_up(history, history.vera, "/cancel-audit")).splitlines()
     assert [line.split(" · ")[1] for line in lines[1:]] == ["ord_3", "ord_2", "ord_1"]
-    assert "ord_1 · cancelled · asked by @ann · decided by @ben · “typed twice” · card" in lines[3]
-    assert "ord_2" in await asked(history, "vera", "/cancel-audit @cleo")
-    assert "ord_1" not in await asked(history, "vera", "/cancel-audit @cleo")
-    both = await asked(history, "vera", "/cancel-audit @ann 7d state:cancelled")
+    assert "ord_1 · cancelled · requested by @ann · decided by @ben · “typed twice” · card" in lines[3]
+    assert "ord_2" in await look_up(history, history.vera, "/cancel-audit @cleo")
+    assert "ord_1" not in await look_up(history, history.vera, "/cancel-audit @cleo")
+    both = await look_up(history, history.vera, "/cancel-audit @ann 7d state:cancelled")
     assert "ord_1" in both
     assert "ord_2" not in both
-    assert "No cancellations match" in await asked(history, "vera", "/cancel-audit 2020-01-01..2020-12-31")
-    story = await asked(history, "vera", "/cancel-audit ord_2")
+    assert "No cancellations match" in await look_up(history, history.vera, "/cancel-audit 2020-01-01..2020-12-31")
+    story = await look_up(history, history.vera, "/cancel-audit ord_2")
     assert "rejected · @cleo · “no fraud”" in story
     assert "requested · @ann" in story
 
 
 async def test_an_unknown_filter_is_answered_with_the_usage(history: Desk) -> None:
-    """Whoever mistypes reads what can be typed, with their own text shown as it is."""
-    answer = await asked(history, "vera", "/cancel-audit state:<!here>")
+    """A person who mistypes reads what can be typed, with their own text shown as it is."""
+    answer = await look_up(history, history.vera, "/cancel-audit state:<!here>")
     assert "'<!here>' is not a state" in answer
     assert "• a time: 30m" in answer
 
 
-async def test_who_may_read_what(history: Desk) -> None:
+async def test_people_read_what_they_may(history: Desk) -> None:
     """Auditors and approvers read everything, anybody else only their own, and asking for more is on record."""
-    assert "ord_1" in await asked(history, "ben", "/cancel-audit")
-    own = await asked(history, "olga", "/cancel-audit")
-    assert "You see your own requests only" in own
+    assert "ord_1" in await look_up(history, history.ben, "/cancel-audit")
+    own = await look_up(history, history.olga, "/cancel-audit")
+    assert "You see only your own requests" in own
     assert "ord_3" in own
     assert "ord_1" not in own
-    assert "Nothing is on record for this order" in await asked(history, "olga", "/cancel-audit ord_1")
-    assert "your own requests only" in await asked(history, "olga", "/cancel-audit @ann")
-    assert history.bot is not None
-    last = (await history.bot.store.read(lambda reader: list(reader.events())))[-1]
+    assert "Nothing on record for this order" in await look_up(history, history.olga, "/cancel-audit ord_1")
+    assert "You can look up only your own requests" in await look_up(history, history.olga, "/cancel-audit @ann")
+    last = await history.running_bot.store.read(lambda tables: tables.record.last())
     assert (last.kind, last.actor) == ("request_refused", history.olga.id)
 
 
@@ -69,7 +68,7 @@ async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
     """Eleven cancellations are two pages; the buttons replace the answer in place."""
     for number in range(11):
         await desk.fill_in(f"ord_p{number:02}")
-    first = await asked(desk, "vera", "/cancel-audit")
+    first = await look_up(desk, desk.vera, "/cancel-audit")
     assert "ord_p10" in first
     assert "ord_p00" not in first
     message = desk.vera.ephemerals[-1]
@@ -85,8 +84,8 @@ async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
     "value", ["", "{}", '{"q":"","o":"x"}', '{"q":1,"o":null}', "[", '{"q":"","o":"9|99999999999999999999"}']
 )
 async def test_a_tampered_paging_button_is_refused(history: Desk, value: str) -> None:
-    """A value that no button of ours has is answered, and nothing breaks."""
-    await asked(history, "vera", "/cancel-audit")
+    """A value that no button of ours has gets an answer, and nothing breaks."""
+    await look_up(history, history.vera, "/cancel-audit")
     message = history.vera.ephemerals[-1]
     message.blocks.append(
         {

@@ -1,21 +1,21 @@
-"""What people do and see, from the command to the record, over real websockets and signed HTTP."""
+"""The whole way of a request, from the command to the record, over real websockets and signed HTTP."""
 
 from tests.flows.desk import LOBBY, Desk
 
 
 async def test_ask_approve_cancel_tell(desk: Desk) -> None:
-    """A request that a second person approves is cancelled once, and everybody concerned is told."""
+    """A request that a second person approves is cancelled once, and everybody concerned reads it."""
     card = await desk.ask("ord_1", "typed twice")
     text = desk.ann.reads(card)
     assert "Cancel this order?" in text
     assert "ord_1" in text
-    assert "Asked by @ann" in text
+    assert "Requested by @ann" in text
     assert "> typed twice" in text
-    assert "Approvals: 0 of 1" in text
+    assert "0 of 1 approval" in text
     assert "[ Approve ] [ Reject ] [ Withdraw ]" in text
     await desk.ben.click(card, "approve")
     final = await desk.card_says(card, "✅ Cancelled")
-    assert "Approved (1 of 1) by @ben" in final
+    assert "1 of 1 approval: @ben" in final
     assert "[" not in final
     (reply,) = await desk.replies(card)
     assert "✅ Cancelled · order ord_1" in reply
@@ -27,7 +27,7 @@ async def test_ask_approve_cancel_tell(desk: Desk) -> None:
 
 
 async def test_the_form_is_filled_in_from_the_command(desk: Desk) -> None:
-    """What was typed behind the command stands in the form, as it was typed."""
+    """The text behind the command is in the form, as it was typed."""
     await desk.ann.command("/cancel-order ord_1 paid <twice> & more", LOBBY)
     opened = await desk.wait(lambda: desk.ann.modal)
     values = [block["element"].get("initial_value") for block in opened.view["blocks"]]

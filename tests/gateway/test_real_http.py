@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.gateway import GatewayClient, GatewayUnreachable
-from bot.sandbox import gateway as sandbox
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Drop, Fault, Hang, Twist, broken
 from bot.sandbox.gateway import LocalGateway
 from tests.clock import Clock
@@ -27,7 +27,7 @@ NOT_SENT, UNKNOWN = Outcome.NOT_SENT, Outcome.UNKNOWN
 
 @asynccontextmanager
 async def client(base_url: str, *, key: str = "local-key", total: float = 30.0) -> AsyncIterator[GatewayClient]:
-    """A client with the clock of the local gateway."""
+    """Yield a client with the clock of the local gateway."""
     gateway = GatewayClient(
         base_url=base_url, api_key=SecretStr(key), app_id="local-app", now=Clock(), total=total,
     )  # fmt: skip
@@ -39,19 +39,19 @@ async def client(base_url: str, *, key: str = "local-key", total: float = 30.0) 
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[LocalGateway]:
-    """A gateway that knows one pending order."""
+    """Yield a gateway that knows one pending order."""
     async with LocalGateway(now=Clock()) as gateway:
         gateway.add_order(ORDER)
         yield gateway
 
 
 async def ask(gateway: LocalGateway, order_id: str = ORDER, *, total: float = 30.0) -> Answer:
-    """What one call proves."""
+    """Return what one call proves."""
     async with client(gateway.base_url, total=total) as caller:
         return await caller.cancel(order_id, "duplicate")
 
 
-async def test_the_strict_gateway_takes_the_call(gateway: LocalGateway) -> None:
+async def test_the_strict_gateway_accepts_the_call(gateway: LocalGateway) -> None:
     """The call is as documented: the order is cancelled once, with the reason that was given."""
     answer = await ask(gateway)
     assert answer == Answer(CANCELLED, http_status=200, cancelled_at="2026-11-23T09:00:00Z")
@@ -59,73 +59,93 @@ async def test_the_strict_gateway_takes_the_call(gateway: LocalGateway) -> None:
     assert gateway.effects == {ORDER: 1}
 
 
-async def test_asking_again_tells_that_it_is_cancelled(gateway: LocalGateway) -> None:
+async def test_a_second_call_learns_that_it_is_cancelled(gateway: LocalGateway) -> None:
     """The second answer is a no that says so."""
     await ask(gateway)
     answer = await ask(gateway)
-    assert (answer.outcome, answer.already_cancelled, answer.use_refund) == (REFUSED, True, False)
+    assert (answer.outcome, answer.reason) == (REFUSED, Reason.ALREADY_CANCELLED)
     assert answer.message == "Order is already cancelled."
     assert gateway.effects == {ORDER: 1}
 
 
 @pytest.mark.parametrize(
-    "status, use_refund", [("completed", True), ("paid", True), ("partially_refunded", True), ("expired", False)],
-)  # fmt: skip
-async def test_a_state_that_cannot_be_cancelled(gateway: LocalGateway, status: str, use_refund: bool) -> None:
-    """It is refused, and the way out is told where there is one."""
+    "status, reason",
+    [
+        ("completed", Reason.COMPLETED),
+        ("paid", Reason.COMPLETED),
+        ("refunded", Reason.ALREADY_REFUNDED),
+        ("partially_refunded", Reason.ALREADY_REFUNDED),
+        ("expired", Reason.OTHER),
+    ],
+)
+async def test_a_state_that_cannot_be_cancelled(gateway: LocalGateway, status: str, reason: Reason) -> None:
+    """The order is refused, with the reason where there is a known one."""
     gateway.add_order(ORDER, status)
     answer = await ask(gateway)
-    assert (answer.outcome, answer.already_cancelled, answer.use_refund) == (REFUSED, False, use_refund)
+    assert (answer.outcome, answer.reason) == (REFUSED, reason)
 
 
 async def test_an_unknown_order_is_refused(gateway: LocalGateway) -> None:
     """There is nothing to repeat."""
     answer = await ask(gateway, "ord_unknown")
     assert (answer.outcome, answer.repeat, answer.http_status) == (REFUSED, False, 404)
+    assert answer.reason is Reason.NO_SUCH_ORDER
     assert answer.request_id
 
 
 async def test_wrong_credentials_send_nothing(gateway: LocalGateway) -> None:
-    """Operators must look; the key is not told to anybody."""
+    """An operator must act; the key is in no field of the answer."""
     async with client(gateway.base_url, key="wrong-key") as caller:
         answer = await caller.cancel(ORDER, "")
     assert (answer.outcome, answer.repeat, answer.http_status) == (NOT_SENT, False, 401)
+    assert answer.reason is Reason.CREDENTIALS
     assert "wrong-key" not in repr(answer)
+
+
+async def test_a_wrong_clock_sends_nothing(gateway: LocalGateway) -> None:
+    """A timestamp more than five minutes off is refused, and the reason is the clock, not the credentials."""
+    slow = Clock()
+    slow.advance(-301)
+    caller = GatewayClient(base_url=gateway.base_url, api_key=SecretStr("local-key"), app_id="local-app", now=slow)
+    answer = await caller.cancel(ORDER, "")
+    await caller.aclose()
+    assert (answer.outcome, answer.repeat, answer.reason) == (NOT_SENT, False, Reason.CLOCK)
+    assert gateway.effects == {}
 
 
 @pytest.mark.parametrize(
     "fault, outcome, retry_after",
     [
-        pytest.param(sandbox.internal_error(), UNKNOWN, None, id="500"),
-        pytest.param(Twist(sandbox.internal_error()), UNKNOWN, None, id="500 after the effect"),
+        pytest.param(answers.internal_error(), UNKNOWN, None, id="500"),
+        pytest.param(Twist(answers.internal_error()), UNKNOWN, None, id="500 after the effect"),
         pytest.param(broken(502), UNKNOWN, None, id="502 HTML"),
         pytest.param(broken(504), UNKNOWN, None, id="504 HTML"),
-        pytest.param(sandbox.too_many(7), NOT_SENT, 7.0, id="429"),
-        pytest.param(sandbox.maintenance("Mon, 23 Nov 2026 09:01:00 GMT"), NOT_SENT, 60.0, id="503 until a date"),
+        pytest.param(answers.too_many(7), NOT_SENT, 7.0, id="429"),
+        pytest.param(answers.maintenance("Mon, 23 Nov 2026 09:01:00 GMT"), NOT_SENT, 60.0, id="503 until a date"),
         pytest.param(Drop(), UNKNOWN, None, id="dropped before the effect"),
         pytest.param(Drop(after_effect=True), UNKNOWN, None, id="dropped after the effect"),
-        pytest.param(Twist(sandbox.wrong_order()), UNKNOWN, None, id="another order"),
-        pytest.param(Twist(sandbox.wrong_status(ORDER)), UNKNOWN, None, id="another status"),
-        pytest.param(Twist(sandbox.empty()), UNKNOWN, None, id="empty"),
-        pytest.param(Twist(sandbox.oversized(ORDER)), UNKNOWN, None, id="oversized"),
-        pytest.param(Twist(sandbox.gzip_bomb(ORDER)), UNKNOWN, None, id="gzip bomb"),
+        pytest.param(Twist(answers.wrong_order()), UNKNOWN, None, id="another order"),
+        pytest.param(Twist(answers.wrong_status(ORDER)), UNKNOWN, None, id="another status"),
+        pytest.param(Twist(answers.empty()), UNKNOWN, None, id="empty"),
+        pytest.param(Twist(answers.oversized(ORDER)), UNKNOWN, None, id="oversized"),
+        pytest.param(Twist(answers.gzip_bomb(ORDER)), UNKNOWN, None, id="gzip bomb"),
     ],
 )
 async def test_a_gateway_that_misbehaves(
     gateway: LocalGateway, fault: Fault, outcome: Outcome, retry_after: float | None,
 ) -> None:  # fmt: skip
-    """Nothing is taken for more than it proves; asked again, the truth comes out, and the effect is one."""
+    """No answer counts for more than it proves; a second call learns the truth, and the order is cancelled once."""
     gateway.faults.add(ORDER, fault)
     answer = await ask(gateway)
     assert (answer.outcome, answer.repeat, answer.retry_after) == (outcome, True, retry_after)
     again = await ask(gateway)
-    assert again.outcome is CANCELLED or again.already_cancelled
+    assert again.outcome is CANCELLED or again.reason is Reason.ALREADY_CANCELLED
     assert gateway.effects == {ORDER: 1}
 
 
 async def test_a_bomb_is_not_inflated(gateway: LocalGateway) -> None:
-    """32 MiB behind a few KiB never come to be."""
-    gateway.faults.add(ORDER, sandbox.gzip_bomb(ORDER))
+    """A few KiB that would inflate to 32 MiB stay a few KiB."""
+    gateway.faults.add(ORDER, answers.gzip_bomb(ORDER))
     async with client(gateway.base_url) as caller:
         tracemalloc.start()
         try:
@@ -138,19 +158,19 @@ async def test_a_bomb_is_not_inflated(gateway: LocalGateway) -> None:
 
 
 async def test_a_gateway_that_hangs(gateway: LocalGateway) -> None:
-    """The call ends by its limit; that it took effect afterwards is found out by asking again."""
+    """The call ends by its limit; a second call learns that the first one took effect afterwards."""
     until = asyncio.Event()
     gateway.faults.add(ORDER, Hang(until))
     answer = await ask(gateway, total=0.5)
-    assert answer == Answer(UNKNOWN, repeat=True, message="no answer within 0.5 s")
+    assert answer == Answer(UNKNOWN, repeat=True, trouble=Trouble.NO_ANSWER_IN_TIME, trouble_about="0.5")
     await gateway.wait_for(lambda: gateway.calls)
     until.set()
     await gateway.wait_for(lambda: gateway.effects[ORDER])
-    assert (await ask(gateway)).already_cancelled
+    assert (await ask(gateway)).reason is Reason.ALREADY_CANCELLED
 
 
-async def test_many_calls_at_once_hold_up_nobody(gateway: LocalGateway) -> None:
-    """Calls that hang leave the way free for another, and for the look whether the gateway is there."""
+async def test_many_hanging_calls_do_not_delay_others(gateway: LocalGateway) -> None:
+    """Calls that hang leave room for another call, and for the check that the gateway can be reached."""
     gateway.faults.always("stuck", Hang(asyncio.Event()))
     async with client(gateway.base_url) as caller:
         stuck = [asyncio.create_task(caller.cancel("stuck", "")) for _ in range(120)]
@@ -160,16 +180,17 @@ async def test_many_calls_at_once_hold_up_nobody(gateway: LocalGateway) -> None:
         for call in stuck:
             call.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
-        assert (await caller.cancel(ORDER, "")).already_cancelled
+        assert (await caller.cancel(ORDER, "")).reason is Reason.ALREADY_CANCELLED
 
 
 async def test_a_gateway_that_is_away(gateway: LocalGateway) -> None:
-    """A refused connection is certain: nothing was sent. Once it is back, so is the client."""
+    """A refused connection proves that nothing was sent; the client works again as soon as the gateway is back."""
     async with client(gateway.base_url) as caller:
         await gateway.stop()
-        away = "no connection: Connection refused"
-        assert await caller.cancel(ORDER, "") == Answer(NOT_SENT, repeat=True, message=away)
-        with pytest.raises(GatewayUnreachable, match=f"^{away}$"):
+        answer = await caller.cancel(ORDER, "")
+        away = Trouble.NOT_CONNECTED
+        assert answer == Answer(NOT_SENT, repeat=True, trouble=away, trouble_about="Connection refused")
+        with pytest.raises(GatewayUnreachable, match=r"^not_connected \(Connection refused\)$"):
             await caller.reach()
         await gateway.start()
         assert await caller.reach() == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -181,7 +202,7 @@ Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def server(peer: Peer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A bare server that treats each connection like this; gives its port."""
+    """Yield the port of a bare server that treats each connection like this."""
 
     async def treat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -198,7 +219,7 @@ async def server(peer: Peer, tls: ssl.SSLContext | None = None) -> AsyncIterator
 
 
 def saying(raw: bytes) -> Peer:
-    """A peer that answers these bytes and hangs up."""
+    """Return a peer that answers these bytes and hangs up."""
 
     async def peer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(raw)
@@ -235,7 +256,7 @@ CONFIRMED = b'{"order_id": "ord_abc123xyz", "status": "cancelled"}'
     ],
 )
 async def test_servers_that_hardly_speak_http(raw: bytes, outcome: Outcome) -> None:
-    """Whatever comes back, the answer is what it proves."""
+    """An answer is no more than what came back proves."""
     async with server(saying(raw)) as port, client(f"http://127.0.0.1:{port}") as caller:
         assert (await caller.cancel(ORDER, "")).outcome is outcome
 
@@ -253,11 +274,11 @@ async def test_an_answer_that_trickles_in_ends() -> None:
     async with server(peer) as port, client(f"http://127.0.0.1:{port}", total=0.3) as caller:
         answer = await caller.cancel(ORDER, "")
     assert (answer.outcome, answer.repeat) == (UNKNOWN, True)
-    assert "no answer within 0.3 s" in answer.message
+    assert answer.trouble is Trouble.BROKEN_OFF
 
 
 async def test_connections_are_not_kept() -> None:
-    """One that the gateway closes just then would make an unknown of a call that was never sent."""
+    """A kept connection that the gateway closes just then would make a call that was never sent an unknown one."""
     connections = 0
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -278,13 +299,14 @@ async def test_tls_where_there_is_none(gateway: LocalGateway) -> None:
     async with client(gateway.base_url.replace("http:", "https:")) as caller:
         answer = await caller.cancel(ORDER, "")
     assert (answer.outcome, answer.repeat) == (NOT_SENT, True)
-    assert answer.message.startswith("no connection: no TLS handshake (")
+    assert answer.trouble is Trouble.TLS
+    assert answer.trouble_about
     assert gateway.calls == []
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that signed itself, with its key in the same file."""
+    """Return a certificate for 127.0.0.1 that signed itself, with its key in the same file."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("the openssl command is not installed, and it makes this test's certificate")
     file = tmp_path / "certificate.pem"
@@ -301,7 +323,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 async def test_only_a_trusted_certificate_will_do(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key goes to nobody who cannot prove to be the gateway."""
+    """The key is sent only to a server that proves to be the gateway."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     peer = saying(b"HTTP/1.0 200 OK\r\n\r\n" + CONFIRMED)
@@ -309,7 +331,8 @@ async def test_only_a_trusted_certificate_will_do(certificate: Path, monkeypatch
         async with client(f"https://127.0.0.1:{port}") as caller:
             answer = await caller.cancel(ORDER, "")
         assert (answer.outcome, answer.repeat) == (NOT_SENT, True)
-        assert answer.message.startswith("no connection: its TLS certificate is not trusted (self")
+        assert answer.trouble is Trouble.CERTIFICATE
+        assert answer.trouble_about.startswith("self")
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         async with client(f"https://127.0.0.1:{port}") as caller:
             assert (await caller.cancel(ORDER, "")).outcome is CANCELLED

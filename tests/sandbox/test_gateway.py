@@ -1,4 +1,4 @@
-"""The local gateway holds to what is documented, and misbehaves to order."""
+"""The local gateway follows the documentation, and misbehaves to order."""
 
 import asyncio
 import gzip
@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.sandbox import gateway as sandbox
-from bot.sandbox.faults import Answer, Drop, Hang, Twist, broken
+from bot.sandbox import gateway_answers as answers
+from bot.sandbox.faults import Canned, Drop, Hang, Twist, broken
 from bot.sandbox.gateway import CANCEL_PATH, LocalGateway, OrderStatus
 from tests.clock import Clock
 
@@ -27,7 +27,7 @@ HEADERS = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[LocalGateway]:
-    """A gateway that knows one pending order."""
+    """Yield a gateway that knows one pending order."""
     async with LocalGateway(now=Clock()) as gateway:
         gateway.add_order(ORDER)
         yield gateway
@@ -41,7 +41,7 @@ async def call(
     path: str = CANCEL_PATH,
     headers: dict[str, str | None] | None = None,
 ) -> httpx.Response:
-    """A call as the contract wants it, except for what is given."""
+    """Make a call as documented, but for the changes given."""
     content = body if isinstance(body, bytes) else json.dumps(body or {"order_id": ORDER}).encode()
     sent = {name: value for name, value in (HEADERS | (headers or {})).items() if value is not None}
     async with httpx.AsyncClient(base_url=gateway.base_url) as client:
@@ -49,7 +49,7 @@ async def call(
 
 
 async def test_a_pending_order_is_cancelled(gateway: LocalGateway) -> None:
-    """The answer is the documented one, and the order, the effect and the call are on record."""
+    """The answer is the documented one, and the order, the effect and the call are remembered."""
     response = await call(gateway, {"order_id": ORDER, "reason": "duplicate"})
     expected = {"order_id": ORDER, "status": "cancelled", "cancelled_at": "2026-11-23T09:00:00Z"}
     assert (response.status_code, response.json()) == (200, expected)
@@ -62,8 +62,8 @@ async def test_a_pending_order_is_cancelled(gateway: LocalGateway) -> None:
     assert json.loads(seen.answer) == expected
 
 
-async def test_the_key_is_masked_on_record(gateway: LocalGateway) -> None:
-    """The calls can be shown to anybody."""
+async def test_the_key_is_masked(gateway: LocalGateway) -> None:
+    """A remembered call can be shown to anybody, because its key is masked."""
     await call(gateway)
     headers = {name.lower(): value for name, value in gateway.calls[0].headers.items()}
     assert headers["x-api-key"] == "***"
@@ -85,7 +85,7 @@ async def test_the_key_is_masked_on_record(gateway: LocalGateway) -> None:
     ],
 )
 async def test_each_state_has_its_answer(gateway: LocalGateway, status: str, answer: int, code: str | None) -> None:
-    """Cancellable states are cancelled; the others are refused with the state in the details, and stay."""
+    """An order in a cancellable state is cancelled; any other is refused with its state, and stays as it is."""
     gateway.add_order(ORDER, status)
     response = await call(gateway)
     assert response.status_code == answer
@@ -136,8 +136,8 @@ async def test_a_second_cancel_has_no_second_effect(gateway: LocalGateway) -> No
         ({"body": {"order_id": "ord_unknown"}}, 404),
     ],
 )
-async def test_calls_that_are_not_as_documented(gateway: LocalGateway, change: dict[str, Any], status: int) -> None:
-    """They get the documented shape of error, and do nothing."""
+async def test_a_call_that_is_not_as_documented(gateway: LocalGateway, change: dict[str, Any], status: int) -> None:
+    """It gets the documented shape of errors, and has no effect."""
     response = await call(gateway, **change)
     assert response.status_code == status
     assert response.json()["error"].keys() == {"code", "message", "details", "request_id", "timestamp"}
@@ -147,19 +147,19 @@ async def test_calls_that_are_not_as_documented(gateway: LocalGateway, change: d
 
 @pytest.mark.parametrize("off", [-300, 300])
 async def test_the_clock_may_be_five_minutes_off(gateway: LocalGateway, off: int) -> None:
-    """Up to the documented tolerance the timestamp is taken."""
+    """The timestamp is accepted up to the documented tolerance."""
     assert (await call(gateway, headers={"X-Timestamp": str(int(STAMP) + off)})).status_code == 200
 
 
-async def test_without_an_app_id_the_key_will_do() -> None:
-    """A gateway as of version 1.4.0."""
+async def test_without_an_app_id_the_key_is_enough() -> None:
+    """A gateway as of version 1.4.0 asks for the key alone."""
     async with LocalGateway(now=Clock(), app_id=None) as gateway:
         gateway.add_order(ORDER)
         assert (await call(gateway, headers={"X-App-Id": None})).status_code == 200
 
 
 async def test_the_origin_tells_the_gateways_clock(gateway: LocalGateway) -> None:
-    """A request without credentials finds the gateway there; it is not counted as a call."""
+    """A request to the origin needs no credentials, and does not count as a call."""
     async with httpx.AsyncClient() as client:
         response = await client.head(gateway.base_url)
     assert (response.status_code, response.headers["Date"]) == (200, "Mon, 23 Nov 2026 09:00:00 GMT")
@@ -169,18 +169,18 @@ async def test_the_origin_tells_the_gateways_clock(gateway: LocalGateway) -> Non
 @pytest.mark.parametrize(
     "answer, status, headers",
     [
-        (sandbox.internal_error(), 500, {}),
-        (sandbox.too_many(7), 429, {"Retry-After": "7"}),
-        (sandbox.maintenance("Mon, 23 Nov 2026 09:01:00 GMT"), 503, {"Retry-After": "Mon, 23 Nov 2026 09:01:00 GMT"}),
+        (answers.internal_error(), 500, {}),
+        (answers.too_many(7), 429, {"Retry-After": "7"}),
+        (answers.maintenance("Mon, 23 Nov 2026 09:01:00 GMT"), 503, {"Retry-After": "Mon, 23 Nov 2026 09:01:00 GMT"}),
         (broken(502), 502, {"Content-Type": "text/html"}),
-        (sandbox.wrong_order(), 200, {}),
-        (sandbox.wrong_status(ORDER), 200, {}),
-        (sandbox.empty(), 200, {}),
-        (sandbox.oversized(ORDER), 200, {"Content-Length": "200000"}),
+        (answers.wrong_order(), 200, {}),
+        (answers.wrong_status(ORDER), 200, {}),
+        (answers.empty(), 200, {}),
+        (answers.oversized(ORDER), 200, {"Content-Length": "200000"}),
     ],
 )
-async def test_faults_that_answer(gateway: LocalGateway, answer: Answer, status: int, headers: dict[str, str]) -> None:
-    """As they are they do nothing; twisted, the order is cancelled and the same is answered."""
+async def test_faults_that_answer(gateway: LocalGateway, answer: Canned, status: int, headers: dict[str, str]) -> None:
+    """A canned answer has no effect; inside a twist the order is cancelled, and the same answer comes."""
     gateway.faults.add(ORDER, answer, Twist(answer))
     for effects in (0, 1):
         response = await call(gateway)
@@ -191,15 +191,15 @@ async def test_faults_that_answer(gateway: LocalGateway, answer: Answer, status:
 
 
 def test_the_bomb_is_small_on_the_wire() -> None:
-    """Under the client's limit, and huge once inflated."""
-    body = sandbox.gzip_bomb(ORDER).body
+    """The bomb is under the client's limit, and huge once inflated."""
+    body = answers.gzip_bomb(ORDER).body
     assert len(body) < 64 * 1024
     assert len(gzip.decompress(body)) == 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
 async def test_a_dropped_connection(gateway: LocalGateway, after_effect: bool) -> None:
-    """There is no answer, whether it took effect or not."""
+    """A dropped connection gives no answer, with or without an effect."""
     gateway.faults.add(ORDER, Drop(after_effect=after_effect))
     with pytest.raises(httpx.TransportError):
         await call(gateway)
@@ -208,7 +208,7 @@ async def test_a_dropped_connection(gateway: LocalGateway, after_effect: bool) -
 
 
 async def test_a_call_that_hangs_takes_effect_later(gateway: LocalGateway) -> None:
-    """It is on record at once, and answered when it is let go."""
+    """A hanging call is remembered at once, and takes effect and is answered when the fault ends."""
     until = asyncio.Event()
     gateway.faults.always("*", Hang(until))
     hanging = asyncio.create_task(call(gateway))
@@ -230,7 +230,7 @@ async def test_stopping_cuts_off_what_hangs() -> None:
 
 
 async def test_away_and_back_at_the_same_address(gateway: LocalGateway) -> None:
-    """Stopped, it refuses connections and keeps its port; started again, it is where it was and knows its orders."""
+    """A stopped gateway refuses connections and keeps its port; started again, it knows its orders."""
     address = gateway.base_url
     await gateway.stop()
     await gateway.stop()
@@ -244,7 +244,7 @@ async def test_away_and_back_at_the_same_address(gateway: LocalGateway) -> None:
 
 
 async def test_subscribers_see_what_changes(gateway: LocalGateway) -> None:
-    """Orders and calls come in the order in which they change, until the subscriber leaves."""
+    """A subscriber gets orders and calls in the sequence of their changes, until they leave."""
     with gateway.subscribe() as changes:
         order = gateway.add_order("ord_2", "completed")
         await call(gateway)

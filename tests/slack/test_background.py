@@ -1,15 +1,17 @@
-"""Work after the acknowledgement: it is done, or its end is clean."""
+"""Work after the acknowledgement: it is done, or it ends cleanly."""
 
 import asyncio
 import gc
 
-from bot.precedence import Precedence
+import structlog
+
+from bot.in_flight import InFlight
 from bot.slack.background import Background
 
 
-async def test_what_a_stop_overtakes_ends_without_a_trace() -> None:
-    """Work that had not begun when the stop came is closed, and nobody is told of an error."""
-    precedence, begun = Precedence(at_most=60), asyncio.Event()
+async def test_work_that_a_stop_overtakes_ends_without_a_trace() -> None:
+    """Work that had not begun when the stop came is closed, and nobody reads of an error."""
+    in_flight, begun = InFlight(at_most=60), asyncio.Event()
     told: list[str] = []
 
     async def tell(text: str) -> None:
@@ -18,10 +20,30 @@ async def test_what_a_stop_overtakes_ends_without_a_trace() -> None:
     async def work() -> None:
         begun.set()
 
-    background = Background(precedence)
-    with precedence.answering():
+    background = Background(in_flight)
+    with in_flight.answering():
         background.start(work(), tell=tell)
         await asyncio.sleep(0)
         await background.finish(0)
     gc.collect()
     assert (told, begun.is_set()) == ([], False)
+
+
+async def test_work_that_fails_is_told_with_the_reference_that_the_log_has() -> None:
+    """The person reads a reference and nothing of the exception."""
+    told: list[str] = []
+
+    async def tell(text: str) -> None:
+        told.append(text)
+
+    async def work() -> None:
+        raise RuntimeError("xoxb-secret broke")
+
+    background = Background(InFlight())
+    with structlog.testing.capture_logs() as logs:
+        background.start(work(), tell=tell)
+        await background.finish(10)
+    (line,), (text,) = logs, told
+    assert line["event"] == "unexpected_error"
+    assert line["reference"] in text
+    assert "xoxb" not in text

@@ -10,38 +10,39 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import utc_now
-from bot.domain.audit import GENESIS, Event, Kind, timestamp
+from bot.domain.attempt import Answer, Outcome
+from bot.domain.audit import BOT, GENESIS, Event, timestamp
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, Fate, Receipt
-from bot.domain.policy import Standing
-from bot.sandbox.faults import ApiError, Drop, Hang, broken, rate_limited
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import Cancelled, Started, to_json
+from bot.sandbox.faults import ApiError, Drop, Fault, Hang, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
-from bot.sandbox.workspace import Message
+from bot.sandbox.workspace import Posted
 from bot.slack.delivery import METADATA_TYPE, SlackCourier
 from bot.slack.identity import fetch_identity
-from bot.store import Store
-from bot.workflow import Accepted, Workflow
+from bot.workflow import Wish, Workflow
 from tests.clock import Clock
-from tests.world import next_owed
+from tests.world import ANN, actor, next_delivery
 
 AT = utc_now()
 CARD = Cancellation(
     number=1, id="c1", order_id="ord_1", reason="twice", requester="U0ANN", state=State.PENDING,
     approvals_required=1, requested_at=AT, expires_at=AT + timedelta(days=1), card_channel="C0PAY", card_ts=None,
-    card_link="", attempts=0, next_at=None, changed_at=AT, detail="",
+    card_link="", attempts=0, due_at=None, lease_until=None, changed_at=AT,
 )  # fmt: skip
-EVENT = Event(1, timestamp(AT), Kind.CANCELLED, "c1", "ord_1", "bot", "{}", GENESIS).sealed()
+CANCELLED = Cancelled(1, Answer(Outcome.CANCELLED, http_status=200))
+EVENT = Event(1, timestamp(AT), CANCELLED.kind, "c1", "ord_1", BOT, to_json(CANCELLED), GENESIS).sealed()
 
 
-def owed(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:
-    """Something owed, perhaps tried before."""
+def queued(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:
+    """Return a delivery, which may have been tried before."""
     target = "U0ANN" if kind is DeliveryKind.DIRECT_MESSAGE else "C0PAY"
     return Delivery(1, f"id-of-{kind}", "c1", kind, 1, target, AT, 1, AT if in_doubt else None)
 
 
 @pytest.fixture
 async def slack() -> AsyncIterator[LocalSlack]:
-    """A workspace with one channel."""
+    """Yield a workspace with one channel."""
     async with LocalSlack() as slack:
         slack.space.add_user("U0ANN", "ann")
         slack.space.add_channel("C0PAY", "payments", ("U0ANN",))
@@ -50,7 +51,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 
 @pytest.fixture
 async def courier(slack: LocalSlack) -> AsyncIterator[SlackCourier]:
-    """The courier with a client like the bot's, but impatient."""
+    """Yield the courier with a client like the bot's, but with less patience."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.3)) as session:
         client = AsyncWebClient(slack.bot_token, slack.api_url, session=session, retry_handlers=[])
         identity = await fetch_identity(client)
@@ -58,16 +59,16 @@ async def courier(slack: LocalSlack) -> AsyncIterator[SlackCourier]:
 
 
 async def posted(courier: SlackCourier) -> Cancellation:
-    """The cancellation with its card in Slack."""
-    receipt = await courier.deliver(owed(DeliveryKind.CARD), CARD, EVENT)
-    assert receipt.fate is Fate.DELIVERED
+    """Post the card, and return the cancellation as it is then."""
+    receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    assert receipt.outcome is DeliveryOutcome.DELIVERED
     return replace(CARD, card_ts=receipt.ts, card_link=receipt.link)
 
 
 async def test_a_card_is_posted_with_nothing_but_its_id_in_the_metadata(
     slack: LocalSlack, courier: SlackCourier
 ) -> None:
-    """The receipt says where it stands, with a link; other apps can read no more than a random id."""
+    """The receipt has the place of the card, with a link; other apps can read no more than a random id."""
     card = await posted(courier)
     (message,) = slack.space.messages("C0PAY")
     assert message.metadata == {"event_type": METADATA_TYPE, "event_payload": {"delivery_id": "id-of-card"}}
@@ -76,138 +77,139 @@ async def test_a_card_is_posted_with_nothing_but_its_id_in_the_metadata(
 
 @pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
 @pytest.mark.parametrize("fault", [Drop(after_effect=True), Drop(), broken(500), Hang(asyncio.Event())])
-async def test_what_may_be_in_slack_is_looked_for_before_it_is_posted_again(
+async def test_a_message_that_may_be_in_slack_is_searched_for_before_it_is_posted_again(
     slack: LocalSlack,
     courier: SlackCourier,
     kind: DeliveryKind,
-    fault: Drop,
+    fault: Fault,
 ) -> None:
-    """After a lost answer the message stands there exactly once, whether Slack had taken it or not."""
+    """After a lost answer the message is there exactly once, whether Slack had taken it or not."""
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     before = len(slack.space.posted)
     slack.faults.add("chat.postMessage", fault)
-    first = await courier.deliver(owed(kind), card, EVENT)
-    assert (first.fate, first.in_doubt) == (Fate.IN_DOUBT, True)
-    second = await courier.deliver(owed(kind, in_doubt=True), card, EVENT)
-    assert second.fate is Fate.DELIVERED
-    third = await courier.deliver(owed(kind, in_doubt=True), card, EVENT)
+    first = await courier.deliver(queued(kind), card, EVENT)
+    assert (first.outcome, first.in_doubt) == (DeliveryOutcome.IN_DOUBT, True)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    assert second.outcome is DeliveryOutcome.DELIVERED
+    third = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
     assert third == second
     assert len(slack.space.posted) == before + 1
 
 
-async def test_it_is_found_behind_many_others(slack: LocalSlack, courier: SlackCourier) -> None:
+async def test_a_message_is_found_behind_many_others(slack: LocalSlack, courier: SlackCourier) -> None:
     """The search goes through all pages, and takes no other app's message for ours."""
     card = await posted(courier)
     mine = slack.space.messages("C0PAY")[0]
     for _ in range(450):
-        other = Message("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN")
+        other = Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN")
         slack.space.post(other)
-    found = await courier.deliver(owed(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert (found.fate, found.ts) == (Fate.DELIVERED, card.card_ts)
+    found = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, card.card_ts)
     mine.metadata = {"event_type": METADATA_TYPE, "event_payload": {"delivery_id": "another"}}
-    again = await courier.deliver(owed(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    again = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
     assert again.ts != card.card_ts
 
 
 async def test_a_search_that_fails_leaves_the_doubt(slack: LocalSlack, courier: SlackCourier) -> None:
-    """As long as nobody can look, nothing is posted again."""
+    """While the search fails, nothing is posted again."""
     slack.faults.add("conversations.history", rate_limited(7))
-    receipt = await courier.deliver(owed(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert receipt == Receipt(Fate.IN_DOUBT, problem="ratelimited", retry_after=7.0, in_doubt=True)
+    receipt = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert receipt == Receipt(DeliveryOutcome.IN_DOUBT, problem="ratelimited", retry_after=7.0, in_doubt=True)
     slack.space.channels["C0PAY"].members.clear()
-    blocked = await courier.deliver(owed(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert (blocked.fate, blocked.in_doubt) == (Fate.BLOCKED, True)
+    blocked = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert (blocked.outcome, blocked.in_doubt) == (DeliveryOutcome.BLOCKED, True)
     assert not slack.space.posted
 
 
 @pytest.mark.parametrize(
-    "name, fate",
+    "name, outcome",
     [
-        ("not_in_channel", Fate.BLOCKED),
-        ("is_archived", Fate.BLOCKED),
-        ("msg_too_long", Fate.IMPOSSIBLE),
-        ("fatal_error", Fate.IN_DOUBT),
-        ("token_revoked", Fate.LATER),
+        ("not_in_channel", DeliveryOutcome.BLOCKED),
+        ("is_archived", DeliveryOutcome.BLOCKED),
+        ("msg_too_long", DeliveryOutcome.IMPOSSIBLE),
+        ("fatal_error", DeliveryOutcome.IN_DOUBT),
+        ("token_revoked", DeliveryOutcome.LATER),
     ],
 )
-async def test_slacks_errors_have_their_fates(slack: LocalSlack, courier: SlackCourier, name: str, fate: Fate) -> None:
-    """What people can mend, what never works, what may have worked, and what to try later are told apart."""
+async def test_each_of_slacks_errors_has_its_outcome(
+    slack: LocalSlack, courier: SlackCourier, name: str, outcome: DeliveryOutcome
+) -> None:
+    """Errors that people can fix, that are final, that leave a doubt, and that pass are told apart."""
     slack.faults.add("chat.postMessage", ApiError(name))
-    receipt = await courier.deliver(owed(DeliveryKind.CARD), CARD, EVENT)
-    assert (receipt.fate, receipt.problem, receipt.in_doubt) == (fate, name, fate is Fate.IN_DOUBT)
+    receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    assert (receipt.outcome, receipt.problem, receipt.in_doubt) == (
+        outcome,
+        name,
+        outcome is DeliveryOutcome.IN_DOUBT,
+    )
 
 
 async def test_a_rate_limit_says_how_long(slack: LocalSlack, courier: SlackCourier) -> None:
     """Slack's Retry-After reaches the worker."""
     slack.faults.add("chat.postMessage", rate_limited(30))
-    receipt = await courier.deliver(owed(DeliveryKind.CARD), CARD, EVENT)
-    assert receipt == Receipt(Fate.LATER, problem="ratelimited", retry_after=30.0)
+    receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
 
 
 async def test_slack_away_is_certain(slack: LocalSlack) -> None:
     """A refused connection posted nothing."""
     identity = await fetch_identity(AsyncWebClient(slack.bot_token, slack.api_url))
     courier = SlackCourier(AsyncWebClient(slack.bot_token, "http://127.0.0.1:9/api/"), lambda: identity)
-    receipt = await courier.deliver(owed(DeliveryKind.CARD), CARD, EVENT)
-    assert (receipt.fate, receipt.problem) == (Fate.LATER, "not_reachable")
+    receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    assert (receipt.outcome, receipt.problem) == (DeliveryOutcome.LATER, "not_reachable")
 
 
 async def test_before_slack_has_confirmed_the_token_nothing_is_sent() -> None:
-    """Who we are must be known to find our own messages again."""
+    """The bot must know itself to find its own messages again."""
     courier = SlackCourier(AsyncWebClient(), lambda: None)
-    assert (await courier.deliver(owed(DeliveryKind.CARD), CARD, EVENT)).problem == "not_connected_yet"
+    assert (await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)).problem == "not_connected_yet"
 
 
-async def test_no_card_is_posted_for_what_is_over(slack: LocalSlack, courier: SlackCourier) -> None:
+async def test_no_card_is_posted_for_a_request_that_ended(slack: LocalSlack, courier: SlackCourier) -> None:
     """A request that expired before its card could be posted gets none, and nothing below it."""
     over = replace(CARD, state=State.EXPIRED)
     for kind in (DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY):
-        assert (await courier.deliver(owed(kind), over, EVENT)).fate is Fate.IMPOSSIBLE
+        assert (await courier.deliver(queued(kind), over, EVENT)).outcome is DeliveryOutcome.IMPOSSIBLE
     assert not slack.space.posted
 
 
 async def test_a_deleted_card(slack: LocalSlack, courier: SlackCourier) -> None:
-    """Its update is impossible; its reply goes into the channel, once."""
+    """The update of a deleted card is impossible, and its reply goes into the channel, once."""
     card = await posted(courier)
     assert card.card_ts is not None
     slack.space.delete_message("C0PAY", card.card_ts)
-    update = await courier.deliver(owed(DeliveryKind.CARD_UPDATE), card, EVENT)
-    assert (update.fate, update.problem) == (Fate.IMPOSSIBLE, "message_not_found")
-    first = await courier.deliver(owed(DeliveryKind.REPLY), card, EVENT)
-    again = await courier.deliver(owed(DeliveryKind.REPLY, in_doubt=True), card, EVENT)
+    update = await courier.deliver(queued(DeliveryKind.CARD_UPDATE), card, EVENT)
+    assert (update.outcome, update.problem) == (DeliveryOutcome.IMPOSSIBLE, "message_not_found")
+    first = await courier.deliver(queued(DeliveryKind.REPLY), card, EVENT)
+    again = await courier.deliver(queued(DeliveryKind.REPLY, in_doubt=True), card, EVENT)
     assert first.ts == again.ts
     assert len(slack.space.messages("C0PAY")) == 1
 
 
-async def test_a_reply_that_is_refused_for_another_reason_stays_owed(slack: LocalSlack, courier: SlackCourier) -> None:
+async def test_a_reply_that_slack_refuses_otherwise_stays_queued(slack: LocalSlack, courier: SlackCourier) -> None:
     """Only a thread that is gone sends the reply elsewhere."""
     card = await posted(courier)
     slack.faults.add("chat.postMessage", ApiError("is_archived"))
-    assert (await courier.deliver(owed(DeliveryKind.REPLY), card, EVENT)).fate is Fate.BLOCKED
+    assert (await courier.deliver(queued(DeliveryKind.REPLY), card, EVENT)).outcome is DeliveryOutcome.BLOCKED
 
 
 @pytest.mark.parametrize("tries", [1, 2])
-async def test_a_doubt_outlives_the_tries_before_slack_is_reached(
-    store: Store, workflow: Workflow, clock: Clock, tries: int
-) -> None:
-    """A process is killed while it posts; the next one does not reach Slack at once, and must still look first."""
-    asked = await workflow.request(
-        form_id="V1", order_id="ord_1", reason="", requester="UANN", name="ann", channel="C1", standing=Standing.MEMBER
-    )
-    assert isinstance(asked, Accepted)
-    killed = await next_owed(workflow)
+async def test_a_doubt_outlives_the_tries_before_slack_is_reached(workflow: Workflow, clock: Clock, tries: int) -> None:
+    """If a process is killed while it posts, the next one searches first, also when it does not reach Slack at once."""
+    await workflow.request(Wish("V1", "ord_1", "", "C1"), actor(ANN))
+    killed = await next_delivery(workflow)
     assert killed is not None
-    await workflow.recover({})
+    await workflow.start(Started("1.0"))
     courier = SlackCourier(AsyncWebClient(), lambda: None)
     for _ in range(tries):
         clock.advance(minutes=1)
-        claimed = await next_owed(workflow)
+        claimed = await next_delivery(workflow)
         assert claimed is not None
         assert claimed.delivery.in_doubt_since is not None
         await workflow.record_delivery(
             claimed.delivery, await courier.deliver(claimed.delivery, claimed.cancellation, claimed.event)
         )
     clock.advance(minutes=1)
-    claimed = await next_owed(workflow)
+    claimed = await next_delivery(workflow)
     assert claimed is not None
     assert claimed.delivery.in_doubt_since is not None

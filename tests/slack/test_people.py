@@ -1,12 +1,13 @@
-"""Who belongs to the people of a setting, and what Slack is asked for that."""
+"""The people of each role, and the calls to Slack that this needs."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.policy import People, Standing
-from bot.sandbox.faults import ApiError, Hang, broken
+from bot.domain.policy import Actor, Membership, People, Role
+from bot.sandbox.faults import ApiError, Fault, Hang, broken
 from bot.sandbox.slack import LocalSlack
 from bot.slack.people import Directory
 from tests.clock import Clock
@@ -15,8 +16,8 @@ LEADS = People(frozenset({"U0BEN"}), frozenset({"S1", "S2"}))
 
 
 @pytest.fixture
-async def slack() -> LocalSlack:  # type: ignore[misc]
-    """A workspace with two groups."""
+async def slack() -> AsyncIterator[LocalSlack]:
+    """Yield a workspace with two groups."""
     async with LocalSlack() as slack:
         slack.space.groups |= {"S1": ["U0CLEO"], "S2": ["U0DORA"]}
         yield slack
@@ -24,43 +25,62 @@ async def slack() -> LocalSlack:  # type: ignore[misc]
 
 @pytest.fixture
 def directory(slack: LocalSlack, clock: Clock) -> Directory:
-    """The bot's view of them."""
-    return Directory(AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[]), now=clock)
+    """Return a directory in which Ben and both groups approve, and everybody may ask."""
+    client = AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[])
+    return Directory(client, now=clock, roles={Role.APPROVER: LEADS, Role.AUDITOR: People()})
+
+
+async def membership(directory: Directory, person: str, role: Role = Role.APPROVER) -> Membership:
+    """Return a person's membership in one role."""
+    actor = await directory.actor(person, "", role)
+    return {Role.APPROVER: actor.approver, Role.REQUESTER: actor.requester, Role.AUDITOR: actor.auditor}[role]
 
 
 async def test_users_and_members_belong(slack: LocalSlack, directory: Directory) -> None:
     """A user id needs no look-up, a member of any group belongs, nobody else does, and no setting means everyone."""
-    assert await directory.standing("U0BEN", LEADS) is Standing.MEMBER
-    assert await directory.standing("U9", None) is Standing.MEMBER
+    assert await membership(directory, "U0BEN") is Membership.MEMBER
+    assert await membership(directory, "U9", Role.REQUESTER) is Membership.MEMBER
     assert not slack.calls
-    assert await directory.standing("U0DORA", LEADS) is Standing.MEMBER
-    assert await directory.standing("U9", LEADS) is Standing.OUTSIDER
+    assert await membership(directory, "U0DORA") is Membership.MEMBER
+    assert await membership(directory, "U9") is Membership.OUTSIDER
+
+
+async def test_only_the_roles_asked_for_are_looked_up(slack: LocalSlack, directory: Directory) -> None:
+    """The other roles stay unchecked, which never means yes."""
+    ben = await directory.actor("U0BEN", "ben", Role.APPROVER, Role.AUDITOR)
+    assert ben == Actor("U0BEN", "ben", approver=Membership.MEMBER, auditor=Membership.OUTSIDER)
+    assert await directory.actor("U0BEN", "ben") == Actor("U0BEN", "ben")
+    assert not slack.calls
 
 
 @pytest.mark.parametrize("fault", [ApiError("ratelimited"), broken(503), Hang(asyncio.Event())])
-async def test_a_failed_look_up_is_neither_yes_nor_no(slack: LocalSlack, directory: Directory, fault: ApiError) -> None:
-    """Who is in a readable group belongs all the same; for anybody else it is not known."""
+async def test_a_failed_look_up_is_neither_yes_nor_no(slack: LocalSlack, directory: Directory, fault: Fault) -> None:
+    """Members of a group that can be read belong all the same; for anybody else it is not known."""
     slack.faults.add("usergroups.users.list", fault)
-    assert await directory.standing("U9", LEADS) is Standing.UNCHECKED
-    assert await directory.standing("U0DORA", LEADS) is Standing.MEMBER
+    assert await membership(directory, "U9") is Membership.UNCHECKED
+    assert await membership(directory, "U0DORA") is Membership.MEMBER
 
 
 async def test_groups_are_remembered_for_five_minutes(slack: LocalSlack, directory: Directory, clock: Clock) -> None:
-    """Fifty look-ups at once cost one call for each group; who left is noticed five minutes later."""
-    await asyncio.gather(*(directory.standing("U0CLEO", LEADS) for _ in range(50)))
+    """Fifty look-ups at once cost one call for each group; a member who left is noticed five minutes later."""
+    await asyncio.gather(*(membership(directory, "U0CLEO") for _ in range(50)))
     assert len(slack.calls) == 2
     slack.space.groups["S1"] = []
     clock.advance(minutes=4)
-    assert await directory.standing("U0CLEO", LEADS) is Standing.MEMBER
+    assert await membership(directory, "U0CLEO") is Membership.MEMBER
     clock.advance(minutes=1)
-    assert await directory.standing("U0CLEO", LEADS) is Standing.OUTSIDER
+    assert await membership(directory, "U0CLEO") is Membership.OUTSIDER
 
 
 async def test_groups_are_kept_fresh_in_the_background(slack: LocalSlack, directory: Directory) -> None:
     """After the first round a click finds its groups without waiting for Slack."""
-    task = asyncio.create_task(directory.keep_fresh(["S1", "S2"]))
-    while len(directory._members) < 2:  # noqa: ASYNC110 -- the background task tells nobody
-        await asyncio.sleep(0)
-    assert await directory.standing("U0CLEO", LEADS) is Standing.MEMBER
-    assert len(slack.calls) == 2
+    # Two calls go well; with every later one failing, only the background can have found the members.
+    slack.faults.choose = lambda _: ApiError("internal_error") if len(slack.calls) >= 2 else None
+    task = asyncio.create_task(directory.keep_fresh())
+    await slack.space.changes.wait_for(lambda: len(slack.calls) == 2)
+    while await membership(directory, "U0DORA") is not Membership.MEMBER:  # noqa: ASYNC110 -- the look-up is what is tested
+        await asyncio.sleep(0)  # until the answers have been read
+    calls = len(slack.calls)
+    assert await membership(directory, "U0DORA") is Membership.MEMBER
+    assert len(slack.calls) == calls
     task.cancel()

@@ -1,48 +1,52 @@
-"""What one request and one look-up cost does not grow with all that there ever was."""
+"""The cost of one request and of one look-up does not grow with the number of all that there ever were."""
 
 from pathlib import Path
 
 import pytest
 
 from bot.domain.cancellation import State
-from bot.domain.delivery import Fate
+from bot.domain.delivery import DeliveryOutcome
 from bot.domain.lookup import Lookup
-from bot.store import open_reader
+from bot.store.sqlite import open_read_only
+from bot.store.tables import Tables
 from tests.bench.record import fill
-from tests.test_model import ACTS, WAYS
+from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
 
-def life(world: World, state: State, fate: Fate) -> int:
-    """How many instructions SQLite carries out for a request that gets to this state, with all that it owes."""
+def life(world: World, state: State, outcome: DeliveryOutcome) -> int:
+    """Return the number of SQLite's instructions for a request that gets to this state, with all of its messages."""
     count = 0
 
     def step() -> None:
         nonlocal count
         count += 1
 
-    world.store._db.conn.set_progress_handler(step, 1)
+    connection = world.writer.sqlite.database.conn
+    connection.set_progress_handler(step, 1)
     about = world.asked(f"ord_{world.forms}")
     for act in [*WAYS[state], "withdraw"]:
-        world.deliver(fate)
+        world.deliver(outcome)
         ACTS[act](world, about)
     world.clock.advance(hours=80)
-    for last in (Fate.IMPOSSIBLE, Fate.DELIVERED):
+    for last in (DeliveryOutcome.IMPOSSIBLE, DeliveryOutcome.DELIVERED):
         while world.deliver(last):
             pass
     world.restart()
-    world.store._db.conn.set_progress_handler(None, 1)
+    connection.set_progress_handler(None, 1)
     return count
 
 
-@pytest.mark.parametrize("fate", Fate)
+@pytest.mark.parametrize("outcome", DeliveryOutcome)
 @pytest.mark.parametrize("state", [state for state in State if state not in {State.APPROVED, State.SENDING}])
-def test_a_request_takes_as_much_work_after_many_others_as_before_them(world: World, state: State, fate: Fate) -> None:
-    """Every statement finds its rows by an index, or among those that are open or owed."""
-    life(world, state, fate)
-    first = life(world, state, fate)
+def test_a_request_takes_as_much_work_after_many_others_as_before_them(
+    world: World, state: State, outcome: DeliveryOutcome
+) -> None:
+    """Every statement finds its rows by an index, or among those that are open or queued."""
+    life(world, state, outcome)
+    first = life(world, state, outcome)
     for _ in range(10):
-        last = life(world, state, fate)
+        last = life(world, state, outcome)
     assert last - first < 10  # Less than one instruction for each of the others.
 
 
@@ -52,7 +56,7 @@ def test_a_request_takes_as_much_work_after_many_others_as_before_them(world: Wo
 async def test_a_look_up_takes_as_much_work_in_a_long_record_as_in_a_short_one(
     tmp_path: Path, order_id: str | None, state: State | None, only_of: str | None
 ) -> None:
-    """Whatever is combined, a page is found by the rarest of it."""
+    """Whichever filters are combined, a page is found by the rarest of them."""
     wanted, counts = Lookup(order_id=order_id, state=state), list[int]()
     for events in (2_400, 4_800):  # of a hundred people: a dozen requests each, more than a page
         path = tmp_path / f"{events}.db"
@@ -63,10 +67,12 @@ async def test_a_look_up_takes_as_much_work_in_a_long_record_as_in_a_short_one(
             nonlocal count
             count += 1
 
-        with open_reader(path) as (reader, db):
-            db.conn.set_progress_handler(step, 1)
-            find = reader.find if order_id is None else reader.story
-            find(wanted, only_of=only_of)
+        connection = open_read_only(path)
+        connection.database.conn.set_progress_handler(step, 1)
+        lookups = Tables(connection).lookups
+        find = lookups.find if order_id is None else lookups.story
+        find(wanted, only_of=only_of)
+        connection.close()
         counts.append(count)
     short, long = counts
     assert long - short < 100  # A dozen more of one's own to look at, not the 1,200 of all.

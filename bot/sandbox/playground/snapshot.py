@@ -1,58 +1,51 @@
-"""The world as one person's page shows it, as JSON."""
+"""The playground as one person's page shows it, as JSON."""
 
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
 
+from bot import wording
 from bot.domain.lookup import Lookup
 from bot.sandbox.faults import Drop, Hang
-from bot.sandbox.gateway import GatewayCall, LocalGateway, Order
-from bot.sandbox.playground.world import PEOPLE, World
-from bot.sandbox.workspace import Json, Message
+from bot.sandbox.gateway import GatewayCall, Order
+from bot.sandbox.playground.playground import PARTS, Playground
+from bot.sandbox.stage import NAMES
+from bot.sandbox.workspace import Json, Posted
+from bot.slack.commands import COMMANDS
 from bot.store import StoreError
 
-MANIFEST = Path(__file__).parents[3] / "manifest.yml"
-
 _MESSAGES, _CALLS, _EVENTS, _CANCELLATIONS = 500, 50, 200, 20
+"""The most of each that a page gets: the newest."""
 
 
-def commands() -> list[Json]:
-    """The bot's slash commands as its manifest has them."""
-    import yaml
-
-    manifest: Any = yaml.safe_load(MANIFEST.read_text("utf-8"))
-    found: list[Json] = manifest["features"]["slash_commands"]
-    return found
-
-
-async def snapshot(world: World, person: str, known_commands: list[Json]) -> Json:
-    """Everything that this person's page shows. Raises KeyError if there is no such person."""
-    name, part = PEOPLE[person]
-    space = world.slack.space
+async def snapshot(playground: Playground, person: str) -> Json:
+    """Return everything that this person's page shows. Raises KeyError if there is no such person."""
+    space = playground.slack.space
+    people = {user: {"id": user, "name": NAMES[user], "part": part} for user, part in PARTS.items()}
     views = space.views.get(person, [])
     channels = [channel for channel in space.channels.values() if person in channel.members]
+    # Direct messages and private answers of others must not reach this page.
     mine = {channel.id for channel in channels}
     shown = [message for message in space.posted if message.channel in mine and message.only_for in {None, person}]
     return {
-        "version": world.version,
-        "me": {"id": person, "name": name, "part": part},
-        "people": [{"id": user, "name": name, "part": part} for user, (name, part) in PEOPLE.items()],
+        "version": playground.version,
+        "me": people[person],
+        "people": list(people.values()),
         "bot": {
             "id": space.bot_user_id,
             "name": space.users[space.bot_user_id].name,
-            "missing": world.bot.connection.missing,
+            "connected": playground.running_bot.connection.missing is None,
         },
-        "commands": known_commands,
+        "commands": [asdict(command) for command in COMMANDS],
         "channels": [{"id": each.id, "name": each.name, "direct": each.direct_with is not None} for each in channels],
         "messages": [_message(message) for message in shown[-_MESSAGES:]],
         "modal": {"id": views[-1].id, "hash": views[-1].hash, "view": views[-1].view} if views else None,
-        "cancellations": await _cancellations(world),
-        "gateway": _gateway(world.gateway, world),
-        "audit": await _audit(world),
-        "notice": world.notice,
+        "cancellations": await _cancellations(playground),
+        "gateway": _gateway(playground),
+        "audit": await _audit(playground),
+        "notice": playground.notice,
     }
 
 
-def _message(message: Message) -> Json:
+def _message(message: Posted) -> Json:
     return {
         "channel": message.channel,
         "ts": message.ts,
@@ -64,10 +57,12 @@ def _message(message: Message) -> Json:
     }
 
 
-async def _cancellations(world: World) -> list[Json]:
-    """What the hints are made of, newest first."""
+async def _cancellations(playground: Playground) -> list[Json]:
+    """Return what the page's hints need to know, newest first; nothing while the database cannot be read."""
     try:
-        page = await world.bot.store.read(lambda reader: reader.find(Lookup(), limit=_CANCELLATIONS))
+        page = await playground.running_bot.store.read(
+            lambda tables: tables.lookups.find(Lookup(), limit=_CANCELLATIONS)
+        )
     except StoreError:
         return []
     return [
@@ -83,8 +78,8 @@ async def _cancellations(world: World) -> list[Json]:
     ]
 
 
-def _gateway(gateway: LocalGateway, world: World) -> Json:
-    switches = world.switches
+def _gateway(playground: Playground) -> Json:
+    gateway, switches = playground.gateway, playground.switches
     return {
         "orders": [_order(order, gateway.effects[order.id]) for order in gateway.orders.values()],
         "calls": [{"number": number, **_call(call)} for number, call in list(enumerate(gateway.calls, 1))[-_CALLS:]],
@@ -107,13 +102,13 @@ def _order(order: Order, effects: int) -> Json:
 def _call(call: GatewayCall) -> Json:
     match call.fault:
         case Drop():
-            became = "the answer was lost on the way"
+            progress = "the answer was lost on the way"
         case Hang() if call.status is None:
-            became = "the answer takes its time"
+            progress = "the answer is slow"
         case _ if call.status is None:
-            became = "under way"
+            progress = "under way"
         case _:
-            became = ""
+            progress = ""
     return {
         "at": call.at.timestamp(),
         "method": call.method,
@@ -124,15 +119,15 @@ def _call(call: GatewayCall) -> Json:
         "status": call.status,
         "answer": call.answer,
         "effect": call.effect,
-        "became": became,
+        "progress": progress,
     }
 
 
-async def _audit(world: World) -> Json:
+async def _audit(playground: Playground) -> Json:
     try:
-        events, found = await world.record()
+        events, found = await playground.record()
     except StoreError as error:
-        return {"events": [], "count": 0, "head": "", "damage": "unreadable", "seq": None, "explanation": str(error)}
+        return {"events": [], "intact": False, "seq": None, "proof": wording.store_error(error)}
     return {
         "events": [
             {
@@ -147,9 +142,7 @@ async def _audit(world: World) -> Json:
             }
             for event in events[-_EVENTS:]
         ],
-        "count": len(events),
-        "head": found.head,
-        "damage": found.damage,
-        "seq": found.seq,
-        "explanation": found.explanation,
+        "intact": found.damage is None,
+        "seq": found.seq if found.damage else None,
+        "proof": wording.verification(found),
     }

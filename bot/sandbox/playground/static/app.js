@@ -1,51 +1,27 @@
-// The page: what is shown to whom, kept fresh by the server's events. The address says who and where:
-// #ann/C0PAYMENTS, and behind it /t/<ts> for a thread or /m/<ts> for a message.
+// The page: it shows the state for one person, and asks for it again at each of the server's events.
 
 import { GatewayPane, showAudit } from './backstage.js';
 import { Composer } from './composer.js';
 import { Modal, confirmed } from './dialogs.js';
 import { focusIn, h, keyed } from './dom.js';
+import { showPane } from './frame.js';
 import { hint } from './hints.js';
 import { avatar, rows } from './messages.js';
+import { address, goToFirst, place } from './place.js';
+import { fill, holdAtEnd, toEnd } from './scrolling.js';
+import { post, stateFor } from './server.js';
+import { markRead, unread } from './unread.js';
 import { clock } from './when.js';
 
 const $ = (id) => document.getElementById(id);
-const FIRST = 'ann';
 
 let state = null;
 let shownPlace = '';
 let shownThread = '';
 const heard = new Map();
-const reads = JSON.parse(localStorage.getItem('reads') ?? '{}');
-
-// --- where we are ---------------------------------------------------------------------------------
-
-function place() {
-  const [name, channel, kind, ts] = decodeURIComponent(location.hash.slice(1)).split('/');
-  return { name: name || FIRST, channel, kind, ts };
-}
-
-function address(name, channel, ts, kind = 'm') {
-  return `#${name}/${channel}${ts ? `/${kind}/${ts}` : ''}`;
-}
 
 function go(channel, ts, kind) {
   location.hash = address(state.me.name, channel, ts, kind);
-}
-
-// --- talking to the server ------------------------------------------------------------------------
-
-async function post(path, body) {
-  try {
-    const response = await fetch(path, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
-    });
-    if (!response.ok) throw new Error(response.statusText);
-    return await response.json();
-  } catch (error) {
-    // fetch() itself fails with a TypeError: there was nobody to send it to.
-    return { notice: error instanceof TypeError ? 'Not sent: the playground is not running.' : 'The playground did not take that.' };
-  }
 }
 
 async function act(body) {
@@ -69,9 +45,9 @@ async function refresh() {
   while (stale) {
     stale = false;
     const person = people().find(({ name }) => name === place().name) ?? people()[0];
-    const response = await fetch(`/state?person=${person.id}`).catch(() => null);
-    if (response?.ok) state = await response.json();
-    else if (response && !state) location.hash = FIRST;
+    const answer = await stateFor(person.id);
+    if (answer) state = answer;
+    else if (answer === undefined && !state) goToFirst();
   }
   loading = false;
   if (state) show();
@@ -87,7 +63,7 @@ function toast(words) {
   toast.timer = setTimeout(() => { box.textContent = ''; }, 6000);
 }
 
-// --- what people do -------------------------------------------------------------------------------
+// --- acts -----------------------------------------------------------------------------------------
 
 async function press(message, button, node) {
   if (node.ariaBusy === 'true') return;
@@ -114,7 +90,7 @@ const gatewayPane = new GatewayPane($('gateway'), gateway);
 
 $('hint').addEventListener('click', ({ target }) => {
   if (!target.dataset.try) return;
-  showView('slack');
+  showPane('slack');
   composer.fill(target.dataset.try);
 });
 
@@ -146,13 +122,12 @@ function channelHere() {
 }
 
 function show() {
-  // Somebody else was chosen while the answer was under way; theirs is coming.
+  // Another person was chosen while this answer was under way; their answer is coming.
   if (state.me.name !== place().name && state.people.some(({ name }) => name === place().name)) return;
   showPeople();
   const hinted = h('span', {}, hint(state));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
-  const missing = state.bot.missing && `The bot is away: ${state.bot.missing}.`;
-  banner(state.notice || missing || '');
+  banner(state.notice || (state.bot.connected ? '' : 'The bot has no connection to Slack at the moment.'));
   showMessages();
   modal.show(state.me.id, state.modal, names());
   gatewayPane.show(state.gateway, $('gateway-state'));
@@ -205,7 +180,7 @@ function showMessages() {
   if (target) flash($(`${thread ? 't' : 'm'}-${target.ts}`));
 
   announce(inChannel);
-  markRead(here.id, roots);
+  markRead(state.me.id, here.id, roots);
   showChannels(here);
 }
 
@@ -227,22 +202,8 @@ function showThread(here, ts, root, replies, context) {
   reply.moveTo(`${state.me.id}/${here.id}/${ts}`, 'Reply…');
 }
 
-// Put rows into a list and stay at its end, if that is where the reader was or `end` asks for it.
-function fill(scroll, list, items, end) {
-  keyed(list, items);
-  if (end || scroll.atEnd) toEnd(scroll);
-}
-
-function toEnd(scroll) {
-  scroll.atEnd = true;
-  scroll.scrollTop = scroll.scrollHeight;
-}
-
-// Who reads the end goes on reading it when something else on the page takes room.
-for (const scroll of [$('scroll'), $('thread-scroll')]) {
-  scroll.addEventListener('scroll', () => { scroll.atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40; });
-  new ResizeObserver(() => { if (scroll.atEnd) toEnd(scroll); }).observe(scroll);
-}
+holdAtEnd($('scroll'));
+holdAtEnd($('thread-scroll'));
 
 let flashed = '';
 function flash(row) {
@@ -253,7 +214,7 @@ function flash(row) {
   row.classList.add('flash');
 }
 
-// Tell a screen reader what is new here, once.
+// Read a new message out to a screen reader, once.
 function announce(messages) {
   const last = messages.at(-1);
   const before = heard.get(shownPlace);
@@ -266,23 +227,9 @@ function announce(messages) {
   $('news').textContent = `${who}, ${clock(last.ts)}${whose}: ${words}`;
 }
 
-function markRead(channel, roots) {
-  if (document.hidden || !roots.length) return;
-  const mine = (reads[state.me.id] ??= {});
-  if (mine[channel] === roots.at(-1).ts) return;
-  mine[channel] = roots.at(-1).ts;
-  localStorage.setItem('reads', JSON.stringify(reads));
-}
-
-function unread(channel) {
-  const last = Number(reads[state.me.id]?.[channel] ?? 0);
-  return state.messages.filter((each) =>
-    each.channel === channel && !each.thread_ts && each.user !== state.me.id && Number(each.ts) > last).length;
-}
-
 function showChannels(here) {
   const item = (channel) => {
-    const count = unread(channel.id);
+    const count = unread(state.me.id, channel.id, state.messages);
     const name = channel.direct ? state.bot.name : channel.name;
     const current = channel.id === here.id;
     return {
@@ -298,31 +245,6 @@ function showChannels(here) {
   keyed($('directs'), state.channels.filter(({ direct }) => direct).map(item));
 }
 
-// --- the frame ------------------------------------------------------------------------------------
-
-function showTheme() {
-  const dark = document.documentElement.dataset.theme
-    ? document.documentElement.dataset.theme === 'dark'
-    : matchMedia('(prefers-color-scheme: dark)').matches;
-  $('theme').textContent = dark ? '☀ Light' : '☾ Dark';
-  $('theme').onclick = () => {
-    document.documentElement.dataset.theme = dark ? 'light' : 'dark';
-    localStorage.setItem('theme', document.documentElement.dataset.theme);
-    showTheme();
-  };
-}
-
-function showView(view) {
-  document.body.dataset.view = view;
-  for (const button of document.querySelectorAll('[data-show]')) {
-    button.setAttribute('aria-pressed', String(button.dataset.show === view));
-  }
-}
-
-for (const button of document.querySelectorAll('[data-show]')) {
-  button.addEventListener('click', () => showView(button.dataset.show));
-}
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', showTheme);
 addEventListener('hashchange', () => {
   flashed = '';
   if (state && state.me.name === place().name) show();
@@ -335,8 +257,6 @@ addEventListener('keydown', (event) => {
 
 const events = new EventSource('/events');
 events.addEventListener('message', refresh);
-events.addEventListener('error', () => banner('The playground has stopped. Start it again with: make playground'));
+events.addEventListener('error', () => banner('The playground has stopped. Start it again to go on.'));
 
-showTheme();
-showView('slack');
 refresh();

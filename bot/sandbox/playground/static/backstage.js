@@ -1,4 +1,4 @@
-// Behind the scenes: the gateway with its orders, calls and faults, and the audit trail.
+// The gateway with its orders, calls and faults, and the record.
 
 import { h, keyed } from './dom.js';
 import { clockWithSeconds, inFull } from './when.js';
@@ -13,10 +13,10 @@ export class GatewayPane {
     this.switches = h('div', { class: 'switches' });
     this.orders = h('ul', { class: 'orders' });
     this.calls = h('ol', { class: 'calls', reversed: true });
-    this.none = h('p', { class: 'about' }, 'No calls yet. The bot calls once a request is approved.');
+    this.none = h('p', { class: 'about' }, 'No calls yet. The bot calls the gateway when a request is approved.');
     const input = h('input', {
-      type: 'text', 'aria-label': 'Id of a new order', placeholder: 'ord_…', maxlength: 64, autocomplete: 'off', required: true,
-      pattern: '[A-Za-z0-9_\\-]+', title: 'letters, digits, - and _, as the bot takes them',
+      type: 'text', 'aria-label': 'ID of a new order', placeholder: 'ord_…', maxlength: 64, autocomplete: 'off', required: true,
+      pattern: '[A-Za-z0-9_\\-]+', title: 'Letters, digits, - and _',
     });
     const add = h('form', { class: 'add' }, input, h('button', { class: 'button' }, 'Add order'));
     add.addEventListener('submit', (event) => {
@@ -62,21 +62,21 @@ export class GatewayPane {
       'aria-label': `State of ${id}`, 'data-focus': 'state', class: `state ${tone(status)}`,
       onchange: (event) => this.act({ order: id, status: event.target.value }),
     }, STATES.map((each) => h('option', { value: each, selected: each === status }, each.replaceAll('_', ' '))));
-    const told = at && `cancelled ${effects > 1 ? `${effects} times, last ` : ''}${clockWithSeconds(at)}${reason ? `: ${reason}` : ''}`;
-    return h('li', { tabindex: -1 }, h('code', {}, id), choice, told && h('small', { title: inFull(at) }, told));
+    const about = at && `cancelled ${effects > 1 ? `${effects} times, last ` : ''}${clockWithSeconds(at)}${reason ? `: ${reason}` : ''}`;
+    return h('li', { tabindex: -1 }, h('code', {}, id), choice, about && h('small', { title: inFull(at) }, about));
   }
 
-  #call({ number, at, method, path, headers, body, order, status, answer, effect, became }) {
+  #call({ number, at, method, path, headers, body, order, status, answer, effect, progress }) {
     const kind = status === null ? 'odd' : status < 300 ? 'good' : 'bad';
     const fold = h('details', { open: this.#unfolded.has(number) },
       h('summary', { 'data-focus': 'fold' },
         h('span', { class: `state ${kind}` }, status ?? '…'), ' ', h('code', {}, order || method), ' ',
         h('small', {}, `#${number}, ${clockWithSeconds(at)}`),
-        h('small', { class: 'became' }, [became, effect && 'this call cancelled the order'].filter(Boolean).join('; ') || first(answer))),
+        h('small', { class: 'progress' }, [progress, effect && 'this call cancelled the order'].filter(Boolean).join('; ') || first(answer))),
       h('pre', { tabindex: 0, 'aria-label': `Call ${number}` },
         `${method} ${path}\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join('\n')}\n\n${tidy(body)}`),
       h('pre', { tabindex: 0, 'aria-label': `Answer to call ${number}` },
-        status === null ? `(${became})` : `${status}\n\n${tidy(answer)}`));
+        status === null ? `(${progress})` : `${status}\n\n${tidy(answer)}`));
     fold.addEventListener('toggle', () => this.#unfolded[fold.open ? 'add' : 'delete'](number));
     return h('li', {}, fold);
   }
@@ -102,33 +102,34 @@ function first(answer) {
   }
 }
 
-export function showAudit({ events, count, head, damage, seq, explanation }, list, proof, name) {
-  proof.className = `proof ${damage ? 'bad' : 'good'}`;
-  const said = damage
-    ? `Broken${seq ? ` at event ${seq}` : ''} (${damage}): ${explanation}`
-    : `Chain whole: ${count} ${count === 1 ? 'event' : 'events'}, head ${head || '(empty)'}`;
-  // Only what is new is worth announcing.
-  if (proof.textContent !== said) proof.textContent = said;
+export function showAudit({ events, intact, seq, proof: words }, list, proof, name) {
+  proof.className = `proof ${intact ? 'good' : 'bad'}`;
+  // The same words again would make a screen reader repeat them.
+  if (proof.textContent !== words) proof.textContent = words;
   keyed(list, events.toReversed().map((event) => ({
     key: event.seq,
     sign: JSON.stringify([event, seq]),
     build: () => h('li', { class: seq && event.seq >= seq ? 'broken' : null },
       h('div', {}, h('b', {}, event.kind.replaceAll('_', ' ')), event.order && h('code', {}, event.order),
         h('span', {}, event.actor === 'bot' ? 'the bot' : name(event.actor))),
-      h('small', { class: 'told', title: told(event.data, name) }, `#${event.seq}, ${clockWithSeconds(Date.parse(event.at) / 1000)}`, told(event.data, name)),
+      h('small', { class: 'details', title: details(event.data, name) }, `#${event.seq}, ${clockWithSeconds(Date.parse(event.at) / 1000)}`, details(event.data, name)),
       h('small', { class: 'chain', title: `${event.prev} → ${event.hash}` }, `${event.prev.slice(0, 8)} → ${event.hash.slice(0, 8)}`)),
   })));
 }
 
-function told(data, name) {
-  // Where a message stands says nothing to people.
-  const { ts, ...rest } = JSON.parse(data);
-  const words = Object.entries(rest).map(([key, value]) => `${key.replaceAll('_', ' ')}: ${plain(key, value, name)}`).join('; ');
-  return words && `: ${words}`;
+function details(data, name) {
+  // The timestamp that is a message's ID means nothing to people.
+  const { ts, answer = {}, ...rest } = JSON.parse(data);
+  const words = [...written(rest, ['why', 'delivery'], name), ...written(answer, ['outcome', 'reason', 'trouble'], name)];
+  return words.length ? `: ${words.join('; ')}` : '';
 }
 
-function plain(key, value, name) {
-  if (Array.isArray(value)) return value.map((each) => plain(key, each, name)).join(', ') || 'nobody';
-  if (key === 'why') return value.replaceAll('_', ' ');
-  return typeof value === 'object' ? JSON.stringify(value) : typeof value === 'string' ? name(value) : value;
+// The fields as text. `codes` are the fields that hold a code, and no text or id.
+function written(fields, codes, name) {
+  const plain = (key, value) => {
+    if (Array.isArray(value)) return value.map((each) => plain(key, each)).join(', ') || 'nobody';
+    if (codes.includes(key)) return value.replaceAll('_', ' ');
+    return typeof value === 'object' ? JSON.stringify(value) : typeof value === 'string' ? name(value) : value;
+  };
+  return Object.entries(fields).map(([key, value]) => `${key.replaceAll('_', ' ')}: ${plain(key, value)}`);
 }

@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { channel, link, mention, moment, mrkdwn } from './mrkdwn.js';
 
 // `names` knows people, channels and addresses; `press` is called with a button and its element;
-// `field` draws an input block, where inputs may stand.
+// `field` draws an input block, in views that may have inputs.
 export function drawn(blocks, { names, press, field }) {
   const draw = {
     rich_text: (block) => block.elements.map((element) => richText(element, names)),

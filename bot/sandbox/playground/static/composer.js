@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 
-// `known()` gives {commands, people}; `send(text)` takes what was typed, and resolves to a `notice` if it was not sent.
+// `known()` gives {commands, people}; `send(text)` resolves to a `notice` if the text was not sent.
 export class Composer {
   #drafts = new Map();
   #place = '';
@@ -29,7 +29,7 @@ export class Composer {
     parent.append(form, this.hint);
   }
 
-  // Go to another channel or thread: what was typed in the last one waits there.
+  // Go to another channel or thread. A draft stays with its channel or thread.
   moveTo(place, label) {
     if (place !== this.#place) {
       this.#drafts.set(this.#place, this.input.value);
@@ -60,11 +60,11 @@ export class Composer {
   #complete() {
     const { commands, people } = this.known();
     const typed = this.input.value.slice(0, this.input.selectionStart);
-    const command = commands.find((each) => typed.startsWith(`${each.command} `));
-    this.hint.textContent = command ? `${command.command} ${command.usage_hint}` : '';
+    const command = commands.find((each) => typed.startsWith(`${each.name} `));
+    this.hint.textContent = command ? `${command.name} ${command.usage_hint}` : '';
     if (/^\/\S*$/.test(typed)) {
-      this.#offer(commands.filter((each) => each.command.startsWith(typed)).map((each) => ({
-        value: each.command, replaces: typed, words: [h('b', {}, each.command), ` ${each.usage_hint}`, h('small', {}, each.description)],
+      this.#offer(commands.filter((each) => each.name.startsWith(typed)).map((each) => ({
+        value: each.name, replaces: typed, words: [h('b', {}, each.name), ` ${each.usage_hint}`, h('small', {}, each.description)],
       })));
     } else {
       const name = typed.match(/(?:^|\s)@([\w.-]*)$/)?.[1];

@@ -1,5 +1,5 @@
-// Modals and confirm dialogs. The browser's own dialog keeps the rest of the page out of reach; here the
-// focus goes round inside, and back to where it came from.
+// Modals and confirm dialogs. The browser's own dialog element makes the rest of the page inert. This file keeps the
+// focus inside the dialog, and returns it at the end.
 
 import { drawn, text } from './blocks.js';
 import { focusIn, h } from './dom.js';
@@ -9,7 +9,8 @@ let opener = null;
 function open(dialog) {
   const node = document.activeElement;
   opener = { node, home: node.closest('[id]')?.id, part: node.dataset?.focus };
-  // The one before goes only now: removed as it closes, it leaves Chromium deaf to typing until the next click.
+  // The previous dialog is removed only now. Removed while it closes, it leaves Chromium without keyboard input until
+  // the next click.
   document.querySelectorAll('dialog').forEach((each) => each.remove());
   document.body.append(dialog);
   dialog.addEventListener('keydown', goRound);
@@ -34,7 +35,7 @@ function goRound(event) {
   }
 }
 
-// Slack's question before a button does what it does: resolves to whether the person means it.
+// Slack's question before a button works. Resolves to true if the person confirms.
 export function confirmed({ title, text: question, confirm, deny, style }, names) {
   return new Promise((resolve) => {
     const answer = (yes) => () => {
@@ -55,8 +56,8 @@ export function confirmed({ title, text: question, confirm, deny, style }, names
   });
 }
 
-// The one modal that the person on this page has before them. `submit(id, values)` resolves to what the
-// server answered; `dismiss(id)` tells it that the person closed the modal.
+// The one open modal of the person on this page. `submit(id, values)` resolves to the server's answer; `dismiss(id)`
+// tells the server that the person closed the modal.
 export class Modal {
   #dialog = null;
   #shown = '';
@@ -104,7 +105,7 @@ export class Modal {
     });
     const dialog = h('dialog', { class: 'modal', 'aria-labelledby': 'dialog-title' },
       h('div', { class: 'head' }, h('h2', { id: 'dialog-title' }, view.title.text),
-        h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close', onclick: away }, '✕')), form);
+        h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close form', onclick: away }, '✕')), form);
     dialog.addEventListener('cancel', (event) => {
       event.preventDefault();
       away();

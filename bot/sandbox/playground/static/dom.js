@@ -11,8 +11,8 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
-// Bring a parent's children to be these items, each {key, sign, build}: a child is built anew only if
-// its sign changed, so that focus, scrolling and what was unfolded stay as they are.
+// Make these items, each {key, sign, build}, the children of a parent. A child is built again only if its sign has
+// changed, so that focus, scrolling and open folds stay as they are.
 export function keyed(parent, items) {
   const wanted = new Set(items.map((item) => item.key));
   const known = new Map();
@@ -42,7 +42,7 @@ function swap(old, fresh) {
   if (focused) focusIn(fresh, focused.dataset.focus, focused.localName);
 }
 
-// Put the focus on the part of this name in a node, or on something of this kind, or as near as there is something to focus.
+// Focus the part of this name in a node, else the first element of this kind, else the nearest thing that takes focus.
 export function focusIn(node, name, kind = 'button') {
   const part = name && node.querySelector(`[data-focus="${CSS.escape(name)}"]`);
   (part || node.querySelector(kind) || node.querySelector('button, a, input, select') || node).focus({ preventScroll: true });

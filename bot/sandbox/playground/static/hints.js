@@ -1,14 +1,10 @@
-// One line that says what one can do next, as this person and as things stand.
+// One line that tells this person what to do next.
 
 import { h } from './dom.js';
 
 // A click puts it into the message box.
 const typed = (words) => h('button', { type: 'button', class: 'try', title: 'Put it into the message box', 'data-try': words }, words);
 const word = (words) => h('b', {}, words);
-
-const underWay = ({ gateway }) => (gateway.switches.down
-  ? ['Approved, but the gateway is down: the card says when the bot asks it again. Switch ', word('Down'), ' off in the Gateway pane.']
-  : ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.']);
 
 export function hint(state) {
   const { me, modal, people } = state;
@@ -19,51 +15,69 @@ export function hint(state) {
 
 function form(callback) {
   if (callback === 'reject_reason') return ['Say why, and press ', word('Reject'), '. The requester and the record get the reason.'];
-  return ['This is the form. Fill in an order id and press ', word('Ask for approval'), '. Or try first one that cannot be an order id, with a space in it.'];
+  return ['This is the form. Fill in an order ID and press ', word('Ask for approval'), '. Or first try something that is not an order ID, with a space in it.'];
 }
 
-function free({ gateway, cancellations }) {
+// An order that can be cancelled and that nobody has asked for yet.
+function freeOrder({ gateway, cancellations }) {
   const asked = new Set(cancellations.filter(({ state }) => state !== 'failed').map(({ order }) => order));
   const order = gateway.orders.find(({ id, status }) => ['pending', 'processing'].includes(status) && !asked.has(id));
   return order?.id;
 }
 
 function command(state) {
-  const order = free(state);
+  const order = freeOrder(state);
   return order
     ? ['Type ', typed(`/cancel-order ${order} ordered twice`), ' into the message box and press Enter.']
-    : ['Add an order in the Gateway pane, then type ', typed('/cancel-order'), ' and its id into the message box.'];
+    : ['Add an order in the Gateway pane. Then type ', typed('/cancel-order'), ' and its ID into the message box.'];
 }
+
+const underWay = ({ gateway }) => (gateway.switches.down
+  ? ['Approved, but the gateway is down. The card says when the bot asks it again. Switch ', word('Down'), ' off in the Gateway pane.']
+  : ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.']);
+
+const UNSETTLED = {
+  failed: (order) => `${order} is not cancelled, because the gateway did not take the request. `,
+  unknown: (order) => `Nobody knows yet whether ${order} is cancelled. `,
+};
+
+const ENDINGS = {
+  cancelled: 'the order is cancelled',
+  refused: 'the gateway refused to cancel the order',
+  rejected: 'an approver rejected it',
+  withdrawn: 'it was withdrawn',
+  expired: 'nobody decided in time',
+};
 
 // Somebody whose approval would count.
 const approver = ({ people }, { approvers }) => people.find(({ id, part }) => part === 'approves' && !approvers.includes(id))?.name ?? 'ben';
 
 function asking(state) {
   const last = state.cancellations.find(({ requester }) => requester === state.me.id);
-  const who = `You are ${state.me.name}, who asks for cancellations. `;
+  const who = `You are ${state.me.name}, who requests cancellations. `;
   switch (last?.state) {
     case undefined:
       return [who, command(state)];
     case 'pending':
-      return [`Your request for ${last.order} waits for an approver. Choose `, word(approver(state, last)), ' at the top and press ',
+      return [`Your request for ${last.order} needs an approver. Choose `, word(approver(state, last)), ' at the top and press ',
         word('Approve'), ' on the card in ', word('#payments'), '.'];
     case 'approved':
     case 'sending':
       return underWay(state);
     case 'failed':
     case 'unknown':
-      return [`The bot could not settle ${last.order}. Let `, word('ben'), ' press ', word('Retry'), ' on the card in ', word('#payments'), '.'];
+      return [UNSETTLED[last.state](last.order), 'Choose ', word('ben'), ' at the top and press ', word('Retry'), ' on the card in ', word('#payments'), '.'];
     case 'cancelled':
-      return [`${last.order} is cancelled; the card's thread and your direct messages say so. Choose `, word('vera'),
+      return [`${last.order} is cancelled. The card’s thread and your direct messages say so. Choose `, word('vera'),
         ' to look it up, or switch on a fault in the Gateway pane and ask again. ', command(state)];
     default:
-      return [who, `${last.order} ended: ${last.state}. `, command(state)];
+      return [`Your request for ${last.order} has ended: ${ENDINGS[last.state]}. `, command(state)];
   }
 }
 
 function approving(state, name) {
   const { me, cancellations, audit } = state;
-  const stuck = cancellations.find((each) => ['failed', 'unknown'].includes(each.state));
+  const unsettled = cancellations.find((each) => each.state in UNSETTLED);
   const pending = cancellations.filter((each) => each.state === 'pending');
   const mine = pending.find(({ requester }) => requester === me.id);
   const open = pending.find(({ requester, approvers }) => requester !== me.id && !approvers.includes(me.id));
@@ -75,16 +89,17 @@ function approving(state, name) {
     return ['Your own approval does not count. Choose ', word(other), ' at the top.'];
   }
   if (mine) {
-    return [`You asked for ${mine.order} yourself: press `, word('Approve'), ' on the card and see that it does not count. Then choose ', word(other), ' at the top.'];
+    return [`You asked for ${mine.order} yourself. Press `, word('Approve'), ' on the card and see that it does not count. Then choose ', word(other), ' at the top.'];
   }
   if (pending.length) return ['Your approval is counted, and one more is needed. Choose ', word(other), ' at the top.'];
-  if (stuck) return [`${stuck.order} is not settled. Press `, word('Retry'), ' on its card in ', word('#payments'), '.'];
+  if (unsettled) return [UNSETTLED[unsettled.state](unsettled.order), 'Press ', word('Retry'), ' on its card in ', word('#payments'), '.'];
   const [last] = cancellations;
   if (['approved', 'sending'].includes(last?.state)) return underWay(state);
   if (last) {
-    return [`${last.order} ended: ${last.state}; the thread under its card says how. Choose `, word('vera'), ' to look it up, or ', word('ann'), ' to ask for another one.'];
+    return [`The request for ${last.order} has ended: ${ENDINGS[last.state]}. Choose `, word('vera'), ' to look it up, or ', word('ann'), ' to ask for another one.'];
   }
-  return [`You are ${me.name}, who approves. Nothing waits for you. Choose `, word('ann'), ' to ask for something, or ask yourself and try to approve that. ', command(state)];
+  return [`You are ${me.name}, who approves. There is nothing to approve yet. Choose `, word('ann'),
+    ' to ask for something, or ask yourself and try to approve that. ', command(state)];
 }
 
 function auditing({ me, cancellations }) {
@@ -95,5 +110,5 @@ function auditing({ me, cancellations }) {
 
 function outside(me) {
   return [`You are ${me.name}, an outsider. Type `, typed('/cancel-order'), ' or press a button on a card in ', word('#payments'),
-    ': the bot refuses, tells only you, and puts the try on record.'];
+    '. The bot refuses, tells only you, and writes the attempt into the record.'];
 }

@@ -6,7 +6,7 @@ import { capital, inFull, written } from './when.js';
 
 const unescape = (text) => text.replace(/&(lt|gt|amp);/g, (_, name) => ({ lt: '<', gt: '>', amp: '&' })[name]);
 
-// What stands in angle brackets, code, or something between two of the same mark that touch it.
+// Text in angle brackets, code, or text between two equal marks that touch it.
 const MARKED =
   /<([^<>\n]+)>|`([^`\n]+)`|(?<![\p{L}\p{N}*_~])([*_~])(?!\s|\3)((?:(?!\3).)*?(?<=\S))\3(?![\p{L}\p{N}])/gu;
 const TAGS = { '*': 'strong', _: 'em', '~': 's' };

@@ -44,14 +44,14 @@ const TOKENS = {
   ago,
 };
 
-// What <!date^timestamp^form|fallback> and the rich text element say; timestamp in seconds.
+// The words for <!date^timestamp^form|fallback> and for the rich text element; timestamp in seconds.
 export function written(timestamp, form, fallback) {
   const date = new Date(Number(timestamp) * 1000);
   if (Number.isNaN(date.getTime())) return fallback;
   return form.replace(/\{(\w+)\}/g, (whole, name) => TOKENS[name]?.(date) ?? whole);
 }
 
-// As it stands at the beginning of a line.
+// The words as they begin a line.
 export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 export const clock = (timestamp) => minutes(new Date(timestamp * 1000));

@@ -1,0 +1,19 @@
+"""The command line, one file for each group of commands.
+
+Heavy imports are inside the commands, so that ``--help`` is quick.
+"""
+
+import click
+
+from bot import __version__
+from bot.cli import doctor, record, run, sandbox
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Cancel orders after a second person has approved, and keep a record of who cancelled what and why."""
+
+
+for command in (run.run, doctor.doctor, record.audit, record.backup, sandbox.demo, sandbox.playground):
+    main.add_command(command)

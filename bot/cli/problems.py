@@ -1,0 +1,36 @@
+"""Problems that end a command: a line for each on stderr, and an exit code that tells them apart."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import NoReturn, TypeVar
+
+import click
+from pydantic import BaseModel
+
+from bot.settings import SettingsProblem, load
+
+T = TypeVar("T", bound=BaseModel)
+
+_FAILED = 1
+_SETTINGS_WRONG = 2
+"""The exit code of click for a wrong option as well: in both cases the operator has to type something else."""
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with this message and exit code 1."""
+    _end([message], _FAILED)
+
+
+def read_settings(kind: type[T], environ: Mapping[str, str] = os.environ) -> T:
+    """Return the settings of this kind. If they cannot be used, end with a line for each problem and exit code 2."""
+    try:
+        return load(environ, kind)
+    except SettingsProblem as error:
+        _end(error.problems, _SETTINGS_WRONG)
+
+
+def _end(lines: Iterable[str], code: int) -> NoReturn:
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)

@@ -1,0 +1,132 @@
+"""The commands on the record: look it up, verify it, copy it. All of them work while the bot runs."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bot.settings import DatabaseSettings
+
+T = TypeVar("T", bound="DatabaseSettings")
+
+
+def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
+    """Return the path that ``--database`` names, as a path or as a URL."""
+    from bot.settings.values import database
+
+    if value is None or "://" not in value:
+        return Path(value) if value is not None else None
+    try:
+        return database(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or a path") from None
+
+
+_database = click.option(
+    "--database",
+    callback=_path,
+    help="The bot's file, as a path or a sqlite:/// URL.  [default: DATABASE_URL, else sqlite:///data/bot.db]",
+)
+
+
+@click.group()
+def audit() -> None:
+    """Look up the record, and prove that nobody has changed it."""
+
+
+@audit.command()
+@click.argument("filters", nargs=-1)
+@_database
+@click.option("--json", "form", flag_value="json", help="Print one JSON array.")
+@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values with a header line.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most this many rows; without it all.")
+def find(filters: tuple[str, ...], database: Path | None, form: str | None, limit: int | None) -> None:
+    """Print cancellations, newest first, or all events of one order.
+
+    FILTERS are those of /cancel-audit: an order ID (its events), @U012AB3CD (a requester or approver),
+    state:cancelled, 7d, 2026-11-01..2026-11-23.
+    """
+    from bot.cli.problems import fail
+    from bot.cli.rows import print_rows, read_rows
+    from bot.domain.lookup import NotAFilter, parse
+    from bot.settings import RecordSettings
+    from bot.store import StoreError, open_reader
+    from bot.wording import FILTERS, look_up_mistake, store_error
+
+    settings = _settings(RecordSettings, database)
+    try:
+        lookup = parse(" ".join(filters), order_id_pattern=settings.order_id_pattern, now=datetime.now(UTC))
+    except NotAFilter as error:
+        raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
+    try:
+        with open_reader(settings.database_path) as tables:
+            rows = list(read_rows(tables, lookup, limit))
+    except StoreError as error:
+        fail(store_error(error))
+    print_rows(rows, form)
+
+
+@audit.command("verify")
+@_database
+@click.option("--head", metavar="'#SEQ·FIRST8'", help="A head from a result message: shows a cut or rewritten end.")
+def verify_record(database: Path | None, head: str | None) -> None:
+    """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
+    from bot.cli.problems import fail
+    from bot.domain.audit import NotAHead, parse_head, verify
+    from bot.settings import DatabaseSettings
+    from bot.store import StoreError, open_reader
+    from bot.wording import store_error, verification
+
+    try:
+        witness = parse_head(head) if head is not None else None
+    except NotAHead:
+        raise click.UsageError(
+            f"'{head}' is not a head. A head looks like #123·0a1b2c3d; Slack shows one under each result."
+        ) from None
+    settings = _settings(DatabaseSettings, database)
+    try:
+        with open_reader(settings.database_path) as tables:
+            found = verify(tables.record.all(), witness)
+    except StoreError as error:
+        fail(store_error(error))
+    if found.damage is not None:
+        fail(verification(found))
+    click.echo(verification(found))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_database
+def backup(file: Path, database: Path | None) -> None:
+    """Write a checked copy of the database to FILE."""
+    from bot import store
+    from bot.cli.problems import fail
+    from bot.settings import DatabaseSettings
+    from bot.wording import events, store_error, verification
+
+    settings = _settings(DatabaseSettings, database)
+    try:
+        found = store.backup(settings.database_path, file)
+    except FileExistsError:
+        fail(f"{file} already exists. Choose another name.")
+    except store.UnsoundCopy as error:
+        why = f"{error.complaint}." if error.complaint else verification(error.verification)
+        fail(f"The copy is not sound. {why} It stays at {error.draft} for inspection.")
+    except store.StoreError as error:
+        fail(store_error(error))
+    except OSError as error:
+        fail(f"{file}: {error.strerror}.")
+    click.echo(f"{file}: {events(found)}.")
+
+
+def _settings(kind: "type[T]", database: Path | None) -> "T":
+    """Return the settings; ``database`` wins over DATABASE_URL, which then may hold anything."""
+    from bot.cli.problems import read_settings
+
+    if database is None:
+        return read_settings(kind)
+    environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return read_settings(kind, environ).model_copy(update={"database_path": database})

@@ -1,0 +1,36 @@
+"""The commands that need no account: a local Slack and a local gateway around the real bot."""
+
+import asyncio
+import sys
+
+import click
+
+
+@click.command()
+def demo() -> None:
+    """Play the whole story in a local Slack with a local gateway, and print what each person sees."""
+    from bot.sandbox.demo import play
+
+    sys.exit(asyncio.run(play()))
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="The page's port; without it 8420, or any free one.")
+@click.option("--approvals", type=click.IntRange(1, 2), default=1, show_default=True, help="How many must approve.")
+@click.option("--open/--no-open", "open_browser", default=True, help="Open the page in a browser, if there is one.")
+def playground(port: int | None, approvals: int, *, open_browser: bool) -> None:
+    """Use the bot in a local workspace, in a browser on this machine, until Ctrl-C."""
+    from bot.cli.problems import fail
+    from bot.sandbox.playground.server import DATABASE, play
+    from bot.store import StoreError, StoreProblem
+    from bot.wording import store_error
+
+    try:
+        asyncio.run(play(DATABASE, port=port, approvals=approvals, open_browser=open_browser))
+    except StoreError as error:
+        if error.problem is StoreProblem.BUSY:
+            fail("The playground is already running. Its address is in the terminal where you started it.")
+        # Nothing in there is worth a repair.
+        fail(f"{store_error(error)} Or start over: delete {DATABASE.with_suffix('')}.*")
+    except OSError as error:
+        fail(f"127.0.0.1:{port}: {error.strerror}. Choose another --port.")

@@ -1,0 +1,229 @@
+"""The contents of the record's events: one frozen dataclass for each kind, and their JSON.
+
+A use case makes one of these, the record keeps its JSON, and the views read it back as the same type. So a renamed
+field is a type error on both sides. To add an event: a class here with its ``kind``, and its words in
+``bot/slack/views/audit_page.py``.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from pydantic import TypeAdapter
+
+from bot.domain.attempt import Answer
+from bot.domain.cancellation import State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.policy import Act, Verdict
+
+KINDS: dict[str, type["Content"]] = {}
+"""Every class below that has a kind, by its kind."""
+
+
+class Content:
+    """The content of an event. ``kind`` is the record's name for it."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in cls.__dict__:
+            KINDS[cls.kind] = cls
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Content):
+    """The bot started, with the settings that decide who may do what and where it is sent."""
+
+    kind = "started"
+    version: str
+    approvers: tuple[str, ...] = ()
+    requesters: tuple[str, ...] | None = None
+    """None stands for everyone."""
+    auditors: tuple[str, ...] = ()
+    approvals_required: int = 1
+    allow_self_approval: bool = False
+    approval_ttl_seconds: int = 0
+    approval_channel: str = ""
+    """Empty where cards go to the channel in which the command was typed."""
+    order_id_pattern: str = ""
+    dvpay_base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(Content):
+    """Somebody asked to cancel an order."""
+
+    kind = "requested"
+    reason: str = ""
+    channel: str = ""
+    quorum: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused(Content):
+    """A command, look-up or form was turned away."""
+
+    kind = "request_refused"
+    why: Verdict
+    command: str = ""
+    """The slash command, or the button's action id for a click from another workspace."""
+    asked_for: str = ""
+    """The order id as it was typed."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Voted(Content):
+    """An approval was counted, and more are needed."""
+
+    kind = "voted"
+    approvals: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approved(Content):
+    """An approval was counted, and it reached the quorum."""
+
+    kind = "approved"
+    approvals: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Content):
+    """An approver rejected the request."""
+
+    kind = "rejected"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn(Content):
+    """The requester took the request back."""
+
+    kind = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired(Content):
+    """Nobody decided in time."""
+
+    kind = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class ClickRefused(Content):
+    """A click changed nothing. ``state`` is None where there is no such cancellation."""
+
+    kind = "click_refused"
+    act: Act
+    why: Verdict
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending(Content):
+    """An attempt is about to go out; ``attempt`` counts from 1 since the last approval or retry."""
+
+    kind = "sending"
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Content):
+    """The result of the attempt of this number."""
+
+    attempt: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Repeating(Answered):
+    """The attempt did not settle it, and another one is due."""
+
+    kind = "repeating"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Answered):
+    """The gateway confirmed that the order is cancelled."""
+
+    kind = "cancelled"
+    confirmed_by_repeat: bool = False
+    """The confirmation was "already cancelled", after an attempt of ours without a clear answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Answered):
+    """The gateway gave a final no."""
+
+    kind = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Answered):
+    """It is certain that nothing was cancelled, and the attempts ran out or an operator must act first."""
+
+    kind = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Answered):
+    """The order may or may not have been cancelled, and asking again leads no further by itself."""
+
+    kind = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Retried(Content):
+    """An approver had a failed or unknown cancellation sent again."""
+
+    kind = "retried"
+
+
+@dataclass(frozen=True, slots=True)
+class CardPosted(Content):
+    """The card is in Slack, at this channel and timestamp."""
+
+    kind = "card_posted"
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardBlocked(Content):
+    """Slack did not let the bot post the card; ``problem`` is Slack's name for the error."""
+
+    kind = "card_blocked"
+    channel: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAbandoned(Content):
+    """A delivery was abandoned; ``problem`` is Slack's name for the error, or the bot's."""
+
+    kind = "delivery_abandoned"
+    delivery: DeliveryKind
+    problem: str = ""
+
+
+def to_json(content: Content) -> str:
+    """Return the content as a JSON object, without the fields that have their default."""
+    return _adapter(content.kind).dump_json(content, exclude_defaults=True).decode()
+
+
+def from_json(kind: str, data: str) -> Content:
+    """Read back what ``to_json`` wrote.
+
+    Raises KeyError for a kind, and pydantic's ValidationError for data, that this version does not know.
+    """
+    return _adapter(kind).validate_json(data)
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Content]:
+    # Made when first needed: making all of them takes longer than the rest of a start.
+    return TypeAdapter(KINDS[kind])

@@ -1,0 +1,44 @@
+"""``/healthz`` and ``/readyz``: whether the process runs, and what keeps the bot from its work."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bot.slack.socket_mode import Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Sentences about what is missing before the bot can do its work (none: it is ready), and what else to know."""
+
+    missing: list[str]
+    notes: list[str]
+
+
+def slack_missing(missing: Missing, problem: str) -> str:
+    """Return a sentence about what keeps people in Slack from reaching the bot."""
+    match missing:
+        case Missing.NOT_CONNECTED_YET:
+            return "not connected to Slack yet"
+        case Missing.TOKEN_NOT_CONFIRMED:
+            return f"Slack does not confirm the bot token: {problem}"
+        case Missing.CONNECTION_DOWN:
+            return "the Socket Mode connection to Slack is down"
+
+
+def add_routes(application: web.Application, readiness: Callable[[], Awaitable[Readiness]]) -> None:
+    """Serve the two addresses."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        found = await readiness()
+        return web.json_response(
+            {"ready": not found.missing, "missing": found.missing, "notes": found.notes},
+            status=503 if found.missing else 200,
+        )
+
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)

@@ -1,0 +1,43 @@
+"""The Slack requests that are waiting for their acknowledgement."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InFlight:
+    """Counts the commands, forms and clicks being answered, so that background work can wait for them.
+
+    People who act in the same moment arrive one after the other, so it counts as idle only after ``quiet`` seconds
+    without any. ``at_most`` is how long background work waits by default: under a load that never ends it runs as well.
+    """
+
+    def __init__(self, *, quiet: float = 0.01, at_most: float = 0.25) -> None:
+        self.count = 0
+        self._quiet = quiet
+        self._at_most = at_most
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count one request for as long as the block runs."""
+        self.count += 1
+        self._idle.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            yield
+        finally:
+            self.count -= 1
+            if not self.count:
+                self._timer = asyncio.get_running_loop().call_later(self._quiet, self._idle.set)
+
+    async def idle(self, at_most: float | None = None) -> None:
+        """Return as soon as nothing is being answered, or after ``at_most`` seconds."""
+        if not self._idle.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._at_most if at_most is None else at_most):
+                    await self._idle.wait()

@@ -1,0 +1,51 @@
+"""The messages, orders and calls that the playground keeps between two runs, as JSON beside the bot's database."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bot.sandbox.faults import Drop
+from bot.sandbox.gateway import GatewayCall, Order, OrderStatus
+from bot.sandbox.stage import Stage
+from bot.sandbox.workspace import Posted
+
+_MOST = 2000
+"""Messages, and calls, that are kept: the newest."""
+
+
+def save(path: Path, stage: Stage) -> None:
+    """Write what lasts to this file, all of it or nothing. Raises OSError."""
+    lasting = [asdict(message) for message in stage.slack.space.posted if message.only_for is None]
+    orders = [asdict(order) for order in stage.gateway.orders.values()]
+    calls = [asdict(replace(call, fault=None)) for call in stage.gateway.calls]
+    kept = {"messages": lasting[-_MOST:], "orders": orders, "calls": calls[-_MOST:]}
+    draft = path.with_suffix(f"{path.suffix}.part")
+    draft.touch(0o600)
+    draft.write_text(json.dumps(kept, default=datetime.isoformat), "utf-8")
+    draft.replace(path)
+
+
+def load(path: Path, stage: Stage) -> None:
+    """Put back what ``save`` wrote. Raises OSError, or ValueError for a file that ``save`` did not write."""
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        messages = [Posted(**message) for message in kept["messages"]]
+        orders = [_order(**order) for order in kept["orders"]]
+        calls = [_call(**call) for call in kept.get("calls", [])]
+    except (TypeError, KeyError) as error:
+        raise ValueError(path) from error
+    stage.slack.space.posted = messages
+    stage.gateway.orders |= {order.id: order for order in orders}
+    stage.gateway.calls += calls
+
+
+def _order(id: str, status: str, reason: str, cancelled_at: str | None) -> Order:  # noqa: A002 -- the field's name
+    return Order(id, OrderStatus(status), reason, datetime.fromisoformat(cancelled_at) if cancelled_at else None)
+
+
+def _call(at: str, status: int | None, **rest: Any) -> GatewayCall:
+    # A call without an answer when the last run ended will never get one.
+    rest["fault"] = Drop(after_effect=True) if status is None else None
+    return GatewayCall(at=datetime.fromisoformat(at), status=status, **rest)

@@ -1,0 +1,180 @@
+"""The playground: a stage that can be watched while people play on it, and that the next run finds as it was left."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.app import Tuning
+from bot.domain.audit import Event, Verification, verify
+from bot.sandbox.changes import Changes
+from bot.sandbox.faults import Drop, Fault, Hang
+from bot.sandbox.gateway import OrderStatus
+from bot.sandbox.playground import kept
+from bot.sandbox.stage import ANN, BEN, CLEO, OLGA, VERA, Stage
+from bot.store import StoreError, Tables
+
+PARTS = {ANN: "asks", BEN: "approves", CLEO: "approves", VERA: "audits", OLGA: "an outsider"}
+"""Each person's part."""
+
+_ORDERS = {
+    "ord_1001": OrderStatus.PENDING,
+    "ord_1002": OrderStatus.PROCESSING,
+    "ord_1003": OrderStatus.COMPLETED,
+    "ord_1004": OrderStatus.PENDING,
+    "ord_1005": OrderStatus.PAID,
+    "ord_1006": OrderStatus.PENDING,
+}
+_SAVE_AFTER = 0.2
+"""Seconds: changes come in bursts, and one file for a burst is enough."""
+_VERIFY_EVERY = 2.0
+"""Seconds."""
+
+_GONE = (
+    "The messages of an earlier run are gone, but its record is still here. The buttons of its cards are gone, too. "
+    "To start over, stop the playground and delete {}.*"
+)
+_NOT_KEPT = "{} cannot be written ({}). The next run will not have these messages."
+
+
+@dataclass(slots=True)
+class Switches:
+    """The gateway's faults that people can switch on. ``slow_by`` is the time that a slow answer takes, in seconds."""
+
+    slow: bool = False
+    down: bool = False
+    lost: bool = False
+    slow_by: float = 5.0
+
+    def choose(self, _order_id: str) -> Fault | None:
+        """Return the fault of the next call. An answer is lost once: the call after it is answered again."""
+        if self.lost:
+            self.lost = False
+            return Drop(after_effect=True)
+        if self.slow:
+            until = asyncio.Event()
+            asyncio.get_running_loop().call_later(self.slow_by, until.set)
+            return Hang(until)
+        return None
+
+
+class Playground(Stage):
+    """A stage whose every change is counted in ``version``, and whose content lasts.
+
+    The bot keeps its database at ``database``; the messages, orders and calls are kept beside it as JSON.
+    ``notice`` is a sentence for the page to show, or empty.
+    """
+
+    def __init__(self, database: Path, *, approvals: int = 1, tuning: Tuning | None = None) -> None:
+        settings = {"REQUESTERS": f"{ANN},{BEN},{CLEO}", "APPROVALS_REQUIRED": str(approvals)}
+        super().__init__(database, orders=_ORDERS, settings=settings, tuning=tuning)
+        self.switches = Switches()
+        self.changes = Changes()
+        self.version = 0
+        self.notice = ""
+        self._kept = database.with_suffix(".json")
+        self._switching = asyncio.Lock()
+        self._following: list[asyncio.Task[None]] = []
+        for user in PARTS:
+            # Before the bot's first word, so that it is in everybody's list of channels.
+            self.slack.space.direct_channel(user)
+
+    async def start(self) -> None:
+        """Start everything, and return once the bot is connected. Raises StoreError."""
+        self._load()
+        self.gateway.faults.choose = self.switches.choose
+        await super().start()
+        try:
+            await self.start_bot(replace(self._tuning, on_commit=self._committed(asyncio.get_running_loop())))
+        except BaseException:
+            await super().stop()
+            raise
+        follow = (self._follow_slack, self._follow_gateway, self._watch_record, self._keep)
+        self._following = [asyncio.create_task(work()) for work in follow]
+
+    async def stop(self) -> None:
+        """Stop the bot as SIGTERM does, then the rest, and keep what is there."""
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        await super().stop()
+        self._save()
+
+    def touch(self) -> None:
+        """Count a change, and wake everybody who waits for one."""
+        self.version += 1
+        self.changes.touch()
+
+    async def record(self) -> tuple[list[Event], Verification]:
+        """Return all events, and what a verification of the whole chain finds. Raises StoreError."""
+
+        def read(tables: Tables) -> tuple[list[Event], Verification]:
+            events = list(tables.record.all())
+            return events, verify(events)
+
+        return await self.running_bot.store.read(read)
+
+    async def switch(self, name: str, *, on: bool) -> None:
+        """Turn a fault of the gateway on or off: slow, down or lost. Raises KeyError for another name."""
+        if name not in {"slow", "down", "lost"}:
+            raise KeyError(name)
+        # Two switches at once must not start the gateway twice.
+        async with self._switching:
+            if name == "down" and on is not self.switches.down:
+                await (self.gateway.stop() if on else self.gateway.start())
+            setattr(self.switches, name, on)
+        self.touch()
+
+    # --- following ------------------------------------------------------------------------------
+
+    def _committed(self, loop: asyncio.AbstractEventLoop) -> Callable[[str], None]:
+        def committed(_: str) -> None:
+            # The store calls this on its writer's thread.
+            loop.call_soon_threadsafe(self.touch)
+
+        return committed
+
+    async def _follow_slack(self) -> None:
+        while True:
+            await self.slack.space.changes.next()
+            self.touch()
+
+    async def _follow_gateway(self) -> None:
+        with self.gateway.subscribe() as queue:
+            while True:
+                await queue.get()
+                self.touch()
+
+    async def _watch_record(self) -> None:
+        """Notice what another program does to the record; the bot's own changes come through its commits."""
+        known: Verification | None = None
+        while True:
+            await asyncio.sleep(_VERIFY_EVERY)
+            with contextlib.suppress(StoreError):
+                _, found = await self.record()
+                if found != known:
+                    self.touch()
+                known = found
+
+    # --- keeping --------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            await self.changes.next()
+            await asyncio.sleep(_SAVE_AFTER)
+            self._save()
+
+    def _save(self) -> None:
+        try:
+            kept.save(self._kept, self)
+        except OSError as error:
+            self.notice = _NOT_KEPT.format(self._kept, error.strerror)
+
+    def _load(self) -> None:
+        if not self._kept.exists() and not self.database.exists():
+            return
+        try:
+            kept.load(self._kept, self)
+        except (OSError, ValueError):
+            self.notice = _GONE.format(self.database.with_suffix(""))

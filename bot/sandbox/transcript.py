@@ -1,0 +1,59 @@
+"""Messages as a person reads them: plain lines, with names, links and times written out."""
+
+import html
+import re
+from datetime import UTC, datetime
+
+from bot.sandbox.workspace import Json, Posted
+
+
+def read(message: Posted, names: dict[str, str]) -> str:
+    """Return all that a person sees of a message, times in UTC; ``names`` has the people's names by id."""
+    if not message.blocks:
+        return _mrkdwn(message.text, names)
+    return "\n".join(line for block in message.blocks for line in _block(block, names))
+
+
+def _block(block: Json, names: dict[str, str]) -> list[str]:
+    match block["type"]:
+        case "rich_text":
+            return [line for element in block["elements"] for line in _rich(element, names)]
+        case "actions":
+            return [" ".join(f"[ {element['text']['text']} ]" for element in block["elements"])]
+        case "divider":
+            return ["---"]
+        case "context":
+            return [" ".join(_text(element, names) for element in block["elements"])]
+        case _:
+            texts = [block["text"]] if "text" in block else []
+            return [_text(text, names) for text in [*texts, *block.get("fields", [])]]
+
+
+def _rich(element: Json, names: dict[str, str]) -> list[str]:
+    text = "".join(_piece(piece, names) for piece in element["elements"])
+    mark = "> " if element["type"] == "rich_text_quote" else ""
+    return [mark + line for line in text.split("\n")]
+
+
+def _piece(piece: Json, names: dict[str, str]) -> str:
+    match piece["type"]:
+        case "user":
+            return f"@{names.get(piece['user_id'], piece['user_id'])}"
+        case "link":
+            return f"{piece.get('text') or piece['url']}"
+        case "date":
+            form = "%Y-%m-%d %H:%M:%S" if "secs" in piece["format"] else "%Y-%m-%d %H:%M"
+            return f"{datetime.fromtimestamp(piece['timestamp'], UTC):{form}}"
+        case _:
+            return str(piece.get("text", ""))
+
+
+def _text(text: Json, names: dict[str, str]) -> str:
+    return str(text["text"]) if text["type"] == "plain_text" else _mrkdwn(str(text["text"]), names)
+
+
+def _mrkdwn(text: str, names: dict[str, str]) -> str:
+    text = re.sub(r"<@([UW]\w+)(?:\|[^>]*)?>", lambda match: f"@{names.get(match[1], match[1])}", text)
+    text = re.sub(r"<!date\^[^>|]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<([^>|]+)\|([^>]*)>", r"\2", text)
+    return html.unescape(text)

@@ -1,0 +1,158 @@
+"""Every setting with its type, its default and its meaning. The name of its variable is the field's, in capitals.
+
+To add a setting: a field here, and a reader in ``values.py`` if its type needs a new one.
+"""
+
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from bot.domain.events import Started
+from bot.domain.ids import ORDER_ID
+from bot.domain.policy import People
+from bot.settings import values
+from bot.settings.values import by
+
+
+def _setting(meaning: str, default: str | None, *, unset: str = "") -> Any:
+    """Return a field whose default is written as people write it, and parsed the same way as their values.
+
+    ``unset`` says in the documentation what None stands for.
+    """
+    shown = unset if default is None else default
+    return Field(default, validate_default=True, description=meaning, json_schema_extra={"default": shown})
+
+
+class _Model(BaseModel):
+    # pydantic's errors would show values, and some of them are secrets.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class DatabaseSettings(_Model):
+    """The one setting of ``audit verify`` and ``backup``, so that no mistake in another keeps them from working."""
+
+    database_path: Annotated[Path, by(values.database)] = _setting(
+        "the database: `sqlite:///relative/path` or `sqlite:////absolute/path`", "sqlite:///data/bot.db"
+    )
+
+
+class RecordSettings(DatabaseSettings):
+    """The settings that a look-up needs, also on a machine that has no tokens."""
+
+    order_id_pattern: Annotated[re.Pattern[str], by(values.pattern)] = _setting(
+        "a regular expression that a whole order ID must match", ORDER_ID
+    )
+
+
+class _Accounts(_Model):
+    """The addresses of Slack and the gateway, and the credentials for them."""
+
+    slack_bot_token: Annotated[SecretStr, by(values.secret("xoxb-"))] = Field(
+        description="the app's bot token, `xoxb-…`"
+    )
+    slack_app_token: Annotated[SecretStr | None, by(values.secret("xapp-"))] = _setting(
+        "the app-level token, `xapp-…`, for Socket Mode", None
+    )
+    slack_signing_secret: Annotated[SecretStr | None, by(values.secret())] = _setting(
+        "the signing secret, for HTTP mode; this or `SLACK_APP_TOKEN` is required", None
+    )
+    slack_api_url: Annotated[str, by(values.base_url)] = _setting(
+        "Slack's Web API; change it only for a proxy or the sandbox", "https://slack.com/api/"
+    )
+    dvpay_base_url: Annotated[str, by(values.origin)] = _setting(
+        "the payment gateway's address, without a path", "https://merchant.dv.vai247.pro"
+    )
+    dvpay_app_id: Annotated[str | None, by(values.header_value)] = _setting("sent as `X-App-Id` if it is set", None)
+    dvpay_api_key: Annotated[SecretStr, by(values.secret())] = Field(description="sent as `X-Api-Key`")
+
+    @field_validator("slack_signing_secret")
+    @classmethod
+    def _one_way_in(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # An app token with a problem of its own is not in info.data, and needs no second line.
+        if value is None and info.data.get("slack_app_token", ...) is None:
+            raise ValueError("set SLACK_APP_TOKEN (Socket Mode) or this one (HTTP mode); one of the two is required")
+        return value
+
+
+# pydantic takes the fields of the last base first, so the documentation begins with the accounts.
+class Settings(RecordSettings, _Accounts):
+    """All settings of the bot, checked and typed."""
+
+    approvers: Annotated[People, by(values.people)] = Field(
+        description="the approvers: user IDs and user-group IDs, separated by commas"
+    )
+    requesters: Annotated[People | None, by(values.people)] = _setting(
+        "the people who may ask, in the same form", None, unset="everyone"
+    )
+    auditors: Annotated[People, by(values.people)] = Field(
+        People(users=frozenset(), groups=frozenset()),
+        description="the people who may read everything, in the same form; approvers may too, others only their own",
+        json_schema_extra={"default": ""},
+    )
+    approval_channel: Annotated[str | None, by(values.channel)] = _setting(
+        "the ID of the channel for the cards", None, unset="the command's channel"
+    )
+    approvals_required: Annotated[int, by(values.whole_number(1, 100))] = _setting(
+        "the number of different approvers who must approve", "1"
+    )
+    allow_self_approval: Annotated[bool, by(values.yes_or_no)] = _setting(
+        "`true` if a requester's own approval counts", "false"
+    )
+    approval_ttl: Annotated[timedelta, by(values.duration)] = _setting(
+        "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "24h"
+    )
+    host: Annotated[str, by(values.host)] = _setting(
+        "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
+    )
+    port: Annotated[int, by(values.whole_number(0, 65535))] = _setting(
+        "the port of `/healthz` and `/readyz`, and of `/slack/events` in HTTP mode", "3000"
+    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        by(values.one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", case=str.upper)),
+    ] = _setting("`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`", "INFO")
+    log_format: Annotated[Literal["console", "json"], by(values.one_of("console", "json", case=str.lower))] = _setting(
+        "`console` or `json`", None, unset="console on a terminal, else json"
+    )
+
+    @field_validator("approvals_required")
+    @classmethod
+    def _reachable(cls, value: int, info: ValidationInfo) -> int:
+        # The size of a user group may change at any time, so only a list of people can be judged.
+        approvers: People | None = info.data.get("approvers")
+        if approvers is not None and not approvers.groups and value > len(approvers.users):
+            raise ValueError(f"{value} approvals can never be reached: APPROVERS names {len(approvers.users)}")
+        return value
+
+    @field_validator("log_format")
+    @classmethod
+    def _by_terminal(cls, value: str | None) -> str:
+        return value or ("console" if sys.stderr.isatty() else "json")
+
+    def started(self, version: str) -> Started:
+        """Return the event of a start: the settings that decide who may do what and where it is sent, no secrets."""
+        return Started(
+            version=version,
+            approvers=_ids(self.approvers),
+            requesters=None if self.requesters is None else _ids(self.requesters),
+            auditors=_ids(self.auditors),
+            approvals_required=self.approvals_required,
+            allow_self_approval=self.allow_self_approval,
+            approval_ttl_seconds=int(self.approval_ttl.total_seconds()),
+            approval_channel=self.approval_channel or "",
+            order_id_pattern=self.order_id_pattern.pattern,
+            dvpay_base_url=self.dvpay_base_url,
+        )
+
+    def secrets(self) -> list[str]:
+        """Return every secret in plain text, for ``bot.log`` to keep out of the log."""
+        found = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in found if isinstance(value, SecretStr)]
+
+
+def _ids(named: People) -> tuple[str, ...]:
+    return tuple(sorted(named.users | named.groups))

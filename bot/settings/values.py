@@ -1,0 +1,204 @@
+"""The readers of single values: each turns a variable's text into its type, or raises ValueError.
+
+The text of that error follows the variable's name in the line that the operator reads. It never repeats a value that
+may hold a secret: a token, a key, or an address with a password in it.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import PlainValidator, SecretStr
+
+from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
+from bot.domain.policy import People
+
+_LONGEST = timedelta(days=365)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DIRECT_MESSAGES = "D"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A value that could not even be read, with the problem to report in its place."""
+
+    problem: str
+
+
+def by(parse: Callable[[str], object]) -> PlainValidator:
+    """Return a validator that parses text; it keeps a default that has its type already."""
+
+    def validate(value: object) -> object:
+        match value:
+            case Unusable(problem):
+                # Raised here and not where the file was read, so that all problems are reported together.
+                raise ValueError(problem)
+            case str():
+                return parse(value)
+            case _:
+                return value
+
+    return PlainValidator(validate)
+
+
+def header_value(text: str) -> str:
+    """Return the text if an HTTP header can carry it: a line break would end the header early."""
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError("must be ASCII without spaces or line breaks, because it goes into an HTTP header")
+    return text
+
+
+def secret(prefix: str = "") -> Callable[[str], SecretStr]:
+    """Return a reader of secrets that begin with ``prefix``."""
+
+    def parse(text: str) -> SecretStr:
+        if not text.startswith(prefix):
+            raise ValueError(f"must begin with {prefix}; this looks like another kind of token")
+        return SecretStr(header_value(text))
+
+    return parse
+
+
+def people(text: str) -> People:
+    """Return the people that a comma-separated list of ids names."""
+    ids = [item for item in (part.strip() for part in text.split(",")) if item]
+    if not ids:
+        raise ValueError("must name at least one person or user group")
+    strangers = [item for item in ids if not re.fullmatch(f"{USER_ID}|{GROUP_ID}", item)]
+    if strangers:
+        listed = ", ".join(map(repr, strangers))
+        if len(strangers) == 1:
+            raise ValueError(f"{listed} is not a user ID (U…, W…) or a user-group ID (S…)")
+        raise ValueError(f"{listed} are not user IDs (U…, W…) or user-group IDs (S…)")
+    groups = frozenset(item for item in ids if re.fullmatch(GROUP_ID, item))
+    return People(users=frozenset(ids) - groups, groups=groups)
+
+
+def duration(text: str) -> timedelta:
+    """Return the time that a number and a unit give, from a second to a year."""
+    found = re.fullmatch("([0-9]{1,9})([smhd])", text)
+    if not found:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 30m, 4h or 2d")
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if not timedelta(0) < length <= _LONGEST:
+        raise ValueError(f"{text!r} is not between 1s and {_LONGEST.days}d")
+    return length
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        # int() alone would also take "1_000", "+1" and digits of other alphabets.
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def yes_or_no(text: str) -> bool:
+    """Return True or False for the words that people use for them."""
+    match text.lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "false" | "no" | "off" | "0":
+            return False
+        case _:
+            raise ValueError(f"{text!r} is not true or false")
+
+
+def one_of(*choices: str, case: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a reader of these words; ``case`` brings a text into the case in which they are written."""
+
+    def parse(text: str) -> str:
+        if case(text) not in choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+        return case(text)
+
+    return parse
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return the compiled regular expression."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a valid regular expression: {error}") from None
+
+
+def channel(text: str) -> str:
+    """Return the id of a channel; cards in somebody's direct messages would have no approvers."""
+    if not re.fullmatch(CHANNEL_ID, text) or text.startswith(_DIRECT_MESSAGES):
+        raise ValueError(
+            f"{text!r} is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack"
+        )
+    return text
+
+
+def host(text: str) -> str:
+    """Return the host name or IP address."""
+    if not re.fullmatch(r"[0-9A-Za-z.:_-]+", text):
+        raise ValueError(f"{text!r} is not a host name or an IP address")
+    return text
+
+
+def database(text: str) -> Path:
+    """Return the path in a ``sqlite:///`` URL."""
+    path = text.removeprefix("sqlite:///")
+    # A ? would begin SQLite's own parameters, which could switch off what the store relies on.
+    if path == text or not path or path == ":memory:" or "?" in path:
+        # Without the value: the URL of another database often has a password in it.
+        raise ValueError("must be sqlite:///a/path or sqlite:////an/absolute/path")
+    return Path(path)
+
+
+def origin(text: str) -> str:
+    """Return the address of a server, without a slash at its end."""
+    url = _url(text)
+    if url.path not in {"", "/"}:
+        raise ValueError("must have no path: write it like https://example.com")
+    return f"{url.scheme}://{url.netloc}"
+
+
+def base_url(text: str) -> str:
+    """Return the address with one slash at its end, so that a method's name can follow."""
+    return _url(text).geturl().rstrip("/") + "/"
+
+
+def _url(text: str) -> SplitResult:
+    # No message repeats the address: there may be a password in it.
+    url = _split(text)
+    if url is None:
+        raise ValueError("is not an address such as https://example.com")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not contain a user name or a password")
+    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        raise ValueError("must begin with https:// (http:// is allowed for this machine only)")
+    if "?" in text or "#" in text:
+        raise ValueError("must not contain ? or #")
+    return url
+
+
+def _split(text: str) -> SplitResult | None:
+    # urlsplit drops line breaks and tabs, and a backslash is a slash to some clients: the host that was checked
+    # would not be the host that is called.
+    if re.search(r"[\s\x00-\x1f\x7f\\]", text):
+        return None
+    try:
+        url = urlsplit(text)
+        _ = url.port  # raises where it is no port
+    except ValueError:
+        return None
+    return url if url.scheme in {"https", "http"} and url.hostname else None
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

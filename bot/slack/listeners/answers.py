@@ -1,0 +1,43 @@
+"""Private answers through Slack's response_url.
+
+Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_responses (five answers in 30 minutes).
+"""
+
+from functools import partial
+from http import HTTPStatus
+
+import structlog
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bot.slack.background import Tell
+from bot.slack.errors import problem_of
+from bot.slack.views.text import Message, escape, lines, words
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT = 10
+"""Seconds."""
+
+
+def answer_to(response_url: str) -> Tell:
+    """Return a way to say something to the person who acted, and to nobody else."""
+    return partial(respond, response_url)
+
+
+async def respond(response_url: str, answer: str | Message, *, replace: bool = False) -> None:
+    """Answer privately; ``replace`` puts the answer in the place of the message that was clicked."""
+    if not response_url:
+        return
+    message = Message(escape(answer), [lines([words(answer)])]) if isinstance(answer, str) else answer
+    try:
+        response = await AsyncWebhookClient(response_url, timeout=_TIMEOUT).send(
+            text=message.text,
+            blocks=message.blocks,
+            response_type="ephemeral",
+            replace_original=replace,
+        )
+    except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself
+        log.warning("answer_not_sent", problem=problem_of(error).name)
+        return
+    if response.status_code != HTTPStatus.OK:
+        log.warning("answer_not_taken", status=response.status_code)

@@ -1,0 +1,54 @@
+"""Buttons and forms of older versions, and errors of our own."""
+
+import re
+import secrets
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
+
+from bot.slack.listeners.answers import answer_to
+from bot.slack.listeners.parts import Parts
+from bot.slack.payloads import Click
+from bot.slack.views import refusals
+from bot.slack.views.modals import OrderForm, RejectForm, form_no_longer_in_use
+
+log = structlog.get_logger(__name__)
+
+
+class Leftovers:
+    """The listeners for everything that no other listener takes; they must be registered last."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def register(self, app: AsyncApp) -> None:
+        """Bind them to Bolt's app."""
+        app.action(re.compile(r".*", re.DOTALL))(self.unknown_button)
+        app.view(re.compile(r".*", re.DOTALL))(self.unknown_form)
+        app.error(self.failed)
+
+    async def unknown_button(self, ack: AsyncAck, click: Click) -> None:
+        """Answer a button that an older version posted."""
+        await ack()
+        self._parts.say(answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
+
+    async def unknown_form(self, ack: AsyncAck) -> None:
+        """Answer a form that an older version opened."""
+        await ack(response_action="update", view=form_no_longer_in_use())
+
+    async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """Log an unexpected exception, and apologise with a reference to the log. Nothing was kept."""
+        reference = secrets.token_hex(4)
+        log.error("unexpected_error", reference=reference, exc_info=error)
+        text = refusals.apology(reference)
+        match body.get("type", "command"):
+            case "view_submission":
+                field = RejectForm.REASON if body["view"]["callback_id"] == RejectForm.CALLBACK else OrderForm.ORDER
+                return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
+            case "block_actions":
+                self._parts.say(answer_to(body["response_url"]), text)
+                return BoltResponse(status=200)
+            case _:
+                return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})

@@ -1,0 +1,149 @@
+"""Being connected to Slack: the token is confirmed, and in Socket Mode one connection is kept alive."""
+
+import asyncio
+import logging
+from enum import StrEnum
+from time import time
+from typing import Any
+
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.domain.backoff import pauses
+from bot.in_flight import InFlight
+from bot.slack.errors import problem_of
+from bot.slack.identity import Identity, fetch_identity
+from bot.slack.payloads import bolt_request
+
+log = structlog.get_logger(__name__)
+
+# The SDK logs a traceback for each failed try; this module logs when the connection is lost and found instead.
+_quiet = logging.getLogger("bot.slack.sdk")
+_quiet.setLevel(logging.CRITICAL)
+
+
+class Missing(StrEnum):
+    """The things that can keep people in Slack from reaching the bot."""
+
+    NOT_CONNECTED_YET = "not_connected_yet"
+    TOKEN_NOT_CONFIRMED = "token_not_confirmed"  # noqa: S105 -- a code, not a token
+    """``Connection.problem`` holds Slack's name for the error."""
+    CONNECTION_DOWN = "connection_down"
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Hands Bolt the payloads that listeners know, and drops the rest."""
+
+    in_flight: InFlight
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        request, began = bolt_request(req.payload), time()
+        if request is not None:
+            with self.in_flight.answering():
+                await send_async_response(client, req, await self.app.async_dispatch(request), began)
+
+
+class Connection:
+    """Waits while Slack is away, and says at any time what is missing.
+
+    ``identity`` is None until Slack has confirmed the token for the first time; ``ready`` is set while
+    nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token is all there is to confirm.
+    Durations are in seconds.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        app_token: str | None,
+        in_flight: InFlight,
+        ping_interval: float = 5.0,
+        give_up_after: float = 30.0,
+        recheck: float = 60.0,
+        longest_pause: float = 30.0,
+    ) -> None:
+        self.identity: Identity | None = None
+        self.missing: Missing | None = Missing.NOT_CONNECTED_YET
+        self.problem = ""
+        self.ready = asyncio.Event()
+        self._client = client
+        self._app_token = app_token
+        self._in_flight = in_flight
+        self._ping_interval = ping_interval
+        self._give_up_after = give_up_after
+        self._recheck = recheck
+        self._longest_pause = longest_pause
+
+    async def run(self, app: AsyncApp) -> None:
+        """Stay connected for as long as the task lives."""
+        await self._identify()
+        if self._app_token is None:
+            while True:
+                await asyncio.sleep(self._recheck)
+                await self._identify()
+        while True:
+            await self._one_client(app, self._app_token)
+
+    async def _identify(self) -> None:
+        """Have Slack confirm the token, however long that takes."""
+        for pause in pauses(1.0, self._longest_pause):
+            try:
+                self.identity = await fetch_identity(self._client)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
+                problem = problem_of(error)
+                self._lost(Missing.TOKEN_NOT_CONFIRMED, problem.name)
+                await asyncio.sleep(max(pause, problem.retry_after or 0))
+            else:
+                if self._app_token is None:
+                    self._connected(connections=None)
+                return
+
+    async def _one_client(self, app: AsyncApp, app_token: str) -> None:
+        """Run the SDK's client until it has been without a connection for too long, then close it.
+
+        It reconnects by itself, but asks for a new address only once and tries that for ever.
+        """
+        handler = _Handler(
+            app,
+            app_token,
+            logger=_quiet,
+            web_client=self._client,
+            ping_interval=self._ping_interval,
+        )
+        handler.in_flight = self._in_flight
+        handler.client.message_listeners.append(self._heard)
+        connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
+        loop = asyncio.get_running_loop()
+        last_connected = loop.time()
+        try:
+            while loop.time() - last_connected < self._give_up_after:
+                await asyncio.sleep(min(1.0, self._ping_interval))
+                if await handler.client.is_connected():
+                    last_connected = loop.time()
+                else:
+                    self._lost(Missing.CONNECTION_DOWN)
+        finally:
+            connecting.cancel()
+            await handler.close_async()  # type: ignore[no-untyped-call]
+            self._lost(Missing.CONNECTION_DOWN)
+
+    async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
+        if message.get("type") == "hello":
+            self._connected(connections=message.get("num_connections"))
+
+    def _connected(self, *, connections: object) -> None:
+        if self.missing is not None:
+            log.info("slack_connected", connections=connections)
+        self.missing, self.problem = None, ""
+        self.ready.set()
+
+    def _lost(self, missing: Missing, problem: str = "") -> None:
+        if (self.missing, self.problem) != (missing, problem):
+            log.warning("slack_away", missing=str(missing), problem=problem)
+        self.missing, self.problem = missing, problem
+        self.ready.clear()

@@ -1,0 +1,233 @@
+"""The answers of ``/cancel-audit``: a page of cancellations, or one order's story."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.domain import events
+from bot.domain.audit import BOT, Event
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Content
+from bot.domain.lookup import MENTION, Mistake, NotAFilter
+from bot.domain.policy import Scope, Verdict
+from bot.slack.views import outcomes
+from bot.slack.views.text import (
+    Block,
+    Element,
+    Message,
+    cut,
+    lines,
+    link,
+    listed,
+    moment,
+    person,
+    plain,
+    quoted,
+    words,
+)
+from bot.workflow import Found
+
+PAGE = "audit_page"
+"""The action id of the paging buttons."""
+
+PER_PAGE = 10
+_SHOWN = 140
+_SHOWN_FILTERS = 8
+_LONGEST_NUMBER = 18
+"""Digits that fit into SQLite's integers."""
+
+USAGE = (
+    "Type any of these, in any order, each once:\n"
+    "• an order ID: the whole story of that order\n"
+    "• @person: everything this person requested or decided\n"
+    "• state:cancelled, or another state: " + ", ".join(State) + "\n"
+    "• a time: 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23 (days in UTC)\n"
+    "Type nothing to see the latest."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageButton:
+    """The memory of a paging button: the filters as typed, and where its page begins."""
+
+    query: str
+    older_than: str | None
+
+    def encode(self) -> str:
+        """Return the button's value."""
+        return json.dumps({"q": self.query, "o": self.older_than}, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def decode(cls, value: str) -> "PageButton | None":
+        """Read a button's value; return None if no button of ours has such a value."""
+        try:
+            match json.loads(value):
+                case {"q": str(query), "o": None}:
+                    return cls(query, None)
+                case {"q": str(query), "o": str(older)} if _is_cursor(older):
+                    return cls(query, older)
+        except ValueError:
+            pass
+        return None
+
+
+def _is_cursor(text: str) -> bool:
+    number = text.rpartition("|")[2]
+    return number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
+
+
+def usage(error: NotAFilter) -> str:
+    """Return what is wrong with a look-up, and how to type one."""
+    word = f"'{error.word}'"
+    match error.mistake:
+        case Mistake.TOO_LONG:
+            wrong = "That is too long to look up."
+        case Mistake.TWICE:
+            wrong = f"{word} is one filter too many: give each kind once."
+        case Mistake.ENDS_BEFORE_IT_BEGINS:
+            wrong = "The time ends before it begins."
+        case Mistake.NOBODY:
+            wrong = f"I don't know {word}. Pick the person from the list that Slack shows after @."
+        case Mistake.NO_STATE:
+            wrong = f"{word} is not a state."
+        case Mistake.NO_SUCH_TIME:
+            wrong = f"{word} is not in the calendar."
+        case Mistake.NO_FILTER:
+            wrong = f"{word} is not a filter."
+    return f"{wrong}\n{USAGE}"
+
+
+def page(found: Found, query: str, *, first: bool) -> Message:
+    """Return one page of an answer, newest first, with the buttons that lead to the others."""
+    rows = [_event_row(each) if isinstance(each, Event) else _cancellation_row(each) for each in found.page.items]
+    blocks: list[Block] = [
+        lines(
+            [words("Cancellations on record", bold=True), *(_asked_for(query) or [words(", the latest")])],
+            [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
+        ),
+    ]
+    nothing = "Nothing on record for this order." if found.of_an_order else "No cancellations match."
+    blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
+    buttons = []
+    if not first:
+        buttons.append(_button("newest", "Back to the newest", PageButton(query, None)))
+    if found.page.older is not None:
+        buttons.append(_button("older", "Older", PageButton(query, found.page.older)))
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    return Message("Cancellations on record", blocks)
+
+
+def _cancellation_row(found: Cancellation) -> list[Element]:
+    decided = [[person(decision.approver)] for decision in found.decisions]
+    parts: list[list[Element]] = [
+        [moment(found.requested_at)],
+        [words(cut(found.order_id, _SHOWN), code=True)],
+        [words(str(found.state), bold=True)],
+        [words("requested by "), person(found.requester)],
+        [words("decided by "), *listed(decided)] if decided else [words("nobody decided")],
+        [words(quoted(found.reason, _SHOWN) or "no reason given")],
+    ]
+    if found.card_link:
+        parts.append(link(found.card_link, "card"))
+    return listed(parts, " · ")
+
+
+def _event_row(event: Event) -> list[Element]:
+    content = event.content
+    title, detail = _TITLES[type(content)], _detail(content)
+    parts: list[list[Element]] = [
+        [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
+        [words(title, bold=True)],
+        [words("the bot")] if event.actor == BOT else [person(event.actor)],
+        [words(cut(detail, 2 * _SHOWN))] if detail else [],
+        [words(f"#{event.seq}")],
+    ]
+    return listed([part for part in parts if part], " · ")
+
+
+def _detail(content: Content) -> str:  # noqa: PLR0911 -- a table of words
+    """Return what an event says to people; ``audit find`` on the command line has every field."""
+    match content:
+        case events.Requested():
+            return quoted(content.reason, _SHOWN) or "no reason given"
+        case events.RequestRefused():
+            return "; ".join(filter(None, [_VERDICTS[content.why], quoted(content.reason, _SHOWN)]))
+        case events.Voted() | events.Approved():
+            return f"{content.approvals} of {content.of} {'approval' if content.of == 1 else 'approvals'}"
+        case events.Rejected():
+            return quoted(content.reason, _SHOWN)
+        case events.ClickRefused():
+            too_late = content.why is Verdict.WRONG_STATE and content.state is not None
+            why = f"the request was {content.state}" if too_late else _VERDICTS[content.why]
+            return f"wanted to {content.act}: {why}"
+        case events.Sending():
+            return f"attempt {content.attempt}"
+        case events.Answered(answer=answer):
+            request = f"gateway request {answer.request_id}" if answer.request_id else ""
+            return "; ".join(filter(None, [outcomes.said(answer), request]))
+        case events.CardBlocked():
+            return outcomes.delivery_problem(content.problem)
+        case events.DeliveryAbandoned():
+            return f"{_DELIVERIES[content.delivery]}: {outcomes.delivery_problem(content.problem)}"
+        case _:
+            return ""
+
+
+_TITLES: dict[type[Content], str] = {
+    events.Started: "started",
+    events.Requested: "requested",
+    events.RequestRefused: "request refused",
+    events.Voted: "approved",
+    events.Approved: "approved",
+    events.Rejected: "rejected",
+    events.Withdrawn: "withdrawn",
+    events.Expired: "expired",
+    events.ClickRefused: "click refused",
+    events.Sending: "sent to the gateway",
+    events.Repeating: "not confirmed yet",
+    events.Cancelled: "cancelled",
+    events.Refused: "refused",
+    events.Failed: "failed",
+    events.Unknown: "unknown",
+    events.Retried: "retried",
+    events.CardPosted: "card posted",
+    events.CardBlocked: "card blocked",
+    events.DeliveryAbandoned: "message not delivered",
+}
+_VERDICTS = {
+    Verdict.ALLOWED: "allowed",
+    Verdict.NOT_A_REQUESTER: "not a requester",
+    Verdict.NOT_AN_APPROVER: "not an approver",
+    Verdict.NOT_THE_REQUESTER: "not the requester",
+    Verdict.NOT_AN_AUDITOR: "not an auditor",
+    Verdict.OWN_REQUEST: "their own request",
+    Verdict.ALREADY_COUNTED: "had already approved",
+    Verdict.ANOTHER_IS_OPEN: "another request for this order is open",
+    Verdict.WRONG_STATE: "too late or too early",
+    Verdict.UNCHECKED: "could not be checked with Slack",
+    Verdict.NOT_OF_THIS_WORKSPACE: "from another workspace",
+    Verdict.BAD_ORDER_ID: "not an order ID",
+    Verdict.NO_SUCH_REQUEST: "no such request",
+}
+_DELIVERIES = {
+    DeliveryKind.CARD: "the card",
+    DeliveryKind.CARD_UPDATE: "an update of the card",
+    DeliveryKind.REPLY: "the result in the thread",
+    DeliveryKind.DIRECT_MESSAGE: "the direct message",
+}
+
+
+def _asked_for(query: str) -> list[Element]:
+    """Return the filters as they were typed, with people under their names."""
+    parts: list[list[Element]] = []
+    for word in query.split()[:_SHOWN_FILTERS]:
+        mention = re.fullmatch(MENTION, word)
+        parts.append([person(mention[1])] if mention else [words(cut(word, _SHOWN))])
+    return [words(" for "), *listed(parts, " ")] if parts else []
+
+
+def _button(which: str, label: str, button: PageButton) -> Element:
+    return {"type": "button", "action_id": f"{PAGE}:{which}", "text": plain(label), "value": button.encode()}

@@ -1,0 +1,123 @@
+"""The forms: how each one looks, and how it is read back."""
+
+from typing import Any
+
+from bot.domain.cancellation import Cancellation
+from bot.domain.ids import ORDER_ID
+from bot.slack.payloads import FormView
+from bot.slack.views.text import Block, Element, cut, lines, plain, words
+
+REASON_LIMIT = 3000
+"""The most characters that a Slack text field takes."""
+
+View = dict[str, Any]
+
+
+class OrderForm:
+    """The form behind ``/cancel-order``."""
+
+    CALLBACK = "cancel_order"
+    ORDER = "order_id"
+    REASON = "reason"
+
+    @classmethod
+    def build(cls, *, channel: str, order_id: str, reason: str, pattern: str = ORDER_ID) -> View:
+        """Return the form, filled in with the text behind the command; ``pattern`` is that of order ids."""
+        example = ", for example ord_1001" if pattern == ORDER_ID else ""
+        return _modal(
+            cls.CALLBACK,
+            "Cancel an order",
+            "Ask for approval",
+            channel,
+            _input(cls.ORDER, "Order ID", order_id, hint=f"Use the order ID from the console{example}"),
+            _input(
+                cls.REASON,
+                "Reason",
+                reason,
+                optional=True,
+                multiline=True,
+                hint="Approvers see it, the gateway gets it, and it stays on record",
+            ),
+        )
+
+    @classmethod
+    def parse(cls, view: FormView) -> tuple[str, str, str]:
+        """Return channel, trimmed order id and trimmed reason of a submitted form."""
+        return view.private_metadata, _value(view, cls.ORDER), _value(view, cls.REASON)
+
+
+class RejectForm:
+    """The form behind the Reject button."""
+
+    CALLBACK = "reject_reason"
+    REASON = "reason"
+
+    @classmethod
+    def build(cls, cancellation: Cancellation) -> View:
+        """Return the form that asks for the reason of a rejection."""
+        label = f"Why do you reject the cancellation of {cut(cancellation.order_id, 60)}?"
+        return _modal(
+            cls.CALLBACK,
+            "Reject",
+            "Reject",
+            cancellation.id,
+            _input(cls.REASON, label, "", multiline=True, hint="The requester sees it, and it stays on record"),
+        )
+
+    @classmethod
+    def parse(cls, view: FormView) -> tuple[str, str]:
+        """Return cancellation id and trimmed reason of a submitted form."""
+        return view.private_metadata, _value(view, cls.REASON)
+
+
+def form_no_longer_in_use() -> View:
+    """Return a modal in place of a form that an older version opened."""
+    return {
+        "type": "modal",
+        "title": plain("No longer in use"),
+        "close": plain("Close"),
+        "blocks": [lines([words("This form is no longer in use.")])],
+    }
+
+
+def _modal(callback: str, title: str, submit: str, metadata: str, *blocks: Block) -> View:
+    return {
+        "type": "modal",
+        "callback_id": callback,
+        "private_metadata": metadata,
+        "title": plain(title),
+        "submit": plain(submit),
+        "close": plain("Close"),
+        "blocks": list(blocks),
+    }
+
+
+def _input(
+    name: str,
+    label: str,
+    initial: str,
+    *,
+    hint: str,
+    optional: bool = False,
+    multiline: bool = False,
+) -> Block:
+    element: Element = {
+        "type": "plain_text_input",
+        "action_id": name,
+        "multiline": multiline,
+        "max_length": REASON_LIMIT,
+    }
+    if initial:
+        element["initial_value"] = initial[:REASON_LIMIT]
+    return {
+        "type": "input",
+        "block_id": name,
+        "label": plain(label),
+        "hint": plain(hint),
+        "optional": optional,
+        "element": element,
+    }
+
+
+def _value(view: FormView, name: str) -> str:
+    return str(view.state.get("values", {}).get(name, {}).get(name, {}).get("value") or "").strip()

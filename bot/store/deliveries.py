@@ -1,0 +1,110 @@
+"""The outbox: everything owed to Slack, kept in the transaction that makes it owed."""
+
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from bot.domain.audit import Event, timestamp
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.store.connection import Connection
+
+
+class Deliveries:
+    """The table ``deliveries``. A row is queued, then delivered or abandoned; ``lease_until`` is set while claimed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def enqueue(self, cancellation: Cancellation, kind: DeliveryKind, event: Event, at: datetime) -> None:
+        """Owe Slack a message. A card or an update of it that no worker has begun serves all changes until then."""
+        direct = kind is DeliveryKind.DIRECT_MESSAGE
+        once = ""
+        if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
+            once = (
+                " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
+                " AND status = 'queued' AND lease_until IS NULL)"
+            )
+        self._connection.execute(
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
+            f" SELECT :id, :number, :kind, :event_seq, :target, :at, :at{once}",
+            {
+                "id": secrets.token_hex(16),
+                "number": cancellation.number,
+                "kind": kind,
+                "event_seq": event.seq,
+                "target": cancellation.requester if direct else cancellation.card_channel,
+                "at": timestamp(at),
+            },
+        )
+
+    def claim(
+        self, worker: str, now: datetime, lease: timedelta, *, not_to: Collection[str] = frozenset()
+    ) -> Delivery | None:
+        """Claim the earliest delivery that is due, and note that Slack may get it from now on.
+
+        Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
+        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now.
+        """
+        rows = self._connection.execute(
+            "SELECT d.position, d.id, c.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
+            f" FROM deliveries d {self._connection.hints.walk_outbox}"
+            f" {self._connection.hints.join_in_order} cancellations c ON c.number = d.number"
+            " WHERE d.status = 'queued' AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
+            f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
+            "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
+            "   AND e.lane = d.lane AND e.position < d.position)"
+            " ORDER BY d.position LIMIT 1",
+            (timestamp(now), timestamp(now), *not_to),
+        )
+        if not rows:
+            return None
+        position, delivery_id, cancellation_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
+        self._connection.execute(
+            "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ? WHERE position = ?",
+            (worker, timestamp(now + lease), tries, doubt or timestamp(now), position),
+        )
+        return Delivery(
+            position=position,
+            id=delivery_id,
+            cancellation_id=cancellation_id,
+            kind=DeliveryKind(kind),
+            event_seq=seq,
+            target=target,
+            enqueued_at=datetime.fromisoformat(enqueued_at),
+            tries=tries,
+            in_doubt_since=datetime.fromisoformat(doubt) if doubt else None,
+        )
+
+    def settle(self, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
+        """Keep where the message is in Slack, or that it was abandoned."""
+        status = "delivered" if receipt.outcome is DeliveryOutcome.DELIVERED else "abandoned"
+        self._connection.execute(
+            "UPDATE deliveries SET status = ?, done_at = ?, channel = ?, ts = ?, problem = ?,"
+            " claimed_by = NULL, lease_until = NULL, in_doubt_since = NULL WHERE position = ?",
+            (status, timestamp(at), receipt.channel, receipt.ts, receipt.problem, delivery.position),
+        )
+
+    def postpone(self, delivery: Delivery, receipt: Receipt, due_at: datetime) -> None:
+        """Try this delivery again at that time; a message that is certainly not in Slack is no longer in doubt."""
+        self._connection.execute(
+            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL, problem = ?,"
+            " in_doubt_since = CASE WHEN ? THEN in_doubt_since END WHERE position = ?",
+            (timestamp(due_at), receipt.problem, receipt.in_doubt, delivery.position),
+        )
+
+    def abandon_thread(self, cancellation: Cancellation, at: datetime) -> None:
+        """Abandon the card, and with it everything that would be on it or below it."""
+        self._connection.execute(
+            "UPDATE deliveries SET status = 'abandoned', done_at = ?, claimed_by = NULL, lease_until = NULL"
+            " WHERE number = ? AND lane = 'card' AND status = 'queued'",
+            (timestamp(at), cancellation.number),
+        )
+
+    def end_leases(self, due_at: datetime) -> None:
+        """Make everything that a worker holds due at that time."""
+        self._connection.execute(
+            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL"
+            " WHERE status = 'queued' AND lease_until IS NOT NULL",
+            (timestamp(due_at),),
+        )

@@ -1,0 +1,27 @@
+"""The names under which people act, for the pages and views that people read."""
+
+from collections.abc import Collection
+
+from bot.domain.policy import Actor
+from bot.store.connection import Connection
+
+
+class People:
+    """The table ``people``: Slack ids and the last name seen for each."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def remember(self, actor: Actor) -> None:
+        """Keep the name under which this person acts now; a name that is known costs no write."""
+        if actor.name:
+            self._connection.execute(
+                "INSERT INTO people (id, name) VALUES (?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE people.name <> excluded.name",
+                (actor.id, actor.name),
+            )
+
+    def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of these people; somebody who never acted is left out."""
+        sql = f"SELECT id, name FROM people WHERE id IN ({', '.join('?' * len(ids))})"
+        return dict(self._connection.execute(sql, tuple(ids)))

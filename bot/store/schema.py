@@ -1,0 +1,184 @@
+"""The tables, the record's guards and the views for people, as a sqlite-utils migration.
+
+Tables are STRICT. Times are ISO 8601 text in UTC with milliseconds, so that text sorts as time. ``due_at`` is when the
+worker must act on a row. While a worker does, ``claimed_by`` names it, and ``lease_until`` is when it counts as dead.
+"""
+
+from collections.abc import Iterable
+
+from sqlite_utils import Database, Migrations
+
+from bot.domain.attempt import Outcome, Reason
+from bot.domain.audit import GENESIS
+from bot.domain.cancellation import OPEN, Choice, State
+from bot.domain.delivery import DeliveryKind
+
+migrations = Migrations("bot")
+
+GUARDS = ("audit_events_no_update", "audit_events_no_delete", "audit_events_only_append")
+"""The triggers that make the record append-only; each start checks that they are there."""
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """Return an SQL condition that allows these values alone."""
+    # Not IN: of more than two values SQLite builds a table at each write, which took half the time of an update.
+    return "(" + " OR ".join(f"{column} = '{value}'" for value in sorted(values)) + ")"
+
+
+OPEN_STATES = one_of("state", OPEN)
+"""The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
+
+
+@migrations()
+def first(db: Database) -> None:
+    """Create everything."""
+    db.executescript(f"""
+        CREATE TABLE heartbeat (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            at TEXT NOT NULL
+        ) STRICT;
+
+        CREATE TABLE people (
+            id TEXT PRIMARY KEY,
+            name TEXT NOT NULL
+        ) STRICT;
+
+        CREATE TABLE cancellations (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            order_id TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            requester TEXT NOT NULL,
+            state TEXT NOT NULL CHECK ({one_of("state", State)}),
+            approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
+            requested_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL,
+            changed_at TEXT NOT NULL,
+            form_id TEXT NOT NULL UNIQUE,
+            card_channel TEXT NOT NULL,
+            card_ts TEXT,
+            card_link TEXT NOT NULL DEFAULT '',
+            attempts INTEGER NOT NULL DEFAULT 0,
+            due_at TEXT,
+            lease_until TEXT,
+            claimed_by TEXT
+        ) STRICT;
+        CREATE UNIQUE INDEX one_open_cancellation_per_order
+            ON cancellations (order_id) WHERE {OPEN_STATES};
+        CREATE INDEX cancellations_due ON cancellations (due_at) WHERE due_at IS NOT NULL;
+        CREATE INDEX cancellations_leased ON cancellations (lease_until) WHERE lease_until IS NOT NULL;
+        CREATE INDEX cancellations_by_time ON cancellations (requested_at);
+        CREATE INDEX cancellations_by_order ON cancellations (order_id, requested_at);
+        CREATE INDEX cancellations_by_requester ON cancellations (requester, requested_at);
+        CREATE INDEX cancellations_by_state ON cancellations (state, requested_at);
+
+        CREATE TABLE decisions (
+            id INTEGER PRIMARY KEY,
+            number INTEGER NOT NULL REFERENCES cancellations (number),
+            approver TEXT NOT NULL,
+            choice TEXT NOT NULL CHECK ({one_of("choice", Choice)}),
+            reason TEXT NOT NULL,
+            at TEXT NOT NULL,
+            requested_at TEXT NOT NULL,
+            UNIQUE (number, approver, choice)
+        ) STRICT;
+        CREATE INDEX decisions_by_approver ON decisions (approver, requested_at, number);
+
+        CREATE TABLE attempts (
+            id INTEGER PRIMARY KEY,
+            number INTEGER NOT NULL REFERENCES cancellations (number),
+            started_at TEXT NOT NULL,
+            finished_at TEXT,
+            outcome TEXT CHECK ({one_of("outcome", Outcome)}),
+            reason TEXT CHECK ({one_of("reason", Reason)}),
+            trouble TEXT,
+            trouble_about TEXT NOT NULL DEFAULT '',
+            http_status INTEGER,
+            code TEXT NOT NULL DEFAULT '',
+            message TEXT NOT NULL DEFAULT '',
+            request_id TEXT NOT NULL DEFAULT '',
+            cancelled_at TEXT NOT NULL DEFAULT ''
+        ) STRICT;
+        CREATE INDEX attempts_by_cancellation ON attempts (number);
+
+        CREATE TABLE audit_events (
+            seq INTEGER PRIMARY KEY,
+            at TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            cancellation TEXT NOT NULL,
+            order_id TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            data TEXT NOT NULL,
+            prev_hash TEXT NOT NULL,
+            hash TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq);
+
+        CREATE TABLE deliveries (
+            position INTEGER PRIMARY KEY,
+            id TEXT NOT NULL,
+            number INTEGER NOT NULL REFERENCES cancellations (number),
+            kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
+            lane TEXT GENERATED ALWAYS AS (CASE WHEN kind = 'direct_message' THEN 'direct' ELSE 'card' END) VIRTUAL,
+            event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
+            target TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", ("queued", "delivered", "abandoned"))}),
+            enqueued_at TEXT NOT NULL,
+            done_at TEXT,
+            channel TEXT NOT NULL DEFAULT '',
+            ts TEXT NOT NULL DEFAULT '',
+            tries INTEGER NOT NULL DEFAULT 0,
+            in_doubt_since TEXT,
+            problem TEXT NOT NULL DEFAULT '',
+            due_at TEXT NOT NULL,
+            lease_until TEXT,
+            claimed_by TEXT
+        ) STRICT;
+        CREATE INDEX deliveries_queued ON deliveries (number, position) WHERE status = 'queued';
+        CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until) WHERE status = 'queued';
+
+        -- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
+        CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN
+            SELECT RAISE(ABORT, 'audit_events is append-only');
+        END;
+        CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events BEGIN
+            SELECT RAISE(ABORT, 'audit_events is append-only');
+        END;
+        CREATE TRIGGER audit_events_only_append BEFORE INSERT ON audit_events
+        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit_events)
+            OR NEW.prev_hash IS NOT coalesce(
+                (SELECT hash FROM audit_events ORDER BY seq DESC LIMIT 1), '{GENESIS}')
+        BEGIN
+            SELECT RAISE(ABORT, 'an audit event must follow from the last one');
+        END;
+
+        -- For people who open the file in Datasette or with the sqlite-utils command.
+        CREATE VIEW cancellations_readable AS
+        SELECT
+            c.number,
+            c.order_id,
+            c.state,
+            c.requested_at,
+            coalesce(asker.name || ' (' || c.requester || ')', c.requester) AS requested_by,
+            c.reason,
+            (SELECT group_concat(coalesce(p.name || ' (' || d.approver || ')', d.approver), ', ')
+                FROM decisions d LEFT JOIN people p ON p.id = d.approver
+                WHERE d.number = c.number AND d.choice = 'approve') AS approved_by,
+            (SELECT coalesce(p.name || ' (' || d.approver || ')', d.approver) || ': ' || d.reason
+                FROM decisions d LEFT JOIN people p ON p.id = d.approver
+                WHERE d.number = c.number AND d.choice = 'reject') AS rejected_by,
+            (SELECT coalesce(nullif(a.message, ''), a.reason, a.trouble)
+                FROM attempts a WHERE a.number = c.number AND a.outcome IS NOT NULL
+                ORDER BY a.id DESC LIMIT 1) AS result,
+            c.changed_at,
+            (SELECT count(*) FROM attempts a WHERE a.number = c.number) AS gateway_calls,
+            c.card_link,
+            c.id
+        FROM cancellations c LEFT JOIN people asker ON asker.id = c.requester;
+
+        CREATE VIEW audit_readable AS
+        SELECT e.seq, e.at, e.kind, e.order_id,
+            coalesce(p.name || ' (' || e.actor || ')', e.actor) AS actor,
+            e.data, e.cancellation, substr(e.hash, 1, 8) AS head
+        FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
+    """)

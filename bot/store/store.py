@@ -1,0 +1,217 @@
+"""The bot's file: one writer that all transactions pass through, and readers beside it."""
+
+import asyncio
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bot.domain.audit import timestamp
+from bot.store import sqlite
+from bot.store.connection import Connection
+from bot.store.errors import StoreError, StoreProblem, explained
+from bot.store.tables import Tables
+
+T = TypeVar("T")
+
+_READERS = 2
+_ROOM = 1024 * 1024
+"""Bytes that must be free for the bot to be ready; the largest request takes a tenth of it."""
+_TOGETHER = 32
+"""The most transactions that share one commit; with more, each would wait too long for the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A transaction that waits for the writer."""
+
+    name: str
+    work: Callable[[Tables], Any]
+    outcome: asyncio.Future[Any]
+
+
+class Store:
+    """The bot's file, with all writing on one thread and reading on others.
+
+    Transactions that wait while another one is being committed share the next commit, because a commit costs
+    more than everything else in a transaction.
+
+    ``connect`` opens the writing connection. ``on_commit`` is called with a transaction's name right after its commit;
+    tests end the process there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connect: Callable[[Path], Connection] = sqlite.open_writer,
+        on_commit: Callable[[str], None] | None = None,
+    ) -> None:
+        self.path = path
+        self._connect = connect
+        self._on_commit = on_commit
+        self._writer = ThreadPoolExecutor(1, "store-writer")
+        self._readers = ThreadPoolExecutor(_READERS, "store-reader")
+        self._waiting: deque[_Waiting] = deque()
+        self._called = False
+        """True while a call of the writer that will look at everything in ``_waiting`` is on its way."""
+        self._closed = False
+        self._of_this_thread = threading.local()
+        self._open_readers: list[Connection] = []
+        self._lock: int | None = None
+        self._tables: Tables | None = None
+
+    async def open(self) -> None:
+        """Lock, open, migrate and check the file; create it, and its folder, if it is not there.
+
+        Raises StoreError.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
+
+    async def transaction(self, name: str, work: Callable[[Tables], T]) -> T:
+        """Return what ``work`` returns, once everything it wrote is on the disk; an exception undoes all of it.
+
+        ``work`` may run twice (when another transaction of the same group commit fails), so it must have no side
+        effects outside the database. Raises StoreError if the file fails, and whatever ``work`` raises.
+        """
+        self._check_open()
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(name, work, outcome))
+        if not self._called:
+            self._called = True
+            self._writer.submit(self._run_waiting)
+        return await outcome
+
+    async def read(self, work: Callable[[Tables], T]) -> T:
+        """Return what ``work`` reads from one consistent state of the file. Raises StoreError."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def probe(self) -> None:
+        """Prove with a small commit that the file can be written and has room to grow. Raises StoreError if not."""
+        self._check_open()
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
+
+    async def close(self) -> None:
+        """Finish what is under way, close the file and release the lock."""
+        self._closed = True
+        # The readers first: only the last connection to close can move the log's content into the file.
+        self._readers.shutdown()
+        for connection in self._open_readers:
+            connection.close()
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
+        self._writer.shutdown()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(StoreProblem.CLOSED, self.path)
+
+    def _open(self) -> None:
+        with explained(self.path):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = sqlite.lock(self.path)
+            self._tables = Tables(self._connect(self.path))
+
+    def _run_waiting(self) -> None:
+        self._called = False
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+            # A person who went away meanwhile has read an error, so nothing may happen for them later.
+            self._run_together([waiting for waiting in batch if not waiting.outcome.cancelled()])
+
+    def _run_together(self, batch: list[_Waiting]) -> None:
+        """Run these in one transaction. If one of them raises, undo all and run each in a transaction of its own.
+
+        A savepoint for each would undo it alone, but costs a quarter of the time of all that go well. If the
+        file fails, it fails for all that share the commit.
+        """
+        if not batch:
+            return
+        loop = batch[0].outcome.get_loop()
+        try:
+            results = self._commit(batch)
+        except BaseException as error:  # noqa: BLE001 -- it is raised where each of them is awaited
+            if len(batch) > 1 and not isinstance(error, StoreError):
+                for waiting in batch:
+                    self._run_together([waiting])
+            else:
+                loop.call_soon_threadsafe(_fail, batch, error)
+            return
+        if self._on_commit is not None:
+            for waiting in batch:
+                self._on_commit(waiting.name)
+        loop.call_soon_threadsafe(_succeed, batch, results)
+
+    def _commit(self, batch: list[_Waiting]) -> list[Any]:
+        tables = self._tables
+        assert tables is not None
+        with explained(self.path):
+            tables.connection.begin()
+            try:
+                results = [waiting.work(tables) for waiting in batch]
+                tables.connection.commit()
+            except BaseException:
+                tables.connection.rollback()
+                raise
+        return results
+
+    def _read(self, work: Callable[[Tables], T]) -> T:
+        with explained(self.path):
+            tables: Tables | None = getattr(self._of_this_thread, "tables", None)
+            if tables is None:
+                tables = Tables(sqlite.open_read_only(self.path))
+                self._of_this_thread.tables = tables
+                self._open_readers.append(tables.connection)
+            tables.connection.begin_reading()
+            try:
+                return work(tables)
+            finally:
+                tables.connection.rollback()
+
+    def _beat(self) -> None:
+        assert self._tables is not None
+        with explained(self.path):
+            if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
+                raise StoreError(StoreProblem.NEARLY_FULL, self.path, str(free // 1024))
+            self._tables.connection.execute(
+                "INSERT INTO heartbeat (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+                (timestamp(datetime.now(UTC)),),
+            )
+
+    def _close(self) -> None:
+        if self._tables is not None:
+            self._tables.connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _succeed(batch: list[_Waiting], results: list[Any]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if not waiting.outcome.done():
+            waiting.outcome.set_result(result)
+
+
+def _fail(batch: list[_Waiting], error: BaseException) -> None:
+    for waiting in batch:
+        if not waiting.outcome.done():
+            waiting.outcome.set_exception(error)
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Tables]:
+    """Open the file for reading only, also while the bot runs. Raises StoreError."""
+    with explained(path):
+        if not path.exists():
+            raise StoreError(StoreProblem.MISSING, path)
+        connection = sqlite.open_read_only(path)
+        try:
+            yield Tables(connection)
+        finally:
+            connection.close()

@@ -1,0 +1,42 @@
+"""All tables over one connection: what a use case gets to work with."""
+
+from datetime import datetime
+
+from bot.domain.audit import timestamp
+from bot.store.attempts import Attempts
+from bot.store.cancellations import Cancellations
+from bot.store.connection import Connection
+from bot.store.deliveries import Deliveries
+from bot.store.lookups import Lookups
+from bot.store.people import People
+from bot.store.record import Record
+
+
+class Tables:
+    """Every table. Inside ``Store.transaction`` all writes become visible together, or not at all.
+
+    Inside ``Store.read`` the connection is read-only, and a write raises.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.cancellations = Cancellations(connection)
+        self.attempts = Attempts(connection)
+        self.deliveries = Deliveries(connection)
+        self.record = Record(connection)
+        self.people = People(connection)
+        self.lookups = Lookups(connection)
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """Return when the worker must act next after this time, or None if nothing waits for it."""
+        at = timestamp(after)
+        rows = self.connection.execute(
+            "SELECT min(at) FROM ("
+            " SELECT min(due_at) AS at FROM cancellations WHERE due_at > :after"
+            " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
+            " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
+            f" {self.connection.hints.walk_outbox} WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
+            ") AS waiting",
+            {"after": at},
+        )
+        return datetime.fromisoformat(rows[0][0]) if rows[0][0] else None

@@ -1,0 +1,184 @@
+"""Sentences for the operator: the command line, ``doctor``, ``/readyz`` and the remedies in the log.
+
+The rest of the code has codes with parameters, and the people in Slack have ``bot/slack/views``. Only the types that
+are explained here are imported, so that every edge can use this module. A test keeps the tables complete.
+"""
+
+from bot.domain.attempt import Answer, Trouble
+from bot.domain.audit import Damage, Verification
+from bot.domain.cancellation import State
+from bot.domain.lookup import Mistake, NotAFilter
+from bot.store.errors import StoreError, StoreProblem
+
+_FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
+
+_STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
+    StoreProblem.BUSY: (
+        "another bot is running on this file",
+        "Stop it first: two bots would do everything twice",
+    ),
+    StoreProblem.NEWER_SCHEMA: (
+        "a newer version of the bot has changed this file ({about})",
+        "Start that version, or restore a backup that is older than it",
+    ),
+    StoreProblem.DAMAGED: (
+        "the database is damaged ({about})",
+        "Stop the bot, keep this file for inspection, and restore the latest backup",
+    ),
+    StoreProblem.GUARDS_MISSING: (
+        "the triggers that protect the record are missing ({about}), so somebody has altered the tables",
+        "Check the record with `python -m bot audit verify`, and restore a backup",
+    ),
+    StoreProblem.MISSING: (
+        "there is no such file",
+        "Check that DATABASE_URL is the one that the bot runs with",
+    ),
+    StoreProblem.DISK_FULL: ("{about}", _FREE_SPACE),
+    StoreProblem.NEARLY_FULL: ("only {about} KiB are left on its disk", _FREE_SPACE),
+    StoreProblem.DISK_FAILING: (
+        "{about}",
+        "The disk is full or failing: check its free space and the system's log",
+    ),
+    StoreProblem.READ_ONLY: (
+        "the file or its folder is read-only",
+        "Make both writable for the bot's user",
+    ),
+    StoreProblem.LOCKED: (
+        "another program keeps the database locked",
+        "Close that program (a shell, a viewer) and try again",
+    ),
+    StoreProblem.FOLDER_READ_ONLY: (
+        "{about}, because its folder is read-only",
+        # The bot's own file has others beside it while it is open; a backup is one file, and opens without them.
+        "Make it writable for the bot's user. Only a backup can be read in a read-only folder",
+    ),
+    StoreProblem.CANNOT_OPEN: (
+        "{about}",
+        "Check that the folder exists and belongs to the bot's user",
+    ),
+    StoreProblem.CLOSED: ("the bot is stopping and has closed the file", ""),
+    StoreProblem.OTHER: ("{about}", "Check the file and its disk"),
+}
+"""What is wrong and what to do, both without a full stop."""
+
+
+def store_error(error: StoreError) -> str:
+    """Return sentences that name the file, the problem and the way out."""
+    problem, remedy = store_problem(error)
+    return f"{problem}. {remedy}." if remedy else f"{problem}."
+
+
+def store_problem(error: StoreError) -> tuple[str, str]:
+    """Return the file with its problem, and what to do about it, both without a full stop."""
+    problem, remedy = _STORE_PROBLEMS[error.problem]
+    return f"{error.path}: {problem.format(about=error.about.rstrip('.'))}", remedy
+
+
+_TROUBLES: dict[Trouble, str] = {
+    Trouble.UNFIT_CREDENTIAL: "nothing was sent, because {about} is empty or does not fit into an HTTP header",
+    Trouble.BAD_ADDRESS: "DVPAY_BASE_URL is not an http or https address",
+    Trouble.NAME_NOT_FOUND: "no connection, because its host name was not found (DNS)",
+    Trouble.NOT_CONNECTED: "no connection{details}",
+    Trouble.NO_CONNECTION_IN_TIME: "no connection {limit}",
+    Trouble.NO_FREE_CONNECTION: "no free connection {limit}",
+    Trouble.PROXY: "the proxy made no connection{details}",
+    Trouble.CERTIFICATE: "no connection, because its TLS certificate is not trusted{details}",
+    Trouble.TLS: "no connection, because the TLS handshake failed{details}",
+    Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent {limit}",
+    Trouble.NO_ANSWER_IN_TIME: "no answer {limit}",
+    Trouble.CONNECTION_LOST: "the connection was lost before an answer came",
+    Trouble.STOPPED: "the bot stopped before an answer came",
+    Trouble.UNEXPECTED: "the call ended unexpectedly{details}",
+    Trouble.REDIRECT: "it answered with a redirect, which the bot does not follow; check DVPAY_BASE_URL",
+    Trouble.NO_REASON: "it gave no reason that the bot can read",
+    Trouble.COMPRESSED: "its answer is compressed, so the bot did not read it",
+    Trouble.TOO_LONG: "its answer is longer than {about} KiB",
+    Trouble.BROKEN_OFF: "its answer broke off",
+    Trouble.NO_CONFIRMATION: "its answer is not the documented confirmation",
+    Trouble.ANOTHER_ORDER: "its answer is about another order",
+    Trouble.ANOTHER_STATUS: "its answer has the status “{about}”, not “cancelled”",
+}
+"""Clauses about the gateway. Some parameters may be missing, such as OpenSSL's reason."""
+
+
+def trouble(trouble: Trouble, about: str) -> str:
+    """Return a clause about what kept the gateway from a clear answer, such as "no answer within 30 s"."""
+    return _TROUBLES[trouble].format(
+        about=about,
+        details=f" ({about})" if about else "",
+        limit=f"within {about} s" if about else "in time",
+    )
+
+
+def answer(answer: Answer) -> str:
+    """Return an attempt's result in a few words: the gateway's own if there are any, with the HTTP status."""
+    words = answer.message or (trouble(answer.trouble, answer.trouble_about) if answer.trouble else "")
+    status = f"HTTP {answer.http_status}" if answer.http_status else ""
+    return f"{words} ({status})" if words and status else words or status
+
+
+_CHECK_THE_HEAD = "Check the head for typing errors and that it comes from this database"
+
+_DAMAGES: dict[Damage, str] = {
+    Damage.EDITED: "The record is damaged. Event {seq} does not have the content that it was written with.",
+    Damage.EDITED_AND_REHASHED: "The record is damaged. Event {seq} was changed and given a new hash,"
+    " but event {other} follows from the old one.",
+    Damage.REMOVED: "The record is damaged. {missing} missing.",
+    Damage.REMOVED_AND_RENUMBERED: "The record is damaged. An event before event {seq} was removed,"
+    " and the later ones got new numbers.",
+    Damage.BEGINNING_REMOVED: "The record is damaged. It does not begin with its first event.",
+    Damage.INSERTED: "The record is damaged. Event {seq} was inserted: the one after it follows from event {other}.",
+    Damage.INSERTED_AND_RENUMBERED: "The record is damaged. An event before event {seq} was inserted,"
+    " and the later ones got new numbers.",
+    # These two rest on a head that somebody typed, so they cannot say that the record is damaged.
+    Damage.CUT: f"{{ends}}, but this head is from event {{other}}. {_CHECK_THE_HEAD}; if both are right, the end of the"
+    " record was cut off.",
+    Damage.ANOTHER_HEAD: f"Event {{seq}} does not match this head. {_CHECK_THE_HEAD}; if both are right, the record was"
+    " rewritten.",
+}
+
+
+def verification(found: Verification) -> str:
+    """Return one or more sentences about the result of a walk over the record."""
+    if found.damage is None:
+        return f"The record is intact: {events(found)}."
+    seq, other = found.seq, found.other
+    return _DAMAGES[found.damage].format(
+        seq=seq,
+        other=other,
+        missing=f"Event {seq} is" if seq == other else f"Events {seq} to {other} are",
+        ends=f"The record ends with event {found.events}" if found.events else "The record is empty",
+    )
+
+
+def events(found: Verification) -> str:
+    """Return the number of sound events with the last head, such as "5 events, head #5·0a1b2c3d"."""
+    count = "1 event" if found.events == 1 else f"{found.events} events"
+    return f"{count}, head {found.head or '(empty)'}"
+
+
+FILTERS = f"""\
+Filters, in any order, one of each kind:
+  ORDER_ID                  all events of this order (order:7d if the ID looks like another filter)
+  @U012AB3CD                what this person requested or decided
+  state:cancelled           or another state: {", ".join(State)}
+  30m, 12h, 7d, 4w          requested in the last 30 minutes, 12 hours, 7 days, 4 weeks
+  2026-11-23                requested on this day (UTC)
+  2026-11-01..2026-11-23    requested on these days (UTC)
+Without a filter, all cancellations are listed."""
+"""The usage of ``audit find``."""
+
+_MISTAKES: dict[Mistake, str] = {
+    Mistake.TOO_LONG: "These filters are too long.",
+    Mistake.TWICE: "'{word}' is a second filter of the same kind. Give each kind once.",
+    Mistake.ENDS_BEFORE_IT_BEGINS: "The time range ends before it begins.",
+    Mistake.NOBODY: "'{word}' does not name a person. Put @ before the member ID from the person's Slack profile.",
+    Mistake.NO_STATE: "'{word}' is not a state.",
+    Mistake.NO_SUCH_TIME: "'{word}' is not in the calendar.",
+    Mistake.NO_FILTER: "'{word}' is not a filter.",
+}
+
+
+def look_up_mistake(error: NotAFilter) -> str:
+    """Return a sentence about the filter that cannot be used."""
+    return _MISTAKES[error.mistake].format(word=error.word)

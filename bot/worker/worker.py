@@ -1,0 +1,199 @@
+"""The worker: it claims what is due in the store, does it, and keeps the result.
+
+One loop serves calls to the gateway and messages to Slack alike. Everything that is claimed is in the store first, so
+that the next process finishes it if this one dies.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bot.domain.attempt import Answer, Attempt
+from bot.domain.audit import Event
+from bot.domain.backoff import pauses
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import Delivery, Receipt
+from bot.in_flight import InFlight
+from bot.store import StoreError
+from bot.worker.rate_limit import RateLimit
+from bot.workflow import ClaimedDelivery, Workflow
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_LONGEST_SLEEP = 30.0
+"""Seconds after which the worker looks in any case."""
+
+
+class Gateway(Protocol):
+    """The payment gateway, as far as the worker needs it."""
+
+    async def cancel(self, order_id: str, reason: str) -> Answer:
+        """Make one call and return what it proved; never raise for what the network or the gateway does."""
+        ...
+
+
+class Courier(Protocol):
+    """The way to Slack, as far as the worker needs it."""
+
+    async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+        """Make one try and return its result; never raise for what the network or Slack does."""
+        ...
+
+
+class Worker:
+    """The loop over everything that is due. Setting ``wake`` makes it look at once.
+
+    ``run`` goes on until ``stop``; ``until_idle`` does everything that is due by the clock and returns, for
+    tests with a clock of their own. ``calls`` and ``messages`` are how many of each run at once.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        gateway: Gateway,
+        courier: Courier,
+        *,
+        now: Callable[[], datetime],
+        name: str,
+        wake: asyncio.Event,
+        rate_limit: RateLimit | None = None,
+        in_flight: InFlight | None = None,
+        calls: int = 100,
+        messages: int = 8,
+    ) -> None:
+        self.stopping = False
+        self._workflow = workflow
+        self._gateway = gateway
+        self._courier = courier
+        self._now = now
+        self._name = name
+        self._wake = wake
+        self._rate_limit = rate_limit or RateLimit(now)
+        self._in_flight = in_flight or InFlight()
+        self._most_calls, self._most_messages = calls, messages
+        self._calls: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._posting_to: frozenset[str] = frozenset()
+        # What is claimed depends on what is being posted, so one claim at a time.
+        self._claiming = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Do what is due, whenever it is due, until ``stop`` is called; wait where the file fails."""
+        waits = pauses(1.0, 60.0)
+        while not self.stopping:
+            self._wake.clear()
+            began = self._now()
+            try:
+                seconds = self._seconds_until(await self._start_due(), began)
+                waits = pauses(1.0, 60.0)
+            except StoreError as error:
+                log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
+                seconds = next(waits)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing new, and give what is under way ``grace`` seconds; the next start finds the rest."""
+        self.stopping = True
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                async with self._claiming:  # what is being claimed in this moment is begun first
+                    under_way = self._under_way()
+                if under_way:
+                    await asyncio.wait(under_way)
+        if left := self._under_way():
+            log.warning("left_for_the_next_start", count=len(left))
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)  # until their connections are closed
+
+    async def until_idle(self) -> None:
+        """Do everything that is due by the clock, and what becomes due by doing it."""
+        while True:
+            await self._start_due()
+            under_way = self._under_way()
+            if not under_way:
+                return
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+
+    def _under_way(self) -> set[asyncio.Task[None]]:
+        return self._calls | self._deliveries
+
+    async def _start_due(self) -> datetime | None:
+        """Begin what is due; return when something falls due next, as far as that is known.
+
+        What is due and was not begun waits for its channel, for an earlier message of its thread, or for room;
+        each of these has a moment of its own or wakes the loop.
+        """
+        while True:
+            await self._in_flight.idle()
+            async with self._claiming:
+                if self.stopping:
+                    return None
+                claimed = await self._workflow.claim(
+                    self._name,
+                    calls=self._most_calls - len(self._calls),
+                    messages=self._most_messages - len(self._deliveries),
+                    not_to=self._rate_limit.blocked() | self._posting_to,
+                )
+                for attempt in claimed.attempts:
+                    self._start(self._calls, self._call(attempt))
+                for claimed_delivery in claimed.deliveries:
+                    delivery = claimed_delivery.delivery
+                    if delivery.kind.is_new_message:
+                        self._rate_limit.record(delivery.target)
+                        self._posting_to |= {delivery.target}
+                    self._start(self._deliveries, self._deliver(claimed_delivery))
+            if not claimed.more:
+                return claimed.next_at
+
+    def _seconds_until(self, due: datetime | None, began: datetime) -> float:
+        moments = [at for at in (due, self._rate_limit.next_free(began)) if at is not None]
+        self._rate_limit.forget(began)
+        seconds = [(at - self._now()).total_seconds() for at in moments]
+        return max(0.0, min([*seconds, _LONGEST_SLEEP]))
+
+    def _start(self, running: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        running.add(task)
+        task.add_done_callback(lambda done: self._finished(running, done))
+
+    def _finished(self, running: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease ends by itself; then it is taken up again.
+            log.error("work_failed", exc_info=error)
+        self._wake.set()
+
+    async def _call(self, attempt: Attempt) -> None:
+        answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
+        await _persist(lambda: self._workflow.record_answer(attempt, answer))
+
+    async def _deliver(self, claimed: ClaimedDelivery) -> None:
+        delivery = claimed.delivery
+        try:
+            receipt = await self._courier.deliver(delivery, claimed.cancellation, claimed.event)
+            pause = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
+            if pause:
+                self._rate_limit.pause(delivery.target, pause)
+        finally:
+            if delivery.kind.is_new_message:
+                self._posting_to -= {delivery.target}
+
+
+async def _persist(record: Callable[[], Coroutine[None, None, T]]) -> T:
+    """Keep a result, through a full disk and other passing trouble of the file."""
+    for pause in pauses(0.5, 30.0):
+        try:
+            return await record()
+        except StoreError as error:
+            log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
+            await asyncio.sleep(pause)
+    raise AssertionError  # the pauses never end

@@ -1,0 +1,91 @@
+"""Asking for a cancellation, inside one transaction."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.domain import policy
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Requested, RequestRefused
+from bot.domain.policy import Actor, Verdict
+from bot.store import Tables
+from bot.workflow.rules import Rules
+from bot.workflow.transitions import expire
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The form as somebody filled it in. ``form_id`` names the form; ``channel`` is where the card goes."""
+
+    form_id: str
+    order_id: str
+    reason: str
+    channel: str
+
+    @property
+    def sent_as(self) -> str:
+        """The form with these words, so that the same form with the same words asks once.
+
+        After an error a person may change the words and send the form again; that is another request.
+        """
+        words = json.dumps([self.order_id, self.reason])
+        return f"{self.form_id}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """The answer to a person's act: the verdict, and the cancellation it is about as it was then.
+
+    After ALLOWED that is the one kept or acted on, after ANOTHER_IS_OPEN the one in the way, with its requester's name
+    as far as it is known; None where there is none.
+    """
+
+    verdict: Verdict
+    cancellation: Cancellation | None = None
+    requester_name: str = ""
+
+
+def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Acted:
+    """Keep a request and owe its card, or put on record why not."""
+    earlier = tx.cancellations.by_form(wish.sent_as)
+    if earlier is not None:
+        return Acted(Verdict.ALLOWED, earlier)
+    verdict = policy.may_ask(actor)
+    if verdict is Verdict.ALLOWED and not rules.order_id_pattern.fullmatch(wish.order_id):
+        verdict = Verdict.BAD_ORDER_ID
+    if verdict is not Verdict.ALLOWED:
+        tx.record.append(RequestRefused(verdict, asked_for=wish.order_id), actor.id, at)
+        return Acted(verdict)
+    in_the_way = tx.cancellations.open_of(wish.order_id)
+    if in_the_way is not None and in_the_way.overdue(at):
+        expire(tx, in_the_way, at)
+    cancellation = tx.cancellations.add(
+        form_id=wish.sent_as,
+        order_id=wish.order_id,
+        reason=wish.reason,
+        requester=actor.id,
+        card_channel=wish.channel,
+        approvals_required=rules.approvals_required,
+        at=at,
+        expires_at=at + rules.approval_ttl,
+    )
+    if cancellation is None:
+        assert in_the_way is not None
+        return _another_is_open(tx, wish, in_the_way, actor, at)
+    event = tx.record.append(
+        Requested(wish.reason, wish.channel, cancellation.approvals_required), actor.id, at, cancellation
+    )
+    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
+    return Acted(Verdict.ALLOWED, cancellation)
+
+
+def _another_is_open(tx: Tables, wish: Wish, in_the_way: Cancellation, actor: Actor, at: datetime) -> Acted:
+    refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, reason=wish.reason)
+    event = tx.record.append(refused, actor.id, at, in_the_way)
+    if in_the_way.state.awaits_people and in_the_way.card_ts is not None:
+        # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
+        tx.deliveries.enqueue(in_the_way, DeliveryKind.CARD_UPDATE, event, at)
+    requester = in_the_way.requester
+    return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way, tx.people.names([requester]).get(requester, ""))

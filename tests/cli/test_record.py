@@ -1,0 +1,276 @@
+"""The commands on the record, on a real file that a bot has written."""
+
+import asyncio
+import csv
+import io
+import json
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.cli import main
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.store import Store
+from bot.workflow import Rules, Wish, Workflow, decisions
+from tests.clock import Clock
+
+ANN = Actor("U0ANN", "ann", requester=Membership.MEMBER)
+BEN = Actor("U0BEN", "ben", approver=Membership.MEMBER)
+
+
+@dataclass
+class Cli:
+    """The command line with a database."""
+
+    database: Path
+
+    def __call__(self, *words: str, **variables: str) -> Result:
+        """Run a command with these words and, besides DATABASE_URL, these variables."""
+        return CliRunner().invoke(main, words, env={"DATABASE_URL": f"sqlite:///{self.database}"} | variables)
+
+
+async def write(store: Store, rules: Rules, clock: Clock, order: str, reason: str, answer: Answer | None) -> None:
+    """Write one request, and the way to this answer of the gateway if there is one."""
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+    acted = await workflow.request(Wish(f"V-{order}", order, reason, "C1"), ANN)
+    assert acted.verdict is Verdict.ALLOWED
+    assert acted.cancellation is not None
+    clock.advance(1)
+    if answer is not None:
+        await workflow.act(decisions.approve, Act.APPROVE, acted.cancellation.id, BEN)
+        claimed = await workflow.claim("w", calls=1, messages=0)
+        [attempt] = claimed.attempts
+        await workflow.record_answer(attempt, answer)
+
+
+@pytest.fixture
+def cli(database: Path, rules: Rules, clock: Clock) -> Cli:
+    """One order cancelled, and one pending whose reason looks like a formula."""
+
+    async def write_both() -> None:
+        store = Store(database)
+        await store.open()
+        await write(store, rules, clock, "ord_1", "typed twice", Answer(Outcome.CANCELLED, http_status=200))
+        await write(store, rules, clock, "ord_2", "=1+1\nsecond line", None)
+        await store.close()
+
+    asyncio.run(write_both())
+    return Cli(database)
+
+
+def forge(database: Path, *statements: str) -> None:
+    """Change the record as somebody could who has the file."""
+    with sqlite3.connect(database) as connection:
+        triggers = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'"
+        ).fetchall()
+        assert triggers
+        for (name,) in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def head(database: Path) -> str:
+    """Return the head of the last event."""
+    with sqlite3.connect(database) as connection:
+        seq, digest = connection.execute("SELECT seq, hash FROM audit_events ORDER BY seq DESC").fetchone()
+    return f"#{seq}·{digest[:8]}"
+
+
+# --- audit find ---------------------------------------------------------------------------------------
+
+
+def test_find_prints_a_table_newest_first(cli: Cli) -> None:
+    """Without filters every cancellation is listed, one line each."""
+    lines = cli("audit", "find").stdout.splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["ord_2", "ord_1"]
+    assert "approve:U0BEN" in lines[3]
+    assert "second line" in lines[2]
+
+
+def test_find_as_json_and_csv(cli: Cli) -> None:
+    """Machines get everything, and a cell that begins like a formula is made harmless for spreadsheets."""
+    found = json.loads(cli("audit", "find", "--json").stdout)
+    assert [row["reason"] for row in found] == ["=1+1\nsecond line", "typed twice"]
+    rows = list(csv.DictReader(io.StringIO(cli("audit", "find", "--csv").stdout)))
+    assert [row["reason"] for row in rows] == ["'=1+1\nsecond line", "typed twice"]
+    assert cli("audit", "find", "state:expired", "--csv").stdout == "\n"
+
+
+def test_find_lists_the_events_of_an_order(cli: Cli) -> None:
+    """An order ID lists its events, and a limit shortens the list."""
+    found = json.loads(cli("audit", "find", "ord_1", "--json").stdout)
+    assert [row["kind"] for row in found] == ["cancelled", "sending", "approved", "requested"]
+    assert len(json.loads(cli("audit", "find", "ord_1", "--json", "--limit", "2").stdout)) == 2
+
+
+def test_find_has_the_filters_of_the_command_in_slack(cli: Cli) -> None:
+    """A person, a state and a time narrow the list down, and a wrong filter gets the usage."""
+    found = json.loads(cli("audit", "find", "<@U0BEN>", "state:cancelled", "--json").stdout)
+    assert [row["order"] for row in found] == ["ord_1"]
+    assert "Nothing matches." in cli("audit", "find", "2020-01-01").stdout
+    wrong = cli("audit", "find", "what?")
+    assert (wrong.exit_code, "'what?' is not a filter" in wrong.stderr) == (2, True)
+    assert "state:cancelled" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "answer, result",
+    [
+        pytest.param(Answer(Outcome.CANCELLED, http_status=200), "HTTP 200", id="confirmed"),
+        pytest.param(
+            Answer(Outcome.REFUSED, reason=Reason.COMPLETED, http_status=409, message="Order is completed"),
+            "Order is completed (HTTP 409)",
+            id="refused",
+        ),
+        pytest.param(
+            Answer(Outcome.NOT_SENT, trouble=Trouble.NOT_CONNECTED, trouble_about="Connection refused"),
+            "no connection (Connection refused)",
+            id="not reached",
+        ),
+        pytest.param(None, "", id="pending"),
+    ],
+)
+def test_find_shows_the_gateways_last_answer(
+    database: Path, rules: Rules, clock: Clock, answer: Answer | None, result: str
+) -> None:
+    """The result is the gateway's message, or else what kept it from a clear answer."""
+
+    async def write_one() -> None:
+        store = Store(database)
+        await store.open()
+        await write(store, rules, clock, "ord_1", "", answer)
+        await store.close()
+
+    asyncio.run(write_one())
+    assert [row["result"] for row in json.loads(Cli(database)("audit", "find", "--json").stdout)] == [result]
+
+
+def test_find_reads_the_pattern_of_order_ids_from_the_settings(cli: Cli) -> None:
+    """An order ID is what ORDER_ID_PATTERN says, as for the bot."""
+    assert cli("audit", "find", "ord_1", ORDER_ID_PATTERN="[0-9]+").exit_code == 2
+    assert cli("audit", "find", "ord_1", ORDER_ID_PATTERN="").exit_code == 0
+
+
+def test_find_with_a_broken_pattern_names_the_variable(cli: Cli) -> None:
+    """A broken ORDER_ID_PATTERN is one line and exit code 2, not a traceback."""
+    ended = cli("audit", "find", ORDER_ID_PATTERN="(")
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1)
+    assert ended.stderr.startswith("ORDER_ID_PATTERN: is not a valid regular expression")
+
+
+def test_verify_and_backup_need_no_pattern(cli: Cli, tmp_path: Path) -> None:
+    """A broken ORDER_ID_PATTERN does not keep anybody from a backup."""
+    assert cli("audit", "verify", ORDER_ID_PATTERN="(").exit_code == 0
+    assert cli("backup", str(tmp_path / "copy.db"), ORDER_ID_PATTERN="(").exit_code == 0
+
+
+# --- the file -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A look at a file that does not exist says so, and ends with 1."""
+    for words in (["audit", "find"], ["audit", "verify"], ["backup", str(tmp_path / "copy.db")]):
+        ended = CliRunner().invoke(main, words, env={"DATABASE_URL": "sqlite:////nowhere/bot.db"})
+        assert (ended.exit_code, "/nowhere/bot.db: there is no such file" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+def test_the_option_wins_over_the_variable(cli: Cli, form: str) -> None:
+    """``--database`` is a path or a URL, and then DATABASE_URL may hold anything."""
+    for words in (["audit", "find"], ["audit", "verify"]):
+        ended = cli(*words, "--database", form.format(cli.database), DATABASE_URL="postgresql://user:secret@host/db")
+        assert (ended.exit_code, ended.stderr) == (0, "")
+
+
+def test_an_option_that_is_another_database_shows_no_password(cli: Cli) -> None:
+    """A password inside ``--database`` is not printed."""
+    ended = cli("audit", "find", "--database", "postgresql://user:secret@host/db")
+    assert (ended.exit_code, "must be sqlite:///" in ended.stderr, "secret" in ended.output) == (2, True, False)
+
+
+# --- audit verify -------------------------------------------------------------------------------------
+
+
+def test_verify_of_an_intact_record(cli: Cli) -> None:
+    """The number of events and the head are printed, and the head from Slack matches."""
+    ended = cli("audit", "verify", "--head", head(cli.database))
+    assert (ended.exit_code, ended.stdout) == (0, f"The record is intact: 5 events, head {head(cli.database)}.\n")
+
+
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("UPDATE audit_events SET actor = 'U9' WHERE seq = 2", "Event 2 does not have the content"),
+        ("DELETE FROM audit_events WHERE seq = 3", "Event 3 is missing."),
+        ("DELETE FROM audit_events WHERE seq = 5", "The record ends with event 4, but this head is from event 5."),
+    ],
+)
+def test_verify_of_a_damaged_record(cli: Cli, statement: str, words: str) -> None:
+    """Damage is named with the event where it begins, and the exit code is 1."""
+    witness = head(cli.database)
+    forge(cli.database, statement)
+    ended = cli("audit", "verify", "--head", witness)
+    assert (ended.exit_code, words in ended.stderr) == (1, True)
+
+
+def test_verify_of_an_inserted_event(cli: Cli) -> None:
+    """An event that was put in between, with the later ones moved up, is called inserted."""
+    forge(
+        cli.database,
+        "UPDATE audit_events SET seq = seq + 100 WHERE seq > 2",
+        "UPDATE audit_events SET seq = seq - 99 WHERE seq > 100",
+        "INSERT INTO audit_events SELECT 3, at, kind, cancellation, order_id, 'U9', data, prev_hash, hash"
+        " FROM audit_events WHERE seq = 2",
+    )
+    ended = cli("audit", "verify")
+    assert (ended.exit_code, "vent 3 was inserted" in ended.stderr) == (1, True)
+
+
+def test_verify_with_a_mistyped_head(cli: Cli) -> None:
+    """A head that does not match is not proof of damage, so the operator is asked to check it first."""
+    ended = cli("audit", "verify", "--head", "#5·00000000")
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("Event 5 does not match this head. Check the head for typing errors")
+
+
+def test_verify_with_something_that_is_no_head(cli: Cli) -> None:
+    """The message shows an example of a head."""
+    ended = cli("audit", "verify", "--head", "abc")
+    assert (ended.exit_code, "#123·0a1b2c3d" in ended.stderr) == (2, True)
+
+
+# --- backup -------------------------------------------------------------------------------------------
+
+
+async def test_backup_while_the_bot_runs(store: Store, database: Path, tmp_path: Path) -> None:
+    """The copy is checked, private, opens without other files, and is never written over."""
+    await store.probe()
+    copy = tmp_path / "copy.db"
+    ended = await asyncio.to_thread(Cli(database), "backup", str(copy))
+    assert (ended.exit_code, ended.stdout) == (0, f"{copy}: 0 events, head (empty).\n")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert not copy.with_name("copy.db.part").exists()
+    again = await asyncio.to_thread(Cli(database), "backup", str(copy))
+    assert (again.exit_code, "already exists" in again.stderr) == (1, True)
+
+
+def test_backup_of_a_damaged_record_is_refused(cli: Cli, tmp_path: Path) -> None:
+    """A copy of a damaged record does not become a backup."""
+    forge(cli.database, "DELETE FROM audit_events WHERE seq = 3")
+    ended = cli("backup", str(tmp_path / "copy.db"))
+    assert (ended.exit_code, "not sound" in ended.stderr) == (1, True)
+    assert "Event 3 is missing." in ended.stderr
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_backup_into_a_folder_that_does_not_exist(cli: Cli) -> None:
+    """The target is named with the words of the system."""
+    ended = cli("backup", "/nowhere/copy.db")
+    assert (ended.exit_code, "/nowhere/copy.db" in ended.stderr) == (1, True)

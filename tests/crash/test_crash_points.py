@@ -1,0 +1,62 @@
+"""kill -9 right before and right after each commit on the way of a request; the next process comes to the same end."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from bot.domain.audit import verify
+from bot.sandbox.slack import NotAcknowledged
+from bot.store import open_reader
+from tests.crash.processes import bot_process, finished
+from tests.flows.desk import PAYMENTS, Desk
+
+POINTS = [
+    "request,request,1",
+    "request,claim,1",
+    "request,record_delivery,1",
+    "approve,approve,1",
+    "approve,claim,1",
+    "approve,record_answer,1",
+    "record_answer,record_answer,1",
+    "record_answer,claim,1",
+    "record_answer,claim,2",
+    "record_answer,record_delivery,1",
+    "record_answer,record_delivery,2",
+    "record_answer,record_delivery,3",
+]
+"""The commit from which counting begins, the commit of the crash, and its number since then."""
+
+
+async def ask_and_approve(desk: Desk) -> None:
+    """Ask and approve, again if Slack showed an error before."""
+    if not desk.slack.space.messages(PAYMENTS):
+        with contextlib.suppress(NotAcknowledged):
+            opened = desk.ann.modal
+            if opened is None:
+                await desk.ann.command("/cancel-order ord_1 twice", PAYMENTS)
+                await desk.wait(lambda: desk.ann.modal)
+            await desk.ann.submit()
+        await desk.card("ord_1")
+    card = await desk.card("ord_1")
+    with contextlib.suppress(NotAcknowledged, LookupError):
+        await desk.ben.click(card, "approve")
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, point: str, when: str) -> None:
+    """There are one card, one effect, one result in the thread, one direct message, and an intact record."""
+    async with bot_process(quiet_desk, **{when: point}) as process:
+        acting = asyncio.create_task(ask_and_approve(quiet_desk))
+        await asyncio.wait_for(process.wait(), 20)
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
+    assert process.returncode == -9
+    async with bot_process(quiet_desk):
+        await ask_and_approve(quiet_desk)
+        await finished(quiet_desk)
+    with open_reader(quiet_desk.database) as tables:
+        events = list(tables.record.all())
+    assert verify(events).damage is None
+    assert [event.kind for event in events].count("cancelled") == 1

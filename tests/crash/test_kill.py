@@ -1,0 +1,91 @@
+"""kill -9 of a real bot process at the worst moments, SIGTERM, and starting again."""
+
+import asyncio
+import signal
+
+from bot.sandbox.faults import Drop, Hang
+from tests.crash.processes import bot_process, finished, start
+from tests.flows.desk import PAYMENTS, Desk
+
+
+async def test_killed_right_after_the_form(quiet_desk: Desk) -> None:
+    """An acknowledged request gets its card from the next process."""
+    async with bot_process(quiet_desk) as process:
+        quiet_desk.slack.faults.always("chat.postMessage", Hang(asyncio.Event()))
+        assert await quiet_desk.fill_in("ord_1") is None
+        process.kill()
+    quiet_desk.slack.faults.clear()
+    assert not quiet_desk.slack.space.messages(PAYMENTS)
+    async with bot_process(quiet_desk):
+        card = await quiet_desk.card("ord_1")
+        await quiet_desk.ben.click(card, "approve")
+        await finished(quiet_desk)
+
+
+async def test_killed_after_slack_took_the_card(quiet_desk: Desk) -> None:
+    """A card whose posting the bot did not live to confirm is found again, not posted twice."""
+    async with bot_process(quiet_desk) as process:
+        quiet_desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+        quiet_desk.slack.faults.always("conversations.history", Hang(asyncio.Event()))
+        await quiet_desk.fill_in("ord_1")
+        await quiet_desk.card("ord_1")
+        process.kill()
+    quiet_desk.slack.faults.clear()
+    async with bot_process(quiet_desk):
+        await quiet_desk.ben.click(await quiet_desk.card("ord_1"), "approve")
+        await finished(quiet_desk)
+
+
+async def test_killed_right_after_the_click(quiet_desk: Desk) -> None:
+    """A click that was acknowledged leads to its call from the next process."""
+    async with bot_process(quiet_desk) as process:
+        card = await quiet_desk.ask("ord_1")
+        quiet_desk.gateway.faults.always("ord_1", Hang(asyncio.Event()))
+        await quiet_desk.ben.click(card, "approve")
+        process.kill()
+    quiet_desk.gateway.faults.clear()
+    async with bot_process(quiet_desk):
+        await finished(quiet_desk)
+
+
+async def test_killed_during_the_gateway_call(quiet_desk: Desk) -> None:
+    """An answer that the bot did not live to read is asked for again, and the effect stays one."""
+    async with bot_process(quiet_desk) as process:
+        card = await quiet_desk.ask("ord_1")
+        quiet_desk.gateway.faults.add("ord_1", Drop(after_effect=True))
+        quiet_desk.gateway.faults.always("ord_1", Hang(asyncio.Event()))
+        await quiet_desk.ben.click(card, "approve")
+        await quiet_desk.gateway.wait_for(lambda: quiet_desk.gateway.effects["ord_1"])
+        process.kill()
+    quiet_desk.gateway.faults.clear()
+    async with bot_process(quiet_desk):
+        await finished(quiet_desk)
+        (reply,) = await quiet_desk.replies(await quiet_desk.card("ord_1"))
+        assert "Asked again, the gateway says that the order is cancelled" in reply
+
+
+async def test_sigterm_ends_with_0_within_the_grace(quiet_desk: Desk) -> None:
+    """SIGTERM lets a call in flight finish, keeps its result, and ends the process with 0."""
+    async with bot_process(quiet_desk) as process:
+        card = await quiet_desk.ask("ord_1")
+        until = asyncio.Event()
+        quiet_desk.gateway.faults.add("ord_1", Hang(until))
+        await quiet_desk.ben.click(card, "approve")
+        await quiet_desk.gateway.wait_for(lambda: quiet_desk.gateway.calls)
+        process.send_signal(signal.SIGTERM)
+        await quiet_desk.wait(lambda: not quiet_desk.slack.connections)
+        until.set()
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    async with bot_process(quiet_desk):
+        await finished(quiet_desk)
+    assert len(quiet_desk.gateway.calls) == 1
+
+
+async def test_a_second_bot_on_the_same_file_is_refused(quiet_desk: Desk) -> None:
+    """Two bots would do everything twice; the second one ends with a sentence."""
+    async with bot_process(quiet_desk):
+        second = await start(quiet_desk, "bot", "run")
+        _, said = await asyncio.wait_for(second.communicate(), 15)
+        assert second.returncode == 1
+        assert "another bot is running on this file" in said.decode()
+        assert "Traceback" not in said.decode()

@@ -1,0 +1,161 @@
+"""The settings as a whole: defaults, rules between two of them, and the documentation."""
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from bot.domain.events import Started
+from bot.domain.ids import ORDER_ID
+from bot.domain.policy import People
+from bot.settings import Settings, table
+from tests.settings.given import REQUIRED, given_that, problems
+
+NOBODY = People(users=frozenset(), groups=frozenset())
+
+
+def test_the_required_settings_are_enough() -> None:
+    """Every setting that is not required has the default that the documentation names."""
+    settings = given_that(LOG_FORMAT="json")
+
+    optional = [name for name in Settings.model_fields if name.upper() not in REQUIRED]
+    assert {name: getattr(settings, name) for name in optional} == {
+        "slack_signing_secret": None,
+        "slack_api_url": "https://slack.com/api/",
+        "dvpay_base_url": "https://merchant.dv.vai247.pro",
+        "dvpay_app_id": None,
+        "database_path": Path("data/bot.db"),
+        "requesters": None,
+        "auditors": NOBODY,
+        "approval_channel": None,
+        "approvals_required": 1,
+        "allow_self_approval": False,
+        "approval_ttl": timedelta(hours=24),
+        "order_id_pattern": re.compile("[A-Za-z0-9_-]{1,64}"),
+        "host": "127.0.0.1",
+        "port": 3000,
+        "log_level": "INFO",
+        "log_format": "json",
+    }
+    assert settings.slack_bot_token.get_secret_value() == "xoxb-b0t"
+    assert settings.slack_app_token == SecretStr("xapp-4pp")
+    assert settings.dvpay_api_key.get_secret_value() == "k3y"
+    assert settings.approvers == People(users=frozenset({"U01", "U02", "U03"}), groups=frozenset())
+
+
+@pytest.mark.parametrize(
+    "app_token, signing_secret",
+    [("xapp-1", None), (None, "s3cret"), ("xapp-1", "s3cret")],
+)
+def test_one_way_in_from_slack_is_enough(app_token: str | None, signing_secret: str | None) -> None:
+    """An app token or a signing secret is enough, and both are allowed."""
+    settings = given_that(SLACK_APP_TOKEN=app_token, SLACK_SIGNING_SECRET=signing_secret)
+
+    assert (settings.slack_app_token is None, settings.slack_signing_secret is None) == (
+        app_token is None,
+        signing_secret is None,
+    )
+
+
+def test_a_user_group_may_reach_any_quorum() -> None:
+    """A quorum is not compared with the size of a user group, which may change at any time."""
+    assert given_that(APPROVERS="U01,S01", APPROVALS_REQUIRED="5").approvals_required == 5
+
+
+def test_a_quorum_is_not_judged_by_approvers_that_have_a_problem() -> None:
+    """One mistake is one line."""
+    assert len(problems(APPROVERS="bob", APPROVALS_REQUIRED="5")) == 1
+
+
+@pytest.mark.parametrize("terminal, expected", [(True, "console"), (False, "json")])
+def test_the_log_format_depends_on_the_terminal(terminal: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal gets lines for people, anything else gets JSON."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+
+    assert given_that().log_format == expected
+
+
+def test_the_event_of_a_start_has_the_rules_and_no_secret() -> None:
+    """The record of a start has the version and the settings that decide who may do what."""
+    settings = given_that(AUDITORS="U09", APPROVERS="S01,U02", APPROVAL_CHANNEL="C01", SLACK_SIGNING_SECRET="s3cret")
+
+    assert settings.started("1.2.3") == Started(
+        version="1.2.3",
+        approvers=("S01", "U02"),
+        requesters=None,
+        auditors=("U09",),
+        approvals_required=1,
+        allow_self_approval=False,
+        approval_ttl_seconds=86400,
+        approval_channel="C01",
+        order_id_pattern=ORDER_ID,
+        dvpay_base_url="https://merchant.dv.vai247.pro",
+    )
+    assert given_that(REQUESTERS="U02,U01").started("1.2.3").requesters == ("U01", "U02")
+    assert given_that().started("1.2.3").approval_channel == ""
+
+
+def test_settings_stay_as_they_were_read() -> None:
+    """No part of the bot can change the rules for the others."""
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(given_that(), "allow_self_approval", True)  # noqa: B010
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    """Settings in a log line or a traceback show no secret."""
+    settings = given_that(SLACK_SIGNING_SECRET="s3cret")
+
+    assert not [secret for secret in settings.secrets() if secret in f"{settings} {settings!r}"]
+
+
+def test_all_secrets_are_listed_for_the_log() -> None:
+    """The settings list every secret that ``bot.log`` has to mask."""
+    assert given_that(SLACK_SIGNING_SECRET="s3cret").secrets() == ["xoxb-b0t", "xapp-4pp", "s3cret", "k3y"]
+
+
+def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
+    """The documentation's table has one row for each variable."""
+    rows = table()
+
+    assert [name for name, _, _ in rows] == [
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_API_URL",
+        "DVPAY_BASE_URL",
+        "DVPAY_APP_ID",
+        "DVPAY_API_KEY",
+        "DATABASE_URL",
+        "ORDER_ID_PATTERN",
+        "APPROVERS",
+        "REQUESTERS",
+        "AUDITORS",
+        "APPROVAL_CHANNEL",
+        "APPROVALS_REQUIRED",
+        "ALLOW_SELF_APPROVAL",
+        "APPROVAL_TTL",
+        "HOST",
+        "PORT",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+    ]
+    assert [name for name, default, _ in rows if default == "required"] == [
+        "SLACK_BOT_TOKEN",
+        "DVPAY_API_KEY",
+        "APPROVERS",
+    ]
+    assert all(meaning for _, _, meaning in rows)
+
+
+def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return the defaults that are values, without those that are words about them."""
+    words = {"", "required", "everyone", "the command's channel", "console on a terminal, else json"}
+    return {name: default for name, default, _ in rows if default not in words}
+
+
+def test_the_defaults_of_the_table_are_the_real_ones() -> None:
+    """Setting every variable to its documented default changes nothing."""
+    assert given_that(**values_in(table())) == given_that()

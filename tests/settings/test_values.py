@@ -1,0 +1,218 @@
+"""The values of single settings: the texts that are accepted, and the line that each other text gets."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bot.domain.ids import GROUP_ID, USER_ID
+from bot.domain.policy import People
+from bot.settings import SettingsProblem
+from tests.settings.given import SECRETS, given_that, problems
+
+user_ids = st.from_regex("[UW][A-Z0-9]{1,12}", fullmatch=True)
+group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    "name, value, problem",
+    [
+        ("SLACK_BOT_TOKEN", "xoxp-1", "must begin with xoxb-; this looks like another kind of token"),
+        ("SLACK_APP_TOKEN", "xoxb-1", "must begin with xapp-; this looks like another kind of token"),
+        ("SLACK_API_URL", "slack.com/api", "is not an address such as https://example.com"),
+        (
+            "SLACK_API_URL",
+            "http://slack.com/api",
+            "must begin with https:// (http:// is allowed for this machine only)",
+        ),
+        ("SLACK_API_URL", "https://slack.com/api?x", "must not contain ? or #"),
+        ("DVPAY_BASE_URL", "ftp://gateway.test", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://gateway.test:port", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://gateway.test:70000", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://[gateway", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://gate way.test", "is not an address such as https://example.com"),
+        ("DVPAY_BASE_URL", "https://gateway.test\\@x", "is not an address such as https://example.com"),
+        (
+            "DVPAY_BASE_URL",
+            "http://gateway.test",
+            "must begin with https:// (http:// is allowed for this machine only)",
+        ),
+        ("DVPAY_BASE_URL", "http://10.0.0.1", "must begin with https:// (http:// is allowed for this machine only)"),
+        (
+            "DVPAY_BASE_URL",
+            "http://localhost.test",
+            "must begin with https:// (http:// is allowed for this machine only)",
+        ),
+        ("DVPAY_BASE_URL", "https://u:hunter2@x.test", "must not contain a user name or a password"),
+        ("DVPAY_BASE_URL", "https://@x.test", "must not contain a user name or a password"),
+        ("DVPAY_BASE_URL", "https://x.test/?", "must not contain ? or #"),
+        ("DVPAY_BASE_URL", "https://x.test/#top", "must not contain ? or #"),
+        ("DVPAY_BASE_URL", "https://x.test/api", "must have no path: write it like https://example.com"),
+        ("DATABASE_URL", "postgres://u:hunter2@h/d", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "data/bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "sqlite://bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "sqlite:///", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "sqlite:///x.db?mode=ro", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("APPROVERS", "bob", "'bob' is not a user ID (U…, W…) or a user-group ID (S…)"),
+        (
+            "APPROVERS",
+            "U1, @bob, <@U2>",
+            "'@bob', '<@U2>' are not user IDs (U…, W…) or user-group IDs (S…)",
+        ),
+        ("APPROVERS", "u1", "'u1' is not a user ID (U…, W…) or a user-group ID (S…)"),
+        ("APPROVERS", ",", "must name at least one person or user group"),
+        ("REQUESTERS", " , ,", "must name at least one person or user group"),
+        ("AUDITORS", "C01", "'C01' is not a user ID (U…, W…) or a user-group ID (S…)"),
+        (
+            "APPROVAL_CHANNEL",
+            "#payments",
+            "'#payments' is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack",
+        ),
+        (
+            "APPROVAL_CHANNEL",
+            "U01",
+            "'U01' is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack",
+        ),
+        (
+            "APPROVAL_CHANNEL",
+            "D01",
+            "'D01' is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack",
+        ),
+        ("APPROVALS_REQUIRED", "0", "'0' is not a whole number from 1 to 100"),
+        ("APPROVALS_REQUIRED", "-1", "'-1' is not a whole number from 1 to 100"),
+        ("APPROVALS_REQUIRED", "two", "'two' is not a whole number from 1 to 100"),
+        ("APPROVALS_REQUIRED", "4", "4 approvals can never be reached: APPROVERS names 3"),
+        ("ALLOW_SELF_APPROVAL", "maybe", "'maybe' is not true or false"),
+        ("APPROVAL_TTL", "24", "'24' is not a duration such as 90s, 30m, 4h or 2d"),
+        ("APPROVAL_TTL", "-4h", "'-4h' is not a duration such as 90s, 30m, 4h or 2d"),
+        ("APPROVAL_TTL", "1h30m", "'1h30m' is not a duration such as 90s, 30m, 4h or 2d"),
+        ("APPROVAL_TTL", "٣h", "'٣h' is not a duration such as 90s, 30m, 4h or 2d"),
+        ("APPROVAL_TTL", "0s", "'0s' is not between 1s and 365d"),
+        ("APPROVAL_TTL", "366d", "'366d' is not between 1s and 365d"),
+        ("APPROVAL_TTL", "999999999d", "'999999999d' is not between 1s and 365d"),
+        (
+            "ORDER_ID_PATTERN",
+            "(",
+            "is not a valid regular expression: missing ), unterminated subpattern at position 0",
+        ),
+        ("HOST", "0.0.0.0 8080", "'0.0.0.0 8080' is not a host name or an IP address"),
+        ("PORT", "65536", "'65536' is not a whole number from 0 to 65535"),
+        ("PORT", "3e3", "'3e3' is not a whole number from 0 to 65535"),
+        ("LOG_LEVEL", "loud", "'loud' is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("LOG_FORMAT", "xml", "'xml' is not one of console, json"),
+    ],
+)
+def test_a_malformed_value_is_one_line_that_names_the_variable(name: str, value: str, problem: str) -> None:
+    """The line for a malformed value names the variable and says how a value looks."""
+    assert problems(**{name: value}) == [f"{name}: {problem}"]
+
+
+@pytest.mark.parametrize("name, first", [("APPROVERS", "U"), ("APPROVERS", "S"), ("APPROVAL_CHANNEL", "C")])
+def test_an_id_is_as_strict_as_everywhere_else(name: str, first: str) -> None:
+    """An id in the settings has the shape that clicks and filters must have, so it is not of any length."""
+    given_that(**{name: first + "0" * 30})
+    assert len(problems(**{name: first + "0" * 31})) == 1
+    assert len(problems(**{name: first})) == 1
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_that_no_header_can_carry_is_a_problem(name: str) -> None:
+    """A line break inside a secret would end a header early, so it is refused at the start."""
+    prefix = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}.get(name, "")
+
+    assert problems(**{name: f"{prefix}a\r\nb"}) == [
+        f"{name}: must be ASCII without spaces or line breaks, because it goes into an HTTP header"
+    ]
+
+
+@given(users=st.sets(user_ids), groups=st.sets(group_ids), data=st.data())
+def test_people_are_read_in_any_order_and_spacing(users: set[str], groups: set[str], data: st.DataObject) -> None:
+    """User IDs and group IDs may be mixed, spaced and repeated."""
+    ids = data.draw(st.permutations([*users, *groups, *users]))
+    gaps = data.draw(st.lists(st.sampled_from([",", ", ", " ,", ",,", " , "]), min_size=len(ids), max_size=len(ids)))
+    text = "".join(item + gap for item, gap in zip(ids, gaps, strict=True))
+
+    settings = given_that(AUDITORS=text, REQUESTERS=text or None)
+
+    assert settings.auditors == People(users=frozenset(users), groups=frozenset(groups))
+    assert settings.requesters == (settings.auditors if ids else None)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=4))
+def test_any_text_for_people_gives_ids_or_one_line(items: list[str]) -> None:
+    """No text makes an approver of something that is not a Slack ID, and each bad text is one line."""
+    try:
+        found, lines = given_that(APPROVERS=",".join(items)).approvers, []
+    except SettingsProblem as problem:
+        found, lines = People(), problem.problems
+
+    assert all(re.fullmatch(USER_ID, user) for user in found.users)
+    assert all(re.fullmatch(GROUP_ID, group) for group in found.groups)
+    assert [line.partition(":")[0] for line in lines] in ([], ["APPROVERS"])
+    assert not [line for line in lines if len(line.splitlines()) != 1]
+
+
+@given(st.integers(1, 365 * 24 * 3600), st.sampled_from("smhd"))
+def test_a_duration_is_a_number_and_a_unit(count: int, unit: str) -> None:
+    """A number and a unit give that time, up to a year."""
+    expected = timedelta(seconds=count * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit])
+    if expected <= timedelta(days=365):
+        assert given_that(APPROVAL_TTL=f"{count}{unit}").approval_ttl == expected
+    else:
+        assert problems(APPROVAL_TTL=f"{count}{unit}") == [f"APPROVAL_TTL: '{count}{unit}' is not between 1s and 365d"]
+
+
+@pytest.mark.parametrize(
+    "url, origin",
+    [
+        ("https://gateway.test", "https://gateway.test"),
+        ("https://gateway.test/", "https://gateway.test"),
+        ("HTTPS://gateway.test:8443/", "https://gateway.test:8443"),
+        ("http://127.0.0.1:9/", "http://127.0.0.1:9"),
+        ("http://127.1.2.3", "http://127.1.2.3"),
+        ("http://[::1]:9", "http://[::1]:9"),
+        ("http://localhost:9", "http://localhost:9"),
+    ],
+)
+def test_the_gateway_is_an_origin(url: str, origin: str) -> None:
+    """The gateway's address has no slash at its end, and needs TLS except on this machine."""
+    assert given_that(DVPAY_BASE_URL=url).dvpay_base_url == origin
+
+
+@pytest.mark.parametrize(
+    "url, base",
+    [
+        ("https://slack.com/api", "https://slack.com/api/"),
+        ("https://proxy.test/slack/api//", "https://proxy.test/slack/api/"),
+        ("http://localhost:9", "http://localhost:9/"),
+    ],
+)
+def test_slack_is_a_base_with_one_slash_at_the_end(url: str, base: str) -> None:
+    """A method's name can follow Slack's address as it is."""
+    assert given_that(SLACK_API_URL=url).slack_api_url == base
+
+
+@pytest.mark.parametrize(
+    "url, path",
+    [("sqlite:///data/bot.db", "data/bot.db"), ("sqlite:////var/lib/desk/bot.db", "/var/lib/desk/bot.db")],
+)
+def test_a_database_address_is_a_path(url: str, path: str) -> None:
+    """Three slashes begin a relative path, four an absolute one."""
+    assert given_that(DATABASE_URL=url).database_path == Path(path)
+
+
+@pytest.mark.parametrize("text, value", [("true", True), ("YES", True), ("1", True), ("False", False), ("off", False)])
+def test_a_switch_takes_the_usual_words(text: str, value: bool) -> None:
+    """A switch takes the words that people use for true and false."""
+    assert given_that(ALLOW_SELF_APPROVAL=text).allow_self_approval is value
+
+
+def test_levels_and_formats_are_taken_in_any_case() -> None:
+    """``LOG_LEVEL=debug`` is not a mistake."""
+    settings = given_that(LOG_LEVEL="debug", LOG_FORMAT="JSON")
+
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")

@@ -1,0 +1,195 @@
+"""Slack's requests over HTTP: refused before anything in them is looked at."""
+
+import asyncio
+import gc
+import io
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+from slack_bolt.async_app import AsyncApp
+
+from bot.app import utc_now
+from bot.in_flight import InFlight
+from bot.sandbox.faults import Hang
+from bot.sandbox.slack import LocalSlack
+from bot.slack.http import SlackEndpoint
+from tests.clock import Clock
+from tests.flows.desk import Desk, quick_tuning
+from tests.flows.stopping import stopping
+
+BODY = b"payload=%7B%22secret-word%22%3A1%7D"
+HALF_A_REQUEST = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
+
+
+@pytest.fixture
+async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
+    """Yield everything but the bot."""
+    async with Desk(database) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def desk(quiet_desk: Desk) -> Desk:
+    """Return a desk with a bot in HTTP mode."""
+    await quiet_desk.start_bot(**quiet_desk.by_http)
+    return quiet_desk
+
+
+async def post(desk: Desk, headers: dict[str, str], body: bytes = BODY) -> int:
+    """Return the status of the answer."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(str(desk.slack.events_url), data=io.BytesIO(body), headers=headers) as answer,
+    ):
+        return answer.status
+
+
+def endpoint_of(clock: Clock, in_flight: InFlight, is_open: Callable[[], bool]) -> SlackEndpoint:
+    """Return an endpoint with the local Slack's secret."""
+    app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
+    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=0.05)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"X-Slack-Signature": "v0=" + "0" * 64}, id="wrong"),
+        pytest.param({"X-Slack-Signature": ""}, id="empty"),
+        pytest.param({"X-Slack-Signature": "v0=\u00e9"}, id="not ASCII"),
+        pytest.param({"X-Slack-Request-Timestamp": "soon"}, id="no number"),
+        pytest.param({"X-Slack-Request-Timestamp": "9" * 400}, id="huge number"),
+        pytest.param({"X-Slack-Request-Timestamp": ""}, id="no time"),
+    ],
+)
+async def test_unsigned_requests_are_refused(
+    desk: Desk, change: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a valid signature the answer is 401, and nothing of the body is logged."""
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logs:
+        assert await post(desk, desk.slack.signed(BODY) | change) == 401
+    assert "secret-word" not in caplog.text + str(logs)
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+async def test_stale_signatures_are_refused(desk: Desk, minutes: int) -> None:
+    """A signature is good for five minutes."""
+    assert await post(desk, desk.slack.signed(BODY, at=utc_now() + timedelta(minutes=minutes))) == 401
+
+
+async def test_a_replayed_request_is_refused(desk: Desk) -> None:
+    """The same signed request is taken once."""
+    headers = desk.slack.signed(BODY)
+    assert await post(desk, headers) == 400
+    assert await post(desk, headers) == 401
+
+
+async def test_an_unsigned_ssl_check_is_refused(desk: Desk) -> None:
+    """Nothing is answered without a signature."""
+    assert await post(desk, {}, b"ssl_check=1") == 401
+
+
+async def test_a_huge_body_is_capped_before_it_is_read(desk: Desk) -> None:
+    """More than a mebibyte is 413, whatever is in it."""
+    body = b"x" * (1024 * 1024 + 1)
+    assert await post(desk, desk.slack.signed(body), body) == 413
+
+
+class Signature(str):
+    """A text whose end can be noticed."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Signed:
+    """A request with a body and its headers, as far as the endpoint reads it."""
+
+    remote = "127.0.0.1"
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.headers = headers
+
+    async def read(self) -> bytes:
+        """Return the body."""
+        return BODY
+
+
+async def test_old_signatures_are_forgotten(clock: Clock) -> None:
+    """The memory of signatures does not grow with time."""
+    slack = LocalSlack(now=clock)
+    endpoint = endpoint_of(clock, InFlight(), lambda: True)
+    kept: list[weakref.ref[Signature]] = []
+    for _ in range(100):
+        headers = slack.signed(BODY)
+        signature = Signature(headers["X-Slack-Signature"])
+        kept.append(weakref.ref(signature))
+        headers["X-Slack-Signature"] = signature
+        assert (await endpoint.handle(cast("web.Request", Signed(headers)))).status == 400
+        del headers, signature
+        clock.advance(seconds=1)
+    gc.collect()
+    assert all(signature() for signature in kept)
+    clock.advance(minutes=11)
+    await endpoint.handle(cast("web.Request", Signed(slack.signed(BODY))))
+    gc.collect()
+    assert not any(signature() for signature in kept)
+
+
+async def test_nothing_is_taken_while_stopping(quiet_desk: Desk) -> None:
+    """A request that comes during the stop gets the answer to come back later."""
+    async with stopping(quiet_desk, **quiet_desk.by_http):
+        assert await post(quiet_desk, quiet_desk.slack.signed(BODY)) == 503
+
+
+async def test_nothing_is_taken_before_the_workspace_is_known(quiet_desk: Desk) -> None:
+    """Until Slack says whose bot this is, a click may come back; it is not refused as a stranger's for ever."""
+    confirmed = asyncio.Event()
+    quiet_desk.slack.faults.always("auth.test", Hang(confirmed))
+    bot = await quiet_desk.launch_bot(**quiet_desk.by_http)
+    assert await post(quiet_desk, quiet_desk.slack.signed(BODY)) == 503
+    confirmed.set()
+    await asyncio.wait_for(bot.connection.ready.wait(), 10)
+    assert await post(quiet_desk, quiet_desk.slack.signed(BODY)) == 400
+
+
+async def test_half_a_request_holds_nothing_up(clock: Clock) -> None:
+    """Anybody may begin a request and never end it: background work does not wait for it, and it is soon dropped."""
+    in_flight, arrived = InFlight(), asyncio.Event()
+
+    def is_open() -> bool:
+        arrived.set()
+        return True
+
+    application = web.Application()
+    application.router.add_post("/slack/events", endpoint_of(clock, in_flight, is_open).handle)
+    async with TestServer(application) as server, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(HALF_A_REQUEST)
+        await arrived.wait()
+        assert in_flight.count == 0
+        await in_flight.idle(60)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_half_a_request_does_not_hold_up_the_stop(quiet_desk: Desk) -> None:
+    """The stop waits no longer than Slack would."""
+    bot = await quiet_desk.start_bot(quick_tuning(answered_within=0.05), **quiet_desk.by_http)
+    _, writer = await asyncio.open_connection("127.0.0.1", bot.port)
+    writer.write(HALF_A_REQUEST)
+    await writer.drain()
+    await quiet_desk.get("/healthz")  # by then the bot has the other one too
+    async with asyncio.timeout(2):
+        await quiet_desk.stop_bot()
+    writer.close()

@@ -1,0 +1,52 @@
+"""The forms: Slack takes them, and what people typed comes back as they typed it."""
+
+from dataclasses import replace
+
+from hypothesis import given, strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from bot.sandbox.blockkit import problems_with_view
+from bot.slack.payloads import FormView
+from bot.slack.views.modals import OrderForm, RejectForm, View, form_no_longer_in_use
+from tests.slack.views.samples import ANY_TEXT, CANCELLATION
+
+
+def texts(view: View) -> list[str]:
+    """Return every text of a form, from its title to its buttons."""
+    found = [view["title"]["text"]]
+    for block in view["blocks"]:
+        found += [block["label"]["text"], block["hint"]["text"]]
+    return [*found, view["submit"]["text"], view["close"]["text"]]
+
+
+def filled_in(view: View, **values: str) -> FormView:
+    """Return the form as Slack sends it back with these values."""
+    state = {name: {name: {"type": "plain_text_input", "value": text}} for name, text in values.items()}
+    return FormView(
+        id="V1", type="modal", callback_id=view["callback_id"], private_metadata=view["private_metadata"],
+        state={"values": state},
+    )  # fmt: skip
+
+
+@given(channel=st.just("C1"), order=ANY_TEXT, reason=ANY_TEXT)
+def test_forms_come_back_as_they_were_filled_in(channel: str, order: str, reason: str) -> None:
+    """Slack takes the form, and the texts are read back trimmed."""
+    view = OrderForm.build(channel=channel, order_id=order, reason=reason)
+    assert problems_with_view(view) == []
+    sent = filled_in(view, order_id=order, reason=reason)
+    assert OrderForm.parse(sent) == (channel, order.strip(), reason.strip())
+    view = RejectForm.build(replace(CANCELLATION, order_id=order))
+    assert problems_with_view(view) == []
+    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, reason.strip())
+
+
+def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
+    """The forms say what happens to what is typed into them."""
+    forms = [OrderForm.build(channel="C1", order_id="", reason=""), RejectForm.build(CANCELLATION)]
+    assert [texts(form) for form in forms] == snapshot
+
+
+def test_a_form_of_an_older_version_is_replaced_by_one_sentence() -> None:
+    """Slack takes the form that says that another one is no longer in use."""
+    assert problems_with_view(form_no_longer_in_use()) == []
+    assert "This form is no longer in use." in str(form_no_longer_in_use())

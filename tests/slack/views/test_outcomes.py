@@ -1,0 +1,81 @@
+"""The words for states and for the gateway's answers: all are there, and each has one meaning."""
+
+import itertools
+
+import pytest
+
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.cancellation import State
+from bot.slack.views import outcomes
+from bot.slack.views.outcomes import delivery_problem, said, words
+
+PAIRS = list(itertools.product(State, (None, *Reason)))
+
+
+@pytest.mark.parametrize("state, reason", PAIRS)
+def test_every_state_has_words_for_every_reason(state: State, reason: Reason | None) -> None:
+    """There are a sign, a title of one line, and whole sentences or nothing as the explanation."""
+    found = words(state, reason)
+    assert found.heading == f"{found.sign} {found.title}"
+    assert found.sign
+    assert found.title[0].isupper()
+    assert not found.title.endswith(".")
+    assert found.explanation == "" or (found.explanation[0].isupper() and found.explanation.endswith("."))
+
+
+def test_no_title_has_two_meanings() -> None:
+    """Two causes share a title only if it says the same about the order in both: then they share the state."""
+    by_title: dict[str, set[tuple[str, State]]] = {}
+    for state, reason in PAIRS:
+        found = words(state, reason)
+        by_title.setdefault(found.title, set()).add((found.sign, state))
+    shared = {title: meanings for title, meanings in by_title.items() if len(meanings) > 1}
+    # People cannot tell an attempt under way from one that is about to begin, and need not.
+    assert shared == {words(State.SENDING).title: {("⏳", State.APPROVED), ("⏳", State.SENDING)}}
+
+
+def test_no_two_causes_have_the_same_words() -> None:
+    """A reason with words of its own differs from every other reason and state, in the title or in what to do next."""
+    own = [words(state, reason) for state, reason in PAIRS if words(state, reason) != words(state)]
+    assert len(own) == len(set(own))
+    assert set(own).isdisjoint(words(state) for state in State)
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_every_trouble_has_words(trouble: Trouble) -> None:
+    """People read a clause without a code, and without the details that only an operator can use."""
+    found = said(Answer(Outcome.UNKNOWN, trouble=trouble, trouble_about="HTTP/1.1"))
+    assert found
+    assert trouble not in found or "_" not in trouble
+    assert not found.endswith(".")
+    assert ("HTTP/1.1" in found) == (trouble is Trouble.ANOTHER_STATUS)
+
+
+def test_another_status_is_quoted_where_the_gateway_named_one() -> None:
+    """The order's status at the gateway is what the reader needs to know."""
+    assert said(Answer(Outcome.UNKNOWN, trouble=Trouble.ANOTHER_STATUS)) == "the gateway answered with another status"
+    paid = Answer(Outcome.UNKNOWN, trouble=Trouble.ANOTHER_STATUS, trouble_about="paid")
+    assert said(paid) == "the gateway answered with another status “paid”"
+
+
+def test_the_gateways_own_words_come_first() -> None:
+    """People read what the gateway said, if it said something; a plain confirmation needs no words."""
+    assert said(Answer(Outcome.REFUSED, trouble=Trouble.NO_REASON, message="locked")) == "locked"
+    assert said(Answer(Outcome.CANCELLED)) == ""
+    assert outcomes.CONFIRMED_BY_REPEAT.endswith(".")
+
+
+@pytest.mark.parametrize("problem", ["no_permission", "msg_too_long"])
+def test_a_problem_of_slacks_is_named(problem: str) -> None:
+    """An operator can look Slack's own name for an error up."""
+    assert delivery_problem(problem) == f"Slack says {problem}"
+
+
+@pytest.mark.parametrize(
+    "problem", ["too_late_for_a_card", "no_card", "not_connected_yet", "not_reachable", "no_answer_in_time"]
+)
+def test_a_problem_of_the_bots_own_is_not_blamed_on_slack(problem: str) -> None:
+    """People read a clause, and no name that Slack never gave."""
+    found = delivery_problem(problem)
+    assert problem not in found
+    assert not found.startswith("Slack says")

@@ -1,0 +1,24 @@
+"""A store whose writer is within reach of the tests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.store import Store
+from tests.writer import Writer
+
+
+@pytest.fixture
+def writer() -> Writer:
+    """Return the writer of ``store``."""
+    return Writer()
+
+
+@pytest.fixture
+async def store(database: Path, writer: Writer) -> AsyncIterator[Store]:
+    """Yield an open store in a new file."""
+    store = Store(database, connect=writer.open)
+    await store.open()
+    yield store
+    await store.close()

@@ -1,0 +1,99 @@
+"""A checked copy of the file, also while the bot runs."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.domain.audit import BOT, Damage
+from bot.domain.events import Started
+from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, integrity, open_reader, sqlite
+from tests.clock import Clock
+
+
+@pytest.fixture
+async def filled(store: Store, clock: Clock) -> Store:
+    """Return a running store with three events."""
+    for _ in range(3):
+        await store.transaction("start", lambda tx: tx.record.append(Started("1"), BOT, clock()))
+    return store
+
+
+async def test_a_copy_is_one_private_sound_file(filled: Store, tmp_path: Path) -> None:
+    """It has everything that was committed, no log beside it, and is for the bot's user alone."""
+    target = tmp_path / "copy" / "bot.db"
+    target.parent.mkdir()
+    verification = backup(filled.path, target)
+    assert (verification.events, verification.damage) == (3, None)
+    assert list(target.parent.iterdir()) == [target]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with open_reader(target) as tables:
+        assert tables.record.last().head == verification.head
+        assert integrity(tables) == ""
+
+
+async def test_a_copy_replaces_no_file(filled: Store, tmp_path: Path) -> None:
+    """A name that is taken stays as it is."""
+    target = tmp_path / "copy.db"
+    target.write_text("mine")
+    with pytest.raises(FileExistsError):
+        backup(filled.path, target)
+    assert target.read_text() == "mine"
+
+
+def test_a_source_that_is_not_there_leaves_no_draft(tmp_path: Path) -> None:
+    """A wrong path is an error, not an empty copy."""
+    with pytest.raises(StoreError) as failed:
+        backup(tmp_path / "nothing.db", tmp_path / "copy.db")
+    assert failed.value.problem is StoreProblem.MISSING
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_draft_that_was_left_behind_is_replaced(filled: Store, tmp_path: Path) -> None:
+    """A backup that was killed does not stop the next one."""
+    (tmp_path / "copy.db.part").write_text("half a copy")
+    assert backup(filled.path, tmp_path / "copy.db").events == 3
+    assert not (tmp_path / "copy.db.part").exists()
+
+
+async def test_a_copy_with_a_damaged_record_is_kept_as_a_draft(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not get its name, and the error says what is wrong and where the draft is."""
+
+    def forge(source: Path, draft: Path) -> None:
+        copy(source, draft)
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.execute("DROP TRIGGER audit_events_no_update")
+            connection.execute("UPDATE audit_events SET actor = 'U9' WHERE seq = 2")
+
+    copy = sqlite.copy
+    monkeypatch.setattr(sqlite, "copy", forge)
+    with pytest.raises(UnsoundCopy) as unsound:
+        backup(filled.path, tmp_path / "copy.db")
+    assert unsound.value.draft == tmp_path / "copy.db.part"
+    assert unsound.value.draft.exists()
+    assert (unsound.value.complaint, unsound.value.verification.damage) == ("", Damage.EDITED)
+    assert not (tmp_path / "copy.db").exists()
+
+
+async def test_a_copy_with_a_broken_index_is_kept_as_a_draft(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error has the first complaint of SQLite's own check."""
+
+    def spoil(source: Path, draft: Path) -> None:
+        copy(source, draft)
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            index = "CREATE INDEX audit_events_by_cancellation ON audit_events (actor, seq)"
+            connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'audit_events_by_cancellation'", [index])
+
+    copy = sqlite.copy
+    monkeypatch.setattr(sqlite, "copy", spoil)
+    with pytest.raises(UnsoundCopy) as unsound:
+        backup(filled.path, tmp_path / "copy.db")
+    assert unsound.value.complaint == "row 1 missing from index audit_events_by_cancellation"
+    assert unsound.value.verification.damage is None

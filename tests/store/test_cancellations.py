@@ -1,0 +1,279 @@
+"""Cancellations: one open one for each order, steps that may follow, and what is due."""
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.cancellation import Choice, State
+from bot.domain.delivery import DeliveryOutcome, Receipt
+from bot.store import Store, Tables
+from tests.clock import Clock
+from tests.store.rows import add, again, brought
+from tests.writer import Writer
+
+
+async def test_a_cancellation_is_read_back_as_it_was_added(store: Store, clock: Clock) -> None:
+    """A new one is pending, expires in time, and can be found by its id, its order and its form."""
+    added = await store.transaction("add", lambda tx: add(tx, clock()))
+    assert (added.number, added.state, added.requester, added.reason) == (1, State.PENDING, "U1", "why")
+    assert (added.requested_at, added.due_at) == (clock(), clock() + timedelta(hours=1))
+    assert (added.lease_until, added.card_ts, added.decisions, added.last_answer) == (None, None, (), None)
+
+    def find(tables: Tables) -> list[object]:
+        cancellations = tables.cancellations
+        return [cancellations.get(added.id), cancellations.open_of("ord_1"), cancellations.by_form("V1")]
+
+    assert await store.read(find) == [added] * 3
+
+
+async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, clock: Clock) -> None:
+    """The table itself keeps two people who ask in the same instant apart."""
+
+    def work(tx: Tables) -> object:
+        add(tx, clock())
+        return tx.cancellations.add(
+            form_id="V2",
+            order_id="ord_1",
+            reason="",
+            requester="U2",
+            card_channel="C1",
+            approvals_required=1,
+            at=clock(),
+            expires_at=clock(),
+        )
+
+    assert await store.transaction("add twice", work) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cancellations SET state = 'approved' WHERE number = 1",
+        (
+            "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
+            " expires_at, changed_at, form_id, card_channel)"
+            " SELECT 'c9', order_id, '', 'U9', 'unknown', 1, requested_at, requested_at, requested_at, 'V9', 'C1'"
+            " FROM cancellations WHERE number = 2"
+        ),
+    ],
+)
+async def test_the_unique_index_stops_a_second_open_one_of_any_statement(
+    store: Store, clock: Clock, statement: str
+) -> None:
+    """A statement that does not look first is stopped by the index."""
+
+    def work(tx: Tables) -> None:
+        brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
+        add(tx, clock(), form="V2")
+        tx.connection.execute(statement)
+
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: cancellations\.order_id"):
+        await store.transaction("two open ones", work)
+
+
+async def test_a_step_that_may_not_follow_is_refused(store: Store, clock: Clock) -> None:
+    """Compare-and-set steps only from the state that was read, and only where the states allow it."""
+
+    def work(tx: Tables) -> list[bool]:
+        asked = add(tx, clock())
+        return [
+            tx.cancellations.move(asked, State.CANCELLED, at=clock()),
+            tx.cancellations.move(asked, State.REJECTED, at=clock()),
+            tx.cancellations.move(asked, State.WITHDRAWN, at=clock()),
+        ]
+
+    assert await store.transaction("steps", work) == [False, True, False]
+
+
+async def test_a_failed_one_is_not_opened_while_another_of_its_order_is_open(
+    store: Store, writer: Writer, clock: Clock
+) -> None:
+    """The store itself refuses that step, and changes nothing; it succeeds once the other one is over."""
+
+    def work(tx: Tables) -> None:
+        failed = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
+        other = add(tx, clock(), form="V2")
+        changes = writer.sqlite.database.conn.total_changes
+        assert not tx.cancellations.move(failed, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+        assert writer.sqlite.database.conn.total_changes == changes
+        assert again(tx, failed) == failed
+        assert again(tx, other) == other
+        brought(tx, other, State.REJECTED, at=clock())
+        assert tx.cancellations.move(failed, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+
+    await store.transaction("retry", work)
+
+
+async def test_an_open_one_is_not_in_its_own_way(store: Store, clock: Clock) -> None:
+    """The retry of an unknown cancellation, which is open itself, goes on."""
+
+    def work(tx: Tables) -> bool:
+        unknown = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.UNKNOWN, at=clock())
+        return tx.cancellations.move(unknown, State.APPROVED, at=clock())
+
+    assert await store.transaction("retry", work)
+
+
+async def test_a_step_sets_both_times(store: Store, clock: Clock) -> None:
+    """After a step only the times given with it hold; the count of attempts stays unless one is given."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        until = clock() + timedelta(minutes=2)
+        tx.cancellations.move(asked, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+        approved = again(tx, asked)
+        assert (approved.due_at, approved.lease_until, approved.attempts) == (clock(), None, 0)
+        tx.cancellations.move(approved, State.SENDING, at=clock(), lease_until=until, claimed_by="w", attempts=1)
+        sending = again(tx, asked)
+        assert (sending.due_at, sending.lease_until, sending.attempts) == (None, until, 1)
+        tx.cancellations.move(sending, State.UNKNOWN, at=clock())
+        unknown = again(tx, asked)
+        assert (unknown.due_at, unknown.lease_until, unknown.attempts) == (None, None, 1)
+
+    await store.transaction("steps", work)
+
+
+async def test_the_same_choice_of_the_same_person_is_kept_once(store: Store, clock: Clock) -> None:
+    """A person can approve and then reject, but not do either twice; decisions come in their order."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        for approver, choice, reason in (
+            ("U3", Choice.APPROVE, ""),
+            ("U2", Choice.APPROVE, ""),
+            ("U3", Choice.APPROVE, ""),
+            ("U3", Choice.REJECT, "no"),
+            ("U3", Choice.REJECT, "no, again"),
+        ):
+            tx.cancellations.decide(asked, approver, choice, reason, clock())
+        found = again(tx, asked)
+        assert [(each.approver, each.choice, each.reason) for each in found.decisions] == [
+            ("U3", "approve", ""),
+            ("U2", "approve", ""),
+            ("U3", "reject", "no"),
+        ]
+
+    await store.transaction("decide", work)
+
+
+async def test_the_last_answer_is_that_of_the_latest_finished_attempt(store: Store, clock: Clock) -> None:
+    """An attempt that is under way does not hide the answer before it."""
+    first, second = Answer(Outcome.NOT_SENT), Answer(Outcome.UNKNOWN, trouble=Trouble.TOO_LONG, trouble_about="64")
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        assert asked.last_answer is None
+        for answer in (first, second):
+            tx.attempts.end(tx.attempts.begin(asked, clock()), answer, clock())
+            assert again(tx, asked).last_answer == answer
+        tx.attempts.begin(asked, clock())
+        assert again(tx, asked).last_answer == second
+
+    await store.transaction("attempts", work)
+
+
+async def test_an_answer_is_read_back_with_everything_that_people_may_see(store: Store, clock: Clock) -> None:
+    """Only what says when to call again is not kept."""
+    answer = Answer(
+        Outcome.REFUSED,
+        reason=Reason.COMPLETED,
+        trouble=Trouble.NO_REASON,
+        trouble_about="about",
+        http_status=409,
+        code="code",
+        message="message",
+        request_id="req_1",
+        cancelled_at="2026-11-23",
+    )
+
+    def work(tx: Tables) -> object:
+        asked = add(tx, clock())
+        tx.attempts.end(tx.attempts.begin(asked, clock()), answer, clock())
+        return again(tx, asked).last_answer
+
+    assert await store.transaction("attempt", work) == answer
+
+
+async def test_what_is_due_is_found_at_its_time(store: Store, clock: Clock) -> None:
+    """A pending request is due when it expires, an approved one at its time, a call when its lease has lapsed."""
+    at = clock()
+
+    def work(tx: Tables) -> None:
+        pending = add(tx, at)
+        approved = add(tx, at, "ord_2", form="V2")
+        tx.cancellations.move(approved, State.APPROVED, at=at, due_at=at + timedelta(minutes=1))
+        sending = brought(tx, add(tx, at, "ord_3", form="V3"), State.APPROVED, at=at)
+        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w")
+        found = []
+        for minutes in (0, 1, 2, 60):
+            due = tx.cancellations.due(at + timedelta(minutes=minutes))
+            found.append(due and due.order_id)
+            if due is not None:
+                brought(tx, due, *{"ord_2": [State.SENDING], "ord_3": [State.UNKNOWN]}.get(due.order_id, []), at=at)
+        assert found == [None, "ord_2", "ord_3", pending.order_id]
+
+    await store.transaction("due", work)
+
+
+@pytest.mark.parametrize("lapsed_first", [True, False])
+async def test_the_one_that_has_waited_longest_is_due_first(store: Store, clock: Clock, lapsed_first: bool) -> None:
+    """A call whose worker died is not kept waiting by requests that fell due after it, nor the other way round."""
+    at = clock()
+
+    def work(tx: Tables) -> None:
+        lapses, falls_due = (at, at + timedelta(minutes=1)) if lapsed_first else (at + timedelta(minutes=1), at)
+        sending = brought(tx, add(tx, at), State.APPROVED, at=at)
+        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=lapses, claimed_by="w")
+        tx.cancellations.move(add(tx, at, "ord_2", form="V2"), State.APPROVED, at=at, due_at=falls_due)
+        due = tx.cancellations.due(at + timedelta(minutes=2))
+        assert due is not None
+        assert due.order_id == ("ord_1" if lapsed_first else "ord_2")
+
+    await store.transaction("due", work)
+
+
+async def test_ended_leases_are_due_at_once(store: Store, clock: Clock) -> None:
+    """After a restart everything that the dead worker held is due, and a request that nobody held is not."""
+    at = clock()
+
+    def work(tx: Tables) -> None:
+        add(tx, at)
+        sending = brought(tx, add(tx, at, "ord_2", form="V2"), State.APPROVED, at=at)
+        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w")
+        assert tx.cancellations.due(at) is None
+        tx.cancellations.end_leases(at)
+        due = tx.cancellations.due(at)
+        assert due is not None
+        assert due.order_id == "ord_2"
+        brought(tx, due, State.UNKNOWN, at=at)
+        assert tx.cancellations.due(at) is None
+
+    await store.transaction("end leases", work)
+
+
+async def test_the_place_of_the_card_is_kept(store: Store, clock: Clock) -> None:
+    """The channel is the one in which Slack posted it."""
+
+    def work(tx: Tables) -> tuple[str, str | None, str]:
+        asked = add(tx, clock())
+        tx.cancellations.place_card(asked, Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "https://x/1"))
+        found = again(tx, asked)
+        return found.card_channel, found.card_ts, found.card_link
+
+    assert await store.transaction("card", work) == ("C2", "1.1", "https://x/1")
+
+
+async def test_many_come_in_the_order_that_was_asked_for(store: Store, clock: Clock) -> None:
+    """Each is there once with all of its decisions; a number without a cancellation is left out."""
+
+    def work(tx: Tables) -> None:
+        added = [add(tx, clock(), f"ord_{number}", form=f"V{number}") for number in range(3)]
+        for approver in ("U1", "U2"):
+            tx.cancellations.decide(added[1], approver, Choice.APPROVE, "", clock())
+        found = tx.cancellations.many([3, 1, 2, 9])
+        assert [(each.number, len(each.decisions)) for each in found] == [(3, 0), (1, 0), (2, 2)]
+        assert tx.cancellations.many([]) == []
+
+    await store.transaction("many", work)

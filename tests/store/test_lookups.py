@@ -1,0 +1,142 @@
+"""Finding cancellations and their stories, a page at a time."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.audit import BOT
+from bot.domain.cancellation import Choice, State
+from bot.domain.events import Requested, Withdrawn
+from bot.domain.lookup import Lookup
+from bot.store import Store, Tables
+from tests.clock import Clock
+from tests.store.rows import add, again, brought
+
+AT = Clock().at
+
+
+def minute(number: int) -> Clock:
+    """Return a clock so many minutes after the first one."""
+    return Clock(AT + timedelta(minutes=number))
+
+
+@pytest.fixture
+async def filled(store: Store) -> Store:
+    """Return a store with five requests for three orders, a minute apart.
+
+    U1 asked for 1, 3 and 5, U2 for 2 and 4. U3 approved 1, approved and rejected 2, and approved 5; U1 rejected 4.
+    """
+
+    def work(tx: Tables) -> None:
+        for number, order, requester, decided, state in (
+            (1, "ord_1", "U1", {("U3", Choice.APPROVE)}, State.APPROVED),
+            (2, "ord_2", "U2", {("U3", Choice.APPROVE), ("U3", Choice.REJECT)}, State.REJECTED),
+            (3, "ord_2", "U1", set(), State.WITHDRAWN),
+            (4, "ord_2", "U2", {("U1", Choice.REJECT)}, State.REJECTED),
+            (5, "ord_3", "U1", {("U3", Choice.APPROVE)}, State.APPROVED),
+        ):
+            at = minute(number)()
+            asked = add(tx, at, order, form=f"V{number}", requester=requester)
+            tx.record.append(Requested(), requester, at, asked)
+            for approver, choice in sorted(decided):
+                tx.cancellations.decide(asked, approver, choice, "", at)
+            brought(tx, asked, state, at=at)
+            tx.record.append(Withdrawn(), BOT, at, again(tx, asked))
+
+    await store.transaction("fill", work)
+    return store
+
+
+async def find(store: Store, lookup: Lookup, only_of: str | None = None) -> list[int]:
+    """Return the numbers of all that match, read two at a time."""
+    numbers: list[int] = []
+    older = None
+    while True:
+        page = await store.read(
+            lambda tables, older=older: tables.lookups.find(lookup, only_of=only_of, older_than=older, limit=2)  # type: ignore[misc]
+        )
+        numbers += [each.number for each in page.items]
+        older = page.older
+        if older is None:
+            return numbers
+        assert len(page.items) == 2
+
+
+@pytest.mark.parametrize(
+    "lookup, numbers",
+    [
+        pytest.param(Lookup(), [5, 4, 3, 2, 1], id="everything"),
+        pytest.param(Lookup(order_id="ord_2"), [4, 3, 2], id="order"),
+        pytest.param(Lookup(person="U1"), [5, 4, 3, 1], id="requester, and approver of one"),
+        pytest.param(Lookup(person="U3"), [5, 2, 1], id="approver, once where there are two decisions"),
+        pytest.param(Lookup(person="U9"), [], id="nobody"),
+        pytest.param(Lookup(state=State.REJECTED), [4, 2], id="state"),
+        pytest.param(Lookup(since=minute(2)(), until=minute(4)()), [3, 2], id="time, without its end"),
+        pytest.param(Lookup(person="U1", state=State.APPROVED), [5, 1], id="person and state"),
+        pytest.param(Lookup(person="U3", since=minute(2)()), [5, 2], id="person and time"),
+        pytest.param(Lookup("ord_2", "U1", State.REJECTED, minute(1)(), minute(9)()), [4], id="all filters"),
+    ],
+)
+async def test_each_filter_finds_what_it_says_page_by_page(filled: Store, lookup: Lookup, numbers: list[int]) -> None:
+    """All matches are found once, newest first, also across pages."""
+    assert await find(filled, lookup) == numbers
+
+
+@pytest.mark.parametrize(
+    "lookup, numbers",
+    [
+        (Lookup(), [4, 2]),
+        (Lookup(person="U2"), [4, 2]),
+        (Lookup(person="U3"), [2]),
+        (Lookup(order_id="ord_1"), []),
+        (Lookup(state=State.REJECTED), [4, 2]),
+    ],
+)
+async def test_a_limited_reader_finds_their_own_requests(filled: Store, lookup: Lookup, numbers: list[int]) -> None:
+    """Every filter works within the requests of this person, and none leads out of them."""
+    assert await find(filled, lookup, only_of="U2") == numbers
+
+
+async def test_requests_of_the_same_moment_are_found_once_each(store: Store, clock: Clock) -> None:
+    """Pages that end between two of the same time lose none and repeat none."""
+
+    def work(tx: Tables) -> None:
+        for number in range(5):
+            add(tx, clock(), f"ord_{number}", form=f"V{number}")
+
+    await store.transaction("fill", work)
+    assert await find(store, Lookup()) == [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "lookup, only_of, about",
+    [
+        (Lookup(order_id="ord_2"), None, [4, 4, 3, 3, 2, 2]),
+        (Lookup(order_id="ord_2"), "U2", [4, 4, 2, 2]),
+        (Lookup(order_id="ord_2", person="U1"), None, [4, 4, 3, 3]),
+        (Lookup(order_id="ord_2", person="U3"), None, [2, 2]),
+        (Lookup(order_id="ord_2", state=State.WITHDRAWN), None, [3, 3]),
+        (Lookup(order_id="ord_2", since=minute(4)()), None, [4, 4]),
+        (Lookup(order_id="ord_9"), None, []),
+    ],
+)
+async def test_a_story_has_all_events_of_the_requests_that_match(
+    filled: Store, lookup: Lookup, only_of: str | None, about: list[int]
+) -> None:
+    """The events of one order come newest first, page by page, as far as this reader may see them."""
+
+    def story(tables: Tables) -> list[int]:
+        numbers: dict[str, int] = {}
+        for each in tables.lookups.find(Lookup()).items:
+            numbers[each.id] = each.number
+        seqs, found, older = list[int](), list[int](), None
+        while True:
+            page = tables.lookups.story(lookup, only_of=only_of, older_than=older, limit=2)
+            seqs += [event.seq for event in page.items]
+            found += [numbers[event.cancellation] for event in page.items]
+            older = page.older
+            if older is None:
+                assert seqs == sorted(set(seqs), reverse=True)
+                return found
+
+    assert await filled.read(story) == about

@@ -1,0 +1,36 @@
+"""Names: the latest one of everybody who acted."""
+
+import itertools
+
+from bot.domain.policy import Actor
+from bot.store import Store, Tables
+from tests.writer import Writer
+
+
+async def test_the_latest_name_is_kept(store: Store) -> None:
+    """A person who acts under another name is known by that one; an act without a name changes nothing."""
+
+    def work(tx: Tables) -> dict[str, str]:
+        for person, name in (("U1", "ann"), ("U2", "ben"), ("U1", "anna"), ("U2", ""), ("U3", "")):
+            tx.people.remember(Actor(person, name))
+        return tx.people.names(["U1", "U2", "U3", "U9"])
+
+    assert await store.transaction("names", work) == {"U1": "anna", "U2": "ben"}
+
+
+async def test_a_name_is_written_only_when_it_has_changed(store: Store, writer: Writer) -> None:
+    """Every click brings a name, and hardly ever a new one; a known name costs no write."""
+
+    def work(tx: Tables) -> list[int]:
+        changes = [writer.sqlite.database.conn.total_changes]
+        for name in ("ann", "ann", "anna", "anna", ""):
+            tx.people.remember(Actor("U1", name))
+            changes.append(writer.sqlite.database.conn.total_changes)
+        return [after - before for before, after in itertools.pairwise(changes)]
+
+    assert await store.transaction("names", work) == [1, 0, 1, 0, 0]
+
+
+async def test_nobody_is_nobody(store: Store) -> None:
+    """A question about no people has an empty answer."""
+    assert await store.read(lambda tables: tables.people.names([])) == {}

@@ -1,0 +1,65 @@
+"""``/healthz`` and ``/readyz``: the process runs, and what keeps the bot from its work."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bot import health
+from bot.health import Readiness
+from bot.slack.socket_mode import Missing
+
+
+async def get(path: str, found: Readiness) -> tuple[int, Any]:
+    """Return the status and the JSON of one of the addresses, with this readiness behind it."""
+
+    async def readiness() -> Readiness:
+        return found
+
+    application = web.Application()
+    health.add_routes(application, readiness)
+    async with (
+        TestServer(application) as server,
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url(path)) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def test_a_bot_that_misses_nothing_is_ready() -> None:
+    """Notes are worth knowing, but do not keep the bot from its work."""
+    notes = ["the gateway is away"]
+    assert await get("/readyz", Readiness([], notes)) == (200, {"ready": True, "missing": [], "notes": notes})
+
+
+async def test_a_bot_that_misses_something_is_not_ready() -> None:
+    """The answer is 503, with everything that is missing."""
+    missing = ["not connected to Slack yet", "the disk is full"]
+    assert await get("/readyz", Readiness(missing, [])) == (503, {"ready": False, "missing": missing, "notes": []})
+
+
+async def test_the_process_runs_whatever_is_missing() -> None:
+    """A restart would not help where Slack is away, so /healthz does not depend on it."""
+    assert await get("/healthz", Readiness(["not connected to Slack yet"], [])) == (200, {"status": "alive"})
+
+
+def test_everything_that_can_be_missing_has_words() -> None:
+    """The operator reads a clause for each, with Slack's name for the error where there is one."""
+    assert {missing: health.slack_missing(missing, "invalid_auth") for missing in Missing} == {
+        Missing.NOT_CONNECTED_YET: "not connected to Slack yet",
+        Missing.TOKEN_NOT_CONFIRMED: "Slack does not confirm the bot token: invalid_auth",
+        Missing.CONNECTION_DOWN: "the Socket Mode connection to Slack is down",
+    }
+
+
+async def test_there_is_nothing_else() -> None:
+    """Other addresses and methods are not served."""
+    application = web.Application()
+    health.add_routes(application, lambda: pytest.fail("not asked for"))
+    async with TestServer(application) as server, aiohttp.ClientSession() as session:
+        async with session.get(server.make_url("/")) as answer:
+            assert answer.status == 404
+        async with session.post(server.make_url("/readyz")) as answer:
+            assert answer.status == 405

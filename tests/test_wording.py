@@ -1,0 +1,145 @@
+"""The operator's sentences: every code has one, with its parameter and no code name in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.domain.attempt import Answer, Outcome, Trouble
+from bot.domain.audit import Damage, Verification
+from bot.domain.cancellation import State
+from bot.domain.lookup import Mistake, NotAFilter
+from bot.store.errors import StoreError, StoreProblem
+from bot.wording import FILTERS, answer, events, look_up_mistake, store_error, store_problem, trouble, verification
+
+FILE = Path("/var/lib/desk/bot.db")
+CODE_NAME = re.compile(r"\b[a-z]+_[a-z_]+\b|None|\{|\}|\(\)")
+
+
+def plain(text: str) -> str:
+    """Return the text, after checking that no code name, placeholder or empty parameter is left in it."""
+    assert not CODE_NAME.search(text)
+    return text
+
+
+@pytest.mark.parametrize("problem", StoreProblem)
+def test_every_problem_of_the_store_names_the_file_and_the_way_out(problem: StoreProblem) -> None:
+    """The file comes first, then the problem, then what to do, unless the bot is stopping anyway."""
+    error = StoreError(problem, FILE, "some words.")
+
+    state, remedy = store_problem(error)
+
+    assert plain(state).startswith(f"{FILE}: ")
+    assert len(state) > len(f"{FILE}: ")
+    assert bool(plain(remedy)) is (problem is not StoreProblem.CLOSED)
+    assert store_error(error) == (f"{state}. {remedy}." if remedy else f"{state}.")
+    assert ".." not in store_error(error)
+
+
+@pytest.mark.parametrize(
+    "problem, about, words",
+    [
+        (StoreProblem.BUSY, "", "another bot is running on this file. Stop it first"),
+        (StoreProblem.NEWER_SCHEMA, "m9", "a newer version of the bot has changed this file (m9). Start that version"),
+        (StoreProblem.DISK_FULL, "database or disk is full", "database or disk is full. Free some space"),
+        (StoreProblem.NEARLY_FULL, "512", "only 512 KiB are left on its disk. Free some space"),
+        (StoreProblem.READ_ONLY, "attempt to write", "the file or its folder is read-only. Make both writable"),
+        (StoreProblem.DAMAGED, "file is not a database", "the database is damaged (file is not a database). Stop the"),
+    ],
+)
+def test_a_problem_of_the_store_says_what_is_known(problem: StoreProblem, about: str, words: str) -> None:
+    """The words of SQLite and of the system appear where they tell the operator more than ours."""
+    assert words in store_error(StoreError(problem, FILE, about))
+
+
+@pytest.mark.parametrize("about", ["", "30"])
+@pytest.mark.parametrize("code", Trouble)
+def test_every_trouble_of_the_gateway_is_a_clause(code: Trouble, about: str) -> None:
+    """Each code has a clause, and a parameter that is missing leaves no empty brackets."""
+    words = plain(trouble(code, about))
+    assert words
+    assert not words.endswith(".")
+
+
+def test_a_limit_is_in_seconds_and_may_be_missing() -> None:
+    """A client without a limit still gets a clause."""
+    assert trouble(Trouble.NO_ANSWER_IN_TIME, "30") == "no answer within 30 s"
+    assert trouble(Trouble.NO_ANSWER_IN_TIME, "") == "no answer in time"
+    assert trouble(Trouble.NOT_CONNECTED, "Connection refused") == "no connection (Connection refused)"
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        (Answer(Outcome.CANCELLED, http_status=200), "HTTP 200"),
+        (Answer(Outcome.REFUSED, http_status=409, message="Order is completed"), "Order is completed (HTTP 409)"),
+        (Answer(Outcome.NOT_SENT, trouble=Trouble.NAME_NOT_FOUND), trouble(Trouble.NAME_NOT_FOUND, "")),
+        (
+            Answer(Outcome.UNKNOWN, trouble=Trouble.TOO_LONG, trouble_about="64", http_status=200),
+            "its answer is longer than 64 KiB (HTTP 200)",
+        ),
+        (
+            Answer(Outcome.NOT_SENT, trouble=Trouble.NO_REASON, http_status=503, message="Maintenance"),
+            "Maintenance (HTTP 503)",
+        ),
+    ],
+)
+def test_the_gateways_own_words_come_first(found: Answer, words: str) -> None:
+    """An answer is the gateway's message or else the trouble, with the HTTP status if there is one."""
+    assert answer(found) == words
+
+
+@pytest.mark.parametrize("damage", Damage)
+def test_every_damage_names_its_event(damage: Damage) -> None:
+    """Each damage has its sentences, and all but a missing beginning name the event."""
+    words = plain(verification(Verification(7, "#7·0a1b2c3d", damage, 8, 12)))
+
+    assert words.endswith(".")
+    assert any(f"{number}" in words for number in (7, 8)) is (damage is not Damage.BEGINNING_REMOVED)
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        (Verification(5, "#5·0a1b2c3d"), "The record is intact: 5 events, head #5·0a1b2c3d."),
+        (Verification(0, ""), "The record is intact: 0 events, head (empty)."),
+        (Verification(2, "#2·0a1b2c3d", Damage.REMOVED, 3, 3), "The record is damaged. Event 3 is missing."),
+        (Verification(2, "#2·0a1b2c3d", Damage.REMOVED, 3, 9), "The record is damaged. Events 3 to 9 are missing."),
+        (
+            Verification(7, "#7·0a1b2c3d", Damage.ANOTHER_HEAD, 8),
+            (
+                "Event 8 does not match this head. Check the head for typing errors and that it comes from this"
+                " database; if both are right, the record was rewritten."
+            ),
+        ),
+        (
+            Verification(7, "#7·0a1b2c3d", Damage.CUT, 8, 9),
+            (
+                "The record ends with event 7, but this head is from event 9. Check the head for typing errors and that"
+                " it comes from this database; if both are right, the end of the record was cut off."
+            ),
+        ),
+    ],
+)
+def test_what_a_verification_found(found: Verification, words: str) -> None:
+    """A mistyped head is not called damage, because the head is what may be wrong."""
+    assert verification(found) == words
+
+
+def test_one_event_is_singular() -> None:
+    """A count of one has no plural."""
+    assert events(Verification(1, "#1·0a1b2c3d")) == "1 event, head #1·0a1b2c3d"
+
+
+@pytest.mark.parametrize("mistake", Mistake)
+def test_every_mistake_in_a_look_up_is_a_sentence(mistake: Mistake) -> None:
+    """Each mistake has its sentence, which quotes the word if one word is wrong."""
+    words = plain(look_up_mistake(NotAFilter(mistake, "qwerty")))
+
+    assert words.endswith(".")
+    assert ("'qwerty'" in words) is (mistake not in {Mistake.TOO_LONG, Mistake.ENDS_BEFORE_IT_BEGINS})
+
+
+def test_the_usage_names_every_state() -> None:
+    """Somebody who typed a wrong state finds the right one below the message."""
+    assert [state for state in State if state not in FILTERS] == []

@@ -1,0 +1,108 @@
+"""The usual steps of a request, and questions about its state, for the tests of the use cases."""
+
+from typing import Any
+
+from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.store import Store
+from bot.workflow import Acted, ClaimedDelivery, Wish, Workflow, decisions
+from tests.world import actor, next_attempt, next_delivery
+
+CANCELLED = Answer(Outcome.CANCELLED, http_status=200)
+LOST = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.NO_ANSWER_IN_TIME)
+AWAY = Answer(Outcome.NOT_SENT, repeat=True, trouble=Trouble.NOT_CONNECTED)
+COMPLETED = Answer(Outcome.REFUSED, http_status=409, message="completed", reason=Reason.COMPLETED)
+REFUNDED = Answer(Outcome.REFUSED, http_status=409, message="refunded", reason=Reason.ALREADY_REFUNDED)
+ALREADY = Answer(Outcome.REFUSED, http_status=409, message="already cancelled", reason=Reason.ALREADY_CANCELLED)
+VAGUE = Answer(Outcome.REFUSED, http_status=409, message="conflict", reason=Reason.OTHER)
+MISSING = Answer(Outcome.REFUSED, http_status=404, message="not found", reason=Reason.NO_SUCH_ORDER)
+DENIED = Answer(Outcome.NOT_SENT, http_status=401, message="bad key", reason=Reason.CREDENTIALS)
+
+ANN = Actor("UASKER", "ann", requester=Membership.MEMBER)
+DELIVERED = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "https://x/1")
+GONE = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="message_not_found")
+
+
+async def ask(
+    workflow: Workflow, order: str = "ord_1", *, form: str = "V1", by: Actor = ANN, reason: str = "typed twice"
+) -> Acted:
+    """Send the form."""
+    return await workflow.request(Wish(form, order, reason, "C1"), by)
+
+
+async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:
+    """Return a pending request."""
+    acted = await ask(workflow, order, form=form)
+    assert acted.verdict is Verdict.ALLOWED
+    assert acted.cancellation is not None
+    return acted.cancellation
+
+
+async def approve(workflow: Workflow, cancellation: Cancellation, person: str = "UONE") -> Verdict:
+    """Approve as this person; return the verdict."""
+    return (await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, actor(person))).verdict
+
+
+async def retry(workflow: Workflow, cancellation: Cancellation, membership: Membership = Membership.MEMBER) -> Verdict:
+    """Retry with this membership among the approvers; return the verdict."""
+    return (await workflow.act(decisions.retry, Act.RETRY, cancellation.id, actor("UONE", membership))).verdict
+
+
+async def approved(workflow: Workflow) -> Cancellation:
+    """Return a request that is approved."""
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation) is Verdict.ALLOWED
+    return cancellation
+
+
+async def sending(workflow: Workflow) -> Attempt:
+    """Claim the attempt that is due."""
+    attempt = await next_attempt(workflow)
+    assert attempt is not None
+    return attempt
+
+
+async def claimed(workflow: Workflow) -> ClaimedDelivery:
+    """Claim the delivery that is due next."""
+    delivery = await next_delivery(workflow)
+    assert delivery is not None
+    return delivery
+
+
+async def now(store: Store, cancellation: Cancellation) -> Cancellation:
+    """Return the cancellation as it is now."""
+    found = await store.read(lambda tables: tables.cancellations.get(cancellation.id))
+    assert found is not None
+    return found
+
+
+async def state_of(store: Store, cancellation: Cancellation) -> State:
+    """Return the state in which the cancellation is now."""
+    return (await now(store, cancellation)).state
+
+
+async def events(store: Store) -> list[Event]:
+    """Return the whole record."""
+    return await store.read(lambda tables: list(tables.record.all()))
+
+
+async def contents(store: Store) -> list[Any]:
+    """Return the contents of all events on record."""
+    return [event.content for event in await events(store)]
+
+
+async def kinds(store: Store) -> list[str]:
+    """Return the kinds of all events on record."""
+    return [event.kind for event in await events(store)]
+
+
+async def deliver_all(workflow: Workflow) -> list[DeliveryKind]:
+    """Deliver everything that is due now; return the kinds in their order."""
+    done = []
+    while (due := await next_delivery(workflow)) is not None:
+        done.append(due.delivery.kind)
+        await workflow.record_delivery(due.delivery, DELIVERED)
+    return done

@@ -1,0 +1,136 @@
+"""One transaction for each use case, a word to the worker after it, and a record that says who did what and why."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.cancellation import State
+from bot.domain.events import Approved, Cancelled, Requested, RequestRefused, Sending, Started
+from bot.domain.policy import Act, Verdict
+from bot.store import Store
+from bot.workflow import Workflow, decisions
+from tests.clock import Clock
+from tests.workflow.steps import (
+    CANCELLED,
+    DELIVERED,
+    approve,
+    approved,
+    ask,
+    claimed,
+    contents,
+    events,
+    requested,
+    sending,
+    state_of,
+)
+from tests.world import actor
+
+
+async def test_every_event_says_who_and_why(workflow: Workflow, store: Store) -> None:
+    """The record of a whole story answers who did what, and why."""
+    cancellation = await approved(workflow)
+    confirmed = replace(CANCELLED, request_id="req_1")
+    await workflow.record_answer(await sending(workflow), confirmed)
+    record = await events(store)
+    assert [(event.content, event.actor) for event in record] == [
+        (Requested("typed twice", "C1", 1), "UASKER"),
+        (Approved(approvals=1, of=1), "UONE"),
+        (Sending(attempt=1), "bot"),
+        (Cancelled(1, confirmed), "bot"),
+    ]
+    assert {event.cancellation for event in record} == {cancellation.id}
+    assert {event.order_id for event in record} == {"ord_1"}
+
+
+async def test_refused_commands_are_on_record(workflow: Workflow, store: Store) -> None:
+    """The record says who was refused, which command, and why."""
+    await workflow.refuse(actor("U9"), "/cancel-audit", Verdict.NOT_AN_AUDITOR)
+    (event,) = await events(store)
+    assert event.actor == "U9"
+    assert event.content == RequestRefused(Verdict.NOT_AN_AUDITOR, command="/cancel-audit")
+
+
+async def test_the_start_is_on_record(workflow: Workflow, store: Store) -> None:
+    """The first event of each start names the settings that decide who may do what."""
+    started = Started("2.0", approvers=("U1",))
+    await workflow.start(started)
+    (event,) = await events(store)
+    assert (event.actor, event.content) == ("bot", started)
+
+
+async def test_people_are_remembered_by_their_latest_name(workflow: Workflow, store: Store) -> None:
+    """Each act keeps the name under which the person acts now; an act without a name keeps the old one."""
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    await workflow.refuse(replace(actor("UONE"), name="one of us"), "/cancel-order", Verdict.UNCHECKED)
+    await workflow.refuse(replace(actor("UASKER"), name=""), "/cancel-order", Verdict.UNCHECKED)
+    names = await store.read(lambda tables: tables.people.names(["UASKER", "UONE", "U9"]))
+    assert names == {"UASKER": "ann", "UONE": "one of us"}
+
+
+async def _ask(workflow: Workflow) -> None:
+    await ask(workflow)
+
+
+async def _click(workflow: Workflow) -> None:
+    await workflow.act(decisions.approve, Act.APPROVE, "nonsense", actor("UONE"))
+
+
+async def _answer(workflow: Workflow) -> None:
+    await workflow.record_answer(await sending(workflow), CANCELLED)
+
+
+async def _deliver(workflow: Workflow) -> None:
+    await workflow.record_delivery((await claimed(workflow)).delivery, DELIVERED)
+
+
+@pytest.mark.parametrize("act", [_ask, _click, _answer, _deliver])
+async def test_the_worker_is_woken_after_everything_that_may_make_work(
+    workflow: Workflow, wake: asyncio.Event, act: Callable[[Workflow], Awaitable[None]]
+) -> None:
+    """After a request, a click, an answer and a delivery the worker looks at once."""
+    await approved(workflow)
+    wake.clear()
+    await act(workflow)
+    assert wake.is_set()
+
+
+async def test_a_claim_says_when_something_falls_due_next(workflow: Workflow, clock: Clock) -> None:
+    """The worker sleeps until the next request expires, or until the next lease ends."""
+    at = clock()
+    await requested(workflow)
+    claimed = await workflow.claim("w", calls=1, messages=0)
+    assert claimed.next_at == at + timedelta(hours=24)
+    claimed = await workflow.claim("w", calls=1, messages=1)
+    assert (len(claimed.deliveries), claimed.next_at) == (1, at + timedelta(minutes=2))
+
+
+async def test_a_claim_says_whether_there_may_be_more(workflow: Workflow, store: Store) -> None:
+    """After the most that one transaction claims, the worker claims again without a pause."""
+    asked = [await requested(workflow, f"ord_{number}", form=f"V{number}") for number in range(25)]
+    for cancellation in asked:
+        await approve(workflow, cancellation)
+    first = await workflow.claim("w", calls=100, messages=0)
+    rest = await workflow.claim("w", calls=100, messages=0)
+    assert (len(first.attempts), first.more) == (20, True)
+    assert (len(rest.attempts), rest.more) == (5, False)
+    assert {await state_of(store, cancellation) for cancellation in asked} == {State.SENDING}
+
+
+async def test_without_room_for_calls_nothing_is_settled(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """A worker without room leaves what is due to the next claim."""
+    cancellation = await requested(workflow)
+    clock.advance(hours=24)
+    await workflow.claim("w", calls=0, messages=0)
+    assert await state_of(store, cancellation) is State.PENDING
+
+
+async def test_a_refused_act_leaves_the_cancellation_as_it_was(workflow: Workflow, store: Store) -> None:
+    """Only the record grows."""
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UASKER") is Verdict.OWN_REQUEST
+    assert await store.read(lambda tables: tables.cancellations.get(cancellation.id)) == cancellation
+    assert len(await contents(store)) == 2

@@ -1,0 +1,75 @@
+"""The writer of a store, within reach of a test."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bot.store import Store, Tables
+from bot.store.connection import Connection, Hints, Parameters, Row
+from bot.store.sqlite import SQLite, open_writer
+
+
+class Writer:
+    """A writing connection that a test can look through, and put another connection in front of.
+
+    Give ``open`` to ``Store(connect=…)``. ``sqlite`` is the connection itself, from then on; what the store does goes
+    through ``front``, which is ``sqlite`` until a test replaces it.
+    """
+
+    hints: Hints = SQLite.hints
+    sqlite: SQLite
+    front: Connection
+
+    def open(self, path: Path) -> Connection:
+        """Open the file as the bot does."""
+        self.sqlite = self.front = open_writer(path)
+        return self
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Run one statement."""
+        return self.front.execute(sql, parameters)
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Run one statement and yield its rows."""
+        return self.front.stream(sql, parameters)
+
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        self.front.begin()
+
+    def begin_reading(self) -> None:
+        """Begin a transaction that reads."""
+        self.front.begin_reading()
+
+    def commit(self) -> None:
+        """Commit."""
+        self.front.commit()
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``."""
+        self.front.rollback()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.front.close()
+
+
+@asynccontextmanager
+async def busy(store: Store) -> AsyncIterator[None]:
+    """Keep the store's writer busy while the block runs, so that transactions have to wait."""
+    began, released = threading.Event(), threading.Event()
+
+    def hold(_: Tables) -> None:
+        began.set()
+        released.wait()
+
+    holding = asyncio.create_task(store.transaction("hold", hold))
+    try:
+        while not began.is_set():  # noqa: ASYNC110 -- the writer is another thread
+            await asyncio.sleep(0)
+        yield
+    finally:
+        released.set()
+    await holding
