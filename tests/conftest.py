@@ -1,4 +1,4 @@
-"""Fixtures that many tests need: a clock, a store in a new file, and the use cases over it."""
+"""Fixtures that many tests need: a clock, a store in a new file, the use cases over it, and a desk."""
 
 import asyncio
 import re
@@ -11,6 +11,7 @@ import pytest
 from bot.store import Store
 from bot.workflow import Patience, Rules, Workflow
 from tests.clock import Clock
+from tests.flows.desk import Desk
 from tests.world import World
 
 
@@ -65,3 +66,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
+    """Yield a workspace and a gateway without a bot between them."""
+    async with Desk(database) as desk:
+        yield desk

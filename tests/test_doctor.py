@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -127,7 +128,7 @@ async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> N
 
 async def test_a_damaged_database(desk: Desk) -> None:
     """A broken file and a changed record get different lines."""
-    with sqlite3.connect(desk.database) as connection:
+    with closing(sqlite3.connect(desk.database)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (1, '', '', '', '', '', '', ?, '')", ["0" * 64])
     lines = "\n".join(finding.line for finding in await report(desk) if finding.remedy)
     assert "does not have the content that it was written with" in lines

@@ -19,7 +19,7 @@ async def test_work_begins_after_the_last_acknowledgement() -> None:
         with in_flight.answering():
             assert in_flight.count == 2
             turn = asyncio.create_task(in_flight.idle())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         assert in_flight.count == 1
         assert not turn.done()
     assert in_flight.count == 0

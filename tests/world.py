@@ -223,4 +223,6 @@ class World:
             pass
         assert self.rows("SELECT * FROM deliveries WHERE status = 'queued'") == []
         for cancellation, state in self.rows("SELECT id, state FROM cancellations WHERE card_ts IS NOT NULL"):
-            assert self.shown[cancellation] == state
+            # The begin of a call is no news for a card that shows the approval.
+            begun = state == State.SENDING and self.shown[cancellation] is State.APPROVED
+            assert begun or self.shown[cancellation] == state

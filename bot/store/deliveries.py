@@ -48,8 +48,7 @@ class Deliveries:
         """
         rows = self._connection.execute(
             "SELECT d.position, d.id, c.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
-            f" FROM deliveries d {self._connection.hints.walk_outbox}"
-            f" {self._connection.hints.join_in_order} cancellations c ON c.number = d.number"
+            " FROM deliveries d JOIN cancellations c ON c.number = d.number"
             " WHERE d.status = 'queued' AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"

@@ -52,7 +52,7 @@ class Lookups:
                 "SELECT number, requested_at FROM"
                 f" ({sql} AND c.requester = :person {newest('c')} LIMIT :limit) AS asked"
                 " UNION SELECT number, requested_at FROM (SELECT d.number, d.requested_at FROM decisions d"
-                f"  {self._connection.hints.join_in_order} cancellations c ON c.number = d.number"
+                "  JOIN cancellations c ON c.number = d.number"
                 f"  WHERE d.approver = :person AND {self._where(values, 'd')} {newest('d')}"
                 "  LIMIT 2 * :limit) AS decided"
                 " ORDER BY requested_at DESC, number DESC LIMIT :limit"
@@ -94,7 +94,7 @@ class Lookups:
 
         Its time is read from the table ``timed``, which is the one whose index is to be walked.
         """
-        not_indexed = self._connection.hints.not_indexed
+        not_indexed = self._connection.not_indexed
         of_somebody = not_indexed if "order_id" in values else ""
         in_state = not_indexed if values.keys() & {"order_id", "person", "only_of"} else ""
         terms = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store import schema
-from bot.store.connection import Hints, Parameters, Row
+from bot.store.connection import Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 
 _BUSY_SECONDS = 5.0
@@ -22,14 +22,8 @@ _BUSY_SECONDS = 5.0
 class SQLite:
     """A connection to one SQLite file. ``database`` is sqlite-utils' view of it, for the schema and for checks."""
 
-    hints = Hints(
-        # Left alone, SQLite walks through everything ever enqueued, because that is in the right order already.
-        walk_outbox="INDEXED BY deliveries_queued_in_order",
-        # SQLite takes all of these conditions for equally rare; a plus keeps it from walking through the common one.
-        not_indexed="+",
-        # SQLite reorders a plain JOIN by its guesses, but never a CROSS JOIN.
-        join_in_order="CROSS JOIN",
-    )
+    # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
+    not_indexed = "+"
 
     def __init__(self, uri: str) -> None:
         # Threads are kept apart by the store's executors; isolation_level=None leaves every BEGIN to us.

@@ -35,7 +35,7 @@ class Tables:
             " SELECT min(due_at) AS at FROM cancellations WHERE due_at > :after"
             " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
             " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
-            f" {self.connection.hints.walk_outbox} WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
+            " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
             ") AS waiting",
             {"after": at},
         )

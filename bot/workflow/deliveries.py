@@ -74,7 +74,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
 
 def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     tx.cancellations.place_card(cancellation, receipt)
-    event = tx.record.append(CardPosted(receipt.channel, receipt.ts), BOT, at, cancellation)
+    event = tx.record.append(CardPosted(channel=receipt.channel, ts=receipt.ts), BOT, at, cancellation)
     if cancellation.state is not State.PENDING:
         # It changed while the card was on its way; the card may show what was true before that.
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
@@ -83,7 +83,7 @@ def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: d
 def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     """Tell the requester, once, that the card cannot be posted, and what to do."""
     if not tx.record.has(cancellation, CardBlocked):
-        blocked = CardBlocked(cancellation.card_channel, receipt.problem)
+        blocked = CardBlocked(channel=cancellation.card_channel, problem=receipt.problem)
         event = tx.record.append(blocked, BOT, at, cancellation)
         tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
 
@@ -92,7 +92,7 @@ def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt
     tx.deliveries.settle(delivery, receipt, at)
     if delivery.kind is DeliveryKind.CARD:
         tx.deliveries.abandon_thread(cancellation, at)
-    event = tx.record.append(DeliveryAbandoned(delivery.kind, receipt.problem), BOT, at, cancellation)
+    event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, cancellation)
     if not cancellation.state.awaits_people:
         return
     if delivery.kind is DeliveryKind.CARD_UPDATE:

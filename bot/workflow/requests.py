@@ -75,7 +75,10 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
         assert in_the_way is not None
         return _another_is_open(tx, wish, in_the_way, actor, at)
     event = tx.record.append(
-        Requested(wish.reason, wish.channel, cancellation.approvals_required), actor.id, at, cancellation
+        Requested(reason=wish.reason, channel=wish.channel, quorum=cancellation.approvals_required),
+        actor.id,
+        at,
+        cancellation,
     )
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
     return Acted(Verdict.ALLOWED, cancellation)

@@ -141,7 +141,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await expect(desk.hint).to_contain_text("Press Retry")
     await desk.button("Retry").click()
     await desk.dialog.get_by_role("button", name="Retry").click()
-    await expect(desk.message("the gateway is asked to cancel the order")).to_be_visible()
+    await expect(desk.message("the gateway is being asked to cancel the order")).to_be_visible()
     await expect(desk.message("✅ Cancelled")).to_be_visible()
     assert len(playground.gateway.calls) == 1
 
@@ -239,7 +239,7 @@ async def test_a_click_on_a_stale_button_is_answered(visit: Visit, playground: P
     await cleo.dialog.get_by_role("button", name="Reject").click()
     await expect(ben.message("⛔ Rejected").locator("blockquote").last).to_have_text("wrong *customer*")
     await ben.dialog.get_by_role("button", name="Approve").click()
-    await expect(ben.message("this request is already rejected")).to_contain_text("Only visible to you")
+    await expect(ben.message("this request was already rejected")).to_contain_text("Only visible to you")
     assert not playground.gateway.calls
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,7 @@ async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) ->
     _, said = await process.communicate()
     assert (process.returncode, said) == (0, b"")
     assert {path.name for path in (tmp_path / "data").iterdir()} >= {"playground.db", "playground.json"}
-    with sqlite3.connect(tmp_path / "data" / "playground.db") as other:
+    with closing(sqlite3.connect(tmp_path / "data" / "playground.db")) as other, other:
         other.execute("DROP TRIGGER audit_events_no_update")
     third = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
     _, said = await third.communicate()

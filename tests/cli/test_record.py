@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def cli(database: Path, rules: Rules, clock: Clock) -> Cli:
 
 def forge(database: Path, *statements: str) -> None:
     """Change the record as somebody could who has the file."""
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         triggers = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'"
         ).fetchall()
@@ -78,7 +79,7 @@ def forge(database: Path, *statements: str) -> None:
 
 def head(database: Path) -> str:
     """Return the head of the last event."""
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         seq, digest = connection.execute("SELECT seq, hash FROM audit_events ORDER BY seq DESC").fetchone()
     return f"#{seq}·{digest[:8]}"
 

@@ -11,7 +11,7 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.delivery import Delivery, DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Membership, Verdict
 from bot.store import open_reader
-from bot.store.connection import Connection, Hints, Parameters, Row
+from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import decisions
 from tests.world import ANN, CLEO, TABLES, World, actor, next_delivery
 
@@ -24,7 +24,7 @@ class Mortal:
     """The writer's connection, which lets the process die before its n-th statement; BEGIN and COMMIT count as well."""
 
     def __init__(self, connection: Connection, path: Path, copy: Path) -> None:
-        self.hints: Hints = connection.hints
+        self.not_indexed = connection.not_indexed
         self.left = 0
         self._connection, self._path, self._copy = connection, path, copy
 

@@ -1,18 +1,8 @@
-"""A desk, and a desk with a running bot."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""A desk with a running bot."""
 
 import pytest
 
 from tests.flows.desk import Desk
-
-
-@pytest.fixture
-async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
-    """Yield everything but the bot."""
-    async with Desk(database) as desk:
-        yield desk
 
 
 @pytest.fixture(params=["socket", "http"])

@@ -41,12 +41,12 @@ async def test_an_order_id_is_trimmed(desk: Desk) -> None:
 
 
 async def test_an_order_with_an_open_request_is_refused_with_who_and_when(desk: Desk) -> None:
-    """The second person reads on the field who asked, when, and how the request stands."""
+    """The second person reads on the field the requester, the time, and how the request stands."""
     await desk.ask("ord_1")
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
     assert errors["order_id"].startswith("ann asked to cancel this order on 20")
-    assert ": this request is waiting for approval." in errors["order_id"]
+    assert ": that request is waiting for approval." in errors["order_id"]
 
 
 async def test_the_same_form_delivered_twice_asks_once(desk: Desk) -> None:

@@ -100,7 +100,7 @@ async def test_the_story_of_a_refused_order(desk: Desk) -> None:
         "card posted · the bot",
         "approved · @ben · 1 of 1 approval",
         "sent to the gateway · the bot · attempt 1",
-        f"refused · the bot · {said}; gateway request req_local000001",
+        f"refused · the bot · {said} · gateway request req_local000001",
     ]
 
 
@@ -132,7 +132,7 @@ async def test_the_story_of_an_order_with_an_unknown_result(desk: Desk) -> None:
         *unknown,
         "retried · @cleo",
         "sent to the gateway · the bot · attempt 1",
-        "cancelled · the bot · Order is already cancelled.; gateway request req_local000005",
+        "cancelled · the bot · Order is already cancelled. · gateway request req_local000005",
     ]
 
 
@@ -146,7 +146,7 @@ async def test_the_story_of_an_expired_order(slow_desk: Desk, clock: Clock) -> N
         "requested · @ann · “typed twice”",
         "card posted · the bot",
         "expired · the bot",
-        "click refused · @ben · wanted to approve: the request was expired",
+        "click refused · @ben · wanted to approve: it had expired",
     ]
 
 

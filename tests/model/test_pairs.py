@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.cancellation import State
-from bot.store.connection import Hints, Parameters, Row
+from bot.store.connection import Parameters, Row
 from bot.store.sqlite import SQLite
 from tests.model.acts import ACTS, WAYS, Expected
 from tests.world import World
@@ -16,7 +16,7 @@ from tests.world import World
 class Undone:
     """The writer's connection, where each commit is only a step in one transaction that is undone at the end."""
 
-    hints: Hints = SQLite.hints
+    not_indexed: str = SQLite.not_indexed
 
     def __init__(self, sqlite: SQLite) -> None:
         self._sqlite = sqlite

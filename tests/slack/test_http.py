@@ -5,9 +5,8 @@ import gc
 import io
 import logging
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import cast
 
 import aiohttp
@@ -29,13 +28,6 @@ from tests.flows.stopping import stopping
 
 BODY = b"payload=%7B%22secret-word%22%3A1%7D"
 HALF_A_REQUEST = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
-
-
-@pytest.fixture
-async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
-    """Yield everything but the bot."""
-    async with Desk(database) as desk:
-        yield desk
 
 
 @pytest.fixture

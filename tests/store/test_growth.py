@@ -1,5 +1,7 @@
 """The cost of one request and of one look-up does not grow with the number of all that there ever were."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from bot.domain.delivery import DeliveryOutcome
 from bot.domain.lookup import Lookup
 from bot.store.sqlite import open_read_only
 from bot.store.tables import Tables
-from tests.bench.record import fill
+from tests.bench.record import START, fill
 from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
@@ -50,17 +52,21 @@ def test_a_request_takes_as_much_work_after_many_others_as_before_them(
     assert last - first < 10  # Less than one instruction for each of the others.
 
 
-@pytest.mark.parametrize("only_of", [None, "U1", "U_NOBODY"])
-@pytest.mark.parametrize("state", [None, State.CANCELLED, State.UNKNOWN])
-@pytest.mark.parametrize("order_id", [None, "ord_1", "ord_none"])
-async def test_a_look_up_takes_as_much_work_in_a_long_record_as_in_a_short_one(
-    tmp_path: Path, order_id: str | None, state: State | None, only_of: str | None
-) -> None:
-    """Whichever filters are combined, a page is found by the rarest of them."""
-    wanted, counts = Lookup(order_id=order_id, state=state), list[int]()
-    for events in (2_400, 4_800):  # of a hundred people: a dozen requests each, more than a page
-        path = tmp_path / f"{events}.db"
-        await fill(path, events)
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return a record and one that is twice as long, of a hundred people: a dozen requests each, more than a page."""
+    folder = tmp_path_factory.mktemp("records")
+    paths = []
+    for events in (2_400, 4_800):
+        paths.append(folder / f"{events}.db")
+        asyncio.run(fill(paths[-1], events))
+    return paths
+
+
+def difference(records: list[Path], lookup: Lookup, only_of: str | None = None) -> int:
+    """Return how many more of SQLite's instructions a page takes in the long record than in the short one."""
+    counts = []
+    for path in records:
         count = 0
 
         def step() -> None:
@@ -70,9 +76,39 @@ async def test_a_look_up_takes_as_much_work_in_a_long_record_as_in_a_short_one(
         connection = open_read_only(path)
         connection.database.conn.set_progress_handler(step, 1)
         lookups = Tables(connection).lookups
-        find = lookups.find if order_id is None else lookups.story
-        find(wanted, only_of=only_of)
+        find = lookups.find if lookup.order_id is None else lookups.story
+        find(lookup, only_of=only_of)
         connection.close()
         counts.append(count)
     short, long = counts
-    assert long - short < 100  # A dozen more of one's own to look at, not the 1,200 of all.
+    return long - short
+
+
+@pytest.mark.parametrize("only_of", [None, "U1", "U_NOBODY"])
+@pytest.mark.parametrize("state", [None, State.CANCELLED, State.UNKNOWN])
+@pytest.mark.parametrize("order_id", [None, "ord_1", "ord_none"])
+def test_a_look_up_takes_as_much_work_in_a_long_record_as_in_a_short_one(
+    records: list[Path], order_id: str | None, state: State | None, only_of: str | None
+) -> None:
+    """Whichever filters are combined, a page is found by the rarest of them."""
+    # A dozen more of one's own to look at, not the 1,200 of all.
+    assert difference(records, Lookup(order_id=order_id, state=state), only_of) < 100
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        pytest.param(Lookup(person="U3"), id="requester"),
+        pytest.param(Lookup(person="U3A"), id="approver of every seventh"),
+        pytest.param(Lookup(person="U3A", state=State.CANCELLED), id="approver and state"),
+        pytest.param(Lookup(person="U3A", since=START, until=START + timedelta(minutes=9)), id="approver and time"),
+        pytest.param(Lookup(person="U_NOBODY", state=State.CANCELLED), id="nobody"),
+        pytest.param(Lookup(person="U3A", order_id="ord_3"), id="approver and order"),
+        pytest.param(Lookup(since=START, until=START + timedelta(minutes=9)), id="time"),
+    ],
+)
+def test_a_look_up_of_a_person_or_a_time_takes_as_much_work_in_a_long_record(
+    records: list[Path], lookup: Lookup
+) -> None:
+    """A page is found by walking down the person's own requests and decisions, or from the end of the time."""
+    assert difference(records, lookup) < 100

@@ -161,13 +161,13 @@ def _detail(content: Content) -> str:  # noqa: PLR0911 -- a table of words
             return quoted(content.reason, _SHOWN)
         case events.ClickRefused():
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
-            why = f"the request was {content.state}" if too_late else _VERDICTS[content.why]
+            why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
             return f"wanted to {content.act}: {why}"
         case events.Sending():
             return f"attempt {content.attempt}"
         case events.Answered(answer=answer):
             request = f"gateway request {answer.request_id}" if answer.request_id else ""
-            return "; ".join(filter(None, [outcomes.said(answer), request]))
+            return " · ".join(filter(None, [outcomes.said(answer), request]))
         case events.CardBlocked():
             return outcomes.delivery_problem(content.problem)
         case events.DeliveryAbandoned():
@@ -211,6 +211,18 @@ _VERDICTS = {
     Verdict.NOT_OF_THIS_WORKSPACE: "from another workspace",
     Verdict.BAD_ORDER_ID: "not an order ID",
     Verdict.NO_SUCH_REQUEST: "no such request",
+}
+_WAS = {
+    State.PENDING: "it was waiting for approval",
+    State.APPROVED: "it had been approved",
+    State.SENDING: "it had been approved",
+    State.CANCELLED: "the order had been cancelled",
+    State.REFUSED: "the gateway had refused",
+    State.FAILED: "it had failed",
+    State.UNKNOWN: "the outcome was unknown",
+    State.REJECTED: "it had been rejected",
+    State.WITHDRAWN: "it had been withdrawn",
+    State.EXPIRED: "it had expired",
 }
 _DELIVERIES = {
     DeliveryKind.CARD: "the card",

@@ -79,10 +79,9 @@ def _progress(cancellation: Cancellation) -> list[Element]:
     said = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
     match cancellation.state:
         case State.APPROVED if cancellation.attempts and cancellation.due_at:
+            why = f": {said}" if said else ""
             return [
-                words(
-                    f"No clear answer after {_attempts(cancellation.attempts)}: {said or 'no reason known'}. Next at "
-                ),
+                words(f"Not confirmed yet after {_attempts(cancellation.attempts)}{why}. I ask again at "),
                 moment(cancellation.due_at, "{time_secs}"),
                 words("."),
             ]

@@ -136,14 +136,18 @@ def said(answer: Answer) -> str:
 
 
 _OWN_PROBLEMS = {
-    "too_late_for_a_card": "the request had ended before the card was posted",
+    "too_late_for_a_card": "the request no longer needed a card",
     "no_card": "there was no card",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
     "no_answer_in_time": "Slack did not answer in time",
+    "unreadable_answer": "Slack gave no clear answer",
 }
 
 
 def delivery_problem(problem: str) -> str:
     """Return why a message was not delivered; ``problem`` is Slack's name for the error, or the bot's own."""
+    if problem.startswith("http_") or not problem.islower():
+        # The bot's own names, for answers that hold no error of Slack's; an exception's name has capitals.
+        return f"Slack gave no clear answer ({problem})"
     return _OWN_PROBLEMS.get(problem, f"Slack says {problem}")

@@ -85,7 +85,8 @@ def already_open(cancellation: Cancellation, requester_name: str) -> str:
     # Only then the use case has the card looked for.
     looked_for = cancellation.state.awaits_people and cancellation.card_ts is not None
     again = " If its card was deleted, I post it again now." if looked_for else ""
-    return f"{by} asked to cancel this order on {at}: {describe(cancellation.state)}.{again}"
+    how = describe(cancellation.state).replace("this request", "that request")
+    return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 
 def bad_order_id(pattern: str) -> str:

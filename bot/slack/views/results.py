@@ -57,12 +57,13 @@ def _words(content: Content, state: State) -> Words:
                 "this is fixed. Until then nobody can approve.",
             )
         case DeliveryAbandoned():
-            missing = "so nobody can approve" if state is State.PENDING else "so nobody can press Retry"
+            missing = ", so nobody can approve" if state is State.PENDING else ""
+            missing = ", so nobody can press Retry" if state.may_retry else missing
             expires = " The request expires by itself." if state is State.PENDING else ""
             return Words(
                 "⚠️",
                 "Your request has no card",
-                f"The approval card can't be posted ({outcomes.delivery_problem(content.problem)}), {missing}. "
+                f"The approval card can't be posted ({outcomes.delivery_problem(content.problem)}){missing}. "
                 f"Tell the bot's operator.{expires}",
             )
         case _:

@@ -114,6 +114,11 @@ def test_every_act_has_words(act: Act) -> None:
     assert f"click refused · @ben · wanted to {act}: " in line
 
 
+def test_a_click_that_came_too_late_says_how_the_request_stood(snapshot: SnapshotAssertion) -> None:
+    """The state is the one at the time of the click, in words."""
+    assert story(*(ClickRefused(Act.APPROVE, Verdict.WRONG_STATE, state) for state in State)) == snapshot
+
+
 def test_every_delivery_has_words(snapshot: SnapshotAssertion) -> None:
     """A message that could not be delivered is named without its code."""
     assert story(*(DeliveryAbandoned(kind, "no_permission") for kind in DeliveryKind)) == snapshot

@@ -37,7 +37,7 @@ def in_state(state: State) -> Cancellation:
 
 @pytest.mark.parametrize("state", State)
 def test_the_card_in_each_state(state: State, snapshot: SnapshotAssertion) -> None:
-    """The card shows the state in words, the people who asked and decided, and only buttons that can do something."""
+    """The card shows the state in words, the requester and the approvers, and only buttons that can do something."""
     assert shown(card.card(in_state(state))) == snapshot
 
 

@@ -1,0 +1,50 @@
+"""Failed calls to Slack: the cause has a name, and it is known whether the call may have taken effect."""
+
+import aiohttp
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox.faults import ApiError, Canned, Drop, Fault, broken, rate_limited
+from bot.sandbox.slack import LocalSlack
+from bot.slack.errors import Problem, problem_of
+
+
+@pytest.mark.parametrize(
+    "fault, problem",
+    [
+        pytest.param(ApiError("not_in_channel"), Problem("not_in_channel", unclear=False), id="a clear no"),
+        pytest.param(ApiError("fatal_error"), Problem("fatal_error", unclear=True), id="half done, perhaps"),
+        pytest.param(rate_limited(30), Problem("ratelimited", unclear=False, retry_after=30.0), id="429"),
+        pytest.param(
+            Canned(429, b"{}", {"Retry-After": "soon"}),
+            Problem("ratelimited", unclear=False, retry_after=1.0),
+            id="429 without a number",
+        ),
+        pytest.param(
+            rate_limited(10**9), Problem("ratelimited", unclear=False, retry_after=3600.0), id="429 for years"
+        ),
+        pytest.param(broken(503), Problem("http_503", unclear=True), id="a page for people"),
+        pytest.param(Drop(), Problem("ServerDisconnectedError", unclear=True), id="no answer"),
+    ],
+)
+async def test_a_failed_call_has_a_name(fault: Fault, problem: Problem) -> None:
+    """The name is Slack's own where there is one, and the time that Slack asks for is kept within an hour."""
+    async with LocalSlack() as slack:
+        slack.faults.add("auth.test", fault)
+        with pytest.raises((SlackApiError, aiohttp.ClientError)) as caught:
+            await AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[]).auth_test()
+    assert problem_of(caught.value) == problem
+
+
+async def test_a_connection_that_was_refused_did_nothing() -> None:
+    """It is certain that Slack never got the call."""
+    with pytest.raises(aiohttp.ClientConnectorError) as caught:
+        await AsyncWebClient("xoxb-secret", "http://127.0.0.1:9/api/").auth_test()
+    assert problem_of(caught.value) == Problem("not_reachable", unclear=False)
+
+
+def test_an_answer_that_did_not_come_in_time_may_have_taken_effect() -> None:
+    """Nothing of an exception's text is kept, as it may hold what was sent."""
+    assert problem_of(TimeoutError()) == Problem("no_answer_in_time", unclear=True)
+    assert problem_of(RuntimeError("xoxb-secret")) == Problem("RuntimeError", unclear=True)
