@@ -151,6 +151,7 @@ class Bot:
         self._keep_running("worker", self.worker.run)
         self._keep_running("connection", lambda: self.connection.run(self._slack_app))
         self._keep_running("gateway_watch", self._watch_gateway)
+        self._keep_running("recount", self._recount)
         self._keep_running("user_groups", self._directory.keep_fresh)
         mode = "http" if self._settings.slack_app_token is None else "socket"
         log.info("started", version=__version__, mode=mode, port=self.port)
@@ -188,7 +189,15 @@ class Bot:
             await self.store.probe()
         except StoreError as error:
             missing.append(wording.store_error(error))
-        return Readiness(missing, [self._gateway_problem] if self._gateway_problem else [])
+        notes = [self._gateway_problem] if self._gateway_problem else []
+        return Readiness(missing, notes + await self._stuck())
+
+    async def _stuck(self) -> list[str]:
+        """Return a sentence about each problem that keeps messages from Slack."""
+        try:
+            return [health.stuck(problem, count) for problem, count in await self.workflow.stuck()]
+        except StoreError:
+            return []  # the file's own problem is among what is missing
 
     async def _open(self) -> None:
         self._opened.push_async_callback(self.store.close)
@@ -256,6 +265,16 @@ class Bot:
             )
             application.router.add_post("/slack/events", endpoint.handle)
         return application
+
+    async def _recount(self) -> None:
+        """Count the votes of pending requests by today's settings, once Slack can say who the approvers are."""
+        await self.connection.ready.wait()
+        for pause in pauses(1.0, 60.0):
+            approvers = await self._directory.members(Role.APPROVER)
+            await self.workflow.recount(approvers)
+            if approvers.complete:
+                return
+            await asyncio.sleep(pause)
 
     async def _watch_gateway(self) -> None:
         """Keep what ``/readyz`` says of the gateway true, and log when it goes away and comes back."""

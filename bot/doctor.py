@@ -62,7 +62,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         channel = settings.approval_channel
         yield await _asked("approval channel", lambda: _channel(client, channel))
     for user in sorted(settings.approvers.users):
-        yield await _asked(f"approver {user}", lambda user=user: _user(client, user))  # type: ignore[misc]
+        yield await _asked(f"approver {user}", lambda user=user: _user(client, user, identity))  # type: ignore[misc]
     for group in sorted(settings.approvers.groups):
         yield await _asked(f"approver group {group}", lambda group=group: _group(client, group))  # type: ignore[misc]
 
@@ -163,14 +163,19 @@ async def _channel(client: AsyncWebClient, channel: str) -> Finding:
         return Finding("approval channel", "is archived", "Unarchive it, or set APPROVAL_CHANNEL to another channel.")
     if not found.get("is_member"):
         return Finding("approval channel", "the bot is not in it", "Type /invite and the bot's name in that channel.")
+    if found.get("is_ext_shared"):
+        remedy = "Its people read every request, and their clicks are refused. Use a channel of your own company."
+        return Finding("approval channel", f"#{found.get('name')} is shared with another company", remedy)
     return Finding("approval channel", f"#{found.get('name')}")
 
 
-async def _user(client: AsyncWebClient, user: str) -> Finding:
+async def _user(client: AsyncWebClient, user: str, identity: Identity) -> Finding:
     answer = await client.users_info(user=user)
     found = answer["user"]
     if found.get("deleted") or found.get("is_bot"):
         return Finding(f"approver {user}", "is deactivated or a bot", "Remove this ID from APPROVERS.")
+    if not identity.is_home_of(found.get("team_id"), (found.get("enterprise_user") or {}).get("enterprise_id")):
+        return Finding(f"approver {user}", "belongs to another company, so every click is refused", "Remove this ID.")
     return Finding(f"approver {user}", str(found.get("name")))
 
 

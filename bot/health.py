@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.slack.socket_mode import Missing
+from bot.slack.views import outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,12 @@ def slack_missing(missing: Missing, problem: str) -> str:
             return f"Slack does not confirm the bot token: {problem}"
         case Missing.CONNECTION_DOWN:
             return "the Socket Mode connection to Slack is down"
+
+
+def stuck(problem: str, count: int) -> str:
+    """Return a clause about messages that Slack has not taken for more than a moment."""
+    messages = "1 message waits" if count == 1 else f"{count} messages wait"
+    return f"{messages} for Slack: {outcomes.delivery_problem(problem)}"
 
 
 def add_routes(application: web.Application, readiness: Callable[[], Awaitable[Readiness]]) -> None:

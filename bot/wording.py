@@ -94,6 +94,9 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.COMPRESSED: "its answer is compressed, so the bot did not read it",
     Trouble.TOO_LONG: "its answer is longer than {about} KiB",
     Trouble.BROKEN_OFF: "its answer broke off",
+    Trouble.SOMEBODY_ELSE: "an answer came, but not in the gateway's form; something between the bot and the gateway"
+    " may have sent it",
+    Trouble.CONTRADICTORY: "its answer contradicts itself",
     Trouble.NO_CONFIRMATION: "its answer is not the documented confirmation",
     Trouble.ANOTHER_ORDER: "its answer is about another order",
     Trouble.ANOTHER_STATUS: "its answer has the status “{about}”, not “cancelled”",
@@ -161,7 +164,8 @@ FILTERS = f"""\
 Filters, in any order, one of each kind:
   ORDER_ID                  all events of this order (order:7d if the ID looks like another filter)
   @U012AB3CD                what this person requested or decided
-  state:cancelled           or another state: {", ".join(State)}
+  cancelled                 or another state: {", ".join(State)}
+  today, yesterday          requested on that day (UTC)
   30m, 12h, 7d, 4w          requested in the last 30 minutes, 12 hours, 7 days, 4 weeks
   2026-11-23                requested on this day (UTC)
   2026-11-01..2026-11-23    requested on these days (UTC)

@@ -54,6 +54,20 @@ def test_everything_that_can_be_missing_has_words() -> None:
     }
 
 
+@pytest.mark.parametrize("count, waits", [(1, "1 message waits"), (2, "2 messages wait")])
+def test_messages_that_slack_does_not_take_are_counted(count: int, waits: str) -> None:
+    """The operator reads how many, with Slack's name for the error."""
+    note = health.stuck("message_limit_exceeded", count)
+    assert note.startswith(waits)
+    assert note.endswith("message_limit_exceeded")
+
+
+@pytest.mark.parametrize("problem", ["not_reachable", "no_answer_in_time", "not_connected_yet", "http_503"])
+def test_a_slack_that_was_not_reached_is_not_blamed(problem: str) -> None:
+    """The note does not say that Slack refused a message if Slack gave no answer."""
+    assert "does not take" not in health.stuck(problem, 1)
+
+
 async def test_there_is_nothing_else() -> None:
     """Other addresses and methods are not served."""
     application = web.Application()

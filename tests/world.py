@@ -4,18 +4,19 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.audit import verify
-from bot.domain.cancellation import NEXT, OPEN, State
-from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested, Started
-from bot.domain.policy import Act, Actor, Membership
+from bot.domain.policy import Act, Actor, Members, Membership
 from bot.store import Store, Tables
-from bot.workflow import Acted, ClaimedDelivery, Patience, Rules, Wish, Workflow, decisions
+from bot.workflow import Acted, ClaimedDelivery, Concluded, Patience, Rules, Wish, Workflow, decisions
 from bot.workflow.transitions import Ending
 from tests.clock import Clock
 from tests.writer import Writer
@@ -23,6 +24,7 @@ from tests.writer import Writer
 T = TypeVar("T")
 
 ANN, BEN, CLEO = "UANN", "UBEN", "UCLEO"
+ALL_THREE = Members(frozenset({ANN, BEN, CLEO}))
 TABLES = ("people", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
 
 _WATCH = """
@@ -51,6 +53,36 @@ async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
     return claimed.deliveries[0] if claimed.deliveries else None
 
 
+class Look(NamedTuple):
+    """The part of a card that people rely on."""
+
+    state: State
+    approvers: tuple[str, ...]
+    quorum: int
+
+
+@dataclass
+class Outside:
+    """Everything that is not in the bot's file: the gateway's orders, Slack's messages, and the group of approvers."""
+
+    approvers: Members = ALL_THREE
+    cancelled: dict[str, str] = field(default_factory=dict)
+    """The cancellation for which each order was cancelled at the gateway."""
+    completed: set[str] = field(default_factory=set)
+    """The orders that can no longer be cancelled."""
+    under_way: list[Attempt] = field(default_factory=list)
+    """Every call that was begun, in its order."""
+    messages: dict[str, str] = field(default_factory=dict)
+    """The id of the delivery that posted each message, by the message's timestamp."""
+    cards: dict[str, Look] = field(default_factory=dict)
+    """The look of each card in Slack, by its timestamp."""
+    receipts: set[str] = field(default_factory=set)
+    """The timestamps of messages whose receipt came."""
+    refused: set[tuple[str, DeliveryKind]] = field(default_factory=set)
+    """The kinds of things that Slack refused for good, with the cancellation."""
+    posted: int = 0
+
+
 class World:
     """Two calls to the gateway at most for each approval; requests expire after an hour, leases after two minutes."""
 
@@ -64,13 +96,12 @@ class World:
         self.run(self.store.open())
         self.writer.sqlite.database.conn.executescript(_WATCH)
         rules = Rules(quorum, self_approval, timedelta(hours=1), re.compile(r"\w+"), Patience(max_attempts=2))
-        self.workflow = Workflow(self.store, rules, now=self.clock, wake=asyncio.Event(), jitter=lambda: 0.0)
-        self.cancelled_at_the_gateway: dict[str, str] = {}
-        """The cancellation for which each order was cancelled."""
-        self.under_way: list[Attempt] = []
-        self.shown: dict[str, State] = {}
-        """The state that the card of each cancellation shows."""
+        self.workflow = self._process(rules)
+        self.outside = Outside()
         self.forms = 0
+
+    def _process(self, rules: Rules) -> Workflow:
+        return Workflow(self.store, rules, now=self.clock, wake=asyncio.Event(), jitter=lambda: 0.0)
 
     def _committed(self, _: str) -> None:
         self.on_commit()
@@ -89,9 +120,15 @@ class World:
         """Return the tables as the writer sees them."""
         return Tables(self.writer.sqlite)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as the writer sees them."""
-        return self.writer.sqlite.execute(sql)
+        return self.writer.sqlite.execute(sql, values)
+
+    def found(self, about: str) -> Cancellation:
+        """Return this cancellation as it is now."""
+        cancellation = self.tables.cancellations.get(about)
+        assert cancellation is not None
+        return cancellation
 
     # --- people -------------------------------------------------------------------------------
 
@@ -106,21 +143,40 @@ class World:
         assert cancellation is not None
         return cancellation.id
 
-    def approve(self, about: str, person: str = BEN, membership: Membership = Membership.MEMBER) -> Acted:
-        """Approve as this person."""
-        return self.run(self.workflow.act(decisions.approve, Act.APPROVE, about, actor(person, membership)))
+    def _click(self, person: str, membership: Membership | None) -> Actor:
+        """Return this person as the bot sees them now, unless a membership is given."""
+        return actor(person, membership or self.outside.approvers.membership(person))
 
-    def reject(self, about: str, person: str = BEN, membership: Membership = Membership.MEMBER) -> Acted:
+    def approve(
+        self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
+    ) -> Acted:
+        """Approve as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
+        clicks, everybody = self._click(person, membership), approvers or self.outside.approvers
+        return self.run(self.workflow.act(decisions.approve, Act.APPROVE, about, clicks, approvers=everybody))
+
+    def reject(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
         """Reject as this person."""
-        return self.run(self.workflow.act(decisions.reject, Act.REJECT, about, actor(person, membership), reason="no"))
+        clicks = self._click(person, membership)
+        return self.run(self.workflow.act(decisions.reject, Act.REJECT, about, clicks, reason="no"))
 
     def withdraw(self, about: str, person: str = ANN) -> Acted:
         """Withdraw as this person."""
         return self.run(self.workflow.act(decisions.withdraw, Act.WITHDRAW, about, actor(person)))
 
-    def retry(self, about: str, membership: Membership = Membership.MEMBER) -> Acted:
-        """Retry as Ben."""
-        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, actor(BEN, membership)))
+    def retry(
+        self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
+    ) -> Acted:
+        """Retry as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
+        clicks, everybody = self._click(person, membership), approvers or self.outside.approvers
+        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody))
+
+    def settle(
+        self, about: str, person: str = BEN, membership: Membership | None = None, *, cancelled: bool = True
+    ) -> Acted:
+        """State as this person how the order stands."""
+        clicks = self._click(person, membership)
+        finding = self.workflow.act(decisions.settle, Act.SETTLE, about, clicks, cancelled=cancelled, how="I looked")
+        return self.run(finding)
 
     # --- the worker ---------------------------------------------------------------------------
 
@@ -128,42 +184,100 @@ class World:
         """Settle what is due, and return the call that begins, if one does."""
         attempt = self.run(next_attempt(self.workflow))
         if attempt is not None:
-            found = self.tables.cancellations.get(attempt.cancellation_id)
-            assert found is not None
+            found = self.found(attempt.cancellation_id)
             assert found.state is State.SENDING
             assert len(found.approvers) >= found.approvals_required
             assert (attempt.order_id, attempt.reason) == (found.order_id, found.reason)
-            self.under_way.append(attempt)
+            self.outside.under_way.append(attempt)
         return attempt
 
     def reach(self, attempt: Attempt) -> Answer:
         """Let a call reach the gateway, where the first one cancels the order; return the gateway's answer."""
-        if attempt.order_id in self.cancelled_at_the_gateway:
+        if attempt.order_id in self.outside.completed:
+            return Answer(Outcome.REFUSED, http_status=422, reason=Reason.COMPLETED)
+        if attempt.order_id in self.outside.cancelled:
             return Answer(Outcome.REFUSED, http_status=409, reason=Reason.ALREADY_CANCELLED)
-        self.cancelled_at_the_gateway[attempt.order_id] = attempt.cancellation_id
+        self.outside.cancelled[attempt.order_id] = attempt.cancellation_id
         return Answer(Outcome.CANCELLED, http_status=200)
 
     def answer(self, attempt: Attempt, answer: Answer) -> State | None:
         """Keep what a call proved; return the state that it leads to, if it came in time to count."""
         return self.run(self.workflow.record_answer(attempt, answer))
 
+    def begin_delivery(self) -> ClaimedDelivery | None:
+        """Begin the delivery that is due, if one is."""
+        return self.run(next_delivery(self.workflow))
+
+    def reach_slack(self, claimed: ClaimedDelivery, *, blind: bool = False) -> Receipt:
+        """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
+        delivery, cancellation = claimed.delivery, claimed.cancellation
+        look = Look(cancellation.state, cancellation.approvers, cancellation.approvals_required)
+        if delivery.kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
+            self.outside.cards[cancellation.card_ts] = look
+            return Receipt(DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts)
+        if delivery.in_doubt_since is not None and not blind and (earlier := self._posted_by(delivery)):
+            return Receipt(DeliveryOutcome.DELIVERED, "C1", earlier)
+        if delivery.kind in {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY} and cancellation.card_ts is None:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
+        if delivery.kind is DeliveryKind.CARD and not cancellation.state.awaits_people:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
+        self.outside.posted += 1
+        ts = f"{self.outside.posted}.1"
+        self.outside.messages[ts] = delivery.id
+        if delivery.kind is DeliveryKind.CARD:
+            self.outside.cards[ts] = look
+        return Receipt(DeliveryOutcome.DELIVERED, "C1", ts)
+
+    def _posted_by(self, delivery: Delivery) -> str | None:
+        return next((ts for ts, posted_by in self.outside.messages.items() if posted_by == delivery.id), None)
+
+    def receive(self, claimed: ClaimedDelivery, receipt: Receipt) -> Concluded:
+        """Keep the receipt of a try, and remove its message if it is a duplicate, as the worker does."""
+        cancellation, kind = claimed.cancellation, claimed.delivery.kind
+        if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
+            self.outside.refused.add((cancellation.id, kind))
+            if kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
+                # Somebody has deleted the card.
+                self.outside.cards.pop(cancellation.card_ts, None)
+        concluded = self.run(self.workflow.record_delivery(claimed.delivery, receipt))
+        self.outside.receipts.add(receipt.ts)
+        if concluded.surplus:
+            self.outside.messages.pop(receipt.ts, None)
+            self.outside.cards.pop(receipt.ts, None)
+        return concluded
+
+    def click_on_card(self, about: str, ts: str) -> bool:
+        """Let somebody click on this message; return True where it is the card of this request."""
+        return self.run(self.workflow.card_clicked(about, Receipt(DeliveryOutcome.DELIVERED, "C1", ts)))
+
     def deliver(self, outcome: DeliveryOutcome) -> bool:
         """Try the delivery that is due, with this outcome; return False if none is due."""
-        claimed = self.run(next_delivery(self.workflow))
+        claimed = self.begin_delivery()
         if claimed is None:
             return False
-        delivery, cancellation = claimed.delivery, claimed.cancellation
         delivered = outcome is DeliveryOutcome.DELIVERED
-        if delivered and delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
-            self.shown[cancellation.id] = cancellation.state
-        in_doubt = outcome is DeliveryOutcome.IN_DOUBT
-        receipt = Receipt(outcome, "C1", "1.1", "", "problem", in_doubt=in_doubt)
-        self.run(self.workflow.record_delivery(delivery, receipt))
+        self.receive(claimed, self.reach_slack(claimed) if delivered else self.trouble(claimed, outcome))
         return True
 
-    def restart(self) -> None:
-        """Let a new process take over; calls of the old one may still reach the gateway."""
+    def trouble(self, claimed: ClaimedDelivery, outcome: DeliveryOutcome) -> Receipt:
+        """Return the receipt of a try that did not succeed; an update is impossible where somebody deleted the card."""
+        problem = "message_not_found" if claimed.delivery.kind is DeliveryKind.CARD_UPDATE else "problem"
+        return Receipt(outcome, problem=problem, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+
+    def restart(self, *, quorum: int | None = None, self_approval: bool | None = None) -> None:
+        """Let a new process take over, perhaps with other rules; calls of the old one may still reach the gateway."""
+        rules = self.workflow.rules
+        rules = replace(
+            rules,
+            approvals_required=rules.approvals_required if quorum is None else quorum,
+            allow_self_approval=rules.allow_self_approval if self_approval is None else self_approval,
+        )
+        self.workflow = self._process(rules)
         self.run(self.workflow.start(Started("1")))
+
+    def recount(self, approvers: Members | None = None) -> None:
+        """Let the process count the votes again; ``approvers`` is what Slack says of them, if it is not what is so."""
+        self.run(self.workflow.recount(approvers or self.outside.approvers))
 
     # --- what always holds --------------------------------------------------------------------
 
@@ -176,17 +290,22 @@ class World:
         assert max(Counter(order for _, _, order, state, _ in rows if State(state) in OPEN).values(), default=0) <= 1
         under_way = Counter(number for (number,) in self.rows("SELECT number FROM attempts WHERE outcome IS NULL"))
         for cancellation, number, order, state, _ in rows:
-            assert under_way[number] == (state == State.SENDING)
-            ours = self.cancelled_at_the_gateway.get(order) == cancellation
+            # A confirmation that came late leaves the call after it without an answer that anybody waits for.
+            possible = {State.SENDING: {1}, State.CANCELLED: {0, 1}}
+            assert under_way[number] in possible.get(State(state), {0})
+            ours = self.outside.cancelled.get(order) == cancellation
             match State(state):
                 case State.CANCELLED:
-                    assert order in self.cancelled_at_the_gateway
+                    assert order in self.outside.cancelled
                 case State.APPROVED | State.SENDING | State.UNKNOWN:
                     pass
+                case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:
+                    pass  # a person's word, which may be wrong
                 case _:
                     assert not ours
         self._check_times()
         self._check_deliveries({cancellation: (number, requester) for cancellation, number, _, _, requester in rows})
+        self._check_slack()
 
     def _check_times(self) -> None:
         """Check that the worker comes back to everything that waits for it, and to nothing else."""
@@ -216,13 +335,49 @@ class World:
                     assert kinds.count("reply") == 1
                     assert kinds.count("direct_message") == (event.actor != requester)
 
+    def _check_slack(self) -> None:
+        """Check that what is on file is in Slack, that duplicates are not, and that nothing was dropped by itself."""
+        rows = self.rows(
+            "SELECT d.id, d.kind, d.status, d.ts, c.id, c.card_ts FROM deliveries d"
+            " JOIN cancellations c ON c.number = d.number"
+        )
+        for delivery, kind, status, ts, cancellation, card in rows:
+            if status == "abandoned" and (cancellation, kind) not in self.outside.refused:
+                # Without a card there is no thread for its results.
+                assert (cancellation, DeliveryKind.CARD) in self.outside.refused
+                assert kind != DeliveryKind.DIRECT_MESSAGE
+                assert kind != DeliveryKind.REPLY or card is None
+            if kind != DeliveryKind.CARD_UPDATE and status == "delivered":
+                assert self.outside.messages[ts] == delivery
+        on_file = {ts for _, _, status, ts, *_ in rows if status == "delivered"}
+        abandoned = {delivery for delivery, _, status, *_ in rows if status == "abandoned"}
+        for ts, delivery in self.outside.messages.items():
+            # Nobody knows of a message whose receipt never came.
+            assert ts in on_file or ts not in self.outside.receipts or delivery in abandoned
+
     def drain(self) -> None:
-        """Let Slack take everything that is owed; then every card shows the state of its request."""
-        self.clock.advance(minutes=3)
-        while self.deliver(DeliveryOutcome.DELIVERED):
-            pass
+        """Let Slack take everything that is owed; then every card shows the truth, and is there if people must act."""
+        # Twice, as an update that was in doubt is sent once more after a while.
+        for _ in range(2):
+            self.clock.advance(minutes=3)
+            while self.deliver(DeliveryOutcome.DELIVERED):
+                pass
         assert self.rows("SELECT * FROM deliveries WHERE status = 'queued'") == []
-        for cancellation, state in self.rows("SELECT id, state FROM cancellations WHERE card_ts IS NOT NULL"):
+        for about, card in self.rows("SELECT id, card_ts FROM cancellations WHERE card_ts IS NOT NULL"):
+            found, shown = self.found(about), self.outside.cards.get(card)
+            if shown is None:
+                refused = (about, DeliveryKind.CARD) in self.outside.refused
+                assert not found.state.awaits_people or refused or self._knows_of_no_card(found)
+                continue
+            assert (shown.approvers, shown.quorum) == (found.approvers, found.approvals_required)
             # The begin of a call is no news for a card that shows the approval.
-            begun = state == State.SENDING and self.shown[cancellation] is State.APPROVED
-            assert begun or self.shown[cancellation] == state
+            begun = found.state is State.SENDING and shown.state is State.APPROVED
+            assert begun or shown.state is found.state
+
+    def _knows_of_no_card(self, found: Cancellation) -> bool:
+        """Return True where the requester has a message that their request has no card."""
+        sql = (
+            "SELECT 1 FROM deliveries d JOIN audit_events e ON e.seq = d.event_seq"
+            " WHERE d.number = ? AND d.kind = 'direct_message' AND e.kind = 'delivery_abandoned'"
+        )
+        return bool(self.rows(sql, found.number))

@@ -28,6 +28,10 @@ class State(StrEnum):
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    SETTLED_CANCELLED = "settled_cancelled"
+    """An approver stated that the order is cancelled. It is that person's word, never the gateway's."""
+    SETTLED_NOT_CANCELLED = "settled_not_cancelled"
+    """An approver stated that the order is not cancelled. It is that person's word, never the gateway's."""
 
     @property
     def open(self) -> bool:
@@ -51,17 +55,22 @@ class State(StrEnum):
 
 NEXT: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.APPROVED, State.REJECTED, State.WITHDRAWN, State.EXPIRED}),
-    State.APPROVED: frozenset({State.SENDING}),
+    # A confirmation counts whenever it comes, also after its attempt was believed lost.
+    State.APPROVED: frozenset({State.SENDING, State.CANCELLED}),
     State.SENDING: frozenset(
         {State.APPROVED, State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN},
     ),
     State.FAILED: frozenset({State.APPROVED}),
-    State.UNKNOWN: frozenset({State.APPROVED}),
+    State.UNKNOWN: frozenset(
+        {State.APPROVED, State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED},
+    ),
     State.CANCELLED: frozenset(),
-    State.REFUSED: frozenset(),
+    State.REFUSED: frozenset({State.CANCELLED}),
     State.REJECTED: frozenset(),
     State.WITHDRAWN: frozenset(),
     State.EXPIRED: frozenset(),
+    State.SETTLED_CANCELLED: frozenset({State.CANCELLED}),
+    State.SETTLED_NOT_CANCELLED: frozenset({State.CANCELLED}),
 }
 """The states that may follow each state; the store refuses every other step."""
 
@@ -70,15 +79,17 @@ OPEN = frozenset({State.PENDING, State.APPROVED, State.SENDING, State.UNKNOWN})
 
 
 class Choice(StrEnum):
-    """An approver's decision, yes or no."""
+    """The kinds of decisions."""
 
     APPROVE = "approve"
     REJECT = "reject"
+    SETTLE = "settle"
+    """A statement about an unknown outcome; the state says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One approver's choice, with its reason (empty for an approval) and its time."""
+    """One approver's choice, with its reason (empty for an approval, the finding for a statement) and its time."""
 
     approver: str
     choice: Choice
@@ -123,9 +134,24 @@ class Cancellation:
         return tuple(d.approver for d in self.decisions if d.choice is Choice.APPROVE)
 
     @property
+    def approved_at(self) -> datetime | None:
+        """The time of the last approval, or None."""
+        return max((d.at for d in self.decisions if d.choice is Choice.APPROVE), default=None)
+
+    @property
+    def retry_until(self) -> datetime | None:
+        """The end of the time in which its approval may be used again: as long as the request could wait for it."""
+        return self.approved_at and self.approved_at + (self.expires_at - self.requested_at)
+
+    @property
     def rejection(self) -> Decision | None:
         """The decision that rejected it, or None."""
         return next((d for d in self.decisions if d.choice is Choice.REJECT), None)
+
+    @property
+    def settlement(self) -> Decision | None:
+        """The statement that settled it by hand, or None."""
+        return next((d for d in self.decisions if d.choice is Choice.SETTLE), None)
 
     def overdue(self, at: datetime) -> bool:
         """Return True for a pending request past its time, even if the worker has not expired it yet."""

@@ -47,11 +47,11 @@ class DeliveryOutcome(StrEnum):
 
     DELIVERED = "delivered"
     LATER = "later"
-    """Slack certainly did not take it; try again."""
+    """Slack was not reached, or asked for a pause: it certainly did not take it, and will by itself."""
     IN_DOUBT = "in_doubt"
     """Slack may have taken it; look before trying again."""
     BLOCKED = "blocked"
-    """The bot may not post there; a person can fix that."""
+    """Slack refused it for a reason that a person can fix, here or in Slack."""
     IMPOSSIBLE = "impossible"
     """It will never be possible; give it up."""
 

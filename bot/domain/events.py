@@ -92,6 +92,23 @@ class Approved(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class VotesVoided(Content):
+    """Approvals by people who may no longer approve were taken out of the count."""
+
+    kind = "votes_voided"
+    approvers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumChanged(Content):
+    """A pending request follows the setting APPROVALS_REQUIRED of today."""
+
+    kind = "quorum_changed"
+    before: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Content):
     """An approver rejected the request."""
 
@@ -184,6 +201,22 @@ class Retried(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class SettledCancelled(Content):
+    """An approver found that the order is cancelled; ``how`` they know is in their own words."""
+
+    kind = "settled_cancelled"
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettledNotCancelled(Content):
+    """An approver found that the order is not cancelled; ``how`` they know is in their own words."""
+
+    kind = "settled_not_cancelled"
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class CardPosted(Content):
     """The card is in Slack, at this channel and timestamp."""
 
@@ -194,11 +227,13 @@ class CardPosted(Content):
 
 @dataclass(frozen=True, slots=True)
 class CardBlocked(Content):
-    """Slack did not let the bot post the card; ``problem`` is Slack's name for the error."""
+    """Slack has not let the bot post the card, three times or for good; ``problem`` is Slack's name for the error."""
 
     kind = "card_blocked"
     channel: str
     problem: str
+    in_doubt: bool = False
+    """True where a try may have posted the card after all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,9 @@ from bot.domain.ids import USER_ID
 _LONGEST = 500
 """More than all filters together need, and well within what a paging button can remember."""
 _DAY = r"\d{4}-\d\d-\d\d"
+_DASH = "-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
+_RANGE = re.compile(rf"(?<!\S)({_DAY})\s*(?:\.{{2,}}|…|[{_DASH}]{{1,2}})\s*({_DAY})(?!\S)")
+"""Two days with any dash between them."""
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 MENTION = rf"<@({USER_ID})(?:\|[^>]*)?>"
 """A person as Slack sends them in a command's text; group 1 is the user id."""
@@ -51,17 +54,20 @@ class NotAFilter(ValueError):
         self.mistake, self.word = mistake, word
 
 
-def parse(text: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> Lookup:
+def parse(
+    text: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None = None, zone: tzinfo = UTC
+) -> Lookup:
     """Return the look-up that these words ask for.
 
-    A person is Slack's ``<@U…>`` or ``<@U…|name>``, or a user id behind ``@``. A word that is
+    A person is Slack's ``<@U…>`` or ``<@U…|name>``, a user id behind ``@``, or ``me``. A state, ``today`` and
+    ``yesterday`` are understood in any case. Days are those of ``zone``, the reader's own. A word that is
     both a time and an order id is a time; ``order:7d`` means the order. Raises NotAFilter.
     """
     if len(text) > _LONGEST:
         raise NotAFilter(Mistake.TOO_LONG)
     lookup = Lookup()
-    for word in text.split():
-        found = _read(word, order_id_pattern=order_id_pattern, now=now)
+    for word in _RANGE.sub(r"\1..\2", text).split():
+        found = _read(word, order_id_pattern=order_id_pattern, now=now.astimezone(zone), me=me)
         if any(getattr(lookup, name) is not None for name in found):
             raise NotAFilter(Mistake.TWICE, word)
         lookup = replace(lookup, **found)
@@ -70,40 +76,55 @@ def parse(text: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> Loo
     return lookup
 
 
-def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime) -> dict[str, Any]:
-    """Return the fields of Lookup that one word sets."""
+def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None) -> dict[str, Any]:
+    """Return the fields of Lookup that one word sets; ``now`` is in the reader's time zone."""
     if match := re.fullmatch(rf"{MENTION}|@({USER_ID})", word):
         return {"person": match[1] or match[2]}
     if word.startswith("@"):
         raise NotAFilter(Mistake.NOBODY, word)
     prefix, colon, rest = word.partition(":")
-    if colon and prefix == "state":
+    if colon and prefix.lower() == "state":
         try:
             return {"state": State(rest.lower())}
         except ValueError:
             raise NotAFilter(Mistake.NO_STATE, rest) from None
-    if colon and prefix == "order" and order_id_pattern.fullmatch(rest):
+    if colon and prefix.lower() == "order" and order_id_pattern.fullmatch(rest):
         return {"order_id": rest}
-    if ago := re.fullmatch(r"(\d{1,5})([mhdw])", word):
-        count, unit = int(ago[1]), _UNITS[ago[2]]
-        return {"since": _calendar(word, lambda: now - count * unit), "until": None}
-    if days := re.fullmatch(rf"({_DAY})?(\.\.)?({_DAY})?", word):
-        first, dots, last = days.groups()
-        if first or last:
-            end = last if dots else first
-            return {"since": first and _day(word, first), "until": end and _day(word, end, after=1)}
+    if word.lower() in set(State):
+        return {"state": State(word.lower())}
+    if word.lower() == "me" and me is not None:
+        return {"person": me}
+    if (times := _read_time(word, now)) is not None:
+        return times
     if order_id_pattern.fullmatch(word):
         return {"order_id": word}
     raise NotAFilter(Mistake.NO_FILTER, word)
 
 
-def _day(word: str, text: str, *, after: int = 0) -> datetime:
-    return _calendar(word, lambda: datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=after))
+def _read_time(word: str, now: datetime) -> dict[str, Any] | None:
+    """Return the times that a word names, or None if it names none."""
+    if word.lower() in {"today", "yesterday"}:
+        word = str(now.date() - timedelta(days=word.lower() == "yesterday"))
+    if ago := re.fullmatch(r"(\d{1,5})([mhdw])", word.lower()):
+        count, unit = int(ago[1]), _UNITS[ago[2]]
+        return {"since": _calendar(word, lambda: now.astimezone(UTC) - count * unit), "until": None}
+    if days := re.fullmatch(rf"({_DAY})?(\.\.)?({_DAY})?", word):
+        first, dots, last = days.groups()
+        if first or last:
+            end = last if dots else first
+            since = first and _calendar(word, lambda: _midnight(first, now))
+            return {"since": since, "until": end and _calendar(word, lambda: _midnight(end, now, after=1))}
+    return None
+
+
+def _midnight(day: str, now: datetime, *, after: int = 0) -> datetime:
+    # Counted in days first: a day of the reader's may have 23 or 25 hours.
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=after), time(), now.tzinfo).astimezone(UTC)
 
 
 def _calendar(word: str, compute: Callable[[], datetime]) -> datetime:
     """Compute a time that may not exist in the calendar (``2026-02-31``, or the end of 9999-12-31)."""
     try:
-        return compute()
+        return compute().astimezone(UTC)
     except (ValueError, OverflowError):
         raise NotAFilter(Mistake.NO_SUCH_TIME, word) from None

@@ -1,6 +1,7 @@
 """The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.cancellation import Cancellation, Choice, State
@@ -32,6 +33,25 @@ class Membership(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """The people that a setting names, with everybody in its user groups, as of now.
+
+    ``everyone`` is true where the setting names nobody in particular. ``complete`` is false where Slack did not say who
+    is in one of the groups.
+    """
+
+    ids: frozenset[str] = frozenset()
+    everyone: bool = False
+    complete: bool = True
+
+    def membership(self, user_id: str) -> Membership:
+        """Return this person's place among them."""
+        if self.everyone or user_id in self.ids:
+            return Membership.MEMBER
+        return Membership.OUTSIDER if self.complete else Membership.UNCHECKED
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """A person who does something: Slack's id, the name they go by, and their memberships as of now.
 
@@ -52,6 +72,7 @@ class Act(StrEnum):
     REJECT = "reject"
     WITHDRAW = "withdraw"
     RETRY = "retry"
+    SETTLE = "settle"
 
 
 class Verdict(StrEnum):
@@ -70,6 +91,23 @@ class Verdict(StrEnum):
     NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
     BAD_ORDER_ID = "bad_order_id"
     NO_SUCH_REQUEST = "no_such_request"
+    APPROVAL_TOO_OLD = "approval_too_old"
+    """The approval is older than the settings allow for a retry."""
+    DECIDED_AGAINST = "decided_against"
+    """A later request for the same order was rejected, withdrawn or settled by hand."""
+    DIRECT_MESSAGE = "direct_message"
+    """A place where no card can be posted: a direct message between people, or with the bot."""
+    SHARED_CHANNEL = "shared_channel"
+    """A channel that is shared with another company."""
+    NOT_INVITED = "not_invited"
+    """A private channel that the bot is not in."""
+    SEVERAL_ORDERS = "several_orders"
+    TOO_LONG = "too_long"
+    """The text does not fit on the card, where approvers must read all of it."""
+    VOTES_MISSING = "votes_missing"
+    """Too few of the people who approved may still approve today."""
+    VOTES_UNCHECKED = "votes_unchecked"
+    """Slack did not say whether the people who approved earlier may still approve."""
 
 
 class Scope(StrEnum):
@@ -88,6 +126,39 @@ def may_ask(actor: Actor) -> Verdict:
             return Verdict.NOT_A_REQUESTER
         case Membership.UNCHECKED:
             return Verdict.UNCHECKED
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The approvals of a request, by today's rules: which count, which no longer do, and which cannot be checked."""
+
+    valid: frozenset[str] = frozenset()
+    void: frozenset[str] = frozenset()
+    unchecked: frozenset[str] = frozenset()
+
+    def verdict(self, quorum: int) -> Verdict:
+        """Return ALLOWED where the valid votes reach the quorum, VOTES_UNCHECKED if they might, or VOTES_MISSING."""
+        if len(self.valid) >= quorum:
+            return Verdict.ALLOWED
+        return Verdict.VOTES_UNCHECKED if len(self.valid | self.unchecked) >= quorum else Verdict.VOTES_MISSING
+
+
+def count_votes(cancellation: Cancellation, approvers: Members, *, allow_self_approval: bool) -> Votes:
+    """Sort the approvals of a request by what they are worth today.
+
+    A vote is void if its approver was removed since, or is the requester and self-approval is off by now.
+    """
+    memberships = {
+        each: Membership.OUTSIDER
+        if each == cancellation.requester and not allow_self_approval
+        else approvers.membership(each)
+        for each in cancellation.approvers
+    }
+    return Votes(
+        valid=frozenset(each for each, place in memberships.items() if place is Membership.MEMBER),
+        void=frozenset(each for each, place in memberships.items() if place is Membership.OUTSIDER),
+        unchecked=frozenset(each for each, place in memberships.items() if place is Membership.UNCHECKED),
+    )
 
 
 def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allow_self_approval: bool) -> Verdict:
@@ -111,17 +182,42 @@ def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allo
 
 def may_withdraw(cancellation: Cancellation, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may take the request back: only its requester, only while it is pending."""
-    if actor.id != cancellation.requester:
-        return Verdict.NOT_THE_REQUESTER
-    return Verdict.ALLOWED if cancellation.state is State.PENDING else Verdict.WRONG_STATE
+    if cancellation.state is not State.PENDING:
+        return Verdict.WRONG_STATE
+    return Verdict.ALLOWED if actor.id == cancellation.requester else Verdict.NOT_THE_REQUESTER
 
 
-def may_retry(cancellation: Cancellation, actor: Actor) -> Verdict:
-    """Return ALLOWED where this person may have the approved cancel sent again."""
+def may_retry(
+    cancellation: Cancellation, actor: Actor, at: datetime, *, votes: Verdict, decided_against: bool
+) -> Verdict:
+    """Return ALLOWED where this person may have the approved cancel sent again.
+
+    Retry is no way round the second person: never by the requester, even one who is an approver; not by votes that
+    count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
+    for it; and not once people decided against the same order (``decided_against``).
+    """
     refusal = _not_an_approver(actor)
     if refusal is not None:
         return refusal
-    return Verdict.ALLOWED if cancellation.state.may_retry else Verdict.WRONG_STATE
+    if not cancellation.state.may_retry:
+        return Verdict.WRONG_STATE
+    if actor.id == cancellation.requester:
+        return Verdict.OWN_REQUEST
+    if decided_against:
+        return Verdict.DECIDED_AGAINST
+    if cancellation.retry_until is None or cancellation.retry_until < at:
+        return Verdict.APPROVAL_TOO_OLD
+    return votes
+
+
+def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may state how an order stands whose outcome the gateway left unknown."""
+    refusal = _not_an_approver(actor)
+    if refusal is not None:
+        return refusal
+    if cancellation.state is not State.UNKNOWN:
+        return Verdict.WRONG_STATE
+    return Verdict.OWN_REQUEST if actor.id == cancellation.requester else Verdict.ALLOWED
 
 
 def may_read(actor: Actor) -> Scope:

@@ -1,7 +1,8 @@
 """The payment gateway's HTTP API.
 
-``client`` makes the call, ``answer`` holds the meaning of each HTTP status (such as 409), and ``refusal`` reads the
-reason from the words of a no. ``docs/gateway.md`` has the facts about the gateway that they rest on.
+``client`` makes the call. ``body`` reads the bytes, ``shapes`` tells whether an answer is the gateway's own,
+``confirmation`` and ``refusal`` read a yes and the reason of a no, and ``answer`` holds the outcome of each.
+``docs/gateway.md`` has the facts about the gateway that they rest on.
 """
 
 from bot.gateway.client import GatewayClient, GatewayUnreachable

@@ -1,106 +1,79 @@
-"""The meaning of each HTTP status of the gateway's, and of the words that come with it.
+"""The outcome that an answer to a cancel call proves.
 
-The status decides first, because the gateway publishes no full list of error codes:
+A status alone proves nothing, because proxies answer too, also after the gateway did the work. ``shapes`` tells
+whose answer it is:
 
-===================  =========  ========================================================================
-status               outcome    and then
-===================  =========  ========================================================================
-2xx                  cancelled  only if the body confirms exactly this order; else unknown, repeat
-3xx                  unknown    repeat; redirects are not followed
-400, 409, 422        refused    final; ``refusal`` reads the reason (broken off: unknown, repeat)
-404                  refused    final; no such order
-401, 403             not sent   no repeat, an operator must act: credentials, or on a 401 the clock
-429, 503             not sent   repeat, not before ``Retry-After``
-408                  unknown    repeat
-any other 4xx        not sent   no repeat
-1xx, 5xx and others  unknown    repeat
-===================  =========  ========================================================================
+=============================  =========  ===================================================================
+answer                         outcome    and then
+=============================  =========  ===================================================================
+200, 201, the gateway's        cancelled  if ``confirmation`` finds that it says so and nothing else
+400, 404, 409, 422, likewise   refused    final; ``refusal`` reads the reason
+401, 403, likewise             not sent   no repeat, an operator must act: the credentials, or the clock
+429, 503, likewise             not sent   repeat, not before ``Retry-After``
+everything else                unknown    repeat
+=============================  =========  ===================================================================
 
-Source: DVPay Payment Gateway, pages on cancelling an order and on errors.
+Two lines come before these. A 4xx of the gateway's with the reason "already cancelled" is a refusal, whatever its
+number. A 400 about authentication counts as a 401.
+Source: DVPay Payment Gateway, pages on cancelling an order and on errors, release notes of version 1.4.0.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Annotated, Any
-
-from pydantic import (
-    BaseModel,
-    Field,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
-from pydantic_core import from_json
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.gateway.refusal import read_refusal, speaks_of_the_timestamp
+from bot.gateway.body import Unread, read_object
+from bot.gateway.confirmation import is_cancelled, is_plain, may_say_cancelled
+from bot.gateway.refusal import (
+    is_about_another_order,
+    is_about_authentication,
+    names_the_key,
+    read_refusal,
+    speaks_of_the_timestamp,
+)
+from bot.gateway.shapes import Said, is_whole, order_id_in, recognise
 
 LONGEST_RETRY_AFTER = 15 * 60.0
 """Seconds; a gateway that asks for a longer pause is asked again after this one."""
 
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""The gateway turns a call away if its timestamp is further off than this."""
+
 _LONGEST_NAME = 100
-"""Characters of a code, a request id, a time or a status; they go into messages and the record."""
+"""Characters of a code, a request ID, a time or a status; they go into messages and the record."""
+
+_UNKNOWN = Answer(Outcome.UNKNOWN, repeat=True)
+_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response as it came over the wire.
-
-    ``body`` is empty where it could not be read to its end. ``trouble`` then says why: COMPRESSED, TOO_LONG (with the
-    limit in KiB as ``trouble_about``) or BROKEN_OFF.
-    """
+    """An HTTP response with its body as it is on the wire; ``broken_off`` if the body did not come to its end."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    trouble: Trouble | None = None
-    trouble_about: str = ""
+    broken_off: bool = False
 
 
-def _text_or_nothing(value: object, check: ValidatorFunctionWrapHandler) -> str:
-    try:
-        return str(check(value))
-    except ValidationError:
-        return ""
+def read_answer(reply: Reply, order_id: str, *, now: datetime, secrets: Iterable[str] = ()) -> Answer:
+    """Return what this reply to a cancel of ``order_id`` proves; never raises, whatever came.
 
-
-# A field of the wrong type must not hide the others, so it reads as empty.
-_Text = Annotated[str, Field(coerce_numbers_to_str=True), WrapValidator(_text_or_nothing)]
-
-
-class _Confirmation(BaseModel):
-    # Newer examples of the gateway's write order IDs as whole numbers: 12 is our "12". Only the text is
-    # compared, and only of whole numbers, so that 12.0, true and "012" are none of ours.
-    order_id: StrictStr | StrictInt
-    status: StrictStr
-    cancelled_at: _Text = ""
-
-
-class _Error(BaseModel):
-    code: _Text = ""
-    message: _Text = ""
-    request_id: _Text = ""
-    details: Any = None
-
-
-def read_answer(reply: Reply, order_id: str, *, now: datetime, secret: str) -> Answer:
-    """Return what this reply to a cancel of ``order_id`` proves; never raises, whatever the gateway sent.
-
-    A date in ``Retry-After`` counts from ``now``. Where the reply repeats ``secret``, stars replace it.
+    A date in ``Retry-After`` counts from ``now``. Where the reply repeats one of the ``secrets``, stars replace it.
     """
-    status = reply.status
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return _read_success(reply, order_id, secret)
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.REDIRECT, http_status=status)
-    return _read_error(reply, order_id, now, secret)
+    secrets = tuple(secrets)
+    try:
+        said = _said(reply)
+    except Unread as unread:
+        answer = replace(_UNKNOWN, trouble=unread.trouble, trouble_about=unread.about)
+    else:
+        answer = _in_words(_proved(reply, said, order_id, now), said, secrets)
+    return replace(answer, http_status=reply.status, retry_after=_retry_after(reply, now))
 
 
 def parse_date(text: str) -> datetime | None:
@@ -112,112 +85,122 @@ def parse_date(text: str) -> datetime | None:
         return None
 
 
-def shown(text: str, secret: str, longest: int = 300) -> str:
-    """Return the text as one line, without control characters and the secret, cut to ``longest`` characters."""
+def shown(text: str, secrets: Iterable[str], longest: int = 300) -> str:
+    """Return the text as one line, without control characters and the secrets, cut to ``longest`` characters."""
     # Invisible characters go as well: some turn the direction in which people read the line, and one inside
-    # the secret would hide it from the search.
+    # a secret would hide it from the search.
     visible = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
-    # The secret may hold spaces itself, so it is looked for before they are squeezed and after.
-    line = _without(secret, " ".join(_without(secret, "".join(visible)).split()))
+    # A secret may hold spaces itself, so it is looked for before they are squeezed and after.
+    line = _without(secrets, " ".join(_without(secrets, "".join(visible)).split()))
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def _without(secret: str, text: str) -> str:
-    return text.replace(secret, "***") if secret else text
+def _without(secrets: Iterable[str], text: str) -> str:
+    # The longest first: a short one inside it would leave the rest of it to be read.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
-def _read_success(reply: Reply, order_id: str, secret: str) -> Answer:
-    """Return "cancelled" for a confirmation of exactly this order; any other success proves nothing about it."""
-    said = _confirmation_in(reply.body)
-    trouble, about = reply.trouble, reply.trouble_about
+def _said(reply: Reply) -> Said:
+    """Return the gateway's answer. Raises Unread if there is none."""
+    if HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
+        raise Unread(Trouble.REDIRECT)
+    if reply.broken_off:
+        raise Unread(Trouble.BROKEN_OFF)
+    said = recognise(read_object(reply.body, reply.headers.get("Content-Encoding", "")))
     if said is None:
-        trouble = trouble or Trouble.NO_CONFIRMATION
-    elif str(said.order_id) != order_id:
-        trouble, about = Trouble.ANOTHER_ORDER, ""
-    elif said.status != "cancelled":
-        trouble, about = Trouble.ANOTHER_STATUS, shown(said.status, secret, _LONGEST_NAME)
-    if said is None or trouble is not None:
-        return Answer(
-            Outcome.UNKNOWN, repeat=True, trouble=trouble, trouble_about=about, http_status=reply.status,
-        )  # fmt: skip
-    cancelled_at = shown(said.cancelled_at, secret, _LONGEST_NAME)
-    return Answer(Outcome.CANCELLED, http_status=reply.status, cancelled_at=cancelled_at)
+        raise Unread(Trouble.SOMEBODY_ELSE)
+    return said
 
 
-def _confirmation_in(body: bytes) -> _Confirmation | None:
-    try:
-        return _Confirmation.model_validate_json(body)
-    except ValidationError:
-        return None
+def _proved(reply: Reply, said: Said, order_id: str, now: datetime) -> Answer:  # noqa: PLR0911 -- the table above
+    """Return the outcome, the reason and the trouble of an answer of the gateway's."""
+    status, named = reply.status, said.body.get("statusCode")
+    if is_whole(named) and named != status:
+        return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return _success(status, said, order_id, now)
+    reason = read_refusal(said, order_id, status=status)
+    if _says_yes(said, reason, order_id, status):
+        return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
+    is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    match status:
+        case _ if is_client_error and reason is Reason.ALREADY_CANCELLED:
+            return Answer(Outcome.REFUSED, reason=reason)
+        case 400 | 401 | 403 if status > HTTPStatus.BAD_REQUEST or is_about_authentication(said):
+            return _turned_away(reply, said, now)
+        case 400 | 404 | 409 | 422 | 429 | 503 if reason is Reason.OTHER and may_say_cancelled(said):
+            return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
+        case 400 | 404 | 409 | 422:
+            return Answer(Outcome.REFUSED, reason=reason)
+        case 429 | 503:
+            return Answer(Outcome.NOT_SENT, repeat=True)
+        case _:
+            return _UNKNOWN
 
 
-def _read_error(reply: Reply, order_id: str, now: datetime, secret: str) -> Answer:
-    error = _error_in(reply.body)
-    outcome, repeat = _proved(reply)
-    message = shown(error.message, secret)
-    # Where the gateway gave its own words, people read those.
-    trouble = None if message else reply.trouble or Trouble.NO_REASON
-    return Answer(
-        outcome,
-        repeat=repeat,
-        retry_after=_retry_after(reply, now),
-        reason=_reason(reply.status, outcome, error, order_id),
+def _success(status: int, said: Said, order_id: str, now: datetime) -> Answer:
+    """Return "cancelled" for a plain confirmation of exactly this order; any other success proves nothing."""
+    state = said.confirmation.get("status")
+    if not isinstance(state, str):
+        return replace(_UNKNOWN, trouble=Trouble.NO_CONFIRMATION)
+    if is_about_another_order(said, order_id):
+        return replace(_UNKNOWN, trouble=Trouble.ANOTHER_ORDER)
+    if not is_cancelled(state):
+        return replace(_UNKNOWN, trouble=Trouble.ANOTHER_STATUS, trouble_about=state)
+    # 202 promises it for later. 203 was changed on the way, and 206 and 207 are parts of something.
+    if status not in {HTTPStatus.OK, HTTPStatus.CREATED} or not is_plain(said, order_id, now):
+        return replace(_UNKNOWN, trouble=Trouble.NO_CONFIRMATION)
+    return Answer(Outcome.CANCELLED)
+
+
+def _says_yes(said: Said, reason: Reason, order_id: str, status: int) -> bool:
+    """Return True if an error with this status, read as a refusal with this reason, says yes as well."""
+    if not said.is_error or any(_is_yes(said.body.get(name)) for name in ("success", "ok")):
+        return True
+    if reason is Reason.ALREADY_CANCELLED:
+        # A 5xx is about the gateway, not about the order.
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    says_cancelled = is_cancelled(said.body.get("status")) and order_id_in(said.body) == order_id
+    return says_cancelled or any(_is_yes(said.body.get(name)) for name in ("cancelled", "canceled"))
+
+
+def _is_yes(value: object) -> bool:
+    return str(value).lower() in {"true", "yes", "1"} if isinstance(value, str | int) else False
+
+
+def _turned_away(reply: Reply, said: Said, now: datetime) -> Answer:
+    clock = parse_date(reply.headers.get("Date", ""))
+    # Other credentials would not help where the timestamp is the cause.
+    is_apart = clock is not None and abs(clock - now) > CLOCK_TOLERANCE
+    # A code that names the key means the key, whatever the clocks say.
+    is_clock = speaks_of_the_timestamp(said) or (is_apart and not names_the_key(said))
+    return Answer(Outcome.NOT_SENT, reason=Reason.CLOCK if is_clock else Reason.CREDENTIALS)
+
+
+def _in_words(answer: Answer, said: Said, secrets: tuple[str, ...]) -> Answer:
+    """Return the answer with the gateway's words, fit to show."""
+    request_id = shown(said.request_id, secrets, _LONGEST_NAME)
+    if answer.outcome is Outcome.CANCELLED:
+        cancelled_at = shown(said.cancelled_at, secrets, _LONGEST_NAME)
+        return replace(answer, request_id=request_id, cancelled_at=cancelled_at)
+    message = shown(said.message, secrets)
+    trouble = answer.trouble
+    if trouble is None and not message and answer.reason in {None, Reason.OTHER}:
+        trouble = Trouble.NO_REASON
+    return replace(
+        answer,
         trouble=trouble,
-        trouble_about=reply.trouble_about if trouble else "",
-        http_status=reply.status,
-        code=shown(error.code, secret, _LONGEST_NAME),
+        trouble_about=shown(answer.trouble_about, secrets, _LONGEST_NAME),
+        code=shown(said.code, secrets, _LONGEST_NAME),
         message=message,
-        request_id=shown(error.request_id, secret, _LONGEST_NAME),
+        request_id=request_id,
     )
 
 
-def _error_in(body: bytes) -> _Error:
-    """Return the error in one of the shapes ``{"error": {…}}``, ``{"error": "text"}`` and ``{"message": …}``."""
-    try:
-        data = from_json(body)
-    except ValueError:
-        return _Error()
-    if not isinstance(data, dict):
-        return _Error()
-    error = data.get("error", data)
-    return _Error.model_validate(error if isinstance(error, dict) else {"message": error})
-
-
-def _proved(reply: Reply) -> tuple[Outcome, bool]:
-    """Return what the status of an error proves, and whether to repeat the call."""
-    match reply.status:
-        case 400 | 409 | 422 if reply.trouble is Trouble.BROKEN_OFF:
-            # The missing part may say "already cancelled", which after a lost answer is a yes.
-            return Outcome.UNKNOWN, True
-        case 400 | 404 | 409 | 422:
-            return Outcome.REFUSED, False
-        case 429 | 503:
-            return Outcome.NOT_SENT, True
-        case 408:
-            return Outcome.UNKNOWN, True
-        case status if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Outcome.NOT_SENT, False
-        case _:
-            return Outcome.UNKNOWN, True
-
-
-def _reason(status: int, outcome: Outcome, error: _Error, order_id: str) -> Reason | None:
-    match status:
-        case 401 if speaks_of_the_timestamp(error.code, error.message):
-            # The gateway answers 401 to a timestamp more than five minutes off; other keys would not help.
-            return Reason.CLOCK
-        case 401 | 403:
-            return Reason.CREDENTIALS
-        case 404:
-            return Reason.NO_SUCH_ORDER
-        case _ if outcome is Outcome.REFUSED:
-            return read_refusal(order_id, error.code, error.message, error.details)
-        case _:
-            return None
-
-
 def _retry_after(reply: Reply, now: datetime) -> float | None:
-    if reply.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+    if reply.status not in _LATER:
         return None
     text = reply.headers.get("Retry-After", "").strip()
     if re.fullmatch("[0-9]+", text):

@@ -21,12 +21,11 @@ from pydantic import SecretStr
 
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.answer import Reply, parse_date, read_answer, shown
+from bot.gateway.body import LARGEST_BODY
 
 log = structlog.get_logger(__name__)
 
 CANCEL_PATH = "/api/v1/payment-gateway/order/cancel"
-LARGEST_BODY = 64 * 1024
-"""Bytes as they come over the wire; a longer body is not read to its end."""
 
 # Seconds for each step. Longer ones would only hold up the next try: an order lives for about half an hour.
 _TIMEOUTS = httpx.Timeout(connect=5, write=10, read=30, pool=5)
@@ -70,7 +69,7 @@ class GatewayClient:
         self._total = total
         self._http = httpx.AsyncClient(
             base_url=base_url,
-            # httpx would inflate a body to any size, so the gateway is asked not to compress.
+            # A body that nobody compressed needs no limit for inflating; some servers compress all the same.
             headers={"Accept-Encoding": "identity"},
             # A cookie from one order's answer must not go out with another order's call.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -100,15 +99,16 @@ class GatewayClient:
             ):
                 reply = Reply(response.status_code, response.headers)
                 reply = await _with_body(reply, response)
-        except Exception as error:
-            # Every fault, also one of our own, must end as an answer: the call may have reached the gateway.
-            if not isinstance(error, httpx.HTTPError | TimeoutError):
-                log.exception("gateway_call_broke", order=order_id, exc_info=error)
+            return read_answer(reply, order_id, now=self._now(), secrets=self._secrets())
+        except (httpx.HTTPError, TimeoutError) as error:
             if reply is None:
                 return self._unanswered(error)
-            # The status came, and for most of them that is enough.
-            reply = replace(reply, trouble=Trouble.BROKEN_OFF)
-        return read_answer(reply, order_id, now=self._now(), secret=self._api_key.get_secret_value())
+            reply = replace(reply, broken_off=True)
+            return read_answer(reply, order_id, now=self._now(), secrets=self._secrets())
+        except Exception as error:
+            # A fault of our own must end as an answer too: the call may have reached the gateway.
+            log.exception("gateway_call_broke", order=order_id, exc_info=error)
+            return replace(self._unanswered(error), http_status=reply.status if reply else None)
 
     async def reach(self) -> datetime | None:
         """Return the gateway's clock, or None where its answer has no date; sends no credentials.
@@ -132,6 +132,9 @@ class GatewayClient:
             "X-Timestamp": str(int(self._now().timestamp())),
         }
         return headers | {"X-App-Id": self._app_id} if self._app_id else headers
+
+    def _secrets(self) -> tuple[str, ...]:
+        return self._api_key.get_secret_value(), self._app_id or ""
 
     def _unfit_credential(self) -> str:
         """Return the name of the setting that cannot go into a header; empty if both can."""
@@ -175,18 +178,17 @@ class GatewayClient:
                 trouble = Trouble.CONNECTION_LOST
             case _:
                 trouble, about = Trouble.UNEXPECTED, type(error).__name__
-        return trouble, shown(about, self._api_key.get_secret_value())
+        return trouble, shown(about, self._secrets())
 
 
 async def _with_body(reply: Reply, response: httpx.Response) -> Reply:
-    """Return the reply with its body, read as it comes over the wire and never inflated."""
-    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        return replace(reply, trouble=Trouble.COMPRESSED)
+    """Return the reply with its body as it is on the wire, up to the first piece beyond the limit."""
     body = bytearray()
+    # Never inflated here: httpx has no limit for what comes out.
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > LARGEST_BODY:
-            return replace(reply, trouble=Trouble.TOO_LONG, trouble_about=str(LARGEST_BODY // 1024))
+            break
     return replace(reply, body=bytes(body))
 
 

@@ -1,120 +1,170 @@
-"""The reason for a refusal, read from the ``code``, ``message`` and ``details`` of the gateway's error.
+"""The reason for a refusal: an allow-list of codes, of sentences about this order, and of fields with its state.
 
-The gateway publishes no list of codes for the cancel call, so its words are read as well. They count only where they
-speak plainly of this order and do not contradict each other: "cannot be cancelled" is not "is cancelled", and a
-rule about orders in general says nothing about this one. Everything else is ``Reason.OTHER``.
-Source of the states: DVPay Payment Gateway, pages on the states of an order and on cancelling an order.
+The gateway publishes no list of codes for the cancel call, and prose is no proof: "No order was cancelled" and "You
+have already cancelled 10 orders today" have all the words of a yes. So a code or a message counts only as a whole, and
+everything that is not on the list is ``Reason.OTHER``. All that say something must agree.
+Source of the states: DVPay Payment Gateway, pages on the states of an order and release notes of version 1.4.0.
 """
 
 import re
+from collections.abc import Iterator
+from http import HTTPStatus
 
 from bot.domain.attempt import Reason
+from bot.gateway.shapes import Said, order_id_in, snake
 
 _REASONS = {
-    "cancelled": Reason.ALREADY_CANCELLED,
     "canceled": Reason.ALREADY_CANCELLED,
     "completed": Reason.COMPLETED,
     "paid": Reason.COMPLETED,
     "refunded": Reason.ALREADY_REFUNDED,
-    "partially refunded": Reason.ALREADY_REFUNDED,
-    # These say nothing that people could act on, but they contradict the others.
-    "pending": Reason.OTHER,
-    "processing": Reason.OTHER,
-    "failed": Reason.OTHER,
-    "expired": Reason.OTHER,
+    "partially_refunded": Reason.PARTLY_REFUNDED,
+    # Version 1.4 names a paid order so. It is a state only in a field for states.
+    "success": Reason.COMPLETED,
 }
-_LONGEST_READ = 1000
-"""Characters of a message that are read, so that a long one takes no longer."""
+"""Any other state of the order contradicts these: as a reason it is OTHER."""
 
-_CERTAIN_KEYS = ("current_status", "current_state", "order_status", "order_state")
-_LOOSE_KEYS = ("status", "state")
-"""May also be the state that was asked for, or the call's own."""
+_STATE = "canceled|completed|paid|refunded|partially[ _]refunded|pending|processing|failed|expired"
+_STATE_FIELDS = {"current_status", "current_state", "order_status", "order_state"}
+
+_CODE = re.compile(
+    rf"order_(?:(?:is|was|has_been)_)?(?P<no>not_)?(?:already_)?(?P<state>{_STATE})"
+    r"|already_(?P<short>canceled|refunded|partially_refunded)"
+)
+_AUTHENTICATION = {
+    "unauthorized", "unauthenticated", "authentication_failed", "authentication_required", "authentication_error",
+    "invalid_authentication", "invalid_credentials", "invalid_api_key", "missing_api_key", "invalid_app_id",
+    "missing_app_id", "invalid_timestamp", "missing_timestamp", "expired_timestamp", "timestamp_expired",
+}  # fmt: skip
+_ABSENT = {"order_not_found", "no_such_order", "unknown_order", "order_does_not_exist"}
+_SOMETHING_ABSENT = {"not_found", "resource_not_found"}
+"""Codes that may also be about the address of the call."""
+
+_ORDER = "(?:the |this |your )?order"
+_CLAUSE = r"(?:,? (?:and|so)(?: it)? (?:cannot|can't|can not|can no longer) be canceled(?: again)?)?"
+_REFUND = (
+    r"(?P<refund>[.;,] (?:please )?use (?:a|the) refund(?: endpoint| call)?(?: instead)?"
+    r"|[.;] completed orders must use the refund endpoint(?: instead)?)?"
+)
+_RULE = r"(?:[.;] only pending (?:or|and) processing orders can be canceled)?"
+_SENTENCE = re.compile(
+    rf"(?:{_ORDER} (?:cannot be canceled because (?:it|the order) )?"
+    r"(?:(?:is|was|has been)(?P<no> not)?(?: already| currently)?|has already been|already)"
+    rf"|{_ORDER}(?: current)? (?:status|state) is(?: already| currently)?) "
+    rf"(?:in (?:the |a )?)?(?P<state>{_STATE})(?: state| status)?{_CLAUSE}{_REFUND}{_RULE}"
+    # "Already completed" may be about the cancellation.
+    r"|already (?P<short>canceled|refunded|partially refunded)"
+)
+_ABSENT_SENTENCE = re.compile(
+    rf"{_ORDER} (?:(?:was |is |could |can )?not (?:be )?found|does not exist|doesn't exist)|no such order|unknown order"
+)
+_SOMETHING_ABSENT_SENTENCE = re.compile("(?:resource )?not found")
+_LONGEST_READ = 300
+"""Characters of a message; no sentence on the list is as long."""
 
 # Typographic quotes, written as escapes because they are easily taken for others.
-_QUOTES = re.compile("[\"`\u201c\u201d\u2018()\\[\\]]|(?<!\\w)'|'(?!\\w)")
-_STATE = "cancelled|canceled|completed|paid|(?:partially )?refunded|pending|processing|failed|expired"
-_CODE = re.compile(rf"(?:(?:order|payment|status|state|is|was|has|been|already) )*({_STATE})(?: order| payment)?")
-# A colon ends a clause, but not in "status: cancelled".
-_CLAUSE_ENDS = re.compile(r"(?:[.;!?]|(?<!status)(?<!state):)(?:\s+|$)|\bbut\b")
-# Verbs and denials: "be cancelled", "to cancelled", "no longer paid", "hasn't been cancelled".
-_NO_STATE = re.compile(rf"\b(?:be|being|to|longer|(?:not|never|yet|\w+n't)(?: already| been| yet)*) (?:{_STATE})\b")
-# Conditions, rules, and sentences about something else than the order.
-_DOUBTFUL = re.compile(
-    r"\b(?:if|whether|unless|until|when|only|before (?:the|an|it))\b"
-    r"|\b(?:request|operation|transaction|cancellation|refund) (?:is|was|has)\b",
-)
-# The forms of a sentence that say that the order is in a state.
-_SAID = re.compile(
-    rf"\balready (?:been |in |a |the |state |status )*(?:{_STATE})\b"
-    rf"|(?:\bis|\bwas|\bbeen|'s) (?:currently |now |in |a |the |state |status )*(?:{_STATE})\b"
-    rf"|\b(?:with|in|has|current|order) (?:the |a |current |order )*(?:status|state):?(?: is)? (?:{_STATE})\b"
-    rf"|\bfrom (?:status |state )?(?:{_STATE})\b"
-    rf"|\bcancel (?:a |an |the |this )?(?:{_STATE}) (?:order|payment)\b"
-    rf"|^(?:the |this )?(?:order|payment) (?:{_STATE})$"
-    rf"|^(?P<rule>(?:{_STATE}) orders)\b",
+_QUOTES = re.compile("[\"`\u201c\u201d\u2018]|(?<!\\w)'|'(?!\\w)")
+_TIME = re.compile(
+    r" (?:on|at) \d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?)?(?!\w)"
 )
 
 
-def read_refusal(order_id: str, code: str, message: str, details: object) -> Reason:
-    """Return the reason that a refusal with this error gives for this order; never raises."""
-    facts = details if isinstance(details, dict) else {}
-    if str(facts.get("order_id", order_id)) != order_id:
+def read_refusal(said: Said, order_id: str, *, status: int) -> Reason:
+    """Return the reason that this refusal with this HTTP status gives for this order; never raises."""
+    message = _TIME.sub("", said.message)
+    # IDs have many forms, so any word of the message with a digit in it may be one.
+    if is_about_another_order(said, order_id) or re.search(r"\d", _without(order_id, message)):
         return Reason.OTHER
-    for key in _CERTAIN_KEYS:
-        if (state := _plain(facts.get(key))) in _REASONS:
-            return _REASONS[state]
-    said = {_REASONS.get(_plain(facts.get(key)), Reason.OTHER) for key in _LOOSE_KEYS}
-    said |= {_from_code(code), _from_words(message, order_id)}
-    return _agreed(said - {Reason.OTHER}) or Reason.OTHER
+    sentence = in_plain_words(message, order_id)
+    found = {_from_code(said, sentence, status), _from_sentence(sentence), *_from_states(said, order_id)} - {None}
+    return (found.pop() if len(found) == 1 else None) or Reason.OTHER
 
 
-def speaks_of_the_timestamp(code: str, message: str) -> bool:
+def is_about_another_order(said: Said, order_id: str) -> bool:
+    """Return True if any part of the answer has another order's ID, in a field for it or in a text."""
+    return any(
+        (name == "order_id" and value is not None and order_id_in({"order_id": value}) != order_id)
+        or (isinstance(value, str) and names_another_order(value, order_id))
+        for name, value in said.values()
+    )
+
+
+def names_the_key(said: Said) -> bool:
+    """Return True where the code is about the API key or the app id."""
+    return snake(said.code).endswith(("api_key", "app_id"))
+
+
+def names_another_order(text: str, order_id: str) -> bool:
+    """Return True if the text has the ID of another order, which is known by a prefix like that of this order's ID."""
+    ours = re.match(r"[A-Za-z]+[_-]|[A-Za-z]{3,}(?=\d)", order_id)
+    prefix = ours[0] if ours else "ord_"
+    # "order_id" and "ordinary" are no order's IDs.
+    is_plain = prefix[-1] in "_-" and not prefix.lower().startswith("order")
+    rest = r"[\w-]+" if is_plain else r"[\w-]*\d[\w-]*"
+    found = re.findall(rf"(?<![\w-])(?:ord_[\w-]+|{prefix}{rest})", text, re.IGNORECASE)
+    return any(token != order_id for token in found)
+
+
+def in_plain_words(message: str, order_id: str) -> str:
+    """Return the message in lower case and one line, without quotes, this order's ID and the full stop."""
+    if len(message) > _LONGEST_READ:
+        return message
+    text = _QUOTES.sub("", message.replace("\u2019", "'")).strip()
+    text = _without(order_id, text).replace("_", " ")
+    return " ".join(text.lower().replace("cancelled", "canceled").split()).rstrip(".!")
+
+
+def is_about_authentication(said: Said) -> bool:
+    """Return True for the codes of a call without accepted credentials."""
+    return snake(said.code) in _AUTHENTICATION
+
+
+def speaks_of_the_timestamp(said: Said) -> bool:
     """Return True where the whole word "timestamp" is in the code or the message, as in ``INVALID_TIMESTAMP``."""
-    return any(re.search(r"\btimestamp\b", text.replace("_", " "), re.IGNORECASE) for text in (code, message))
+    words = f"{snake(said.code)} {said.message}".replace("_", " ")
+    return re.search(r"\btimestamp\b", words, re.IGNORECASE) is not None
 
 
-def _agreed(said: set[Reason]) -> Reason | None:
-    """Return the one reason that all of these come down to; None where there is none, or they contradict each other."""
-    if said == {Reason.COMPLETED, Reason.ALREADY_REFUNDED}:
-        # Both rule out a cancel, and only which of them holds is open. Somebody who tries to refund a refunded
-        # order is turned down; somebody who believes in a refund that never was leaves the money where it is.
-        return Reason.COMPLETED
-    return next(iter(said)) if len(said) == 1 else None
+def _from_code(said: Said, sentence: str, status: int) -> Reason | None:
+    code = snake(said.code).replace("cancelled", "canceled")
+    if code in _ABSENT:
+        return Reason.NO_SUCH_ORDER
+    if code in _SOMETHING_ABSENT and status == HTTPStatus.NOT_FOUND and said.error:
+        plain = not sentence or _SOMETHING_ABSENT_SENTENCE.fullmatch(sentence) or _ABSENT_SENTENCE.fullmatch(sentence)
+        return Reason.NO_SUCH_ORDER if plain else None
+    match = _CODE.fullmatch(code)
+    return _reason(match["state"] or match["short"], denied=match["no"]) if match else None
 
 
-def _plain(value: object) -> str:
-    """Return text in lower case with one space between words, so that ``OrderPaid`` and ``ORDER_PAID`` are alike."""
-    if not isinstance(value, str):
-        return ""
-    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]", " ", value).lower().split())
-
-
-def _from_code(code: str) -> Reason:
-    match = _CODE.fullmatch(_plain(code))
-    return _REASONS[match[1]] if match else Reason.OTHER
-
-
-def _from_words(message: str, order_id: str) -> Reason:
-    message = message[:_LONGEST_READ]
-    # An order ID may be made of any words, also of the name of a state.
-    text = re.sub(rf"(?<![\w-]){re.escape(order_id)}(?![\w-])", " ", message)
-    text = _QUOTES.sub("", text.replace("\u2019", "'").replace("_", " ").lower())
-    text = re.sub(r",? (?:because|since)(?= )", ". is", " ".join(text.split()))
-    clauses = [_NO_STATE.sub("", clause).strip() for clause in _CLAUSE_ENDS.split(text)]
-    speaking = [clause for clause in clauses if re.search(rf"\b(?:{_STATE})\b", clause)]
-    said = {reason for clause in speaking if (reason := _from_clause(clause, alone=len(speaking) == 1))}
-    return _agreed(said) or Reason.OTHER
-
-
-def _from_clause(clause: str, *, alone: bool) -> Reason | None:
-    """Return the reason in one clause; None where it says nothing of the order, or several things.
-
-    ``alone`` is true where no other clause names a state. Only then is a rule, "completed orders cannot …", about
-    this order; beside another clause it may just explain.
-    """
-    match = _SAID.search(clause)
-    if match is None or _DOUBTFUL.search(clause):
+def _from_sentence(sentence: str) -> Reason | None:
+    if _ABSENT_SENTENCE.fullmatch(sentence):
+        return Reason.NO_SUCH_ORDER
+    match = _SENTENCE.fullmatch(sentence)
+    if match is None:
         return None
-    if match.lastgroup == "rule" and not alone:
-        return None
-    return _agreed({_REASONS[state] for state in re.findall(rf"\b(?:{_STATE})\b", clause)})
+    reason = _reason(match["state"] or match["short"], denied=match["no"])
+    # Nobody is sent to the refund by a sentence that speaks of a cancelled or refunded order.
+    return None if match["refund"] and reason is not Reason.COMPLETED else reason
+
+
+def _from_states(said: Said, order_id: str) -> Iterator[Reason]:
+    """Yield the reason in each field for the order's state, of the objects that hold this order's ID."""
+    for part in (said.error.get("details"), said.body.get("details"), said.data):
+        if isinstance(part, dict) and order_id_in(part) == order_id:
+            for name, value in part.items():
+                is_state = snake(name) in _STATE_FIELDS or (name == "status" and part is said.data)
+                if is_state and isinstance(value, str):
+                    yield _reason(snake(value).replace("cancelled", "canceled"))
+
+
+def _reason(state: str, *, denied: str | None = None) -> Reason:
+    return Reason.OTHER if denied else _REASONS.get(state.replace(" ", "_"), Reason.OTHER)
+
+
+def _without(order_id: str, text: str) -> str:
+    """Return the text with "order" in the place of this order and its ID."""
+    if not re.search(r"[\d_]", order_id):
+        # An ID may be any word, such as "never": without it the sentence would say something else.
+        return text
+    name = rf"(?i:\border )?(?i:with )?(?i:\bid ?)?[#:]? ?(?<![\w-]){re.escape(order_id)}(?![\w-]|\.\d)"
+    return re.sub(name, " order", text)

@@ -1,9 +1,11 @@
 """Faults to order: what a local server does instead of, before or after its real work."""
 
 import asyncio
+import json
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -33,9 +35,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """A connection that stays open; the work is done once ``until`` is set."""
+    """A connection that stays open; the work is done once ``until`` is set, or before that ``after_effect``."""
 
     until: asyncio.Event
+    after_effect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,14 @@ class Twist:
     answer: Canned
 
 
-Fault = Canned | ApiError | Drop | Hang | Twist
+@dataclass(frozen=True, slots=True)
+class Without:
+    """The right answer after the work took effect, but without these fields of its JSON."""
+
+    fields: tuple[str, ...]
+
+
+Fault = Canned | ApiError | Drop | Hang | Twist | Without
 
 _HTML = {"Content-Type": "text/html"}
 _JSON = {"Content-Type": "application/json"}
@@ -98,6 +108,71 @@ class Faults:
         return self._always.get(key) or self._always.get("*") or self.choose(key)
 
 
+_OF_THE_TOKEN = {
+    "access_denied",
+    "accesslimited",
+    "account_inactive",
+    "invalid_auth",
+    "org_login_required",
+    "team_access_not_granted",
+    "token_expired",
+    "token_revoked",
+    "two_factor_setup_required",
+}
+"""Errors that, as the pages of all methods say, concern the token: no method works with it."""
+_POSTING = {"chat.postMessage", "chat.update"}
+
+
+class Refusals:
+    """Slack's lasting refusals, in one channel or everywhere, until somebody lifts them.
+
+    An error that concerns the token refuses every method. Every other one refuses posting and updating, such as
+    ``message_limit_exceeded``, ``missing_scope``, ``ekm_access_denied`` and names that nobody has heard of.
+    Source: the errors on https://docs.slack.dev/reference/methods/chat.postMessage
+    """
+
+    def __init__(self) -> None:
+        self._errors: dict[str | None, str] = {}
+
+    def start(self, error: str, *, channel: str | None = None) -> None:
+        """Refuse from now on, in this channel or everywhere, in place of the refusal before."""
+        self._errors[channel] = error
+
+    def end(self, *, channel: str | None = None) -> None:
+        """Lift the refusal in this channel, or the one for everywhere."""
+        self._errors.pop(channel, None)
+
+    def clear(self) -> None:
+        """Lift every refusal."""
+        self._errors.clear()
+
+    def of(self, method: str, channel: str | None) -> str | None:
+        """Return the error with which a call is refused, or None."""
+        for where in dict.fromkeys((channel, None)):
+            error = self._errors.get(where)
+            if error is not None and (error in _OF_THE_TOKEN or method in _POSTING):
+                return error
+        return None
+
+
+@dataclass(slots=True)
+class History:
+    """Trouble with ``conversations.history`` and ``conversations.replies``."""
+
+    lag: timedelta = timedelta(0)
+    """How long a new message is missing there."""
+    most: int | None = None
+    """The most messages on a page: Slack may return fewer than were asked for."""
+    no_cursor: bool = False
+    """``has_more`` without a cursor."""
+    same_cursor: bool = False
+    """The first page again and again, each time with the same cursor and ``has_more``."""
+
+    def clear(self) -> None:
+        """Let everything be found again."""
+        self.lag, self.most, self.no_cursor, self.same_cursor = timedelta(0), None, False, False
+
+
 async def serve(fault: Fault | None, request: web.Request, work: Work) -> web.StreamResponse:
     """Answer a request with this fault in the way; ``work`` does what a sound server would do."""
     match fault:
@@ -111,12 +186,24 @@ async def serve(fault: Fault | None, request: web.Request, work: Work) -> web.St
             if after_effect:
                 await work()
             return _abort(request)
-        case Hang(until):
+        case Hang(until, after_effect=False):
             await until.wait()
             return await work()
+        case Hang(until):
+            response = await work()
+            await until.wait()
+            return response
         case Twist(answer):
             await work()
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        case Without(fields):
+            return _without(await work(), fields)
+
+
+def _without(response: web.StreamResponse, fields: tuple[str, ...]) -> web.Response:
+    assert isinstance(response, web.Response)
+    answer = json.loads(response.text or "{}")
+    return web.json_response({name: value for name, value in answer.items() if name not in fields})
 
 
 def _abort(request: web.Request) -> web.Response:

@@ -1,29 +1,50 @@
-"""A person in the local workspace: what they can do there, and what they see."""
+"""A person in the local workspace: what they can do there, and what they see.
+
+Sources of the payloads: https://docs.slack.dev/interactivity/implementing-slash-commands (commands),
+https://docs.slack.dev/reference/interaction-payloads/block_actions-payload (clicks),
+https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (forms), and the samples that the
+SDKs publish: https://github.com/slackapi/java-slack-sdk/tree/main/json-logs/samples/app-backend.
+"""
 
 import copy
 from dataclasses import replace
 from typing import Any
 
+from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
 from bot.sandbox.transcript import read
-from bot.sandbox.workspace import ESCAPING, Json, OpenView, Posted, ResponseUrl, as_payload
+from bot.sandbox.workspace import ESCAPING, Json, OpenView, Posted, ResponseUrl, Team, as_payload
 
 _NOT_ACKNOWLEDGED = "The app did not respond. Try again."
 """Words like those that Slack itself shows when an app does not acknowledge in time."""
 
 
+class NotACommand(ValueError):
+    """A command that Slack itself does not know for this person; the app hears nothing of it."""
+
+
 class Person:
-    """A member of the workspace, who types commands, fills in forms and presses buttons."""
+    """Somebody who types commands, fills in forms and presses buttons, of this workspace or of another one."""
 
     def __init__(self, slack: LocalSlack, user_id: str) -> None:
         self._slack = slack
-        self._space = slack.space
+        self.space = self._space = slack.space
         self.id = user_id
 
     @property
     def name(self) -> str:
         """The name that others see."""
         return self._space.users[self.id].name
+
+    @property
+    def own_team(self) -> Team:
+        """The workspace that is this person's own."""
+        return self._space.team_of(self.id)
+
+    @property
+    def app_team(self) -> Team:
+        """The workspace in which the app is installed."""
+        return self._space.team
 
     # --- seeing -------------------------------------------------------------------------------
 
@@ -45,40 +66,59 @@ class Person:
 
     def reads(self, message: Posted) -> str:
         """Return a message as this person reads it."""
-        return read(message, {user.id: user.name for user in self._space.users.values()})
+        people = {user.id: user.name for user in self._space.users.values()}
+        return read(message, people | {channel.id: channel.name for channel in self._space.channels.values()})
 
     # --- doing --------------------------------------------------------------------------------
 
     async def command(self, line: str, channel: str) -> None:
-        """Type a slash command. Raises NotAcknowledged, and shows Slack's own error, if the app does not answer."""
-        payload = self.command_payload(line, channel)
+        """Type a slash command. Raises NotAcknowledged, and shows Slack's own error, if the app does not answer.
+
+        Raises NotACommand, and shows Slack's own words, for people of workspaces without the app.
+        """
+        try:
+            payload = self.command_payload(line, channel)
+        except NotACommand as error:
+            self.notify(str(error), channel)
+            raise
         answer = await self._send("slash_commands", payload, channel)
         if answer:
+            blocks = answer.get("blocks") or []
+            if problems := problems_with_blocks(blocks) if blocks else []:
+                raise AssertionError(f"an answer that Slack would not show: {problems}")
             self._space.answer(self._slack.response_urls[payload["response_url"].rpartition("/")[2]], answer)
 
     def command_payload(self, line: str, channel: str) -> Json:
         """Return the payload that Slack sends for a slash command.
 
-        Raises ValueError if this person is not in the channel.
+        Raises ValueError if this person is not in the channel, and NotACommand for people of other workspaces.
         """
         if self.id not in self._space.channels[channel].members:
             raise ValueError(f"{self.name} is not in that channel")
         name, _, text = line.partition(" ")
-        return {
+        if not self._space.has_commands(self.id):
+            raise NotACommand(f"`{name}` is not a valid command.")
+        # Where it was typed: the app's workspace, or with an installation for the organisation the person's.
+        team = self._space.team if self._space.is_member(self.id) else self._space.team_of(self.id)
+        payload = {
             "token": "legacy",
-            "team_id": self._space.team_id,
-            "team_domain": "local",
+            "team_id": team.id,
+            "team_domain": team.domain,
             "channel_id": channel,
-            "channel_name": self._space.channels[channel].name or "directmessage",
+            "channel_name": self._space.channels[channel].name_in_payloads,
             "user_id": self.id,
             "user_name": self.name,
             "command": name,
             "text": self._space.escaped(text.strip(), mentions=name in ESCAPING),
             "api_app_id": self._space.app_id,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(self._space.is_enterprise_install).lower(),
             "response_url": self._slack.new_response_url(self.id, channel, None),
             "trigger_id": self._slack.api.new_trigger(self.id),
         }
+        # "... when the executing workspace is part of an Enterprise organization"; otherwise they are missing.
+        if team.enterprise_id is not None:
+            payload |= {"enterprise_id": team.enterprise_id, "enterprise_name": team.enterprise_name}
+        return payload
 
     def say(self, text: str, channel: str, thread_ts: str | None = None) -> Posted:
         """Write a message, into a channel or a thread."""
@@ -105,10 +145,28 @@ class Person:
         await self._send("interactive", self.click_payload(message, action_id), message.channel)
 
     def click_payload(self, message: Posted, action_id: str) -> Json:
-        """Return the payload that Slack sends for a click. Raises LookupError if the message has no such button."""
+        """Return the payload that Slack sends for a click. Raises LookupError if the message has no such button.
+
+        ``team`` is the workspace where the app is installed, and ``enterprise`` its organisation, also where somebody
+        of another company clicks. Only ``user.team_id`` is the person's own.
+        """
+        # Seen at work in https://github.com/slackapi/java-slack-sdk/issues/1041.
         button = message.button(action_id)
         if button is None:
             raise LookupError(f"no button {action_id}")
+        action = {
+            "type": "button",
+            "action_id": action_id,
+            "block_id": button["block_id"] or "b",
+            "text": button["text"],
+            "action_ts": self._space.next_ts(),
+        }
+        if "value" in button:
+            action["value"] = button["value"]
+        return self.action_payload(message, action)
+
+    def action_payload(self, message: Posted, action: Json) -> Json:
+        """Return the payload that Slack sends when somebody uses any element of a message."""
         ephemeral = message.only_for is not None
         container = {
             "type": "message",
@@ -116,20 +174,15 @@ class Person:
             "channel_id": message.channel,
             "is_ephemeral": ephemeral,
         }
-        action = {
-            "type": "button",
-            "action_id": action_id,
-            "block_id": button["block_id"] or "b",
-            "text": button["text"],
-            "value": button.get("value", ""),
-            "action_ts": self._space.next_ts(),
-        }
+        if message.thread_ts is not None:
+            container["thread_ts"] = message.thread_ts
+        channel = self._space.channels[message.channel]
         payload: Json = {
-            **self._envelope("block_actions"),
+            **self.envelope("block_actions", self._space.team),
             "container": container,
             "state": {"values": {}},
             "trigger_id": self._slack.api.new_trigger(self.id),
-            "channel": {"id": message.channel, "name": self._space.channels[message.channel].name},
+            "channel": {"id": channel.id, "name": channel.name_in_payloads},
             "response_url": self._slack.new_response_url(self.id, message.channel, message),
             "actions": [action],
         }
@@ -150,6 +203,8 @@ class Person:
     def submission_payload(self, opened: OpenView, values: dict[str, str]) -> Json:
         """Return the payload that Slack sends for a filled-in form; fields left out keep their initial values.
 
+        ``team`` is the person's workspace, with its organisation inside. The app's workspace is
+        ``view.app_installed_team_id``, and ``enterprise`` is the app's organisation.
         Raises ValueError for values that Slack's own form would not send.
         """
         state: dict[str, dict[str, Json]] = {}
@@ -164,11 +219,27 @@ class Person:
                 raise ValueError(f"{element['action_id']} is too long to type")
             field: Json = {"type": "plain_text_input", "value": value or None}
             state[block["block_id"]] = {element["action_id"]: field}
-        view = {
+        return {
+            **self.envelope("view_submission", self._space.team_of(self.id)),
+            "view": self.view_payload(opened, state),
+            "response_urls": [],
+            "trigger_id": self._slack.api.new_trigger(self.id),
+        }
+
+    def view_payload(self, opened: OpenView, state: Json) -> Json:
+        """Return an open form as Slack sends it: what the app left out is null or an empty text."""
+        return {
+            "close": None,
+            "submit": None,
+            "private_metadata": "",
+            "callback_id": "",
+            "clear_on_close": False,
+            "notify_on_close": False,
             **copy.deepcopy(opened.view),
             "id": opened.id,
             "hash": opened.hash,
-            "team_id": self._space.team_id,
+            # Slack does not say whose workspace this is; an app must not go by it.
+            "team_id": self._space.users[self.id].team_id,
             "state": {"values": state},
             "root_view_id": opened.id,
             "previous_view_id": None,
@@ -176,12 +247,6 @@ class Person:
             "bot_id": self._space.bot_id,
             "external_id": "",
             "app_installed_team_id": self._space.team_id,
-        }
-        return {
-            **self._envelope("view_submission"),
-            "view": view,
-            "response_urls": [],
-            "trigger_id": self._slack.api.new_trigger(self.id),
         }
 
     def answer_form(self, opened: OpenView, answer: Json | None) -> dict[str, str] | None:
@@ -197,9 +262,15 @@ class Person:
                 return errors
             case "update":
                 assert answer is not None
+                if problems := problems_with_view(answer.get("view")):
+                    raise AssertionError(f"a form that Slack would not show: {problems}")
                 opened.view = answer["view"]
-            case _:
+            case None | "clear":
+                if answer:
+                    raise AssertionError(f"an answer to a form that Slack does not know: {answer}")
                 self.close()
+            case action:
+                raise AssertionError(f"an answer to a form that Slack does not know: {action}")
         self._space.changes.touch()
         return None
 
@@ -209,17 +280,26 @@ class Person:
             self._space.views[self.id].pop()
         self._space.changes.touch()
 
-    def _envelope(self, kind: str) -> Json:
-        user = self._space.users[self.id]
+    def envelope(self, kind: str, team: Team) -> Json:
+        """Return the fields that all interactions have; ``team`` is whose workspace this kind names."""
+        space = self._space
+        organisation = {"id": space.enterprise_id, "name": space.enterprise_name} if space.enterprise_id else None
         return {
             "type": kind,
             "token": "legacy",
-            "api_app_id": self._space.app_id,
-            "team": {"id": user.team_id, "domain": "local"},
-            "enterprise": None,
-            "is_enterprise_install": False,
-            "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team_id},
+            "api_app_id": space.app_id,
+            # "Null if the app is org-installed."
+            "team": None if space.is_enterprise_install else _as_payload(team),
+            # "The enterprise the installed app is part of", in clicks and in forms.
+            "enterprise": organisation,
+            "is_enterprise_install": space.is_enterprise_install,
+            "user": {"id": self.id, "username": self.name, "name": self.name, "team_id": self._team_id()},
         }
+
+    def _team_id(self) -> str:
+        """Return what Slack gives as the person's own: the workspace, or on Enterprise Grid the organisation."""
+        team = self._space.team_of(self.id)
+        return team.enterprise_id if self._space.organisation_for_people and team.enterprise_id else team.id
 
     def notify(self, text: str, channel: str) -> None:
         """Show this person a message from Slack itself that nobody else sees."""
@@ -232,6 +312,13 @@ class Person:
             if channel is not None:
                 self.notify(_NOT_ACKNOWLEDGED, channel)
             raise
+
+
+def _as_payload(team: Team) -> Json:
+    found = {"id": team.id, "domain": team.domain}
+    if team.enterprise_id is not None:
+        found |= {"enterprise_id": team.enterprise_id, "enterprise_name": team.enterprise_name}
+    return found
 
 
 def as_seen(message: Posted) -> Posted:

@@ -16,11 +16,13 @@ import aiohttp
 from aiohttp import web
 
 from bot.sandbox.blockkit import problems_with_blocks
-from bot.sandbox.faults import Faults, rate_limited, serve
+from bot.sandbox.faults import Faults, History, Refusals, rate_limited, serve
 from bot.sandbox.place import Place
 from bot.sandbox.webapi import Refused, WebApi, decoded
 from bot.sandbox.workspace import Json, Posted, ResponseUrl, Workspace
 from bot.slack.scopes import SCOPES
+
+_FORM = "application/x-www-form-urlencoded"
 
 
 class NotAcknowledged(Exception):
@@ -37,11 +39,22 @@ class Call:
     answer: Json | str
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload on its way to the app; ``kind`` is the envelope's type in Socket Mode."""
+
+    kind: str
+    payload: Json
+    at: datetime
+
+
 class LocalSlack:
     """A workspace with one app in it. ``calls`` are all Web API calls; the keys of ``faults`` are methods.
 
     With ``events_url`` set, payloads go there as signed requests, otherwise through Socket Mode. The app has the
     scopes that the bot's manifest asks for unless ``scopes`` says otherwise. ``ack_within`` is in seconds.
+    ``refusals`` and ``history`` are lasting trouble, which ``heal`` ends; ``unacknowledged`` are the payloads that the
+    app did not acknowledge in time.
     """
 
     def __init__(
@@ -57,9 +70,18 @@ class LocalSlack:
     ) -> None:
         self.space = Workspace(now)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
-        self.api = WebApi(self.space, scopes=set(SCOPES) if scopes is None else scopes, rate_limited=rate_limited)
-        self.faults = Faults()
+        self.faults, self.refusals, self.history = Faults(), Refusals(), History()
+        self.api = WebApi(
+            self.space,
+            scopes=set(SCOPES) if scopes is None else scopes,
+            rate_limited=rate_limited,
+            refusals=self.refusals,
+            history=self.history,
+        )
         self.calls: list[Call] = []
+        self.unacknowledged: list[Envelope] = []
+        self.names_scopes = True
+        """Whether answers name the token's scopes in a header, which proxies sometimes take away."""
         self.events_url: str | None = None
         self.connections: list[web.WebSocketResponse] = []
         self.response_urls: dict[str, ResponseUrl] = {}
@@ -99,6 +121,13 @@ class LocalSlack:
         await self.stop()
         self._place.leave()
 
+    def heal(self) -> None:
+        """Let every call go well from now on, with Slack's clock as everybody else's."""
+        self.faults.clear()
+        self.refusals.clear()
+        self.history.clear()
+        self.space.ahead = timedelta(0)
+
     # --- Web API ------------------------------------------------------------------------------
 
     async def _serve_method(self, request: web.Request) -> web.StreamResponse:
@@ -122,7 +151,8 @@ class LocalSlack:
             if answer.get("error") == "ratelimited":
                 limited = rate_limited(1)
                 return web.Response(status=429, body=limited.body, headers=limited.headers)
-            return web.json_response(answer, headers={"x-oauth-scopes": ",".join(sorted(self.api.scopes))})
+            scopes = {"x-oauth-scopes": ",".join(sorted(self.api.scopes))} if self.names_scopes else {}
+            return web.json_response(answer, headers=scopes)
 
         if fault is not None:
             # Before the fault takes its course: a dropped or hanging call was made as well.
@@ -207,10 +237,18 @@ class LocalSlack:
     async def deliver(self, kind: str, payload: Json) -> Json | None:
         """Send a payload to the app and return the payload of its acknowledgement.
 
-        ``kind`` is ``slash_commands`` or ``interactive``. Raises NotAcknowledged.
+        ``kind`` is ``slash_commands``, ``interactive``, ``events_api``, or anything else that Slack may come up with.
+        Raises NotAcknowledged, and keeps what was not acknowledged in ``unacknowledged``.
         """
-        if self.events_url is not None:
-            return await self._deliver_http(kind, payload)
+        envelope = Envelope(kind, payload, self._now())
+        try:
+            return await (self._deliver_http(kind, payload) if self.events_url else self._deliver_socket(kind, payload))
+        except NotAcknowledged:
+            self.unacknowledged.append(envelope)
+            self.space.changes.touch()
+            raise
+
+    async def _deliver_socket(self, kind: str, payload: Json) -> Json | None:
         if not self.connections:
             raise NotAcknowledged("no connection")
         # Slack may use any of an app's connections.
@@ -219,30 +257,42 @@ class LocalSlack:
         envelope_id = f"envelope-{next(self._counter)}"
         waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = waiting
+        # https://docs.slack.dev/apis/events-api/using-socket-mode: events take no payload in their acknowledgement.
+        event = kind == "events_api"
+        envelope = {
+            "type": kind,
+            "envelope_id": envelope_id,
+            "payload": payload,
+            "accepts_response_payload": not event,
+            **({"retry_attempt": 0, "retry_reason": ""} if event else {}),
+        }
         try:
-            await socket.send_json(
-                {
-                    "type": kind,
-                    "envelope_id": envelope_id,
-                    "payload": payload,
-                    "accepts_response_payload": True,
-                }
-            )
-            return await asyncio.wait_for(waiting, self._ack_within)
+            await socket.send_json(envelope)
+            answer = await asyncio.wait_for(waiting, self._ack_within)
         except (TimeoutError, ConnectionError):
             raise NotAcknowledged("no acknowledgement in time") from None
         finally:
             self._waiting.pop(envelope_id, None)
+        if event and answer:
+            # A mistake of the app, which must not pass unseen.
+            raise AssertionError(f"an event takes no answer: {answer}")
+        return answer
 
     async def _deliver_http(self, kind: str, payload: Json) -> Json | None:
-        body = urlencode(payload if kind == "slash_commands" else {"payload": json.dumps(payload)}).encode()
+        match kind:
+            case "slash_commands":
+                body, content_type = urlencode(payload).encode(), _FORM
+            case "events_api":
+                body, content_type = json.dumps(payload).encode(), "application/json"
+            case _:
+                body, content_type = urlencode({"payload": json.dumps(payload)}).encode(), _FORM
         try:
             timeout = aiohttp.ClientTimeout(total=self._ack_within)
             assert self.events_url is not None
             async with self._session.post(
                 self.events_url,
                 data=body,
-                headers=self.signed(body),
+                headers=self.signed(body) | {"Content-Type": content_type},
                 timeout=timeout,
             ) as response:
                 text = await response.text()
@@ -256,12 +306,12 @@ class LocalSlack:
 
     def signed(self, body: bytes, *, at: datetime | None = None) -> dict[str, str]:
         """Return the headers that prove that a body comes from Slack."""
-        timestamp = str(int((at or self._now()).timestamp()))
+        timestamp = str(int((at or self.space.slack_now()).timestamp()))
         digest = hmac.new(self.signing_secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
         return {
             "X-Slack-Request-Timestamp": timestamp,
             "X-Slack-Signature": f"v0={digest.hexdigest()}",
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Type": _FORM,
         }
 
     # --- response_url -------------------------------------------------------------------------

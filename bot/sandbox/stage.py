@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +12,16 @@ from bot.app import Bot, Tuning, utc_now
 from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.person import Person
 from bot.sandbox.slack import LocalSlack
-from bot.sandbox.workspace import Posted
+from bot.sandbox.workspace import Channel, Posted
 from bot.settings import load
 
 PAYMENTS, GENERAL = "C0PAYMENTS", "C0GENERAL"
 ANN, BEN, CLEO, VERA, OLGA = "U0ANN", "U0BEN", "U0CLEO", "U0VERA", "U0OLGA"
 NAMES = {ANN: "ann", BEN: "ben", CLEO: "cleo", VERA: "vera", OLGA: "olga"}
+ORGANISATION, SISTER, ELSEWHERE = "E0LOCAL", "T0SISTER", "T0ELSEWHERE"
+"""The organisation, its other workspace, and the workspace of another company, once they are there."""
+SIRI, FRANK = "W0SIRI", "U0FRANK"
+"""A colleague in the other workspace of the organisation, and a person of another company."""
 
 
 class Stage:
@@ -152,6 +156,36 @@ class Stage:
     def olga(self) -> Person:
         """An outsider."""
         return self.person(OLGA)
+
+    @property
+    def siri(self) -> Person:
+        """A colleague of another workspace; there is none before ``join_organisation``."""
+        return self.person(SIRI)
+
+    @property
+    def frank(self) -> Person:
+        """A person of another company; there is none before ``share``."""
+        return self.person(FRANK)
+
+    def join_organisation(self, *, channels: Iterable[str] = (PAYMENTS, GENERAL)) -> None:
+        """Make the workspace one of two in an organisation (Enterprise Grid); Siri of the other one is in the channels.
+
+        The bot learns of its organisation when it starts.
+        """
+        space = self.slack.space
+        space.enterprise_id = ORGANISATION
+        space.add_user(SIRI, "siri", team_id=SISTER, enterprise_id=ORGANISATION)
+        for channel in channels:
+            space.channels[channel].members.add(SIRI)
+            space.channels[channel].org_shared = True
+
+    def share(self, channel: str = PAYMENTS, *, enterprise_id: str | None = None) -> Channel:
+        """Share a channel with another company (Slack Connect), of which Frank comes in; return it, with its new id.
+
+        ``enterprise_id`` is the other company's organisation, if it has one.
+        """
+        self.slack.space.add_user(FRANK, "frank", team_id=ELSEWHERE, enterprise_id=enterprise_id)
+        return self.slack.space.share(channel, [FRANK])
 
     async def fill_in(
         self, order: str, reason: str = "typed twice", *, person: Person | None = None, channel: str = GENERAL

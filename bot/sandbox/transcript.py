@@ -8,7 +8,7 @@ from bot.sandbox.workspace import Json, Posted
 
 
 def read(message: Posted, names: dict[str, str]) -> str:
-    """Return all that a person sees of a message, times in UTC; ``names`` has the people's names by id."""
+    """Return all that a person sees of a message, times in UTC; ``names`` has people's and channels' names by id."""
     if not message.blocks:
         return _mrkdwn(message.text, names)
     return "\n".join(line for block in message.blocks for line in _block(block, names))
@@ -39,6 +39,14 @@ def _piece(piece: Json, names: dict[str, str]) -> str:
     match piece["type"]:
         case "user":
             return f"@{names.get(piece['user_id'], piece['user_id'])}"
+        case "channel":
+            return f"#{names.get(piece['channel_id'], piece['channel_id'])}"
+        case "usergroup":
+            return f"@{names.get(piece['usergroup_id'], piece['usergroup_id'])}"
+        case "broadcast":
+            return f"@{piece['range']}"
+        case "emoji":
+            return f":{piece['name']}:"
         case "link":
             return f"{piece.get('text') or piece['url']}"
         case "date":
@@ -54,6 +62,9 @@ def _text(text: Json, names: dict[str, str]) -> str:
 
 def _mrkdwn(text: str, names: dict[str, str]) -> str:
     text = re.sub(r"<@([UW]\w+)(?:\|[^>]*)?>", lambda match: f"@{names.get(match[1], match[1])}", text)
+    text = re.sub(r"<#([CDG]\w+)(?:\|([^>]*))?>", lambda match: f"#{names.get(match[1]) or match[2] or match[1]}", text)
+    text = re.sub(r"<!subteam\^(\w+)(?:\|@?([^>]*))?>", lambda match: f"@{match[2] or match[1]}", text)
+    text = re.sub(r"<!(here|channel|everyone)(?:\|[^>]*)?>", r"@\1", text)
     text = re.sub(r"<!date\^[^>|]*\|([^>]*)>", r"\1", text)
     text = re.sub(r"<([^>|]+)\|([^>]*)>", r"\2", text)
     return html.unescape(text)

@@ -3,15 +3,20 @@
 Source of each method's errors: its page below https://docs.slack.dev/reference/methods.
 """
 
+import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
-from bot.sandbox.workspace import Channel, Json, OpenView, Posted, Workspace, as_payload
+from bot.sandbox.blockkit import MOST_IN_ALL, counted, problems_with_blocks, problems_with_view
+from bot.sandbox.faults import History, Refusals
+from bot.sandbox.workspace import Channel, Json, OpenView, Posted, User, Workspace, as_payload
 
 TRIGGER_LIFE = timedelta(seconds=3)
+_LONGEST_TEXT, _LONGEST_UPDATE = 40_000, 4_000
 
 
 class Refused(Exception):
@@ -25,17 +30,22 @@ class Refused(Exception):
 class WebApi:
     """The methods of the Web API on one workspace."""
 
-    def __init__(self, workspace: Workspace, *, scopes: set[str], rate_limited: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, *, scopes: set[str], rate_limited: bool, refusals: Refusals, history: History
+    ) -> None:
         self.scopes = scopes
         self.triggers: dict[str, tuple[Any, bool]] = {}
         self.opened_for: dict[str, str] = {}
         self._space = workspace
         self._rate_limited = rate_limited
+        self._refusals = refusals
+        self._history_trouble = history
         self._next_post: dict[str, float] = {}
         # A form's id is never used again, also not by the next run on the same database.
         self._view_count = int(workspace.now().timestamp() * 1000)
         self._methods: dict[str, Callable[[Json], Json]] = {
             "auth.test": self._auth_test,
+            "chat.delete": self._delete,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
             "conversations.history": self._history,
@@ -51,7 +61,18 @@ class WebApi:
         """Return the answer to a call with a valid bot token. Raises Refused."""
         if method not in self._methods:
             raise Refused("unknown_method")
+        error = self._refusals.of(method, self._channel_of(arguments))
+        if error == "missing_scope":
+            raise Refused(error, needed="chat:write", provided=",".join(sorted(self.scopes - {"chat:write"})))
+        if error is not None:
+            raise Refused(error)
         return {"ok": True, **self._methods[method](arguments)}
+
+    def _channel_of(self, arguments: Json) -> str | None:
+        target = arguments.get("channel")
+        if not isinstance(target, str):
+            return None
+        return self._space.direct_id(target) if target in self._space.users else target
 
     def new_trigger(self, user: str) -> str:
         """Return a trigger id for one form, good for three seconds."""
@@ -64,23 +85,30 @@ class WebApi:
 
     def _auth_test(self, _: Json) -> Json:
         space = self._space
-        return {
-            "url": "https://local.slack.com/",
-            "team": "Local",
+        answer: Json = {
+            "url": f"https://{space.domain}.slack.com/",
+            "team": space.domain.capitalize(),
             "user": "cancel-desk",
             "team_id": space.team_id,
             "user_id": space.bot_user_id,
             "bot_id": space.bot_id,
-            "is_enterprise_install": False,
+            "is_enterprise_install": space.is_enterprise_install,
         }
+        if space.enterprise_id is not None:
+            answer["enterprise_id"] = space.enterprise_id
+        return answer
 
     def _post_message(self, arguments: Json) -> Json:
         self._need("chat:write")
         target = _required(arguments, "channel")
         # A person's id means their direct messages with the bot.
-        if target in self._space.users and target != self._space.bot_user_id:
+        if target in self._space.users:
+            if target == self._space.bot_user_id or self._space.is_stranger(target):
+                raise Refused("channel_not_found")
             target = self._space.direct_channel(target).id
         channel = self._member_of(target)
+        if channel.archived:
+            raise Refused("is_archived")
         self._check_content(arguments)
         thread_ts = arguments.get("thread_ts")
         if thread_ts is not None and not (
@@ -92,8 +120,9 @@ class WebApi:
             Posted(
                 channel.id,
                 self._space.next_ts(),
-                arguments.get("text", ""),
-                arguments.get("blocks", []),
+                # Longer text is cut, with a warning: "Truncating content" on the method's page.
+                (arguments.get("text") or "")[:_LONGEST_TEXT],
+                arguments.get("blocks") or [],
                 self._space.bot_user_id,
                 thread_ts,
                 arguments.get("metadata"),
@@ -103,51 +132,113 @@ class WebApi:
 
     def _update(self, arguments: Json) -> Json:
         self._need("chat:write")
+        # The method's page does not say what becomes of a message in a channel that the bot has left. The strict
+        # answer is the one for posting.
         channel = self._member_of(_required(arguments, "channel"))
         message = self._space.message(channel.id, _required(arguments, "ts"))
         if message is None:
             raise Refused("message_not_found")
         if message.user != self._space.bot_user_id or message.only_for is not None:
             raise Refused("cant_update_message")
+        if channel.archived:
+            raise Refused("is_inactive")
         self._check_content(arguments)
+        # "The text field cannot exceed 4,000 characters", and somebody measured that bytes count.
+        if len((arguments.get("text") or "").encode("utf-8", "replace")) > _LONGEST_UPDATE:
+            raise Refused("msg_too_long")
+        # Text alone removes the blocks, and blocks alone keep the text.
         message.text = arguments.get("text", message.text)
-        message.blocks = arguments.get("blocks", message.blocks)
+        message.blocks = arguments.get("blocks") or []
+        message.metadata = arguments.get("metadata", message.metadata)
         message.edited += 1
         self._space.changes.touch()
         return {"channel": channel.id, "ts": message.ts, "text": message.text}
 
+    def _delete(self, arguments: Json) -> Json:
+        self._need("chat:write")
+        channel = self._visible(_required(arguments, "channel"))
+        message = self._space.message(channel.id, _required(arguments, "ts"))
+        if message is None or message.only_for is not None:
+            raise Refused("message_not_found")
+        # "When used with a bot token, this method may delete only messages posted by that bot."
+        if message.user != self._space.bot_user_id or channel.archived:
+            raise Refused("cant_delete_message")
+        self._space.delete_message(channel.id, message.ts)
+        return {"channel": channel.id, "ts": message.ts}
+
     def _history(self, arguments: Json) -> Json:
         channel = self._readable(arguments, "history")
-        return self._page(self._space.messages(channel.id)[::-1], arguments)
+        return self._page(self._listed(self._space.messages(channel.id))[::-1], arguments, newest_first=True)
 
     def _replies(self, arguments: Json) -> Json:
         channel = self._readable(arguments, "history")
         thread = _required(arguments, "ts")
         parent = self._space.message(channel.id, thread)
         replies = self._space.messages(channel.id, thread)
+        found = self._listed([parent, *replies] if parent else replies)
         # A deleted message that has replies leaves its thread behind.
-        if parent is None and not replies:
+        if not found:
             raise Refused("thread_not_found")
-        return self._page([parent, *replies] if parent else replies, arguments)
+        return self._page(found, arguments, newest_first=False)
 
     def _info(self, arguments: Json) -> Json:
         channel = self._visible(_required(arguments, "channel"))
         self._need(f"{_family(channel)}:read")
-        return {
-            "channel": {
-                "id": channel.id,
-                "name": channel.name,
-                "is_archived": channel.archived,
-                "is_private": channel.private,
-                "is_member": self._space.bot_user_id in channel.members,
-            },
+        return {"channel": self._conversation(channel, locale=_flag(arguments, "include_locale"))}
+
+    def _conversation(self, channel: Channel, *, locale: bool) -> Json:
+        """Return the conversation object, with the fields of the examples on the page of conversations.info."""
+        space = self._space
+        # Examples of direct messages have none of the flags that channels have.
+        found: Json = {"id": channel.id, "created": 1_700_000_000, "is_im": channel.is_im, "is_org_shared": False}
+        if channel.is_im:
+            found |= {"user": channel.direct_with, "context_team_id": space.team_id, "is_open": True, "priority": 0}
+            return found | ({"locale": "en-US"} if locale else {})
+        foreign = {person for person in channel.members if person in space.users and not space.is_colleague(person)}
+        teams = {space.users[person].team_id for person in foreign}
+        found |= {
+            "name": channel.name,
+            "name_normalized": channel.name,
+            "is_channel": not channel.is_mpim,
+            # True only for old private channels, whose ids begin with G.
+            "is_group": channel.private and channel.id.startswith("G"),
+            "is_mpim": channel.is_mpim,
+            "is_private": channel.private,
+            "is_archived": channel.archived,
+            "is_general": False,
+            "is_frozen": False,
+            "is_member": space.bot_user_id in channel.members,
+            # "Beware of is_shared": it also means shared within the organisation.
+            "is_shared": channel.shared or channel.org_shared,
+            "is_ext_shared": channel.shared,
+            "is_org_shared": channel.org_shared,
+            "is_pending_ext_shared": channel.pending_shared,
+            "pending_shared": ["T0INVITED"] if channel.pending_shared else [],
+            "pending_connected_team_ids": [],
+            "shared_team_ids": sorted({space.team_id, *teams}),
+            "context_team_id": space.team_id,
+            "creator": min(channel.members, default=""),
+            "parent_conversation": None,
+            "unlinked": 0,
+            "updated": 1_700_000_000_000,
+            "topic": {"value": "", "creator": "", "last_set": 0},
+            "purpose": {"value": "", "creator": "", "last_set": 0},
+            "previous_names": [],
         }
+        if channel.shared:
+            found |= {"conversation_host_id": space.team_id, "connected_team_ids": sorted(teams)}
+        return found | ({"locale": "en-US"} if locale else {})
 
     def _open(self, arguments: Json) -> Json:
         self._need("im:write")
         user = _required(arguments, "users")
         if user not in self._space.users:
             raise Refused("user_not_found")
+        if self._space.users[user].deleted:
+            raise Refused("user_disabled")
+        # Bots can write to external people with whom they share a channel, and to no others.
+        if self._space.is_stranger(user):
+            raise Refused("user_not_visible")
         return {"channel": {"id": self._space.direct_channel(user).id}}
 
     def _group_users(self, arguments: Json) -> Json:
@@ -162,7 +253,60 @@ class WebApi:
         user = self._space.users.get(_required(arguments, "user"))
         if user is None:
             raise Refused("user_not_found")
-        return {"user": {"id": user.id, "name": user.name, "deleted": user.deleted, "is_bot": False}}
+        if not self._space.is_colleague(user.id):
+            return {"user": self._external(user)}
+        zone = ZoneInfo(user.tz)
+        offset = self._space.now().astimezone(zone).utcoffset() or timedelta(0)
+        found = {
+            "id": user.id,
+            "team_id": user.team_id,
+            "name": user.name,
+            "deleted": user.deleted,
+            "real_name": user.name,
+            "tz": user.tz,
+            "tz_label": user.tz,
+            "tz_offset": int(offset.total_seconds()),
+            "profile": {"real_name": user.name, "display_name": user.name, "team": user.team_id},
+            "is_admin": False,
+            "is_owner": False,
+            "is_primary_owner": False,
+            "is_restricted": user.is_restricted,
+            "is_ultra_restricted": user.is_ultra_restricted,
+            "is_bot": user.is_bot,
+            "is_app_user": False,
+            "updated": 1_700_000_000,
+        }
+        if _flag(arguments, "include_locale"):
+            found["locale"] = user.locale
+        team = self._space.team_of(user.id)
+        if team.enterprise_id is not None:
+            found["enterprise_user"] = {
+                "id": user.id,
+                "enterprise_id": team.enterprise_id,
+                "enterprise_name": team.enterprise_name,
+                "is_admin": False,
+                "is_owner": False,
+                "is_primary_owner": False,
+                "teams": sorted({user.team_id, *user.also_in}),
+            }
+        return {"user": found}
+
+    def _external(self, user: User) -> Json:
+        """Return a person of another company: only the fields of the example under "External members".
+
+        They have no locale, also where it is asked for, and ``is_stranger`` is False in a channel shared with them.
+        """
+        # https://docs.slack.dev/apis/slack-connect
+        return {
+            "id": user.id,
+            "team_id": user.team_id,
+            "name": user.name,
+            "deleted": user.deleted,
+            "real_name": user.name,
+            "profile": {"display_name": user.name, "team": user.team_id},
+            "is_bot": user.is_bot,
+            "is_stranger": self._space.is_stranger(user.id),
+        }
 
     def _views_open(self, arguments: Json) -> Json:
         trigger = _required(arguments, "trigger_id")
@@ -193,7 +337,8 @@ class WebApi:
 
     def _visible(self, channel_id: str) -> Channel:
         channel = self._space.channels.get(channel_id)
-        # A private channel looks to an app that is not in it as if it did not exist.
+        # A private channel, or a direct message between people, looks to an app that is not in it as if it did not
+        # exist. "Bot users cannot post to a direct message conversation between two users", chat.postMessage.
         if channel is None or (channel.private and self._space.bot_user_id not in channel.members):
             raise Refused("channel_not_found")
         return channel
@@ -202,8 +347,6 @@ class WebApi:
         channel = self._visible(channel_id)
         if self._space.bot_user_id not in channel.members:
             raise Refused("not_in_channel")
-        if channel.archived:
-            raise Refused("is_archived")
         return channel
 
     def _readable(self, arguments: Json, what: str) -> Channel:
@@ -214,13 +357,16 @@ class WebApi:
         return channel
 
     def _check_content(self, arguments: Json) -> None:
-        text, blocks = arguments.get("text", ""), arguments.get("blocks")
+        text, blocks = arguments.get("text") or "", arguments.get("blocks")
         if not isinstance(text, str) or (not text and not blocks):
             raise Refused("no_text")
-        if len(text) > 40_000:
-            raise Refused("msg_too_long")
-        if blocks is not None and (problems := problems_with_blocks(blocks)):
-            raise Refused("invalid_blocks", response_metadata={"messages": problems})
+        if blocks is not None:
+            whole = isinstance(blocks, list) and all(isinstance(block, dict) for block in blocks)
+            if whole and counted(blocks) > MOST_IN_ALL:
+                raise Refused("msg_blocks_too_long")
+            if problems := problems_with_blocks(blocks):
+                messages = [f"[ERROR] {problem}" for problem in problems]
+                raise Refused("invalid_blocks", errors=problems, response_metadata={"messages": messages})
         metadata = arguments.get("metadata")
         if metadata is not None and not (
             isinstance(metadata, dict)
@@ -239,27 +385,76 @@ class WebApi:
             raise Refused("ratelimited")
         self._next_post[channel] = free_at + 1
 
-    def _page(self, messages: list[Posted], arguments: Json) -> Json:
-        oldest = float(arguments.get("oldest") or 0)
-        wanted = [message for message in messages if float(message.ts) > oldest]
-        if cursor := arguments.get("cursor"):
+    def _listed(self, messages: list[Posted]) -> list[Posted]:
+        """Return the messages that history and replies show by now."""
+        lag = self._history_trouble.lag
+        if not lag:
+            return messages
+        until = (self._space.slack_now() - lag).timestamp()
+        return [message for message in messages if float(message.ts) <= until]
+
+    def _page(self, messages: list[Posted], arguments: Json, *, newest_first: bool) -> Json:
+        trouble, limit = self._history_trouble, int(arguments.get("limit") or 100)
+        wanted = [message for message in messages if _in_range(message, arguments)]
+        cursor = arguments.get("cursor")
+        if cursor and not trouble.same_cursor:
             # The cursor is the time of the last message seen, so that posts and deletions in between shift no page.
-            newest_first = wanted != sorted(wanted, key=lambda message: message.ts)
-            wanted = [m for m in wanted if (m.ts < cursor if newest_first else m.ts > cursor)]
-        limit = int(arguments.get("limit") or 100)
-        metadata = str(arguments.get("include_all_metadata", "")).lower() in {"1", "true"}
-        more = len(wanted) > limit
+            last = _decoded_cursor(cursor)
+            wanted = [m for m in wanted if (m.ts < last if newest_first else m.ts > last)]
+        limit = min(limit, trouble.most or limit)
         page = wanted[:limit]
-        return {
+        more = len(wanted) > limit or trouble.same_cursor
+        metadata = _flag(arguments, "include_all_metadata")
+        answer: Json = {
             "messages": [as_payload(message, self._space, metadata=metadata) for message in page],
             "has_more": more,
-            "response_metadata": {"next_cursor": page[-1].ts if more else ""},
         }
+        if trouble.same_cursor:
+            answer["response_metadata"] = {"next_cursor": _cursor("1000000000.000000")}
+        elif not (more and trouble.no_cursor):
+            answer["response_metadata"] = {"next_cursor": _cursor(page[-1].ts) if more else ""}
+        return answer
+
+
+def _in_range(message: Posted, arguments: Json) -> bool:
+    """Return True for a message between ``oldest`` and ``latest``, and on them with ``inclusive``."""
+    inclusive = _flag(arguments, "inclusive")
+    for name, sign in (("oldest", 1), ("latest", -1)):
+        bound = arguments.get(name)
+        if bound is None or bound == "":
+            continue
+        try:
+            distance = (float(message.ts) - float(bound)) * sign
+        except ValueError:
+            raise Refused(f"invalid_ts_{name}") from None
+        if distance < 0 or (distance == 0 and not inclusive):
+            return False
+    return True
+
+
+def _cursor(ts: str) -> str:
+    return base64.b64encode(f"next_ts:{ts}".encode()).decode()
+
+
+def _decoded_cursor(cursor: object) -> str:
+    try:
+        found = re.fullmatch(r"next_ts:(\d+\.\d+)", base64.b64decode(str(cursor), validate=True).decode())
+    except ValueError:
+        found = None
+    if found is None:
+        raise Refused("invalid_cursor")
+    return found[1]
+
+
+def _flag(arguments: Json, name: str) -> bool:
+    return str(arguments.get(name, "")).lower() in {"1", "true"}
 
 
 def _family(channel: Channel) -> str:
-    if channel.direct_with is not None:
+    if channel.is_im:
         return "im"
+    if channel.is_mpim:
+        return "mpim"
     return "groups" if channel.private else "channels"
 
 

@@ -103,7 +103,7 @@ class Settings(RecordSettings, _Accounts):
         "`true` if a requester's own approval counts", "false"
     )
     approval_ttl: Annotated[timedelta, by(values.duration)] = _setting(
-        "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "24h"
+        "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "2h"
     )
     host: Annotated[str, by(values.host)] = _setting(
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"

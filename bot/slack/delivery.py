@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import CardBlocked
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.views import card, results
@@ -23,16 +24,6 @@ log = structlog.get_logger(__name__)
 
 METADATA_TYPE = "cancellation_delivery"
 
-_BLOCKED = {
-    "not_in_channel",
-    "channel_not_found",
-    "is_archived",
-    "restricted_action",
-    "restricted_action_read_only_channel",
-    "restricted_action_thread_only_channel",
-    "restricted_action_non_threadable_channel",
-    "no_permission",
-}
 _IMPOSSIBLE = {
     "message_not_found",
     "cant_update_message",
@@ -50,10 +41,15 @@ _IMPOSSIBLE = {
     "user_not_visible",
     "messages_tab_disabled",
 }
+"""Errors that concern this one message and will not change."""
+_PASSING = {"ratelimited", "not_reachable", "not_connected_yet"}
+"""Problems that end by themselves. Every other definite refusal waits for a person."""
 _THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
 
-# Slack's clock and ours may differ; a message's ts is Slack's.
-_CLOCKS_APART = timedelta(minutes=5)
+_CLOCKS_APART = timedelta(days=1)
+"""A message's ts is Slack's time, and ours may be wrong by hours: the search begins so long before the doubt."""
+_MOST_PAGES = 25
+"""Pages of 200 messages; the message looked for is among the newest, as a rule on the first."""
 
 
 class SlackCourier:
@@ -64,12 +60,16 @@ class SlackCourier:
         self._identity = identity
         self._direct_channels: dict[str, str] = {}
 
-    async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+    async def deliver(  # noqa: PLR0911 -- one way out for each kind of delivery
+        self, delivery: Delivery, cancellation: Cancellation, event: Event
+    ) -> Receipt:
         """Make one try; whatever the network or Slack does is in the receipt."""
         identity = self._identity()
         if identity is None:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
+        if event.kind == CardBlocked.kind and cancellation.card_ts is not None:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="card_is_there")
         searched = False
         try:
             if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
@@ -88,9 +88,20 @@ class SlackCourier:
                     return await self._reply(delivery, identity, cancellation, event)
                 case DeliveryKind.DIRECT_MESSAGE:
                     channel = await self._direct_channel(delivery.target)
-                    return await self._post(delivery, identity, channel, results.direct_message(cancellation, event))
+                    return await self._post(
+                        delivery, identity, channel, results.direct_message(cancellation, event, identity.bot_user_id)
+                    )
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
-            return _receipt(error, in_doubt=delivery.in_doubt_since is not None and not searched)
+            # One search that found nothing ends no doubt: what Slack took may become visible later.
+            doubt = delivery.in_doubt_since is not None
+            return _receipt(error, in_doubt=doubt, blind=doubt and not searched)
+
+    async def remove(self, receipt: Receipt) -> None:
+        """Delete a duplicate; where Slack does not let the bot, a click on it closes it."""
+        try:
+            await self._client.chat_delete(channel=receipt.channel, ts=receipt.ts)
+        except Exception as error:  # noqa: BLE001 -- nothing depends on it
+            log.warning("duplicate_not_deleted", problem=problem_of(error).name)
 
     async def _post(
         self,
@@ -110,7 +121,7 @@ class SlackCourier:
             unfurl_links=False,
             unfurl_media=False,
         )
-        return _delivered(identity, str(answer["channel"]), str(answer["ts"]))
+        return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
     async def _update(self, cancellation: Cancellation) -> Receipt:
         if cancellation.card_ts is None:
@@ -193,7 +204,8 @@ async def _search(
     identity: Identity,
 ) -> str | None:
     cursor: str | None = None
-    while True:
+    seen: set[str] = set()
+    for _ in range(_MOST_PAGES):
         try:
             page = await search(cursor)
         except Exception as error:
@@ -206,24 +218,29 @@ async def _search(
             if ours and metadata.get("event_payload", {}).get("delivery_id") == delivery_id:
                 return str(message["ts"])
         cursor = (page.get("response_metadata") or {}).get("next_cursor")
-        if not cursor:
+        if not cursor or cursor in seen:
             return None
+        seen.add(cursor)
+    return None
 
 
-def _delivered(identity: Identity, channel: str, ts: str) -> Receipt:
+def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
+    if not (isinstance(channel, str) and isinstance(ts, str) and channel and ts):
+        # "ok" without a place: it may be posted, and only the search can say where.
+        return Receipt(DeliveryOutcome.IN_DOUBT, problem="no_place_in_answer", in_doubt=True)
     return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
 
 
-def _receipt(error: Exception, *, in_doubt: bool) -> Receipt:
-    """Return what a failure means. Where the search itself failed the doubt stays, whatever the failure was."""
+def _receipt(error: Exception, *, in_doubt: bool, blind: bool) -> Receipt:
+    """Return what a failure means. ``blind`` is true where the search failed: then nothing is known of the message."""
     problem = problem_of(error)
-    if problem.name in _BLOCKED:
-        outcome = DeliveryOutcome.BLOCKED
-    elif in_doubt or problem.unclear:
+    if problem.unclear:
         outcome = DeliveryOutcome.IN_DOUBT
-    elif problem.name in _IMPOSSIBLE:
+    elif problem.name in _PASSING:
+        outcome = DeliveryOutcome.LATER
+    elif problem.name in _IMPOSSIBLE and not blind:
         outcome = DeliveryOutcome.IMPOSSIBLE
     else:
-        outcome = DeliveryOutcome.LATER
+        outcome = DeliveryOutcome.BLOCKED
     in_doubt = in_doubt or outcome is DeliveryOutcome.IN_DOUBT
     return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)

@@ -18,7 +18,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import Clock, SignatureVerifier
 
 from bot.in_flight import InFlight
-from bot.slack.payloads import bolt_request
+from bot.slack.gate import acknowledgement, bolt_request
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +67,11 @@ class SlackEndpoint:
             log.warning("request_refused", why=why, remote=request.remote)
             return web.Response(status=401)
         with self._in_flight.answering():  # Slack's own requests only: nobody else may hold background work up
-            bolt = bolt_request(_parse(body))
+            payload = _parse(body)
+            bolt = bolt_request(payload)
             if bolt is None:
-                return web.Response(status=400)
+                answer = acknowledgement(payload)
+                return web.Response(status=400) if answer is None else web.json_response(answer)
             return await to_aiohttp_response(await self._app.async_dispatch(bolt))
 
     def _refusal(self, body: bytes, timestamp: str, signature: str) -> str | None:
@@ -92,8 +94,10 @@ class SlackEndpoint:
 
 
 def _parse(body: bytes) -> object:
-    """Return a form's fields, for a command, or the JSON of an interaction; None if it is neither."""
+    """Return a command's fields, or the JSON of an interaction (in a form) or of an event; None if it is neither."""
     try:
+        if body.lstrip().startswith(b"{"):
+            return json.loads(body)
         fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
         return json.loads(fields["payload"]) if "payload" in fields else fields
     except (ValueError, RecursionError):

@@ -21,11 +21,15 @@ class Identity:
         return f"{self.url}archives/{channel}/p{ts.replace('.', '')}"
 
     def is_home_of(self, team_id: str | None, enterprise_id: str | None) -> bool:
-        """Return True for a person of this workspace or organisation.
+        """Return True where this is the bot's own workspace or organisation.
 
-        People of other companies see the card in a shared channel, but decide nothing.
+        The ids must be the person's own, not those that Slack gives for the app. People of other companies see the
+        card in a shared channel, but decide nothing.
         """
-        return team_id == self.team_id or (enterprise_id is not None and enterprise_id == self.enterprise_id)
+        if team_id == self.team_id:
+            return True
+        # On Enterprise Grid Slack sometimes gives the organisation's id in place of the workspace's.
+        return self.enterprise_id is not None and self.enterprise_id in {team_id, enterprise_id}
 
 
 async def fetch_identity(client: AsyncWebClient) -> Identity:

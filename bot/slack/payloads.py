@@ -7,13 +7,9 @@ https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
 
 from typing import Annotated, Any, Literal
 
-import structlog
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from slack_bolt.request.async_request import AsyncBoltRequest
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from bot.domain.ids import CHANNEL_ID, USER_ID
-
-log = structlog.get_logger(__name__)
 
 UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID}$")]
 ChannelId = Annotated[str, StringConstraints(pattern=f"^{CHANNEL_ID}$")]
@@ -22,22 +18,33 @@ Address = Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$", max_len
 Text = Annotated[str, StringConstraints(max_length=16_000)]
 
 
-class _Payload(BaseModel):
+class Payload(BaseModel):
+    """Anything that Slack sends."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_missing(cls, value: object, info: ValidationInfo) -> object:
+        # Slack sends null for texts that it has not got, such as a person's name.
+        field = cls.model_fields.get(info.field_name or "")
+        return field.default if value is None and field is not None and not field.is_required() else value
 
-class Team(_Payload):
-    """A workspace or an organisation."""
+
+class Team(Payload):
+    """A workspace or an organisation; a form names the organisation of its workspace in ``enterprise_id``."""
 
     id: Name
+    enterprise_id: Name | None = None
 
 
-class User(_Payload):
-    """The person who clicked or submitted."""
+class User(Payload):
+    """The person who clicked or submitted. ``team_id`` is their own workspace, as far as Slack names it."""
 
     id: UserId
     name: Name = ""
     username: Name = ""
+    team_id: Name | None = None
 
     @property
     def shown_name(self) -> str:
@@ -45,8 +52,8 @@ class User(_Payload):
         return self.name or self.username
 
 
-class Command(_Payload):
-    """A slash command."""
+class Command(Payload):
+    """A slash command. ``team_id`` and ``enterprise_id`` are where it was typed; nobody else's app takes it there."""
 
     command: Name
     team_id: Name
@@ -54,9 +61,10 @@ class Command(_Payload):
     user_id: UserId
     user_name: Name = ""
     channel_id: ChannelId
+    channel_name: Name = ""
     text: Text = ""
     trigger_id: Name
-    response_url: Address
+    response_url: Address = ""
 
     @property
     def as_typed(self) -> str:
@@ -64,7 +72,7 @@ class Command(_Payload):
         return self.text.strip().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-class Action(_Payload):
+class Action(Payload):
     """One pressed button."""
 
     type: Literal["button"]
@@ -72,37 +80,46 @@ class Action(_Payload):
     value: Annotated[str, StringConstraints(max_length=2000)] = ""
 
 
-class _Interaction(_Payload):
-    team: Team | None
-    enterprise: Team | None = None
+class Channel(Payload):
+    """The channel of a clicked message."""
 
-    @property
-    def team_id(self) -> str | None:
-        """The workspace's id, or None where Slack names only an organisation."""
-        return self.team.id if self.team else None
-
-    @property
-    def enterprise_id(self) -> str | None:
-        """The organisation's id, or None outside Enterprise Grid."""
-        return self.enterprise.id if self.enterprise else None
+    id: ChannelId
 
 
-class Click(_Interaction):
-    """A pressed button with the person who pressed it, and the address for answers."""
+class Container(Payload):
+    """The place of a clicked button; ``message_ts`` is None where it is not on a message."""
+
+    message_ts: Name | None = None
+
+
+class Click(Payload):
+    """A pressed button with the person who pressed it, and the address for answers.
+
+    ``team`` and ``enterprise`` are the app's, whoever clicked: they prove nothing about the person.
+    """
 
     type: Literal["block_actions"]
     user: User
     actions: Annotated[list[Action], Field(min_length=1, max_length=25)]
     trigger_id: Name
     response_url: Address = ""
+    channel: Channel | None = None
+    container: Container | None = None
 
     @property
     def value(self) -> str:
         """The button's value."""
         return self.actions[0].value
 
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The channel and timestamp of the clicked message, or None where it is not on a message."""
+        if self.channel is None or self.container is None or self.container.message_ts is None:
+            return None
+        return self.channel.id, self.container.message_ts
 
-class FormView(_Payload):
+
+class FormView(Payload):
     """The form that was submitted."""
 
     id: Name
@@ -112,41 +129,23 @@ class FormView(_Payload):
     state: dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 
-class Submission(_Interaction):
-    """A submitted form."""
+class Submission(Payload):
+    """A submitted form. ``team`` is the person's workspace, and holds the organisation where there is one.
+
+    ``enterprise`` is the app's organisation, whoever submitted: it proves nothing about the person.
+    """
 
     type: Literal["view_submission"]
+    team: Team | None = None
     user: User
     view: FormView
 
+    @property
+    def team_id(self) -> str | None:
+        """The person's workspace, or None where Slack names only an organisation."""
+        return self.user.team_id or (self.team.id if self.team else None)
 
-_KINDS: dict[object, tuple[str, type[_Payload]]] = {
-    "block_actions": ("click", Click),
-    "view_submission": ("form", Submission),
-}
-_COMMAND = ("typed", Command)
-
-
-def bolt_request(body: object) -> AsyncBoltRequest | None:
-    """Return what Bolt gets to see of a payload; None if it is nothing that a listener knows, or is malformed.
-
-    Both ways in pass through here. Bolt gets the known fields only, as its own code fails on payloads of other shapes.
-    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click`` or ``form``. The log
-    names the fields that do not fit, never what they held.
-    """
-    name, kind = "", None
-    if isinstance(body, dict):
-        named = body.get("type")
-        known = _COMMAND if "command" in body else _KINDS.get(named) if isinstance(named, str) else None
-        name, kind = known or ("", None)
-    if kind is None:
-        log.warning("payload_refused", kind="unknown")
-        return None
-    try:
-        payload = kind.model_validate(body)
-    except ValidationError as error:
-        places = [".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)]
-        log.warning("payload_refused", kind=kind.__name__, places=places[:5])
-        return None
-    # As a dict it is what Bolt takes in Socket Mode: verified and parsed already.
-    return AsyncBoltRequest(body=payload.model_dump(), context={name: payload}, mode="socket_mode")
+    @property
+    def enterprise_id(self) -> str | None:
+        """The person's organisation, or None outside Enterprise Grid."""
+        return self.team.enterprise_id if self.team else None

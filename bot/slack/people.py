@@ -1,23 +1,40 @@
-"""The people that the settings name: by user id, or by Slack user group."""
+"""The people that the settings name, by user id or by Slack user group, and what Slack knows of each person."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.policy import Actor, Membership, People, Role
+from bot.domain.policy import Actor, Members, Membership, People, Role
 from bot.slack.errors import problem_of
 
 log = structlog.get_logger(__name__)
 
 _FRESH = timedelta(minutes=5)
+_FAILURE_FRESH = timedelta(seconds=3)
+"""A failure is remembered so long: people who click together wait for one look-up, not for one each."""
 _ANSWER_WITHIN = 1.5
+"""Seconds; an acknowledgement is due after three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A person as Slack knows them. ``enterprise_id`` is None outside Enterprise Grid.
+
+    Slack's ``is_stranger`` is not used: it is false for people of other companies who share a channel with the bot.
+    Source: https://docs.slack.dev/reference/objects/user-object
+    """
+
+    team_id: str | None
+    enterprise_id: str | None
+    time_zone: str
 
 
 class Directory:
-    """The members of each role. User groups are as Slack knows them, remembered for five minutes.
+    """The members of each role, and the profiles of people, as Slack knows them, remembered for five minutes.
 
     A role without an entry in ``roles`` is everyone's. ``keep_fresh`` renews the groups in the background, so that a
     click does not wait for Slack. A look-up that fails is never taken for a yes or a no.
@@ -27,22 +44,50 @@ class Directory:
         self._client = client
         self._now = now
         self._roles = roles
-        self._members: dict[str, tuple[datetime, frozenset[str]]] = {}
+        self._groups: dict[str, tuple[datetime, frozenset[str] | None]] = {}
+        self._profiles: dict[str, tuple[datetime, Profile]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
-        found = await asyncio.gather(*(self._membership(user_id, role) for role in roles))
-        return Actor(user_id, name, **{str(role): membership for role, membership in zip(roles, found, strict=True)})
+        return Actor(user_id, name, **{str(role): await self._membership(user_id, role) for role in roles})
+
+    async def members(self, role: Role) -> Members:
+        """Return everybody who has this role now."""
+        people = self._roles.get(role)
+        if people is None:
+            return Members(everyone=True)
+        if not people.groups:
+            return Members(people.users)
+        groups = await asyncio.gather(*(self._group(group) for group in sorted(people.groups)))
+        known = [group for group in groups if group is not None]
+        return Members(people.users.union(*known), complete=len(known) == len(groups))
 
     async def _membership(self, user_id: str, role: Role) -> Membership:
         people = self._roles.get(role)
-        if people is None or user_id in people.users:
-            return Membership.MEMBER
-        found = await asyncio.gather(*(self._group(group) for group in sorted(people.groups)))
-        if any(members is not None and user_id in members for members in found):
-            return Membership.MEMBER
-        return Membership.UNCHECKED if None in found else Membership.OUTSIDER
+        if people is not None and user_id in people.users:
+            return Membership.MEMBER  # whatever the groups say, and however long Slack takes to say it
+        return (await self.members(role)).membership(user_id)
+
+    async def profile(self, user_id: str) -> Profile | None:
+        """Return what Slack knows of this person, or None if it does not say in time."""
+        known = self._profiles.get(user_id)
+        if known is not None and self._now() - known[0] < _FRESH:
+            return known[1]
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                answer = await self._client.users_info(user=user_id)
+            user = answer["user"]
+            found = Profile(
+                team_id=user.get("team_id"),
+                enterprise_id=(user.get("enterprise_user") or {}).get("enterprise_id"),
+                time_zone=str(user.get("tz") or "UTC"),
+            )
+        except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
+            log.warning("user_not_read", user=user_id, problem=problem_of(error).name)
+            return None
+        self._profiles[user_id] = (self._now(), found)
+        return found
 
     async def keep_fresh(self) -> None:
         """Renew the groups before they are forgotten, for as long as the task lives."""
@@ -54,8 +99,8 @@ class Directory:
     async def _group(self, group: str) -> frozenset[str] | None:
         """Return the members, or None if Slack does not say in time."""
         async with self._locks.setdefault(group, asyncio.Lock()):
-            known = self._members.get(group)
-            if known is not None and self._now() - known[0] < _FRESH:
+            known = self._groups.get(group)
+            if known is not None and self._now() - known[0] < (_FRESH if known[1] is not None else _FAILURE_FRESH):
                 return known[1]
             return await self._fetch(group)
 
@@ -66,6 +111,9 @@ class Directory:
             members = frozenset(answer["users"])
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
             log.warning("user_group_not_read", group=group, problem=problem_of(error).name)
+            known = self._groups.get(group)
+            if known is None or known[1] is None or self._now() - known[0] >= _FRESH:
+                self._groups[group] = (self._now(), None)
             return None
-        self._members[group] = (self._now(), members)
+        self._groups[group] = (self._now(), members)
         return members

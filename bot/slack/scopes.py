@@ -2,13 +2,13 @@
 
 SCOPES = {
     "commands": "the two slash commands",
-    "chat:write": "cards, their updates, thread replies and direct messages",
+    "chat:write": "cards, their updates, thread replies and direct messages, and deleting duplicates of them",
     "im:write": "opening the direct message with a requester",
     "channels:history": "finding a message again whose posting was not confirmed, in a public channel",
     "groups:history": "the same in a private channel",
     "im:history": "the same in a direct message",
-    "channels:read": "doctor: is the bot in the approval channel",
+    "channels:read": "checking that a card can be posted in a channel, and decided there",
     "groups:read": "the same for a private channel",
     "usergroups:read": "who is in a user group that a setting names",
-    "users:read": "doctor: does every approver exist",
+    "users:read": "time zones in look-ups, people of other workspaces, and doctor: does every approver exist",
 }

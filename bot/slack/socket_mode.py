@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from enum import StrEnum
+from http import HTTPStatus
 from time import time
 from typing import Any
 
@@ -10,15 +11,17 @@ import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.backoff import pauses
 from bot.in_flight import InFlight
 from bot.slack.errors import problem_of
+from bot.slack.gate import acknowledgement, bolt_request
 from bot.slack.identity import Identity, fetch_identity
-from bot.slack.payloads import bolt_request
 
 log = structlog.get_logger(__name__)
 
@@ -37,15 +40,22 @@ class Missing(StrEnum):
 
 
 class _Handler(AsyncSocketModeHandler):
-    """Hands Bolt the payloads that listeners know, and drops the rest."""
+    """Hands Bolt the payloads that listeners know, and acknowledges the rest itself."""
 
     in_flight: InFlight
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         request, began = bolt_request(req.payload), time()
-        if request is not None:
-            with self.in_flight.answering():
-                await send_async_response(client, req, await self.app.async_dispatch(request), began)
+        if request is None:
+            # Slack shows people an error where nothing comes back, whatever it sent.
+            answer = acknowledgement(req.payload)
+            await client.send_socket_mode_response(SocketModeResponse(req.envelope_id, answer or None))
+            return
+        with self.in_flight.answering():
+            response = await self.app.async_dispatch(request)
+            if response.status != HTTPStatus.OK:
+                response = BoltResponse(status=HTTPStatus.OK, body="")
+            await send_async_response(client, req, response, began)
 
 
 class Connection:

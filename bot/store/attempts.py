@@ -4,7 +4,7 @@ from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import Cancellation
+from bot.domain.cancellation import Cancellation, State
 from bot.store.connection import Connection
 
 
@@ -22,11 +22,14 @@ class Attempts:
         return Attempt(attempt_id, cancellation.id, cancellation.order_id, cancellation.reason)
 
     def end(self, attempt: Attempt, answer: Answer, at: datetime) -> bool:
-        """Keep what the attempt proved, once; return False if its answer was kept before."""
+        """Keep what the attempt proved, once; return False if its answer was kept before.
+
+        Only a confirmation still counts after the answer was believed lost.
+        """
         ended = self._connection.execute(
             "UPDATE attempts SET finished_at = ?, outcome = ?, reason = ?, trouble = ?, trouble_about = ?,"
             " http_status = ?, code = ?, message = ?, request_id = ?, cancelled_at = ?"
-            " WHERE id = ? AND outcome IS NULL RETURNING id",
+            " WHERE id = ? AND (outcome IS NULL OR (outcome = ? AND ? = ?)) RETURNING id",
             (
                 timestamp(at),
                 answer.outcome,
@@ -39,9 +42,17 @@ class Attempts:
                 answer.request_id,
                 answer.cancelled_at,
                 attempt.id,
+                Outcome.UNKNOWN,
+                answer.outcome,
+                Outcome.CANCELLED,
             ),
         )
         return bool(ended)
+
+    def number(self, attempt: Attempt, cancellation: Cancellation) -> int:
+        """Return which attempt of its cancellation this is, counted from 1 over all retries."""
+        sql = "SELECT count(*) FROM attempts WHERE number = ? AND id <= ?"
+        return int(self._connection.execute(sql, (cancellation.number, attempt.id))[0][0])
 
     def under_way(self, cancellation: Cancellation) -> Attempt | None:
         """Return the attempt of this cancellation that has no answer yet, or None."""
@@ -51,6 +62,20 @@ class Attempts:
         return Attempt(rows[0][0], cancellation.id, cancellation.order_id, cancellation.reason) if rows else None
 
     def any_unclear(self, cancellation: Cancellation) -> bool:
-        """Return True where an earlier attempt of this cancellation may have taken effect without our knowing."""
-        sql = "SELECT 1 FROM attempts WHERE number = ? AND outcome = ? LIMIT 1"
-        return bool(self._connection.execute(sql, (cancellation.number, Outcome.UNKNOWN)))
+        """Return True where an earlier attempt for this order may have taken effect without our knowing.
+
+        That is an attempt of this cancellation, or of an earlier one that a person settled by hand: their word is not
+        the gateway's.
+        """
+        rows = self._connection.execute(
+            "SELECT 1 FROM cancellations c JOIN attempts a ON a.number = c.number"
+            " WHERE c.order_id = ? AND (c.number = ? OR c.state IN (?, ?)) AND a.outcome = ? LIMIT 1",
+            (
+                cancellation.order_id,
+                cancellation.number,
+                State.SETTLED_CANCELLED,
+                State.SETTLED_NOT_CANCELLED,
+                Outcome.UNKNOWN,
+            ),
+        )
+        return bool(rows)

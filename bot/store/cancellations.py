@@ -1,7 +1,7 @@
 """The cancellations and the decisions on them."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -54,16 +54,20 @@ class Cancellations:
         found = self._all(f"c.number IN ({', '.join('?' * len(wanted))})", *wanted)
         return sorted(found, key=lambda each: wanted.index(each.number))
 
-    def due(self, now: datetime) -> Cancellation | None:
-        """Return the one that has waited longest for the worker: expired, to be sent, or left by a dead worker."""
+    def due(self, now: datetime, *, held: Collection[str] = frozenset()) -> Cancellation | None:
+        """Return the one that has waited longest for the worker: expired, to be sent, or left by a dead worker.
+
+        ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is.
+        """
         rows = self._connection.execute(
             "SELECT number FROM ("
             " SELECT number, at FROM (SELECT number, due_at AS at FROM cancellations"
-            "  WHERE due_at <= :now ORDER BY due_at LIMIT 1) AS due"
+            "  WHERE due_at <= ? ORDER BY due_at LIMIT 1) AS due"
             " UNION ALL SELECT number, at FROM (SELECT number, lease_until AS at FROM cancellations"
-            "  WHERE lease_until <= :now ORDER BY lease_until LIMIT 1) AS left_behind"
+            f"  WHERE lease_until <= ? AND id NOT IN ({', '.join('?' * len(held))})"
+            "  ORDER BY lease_until LIMIT 1) AS left_behind"
             ") AS waiting ORDER BY at LIMIT 1",
-            {"now": timestamp(now)},
+            (timestamp(now), timestamp(now), *held),
         )
         return self._one("c.number = ?", rows[0][0]) if rows else None
 
@@ -158,6 +162,30 @@ class Cancellations:
             },
         )
         return bool(moved)
+
+    def void_votes(self, cancellation: Cancellation, approvers: Iterable[str]) -> None:
+        """Take these people's approvals out of the count; they may approve again if they become approvers again."""
+        for approver in approvers:
+            self._connection.execute(
+                "DELETE FROM decisions WHERE number = ? AND approver = ? AND choice = ?",
+                (cancellation.number, approver, Choice.APPROVE),
+            )
+
+    def require(self, cancellation: Cancellation, quorum: int) -> None:
+        """Keep how many approvals a request needs."""
+        self._connection.execute(
+            "UPDATE cancellations SET approvals_required = ? WHERE number = ?", (quorum, cancellation.number)
+        )
+
+    def pending(self) -> list[Cancellation]:
+        """Return every request that waits for a decision."""
+        return self._all("c.state = ?", State.PENDING)
+
+    def decided_against(self, cancellation: Cancellation) -> bool:
+        """Return True where a later request for the same order was rejected, withdrawn or settled by hand."""
+        sql = "SELECT 1 FROM cancellations WHERE order_id = ? AND number > ? AND state IN (?, ?, ?, ?) LIMIT 1"
+        against = (State.REJECTED, State.WITHDRAWN, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED)
+        return bool(self._connection.execute(sql, (cancellation.order_id, cancellation.number, *against)))
 
     def place_card(self, cancellation: Cancellation, receipt: Receipt) -> None:
         """Keep where the card is in Slack."""

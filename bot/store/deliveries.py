@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.domain.audit import Event, timestamp
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.store.connection import Connection
+from bot.store.connection import Connection, Row
 
 
 class Deliveries:
@@ -16,18 +16,29 @@ class Deliveries:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def enqueue(self, cancellation: Cancellation, kind: DeliveryKind, event: Event, at: datetime) -> None:
-        """Owe Slack a message. A card or an update of it that no worker has begun serves all changes until then."""
+    def enqueue(
+        self,
+        cancellation: Cancellation,
+        kind: DeliveryKind,
+        event: Event,
+        at: datetime,
+        *,
+        due_at: datetime | None = None,
+    ) -> None:
+        """Owe Slack a message, now or from ``due_at`` on.
+
+        A card or an update of it that is due and that no worker has begun serves all changes until then.
+        """
         direct = kind is DeliveryKind.DIRECT_MESSAGE
         once = ""
         if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
             once = (
                 " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
-                " AND status = 'queued' AND lease_until IS NULL)"
+                " AND status = 'queued' AND lease_until IS NULL AND due_at <= :due_at)"
             )
         self._connection.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
-            f" SELECT :id, :number, :kind, :event_seq, :target, :at, :at{once}",
+            f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at{once}",
             {
                 "id": secrets.token_hex(16),
                 "number": cancellation.number,
@@ -35,27 +46,27 @@ class Deliveries:
                 "event_seq": event.seq,
                 "target": cancellation.requester if direct else cancellation.card_channel,
                 "at": timestamp(at),
+                "due_at": timestamp(due_at or at),
             },
         )
 
     def claim(
-        self, worker: str, now: datetime, lease: timedelta, *, not_to: Collection[str] = frozenset()
+        self,
+        worker: str,
+        now: datetime,
+        lease: timedelta,
+        *,
+        not_to: Collection[str] = frozenset(),
+        held: Collection[int] = frozenset(),
     ) -> Delivery | None:
         """Claim the earliest delivery that is due, and note that Slack may get it from now on.
 
         Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
-        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now.
+        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now;
+        ``held`` are the positions that the asking worker has in hand, however late it is with them.
         """
-        rows = self._connection.execute(
-            "SELECT d.position, d.id, c.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
-            " FROM deliveries d JOIN cancellations c ON c.number = d.number"
-            " WHERE d.status = 'queued' AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
-            f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
-            "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
-            "   AND e.lane = d.lane AND e.position < d.position)"
-            " ORDER BY d.position LIMIT 1",
-            (timestamp(now), timestamp(now), *not_to),
-        )
+        # What Slack refuses again and again must not take every turn of its channel from what is new.
+        rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
         if not rows:
             return None
         position, delivery_id, cancellation_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
@@ -75,22 +86,89 @@ class Deliveries:
             in_doubt_since=datetime.fromisoformat(doubt) if doubt else None,
         )
 
-    def settle(self, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-        """Keep where the message is in Slack, or that it was abandoned."""
-        status = "delivered" if receipt.outcome is DeliveryOutcome.DELIVERED else "abandoned"
-        self._connection.execute(
-            "UPDATE deliveries SET status = ?, done_at = ?, channel = ?, ts = ?, problem = ?,"
-            " claimed_by = NULL, lease_until = NULL, in_doubt_since = NULL WHERE position = ?",
-            (status, timestamp(at), receipt.channel, receipt.ts, receipt.problem, delivery.position),
+    def _due(self, now: datetime, which: str, not_to: Collection[str], held: Collection[int]) -> list[Row]:
+        return self._connection.execute(
+            "SELECT d.position, d.id, c.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
+            " FROM deliveries d JOIN cancellations c ON c.number = d.number"
+            f" WHERE d.status = 'queued' AND {which}"
+            "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
+            f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
+            f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
+            "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
+            "   AND e.lane = d.lane AND e.position < d.position"
+            # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
+            "   AND NOT (e.kind = 'card_update' AND (e.tries = 0 OR d.kind = 'reply')))"
+            " ORDER BY d.position LIMIT 1",
+            (timestamp(now), timestamp(now), *not_to, *held),
         )
 
-    def postpone(self, delivery: Delivery, receipt: Receipt, due_at: datetime) -> None:
-        """Try this delivery again at that time; a message that is certainly not in Slack is no longer in doubt."""
-        self._connection.execute(
-            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL, problem = ?,"
-            " in_doubt_since = CASE WHEN ? THEN in_doubt_since END WHERE position = ?",
-            (timestamp(due_at), receipt.problem, receipt.in_doubt, delivery.position),
+    def settle(self, delivery: Delivery, receipt: Receipt, at: datetime) -> bool:
+        """Compare and set: keep where the message is in Slack, or that it was abandoned.
+
+        Return False, with nothing changed, for the receipt of an older try. The first message that reached Slack
+        counts, whichever try it was; a later one is somebody's duplicate.
+        """
+        delivered = receipt.outcome is DeliveryOutcome.DELIVERED
+        settled = self._connection.execute(
+            "UPDATE deliveries SET status = ?, done_at = ?, channel = ?, ts = ?, problem = ?,"
+            " claimed_by = NULL, lease_until = NULL, in_doubt_since = NULL"
+            " WHERE position = ? AND status = 'queued' AND (tries = ? OR ?) RETURNING position",
+            (
+                "delivered" if delivered else "abandoned",
+                timestamp(at),
+                receipt.channel,
+                receipt.ts,
+                receipt.problem,
+                delivery.position,
+                delivery.tries,
+                delivered,
+            ),
         )
+        return bool(settled)
+
+    def postpone(self, delivery: Delivery, receipt: Receipt, due_at: datetime) -> bool:
+        """Try this delivery again at that time; a message that is certainly not in Slack is no longer in doubt.
+
+        Return False, with nothing changed, for the receipt of an older try.
+        """
+        postponed = self._connection.execute(
+            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL, problem = ?,"
+            " in_doubt_since = CASE WHEN ? THEN in_doubt_since END"
+            " WHERE position = ? AND status = 'queued' AND tries = ? RETURNING position",
+            (timestamp(due_at), receipt.problem, receipt.in_doubt, delivery.position, delivery.tries),
+        )
+        return bool(postponed)
+
+    def tell(self, delivery: Delivery, at: datetime) -> bool:
+        """Keep that people heard of this delivery's trouble; return False if they had heard of it before."""
+        told = self._connection.execute(
+            "UPDATE deliveries SET told_at = ? WHERE position = ? AND told_at IS NULL RETURNING position",
+            (timestamp(at), delivery.position),
+        )
+        return bool(told)
+
+    def settle_card(self, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
+        """Keep where a card is in Slack whose delivery was still in doubt."""
+        self._connection.execute(
+            "UPDATE deliveries SET status = 'delivered', done_at = ?, channel = ?, ts = ?, claimed_by = NULL,"
+            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = 'card' AND status = 'queued'",
+            (timestamp(at), receipt.channel, receipt.ts, cancellation.number),
+        )
+
+    def place(self, delivery: Delivery) -> tuple[str, str]:
+        """Return the channel and timestamp of the message that is on file for this delivery; empty if there is none."""
+        sql = "SELECT channel, ts FROM deliveries WHERE position = ?"
+        ((channel, ts),) = self._connection.execute(sql, (delivery.position,))
+        return channel, ts
+
+    def stuck(self, tries: int) -> list[tuple[str, int]]:
+        """Return what keeps deliveries from Slack after so many tries, and how many of them: pairs, the most first."""
+        rows = self._connection.execute(
+            "SELECT problem, count(*) FROM deliveries WHERE status = 'queued' AND tries >= ? AND problem <> ''"
+            " GROUP BY problem ORDER BY 2 DESC, 1",
+            (tries,),
+        )
+        return [(str(problem), int(count)) for problem, count in rows]
 
     def abandon_thread(self, cancellation: Cancellation, at: datetime) -> None:
         """Abandon the card, and with it everything that would be on it or below it."""

@@ -25,3 +25,8 @@ class People:
         """Return the names of these people; somebody who never acted is left out."""
         sql = f"SELECT id, name FROM people WHERE id IN ({', '.join('?' * len(ids))})"
         return dict(self._connection.execute(sql, tuple(ids)))
+
+    def id_of(self, name: str) -> str | None:
+        """Return the id of the one person who last acted under this name, in any case; None if it is not just one."""
+        rows = self._connection.execute("SELECT id FROM people WHERE lower(name) = lower(?) LIMIT 2", (name,))
+        return str(rows[0][0]) if len(rows) == 1 else None

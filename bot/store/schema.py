@@ -42,6 +42,7 @@ def first(db: Database) -> None:
             id TEXT PRIMARY KEY,
             name TEXT NOT NULL
         ) STRICT;
+        CREATE INDEX people_by_name ON people (lower(name));
 
         CREATE TABLE cancellations (
             number INTEGER PRIMARY KEY,
@@ -69,6 +70,7 @@ def first(db: Database) -> None:
         CREATE INDEX cancellations_leased ON cancellations (lease_until) WHERE lease_until IS NOT NULL;
         CREATE INDEX cancellations_by_time ON cancellations (requested_at);
         CREATE INDEX cancellations_by_order ON cancellations (order_id, requested_at);
+        CREATE INDEX cancellations_by_order_in_any_case ON cancellations (lower(order_id));
         CREATE INDEX cancellations_by_requester ON cancellations (requester, requested_at);
         CREATE INDEX cancellations_by_state ON cancellations (state, requested_at);
 
@@ -130,6 +132,7 @@ def first(db: Database) -> None:
             tries INTEGER NOT NULL DEFAULT 0,
             in_doubt_since TEXT,
             problem TEXT NOT NULL DEFAULT '',
+            told_at TEXT,
             due_at TEXT NOT NULL,
             lease_until TEXT,
             claimed_by TEXT

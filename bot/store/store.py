@@ -155,7 +155,8 @@ class Store:
         with explained(self.path):
             tables.connection.begin()
             try:
-                results = [waiting.work(tables) for waiting in batch]
+                # That may have waited for another program. A person who has read an error by now must not act later.
+                results = [None if waiting.outcome.cancelled() else waiting.work(tables) for waiting in batch]
                 tables.connection.commit()
             except BaseException:
                 tables.connection.rollback()

@@ -20,10 +20,11 @@ from bot.domain.delivery import Delivery, Receipt
 from bot.in_flight import InFlight
 from bot.store import StoreError
 from bot.worker.rate_limit import RateLimit
-from bot.workflow import ClaimedDelivery, Workflow
+from bot.workflow import ClaimedDelivery, Held, Workflow
 
 log = structlog.get_logger(__name__)
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _LONGEST_SLEEP = 30.0
@@ -43,6 +44,10 @@ class Courier(Protocol):
 
     async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
         """Make one try and return its result; never raise for what the network or Slack does."""
+        ...
+
+    async def remove(self, receipt: Receipt) -> None:
+        """Remove a message that turned out to be a duplicate; never raise for what the network or Slack does."""
         ...
 
 
@@ -77,8 +82,9 @@ class Worker:
         self._rate_limit = rate_limit or RateLimit(now)
         self._in_flight = in_flight or InFlight()
         self._most_calls, self._most_messages = calls, messages
-        self._calls: set[asyncio.Task[None]] = set()
-        self._deliveries: set[asyncio.Task[None]] = set()
+        # By the cancellation's id and by the delivery's position: what is in these hands nobody else may settle.
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._deliveries: dict[int, asyncio.Task[None]] = {}
         self._posting_to: frozenset[str] = frozenset()
         # What is claimed depends on what is being posted, so one claim at a time.
         self._claiming = asyncio.Lock()
@@ -124,7 +130,7 @@ class Worker:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
     def _under_way(self) -> set[asyncio.Task[None]]:
-        return self._calls | self._deliveries
+        return {*self._calls.values(), *self._deliveries.values()}
 
     async def _start_due(self) -> datetime | None:
         """Begin what is due; return when something falls due next, as far as that is known.
@@ -142,15 +148,16 @@ class Worker:
                     calls=self._most_calls - len(self._calls),
                     messages=self._most_messages - len(self._deliveries),
                     not_to=self._rate_limit.blocked() | self._posting_to,
+                    held=Held(frozenset(self._calls), frozenset(self._deliveries)),
                 )
                 for attempt in claimed.attempts:
-                    self._start(self._calls, self._call(attempt))
+                    self._start(self._calls, attempt.cancellation_id, self._call(attempt))
                 for claimed_delivery in claimed.deliveries:
                     delivery = claimed_delivery.delivery
                     if delivery.kind.is_new_message:
                         self._rate_limit.record(delivery.target)
                         self._posting_to |= {delivery.target}
-                    self._start(self._deliveries, self._deliver(claimed_delivery))
+                    self._start(self._deliveries, delivery.position, self._deliver(claimed_delivery))
             if not claimed.more:
                 return claimed.next_at
 
@@ -160,13 +167,14 @@ class Worker:
         seconds = [(at - self._now()).total_seconds() for at in moments]
         return max(0.0, min([*seconds, _LONGEST_SLEEP]))
 
-    def _start(self, running: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+    def _start(self, running: dict[K, asyncio.Task[None]], key: K, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        running.add(task)
-        task.add_done_callback(lambda done: self._finished(running, done))
+        running[key] = task
+        task.add_done_callback(lambda done: self._finished(running, key, done))
 
-    def _finished(self, running: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        running.discard(task)
+    def _finished(self, running: dict[K, asyncio.Task[None]], key: K, task: asyncio.Task[None]) -> None:
+        if running.get(key) is task:  # else the next attempt has begun in the same moment
+            del running[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease ends by itself; then it is taken up again.
             log.error("work_failed", exc_info=error)
@@ -180,9 +188,11 @@ class Worker:
         delivery = claimed.delivery
         try:
             receipt = await self._courier.deliver(delivery, claimed.cancellation, claimed.event)
-            pause = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
-            if pause:
-                self._rate_limit.pause(delivery.target, pause)
+            concluded = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
+            if concluded.pause:
+                self._rate_limit.pause(delivery.target, concluded.pause)
+            if concluded.surplus:
+                await self._courier.remove(receipt)
         finally:
             if delivery.kind.is_new_message:
                 self._posting_to -= {delivery.target}

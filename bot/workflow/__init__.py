@@ -1,16 +1,19 @@
 """The use cases. ``Workflow`` runs each as one transaction; the other modules say what happens inside it."""
 
-from bot.workflow.deliveries import ClaimedDelivery
-from bot.workflow.lookups import Found, MayNotRead
+from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import Patience, Rules
-from bot.workflow.workflow import Claimed, Workflow
+from bot.workflow.workflow import Claimed, Held, Workflow
 
 __all__ = [
     "Acted",
+    "Asked",
     "Claimed",
     "ClaimedDelivery",
+    "Concluded",
     "Found",
+    "Held",
     "MayNotRead",
     "Patience",
     "Rules",

@@ -12,8 +12,18 @@ from bot.workflow.rules import Rules
 from bot.workflow.transitions import end, expire
 
 _INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.STOPPED)
-_SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.NO_SUCH_ORDER}
-"""Refusals that are believed after an attempt without a clear answer."""
+_SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_REFUNDED}
+"""Refusals that are believed after an attempt without a clear answer. "No such order" is not: it may be the echo of our
+own success."""
+_MAY_STILL_BE_CONFIRMED = {
+    State.APPROVED,
+    State.SENDING,
+    State.UNKNOWN,
+    State.REFUSED,
+    State.SETTLED_CANCELLED,
+    State.SETTLED_NOT_CANCELLED,
+}
+"""The states in which a confirmation counts that comes after its attempt was believed lost."""
 
 
 def settle(tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float) -> Attempt | None:
@@ -45,12 +55,17 @@ def conclude(
     """
     cancellation = tx.cancellations.get(attempt.cancellation_id)
     assert cancellation is not None
-    if cancellation.state is not State.SENDING:
-        return None
     unclear = tx.attempts.any_unclear(cancellation)
+    current = tx.attempts.under_way(cancellation)
     if not tx.attempts.end(attempt, answer, at):
         return None
     number = cancellation.attempts
+    if cancellation.state is not State.SENDING or current is None or current.id != attempt.id:
+        # Its lease ended while the file could not be written. A confirmation for this order counts whenever it comes.
+        if answer.outcome is Outcome.CANCELLED and cancellation.state in _MAY_STILL_BE_CONFIRMED:
+            end(tx, cancellation, Cancelled(tx.attempts.number(attempt, cancellation), answer), BOT, at)
+            return State.CANCELLED
+        return None
     state = _state_after(answer, unclear=unclear, attempts_left=rules.patience.max_attempts - number)
     match state:
         case State.APPROVED:
@@ -76,7 +91,7 @@ def _state_after(answer: Answer, *, unclear: bool, attempts_left: int) -> State:
         case Outcome.CANCELLED:
             return State.CANCELLED
         case Outcome.REFUSED if unclear and answer.reason is Reason.ALREADY_CANCELLED:
-            # Our answer was lost and now it is cancelled already: that was us, or it is what we wanted anyway.
+            # An answer was not clear and now it is cancelled already: that was us, or it is what we wanted anyway.
             return State.CANCELLED
         case Outcome.REFUSED if unclear and answer.reason not in _SAYS_HOW_IT_STANDS:
             # A no that does not say how the order stands may be the echo of our own lost success.

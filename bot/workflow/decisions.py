@@ -1,38 +1,100 @@
-"""The acts on a request: approve, reject, withdraw, retry. Each runs inside one transaction.
+"""The acts on a request: approve, reject, withdraw, retry, settle. Each runs inside one transaction.
 
 Each function gets the cancellation as it is in this transaction, changes it if the policy allows that, and returns
 the policy's verdict. ``Workflow.act`` puts every refusal on record.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.domain import policy
+from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, Choice, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Approved, Rejected, Retried, Voted, Withdrawn
-from bot.domain.policy import Actor, Verdict
+from bot.domain.events import (
+    Approved,
+    Content,
+    QuorumChanged,
+    Rejected,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+    Voted,
+    VotesVoided,
+    Withdrawn,
+)
+from bot.domain.policy import Actor, Members, Verdict, Votes
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import end
 
 
-def approve(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
-    """Count one approval; the one that reaches the quorum makes the cancel due at once."""
+def approve(
+    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members
+) -> Verdict:
+    """Count one approval; the one that reaches the quorum makes the cancel due at once.
+
+    All earlier votes are counted again by today's rules: ``approvers`` is who may approve now.
+    """
     verdict = policy.may_decide(cancellation, actor, Choice.APPROVE, allow_self_approval=rules.allow_self_approval)
+    votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
+    if verdict is Verdict.ALREADY_COUNTED and votes.verdict(rules.approvals_required) is Verdict.ALLOWED:
+        # The quorum was lowered since: nobody else has to come.
+        verdict = Verdict.ALLOWED
     if verdict is not Verdict.ALLOWED:
         return verdict
-    tx.cancellations.decide(cancellation, actor.id, Choice.APPROVE, "", at)
-    count, of = len(cancellation.approvers) + 1, cancellation.approvals_required
-    if count < of:
-        event = tx.record.append(Voted(approvals=count, of=of), actor.id, at, cancellation)
-    else:
-        tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
-        event = tx.record.append(Approved(approvals=count, of=of), actor.id, at, cancellation)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    votes = replace(votes, valid=votes.valid | {actor.id})
+    reached = votes.verdict(rules.approvals_required)
+    if reached is Verdict.VOTES_UNCHECKED:
+        return reached
+    if actor.id not in cancellation.approvers:
+        tx.cancellations.decide(cancellation, actor.id, Choice.APPROVE, "", at)
+    settle_votes(tx, rules, cancellation, votes, actor=actor.id, at=at)
     return verdict
 
 
-def may_reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:  # noqa: ARG001 -- a use case like the others
+def settle_votes(
+    tx: Tables, rules: Rules, cancellation: Cancellation, votes: Votes, *, actor: str, at: datetime
+) -> None:
+    """Bring a pending request in line with its votes and with today's quorum, and approve it if they reach it.
+
+    ``actor`` is the person who has just voted, or the bot where the votes are only counted again.
+    """
+    quorum = rules.approvals_required
+    happened: list[Content] = []
+    if votes.void:
+        happened.append(VotesVoided(tuple(sorted(votes.void))))
+        tx.cancellations.void_votes(cancellation, votes.void)
+    if quorum != cancellation.approvals_required:
+        happened.append(QuorumChanged(before=cancellation.approvals_required, now=quorum))
+        tx.cancellations.require(cancellation, quorum)
+    if votes.verdict(quorum) is Verdict.ALLOWED:
+        tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
+        happened.append(Approved(approvals=len(votes.valid), of=quorum))
+    elif actor != BOT:
+        happened.append(Voted(approvals=len(votes.valid | votes.unchecked), of=quorum))
+    for content in happened:
+        by = actor if isinstance(content, Approved | Voted) else BOT
+        event = tx.record.append(content, by, at, cancellation)
+        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+
+
+def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[Cancellation]:
+    """Count the votes of every pending request by today's rules, after a start; return the requests that changed.
+
+    A request whose votes cannot be checked now stays as it is; the next vote counts them again.
+    """
+    changed = []
+    for cancellation in tx.cancellations.pending():
+        votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
+        same_quorum = cancellation.approvals_required == rules.approvals_required
+        if not (cancellation.overdue(at) or votes.unchecked or (same_quorum and not votes.void)):
+            settle_votes(tx, rules, cancellation, votes, actor=BOT, at=at)
+            changed.append(cancellation)
+    return changed
+
+
+def may_reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
     """Return ALLOWED where it is worth asking this person for a reason; change nothing."""
     return policy.may_decide(cancellation, actor, Choice.REJECT, allow_self_approval=rules.allow_self_approval)
 
@@ -46,7 +108,7 @@ def reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, a
     return verdict
 
 
-def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:  # noqa: ARG001 -- a use case like the others
+def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
     """Take one's own request back."""
     verdict = policy.may_withdraw(cancellation, actor)
     if verdict is Verdict.ALLOWED:
@@ -54,13 +116,39 @@ def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor,
     return verdict
 
 
-def retry(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:  # noqa: ARG001 -- a use case like the others
-    """Have a failed or unknown cancellation sent again, as it was approved."""
-    verdict = policy.may_retry(cancellation, actor)
+def retry(
+    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members
+) -> Verdict:
+    """Have a failed or unknown cancellation sent again, as it was approved, within the limits of the policy."""
+    votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
+    verdict = policy.may_retry(
+        cancellation,
+        actor,
+        at,
+        votes=votes.verdict(rules.approvals_required),
+        decided_against=tx.cancellations.decided_against(cancellation),
+    )
     if verdict is not Verdict.ALLOWED:
         return verdict
     if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
         return Verdict.ANOTHER_IS_OPEN
     event = tx.record.append(Retried(), actor.id, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    return verdict
+
+
+def may_settle(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+    """Return ALLOWED where it is worth asking this person for their finding; change nothing."""
+    return policy.may_settle(cancellation, actor)
+
+
+def settle(
+    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, cancelled: bool, how: str
+) -> Verdict:
+    """End an unknown outcome with a person's statement, and free the order for another request."""
+    verdict = policy.may_settle(cancellation, actor)
+    if verdict is Verdict.ALLOWED:
+        tx.cancellations.decide(cancellation, actor.id, Choice.SETTLE, how, at)
+        finding = SettledCancelled(how) if cancelled else SettledNotCancelled(how)
+        end(tx, cancellation, finding, actor.id, at)
     return verdict

@@ -10,8 +10,12 @@ from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.store import Tables
 from bot.workflow.rules import Rules
 
-_NOT_ITS_FAULT = 50
-"""After so many tries a delivery no longer holds up those behind it: by then it may be the message itself."""
+TRIES_BEFORE_TELLING = 3
+"""After so many tries people hear that Slack does not take something; by then it is no passing trouble."""
+
+
+_LATE_IN_SLACK = timedelta(minutes=1)
+"""After so long Slack has carried out whatever it once took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class ClaimedDelivery:
 
 
 def claim(
-    tx: Tables, rules: Rules, worker: str, at: datetime, *, room: int, not_to: frozenset[str]
+    tx: Tables, rules: Rules, worker: str, at: datetime, *, room: int, not_to: frozenset[str], held: frozenset[int]
 ) -> list[ClaimedDelivery]:
     """Claim up to ``room`` deliveries that are due.
 
@@ -32,7 +36,7 @@ def claim(
     """
     claimed: list[ClaimedDelivery] = []
     while len(claimed) < room:
-        delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to)
+        delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
         if delivery is None:
             break
         cancellation = tx.cancellations.get(delivery.cancellation_id)
@@ -43,60 +47,107 @@ def claim(
     return claimed
 
 
-def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> timedelta:
-    """Keep the result of a try; return the time for which its channel or person must not get anything."""
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The consequences of one try.
+
+    ``pause`` is how long the target must not get anything. ``surplus`` is true where the message is a duplicate of one
+    that is known already, so that it must go. ``tell`` is true the first time that people have to hear of its trouble.
+    """
+
+    pause: timedelta = timedelta(0)
+    surplus: bool = False
+    tell: bool = False
+
+
+def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> Concluded:
+    """Keep the result of a try. The receipt of an older try changes nothing, unless it is the first to have posted."""
     cancellation = tx.cancellations.get(delivery.cancellation_id)
     assert cancellation is not None
-    pause = rules.patience.before_next_try(delivery.tries, receipt.retry_after)
-    match receipt.outcome:
-        case DeliveryOutcome.DELIVERED:
-            tx.deliveries.settle(delivery, receipt, at)
-            if delivery.kind is DeliveryKind.CARD:
-                _card_posted(tx, cancellation, receipt, at)
-        case DeliveryOutcome.IMPOSSIBLE:
+    if receipt.outcome is DeliveryOutcome.DELIVERED:
+        if not tx.deliveries.settle(delivery, receipt, at):
+            return Concluded(surplus=_is_surplus(tx, delivery, receipt))
+        if delivery.kind is DeliveryKind.CARD:
+            _card_posted(tx, cancellation, receipt, at)
+        if delivery.kind is DeliveryKind.CARD_UPDATE and delivery.in_doubt_since is not None:
+            # Slack may carry an earlier try out after this one, and it showed what was true before.
+            event = tx.record.event(delivery.event_seq)
+            tx.deliveries.enqueue(cancellation, delivery.kind, event, at, due_at=at + _LATE_IN_SLACK)
+        return Concluded()
+    if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
+        if tx.deliveries.settle(delivery, receipt, at):
             _abandon(tx, cancellation, delivery, receipt, at)
-        case DeliveryOutcome.BLOCKED if delivery.kind is DeliveryKind.CARD and cancellation.state is State.PENDING:
-            _report_blocked(tx, cancellation, receipt, at)
-            tx.deliveries.postpone(delivery, receipt, at + pause)
-        case _ if at - delivery.enqueued_at > rules.patience.delivery_patience:
-            _abandon(tx, cancellation, delivery, receipt, at)
-        case DeliveryOutcome.IN_DOUBT if delivery.tries <= _NOT_ITS_FAULT:
-            # Its whole channel waits, so that everything in it keeps its order.
-            tx.deliveries.postpone(delivery, receipt, at)
-            return max(pause, rules.patience.settle_delay)
-        case DeliveryOutcome.LATER if delivery.tries <= _NOT_ITS_FAULT:
-            tx.deliveries.postpone(delivery, receipt, at)
-            return pause
-        case _:
-            tx.deliveries.postpone(delivery, receipt, at + pause)
-    return timedelta(0)
+        return Concluded()
+    # Nothing owed is dropped for time alone, and what is refused holds up its own thread only: the deliveries of a
+    # thread keep their order. Only a rate limit is the whole channel's.
+    pause = rules.patience.before_next_try(delivery.tries)
+    if receipt.retry_after is not None:
+        pause = max(timedelta(seconds=receipt.retry_after), rules.patience.first_pause)
+    elif receipt.outcome is DeliveryOutcome.IN_DOUBT:
+        pause = max(pause, rules.patience.settle_delay)
+    if not tx.deliveries.postpone(delivery, receipt, at + pause):
+        return Concluded()
+    # A Slack that is away or asks for a pause takes everything by itself later.
+    lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
+    tell = lasting and tx.deliveries.tell(delivery, at)
+    if tell and delivery.kind is DeliveryKind.CARD:
+        _report_blocked(tx, cancellation, receipt, at)
+    # Slack's limits are for each method: a refused update says nothing about new messages.
+    limited = receipt.retry_after is not None and delivery.kind.is_new_message
+    return Concluded(pause if limited else timedelta(0), tell=tell)
+
+
+def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
+    """Learn from a click where the card is: after a posting in doubt, or in a channel that got a new id.
+
+    Return True where the clicked message is the card, False where it is a second one.
+    """
+    if cancellation.card_ts is None:
+        tx.deliveries.settle_card(cancellation, receipt, at)
+    elif cancellation.card_ts != receipt.ts:
+        return False
+    if (cancellation.card_channel, cancellation.card_ts) != (receipt.channel, receipt.ts):
+        _card_posted(tx, cancellation, receipt, at)
+    return True
+
+
+def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
+    """Return True for a second message of a delivery, or for a card that was abandoned meanwhile."""
+    known = tx.deliveries.place(delivery)
+    if not delivery.kind.is_new_message or known == (receipt.channel, receipt.ts):
+        return False
+    return known != ("", "") or delivery.kind is DeliveryKind.CARD
 
 
 def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     tx.cancellations.place_card(cancellation, receipt)
     event = tx.record.append(CardPosted(channel=receipt.channel, ts=receipt.ts), BOT, at, cancellation)
-    if cancellation.state is not State.PENDING:
-        # It changed while the card was on its way; the card may show what was true before that.
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    if cancellation.state is State.PENDING and not cancellation.decisions:
+        return
+    # What it shows may be older than what happened while it was on its way.
+    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
 
 def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     """Tell the requester, once, that the card cannot be posted, and what to do."""
     if not tx.record.has(cancellation, CardBlocked):
-        blocked = CardBlocked(channel=cancellation.card_channel, problem=receipt.problem)
-        event = tx.record.append(blocked, BOT, at, cancellation)
+        content = CardBlocked(channel=cancellation.card_channel, problem=receipt.problem, in_doubt=receipt.in_doubt)
+        event = tx.record.append(content, BOT, at, cancellation)
         tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
 
 
 def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-    tx.deliveries.settle(delivery, receipt, at)
-    if delivery.kind is DeliveryKind.CARD:
+    if delivery.kind is DeliveryKind.CARD and cancellation.card_ts is None:
+        # Without any card there is no thread. A second card that comes too late ends nothing else.
         tx.deliveries.abandon_thread(cancellation, at)
     event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, cancellation)
     if not cancellation.state.awaits_people:
         return
-    if delivery.kind is DeliveryKind.CARD_UPDATE:
-        # Somebody deleted the card, and with it the only buttons that lead further.
+    # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
+    # again. A card that is gone as soon as it is there is not, as that would never end.
+    gone = delivery.kind is DeliveryKind.CARD_UPDATE
+    at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
+    if gone and not at_once:
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
-    if delivery.kind is DeliveryKind.CARD:
+    elif gone or delivery.kind is DeliveryKind.CARD:
         tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)

@@ -1,12 +1,12 @@
-"""Reading the record: what a look-up asks for, and who may read the answer."""
+"""Reading the record, and the rights to read it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 
 from bot.domain import lookup, policy
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
-from bot.domain.lookup import Lookup
+from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
 from bot.store import Page, Tables
 from bot.workflow.rules import Rules
@@ -17,35 +17,50 @@ class MayNotRead(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A look-up that this person may make."""
+class Asked:
+    """A look-up as somebody typed it, with their time zone and the page that they want."""
 
-    lookup: Lookup
-    scope: Scope
-    only_of: str | None
+    text: str
+    zone: tzinfo = UTC
+    older_than: str | None = None
+    limit: int = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of an answer: cancellations, or the events of one order's story."""
+    """One page of an answer: cancellations, or the events of the story of the order named."""
 
     page: Page[Cancellation] | Page[Event]
     scope: Scope
-    of_an_order: bool
+    order_id: str | None
 
 
-def ask(rules: Rules, actor: Actor, text: str, at: datetime) -> Question:
-    """Return what this person may read of what they typed. Raises NotAFilter or MayNotRead."""
+def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
+    """Return one page of the answer: an order's whole story where an order is asked for, else cancellations.
+
+    Raises NotAFilter or MayNotRead.
+    """
     scope = policy.may_read(actor)
-    wanted = lookup.parse(text, order_id_pattern=rules.order_id_pattern, now=at)
+    wanted = _wanted(tables, rules, actor, asked, at)
     if scope is Scope.OWN and wanted.person not in {None, actor.id}:
         raise MayNotRead
-    return Question(wanted, scope, actor.id if scope is Scope.OWN else None)
+    only_of = actor.id if scope is Scope.OWN else None
+    if wanted.order_id is None:
+        page = tables.lookups.find(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
+        return Found(page, scope, None)
+    wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
+    story = tables.lookups.story(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
+    return Found(story, scope, wanted.order_id)
 
 
-def answer(tables: Tables, question: Question, older_than: str | None, limit: int) -> Found:
-    """Return one page of the answer: an order's whole story where an order is asked for, else cancellations."""
-    options = {"only_of": question.only_of, "older_than": older_than}
-    of_an_order = question.lookup.order_id is not None
-    find = tables.lookups.story if of_an_order else tables.lookups.find
-    return Found(find(question.lookup, **options, limit=limit), question.scope, of_an_order)
+def _wanted(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Lookup:
+    def parse(text: str) -> Lookup:
+        return lookup.parse(text, order_id_pattern=rules.order_id_pattern, now=at, me=actor.id, zone=asked.zone)
+
+    try:
+        return parse(asked.text)
+    except NotAFilter as error:
+        # Slack makes no mention of somebody who left; their name is on file if they ever did something here.
+        if error.mistake is not Mistake.NOBODY or (user_id := tables.people.id_of(error.word[1:])) is None:
+            raise
+        return parse(asked.text.replace(error.word, f"@{user_id}"))

@@ -14,7 +14,7 @@ class Patience:
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
-    the same way up to ``longest_delivery_pause``, until ``delivery_patience`` ends. A lease is the time after which
+    the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time after which
     the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
     sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
     """
@@ -25,7 +25,6 @@ class Patience:
     longest_delivery_pause: timedelta = timedelta(seconds=30)
     attempt_lease: timedelta = timedelta(minutes=2)
     delivery_lease: timedelta = timedelta(minutes=2)
-    delivery_patience: timedelta = timedelta(days=1)
     settle_delay: timedelta = timedelta(seconds=3)
 
     def before_next_attempt(self, attempts: int, retry_after: float | None, spread: float) -> timedelta:
@@ -33,10 +32,10 @@ class Patience:
         pause = pause_after(attempts, self.first_pause.total_seconds(), self.longest_pause.total_seconds())
         return timedelta(seconds=max(pause * (1 + spread), retry_after or 0))
 
-    def before_next_try(self, tries: int, retry_after: float | None) -> timedelta:
-        """Return the pause after this many tries to deliver something, at least ``retry_after`` seconds."""
-        pause = pause_after(tries, self.first_pause.total_seconds(), self.longest_delivery_pause.total_seconds())
-        return timedelta(seconds=max(pause, retry_after or 0))
+    def before_next_try(self, tries: int) -> timedelta:
+        """Return the pause after this many tries to deliver something."""
+        longest = self.longest_delivery_pause.total_seconds()
+        return timedelta(seconds=pause_after(tries, self.first_pause.total_seconds(), longest))
 
 
 @dataclass(frozen=True, slots=True)

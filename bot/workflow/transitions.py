@@ -5,10 +5,22 @@ from datetime import datetime
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Cancelled, Expired, Failed, Refused, Rejected, Unknown, Withdrawn
+from bot.domain.events import (
+    Cancelled,
+    Expired,
+    Failed,
+    Refused,
+    Rejected,
+    SettledCancelled,
+    SettledNotCancelled,
+    Unknown,
+    Withdrawn,
+)
 from bot.store import Tables
 
-Ending = Cancelled | Refused | Failed | Unknown | Rejected | Withdrawn | Expired
+Ending = (
+    Cancelled | Refused | Failed | Unknown | Rejected | Withdrawn | Expired | SettledCancelled | SettledNotCancelled
+)
 
 
 def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: datetime) -> None:

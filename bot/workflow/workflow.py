@@ -8,21 +8,21 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Concatenate, ParamSpec
 
 import structlog
 
-from bot.domain.attempt import Answer, Attempt
-from bot.domain.audit import BOT
+from bot.domain.attempt import Answer, Attempt, Reason
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.domain.events import ClickRefused, RequestRefused, Started
-from bot.domain.policy import Act, Actor, Verdict
+from bot.domain.policy import Act, Actor, Members, Verdict
 from bot.store import Store, Tables
-from bot.workflow import attempts, deliveries, lookups, requests
-from bot.workflow.deliveries import ClaimedDelivery
-from bot.workflow.lookups import Found
+from bot.workflow import attempts, decisions, deliveries, lookups, requests
+from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.lookups import Asked, Found
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import expire
@@ -35,6 +35,8 @@ Decision = Callable[Concatenate[Tables, Rules, Cancellation, Actor, datetime, P]
 
 _AT_A_TIME = 20
 """The most that is claimed in one transaction; a longer one would hold up the people's."""
+_STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED}
+"""Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
 _SETTLED = {State.PENDING: "expired", State.APPROVED: "sending", State.SENDING: "answer_lost"}
 """The name in the log of what was due in each state."""
 
@@ -52,9 +54,21 @@ class Claimed:
     next_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The work that a worker has in hand: ids of cancellations being sent, and positions of deliveries."""
+
+    cancellations: frozenset[str] = frozenset()
+    deliveries: frozenset[int] = frozenset()
+
+
+NOTHING_HELD = Held()
+
+
 class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
+    ``answer_within`` is how many seconds a person's act may wait for the file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
 
@@ -65,12 +79,14 @@ class Workflow:
         *,
         now: Callable[[], datetime],
         wake: asyncio.Event,
+        answer_within: float = 2.5,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.rules = rules
         self._store = store
         self._now = now
         self._wake = wake
+        self._answer_within = answer_within
         self._jitter = jitter
 
     # --- people -------------------------------------------------------------------------------
@@ -82,7 +98,7 @@ class Workflow:
             tx.people.remember(actor)
             return requests.request(tx, self.rules, wish, actor, self._now())
 
-        acted = await self._store.transaction("request", work)
+        acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
             log.info("requested", cancellation=acted.cancellation.id, order=wish.order_id, by=actor.id)
         else:
@@ -108,28 +124,41 @@ class Workflow:
                 return Acted(Verdict.NO_SUCH_REQUEST)
             verdict = decision(tx, self.rules, cancellation, actor, at, *args, **kwargs)
             if verdict is not Verdict.ALLOWED:
-                tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
+                event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
+                if verdict in _STALE_CARD or cancellation.state is not State.PENDING:
+                    _refresh_card(tx, cancellation, event, at)
             return Acted(verdict, cancellation)
 
-        acted = await self._store.transaction(act, work)
+        acted = await self._in_time(act, work)
         log.info(act, cancellation=cancellation_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
-    async def refuse(self, actor: Actor, command: str, why: Verdict) -> None:
-        """Put a refused command, look-up or click on record. ``command`` is the slash command or the action id."""
+    async def _in_time(self, name: str, work: Callable[[Tables], Acted]) -> Acted:
+        """Run a person's transaction, but not after they have read Slack's error. Raises TimeoutError."""
+        async with asyncio.timeout(self._answer_within):
+            return await self._store.transaction(name, work)
+
+    async def refuse(self, actor: Actor, command: str, why: Verdict, about: str = "") -> None:
+        """Put a refused command, look-up or click on record.
+
+        ``command`` is the slash command or the action id; ``about`` the id of the cancellation, if there is one.
+        """
 
         def work(tx: Tables) -> None:
             tx.people.remember(actor)
-            tx.record.append(RequestRefused(why, command=command), actor.id, self._now())
+            at = self._now()
+            cancellation = tx.cancellations.get(about) if about else None
+            event = tx.record.append(RequestRefused(why, command=command), actor.id, at, cancellation)
+            if cancellation is not None and cancellation.state is not State.PENDING:
+                _refresh_card(tx, cancellation, event, at)
 
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, why=str(why))
 
-    async def look_up(self, actor: Actor, text: str, *, older_than: str | None = None, limit: int = 10) -> Found:
+    async def look_up(self, actor: Actor, asked: Asked) -> Found:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
-        question = lookups.ask(self.rules, actor, text, self._now())
-        return await self._store.read(lambda tables: lookups.answer(tables, question, older_than, limit))
+        return await self._store.read(lambda tables: lookups.look_up(tables, self.rules, actor, asked, self._now()))
 
     # --- the worker ---------------------------------------------------------------------------
 
@@ -148,17 +177,26 @@ class Workflow:
 
         await self._store.transaction("start", work)
 
-    async def claim(self, worker: str, *, calls: int, messages: int, not_to: frozenset[str] = frozenset()) -> Claimed:
+    async def claim(
+        self,
+        worker: str,
+        *,
+        calls: int,
+        messages: int,
+        not_to: frozenset[str] = frozenset(),
+        held: Held = NOTHING_HELD,
+    ) -> Claimed:
         """Settle what is due, and claim up to so many calls and messages, kept as begun.
 
         Pending requests past their time expire. A call whose worker died counts as a lost answer. Nothing is
         claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
+        ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
 
         def work(tx: Tables) -> tuple[list[Cancellation], Claimed]:
             at = self._now()
-            settled, begun = self._begin(tx, worker, calls, at)
-            claimed = deliveries.claim(tx, self.rules, worker, at, room=messages, not_to=not_to)
+            settled, begun = self._begin(tx, worker, calls, held.cancellations, at)
+            claimed = deliveries.claim(tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries)
             return settled, Claimed(begun, claimed, len(settled) == _AT_A_TIME, tx.next_due(at))
 
         settled, claimed = await self._store.transaction("claim", work)
@@ -166,11 +204,16 @@ class Workflow:
             log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
         return claimed
 
-    def _begin(self, tx: Tables, worker: str, room: int, at: datetime) -> tuple[list[Cancellation], list[Attempt]]:
+    def _begin(
+        self, tx: Tables, worker: str, room: int, held: frozenset[str], at: datetime
+    ) -> tuple[list[Cancellation], list[Attempt]]:
         """Settle what is due; return it as it was, and the attempts to make for it."""
         settled: list[Cancellation] = []
         begun: list[Attempt] = []
-        while len(begun) < room and len(settled) < _AT_A_TIME and (due := tx.cancellations.due(at)) is not None:
+        while len(begun) < room and len(settled) < _AT_A_TIME:
+            due = tx.cancellations.due(at, held=held)
+            if due is None:
+                break
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)
             settled.append(due)
             if attempt is not None:
@@ -196,26 +239,58 @@ class Workflow:
             message=answer.message,
             state=state and str(state),
         )
+        if answer.reason in {Reason.CREDENTIALS, Reason.CLOCK}:
+            # Nothing is cancelled until an operator acts. Newer gateways refuse calls that still send an app id.
+            settings = ["DVPAY_API_KEY", "DVPAY_APP_ID"] if answer.reason is Reason.CREDENTIALS else []
+            log.error("gateway_refuses_the_bot", reason=str(answer.reason), settings=settings)
         self._wake.set()
         return state
 
-    async def record_delivery(self, delivery: Delivery, receipt: Receipt) -> timedelta:
-        """Keep the result of a try to deliver; return the time for which its target must not get anything.
+    async def record_delivery(self, delivery: Delivery, receipt: Receipt) -> Concluded:
+        """Keep the result of a try to deliver; return what follows from it."""
 
-        Where Slack did not take one message it will not take the next one either, and so they keep their order.
-        """
-
-        def work(tx: Tables) -> timedelta:
+        def work(tx: Tables) -> Concluded:
             return deliveries.conclude(tx, self.rules, delivery, receipt, self._now())
 
-        pause = await self._store.transaction("record_delivery", work)
-        log.info(
-            "delivery",
+        concluded = await self._store.transaction("record_delivery", work)
+        (log.warning if concluded.tell else log.info)(
+            "delivery_blocked" if concluded.tell else "delivery",
             cancellation=delivery.cancellation_id,
             kind=str(delivery.kind),
+            target=delivery.target,
             outcome=str(receipt.outcome),
             problem=receipt.problem or None,
             tries=delivery.tries,
         )
         self._wake.set()
-        return pause
+        return concluded
+
+    async def card_clicked(self, cancellation_id: str, receipt: Receipt) -> bool:
+        """Return True where the clicked message is the card, and learn its place if that was not known."""
+
+        def work(tx: Tables) -> bool:
+            cancellation = tx.cancellations.get(cancellation_id)
+            return cancellation is not None and deliveries.adopt_card(tx, cancellation, receipt, self._now())
+
+        adopted = await self._store.transaction("card_clicked", work)
+        self._wake.set()
+        return adopted
+
+    async def recount(self, approvers: Members) -> None:
+        """Count the votes of every pending request by today's settings, once after a start."""
+        changed = await self._store.transaction(
+            "recount", lambda tx: decisions.recount(tx, self.rules, approvers, self._now())
+        )
+        for cancellation in changed:
+            log.info("votes_recounted", cancellation=cancellation.id, order=cancellation.order_id)
+        self._wake.set()
+
+    async def stuck(self) -> list[tuple[str, int]]:
+        """Return what keeps messages from Slack for more than a moment, and how many: pairs, the most first."""
+        return await self._store.read(lambda tables: tables.deliveries.stuck(deliveries.TRIES_BEFORE_TELLING))
+
+
+def _refresh_card(tx: Tables, cancellation: Cancellation, event: Event, at: datetime) -> None:
+    """Bring the card up to date, also where Slack had said yes to the last update."""
+    if cancellation.card_ts is not None:
+        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)

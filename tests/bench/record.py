@@ -55,6 +55,8 @@ async def fill(path: Path, events: int) -> None:
             "INSERT INTO decisions (number, approver, choice, reason, at, requested_at)"
             " SELECT number, 'U' || (number % 7) || 'A', 'approve', '', requested_at, requested_at FROM cancellations",
         )
+        # As many people as cancellations: in a large company everybody types the command once.
+        db.execute("INSERT INTO people (id, name) SELECT 'P' || number, 'person.' || number FROM cancellations")
         for kind in ("card", "card_update", "reply"):
             db.execute(
                 "INSERT INTO deliveries (id, number, kind, event_seq, target, status, enqueued_at, due_at)"

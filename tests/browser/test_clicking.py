@@ -33,7 +33,7 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await expect(desk.hint).to_contain_text("press Approve")
     await card.get_by_role("button", name="Approve").click()
     question = page.get_by_role("alertdialog", name="Cancel this order?")
-    await expect(question).to_contain_text("Order ord_1001 will be cancelled")
+    await expect(question).to_contain_text("Order ord_1001 is cancelled at the payment gateway now")
     await question.get_by_role("button", name="Go back").click()
     assert not playground.gateway.calls
     await desk.approve("ord_1001")
@@ -59,7 +59,7 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await desk.button("Send").click()
     answer = desk.message("Cancellations on record for @ben state:cancelled")
     await expect(answer).to_contain_text("Only visible to you")
-    await expect(answer).to_contain_text("requested by @ann · decided by @ben · “ordered twice” · card")
+    await expect(answer).to_contain_text("requested by @ann · approved by @ben · “ordered twice” · card")
     assert playground.gateway.effects == {"ord_1001": 1}
 
 
@@ -113,7 +113,7 @@ async def test_a_lost_answer_is_asked_for_again(visit: Visit, playground: Playgr
     await desk.approve("ord_1001")
     await expect(desk.message("✅ Cancelled")).to_be_visible()
     await desk.page.get_by_role("button", name="1 reply").click()
-    await expect(desk.page.locator("#replies")).to_contain_text("The first answer was lost. Asked again")
+    await expect(desk.page.locator("#replies")).to_contain_text("An earlier answer of the gateway was lost or not clear. Asked again")
     calls = desk.page.locator(".calls li")
     await expect(calls).to_have_count(2)
     await expect(calls.last).to_contain_text("the answer was lost on the way; this call cancelled the order")
@@ -135,7 +135,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await desk.ask("ord_1001")
     await desk.choose("ben")
     await desk.approve("ord_1001")
-    await expect(desk.message("the gateway did not take the request")).to_be_visible()
+    await expect(desk.message("the gateway did not take it")).to_be_visible()
     await page.get_by_role("switch", name="Down").click()
     await page.get_by_role("switch", name="Slow").click()
     await expect(desk.hint).to_contain_text("Press Retry")

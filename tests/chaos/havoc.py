@@ -2,119 +2,144 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import sys
+import time
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from bot.sandbox import gateway_answers as answers
-from bot.sandbox.faults import ApiError, Drop, Fault, Hang, Twist, broken, rate_limited
+from bot.sandbox.faults import Fault
+from bot.sandbox.middle_box import Meddling, MiddleBox
+from bot.sandbox.stage import FRANK
 from bot.sandbox.workspace import Channel, Posted
-from tests.chaos.people import CHANNELS
-from tests.flows.desk import Desk
+from bot.store import StoreError, open_reader
+from tests.chaos import troubles
+from tests.chaos.clock import Clock
+from tests.chaos.people import ASKERS, CHANNELS, REMOVED
+from tests.chaos.troubles import Draw
+from tests.flows.desk import LEADS, Desk
 
-_SLACK: dict[str, tuple[float, Callable[["Havoc"], Fault]]] = {
-    "429": (0.005, lambda _: rate_limited(1)),
-    "500": (0.02, lambda _: broken(500)),
-    "internal_error": (0.01, lambda _: ApiError("internal_error")),
-    "dropped before": (0.02, lambda _: Drop()),
-    "dropped after": (0.03, lambda _: Drop(after_effect=True)),
-    "answered 500 after": (0.01, lambda _: Twist(broken(500))),
-    "slow": (0.04, lambda havoc: havoc.slow()),
-}
-"""The probability of each fault at one call. What people do to channels and messages happens for real, see below."""
-_GATEWAY: dict[str, Callable[["Havoc", str], Fault]] = {
-    "500": lambda *_: answers.internal_error(),
-    "502 HTML": lambda *_: broken(502),
-    "429": lambda *_: answers.too_many(0),
-    "503": lambda *_: answers.maintenance(0),
-    "dropped before": lambda *_: Drop(),
-    "dropped after": lambda *_: Drop(after_effect=True),
-    "hanging": lambda havoc, _: Hang(havoc.never),
-    "slow": lambda havoc, _: havoc.slow(),
-    "wrong order": lambda *_: answers.wrong_order(),
-    "wrong status": lambda _, order: answers.wrong_status(order),
-    "empty": lambda *_: answers.empty(),
-    "oversized": lambda _, order: answers.oversized(order),
-    "wrong order after": lambda *_: Twist(answers.wrong_order()),
-    "500 after": lambda *_: Twist(answers.internal_error()),
-    "empty after": lambda *_: Twist(answers.empty()),
-    # Always the same bomb: packing one takes a while, and both servers run in this process.
-    "gzip bomb after": lambda *_: Twist(answers.gzip_bomb("ord_c0000")),
-}
 _KILL_AT_CALL = 0.004
 """The probability that the bot is killed in the moment in which one of its calls arrives."""
+_QUICK_START = 1.2
+"""Seconds from a start of the bot to its connection, on a machine that has nothing else to do."""
+_WEEKEND_AT_START = 0.05
+_SHORT, _LONG = "20s", "5d"
+"""APPROVAL_TTL: a request expires in the middle of everything, or outlives a weekend."""
+
+_IN_A_CHANNEL = (
+    "message_limit_exceeded",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "ekm_access_denied",
+    "no_permission",
+    "missing_scope",
+    "slack_connect_canvas_sharing_blocked",
+    "an_error_of_next_year",
+)
+_EVERYWHERE = ("message_limit_exceeded", "missing_scope", "ekm_access_denied", "not_in_this_plan")
+_OF_THE_TOKEN = ("team_access_not_granted", "token_revoked", "account_inactive")
+"""Slack refuses every method with these, so that people's groups cannot be read either."""
+
+
+@dataclass(slots=True)
+class Log:
+    """The happenings of a run. ``blind`` are spans of ``LocalSlack.calls`` in which a search may miss a message."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    deleted: list[Posted] = field(default_factory=list)
+    ended_by_itself: list[int] = field(default_factory=list)
+    blind: list[tuple[int, int]] = field(default_factory=list)
+    owed: list[int] = field(default_factory=list)
+    """The number of messages that were owed over each weekend."""
+    removed_at: datetime | None = None
+    """When an approver was removed from the group."""
 
 
 class Havoc:
-    """Faults of both servers, lost connections, meddling people, and a bot that is killed about every second."""
+    """Faults of all servers, lost connections, meddling people, weekends, and a bot that is killed every second."""
 
-    def __init__(self, desk: Desk, seed: int, log: Path, **settings: str) -> None:
+    def __init__(
+        self, desk: Desk, box: MiddleBox, clock: Clock, *, seed: int, quorum: int, log: Path, **settings: str
+    ) -> None:
+        self.log = Log()
         self._desk = desk
+        self._box = box
+        self._clock = clock
         self._seed = seed
-        self._log = log
+        self._quorum = quorum
+        self._log_file = log
         self._settings = settings
         self._calls: Counter[str] = Counter()
         self._process: Process | None = None
-        self.never: asyncio.Event = asyncio.Event()
-        self.done: Counter[str] = Counter()
-        self.deleted: list[Posted] = []
-        self.ended_by_itself: list[int] = []
-        desk.slack.faults.choose = self._slack
-        desk.gateway.faults.choose = self._gateway
+        self._never = asyncio.Event()
+        self._refused: set[str | None] = set()
+        self._one_for_good = False
+        self._shared: set[str] = set()
+        self._history_in_trouble = False
+        self._blind_since: int | None = None
+        desk.slack.faults.choose = self._slack_fault
+        desk.gateway.faults.choose = self._gateway_fault
+        box.faults.choose = self._meddling
+        # Nobody else's clock agrees with Slack's, which makes every message's timestamp.
+        desk.slack.space.ahead = timedelta(hours=random.Random(f"{seed}/ahead").choice([-5, -0.01, 0, 0.01, 5]))
 
-    # --- faults of the servers ----------------------------------------------------------------
+    # --- faults of the servers and of the box -------------------------------------------------
 
-    def _slack(self, method: str) -> Fault | None:
-        draw = self._next_draw(f"slack/{method}")
-        # A bot that can't even connect proves little.
-        left = draw.random() * (4 if method in {"auth.test", "apps.connections.open"} else 1)
-        for name, (chance, fault) in _SLACK.items():
-            left -= chance
-            if left < 0:
-                self.done[f"Slack: {name}"] += 1
-                return fault(self)
-        return None
+    def _slack_fault(self, method: str) -> Fault | None:
+        found = troubles.slack_fault(self._next_draw(f"slack/{method}"), method)
+        return self._count("Slack", found)
 
-    def _gateway(self, order: str) -> Fault | None:
-        draw = self._next_draw(f"gateway/{order}")
-        if draw.random() > 0.35:
+    def _gateway_fault(self, order: str) -> Fault | None:
+        draw = self._next_draw(f"gateway/{order}", order)
+        cancelled = self._desk.gateway.effects[order] > 0
+        return self._count("gateway", troubles.gateway_fault(draw, cancelled=cancelled))
+
+    def _meddling(self, order: str) -> Meddling | None:
+        if not order:  # the bot only looks whether the gateway is there
             return None
-        name = draw.choice(list(_GATEWAY))
-        self.done[f"gateway: {name}"] += 1
-        return _GATEWAY[name](self, order)
+        return self._count("box", troubles.meddling(self._next_draw(f"box/{order}", order)))
 
-    def _next_draw(self, what: str) -> random.Random:
+    def _count(self, where: str, found: tuple[str, troubles.T] | None) -> troubles.T | None:
+        if found is None:
+            return None
+        self.log.done[f"{where}: {found[0]}"] += 1
+        return found[1]
+
+    def _next_draw(self, what: str, order: str = "") -> Draw:
         """Return a source of random numbers that is the same for the n-th call of its kind in every run of one seed."""
         self._calls[what] += 1
         draw = random.Random(f"{self._seed}/{what}/{self._calls[what]}")
         if draw.random() < _KILL_AT_CALL:
             self._kill()
-        return draw
-
-    def slow(self) -> Hang:
-        """Return a fault that delays the effect and the answer, so that the bot may be dead before either."""
-        until = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.1, until.set)
-        return Hang(until)
+        return Draw(draw, order, self._never)
 
     # --- the bot ------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def bot(self) -> AsyncIterator[Process]:
+    async def bot(self, **changes: str) -> AsyncIterator[Process]:
         """Run a bot process, connected if that works, and kill it at the end in any case."""
         await self._desk.slack.drop_connections()
-        with self._log.open("ab") as log:
+        settings = {
+            "DVPAY_BASE_URL": self._box.base_url,
+            "APPROVALS_REQUIRED": str(self._quorum),
+            "APPROVAL_TTL": _SHORT,
+            "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
+        }
+        with self._log_file.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "tests.flows.bot_process",
                 stderr=log,
-                env=os.environ | self._desk.environment(**self._settings),
+                env=os.environ | self._desk.environment(**self._settings | settings | changes),
             )
         self._process = process
         try:
@@ -122,7 +147,7 @@ class Havoc:
             yield process
         finally:
             if process.returncode is not None and process.returncode != -9:
-                self.ended_by_itself.append(process.returncode)
+                self.log.ended_by_itself.append(process.returncode)
             self._kill()
             await process.wait()
 
@@ -139,58 +164,177 @@ class Havoc:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            self.done["kill -9"] += 1
+            self.log.done["kill -9"] += 1
             self._process = None
 
     async def rage(self) -> None:
-        """Kill the bot and meddle with Slack until cancelled."""
+        """Kill the bot, keep it away over weekends, and meddle with Slack until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._kill_about_every_second())
             tasks.create_task(self._meddle())
+            tasks.create_task(self._remove_an_approver())
 
     async def _kill_about_every_second(self) -> None:
         draw = random.Random(f"{self._seed}/kill")
-        while True:
-            async with self.bot() as process:
+        weekend_due = False
+        for start in itertools.count(1):
+            began = time.monotonic()
+            async with self.bot(**self._settings_of_the_day(draw)) as process:
+                # On a busy machine everything takes longer, so the bot lives longer too.
+                busy = max(1.0, (time.monotonic() - began) / _QUICK_START)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), draw.uniform(0.4, 1.6))
+                    await asyncio.wait_for(process.wait(), busy * draw.uniform(0.4, 1.6))
+            weekend_due = weekend_due or start == 4 or draw.random() < _WEEKEND_AT_START
+            # Only a weekend over which something is owed proves anything.
+            if weekend_due and self.owed():
+                self.weekend(timedelta(hours=draw.uniform(25, 90)))
+                weekend_due = False
+
+    def _settings_of_the_day(self, draw: random.Random) -> dict[str, str]:
+        quorum = self._quorum if draw.random() < 0.85 else 3 - self._quorum
+        return {
+            "APPROVALS_REQUIRED": str(quorum),
+            "ALLOW_SELF_APPROVAL": str(draw.random() < 0.1).lower(),
+            "APPROVAL_TTL": _SHORT if draw.random() < 0.6 else _LONG,
+        }
+
+    def weekend(self, length: timedelta) -> None:
+        """Let so much time go by; the bot must not be running."""
+        self.log.done["weekend"] += 1
+        self.log.owed.append(self.owed())
+        self._clock.leap(length)
+
+    def owed(self) -> int:
+        """Return how many messages the bot owes; none before there is a database."""
+        try:
+            with open_reader(self._desk.database) as tables:
+                ((count,),) = tables.connection.execute("SELECT count(*) FROM deliveries WHERE status = 'queued'")
+        except StoreError:
+            return 0
+        return int(count)
 
     # --- people and networks ------------------------------------------------------------------
+
+    async def _remove_an_approver(self) -> None:
+        await asyncio.sleep(random.Random(f"{self._seed}/remove").uniform(3, 9))
+        self._desk.slack.space.groups[LEADS].remove(REMOVED)
+        self.log.removed_at = self._clock.now()
 
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")
         slack = self._desk.slack
+        acts = ["disconnect", "drop", "delete", "delete", "archive", "remove", "refuse", "refuse", "history", "share"]
         while True:
             await asyncio.sleep(draw.uniform(0.1, 0.5))
             channel = slack.space.channels[draw.choice(CHANNELS)]
-            match draw.choice(["disconnect", "drop", "delete", "delete", "archive", "remove"]):
+            match draw.choice(acts):
                 case "disconnect":
-                    self.done["Socket Mode: disconnect"] += 1
+                    self.log.done["Socket Mode: disconnect"] += 1
                     await slack.disconnect()
                 case "drop":
-                    self.done["Socket Mode: connection lost"] += 1
+                    self.log.done["Socket Mode: connection lost"] += 1
                     await slack.drop_connections()
                 case "delete" if messages := slack.space.messages(channel.id):
-                    self.done["message deleted"] += 1
+                    self.log.done["message deleted"] += 1
                     message = draw.choice(messages)
-                    self.deleted.append(message)
+                    self.log.deleted.append(message)
                     slack.space.delete_message(channel.id, message.ts)
                 case "archive":
-                    self.done["channel archived"] += 1
+                    self.log.done["channel archived"] += 1
                     channel.archived = True
-                    asyncio.get_running_loop().call_later(draw.uniform(0.2, 2), self._repair, channel)
+                    self._later(draw.uniform(0.2, 2), self._repair, channel)
                 case "remove":
-                    self.done["bot removed from a channel"] += 1
+                    self.log.done["bot removed from a channel"] += 1
                     channel.members.discard(slack.space.bot_user_id)
-                    asyncio.get_running_loop().call_later(draw.uniform(0.2, 2), self._repair, channel)
+                    self._later(draw.uniform(0.2, 2), self._repair, channel)
+                case "refuse":
+                    self._refuse(draw, channel)
+                case "history" if not self._history_in_trouble:
+                    self._trouble_history(draw)
+                case "share" if channel.id not in self._shared:
+                    self._share(draw, channel)
+
+    def _later(self, seconds: float, what: Callable[..., None], *about: object) -> None:
+        asyncio.get_running_loop().call_later(seconds, what, *about)
 
     def _repair(self, channel: Channel) -> None:
         channel.archived = False
         channel.members.add(self._desk.slack.space.bot_user_id)
 
+    def _refuse(self, draw: random.Random, channel: Channel) -> None:
+        """Let Slack refuse posting in a channel, in somebody's direct messages, or everywhere; once for good."""
+        kind = draw.choice(["channel", "channel", "channel", "direct messages", "everywhere", "token"])
+        where: str | None = None
+        names: tuple[str, ...]
+        match kind:
+            case "channel":
+                where, names, seconds = channel.id, _IN_A_CHANNEL, draw.uniform(0.5, 5)
+            case "direct messages":
+                where = self._desk.slack.space.direct_id(draw.choice(ASKERS))
+                names, seconds = _IN_A_CHANNEL, draw.uniform(2, 10)
+            case "everywhere":
+                names, seconds = _EVERYWHERE, draw.uniform(0.3, 1.5)
+            case _:
+                names, seconds = _OF_THE_TOKEN, draw.uniform(0.3, 1.0)
+        if where in self._refused:
+            return
+        self.log.done[f"Slack refuses: {kind}"] += 1
+        self._refused.add(where)
+        self._desk.slack.refusals.start(draw.choice(names), channel=where)
+        if where is not None and not self._one_for_good and draw.random() < 0.1:
+            self._one_for_good = True
+            self.log.done["Slack refuses: until the end"] += 1
+        else:
+            self._later(seconds, self._take_back, where)
+
+    def _take_back(self, where: str | None) -> None:
+        self._desk.slack.refusals.end(channel=where)
+        self._refused.discard(where)
+
+    def _trouble_history(self, draw: random.Random) -> None:
+        """Hide messages from those who search for them, or make the search long."""
+        trouble = self._desk.slack.history
+        kind = draw.choice(["lags", "without a cursor", "with the same cursor", "on small pages"])
+        self.log.done[f"history: {kind}"] += 1
+        match kind:
+            case "lags":
+                trouble.lag = timedelta(seconds=draw.uniform(0.5, 3))
+            case "without a cursor":
+                trouble.most, trouble.no_cursor = draw.randint(1, 4), True
+            case "with the same cursor":
+                trouble.most, trouble.same_cursor = draw.randint(1, 4), True
+            case _:
+                trouble.most = draw.randint(10, 20)
+        self._history_in_trouble = True
+        if kind != "on small pages":
+            self._blind_since = len(self._desk.slack.calls)
+        self._later(draw.uniform(0.5, 3), self._end_trouble)
+
+    def _end_trouble(self) -> None:
+        self._desk.slack.history.clear()
+        self._history_in_trouble = False
+        if self._blind_since is not None:
+            self.log.blind.append((self._blind_since, len(self._desk.slack.calls)))
+            self._blind_since = None
+
+    def _share(self, draw: random.Random, channel: Channel) -> None:
+        """Share a channel with another company for a while; its people see every card there and can click."""
+        self.log.done["channel shared with another company"] += 1
+        self._shared.add(channel.id)
+        self._desk.slack.space.share(channel.id, [FRANK])
+        self._later(draw.uniform(1, 5), self._stop_sharing, channel)
+
+    def _stop_sharing(self, channel: Channel) -> None:
+        channel.shared = False
+        channel.members.discard(FRANK)
+        self._shared.discard(channel.id)
+
     def heal(self) -> None:
         """Let everything work again from now on. A hanging call goes on hanging until its bot is gone."""
-        self._desk.slack.faults.clear()
+        self._end_trouble()
+        self._desk.slack.heal()
         self._desk.gateway.faults.clear()
+        self._box.faults.clear()
         for channel in CHANNELS:
             self._repair(self._desk.slack.space.channels[channel])
+            self._stop_sharing(self._desk.slack.space.channels[channel])

@@ -1,50 +1,74 @@
 """The judgement on a chaos run, which compares the database, the messages in Slack and the gateway's orders."""
 
-import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from bot.domain.attempt import Answer, Outcome
-from bot.domain.audit import Event, parse_head, verify
+from bot.domain.audit import Event, parse_head, timestamp, verify
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import (
     Approved,
     Cancelled,
+    CardBlocked,
+    ClickRefused,
     Content,
+    DeliveryAbandoned,
     Expired,
     Failed,
     Refused,
     Rejected,
     Repeating,
+    RequestRefused,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
     Unknown,
     Withdrawn,
 )
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Act
+from bot.sandbox.stage import FRANK
 from bot.sandbox.workspace import Posted
-from bot.slack.views.card import heading
+from bot.slack.views.card import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED, heading
 from bot.store import open_reader
+from tests.chaos.clock import Clock
+from tests.chaos.copies import Calls, delivery_of
+from tests.chaos.four_eyes import FourEyes
 from tests.chaos.havoc import Havoc
-from tests.chaos.people import APPROVERS, CHANNELS, Crowd
+from tests.chaos.people import CHANNELS, Crowd, buttons
+from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
 
 TITLES = {
     Cancelled.kind: ("✅ Cancelled",),
-    Refused.kind: ("⛔ Not cancelled", "☑️ Already cancelled before this request", "☑️ Not cancelled"),
-    Failed.kind: ("⚠️ Not cancelled",),
+    Refused.kind: ("⛔ Not cancelled", "☑️ Already cancelled", "☑️ Not cancelled"),
+    Failed.kind: ("⚠️ Not cancelled", "⚠️ Not sent"),
     Unknown.kind: ("⚠️ Not known whether the order is cancelled",),
     Rejected.kind: ("⛔ Rejected",),
     Withdrawn.kind: ("↩️ Withdrawn",),
     Expired.kind: ("⌛ Expired",),
+    SettledCancelled.kind: ("📝 Settled by hand: cancelled",),
+    SettledNotCancelled.kind: ("📝 Settled by hand: not cancelled",),
 }
 """Every ending, with the ways in which a message about it may begin."""
 
 _BUTTONS: dict[State, set[str]] = {
     State.PENDING: {Act.APPROVE, Act.REJECT, Act.WITHDRAW},
     State.FAILED: {Act.RETRY},
-    State.UNKNOWN: {Act.RETRY},
+    State.UNKNOWN: {Act.RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED},
 }
+_MAY_BE_ABANDONED = {
+    "card": {"too_late_for_a_card"},
+    "card_update": {"message_not_found", "no_card"},
+    "reply": {"no_card"},
+    "direct_message": {"card_is_there"},
+}
+"""The reasons for which a delivery may be abandoned; time is none of them."""
+_REFUSED_FOR_LONG = 5
+"""So many refusals of one delivery must have been told, though the bot was killed now and then in between."""
 
 
 @dataclass
@@ -55,12 +79,15 @@ class Judgement:
     wrongs: list[str] = field(default_factory=list)
 
 
-def unfinished(desk: Desk) -> int:
-    """Return the number of things that the bot still has to do by itself."""
+def unfinished(desk: Desk, clock: Clock) -> int:
+    """Return the number of things that the bot still has to do by itself, within the next half minute."""
+    soon = timestamp(clock.now() + timedelta(seconds=30))
     with open_reader(desk.database) as tables:
         ((count,),) = tables.connection.execute(
-            "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued')"
-            " + (SELECT count(*) FROM cancellations WHERE state IN ('pending', 'approved', 'sending'))"
+            "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued' AND due_at < :soon)"
+            " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending')"
+            "     OR (state = 'pending' AND expires_at < :soon))",
+            {"soon": soon},
         )
     return int(count)
 
@@ -71,61 +98,115 @@ def kept(desk: Desk) -> list[Cancellation]:
         return list(tables.lookups.find(Lookup(), limit=100_000).items)
 
 
-class Judge:
-    """The comparison of everything that is known about a run."""
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The messages with useless buttons at one moment, the number of calls to Slack until then, and the known cards."""
 
-    def __init__(self, desk: Desk, crowd: Crowd, havoc: Havoc) -> None:
-        self._desk, self._crowd, self._havoc = desk, crowd, havoc
+    messages: list[Posted]
+    calls: int
+    known: set[tuple[str, str]]
+
+
+def useless(desk: Desk) -> list[Posted]:
+    """Return the messages with buttons that can do nothing, or on which a button is missing."""
+    by_id = {found.id: found for found in kept(desk)}
+    found = []
+    for message in desk.slack.space.posted:
+        shown = buttons(message)
+        if shown:
+            about = by_id[(message.button(shown[0]) or {})["value"]]
+            is_card = (message.channel, message.ts) == (about.card_channel, about.card_ts)
+            if not is_card or set(shown) != _BUTTONS.get(about.state, set()):
+                found.append(message)
+    return found
+
+
+def stale(desk: Desk) -> Stale:
+    """Return what shows useless buttons now."""
+    known = {(found.card_channel, found.card_ts or "") for found in kept(desk)}
+    return Stale(useless(desk), len(desk.slack.calls), known)
+
+
+class Judge:
+    """The comparison of everything that is known about a run.
+
+    ``stale`` is what showed useless buttons at the end, before somebody clicked each of them once.
+    """
+
+    def __init__(self, desk: Desk, crowd: Crowd, havoc: Havoc, clock: Clock, stale: Stale) -> None:
+        self._desk, self._crowd, self._log, self._now = desk, crowd, havoc.log, clock.now()
+        self._stale = stale
+        self._never_updated = 0
         self._judgement = Judgement()
         self._wrong = self._judgement.wrongs.append
-        self._cancellations = kept(desk)
+        self._cancellations = {found.id: found for found in kept(desk)}
         with open_reader(desk.database) as tables:
+            sql = tables.connection.execute
             self._events = list(tables.record.all())
-            forms = tables.connection.execute("SELECT form_id, reason FROM cancellations")
+            forms = sql("SELECT form_id, reason FROM cancellations")
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
-            self._attempts = Counter(number for (number,) in tables.connection.execute("SELECT number FROM attempts"))
-            self._abandoned = set(
-                tables.connection.execute("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'")
-            )
-        self._contents: dict[str, list[Content]] = {}
+            self._attempts = Counter(number for (number,) in sql("SELECT number FROM attempts"))
+            self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
+            self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
+            owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
+            self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
+            """The cancellation of each delivery."""
+        self._contents: defaultdict[str, list[Content]] = defaultdict(list)
         """The contents of the events about each cancellation."""
         for event in self._events:
-            self._contents.setdefault(event.cancellation, []).append(event.content)
+            self._contents[event.cancellation].append(event.content)
         space = desk.slack.space
-        self._deleted = {message.ts for message in havoc.deleted}
+        self._truth = Truth(desk.gateway)
+        self._calls = Calls(desk.slack, havoc.log.blind)
+        self._deleted = {message.ts for message in havoc.log.deleted}
         self._shown = [
             (message, desk.ann.reads(message))
-            for message in [*space.posted, *havoc.deleted]
+            for message in [*space.posted, *havoc.log.deleted]
             if message.user == space.bot_user_id and message.only_for is None
         ]
         self._reports: dict[str, list[tuple[Posted, str]]] = {event.head: [] for event in self._events}
-        """The messages that show each head."""
+        """The messages that show each head; of several copies of one message only the first."""
 
     def judgement(self) -> Judgement:
         """Return the figures of the run, and what is wrong."""
         self._judge_record()
-        self._judge_messages()
+        self._judge_copies()
         self._judge_people()
         self._judge_gateway()
-        cards = [self._judge_card(cancellation) for cancellation in self._cancellations]
+        self._judge_deliveries()
+        self._judge_stale()
+        cards = [self._judge_card(cancellation) for cancellation in self._cancellations.values()]
         results = [self._judge_ending(event) for event in self._events if event.kind in TITLES]
-        gateway = self._desk.gateway
+        gateway, log = self._desk.gateway, self._log
         effects = Counter(gateway.effects.values())
+        kinds = Counter(event.kind for event in self._events)
         self._judgement.figures = {
             "requests accepted": len(self._crowd.forms),
-            "clicks and rejections acknowledged": len(self._crowd.acts),
+            "clicks and forms acknowledged": len(self._crowd.acts),
+            "clicks of another company refused": self._crowd.foreign.total(),
             "cancellations kept": len(self._cancellations),
             "cards in Slack for each": _spread(cards),
             "gateway calls": len(gateway.calls),
             "effects for each order cancelled": _spread(effects.elements()),
             "endings told in thread or channel": _spread(thread for thread, _ in results),
             "endings told to the requester": _spread(direct for _, direct in results if direct is not None),
-            "states": _counted(Counter(str(c.state) for c in self._cancellations)),
+            "states": _counted(Counter(str(c.state) for c in self._cancellations.values())),
+            "settled by hand": kinds[SettledCancelled.kind] + kinds[SettledNotCancelled.kind],
+            "outcomes unknown at first": kinds[Unknown.kind],
+            "retries": kinds[Retried.kind],
+            "acts refused": kinds[ClickRefused.kind] + kinds[RequestRefused.kind],
             "plots": _counted(self._crowd.plots),
-            "faults": _counted(self._havoc.done),
+            "faults": _counted(log.done),
+            "messages owed over each weekend": ", ".join(map(str, log.owed)),
+            "lasting refusals told": len(self._told),
+            "requesters told of a blocked card": kinds[CardBlocked.kind],
+            "cards put right by one click": len(self._stale.messages),
+            "cards whose last update Slack lost": self._never_updated,
             **self._judgement.figures,
         }
         return self._judgement
+
+    # --- the record and the messages ----------------------------------------------------------
 
     def _judge_record(self) -> None:
         """Check that the chain holds, and that every head in Slack is one of the record's."""
@@ -140,23 +221,45 @@ class Judge:
         last = "#{}·{}".format(*max(heads)) if heads else "none"
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
 
-    def _judge_messages(self) -> None:
-        """Check that each delivery is in Slack once, unless somebody deleted it in between."""
-        copies = Counter(
-            message.metadata["event_payload"]["delivery_id"]
-            for message, _ in self._shown
-            if message.metadata and message.ts not in self._deleted
-        )
-        for delivery, times in copies.items():
-            if times > 1:
-                text = next(t for m, t in self._shown if m.metadata and delivery in str(m.metadata))
-                self._wrong(f"the same message is {times} times in Slack: {text!r}")
+    def _judge_copies(self) -> None:
+        """Check that each delivery is in Slack once, unless nobody could know of the first one."""
+        deliveries: defaultdict[str, list[tuple[Posted, str]]] = defaultdict(list)
         for message, text in self._shown:
+            deliveries[delivery_of(message.metadata) or message.ts].append((message, text))
+        copies = 0
+        for same in deliveries.values():
+            same.sort(key=lambda found: found[0].ts)
+            message, text = next((found for found in same if found[0].ts not in self._deleted), same[0])
             for head in self._reports.keys() & set(text.split()):
                 self._reports[head].append((message, text))
+            left = [found for found, _ in same if found.ts not in self._deleted]
+            for first, second in pairwise(left):
+                copies += 1
+                if not self._calls.excuses((first.channel, first.ts), (second.channel, second.ts)):
+                    self._wrong(f"the same message is {len(left)} times in Slack: {text!r}")
+        self._judgement.figures["second copies after a blind search"] = copies
+
+    def _judge_deliveries(self) -> None:
+        """Check that nothing was abandoned for time, and that people heard of every lasting refusal."""
+        for event in self._events:
+            match event.content:
+                case DeliveryAbandoned(delivery=kind, problem=problem) if problem not in _MAY_BE_ABANDONED[kind]:
+                    self._wrong(f"{event.order_id}: {kind} abandoned because of {problem!r}")
+        told = {delivery for delivery, _, _ in self._told}
+        for delivery, times in self._calls.refusals.items():
+            if times >= _REFUSED_FOR_LONG and delivery not in told:
+                self._wrong(f"delivery {delivery} was refused {times} times, and nobody heard of it")
+        by_number = {found.number: found for found in self._cancellations.values()}
+        for _, number, kind in self._told:
+            about = by_number[number]
+            heard = (isinstance(content, CardBlocked) for content in self._contents[about.id])
+            if kind == "card" and not any(heard):
+                self._wrong(f"{about.order_id}: the requester did not hear that the card was blocked")
+
+    # --- people -------------------------------------------------------------------------------
 
     def _judge_people(self) -> None:
-        """Check that every acknowledged act is kept, and that the approvals are those of approvers."""
+        """Check that every acknowledged act is kept, and that nobody did what they may not."""
         for form, reason in self._crowd.forms.items():
             if (form, reason) not in self._forms:
                 self._wrong(f"accepted and lost: the form {form}, {reason!r}")
@@ -166,55 +269,54 @@ class Judge:
         acted = {(event.actor, event.cancellation) for event in self._events}
         for person, about in set(self._crowd.acts) - acted:
             self._wrong(f"acknowledged and lost: an act of {person} on {about}")
-        for cancellation in self._cancellations:
-            approvers = cancellation.approvers
-            if len(set(approvers)) != len(approvers) or not set(approvers) <= {*APPROVERS} - {cancellation.requester}:
-                self._wrong(f"{cancellation.order_id}: approved by {approvers}")
+        refused = Counter(
+            (event.content.command, event.cancellation)
+            for event in self._events
+            if event.actor == FRANK and isinstance(event.content, RequestRefused)
+        )
+        for (what, about), times in (self._crowd.foreign - refused).items():
+            self._wrong(f"{times} refused {what} on {about} by another company are not on record")
+        FourEyes(self._crowd, self._log.removed_at, self._wrong).judge(self._events)
+
+    # --- the gateway --------------------------------------------------------------------------
 
     def _judge_gateway(self) -> None:
         """Check that only approved requests reached the gateway, as approved, and that each state is true there."""
-        allowed = {(c.order_id, c.reason): c for c in self._cancellations if self._approved(c)}
-        calls: Counter[int] = Counter()
-        for call in self._desk.gateway.calls:
-            body = json.loads(call.body)
-            cancellation = allowed.get((body["order_id"], body["reason"]))
-            if cancellation is None:
-                self._wrong(f"the gateway was called without an approval: {call.body}")
-            else:
-                calls[cancellation.number] += 1
-        for cancellation in self._cancellations:
-            if calls[cancellation.number] > self._attempts[cancellation.number]:
-                self._wrong(f"{cancellation.order_id}: more calls than attempts on record")
-            self._judge_state(cancellation)
-
-    def _judge_state(self, cancellation: Cancellation) -> None:
-        """Check that a cancellation's state is true at the gateway, and that the order was cancelled at most once."""
-        about = cancellation.order_id
-        order = self._desk.gateway.orders[about]
-        effects = self._desk.gateway.effects[about]
-        ours = effects > 0 and order.reason == cancellation.reason
-        if effects > 1:
-            self._wrong(f"{about}: cancelled {effects} times")
-        match cancellation.state:
-            case State.CANCELLED:
-                if order.status != "cancelled":
-                    self._wrong(f"{about}: called cancelled, but at the gateway it is {order.status}")
-                # After an attempt without a clear answer the bot can't tell whose cancellation it was.
-                unclear = (
-                    isinstance(content, Repeating) and content.answer.outcome is Outcome.UNKNOWN
-                    for content in self._contents[cancellation.id]
-                )
-                if not ours and not any(unclear):
-                    self._wrong(f"{about}: called cancelled, but it was cancelled before")
-            case State.UNKNOWN:
-                pass
-            case state if ours:
-                self._wrong(f"{about}: called {state}, but the gateway cancelled it")
+        allowed = {(c.order_id, c.reason): c for c in self._cancellations.values() if self._approved(c)}
+        for (order, reason), calls in self._truth.calls.items():
+            about = allowed.get((order, reason))
+            if about is None:
+                self._wrong(f"the gateway was called without an approval: {order}, {reason!r}")
+            elif calls > self._attempts[about.number]:
+                self._wrong(f"{order}: more calls than attempts on record")
+        for about in self._cancellations.values():
+            unclear = any(
+                isinstance(content, Repeating | Unknown) and content.answer.outcome is Outcome.UNKNOWN
+                for content in self._contents[about.id]
+            )
+            if wrong := self._truth.wrong_state(about, self._now, unclear=unclear):
+                self._wrong(f"{about.order_id}: {wrong}")
+            if self._desk.gateway.effects[about.order_id] > 1:
+                self._wrong(f"{about.order_id}: cancelled more than once")
 
     def _approved(self, cancellation: Cancellation) -> bool:
-        return len(cancellation.approvers) >= cancellation.approvals_required and any(
-            isinstance(content, Approved) for content in self._contents[cancellation.id]
-        )
+        return any(isinstance(content, Approved) for content in self._contents[cancellation.id])
+
+    # --- cards and results --------------------------------------------------------------------
+
+    def _judge_stale(self) -> None:
+        """Check that only copies, and cards whose update Slack lost, needed a click, and that one click was enough."""
+        for message in self._stale.messages:
+            about = self._cancellations[self._about[delivery_of(message.metadata)]]
+            place = message.channel, message.ts
+            if place in self._stale.known:
+                excused = self._calls.last_update_lost(place, before=self._stale.calls)
+            else:
+                excused = self._calls.missed(place, before=self._stale.calls)
+            if not excused and place not in self._calls.not_deleted:
+                self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off its card")
+        for message in useless(self._desk):
+            self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
 
     def _judge_card(self, cancellation: Cancellation) -> int:
         """Check that a request has one card, and that it shows the state. Return the number of cards not deleted."""
@@ -229,46 +331,51 @@ class Judge:
             self._wrong(f"{order}: {len(left)} cards")
         if not left and state.open:
             self._wrong(f"{order}: {state}, and no card to press a button on")
-        if not cards and not any(
-            kind == "card" for seq, kind in self._abandoned if self._about(seq) == cancellation.id
-        ):
+        abandoned = {self._events[seq - 1].cancellation for seq, kind in self._abandoned if kind == "card"}
+        if not cards and cancellation.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
         for message, text in left:
-            buttons = {
-                element["action_id"] for b in message.blocks if b["type"] == "actions" for element in b["elements"]
-            }
-            if heading(cancellation) not in text.split("\n")[0] or buttons != _BUTTONS.get(state, set()):
+            if self._calls.last_update_lost((message.channel, message.ts)) and not buttons(message):
+                # Slack said yes to the last update, and there is nothing to click.
+                self._never_updated += 1
+                continue
+            title = text.split("\n")[0]
+            shown = set(buttons(message))
+            if heading(cancellation) not in title or shown != _BUTTONS.get(state, set()):
                 self._wrong(f"{order}: {state}, but the card says {text!r}")
+            if wrong := self._truth.contradiction(title, cancellation, self._now):
+                self._wrong(f"{order}: the card says {title!r}, but {wrong}")
         return len(left)
 
-    def _about(self, seq: int) -> str:
-        return self._events[seq - 1].cancellation
-
     def _judge_ending(self, event: Event) -> tuple[int, int | None]:
-        """Check that an ending was told once in each place, in the right words.
+        """Check that an ending was told once in each place, in the right words, and that they were true.
 
         Return the number of messages in the thread or channel, and in the requester's direct messages: None for the
         latter if the requester caused the ending.
         """
         told = self._reports[event.head]
+        about = self._cancellations[event.cancellation]
         for _, text in told:
-            title = text.split("\n")[0]
-            if not title.startswith(TITLES[event.kind]) or not title.endswith(f"order {event.order_id}"):
+            title, _, order = text.split("\n")[0].partition(" · ")
+            if not title.startswith(TITLES[event.kind]) or order != f"order {event.order_id}":
                 self._wrong(f"{event.order_id}: {event.kind}, but Slack says {text!r}")
+            if wrong := self._truth.contradiction(title, about, datetime.fromisoformat(event.at)):
+                self._wrong(f"{event.order_id}: told {title!r}, but {wrong}")
         match event.content:
             case Unknown(attempt=attempt, answer=Answer(outcome=Outcome.UNKNOWN)) if attempt < QUICK.max_attempts:
                 self._wrong(f"{event.order_id}: called unknown after {attempt} attempts")
-        requester = next(c.requester for c in self._cancellations if c.id == event.cancellation)
         thread = [message for message, _ in told if message.channel in CHANNELS]
         direct = [
-            message for message, _ in told if message.channel == self._desk.slack.space.direct_channel(requester).id
+            message
+            for message, _ in told
+            if message.channel == self._desk.slack.space.direct_channel(about.requester).id
         ]
         if len(thread) + len(direct) != len(told):
             self._wrong(f"{event.order_id}: {event.kind} told elsewhere")
         left = [message for message in thread if message.ts not in self._deleted]
         if len(left) > 1 or (not thread and (event.seq, "reply") not in self._abandoned):
             self._wrong(f"{event.order_id}: {event.kind} is {len(left)} times in the thread or channel")
-        if event.actor == requester:
+        if event.actor == about.requester:
             return len(left), None
         if len(direct) != 1:
             self._wrong(f"{event.order_id}: {event.kind} was told to the requester {len(direct)} times")

@@ -1,4 +1,8 @@
-"""The people of a chaos run: they ask, click, click twice, contradict each other, and try again after an error."""
+"""The people of a chaos run: they ask, click, click twice, contradict each other, and try again after an error.
+
+Some of them may do nothing of what they try: an outsider, an approver who was removed, and people of another company,
+one of whom ``APPROVERS`` names.
+"""
 
 import asyncio
 import contextlib
@@ -7,175 +11,322 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
-from bot.sandbox.person import Person
+from bot.sandbox.person import Person, as_seen
 from bot.sandbox.slack import NotAcknowledged
+from bot.sandbox.stage import ELSEWHERE, FRANK, SIRI
 from bot.sandbox.workspace import OpenView, Posted
 from tests.flows.desk import BEN, CLEO, LEADS, OLGA, Desk
 
+DORA, EMIL = "U0DORA", "U0EMIL"
 ASKERS = [f"U0ASK{number}" for number in range(24)]
-APPROVERS = [BEN, CLEO, "U0DORA", "U0EMIL"]
-"""The first one by user id, the others as members of the group that APPROVERS names."""
+ASKING_GROUP = "S0ASKERS"
+"""A user group with the askers in it; REQUESTERS names it, and Dora, who is an approver too."""
+REMOVED = EMIL
+"""The approver who is removed from the group in the middle of the run."""
 
 CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
 
+_ORDER_FORM = "cancel_order"
+RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "retry", "settle_cancelled", "settle_not_cancelled"
+
 _PLOTS = {"approve": 8, "crowd": 4, "contradict": 3, "take back": 2, "reject": 1, "withdraw": 1, "ignore": 1}
 """The stories of a request, by how often they happen."""
+_ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝")
+
+Payload = dict[str, Any]
 
 
 class Crowd:
     """People who make many requests at once, each with its own story, drawn from the seed and the order's name."""
 
     def __init__(self, desk: Desk, seed: int, quorum: int) -> None:
+        draw = random.Random(f"{seed}/people")
         self._desk = desk
         self._seed = seed
         self._quorum = quorum
         self._room = asyncio.Semaphore(40)
-        self._at_the_form = {asker: asyncio.Lock() for asker in ASKERS}
+        self._at_the_form = {asker: asyncio.Lock() for asker in (*ASKERS, DORA)}
+        self._asked: Counter[str] = Counter()
+        self.approvers = [BEN, CLEO, DORA, EMIL]
+        """The first one by user id, the others as members of the group that APPROVERS names."""
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
         self.acts: list[tuple[str, str]] = []
-        """The person and the cancellation of each click and each reject form that was acknowledged."""
+        """The person and the cancellation of each click and each form that was acknowledged."""
+        self.foreign: Counter[tuple[str, str]] = Counter()
+        """How often a person of another company got an acknowledgement, by action or form and cancellation."""
         self.errors: list[str] = []
         self.plots: Counter[str] = Counter()
         space = desk.slack.space
-        for user in (*ASKERS, *APPROVERS):
+        for user in (*ASKERS, DORA, EMIL):
             space.add_user(user, user[2:].lower())
         for channel in CHANNELS:
-            space.add_channel(channel, channel[2:].lower(), (*ASKERS, *APPROVERS, OLGA))
-        space.groups[LEADS] = APPROVERS[1:]
+            space.add_channel(channel, channel[2:].lower(), (*ASKERS, *self.approvers, OLGA))
+        space.groups |= {LEADS: self.approvers[1:], ASKING_GROUP: list(ASKERS)}
+        if draw.random() < 0.5:
+            desk.join_organisation(channels=CHANNELS)
+            space.organisation_for_people = draw.random() < 0.5
+            self.approvers.append(SIRI)
+        space.add_user(FRANK, "frank", team_id=ELSEWHERE, enterprise_id=draw.choice([None, "E0ELSEWHERE"]))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The bot's settings that name people; one of them is of another company."""
+        return {"APPROVERS": f"{BEN},{FRANK},{SIRI},{LEADS}", "REQUESTERS": f"{ASKING_GROUP},{DORA}"}
 
     async def live(self, order: str) -> None:
         """Ask for one order, decide on it in one way or another, and sometimes ask again."""
         draw = random.Random(f"{self._seed}/{order}")
         async with self._room:
-            await self._once(draw, order, f"{order} was typed twice")
-            if draw.random() < 0.1:
-                await self._once(draw, order, f"{order} must be cancelled all the same")
+            expired = await self._once(draw, order)
+            if draw.random() < (0.5 if expired else 0.1):
+                await self._once(draw, order)
 
-    async def _once(self, draw: random.Random, order: str, reason: str) -> None:
+    async def _once(self, draw: random.Random, order: str) -> bool:
+        """Return True if the request expired, as far as its card says."""
         asker, rival = (self._desk.person(user) for user in draw.sample(ASKERS, 2))
-        asking = [self._ask(draw, asker, order, reason)]
+        asker = self._desk.person(DORA) if draw.random() < 0.2 else asker
+        asking = [self._ask(draw, asker, order)]
         if draw.random() < 0.15:
-            asking.append(self._ask(draw, rival, order, f"{reason}, says {rival.name}"))
+            asking.append(self._ask(draw, rival, order))
         await asyncio.gather(*asking)
         with contextlib.suppress(TimeoutError):
-            card = await self._desk.wait(lambda: self._card(order), 12.0)
-            await self._decide(draw, card)
+            card = await self._desk.wait(lambda: self._offering(order, "approve"), 15.0)
+            await self._decide(draw, order, card)
+            for _ in range(2):
+                if not await self._left_open(order, card):
+                    break
+                await self._clear_up(draw, order)
+            return str(card.text).startswith("⌛")
+        return True
 
     async def ask_again(self, order: str) -> None:
         """Ask for this order once more, as somebody who wonders about it."""
-        await self._ask(random.Random(order), self._desk.person(ASKERS[0]), order, "is it cancelled?")
+        await self._ask(random.Random(order), self._desk.person(ASKERS[0]), order)
 
     # --- asking -------------------------------------------------------------------------------
 
-    async def _ask(self, draw: random.Random, asker: Person, order: str, reason: str) -> None:
+    async def _ask(self, draw: random.Random, asker: Person, order: str) -> None:
+        self._asked[order] += 1
+        reason = f"{order} was typed twice, says {asker.name} for the {self._asked[order]}. time"
         async with self._at_the_form[asker.id]:
             for _ in range(60):
                 with contextlib.suppress(NotAcknowledged, TimeoutError):
                     opened = await self._form(draw, asker)
-                    payload = asker.submission_payload(opened, {"order_id": order, "reason": reason})
-                    answer = await self._send(payload, copies=2 if draw.random() < 0.25 else 1)
-                    asker.close()
+                    values = {"order_id": order, "reason": reason}
+                    await self._others_send(draw, opened, values)
+                    answer = await self._send(asker.submission_payload(opened, values), copies=_copies(draw, 0.25))
+                    self._desk.slack.space.views[asker.id].remove(opened)
                     if answer is None:
                         self.forms[opened.id] = reason
-                    else:
-                        self.errors += answer["errors"].values()
-                    return
+                        return
+                    if not _passes(answer):
+                        self.errors += answer.get("errors", {"": str(answer)}).values()
+                        return
                 await asyncio.sleep(draw.uniform(0.05, 0.3))
-            asker.close()
 
     async def _form(self, draw: random.Random, asker: Person) -> OpenView:
         """Return the form on the screen: the one with an error of Slack's, or a new one."""
-        if asker.modal is None:
+
+        def look() -> OpenView | None:
+            forms = self._desk.slack.space.views.get(asker.id, [])
+            return next((form for form in forms if form.view["callback_id"] == _ORDER_FORM), None)
+
+        if look() is None:
             await asker.command("/cancel-order", draw.choice(CHANNELS))
-        found: OpenView = await self._desk.wait(lambda: asker.modal, 1.0)
+        found: OpenView = await self._desk.wait(look, 1.0)
         return found
 
-    def _card(self, order: str) -> Posted | None:
+    async def _others_send(self, draw: random.Random, opened: OpenView, values: dict[str, str]) -> None:
+        """Send a form of somebody else's now and then, as people who may not."""
+        if draw.random() < 0.05:
+            person = self._desk.person(draw.choice([OLGA, FRANK]))
+            with contextlib.suppress(NotAcknowledged):
+                answer = await self._send(person.submission_payload(opened, values), copies=1)
+                self._note(person, opened.view["callback_id"], opened.view["private_metadata"].split()[-1])
+                # A form that was accepted from its owner is accepted again, which changes nothing.
+                if answer is None and not (person.id == OLGA and opened.view["callback_id"] == _ORDER_FORM):
+                    self.errors.append(f"the form {opened.view['callback_id']} was taken from {person.name}")
+
+    # --- seeing -------------------------------------------------------------------------------
+
+    def _offering(self, order: str, action: str) -> Posted | None:
+        """Return the first message about this order, in a channel or a thread, that has this button."""
         posted = (message for message in self._desk.slack.space.posted if f"order {order}" in message.text)
-        return next((message for message in posted if message.button("approve")), None)
+        return next((message for message in posted if message.button(action)), None)
+
+    def _asker(self, card: Posted) -> Person:
+        text = self._desk.ann.reads(card)
+        askers = (self._desk.person(user) for user in (*ASKERS, DORA))
+        return next(asker for asker in askers if f"Requested by @{asker.name}," in text)
+
+    async def _left_open(self, order: str, card: Posted) -> bool:
+        """Return True once a card offers Retry for this order, and False if it ends before that or takes too long."""
+
+        def look() -> str:
+            return RETRY if self._offering(order, RETRY) else "ended" if card.text.startswith(_ENDED) else ""
+
+        with contextlib.suppress(TimeoutError):
+            found: str = await self._desk.wait(look, 3.0)
+            return found == RETRY
+        return False
 
     # --- deciding -----------------------------------------------------------------------------
 
-    async def _decide(self, draw: random.Random, card: Posted) -> None:
+    async def _decide(self, draw: random.Random, order: str, card: Posted) -> None:
         (plot,) = draw.choices(list(_PLOTS), list(_PLOTS.values()))
         self.plots[plot] += 1
-        approvers = [self._desk.person(user) for user in draw.sample(APPROVERS, len(APPROVERS))]
+        approvers = [self._desk.person(user) for user in draw.sample(self.approvers, len(self.approvers))]
         asker = self._asker(card)
-        approvals = [self._click(draw, person, card, "approve") for person in approvers[: self._quorum]]
+        wanted = self._quorum if draw.random() < 0.7 else 2
+        seen = as_seen(card)
+
+        def click(person: Person, action: str) -> Coroutine[Any, Any, None]:
+            # Some people look at the card as it was a while ago.
+            return self._click(draw, person, order, seen if draw.random() < 0.15 else card, action)
+
         acts: list[Coroutine[Any, Any, None]] = []
+        if plot in {"approve", "crowd", "contradict", "take back"}:
+            acts += [click(person, "approve") for person in approvers[:wanted]]
         match plot:
             case "approve":
-                acts = [
-                    *approvals,
-                    *(self._click(draw, approvers[0], card, "approve") for _ in range(draw.randint(0, 2))),
-                ]
+                acts += [click(approvers[0], "approve") for _ in range(draw.randint(0, 2))]
             case "crowd":
                 others = [*approvers, *approvers, self._desk.olga, asker]
-                acts = [*approvals, *(self._click(draw, person, card, "approve") for person in others)]
+                acts += [click(person, "approve") for person in others]
             case "contradict":
                 # The form for the reason is open before anybody presses, so that both acts come at the same moment.
-                form = await self._reject_form(draw, approvers[-1], card)
-                acts = [*approvals, self._reject(draw, approvers[-1], form)]
+                form = await self._form_behind(draw, approvers[-1], order, card, "reject")
+                acts.append(self._submit(draw, approvers[-1], form, reason="the customer changed their mind"))
             case "take back":
-                acts = [*approvals, self._click(draw, asker, card, "withdraw")]
+                acts.append(click(asker, "withdraw"))
             case "reject":
-                acts = [self._reject(draw, approvers[-1], await self._reject_form(draw, approvers[-1], card))]
+                acts.append(self._reject(draw, approvers[-1], order, card))
             case "withdraw":
-                acts = [self._click(draw, asker, card, "withdraw"), self._click(draw, approvers[0], card, "withdraw")]
-        for unused in set(approvals) - set(acts):
-            unused.close()
+                acts += [click(asker, "withdraw"), click(approvers[0], "withdraw")]
         draw.shuffle(acts)
         await asyncio.gather(*acts)
 
-    def _asker(self, card: Posted) -> Person:
-        askers = (self._desk.person(user) for user in ASKERS)
-        text = self._desk.ann.reads(card)
-        return next(asker for asker in askers if f"Requested by @{asker.name}," in text)
+    async def _reject(self, draw: random.Random, person: Person, order: str, card: Posted) -> None:
+        form = await self._form_behind(draw, person, order, card, "reject")
+        await self._submit(draw, person, form, reason="the customer changed their mind")
 
-    async def _click(self, draw: random.Random, person: Person, card: Posted, action: str) -> None:
-        """Press a button, and again after an error, on the card as it looks now."""
-        with contextlib.suppress(LookupError):
-            payload = person.click_payload(card, action)
-            if await self._insist(draw, payload):
-                self.acts.append((person.id, payload["actions"][0]["value"]))
+    # --- after an outcome that leaves something to do -----------------------------------------
 
-    async def _reject_form(self, draw: random.Random, person: Person, card: Posted) -> OpenView | None:
+    async def _clear_up(self, draw: random.Random, order: str) -> None:
+        """Press Retry and settle by hand at the same moment, as people who may and as people who may not."""
+        card = self._offering(order, RETRY)
+        if card is None:
+            return
+        acts: list[Coroutine[Any, Any, None]] = []
+        asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, REMOVED]))
+        for person, eager in ((asker, 0.6), (outsider, 0.3), *((self._desk.person(a), 0.3) for a in self.approvers)):
+            if draw.random() < eager:
+                acts.append(self._click(draw, person, order, card, RETRY))
+            if draw.random() < eager / 2:
+                acts.append(self.settle(draw, person, order, card))
+        draw.shuffle(acts)
+        await asyncio.gather(*acts)
+
+    async def settle(self, draw: random.Random, person: Person, order: str, card: Posted) -> None:
+        """State by hand how an order stands; people are wrong now and then."""
+        found = self._desk.gateway.orders.get(order)
+        cancelled = (found is not None and found.status == "cancelled") == (draw.random() < 0.8)
+        action = SETTLE_CANCELLED if cancelled else SETTLE_NOT_CANCELLED
+        form = await self._form_behind(draw, person, order, card, action)
+        await self._submit(draw, person, form, how="the console says so")
+
+    async def retry(self, draw: random.Random, person: Person, order: str, card: Posted) -> None:
+        """Press Retry."""
+        await self._click(draw, person, order, card, RETRY)
+
+    # --- people who may not -------------------------------------------------------------------
+
+    async def click_around(self) -> None:
+        """Click whatever can be seen, as people who may do nothing of that, until cancelled."""
+        draw = random.Random(f"{self._seed}/around")
         space = self._desk.slack.space
-        with contextlib.suppress(LookupError, TimeoutError):
-            payload = person.click_payload(card, "reject")
-            about = payload["actions"][0]["value"]
-            for _ in range(5):
-                # A new payload for each press, as the trigger of the last one may be used up.
-                await self._insist(draw, person.click_payload(card, "reject"))
-                with contextlib.suppress(TimeoutError):
-                    forms = space.views.setdefault(person.id, [])
-                    found: OpenView = await self._desk.wait(
-                        lambda forms=forms: next((f for f in forms if f.view["private_metadata"] == about), None), 0.5,
-                    )  # fmt: skip
-                    forms.remove(found)
-                    return found
+        while True:
+            await asyncio.sleep(draw.uniform(0.02, 0.2))
+            person = self._desk.person(draw.choice([FRANK, FRANK, FRANK, OLGA, REMOVED]))
+            if person.id == REMOVED and REMOVED in space.groups[LEADS]:
+                continue
+            visible = [m for m in space.posted if person.id in space.channels[m.channel].members and buttons(m)]
+            if visible:
+                card = draw.choice(visible)
+                payload = person.click_payload(card, draw.choice(buttons(card)))
+                with contextlib.suppress(NotAcknowledged):
+                    await self._send(payload, copies=1)
+                    action = payload["actions"][0]
+                    # As long as the bot takes somebody for an approver, a button that opens a form leaves no trace.
+                    if person.id != REMOVED or action["action_id"] in {"approve", "withdraw", RETRY}:
+                        self._note(person, action["action_id"], action["value"])
+
+    def _note(self, person: Person, what: str, about: str) -> None:
+        """Keep that an act was acknowledged; the form of a new request names a channel."""
+        is_request = about in CHANNELS
+        if person.id == FRANK:
+            self.foreign["/cancel-order" if is_request else what, "" if is_request else about] += 1
+        elif not is_request:
+            self.acts.append((person.id, about))
+
+    # --- clicking and sending -----------------------------------------------------------------
+
+    async def _click(self, draw: random.Random, person: Person, order: str, card: Posted, action: str) -> None:
+        """Press a button, and again after an error, on this card or on another one of this order."""
+        shown = card if card.button(action) else self._offering(order, action)
+        if shown is not None:
+            payload = person.click_payload(shown, action)
+            if await self._insist(draw, payload) is not None:
+                self._note(person, action, payload["actions"][0]["value"])
+
+    async def _form_behind(
+        self, draw: random.Random, person: Person, order: str, card: Posted, action: str
+    ) -> OpenView | None:
+        """Press a button and return the form that opens, or None."""
+        shown = card if card.button(action) else self._offering(order, action)
+        if shown is None:
+            return None
+        about = str((shown.button(action) or {})["value"])
+        metadata = about if action == "reject" else f"{action.removeprefix('settle_')} {about}"
+        forms = self._desk.slack.space.views.setdefault(person.id, [])
+
+        def opened() -> OpenView | None:
+            return next((form for form in forms if form.view["private_metadata"] == metadata), None)
+
+        for _ in range(5):
+            if not shown.button(action):
+                break
+            # A new payload for each press, as the trigger of the last one may be used up.
+            await self._insist(draw, person.click_payload(shown, action))
+            with contextlib.suppress(TimeoutError):
+                found: OpenView = await self._desk.wait(opened, 0.5)
+                forms.remove(found)
+                return found
         return None
 
-    async def _reject(self, draw: random.Random, person: Person, form: OpenView | None) -> None:
-        if form is not None:
-            payload = person.submission_payload(form, {"reason": "the customer changed their mind"})
-            if await self._insist(draw, payload):
-                self.acts.append((person.id, form.view["private_metadata"]))
+    async def _submit(self, draw: random.Random, person: Person, form: OpenView | None, **values: str) -> None:
+        if form is None:
+            return
+        about = form.view["private_metadata"].split()[-1]
+        await self._others_send(draw, form, values)
+        for _ in range(5):
+            answer = await self._insist(draw, person.submission_payload(form, values))
+            if answer is not None:
+                self._note(person, form.view["callback_id"], about)
+            if answer is not None and not _passes(answer):
+                return
 
-    # --- sending ------------------------------------------------------------------------------
-
-    async def _insist(self, draw: random.Random, payload: dict[str, Any]) -> bool:
-        """Send a payload, again while Slack shows an error, as people do. Return True if it was acknowledged."""
+    async def _insist(self, draw: random.Random, payload: Payload) -> Payload | None:
+        """Send a payload, again while Slack shows an error, as people do. Return the acknowledgement, or None."""
         for _ in range(6):
             with contextlib.suppress(NotAcknowledged):
-                await self._send(payload, copies=2 if draw.random() < 0.2 else 1)
-                return True
+                return await self._send(payload, copies=_copies(draw, 0.2)) or {}
             await asyncio.sleep(draw.uniform(0.05, 0.5))
-        return False
+        return None
 
-    async def _send(self, payload: dict[str, Any], *, copies: int) -> dict[str, Any] | None:
+    async def _send(self, payload: Payload, *, copies: int) -> Payload | None:
         """Send ``copies`` of the same payload at the same moment. Return the payload of an acknowledgement."""
         sending = (self._desk.slack.deliver("interactive", payload) for _ in range(copies))
         answers = await asyncio.gather(*sending, return_exceptions=True)
@@ -183,3 +334,22 @@ class Crowd:
             if not isinstance(answer, BaseException):
                 return answer
         raise NotAcknowledged
+
+
+def _copies(draw: random.Random, double: float) -> int:
+    return 2 if draw.random() < double else 1
+
+
+def _passes(answer: Payload) -> bool:
+    """Return True for a form's error that ends by itself, so that people send the form again."""
+    return any("Try again" in error for error in answer.get("errors", {}).values())
+
+
+def buttons(message: Posted) -> list[str]:
+    """Return the action ids of a message's buttons."""
+    return [
+        str(element["action_id"])
+        for block in message.blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+    ]

@@ -10,17 +10,29 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
+from bot.sandbox.middle_box import MiddleBox
 from bot.sandbox.slack import NotAcknowledged
+from bot.sandbox.workspace import Posted
+from tests.chaos.clock import Clock
 from tests.chaos.havoc import Havoc
-from tests.chaos.judge import Judge, Judgement, kept, unfinished
-from tests.chaos.people import Crowd
-from tests.flows.desk import Desk
+from tests.chaos.judge import Judge, Judgement, kept, stale, unfinished, useless
+from tests.chaos.people import RETRY, Crowd, buttons
+from tests.flows.desk import BEN, CLEO, Desk
 
 _SETTLE_WITHIN = 60.0
 """Seconds."""
-_STATUSES = ["pending"] * 14 + ["processing"] * 2 + ["completed", "cancelled", "paid", "expired"]
+_RIGHT_WITHIN = 10.0
+"""Seconds."""
+_WEEKEND, _HOLIDAYS = timedelta(hours=60), timedelta(days=9)
+_FILE = "chaos.db"
+_CALM = {"PING_INTERVAL": "5"}
+_MISSING = "missing"
+_STATUSES = ["pending"] * 14 + ["processing"] * 2 + [
+    "completed", "cancelled", "paid", "expired", "refunded", "partially_refunded", _MISSING,
+]  # fmt: skip
 _BUGS = {"unexpected_error", "work_failed", "part_failed", "gateway_call_broke"}
 """The log's events for errors that the bot does not expect."""
 
@@ -30,27 +42,38 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Judgement:
     draw = random.Random(seed)
     quorum = draw.choice([1, 1, 2])
     began = time.monotonic()
+    clock = Clock()
     # The local servers complain about every request in whose middle the bot is killed.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    async with Desk(database, ack_within=1.0) as desk:
+    async with Desk(database, now=clock.now, ack_within=1.0) as desk, MiddleBox(desk.gateway.base_url) as box:
         orders = [f"ord_c{number:04}" for number in range(cancellations)]
         for order in orders:
-            desk.gateway.add_order(order, draw.choice(_STATUSES))
+            status = draw.choice(_STATUSES)
+            if status != _MISSING:
+                desk.gateway.add_order(order, status)
         log = database.with_suffix(".log")
-        log.parent.mkdir(exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
         crowd = Crowd(desk, seed, quorum)
-        rules = {"APPROVALS_REQUIRED": str(quorum), "APPROVAL_TTL": "12s", "APPROVAL_CHANNEL": ""}
         # A bot that is killed every second must notice a lost connection long before that.
-        havoc = Havoc(desk, seed, log, LOG_LEVEL="WARNING", PING_INTERVAL="0.2", **rules)
+        settings = {"APPROVAL_CHANNEL": "", "LOG_LEVEL": "WARNING", "PING_INTERVAL": "0.2"}
+        settings |= {"LONGEST_DELIVERY_PAUSE": "0.25", **crowd.settings}
+        havoc = Havoc(desk, box, clock, seed=seed, quorum=quorum, log=log, **settings)
         await _rage(crowd, havoc, orders)
+        havoc.weekend(_WEEKEND)
         havoc.heal()
-        async with havoc.bot():
-            settled = await _settle(desk, crowd, draw)
-        judgement = Judge(desk, crowd, havoc).judgement()
-    if not settled:
-        left = unfinished(desk)
+        async with havoc.bot(**_CALM):
+            settled = await _settle(desk, crowd, clock, draw)
+        # Requests without a decision expire over the holidays.
+        havoc.weekend(_HOLIDAYS)
+        async with havoc.bot(**_CALM):
+            settled = await _idle(desk, clock) and settled
+            left_over = stale(desk)
+            await _click_once(desk, clock, left_over.messages)
+        judgement = Judge(desk, crowd, havoc, clock, left_over).judgement()
+        left = unfinished(desk, clock)
+    if left or not settled:
         judgement.wrongs.append(f"{left} things are still unfinished {_SETTLE_WITHIN:.0f} s after everything healed")
-    judgement.wrongs += [f"the bot ended by itself with {code}" for code in havoc.ended_by_itself]
+    judgement.wrongs += [f"the bot ended by itself with {code}" for code in havoc.log.ended_by_itself]
     judgement.wrongs += [f"the bot's log: {line}" for line in _bugs(log)]
     judgement.figures["seconds"] = round(time.monotonic() - began)
     return judgement
@@ -58,43 +81,70 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Judgement:
 
 async def _rage(crowd: Crowd, havoc: Havoc, orders: list[str]) -> None:
     async with asyncio.TaskGroup() as tasks:
-        raging = tasks.create_task(havoc.rage())
+        raging = [tasks.create_task(havoc.rage()), tasks.create_task(crowd.click_around())]
         stories = [tasks.create_task(crowd.live(order)) for order in orders]
         began = time.monotonic()
         while any(not story.done() for story in stories):
             await asyncio.wait(stories, timeout=5)
             done = sum(story.done() for story in stories)
-            faults = havoc.done.total() - havoc.done["kill -9"]
+            happened = havoc.log.done
+            faults = happened.total() - happened["kill -9"] - happened["weekend"]
             _progress(
                 f"{time.monotonic() - began:4.0f} s: {done} of {len(orders)} stories over, "
-                f"{faults} faults, {havoc.done['kill -9']} kills"
+                f"{faults} faults, {happened['kill -9']} kills, {happened['weekend']} weekends"
             )
-        raging.cancel()
+        for task in raging:
+            task.cancel()
 
 
-async def _settle(desk: Desk, crowd: Crowd, draw: random.Random) -> bool:
-    """Press Retry on most cards that offer it, until nothing is left to do. Return False if that takes too long.
+async def _settle(desk: Desk, crowd: Crowd, clock: Clock, draw: random.Random) -> bool:
+    """Press Retry on most cards that offer it, settle some by hand, until nothing is left to do; False if that is late.
 
     If the card of an unsettled order was deleted, somebody asks for the order again, which brings the card back.
     """
     _progress("healed; waiting until the bot has nothing left to do")
-    pressed: set[str] = set()
+    done: set[str] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_WITHIN):
             async for _ in _turns():
-                retries = [found for found in kept(desk) if found.state.may_retry and found.id not in pressed]
-                if not unfinished(desk) and not retries:
+                waiting = [found for found in kept(desk) if found.state.may_retry and found.id not in done]
+                if not unfinished(desk, clock) and not waiting:
                     return True
-                for found in retries:
+                for found in waiting:
                     card = desk.slack.space.message(found.card_channel, found.card_ts or "")
-                    if card is None and found.state.open:
+                    if found.state.open and (card is None or not card.button(RETRY)):
                         await crowd.ask_again(found.order_id)
                         continue
-                    with contextlib.suppress(NotAcknowledged, LookupError):
-                        if card is not None and draw.random() < 0.8:
-                            await desk.ben.click(card, "retry")
-                        pressed.add(found.id)
+                    done.add(found.id)
+                    if card is not None and draw.random() < 0.8:
+                        approver = desk.person(draw.choice([BEN, CLEO]))
+                        act = crowd.settle if draw.random() < 0.3 else crowd.retry
+                        await act(draw, approver, found.order_id, card)
     return False
+
+
+async def _idle(desk: Desk, clock: Clock) -> bool:
+    """Wait until the bot has nothing left to do; return False if that takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_WITHIN):
+            async for _ in _turns():
+                if not unfinished(desk, clock):
+                    return True
+    return False
+
+
+async def _click_once(desk: Desk, clock: Clock, messages: list[Posted]) -> None:
+    """Click each of these messages once, and give the bot a moment to put them right."""
+    for message in messages:
+        for _ in range(5):  # as people do who see an error of Slack's
+            with contextlib.suppress(NotAcknowledged, LookupError):
+                await desk.ben.click(message, buttons(message)[0])
+                break
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_RIGHT_WITHIN):
+            async for _ in _turns():
+                if not useless(desk) and not unfinished(desk, clock):
+                    return
 
 
 async def _turns() -> AsyncIterator[None]:
@@ -125,10 +175,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--cancellations", type=int, default=300)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the database and the bot's log there")
     options = parser.parse_args()
+    if options.keep and (options.keep / _FILE).exists():
+        parser.error(f"{options.keep} has the database of another run")
     print(f"seed {options.seed}, {options.cancellations} cancellations", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        judgement = asyncio.run(chaos(Path(folder) / "chaos.db", options.seed, options.cancellations))
+        database = (options.keep or Path(folder)) / _FILE
+        judgement = asyncio.run(chaos(database, options.seed, options.cancellations))
     for name, figure in judgement.figures.items():
         print(f"{name:36} {figure}")
     for wrong in judgement.wrongs:

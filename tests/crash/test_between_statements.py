@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from bot.domain.attempt import Answer, Outcome
-from bot.domain.delivery import Delivery, DeliveryOutcome, Receipt
-from bot.domain.policy import Act, Membership, Verdict
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.policy import Act, Members, Membership, Verdict
 from bot.store import open_reader
 from bot.store.connection import Connection, Parameters, Row
-from bot.workflow import decisions
-from tests.world import ANN, CLEO, TABLES, World, actor, next_delivery
+from bot.workflow import ClaimedDelivery, decisions
+from tests.world import ANN, BEN, CLEO, TABLES, World, actor, next_delivery
 
 
 class Died(Exception):
@@ -94,7 +94,49 @@ def _called(world: World) -> str:
 
 def _unknown(world: World) -> str:
     about = _called(world)
-    world.answer(world.under_way[-1], Answer(Outcome.UNKNOWN))
+    world.answer(world.outside.under_way[-1], Answer(Outcome.UNKNOWN))
+    return about
+
+
+def _believed_lost(world: World) -> str:
+    about = _called(world)
+    for _ in range(2):
+        world.clock.advance(minutes=3)
+        world.work()
+    return about
+
+
+def _settled(world: World) -> str:
+    about = _unknown(world)
+    world.settle(about, cancelled=False)
+    return about
+
+
+def _with_void_votes(world: World) -> str:
+    """Return a request with the requester's own vote and that of somebody who is removed since."""
+    world.restart(quorum=3, self_approval=True)
+    about = world.asked()
+    for person in (ANN, BEN):
+        world.approve(about, person)
+    world.outside.approvers = Members(frozenset({ANN, CLEO}))
+    world.restart(quorum=2, self_approval=False)
+    return about
+
+
+def _with_enough_votes(world: World) -> str:
+    """Return a request that has as many votes as are needed since the last start, and another one like it."""
+    world.restart(quorum=2)
+    about = world.asked()
+    for each in (about, world.asked("ord_2")):
+        world.approve(each)
+    world.restart(quorum=1)
+    return about
+
+
+def _with_a_card(world: World) -> str:
+    about = world.asked()
+    world.deliver(DeliveryOutcome.DELIVERED)
+    world.reject(about)
     return about
 
 
@@ -104,17 +146,61 @@ def _overdue(world: World) -> str:
     return about
 
 
-def _claimed(world: World) -> Delivery:
-    world.asked()
-    claimed = world.run(next_delivery(world.workflow))
+def _claimed(world: World) -> ClaimedDelivery:
+    claimed = world.begin_delivery()
     assert claimed is not None
-    return claimed.delivery
+    return claimed
+
+
+def _card(world: World) -> ClaimedDelivery:
+    world.asked()
+    return _claimed(world)
+
+
+def _card_of_the_third_try(world: World) -> ClaimedDelivery:
+    world.asked()
+    for _ in range(2):
+        world.deliver(DeliveryOutcome.BLOCKED)
+        world.clock.advance(minutes=1)
+    return _claimed(world)
+
+
+def _older_of_two_tries(world: World) -> ClaimedDelivery:
+    older = _card(world)
+    world.clock.advance(minutes=3)
+    _claimed(world)
+    return older
+
+
+def _card_beside_another(world: World) -> ClaimedDelivery:
+    """Return a try that posts a second card, while the first one is on file."""
+    older = _card(world)
+    world.reach_slack(older)
+    world.clock.advance(minutes=3)
+    newer = _claimed(world)
+    world.receive(newer, world.reach_slack(newer, blind=True))
+    return older
+
+
+def _update_of_a_deleted_card(world: World) -> ClaimedDelivery:
+    _unknown(world)
+    while (claimed := _claimed(world)).delivery.kind is not DeliveryKind.CARD_UPDATE:
+        world.receive(claimed, world.reach_slack(claimed))
+    return claimed
 
 
 def _cancelled(world: World, _: object) -> None:
-    (call,) = world.under_way
-    world.cancelled_at_the_gateway[call.order_id] = call.cancellation_id
+    call = world.outside.under_way[0]
+    world.outside.cancelled[call.order_id] = call.cancellation_id
     world.answer(call, Answer(Outcome.CANCELLED))
+
+
+def _seen(world: World, claimed: ClaimedDelivery) -> None:
+    """Let somebody click on a card that nobody has on file."""
+    if not world.outside.messages:
+        world.reach_slack(claimed)
+    (ts,) = world.outside.messages
+    world.click_on_card(claimed.cancellation.id, ts)
 
 
 def _ask_for_a_reason(world: World, about: str) -> object:
@@ -122,17 +208,27 @@ def _ask_for_a_reason(world: World, about: str) -> object:
     return world.run(world.workflow.act(decisions.may_reject, Act.REJECT, about, outsider))
 
 
-def _refuse(world: World, _: object) -> object:
-    return world.run(world.workflow.refuse(actor(ANN), "/x", Verdict.NOT_A_REQUESTER))
+def _ask_for_a_finding(world: World, about: str) -> object:
+    return world.run(world.workflow.act(decisions.may_settle, Act.SETTLE, about, actor(ANN)))
+
+
+def _refuse(world: World, about: str) -> object:
+    return world.run(world.workflow.refuse(actor(CLEO), "approve", Verdict.NOT_OF_THIS_WORKSPACE, about))
 
 
 def _answered(outcome: Outcome, *, repeat: bool = False) -> Do:
-    return lambda world, _: world.answer(world.under_way[-1], Answer(outcome, repeat=repeat))
+    return lambda world, _: world.answer(world.outside.under_way[-1], Answer(outcome, repeat=repeat))
 
 
-def _delivered(outcome: DeliveryOutcome) -> Do:
-    receipt = Receipt(outcome, "C1", "1.1")
-    return lambda world, delivery: world.run(world.workflow.record_delivery(delivery, receipt))
+def _received(outcome: DeliveryOutcome) -> Do:
+    def receive(world: World, claimed: ClaimedDelivery) -> object:
+        receipt = Receipt(outcome, problem="problem")
+        if outcome is DeliveryOutcome.DELIVERED:
+            posted = next((ts for ts, by in world.outside.messages.items() if by == claimed.delivery.id), None)
+            receipt = Receipt(outcome, "C1", posted) if posted else world.reach_slack(claimed)
+        return world.receive(claimed, receipt)
+
+    return receive
 
 
 def everything(connection: Connection) -> list[list[Row]]:
@@ -151,17 +247,33 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
     "ask for a reason": (_asked, _ask_for_a_reason),
     "reject": (_asked, lambda world, about: world.reject(about)),
     "withdraw": (_asked, lambda world, about: world.withdraw(about)),
+    "approve after others lost their votes": (_with_void_votes, lambda world, about: world.approve(about, CLEO)),
+    "approve again as one of enough": (_with_enough_votes, lambda world, about: world.approve(about)),
+    "count votes that are void": (_with_void_votes, lambda world, _: world.recount()),
+    "count votes that are enough": (_with_enough_votes, lambda world, _: world.recount()),
+    "click on a stale card": (_with_a_card, lambda world, about: world.approve(about)),
     "retry": (_unknown, lambda world, about: world.retry(about)),
+    "retry in vain": (_unknown, lambda world, about: world.retry(about, ANN)),
+    "settle as cancelled": (_unknown, lambda world, about: world.settle(about)),
+    "settle as not cancelled": (_unknown, lambda world, about: world.settle(about, cancelled=False)),
+    "settle in vain": (_unknown, lambda world, about: world.settle(about, ANN)),
+    "ask for a finding": (_unknown, _ask_for_a_finding),
     "expire": (_overdue, lambda world, _: world.work()),
     "begin a call": (_approved, lambda world, _: world.work()),
     "cancelled": (_called, _cancelled),
+    "cancelled late, while asking again": (_believed_lost, _cancelled),
+    "cancelled late, after a person settled it": (_settled, _cancelled),
     "refused": (_called, _answered(Outcome.REFUSED)),
     "to be repeated": (_called, _answered(Outcome.UNKNOWN, repeat=True)),
     "failed": (_called, _answered(Outcome.NOT_SENT)),
     "restart": (_called, lambda world, _: world.restart()),
     "claim a delivery": (_asked, lambda world, _: world.run(next_delivery(world.workflow))),
     "claim everything": (_approved, lambda world, _: world.run(world.workflow.claim("w", calls=5, messages=5))),
-    **{f"card {outcome}": (_claimed, _delivered(outcome)) for outcome in DeliveryOutcome},
+    **{f"card {outcome}": (_card, _received(outcome)) for outcome in DeliveryOutcome},
+    "card blocked for the third time": (_card_of_the_third_try, _received(DeliveryOutcome.BLOCKED)),
+    "card delivered by an older try": (_older_of_two_tries, _received(DeliveryOutcome.DELIVERED)),
+    "card seen before its receipt": (_card, _seen),
+    "update of a card that is deleted": (_update_of_a_deleted_card, _received(DeliveryOutcome.IMPOSSIBLE)),
 }
 
 
@@ -188,3 +300,13 @@ def test_a_death_between_two_statements_leaves_nothing_half_done(world: World, t
     assert deaths >= 3
     assert len(committed) > 1
     world.check()
+
+
+def test_the_late_receipt_of_a_duplicate_writes_nothing(world: World, tmp_path: Path) -> None:
+    """It commits nothing that a death could leave half done; the worker removes the duplicate."""
+    older = _card_beside_another(world)
+    before = everything(world.writer.sqlite)
+    assert _received(DeliveryOutcome.DELIVERED)(world, older)
+    assert everything(world.writer.sqlite) == before
+    assert len(world.outside.messages) == 1
+    world.drain()

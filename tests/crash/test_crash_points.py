@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from bot.domain.audit import verify
+from bot.sandbox.faults import Drop
 from bot.sandbox.slack import NotAcknowledged
 from bot.store import open_reader
 from tests.crash.processes import bot_process, finished
@@ -60,3 +61,44 @@ async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, poi
         events = list(tables.record.all())
     assert verify(events).damage is None
     assert [event.kind for event in events].count("cancelled") == 1
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+async def test_a_crash_while_votes_are_counted_again_leads_to_one_call(quiet_desk: Desk, when: str) -> None:
+    """A lowered quorum is reached at the start; the bot dies at that commit, and the next one cancels once."""
+    async with bot_process(quiet_desk, APPROVALS_REQUIRED="2"):
+        card = await quiet_desk.ask("ord_1")
+        await quiet_desk.ben.click(card, "approve")
+        await quiet_desk.card_says(card, "1 of 2")
+    async with bot_process(quiet_desk, APPROVALS_REQUIRED="1", **{when: "recount,recount,1"}) as process:
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == -9
+    async with bot_process(quiet_desk, APPROVALS_REQUIRED="1"):
+        await finished(quiet_desk)
+    assert len(quiet_desk.gateway.calls) == 1
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+async def test_a_crash_while_somebody_settles_leads_to_one_statement(quiet_desk: Desk, when: str) -> None:
+    """An acknowledged statement is kept and told once; after an error the person sends the form again."""
+    quiet_desk.gateway.faults.always("ord_1", Drop(after_effect=True))
+    async with bot_process(quiet_desk, **{when: "settle,settle,2"}) as process:
+        card = await quiet_desk.ask("ord_1")
+        await quiet_desk.ben.click(card, "approve")
+        await quiet_desk.card_says(card, "[ It is cancelled ]")
+        await quiet_desk.cleo.click(card, "settle_cancelled")
+        await quiet_desk.wait(lambda: quiet_desk.cleo.modal)
+        with contextlib.suppress(NotAcknowledged):
+            await quiet_desk.cleo.submit(how="I looked")
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == -9
+    async with bot_process(quiet_desk):
+        if when == "KILL_BEFORE":
+            assert await quiet_desk.cleo.submit(how="I looked") is None
+        await quiet_desk.card_says(card, "Settled by hand: cancelled")
+        assert "> I looked" in (await quiet_desk.replies(card, 2))[1]
+        await quiet_desk.direct(quiet_desk.ann, 2)
+    with open_reader(quiet_desk.database) as tables:
+        events = list(tables.record.all())
+    assert verify(events).damage is None
+    assert [event.kind for event in events].count("settled_cancelled") == 1

@@ -36,6 +36,24 @@ async def test_killed_after_slack_took_the_card(quiet_desk: Desk) -> None:
         await finished(quiet_desk)
 
 
+async def test_killed_while_slack_took_its_time_with_the_card(quiet_desk: Desk) -> None:
+    """Slack takes the killed bot's card after the next bot posted its own: whichever people click, one card is left."""
+    until = asyncio.Event()
+    async with bot_process(quiet_desk) as process:
+        quiet_desk.slack.faults.add("chat.postMessage", Hang(until))
+        await quiet_desk.fill_in("ord_1")
+        await quiet_desk.wait(lambda: "chat.postMessage" in [call.method for call in quiet_desk.slack.calls])
+        process.kill()
+    async with bot_process(quiet_desk):
+        card = await quiet_desk.card("ord_1")
+        until.set()
+        late = await quiet_desk.wait(lambda: quiet_desk.slack.space.messages(PAYMENTS)[1:])
+        await quiet_desk.ben.click(late[0], "approve")
+        await quiet_desk.card_says(card, "✅ Cancelled")
+        await quiet_desk.card_says(late[0], "This is a copy of the card")
+        assert len(await quiet_desk.replies(card)) == 1
+
+
 async def test_killed_right_after_the_click(quiet_desk: Desk) -> None:
     """A click that was acknowledged leads to its call from the next process."""
     async with bot_process(quiet_desk) as process:
@@ -61,7 +79,7 @@ async def test_killed_during_the_gateway_call(quiet_desk: Desk) -> None:
     async with bot_process(quiet_desk):
         await finished(quiet_desk)
         (reply,) = await quiet_desk.replies(await quiet_desk.card("ord_1"))
-        assert "Asked again, the gateway says that the order is cancelled" in reply
+        assert "Asked again, it says that the order is cancelled" in reply
 
 
 async def test_sigterm_ends_with_0_within_the_grace(quiet_desk: Desk) -> None:

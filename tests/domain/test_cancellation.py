@@ -8,10 +8,34 @@ from tests.domain.examples import AT, PENDING
 
 
 def test_states_fit_together() -> None:
-    """Every state is reachable, and a state is open unless it is final (failed is over, and may be retried)."""
+    """Every state is reachable, and a state is open unless it is over (failed is over, and may be retried).
+
+    After a state that is over only the gateway's confirmation may follow: it counts whenever it comes.
+    """
     assert {state for following in NEXT.values() for state in following} == set(State) - {State.PENDING}
-    assert set(State) - OPEN == {state for state in State if not NEXT[state]} | {State.FAILED}
+    over = {state for state in State if NEXT[state] <= {State.CANCELLED}}
+    assert set(State) - OPEN == over | {State.FAILED}
     assert [state for state in State if state.awaits_people] == [State.PENDING, State.FAILED, State.UNKNOWN]
+
+
+def test_a_confirmation_may_follow_every_state_in_which_a_call_may_be_without_an_answer() -> None:
+    """In the other states no call was made, every call has an answer, or the confirmation is there already."""
+    assert {state for state in State if State.CANCELLED in NEXT[state]} == {
+        State.APPROVED,
+        State.SENDING,
+        State.UNKNOWN,
+        State.REFUSED,
+        State.SETTLED_CANCELLED,
+        State.SETTLED_NOT_CANCELLED,
+    }
+
+
+def test_only_an_unknown_outcome_is_settled_by_hand() -> None:
+    """No other state leads to a person's statement, and nothing but a confirmation follows one."""
+    settled = {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
+    assert {state for state in State if NEXT[state] & settled} == {State.UNKNOWN}
+    assert not settled & OPEN
+    assert not any(state.may_retry or state.awaits_people for state in settled)
 
 
 def test_a_pending_request_is_overdue_from_its_time_on() -> None:
@@ -29,3 +53,14 @@ def test_decisions_are_told_apart_by_their_choice() -> None:
     assert decided.approvers == ("UTWO", "UONE")
     assert decided.rejection == rejection
     assert PENDING.rejection is None
+
+
+def test_the_time_of_the_approval_is_that_of_the_last_vote() -> None:
+    """It may be used again for as long as the request could wait for it; a rejection is no approval."""
+    first = Decision("UONE", Choice.APPROVE, "", AT)
+    last = Decision("UTWO", Choice.APPROVE, "", AT + timedelta(minutes=5))
+    rejection = Decision("UTWO", Choice.REJECT, "no", AT + timedelta(minutes=9))
+    approved = replace(PENDING, decisions=(last, first, rejection), expires_at=AT + timedelta(hours=2))
+    assert (approved.approved_at, approved.retry_until) == (last.at, last.at + timedelta(hours=2))
+    rejected = replace(PENDING, decisions=(rejection,))
+    assert (rejected.approved_at, rejected.retry_until) == (None, None)

@@ -15,8 +15,12 @@ from bot.domain.events import (
     Approved,
     Cancelled,
     Content,
+    QuorumChanged,
     RequestRefused,
+    SettledCancelled,
+    SettledNotCancelled,
     Started,
+    VotesVoided,
     Withdrawn,
     from_json,
     to_json,
@@ -49,12 +53,13 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 19
+    assert len(classes) == len(KINDS) == 23
 
 
 def test_events_that_end_a_cancellation_are_named_for_their_states() -> None:
     """The last step of a cancellation and its event have one name, and every state that ends one has an event."""
-    ends = {state for state, following in NEXT.items() if not following or state.may_retry}
+    # A confirmation that comes late follows an end as well.
+    ends = {state for state, following in NEXT.items() if following <= {State.CANCELLED} or state.may_retry}
     assert {State(each.kind) for each in get_args(Ending)} == ends
     assert set(get_args(Ending)) <= set(KINDS.values())
 
@@ -92,6 +97,10 @@ def test_the_json_of_a_cancelled_order() -> None:
         (Withdrawn(), "{}"),
         (Approved(approvals=1, of=1), '{"approvals":1,"of":1}'),
         (RequestRefused(Verdict.BAD_ORDER_ID, asked_for="what?"), '{"why":"bad_order_id","asked_for":"what?"}'),
+        (VotesVoided(("U1", "U2")), '{"approvers":["U1","U2"]}'),
+        (QuorumChanged(before=2, now=1), '{"before":2,"now":1}'),
+        (SettledCancelled("the console says so"), '{"how":"the console says so"}'),
+        (SettledNotCancelled(""), '{"how":""}'),
     ],
 )
 def test_the_json_of_small_events(content: Content, data: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
@@ -14,9 +15,14 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def read(text: str) -> Lookup:
-    """Return the look-up that these words ask for."""
-    return parse(text, order_id_pattern=PATTERN, now=NOW)
+def read(text: str, *, at: datetime = NOW, zone: str = "UTC") -> Lookup:
+    """Return the look-up that these words ask for, typed by U1 in this time zone."""
+    return parse(text, order_id_pattern=PATTERN, now=at, me="U1", zone=ZoneInfo(zone))
+
+
+def day(month: int, number: int, year: int = 2026) -> datetime:
+    """Return the beginning of a day in UTC."""
+    return datetime(year, month, number, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +36,17 @@ def read(text: str) -> Lookup:
         pytest.param("@U012AB3CD", Lookup(person="U012AB3CD"), id="person on the command line"),
         pytest.param("state:cancelled", Lookup(state=State.CANCELLED), id="state"),
         pytest.param("state:UNKNOWN", Lookup(state=State.UNKNOWN), id="state in capitals"),
+        pytest.param("State:failed", Lookup(state=State.FAILED), id="prefix in another case"),
+        pytest.param("pending", Lookup(state=State.PENDING), id="state alone"),
+        pytest.param("Settled_Cancelled", Lookup(state=State.SETTLED_CANCELLED), id="state alone in another case"),
+        pytest.param("order:pending", Lookup(order_id="pending"), id="order that looks like a state"),
+        pytest.param("ORDER:me", Lookup(order_id="me"), id="order that looks like the reader"),
+        pytest.param("me", Lookup(person="U1"), id="the reader"),
+        pytest.param("ME unknown", Lookup(person="U1", state=State.UNKNOWN), id="the reader in capitals, and a state"),
+        pytest.param("today", Lookup(since=day(11, 23), until=day(11, 24)), id="today"),
+        pytest.param("Yesterday", Lookup(since=day(11, 22), until=day(11, 23)), id="yesterday in another case"),
         pytest.param("7d", Lookup(since=NOW - timedelta(days=7)), id="days"),
+        pytest.param("7D", Lookup(since=NOW - timedelta(days=7)), id="days in capitals"),
         pytest.param("30m", Lookup(since=NOW - timedelta(minutes=30)), id="minutes"),
         pytest.param(
             "2026-11-01..2026-11-23",
@@ -43,6 +59,13 @@ def read(text: str) -> Lookup:
             "2026-11-01",
             Lookup(since=datetime(2026, 11, 1, tzinfo=UTC), until=datetime(2026, 11, 2, tzinfo=UTC)),
             id="one day",
+        ),
+        pytest.param("ord_2026-11-01", Lookup(order_id="ord_2026-11-01"), id="order with a day in it"),
+        pytest.param(
+            "ord_2026-11-01-2026-11-02", Lookup(order_id="ord_2026-11-01-2026-11-02"), id="order with two days"
+        ),
+        pytest.param(
+            "order:2026-11-01-2026-11-02", Lookup(order_id="2026-11-01-2026-11-02"), id="order that looks like a range"
         ),
         pytest.param(
             "state:refused <@U012AB> ord_1 1w",
@@ -57,10 +80,78 @@ def test_filters_are_read(text: str, lookup: Lookup) -> None:
 
 
 @pytest.mark.parametrize(
+    "dash",
+    ["..", "...", "…", "-", "--", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2015", "\u2212", "\uff0d"],
+)
+@pytest.mark.parametrize("around", ["", " ", "\u00a0"])
+def test_a_range_has_any_dash(dash: str, around: str) -> None:
+    """Keyboards and phones make their own dashes, and people put spaces around them."""
+    typed = f"me 2026-11-01{around}{dash}{around}2026-11-23"
+    assert read(typed) == Lookup(person="U1", since=day(11, 1), until=day(11, 24))
+
+
+@pytest.mark.parametrize(
+    "zone, text, since, until",
+    [
+        pytest.param("UTC", "2026-11-25", "2026-11-25T00:00", "2026-11-26T00:00", id="UTC"),
+        pytest.param("Asia/Phnom_Penh", "2026-11-25", "2026-11-24T17:00", "2026-11-25T17:00", id="Phnom Penh"),
+        pytest.param("America/New_York", "2026-11-25", "2026-11-25T05:00", "2026-11-26T05:00", id="New York"),
+        pytest.param("Asia/Kathmandu", "2026-11-25", "2026-11-24T18:15", "2026-11-25T18:15", id="quarter of an hour"),
+        pytest.param("Europe/Berlin", "2026-03-29", "2026-03-28T23:00", "2026-03-29T22:00", id="day of 23 hours"),
+        pytest.param("Europe/Berlin", "2026-10-25", "2026-10-24T22:00", "2026-10-25T23:00", id="day of 25 hours"),
+        pytest.param("Africa/Cairo", "2026-04-24", "2026-04-23T22:00", "2026-04-24T21:00", id="day without a midnight"),
+        pytest.param("America/Havana", "2026-11-01", "2026-11-01T04:00", "2026-11-02T05:00", id="day of two midnights"),
+        pytest.param(
+            "Europe/Berlin",
+            "2026-03-28..2026-03-29",
+            "2026-03-27T23:00",
+            "2026-03-29T22:00",
+            id="range over the change",
+        ),
+    ],
+)
+def test_days_are_the_readers_own(zone: str, text: str, since: str, until: str) -> None:
+    """A day begins and ends at the reader's midnight, also where clocks are changed in between."""
+    assert read(text, zone=zone) == Lookup(
+        since=datetime.fromisoformat(f"{since}Z"), until=datetime.fromisoformat(f"{until}Z")
+    )
+
+
+@pytest.mark.parametrize(
+    "zone, today",
+    [("UTC", day(11, 23)), ("Pacific/Kiritimati", day(11, 24)), ("Pacific/Pago_Pago", day(11, 22))],
+)
+def test_today_is_the_readers_own(zone: str, today: datetime) -> None:
+    """At 10:30 in UTC it is tomorrow on one side of the date line, and still yesterday on the other."""
+    at = NOW + timedelta(hours=1, minutes=30)
+    assert read("today", at=at, zone=zone) == read(f"{today:%Y-%m-%d}", at=at, zone=zone)
+    yesterday = today - timedelta(days=1)
+    assert read("yesterday", at=at, zone=zone) == read(f"{yesterday:%Y-%m-%d}", at=at, zone=zone)
+
+
+@pytest.mark.parametrize("text, length", [("90m", timedelta(minutes=90)), ("2h", timedelta(hours=2))])
+@pytest.mark.parametrize(
+    "change", [datetime(2026, 3, 29, 1, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)]
+)
+def test_hours_and_minutes_are_real_ones(change: datetime, text: str, length: timedelta) -> None:
+    """Half an hour after clocks were changed, "2h" is two hours and not one or three."""
+    assert read(text, at=change, zone="Europe/Berlin") == Lookup(since=change - length)
+
+
+def test_without_a_reader_me_is_an_order() -> None:
+    """On the command line nobody is me."""
+    assert parse("me", order_id_pattern=PATTERN, now=NOW) == Lookup(order_id="me")
+
+
+@pytest.mark.parametrize(
     "text, mistake, word",
     [
         ("@bob", Mistake.NOBODY, "@bob"),
+        ("@ben @bob", Mistake.NOBODY, "@ben"),
         ("state:gone", Mistake.NO_STATE, "gone"),
+        ("pending cancelled", Mistake.TWICE, "cancelled"),
+        ("me <@U2>", Mistake.TWICE, "<@U2>"),
+        ("today 2h", Mistake.TWICE, "2h"),
         ("ord_1 ord_2", Mistake.TWICE, "ord_2"),
         ("7d 2026-11-01", Mistake.TWICE, "2026-11-01"),
         ("2026-02-31", Mistake.NO_SUCH_TIME, "2026-02-31"),
@@ -79,8 +170,26 @@ def test_a_text_that_is_no_filter_is_refused_with_its_mistake(text: str, mistake
     assert (refused.value.mistake, refused.value.word) == (mistake, word)
 
 
-@given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """No text makes the parser fail in another way."""
+WORDS = [
+    "me",
+    "today",
+    "YESTERDAY",
+    "7d",
+    "0001-01-01",
+    "9999-12-31",
+    "2026-11-01",
+    "..",
+    "\u2013",
+    "@ben",
+    "<@U2>",
+    "failed",
+]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+@given(st.text() | st.lists(st.sampled_from(WORDS) | st.text()).map(" ".join))
+def test_any_text_is_read_or_refused(zone: str, text: str) -> None:
+    """No text makes the parser fail in another way, and the times that it names are in UTC."""
     with contextlib.suppress(NotAFilter):
-        assert isinstance(read(text), Lookup)
+        found = read(text, zone=zone)
+        assert all(at is None or at.tzinfo is UTC for at in (found.since, found.until))

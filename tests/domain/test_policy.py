@@ -1,19 +1,24 @@
 """The policy: people, what they may do, and the verdicts."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from bot.domain.cancellation import Cancellation, Choice, Decision, State
 from bot.domain.policy import (
     Actor,
+    Members,
     Membership,
     Scope,
     Verdict,
+    Votes,
+    count_votes,
     may_ask,
     may_decide,
     may_read,
     may_retry,
+    may_settle,
     may_withdraw,
 )
 from tests.domain.examples import AT, PENDING
@@ -87,14 +92,165 @@ def test_withdrawing() -> None:
     assert may_withdraw(replace(PENDING, state=State.APPROVED), Actor("UASKER")) is Verdict.WRONG_STATE
 
 
+FAILED = replace(VOTED, state=State.FAILED, approvals_required=1)
+LAST_MOMENT = AT + (PENDING.expires_at - PENDING.requested_at)
+"""The end of the time in which the vote in ``FAILED`` may be used again."""
+
+
+def retrying(
+    cancellation: Cancellation = FAILED,
+    person: str = "UTWO",
+    membership: Membership = Membership.MEMBER,
+    *,
+    at: datetime = AT,
+    votes: Verdict = Verdict.ALLOWED,
+    decided_against: bool = False,
+) -> Verdict:
+    """Return the verdict on a retry where everything else allows it."""
+    actor = Actor(person, approver=membership)
+    return may_retry(cancellation, actor, at, votes=votes, decided_against=decided_against)
+
+
 @pytest.mark.parametrize("state", State)
 def test_retrying(state: State) -> None:
     """An approver may retry a failed or unknown cancellation, and no other."""
+    cancellation = replace(FAILED, state=state)
+    allowed = Verdict.ALLOWED if state in {State.FAILED, State.UNKNOWN} else Verdict.WRONG_STATE
+    assert retrying(cancellation) is allowed
+    assert retrying(cancellation, membership=Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
+    assert retrying(cancellation, membership=Membership.UNCHECKED) is Verdict.UNCHECKED
+
+
+def test_the_approver_may_retry_what_they_approved() -> None:
+    """The second person is there already; a retry sends what the two agreed on."""
+    assert retrying(person="UONE") is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
+def test_the_requester_never_retries(state: State) -> None:
+    """Neither as an approver, nor after an approval of their own that the settings allowed."""
+    own = Decision("UASKER", Choice.APPROVE, "", AT)
+    for decisions in (VOTED.decisions, (own,)):
+        assert retrying(replace(FAILED, state=state, decisions=decisions), "UASKER") is Verdict.OWN_REQUEST
+
+
+def test_nobody_retries_an_approval_that_is_too_old() -> None:
+    """The last vote is what counts, and a request without one was never approved by anybody."""
+    late = Decision("UTWO", Choice.APPROVE, "", AT + timedelta(minutes=9))
+    after = LAST_MOMENT + timedelta(milliseconds=1)
+    assert retrying(at=LAST_MOMENT - timedelta(milliseconds=1)) is Verdict.ALLOWED
+    assert retrying(at=after) is Verdict.APPROVAL_TOO_OLD
+    assert retrying(replace(FAILED, decisions=(*FAILED.decisions, late)), at=after) is Verdict.ALLOWED
+    assert retrying(replace(FAILED, decisions=())) is Verdict.APPROVAL_TOO_OLD
+
+
+def test_nobody_retries_after_a_later_decision_against_the_order() -> None:
+    """Not even the person who approved the first request."""
+    assert retrying(decided_against=True) is Verdict.DECIDED_AGAINST
+    assert retrying(person="UONE", decided_against=True) is Verdict.DECIDED_AGAINST
+
+
+@pytest.mark.parametrize("votes", [Verdict.VOTES_MISSING, Verdict.VOTES_UNCHECKED])
+def test_nobody_retries_with_votes_that_count_no_longer(votes: Verdict) -> None:
+    """Votes that are too few, or cannot be checked, are the cause of the refusal."""
+    assert retrying(votes=votes) is votes
+
+
+@pytest.mark.parametrize("state", State)
+def test_settling_by_hand(state: State) -> None:
+    """An approver who is not the requester may state how an unknown outcome stands, and no other."""
     cancellation = replace(PENDING, state=state)
-    found = may_retry(cancellation, Actor("UONE", approver=Membership.MEMBER))
-    assert found is (Verdict.ALLOWED if state in {State.FAILED, State.UNKNOWN} else Verdict.WRONG_STATE)
-    assert may_retry(cancellation, Actor("UONE", approver=Membership.OUTSIDER)) is Verdict.NOT_AN_APPROVER
-    assert may_retry(cancellation, Actor("UONE")) is Verdict.UNCHECKED
+    member, outsider = Actor("UONE", approver=Membership.MEMBER), Actor("UONE", approver=Membership.OUTSIDER)
+    assert may_settle(cancellation, member) is (Verdict.ALLOWED if state is State.UNKNOWN else Verdict.WRONG_STATE)
+    assert may_settle(cancellation, outsider) is Verdict.NOT_AN_APPROVER
+    assert may_settle(cancellation, Actor("UONE")) is Verdict.UNCHECKED
+
+
+def test_the_requester_does_not_settle_their_own_request() -> None:
+    """Their own statement would free their own order."""
+    unknown = replace(PENDING, state=State.UNKNOWN)
+    assert may_settle(unknown, Actor("UASKER", approver=Membership.MEMBER)) is Verdict.OWN_REQUEST
+
+
+@pytest.mark.parametrize(
+    "members, person, membership",
+    [
+        pytest.param(Members(frozenset({"U1"})), "U1", "member", id="named"),
+        pytest.param(Members(frozenset({"U1"})), "U2", "outsider", id="not named"),
+        pytest.param(Members(frozenset({"U1"}), complete=False), "U1", "member", id="named, a group is not read"),
+        pytest.param(Members(frozenset({"U1"}), complete=False), "U2", "unchecked", id="perhaps in the group"),
+        pytest.param(Members(everyone=True), "U2", "member", id="everyone"),
+        pytest.param(Members(), "U1", "outsider", id="nobody"),
+    ],
+)
+def test_memberships(members: Members, person: str, membership: str) -> None:
+    """A person who is not among those known is an outsider only where everybody is known."""
+    assert members.membership(person) is Membership(membership)
+
+
+VOTED_BY_ALL = replace(
+    PENDING, decisions=tuple(Decision(person, Choice.APPROVE, "", AT) for person in ("UASKER", "UONE", "UTWO"))
+)
+
+
+@pytest.mark.parametrize(
+    "approvers, self_approval, votes",
+    [
+        pytest.param({"UASKER", "UONE", "UTWO"}, True, Votes(frozenset({"UASKER", "UONE", "UTWO"})), id="all count"),
+        pytest.param(
+            {"UASKER", "UONE", "UTWO"},
+            False,
+            Votes(frozenset({"UONE", "UTWO"}), void=frozenset({"UASKER"})),
+            id="self-approval is off by now",
+        ),
+        pytest.param(
+            {"UASKER", "UTWO"},
+            True,
+            Votes(frozenset({"UASKER", "UTWO"}), void=frozenset({"UONE"})),
+            id="an approver was removed",
+        ),
+        pytest.param(set(), False, Votes(void=frozenset({"UASKER", "UONE", "UTWO"})), id="none counts"),
+    ],
+)
+def test_counting_votes(approvers: set[str], self_approval: bool, votes: Votes) -> None:
+    """A vote counts by today's rules, whatever they were when it was given."""
+    members = Members(frozenset(approvers))
+    assert count_votes(VOTED_BY_ALL, members, allow_self_approval=self_approval) == votes
+
+
+def test_votes_that_cannot_be_checked_neither_count_nor_are_void() -> None:
+    """Without an answer from Slack the voters may be approvers; the requester is none, whatever Slack would say."""
+    found = count_votes(VOTED_BY_ALL, Members(frozenset({"UTWO"}), complete=False), allow_self_approval=False)
+    assert found == Votes(frozenset({"UTWO"}), void=frozenset({"UASKER"}), unchecked=frozenset({"UONE"}))
+
+
+def test_a_rejection_is_no_vote() -> None:
+    """Only approvals are counted."""
+    rejected = replace(PENDING, decisions=(Decision("UONE", Choice.REJECT, "no", AT),))
+    assert count_votes(rejected, Members(frozenset({"UONE"})), allow_self_approval=False) == Votes()
+
+
+@pytest.mark.parametrize(
+    "valid, unchecked, quorum, verdict",
+    [
+        (2, 0, 2, "allowed"),
+        (3, 0, 2, "allowed"),
+        (2, 9, 2, "allowed"),
+        (1, 1, 2, "votes_unchecked"),
+        (0, 2, 2, "votes_unchecked"),
+        (1, 0, 2, "votes_missing"),
+        (0, 1, 2, "votes_missing"),
+        (0, 0, 1, "votes_missing"),
+    ],
+)
+def test_votes_reach_the_quorum_or_not(valid: int, unchecked: int, quorum: int, verdict: str) -> None:
+    """Only valid votes reach it; where others might, nothing is said before they are checked."""
+    votes = Votes(
+        frozenset(f"U{number}" for number in range(valid)),
+        void=frozenset(f"V{number}" for number in range(9)),
+        unchecked=frozenset(f"W{number}" for number in range(unchecked)),
+    )
+    assert votes.verdict(quorum) is Verdict(verdict)
 
 
 def test_reading() -> None:

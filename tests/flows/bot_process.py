@@ -1,17 +1,24 @@
-"""The real bot in a process of its own, as quick as tests want it, for tests that kill it."""
+"""The real bot in a process of its own, as quick as tests want it, for tests that kill it.
+
+The environment changes its clock and its patience: ``CLOCK_AHEAD``, ``PING_INTERVAL`` and ``LONGEST_DELIVERY_PAUSE``
+are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE`` name a commit.
+"""
 
 import asyncio
 import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import log
-from bot.app import Bot, Tuning
+from bot.app import Bot, Tuning, utc_now
 from bot.settings import load
 from bot.store import Tables
-from tests.flows.desk import quick_tuning
+from bot.worker import RateLimit
+from tests.flows.desk import QUICK, quick_tuning
 
 
 def _killer(spec: str) -> Callable[[str], None]:
@@ -46,13 +53,30 @@ def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
     bot.store.transaction = struck  # type: ignore[method-assign]
 
 
+def _duration(name: str, default: timedelta) -> timedelta:
+    seconds = os.environ.get(name)
+    return default if seconds is None else timedelta(seconds=float(seconds))
+
+
+def _tuning() -> Tuning:
+    ahead = _duration("CLOCK_AHEAD", timedelta(0))
+
+    def now() -> datetime:
+        return utc_now() + ahead
+
+    longest = _duration("LONGEST_DELIVERY_PAUSE", QUICK.longest_delivery_pause)
+    return quick_tuning(
+        now=now,
+        rate_limit=RateLimit(now, every=timedelta(0)),
+        patience=replace(QUICK, longest_delivery_pause=longest),
+        ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
+        on_commit=_killer(os.environ.get("KILL_AFTER", "")),
+    )
+
+
 if __name__ == "__main__":
     settings = load(os.environ)
     log.configure(settings.log_level, "json", settings.secrets())
-    tuning = quick_tuning(
-        on_commit=_killer(os.environ.get("KILL_AFTER", "")),
-        ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
-    )
-    bot = Bot(settings, tuning)
+    bot = Bot(settings, _tuning())
     _strike_before_commits(bot, _killer(os.environ.get("KILL_BEFORE", "")))
     asyncio.run(bot.run())

@@ -9,6 +9,11 @@ from typing import Any
 import aiohttp
 
 from bot.app import Tuning, utc_now
+from bot.domain.audit import Event
+from bot.domain.cancellation import State
+from bot.domain.events import ClickRefused, RequestRefused
+from bot.domain.lookup import Lookup
+from bot.domain.policy import Verdict
 from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
@@ -111,6 +116,21 @@ class Desk(Stage):
         """Return the bot's last direct message to this person, as soon as there are so many."""
         await self.wait(lambda: len(person.direct_messages) >= count)
         return person.reads(person.direct_messages[-1])
+
+    async def events(self) -> list[Event]:
+        """Return the whole record."""
+        return await self.running_bot.store.read(lambda tables: list(tables.record.all()))
+
+    async def state(self, order: str = "ord_1") -> State | None:
+        """Return the state of the order's newest request, or None if nobody asked."""
+        found = await self.running_bot.store.read(lambda tables: tables.lookups.find(Lookup(order_id=order), limit=1))
+        return found.items[0].state if found.items else None
+
+    async def refusal(self) -> tuple[str, str | None, Verdict | None]:
+        """Return who was refused last, about which order, and why; why is None if the last event is no refusal."""
+        last = (await self.events())[-1]
+        why = last.content.why if isinstance(last.content, RequestRefused | ClickRefused) else None
+        return last.actor, last.order_id, why
 
     async def deliver_again(self, payload: dict[str, Any]) -> None:
         """Deliver an interaction once more, as it was; over HTTP the same signature is refused as a replay."""

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from bot.app import utc_now
 from bot.sandbox.faults import ApiError, Hang
-from tests.flows.desk import Desk
+from tests.flows.desk import Desk, quick_tuning
 
 _LOOK_UP = "usergroups.users.list"
 
@@ -13,11 +15,12 @@ _LOOK_UP = "usergroups.users.list"
 @asynccontextmanager
 async def stopping(desk: Desk, **changes: str) -> AsyncIterator[None]:
     """Start a bot and stop it again; run the block while the stop waits for Cleo's click, whose look-up hangs."""
-    hanging = asyncio.Event()
-    # A group that was read before would be remembered.
+    hanging, ahead = asyncio.Event(), timedelta(0)
+    # A group that was read before would be remembered; a failure is forgotten after some seconds.
     desk.slack.faults.always(_LOOK_UP, ApiError("internal_error"))
-    await desk.start_bot(**changes)
+    await desk.start_bot(quick_tuning(now=lambda: utc_now() + ahead), **changes)
     card = await desk.ask("ord_1")
+    ahead = timedelta(seconds=10)
     desk.slack.faults.always(_LOOK_UP, Hang(hanging))
     before = len(desk.slack.calls)
     clicking = asyncio.create_task(desk.cleo.click(card, "approve"))

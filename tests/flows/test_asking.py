@@ -1,9 +1,12 @@
 """Asking: the command, the form, and everything that can be in the way."""
 
+import json
+
 import pytest
 
+from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Drop
-from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, PRIVATE, Desk
+from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, Desk
 
 
 async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) -> None:
@@ -71,14 +74,118 @@ async def test_what_people_type_is_shown_and_never_interpreted(desk: Desk) -> No
     assert quoted == [{"type": "text", "text": reason}]
 
 
-async def test_a_long_reason_is_cut_in_slack_and_whole_at_the_gateway(desk: Desk) -> None:
-    """Three thousand characters fit: cut with an ellipsis on the card, whole towards the gateway."""
-    reason = "&<>" * 1000
+@pytest.mark.parametrize("character", ["a", "ក", "😀"])
+async def test_a_long_reason_is_whole_for_the_approvers_and_at_the_gateway(desk: Desk, character: str) -> None:
+    """Approvers read every character that the gateway gets: three thousand of them."""
+    reason = character * 2990 + " the end"
     card = await desk.ask("ord_1", reason)
-    assert "…" in desk.ann.reads(card)
+    assert f"> {reason}" in desk.ann.reads(card).splitlines()
     await desk.ben.click(card, "approve")
-    await desk.card_says(card, "✅ Cancelled")
-    assert reason in desk.gateway.calls[0].body
+    assert f"> {reason}" in (await desk.card_says(card, "✅ Cancelled")).splitlines()
+    assert json.loads(desk.gateway.calls[0].body)["reason"] == reason
+
+
+async def test_a_long_order_id_is_whole_for_the_approvers(quiet_desk: Desk) -> None:
+    """A pattern of one's own may allow ids that are longer than a line."""
+    order = "ord_" + "0123456789" * 250
+    quiet_desk.gateway.add_order(order, "pending")
+    await quiet_desk.start_bot(ORDER_ID_PATTERN="ord_[0-9]+")
+    card = await quiet_desk.ask(order)
+    assert f"Order {order}" in quiet_desk.ann.reads(card).splitlines()
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+    await quiet_desk.replies(card)
+    assert order in await quiet_desk.direct(quiet_desk.ann)
+
+
+@pytest.mark.parametrize("reason", ["&<>" * 1000, "&" * 3000, "\n" * 1000 + "&" * 2000])
+async def test_a_reason_that_no_card_can_show_is_refused_on_its_field(desk: Desk, reason: str) -> None:
+    """Slack counts signs by their escapes; a request whose card it would not take is refused, on record."""
+    errors = await desk.fill_in("ord_1", reason)
+    assert errors is not None
+    ((_, text),) = errors.items()
+    assert text == (
+        "This does not fit on the approval card, where approvers must be able to read all of it. Shorten the reason."
+    )
+    assert (await desk.refusal())[2] is Verdict.TOO_LONG
+    assert await desk.ann.submit(order_id="ord_1", reason=reason[:500]) is None
+    assert (await desk.card("ord_1")).button("approve")
+
+
+SPACES = [" ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u3000", " \u200b ", "\u200b\n", "\u00a0\u00a0"]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=[ascii(space) for space in SPACES])
+async def test_what_stands_behind_the_id_is_the_reason(desk: Desk, space: str) -> None:
+    """Whatever white space is between them, the reason keeps its first word."""
+    await desk.ann.command(f"/cancel-order ord_1{space}paid  twice\nby card", LOBBY)
+    opened = await desk.wait(lambda: desk.ann.modal)
+    values = [block["element"].get("initial_value") for block in opened.view["blocks"]]
+    assert values == ["ord_1", "paid  twice\nby card"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ord_1 ord_2",
+        "ord_1 ord_2 paid twice",
+        "ord_1, ord_2",
+        "ord_1; ord_2 paid twice",
+        "ord_1\nord_2",
+        "ord_1\u00a0ord_2, twice",
+        "ORD_1 ORD_2",
+        "ord-1 ord-2",
+    ],
+)
+async def test_two_ids_are_not_one_order_with_a_reason(desk: Desk, text: str) -> None:
+    """The person reads that a request has one order; no form opens that would keep the second id as the reason."""
+    await desk.ann.command(f"/cancel-order {text}", LOBBY)
+    assert "I take one order per request" in await desk.told(desk.ann)
+    assert desk.ann.modal is None
+    assert (await desk.refusal())[2] is Verdict.SEVERAL_ORDERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ord_1 paid twice", "ord_1 same as ord_2", "ord_1 ord", "ord_1 order 2 was right", "ord_1 (see ord_2)", "1001 2"],
+)
+async def test_a_reason_may_speak_of_other_orders(desk: Desk, text: str) -> None:
+    """Only an id right behind the first one is a second order."""
+    await desk.ann.command(f"/cancel-order {text}", LOBBY)
+    opened = await desk.wait(lambda: desk.ann.modal)
+    order, reason = [block["element"].get("initial_value") for block in opened.view["blocks"]]
+    assert f"{order} {reason}" == text
+
+
+@pytest.mark.parametrize("text", ["help", "HELP", "Help", "hlep", "hepl", "help?", "--help", "?", " help\u200b"])
+async def test_help_is_no_order(desk: Desk, text: str) -> None:
+    """A call for help, also with a typing error, is answered with the usage, to the person alone."""
+    await desk.ann.command(f"/cancel-order {text}", LOBBY)
+    assert "To ask for a cancellation, type /cancel-order" in await desk.told(desk.ann)
+    assert desk.ann.modal is None
+    await desk.ann.command(f"/cancel-audit {text}", LOBBY)
+    assert "an order ID: the whole story of that order" in await desk.told(desk.ann, 2)
+
+
+@pytest.mark.parametrize(
+    "pasted", ["\u200bord_1", "ord_1\ufeff", "\u2060 ord_1\u00a0", "\u202aord_1\u202c", "ord_1\u00ad"]
+)
+async def test_invisible_characters_around_an_id_are_dropped(desk: Desk, pasted: str) -> None:
+    """Pasted text often brings them, in the command as in the form."""
+    await desk.ann.command(f"/cancel-order {pasted}", LOBBY)
+    opened = await desk.wait(lambda: desk.ann.modal)
+    assert opened.view["blocks"][0]["element"]["initial_value"] == "ord_1"
+    assert await desk.ann.submit(order_id=pasted) is None
+    assert "Order ord_1" in desk.ann.reads(await desk.card("ord_1")).splitlines()
+
+
+async def test_an_invisible_character_inside_an_id_is_named(desk: Desk) -> None:
+    """The person reads what is wrong with an id that looks right."""
+    errors = await desk.fill_in("ord\u200b_1")
+    assert errors == {
+        "order_id": "The order ID contains an invisible character (zero width space). Type the ID by hand."
+    }
+    assert await desk.ann.submit(order_id="ord_1") is None
 
 
 async def test_a_card_goes_where_the_command_ran_if_no_channel_is_set(quiet_desk: Desk) -> None:
@@ -86,19 +193,6 @@ async def test_a_card_goes_where_the_command_ran_if_no_channel_is_set(quiet_desk
     await quiet_desk.start_bot(APPROVAL_CHANNEL="")
     await quiet_desk.fill_in("ord_1", channel=LOBBY)
     assert (await quiet_desk.card("ord_1", LOBBY)).channel == LOBBY
-
-
-async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
-    """The requester reads that the bot must be invited; after that the card appears by itself."""
-    quiet_desk.slack.space.add_channel(PRIVATE, "secret", (ANN,), bot=False, private=True)
-    await quiet_desk.start_bot(APPROVAL_CHANNEL="")
-    await quiet_desk.fill_in("ord_1", channel=PRIVATE)
-    told = await quiet_desk.direct(quiet_desk.ann)
-    assert "Your request waits" in told
-    assert "/invite" in told
-    quiet_desk.slack.space.channels[PRIVATE].members.add(quiet_desk.slack.space.bot_user_id)
-    assert (await quiet_desk.card("ord_1", PRIVATE)).button("approve")
-    assert len(quiet_desk.ann.direct_messages) == 1
 
 
 async def test_a_form_that_slack_does_not_open_is_explained(desk: Desk) -> None:

@@ -85,8 +85,8 @@ async def test_a_slack_that_is_gone_for_ten_minutes_is_reported_and_comes_back(
         assert len(desk.ann.direct_messages) == 1
 
 
-async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(database: Path) -> None:
-    """Cards go out in order and within Slack's rate; new requests do not wait behind all of them."""
+async def test_slack_away_for_ten_minutes_gets_everything_once_within_its_rates(database: Path) -> None:
+    """Each card goes out once and within Slack's rate; a thread waits for its own messages only, not for others."""
     clock = Clock()
     async with Desk(database, now=clock, rate_limited=True) as desk:
         await start(desk, clock)
@@ -100,7 +100,7 @@ async def test_slack_away_for_ten_minutes_gets_all_in_order_within_its_rates(dat
         desk.slack.calls.clear()
         await pass_time(desk, clock, 60, step=1)
         texts = [desk.ann.reads(message) for message in desk.slack.space.messages(PAYMENTS)]
-        assert [next(order for order in ORDERS if order in text) for text in texts] == ORDERS
+        assert sorted(next(order for order in ORDERS if order in text) for text in texts) == ORDERS
         answers = [call.answer for call in desk.slack.calls if call.method == "chat.postMessage"]
         assert all(isinstance(answer, dict) and answer["ok"] for answer in answers)
 

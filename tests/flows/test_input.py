@@ -13,6 +13,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bot.domain.audit import verify
+from bot.slack.views import refusals
 from tests.flows.desk import LOBBY, Desk
 
 JUNK = st.one_of(
@@ -127,7 +128,7 @@ async def test_made_up_socket_payloads_break_nothing(socket_payloads: Any, kind:
     desk, payloads = socket_payloads
     payload = spoiled(payloads[kind], changes)
     with structlog.testing.capture_logs() as logs, contextlib.suppress(TimeoutError, UnicodeEncodeError):
-        # The bot drops what it does not understand, without an acknowledgement.
+        # The local Slack cannot send everything that is made up here.
         delivering = desk.slack.deliver("slash_commands" if kind == "command" else "interactive", payload)
         await asyncio.wait_for(delivering, 0.05)
     assert "unexpected_error" not in {event["event"] for event in logs}
@@ -162,8 +163,8 @@ async def socket_payloads(quiet_desk: Desk) -> Any:
         b"a=b",
         b"\xff\xfe",
         b"payload=" + b"[" * 5000,
-        b"command=%2Fcancel-order",
         b"ssl_check=1",
+        b'{"payload": {}}',
     ],
     ids=lambda body: repr(body[:20]),
 )
@@ -183,6 +184,15 @@ async def test_bodies_that_are_no_payload_are_refused(http_payloads: Any, body: 
         ):
             assert 400 <= answer.status < 500
     assert "unexpected_error" not in {event["event"] for event in logs}
+
+
+async def test_half_a_command_is_answered_to_its_person(http_payloads: Any) -> None:
+    """A command in a shape that the bot does not know is acknowledged, and the person reads that nothing happened."""
+    desk, _ = http_payloads
+    assert await desk.slack.deliver("slash_commands", {"command": "/cancel-order"}) == {
+        "response_type": "ephemeral",
+        "text": refusals.NOT_READ,
+    }
 
 
 @pytest.mark.parametrize("change", [{"payload": []}, {"payload": None}, {"payload": "x"}, {"type": "unheard_of"}])

@@ -1,9 +1,16 @@
 """``/cancel-audit``: filters, paging, and the people who may read."""
 
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
+from bot.sandbox.faults import ApiError, Fault, broken
 from bot.sandbox.person import Person
-from tests.flows.desk import LOBBY, Desk
+from bot.slack.views.audit_page import PageButton
+from tests.clock import Clock
+from tests.flows.desk import LOBBY, OLGA, VERA, Desk, quick_tuning
 
 
 async def look_up(desk: Desk, person: Person, line: str) -> str:
@@ -32,23 +39,201 @@ async def test_filters_find_what_they_say(history: Desk) -> None:
     """No filter, person, state, time, order and combinations of them all find what they name."""
     lines = (await look_up(history, history.vera, "/cancel-audit")).splitlines()
     assert [line.split(" · ")[1] for line in lines[1:]] == ["ord_3", "ord_2", "ord_1"]
-    assert "ord_1 · cancelled · requested by @ann · decided by @ben · “typed twice” · card" in lines[3]
+    assert "ord_1 · cancelled · requested by @ann · approved by @ben · “typed twice” · card" in lines[3]
     assert "ord_2" in await look_up(history, history.vera, "/cancel-audit @cleo")
     assert "ord_1" not in await look_up(history, history.vera, "/cancel-audit @cleo")
     both = await look_up(history, history.vera, "/cancel-audit @ann 7d state:cancelled")
     assert "ord_1" in both
     assert "ord_2" not in both
-    assert "No cancellations match" in await look_up(history, history.vera, "/cancel-audit 2020-01-01..2020-12-31")
+    assert "No requests match" in await look_up(history, history.vera, "/cancel-audit 2020-01-01..2020-12-31")
     story = await look_up(history, history.vera, "/cancel-audit ord_2")
     assert "rejected · @cleo · “no fraud”" in story
     assert "requested · @ann" in story
+
+
+ALL, NONE = {"ord_1", "ord_2", "ord_3"}, set[str]()
+
+
+FINDS = {
+    "pending": {"ord_3"},
+    "Pending": {"ord_3"},
+    "cancelled": {"ord_1"},
+    "unknown": NONE,
+    "settled_cancelled": NONE,
+    "state:rejected": {"ord_2"},
+    "STATE:Rejected": {"ord_2"},
+    "today": ALL,
+    "TODAY": ALL,
+    "yesterday": NONE,
+    "7d": ALL,
+    "7D": ALL,
+    "1H": ALL,
+    "4W": ALL,
+    "me": NONE,
+    "@olga": {"ord_3"},
+    "@ben": {"ord_1"},
+    "@cleo rejected": {"ord_2"},
+    "@ann today cancelled": {"ord_1"},
+    "@U0OLGA": {"ord_3"},
+}
+
+
+async def test_a_look_up_understands_what_people_type(history: Desk) -> None:
+    """A state, a time, a person: each alone and together, in any case, finds exactly its requests."""
+    for text, orders in FINDS.items():
+        answer = await look_up(history, history.vera, f"/cancel-audit {text}")
+        assert {order for order in ALL if f" · {order} · " in answer} == orders, text
+        assert ("No requests match." in answer) == (not orders), text
+
+
+DASHES = ["..", "...", " .. ", "\u2026", "-", " - ", "\u2013", " \u2013 ", "\u2014", "\u2012", "\u2212"]
+
+
+async def test_a_range_has_any_dash(history: Desk) -> None:
+    """People type the dash that their keyboard has."""
+    for dash in DASHES:
+        assert "ord_1" in await look_up(history, history.vera, f"/cancel-audit 2020-01-01{dash}2099-12-31"), dash
+        empty = await look_up(history, history.vera, f"/cancel-audit 2020-01-01{dash}2020-12-31")
+        assert "No requests match." in empty, dash
+
+
+async def test_an_order_is_found_in_any_case(history: Desk) -> None:
+    """A person who types an id by hand need not know how it was recorded."""
+    for typed in ("ord_2", "ORD_2", "Ord_2"):
+        assert "rejected · @cleo · “no fraud”" in await look_up(history, history.vera, f"/cancel-audit {typed}"), typed
+
+
+async def test_a_word_that_matches_nothing_claims_no_more(history: Desk) -> None:
+    """The answer says that no request for such an order is on record, and how to look other things up."""
+    for word in ("foo", "ben", "ORD_1001", "ord_99"):
+        answer = await look_up(history, history.vera, f"/cancel-audit {word}")
+        assert f"No request for an order {word} is on record." in answer
+        assert "/cancel-audit help shows what else can be looked up." in answer
+
+
+async def test_an_order_that_other_filters_exclude_is_not_said_to_be_missing(history: Desk) -> None:
+    """The order is on record, so the answer says no more than that nothing matches all of the filters."""
+    for text in ("ord_1 2020-01-01", "ord_1 pending", "ord_1 @olga", "ord_1 state:failed 7d"):
+        answer = await look_up(history, history.vera, f"/cancel-audit {text}")
+        assert "No requests match." in answer, text
+        assert "No request for an order" not in answer, text
+
+
+async def test_somebody_who_left_can_be_looked_up(history: Desk) -> None:
+    """A former colleague is found by name, in any case, and by member id, though Slack makes no mention of them."""
+    del history.slack.space.users[OLGA]
+    for typed in ("@olga", "@OLGA", f"@{OLGA}"):
+        answer = await look_up(history, history.vera, f"/cancel-audit {typed}")
+        assert "ord_3" in answer, typed
+        assert "ord_1" not in answer, typed
+
+
+async def test_a_name_that_nobody_has_is_no_order(history: Desk) -> None:
+    """The answer says that the person is not known, and how to pick one."""
+    answer = await look_up(history, history.vera, "/cancel-audit @nobody")
+    assert "I don't know '@nobody'." in answer
+
+
+@pytest.fixture
+async def far_desk(database: Path) -> AsyncIterator[tuple[Desk, Clock]]:
+    """Yield a desk, with its clock, where an order was asked for at half past eleven in the evening in Phnom Penh."""
+    clock = Clock(datetime(2026, 11, 23, 16, 30, tzinfo=UTC))
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock))
+        await desk.ask("ord_1")
+        clock.at = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
+        yield desk, clock
+
+
+@pytest.mark.parametrize(
+    "zone, found, empty",
+    [
+        ("Asia/Phnom_Penh", ["yesterday", "2026-11-23", "2026-11-23..2026-11-23"], ["today", "2026-11-24"]),
+        ("UTC", ["today", "2026-11-23"], ["yesterday", "2026-11-22"]),
+        ("America/Los_Angeles", ["today", "2026-11-23"], ["yesterday", "2026-11-22", "2026-11-24"]),
+        ("Pacific/Kiritimati", ["today", "2026-11-24", "2026-11-24..2026-11-24"], ["yesterday", "2026-11-23"]),
+    ],
+)
+async def test_days_are_the_readers_own(
+    far_desk: tuple[Desk, Clock], zone: str, found: list[str], empty: list[str]
+) -> None:
+    """Slack tells the reader's time zone, and a day begins at midnight there."""
+    desk, _ = far_desk
+    desk.slack.space.users[VERA].tz = zone
+    for text in found:
+        assert "ord_1" in await look_up(desk, desk.vera, f"/cancel-audit {text}"), text
+    for text in empty:
+        assert "No requests match." in await look_up(desk, desk.vera, f"/cancel-audit {text}"), text
+
+
+@pytest.mark.parametrize("fault", [ApiError("user_not_found"), broken(503)])
+async def test_a_reader_whose_zone_is_not_known_reads_utc(far_desk: tuple[Desk, Clock], fault: Fault) -> None:
+    """The look-up works all the same."""
+    desk, _ = far_desk
+    desk.slack.space.users[VERA].tz = "Pacific/Kiritimati"
+    desk.slack.faults.always("users.info", fault)
+    assert "ord_1" in await look_up(desk, desk.vera, "/cancel-audit 2026-11-23")
+
+
+async def test_nobody_reads_the_words_of_others(desk: Desk) -> None:
+    """A non-auditor finds no reason, no order and no name of other people's requests, refused ones included."""
+    await desk.ask("ord_1", "my-own-words", person=desk.olga)
+    assert await desk.fill_in("ord_1", "secret-words") is not None
+    await desk.ask("ord_2", "other-words")
+    for text in ("", "ord_1", "ORD_1", "ord_2", "ORD_2", "me", "today", "pending", "@olga", "@ann", "order:ord_2"):
+        answer = await look_up(desk, desk.olga, f"/cancel-audit {text}")
+        message = desk.olga.ephemerals[-1]
+        for words in (answer, message.text):
+            assert "secret-words" not in words, text
+            assert "other-words" not in words, text
+            assert "ord_2 ·" not in words, text
+    assert "secret-words" in await look_up(desk, desk.vera, "/cancel-audit ord_1")
+    assert "secret-words" in await look_up(desk, desk.ben, "/cancel-audit ord_1")
+
+
+async def test_a_look_up_does_not_tell_how_others_spelled_an_order(desk: Desk) -> None:
+    """The answer to a non-auditor is the same, whether somebody else asked for the order or nobody did."""
+    await desk.ask("ord_1")
+    other = await look_up(desk, desk.olga, "/cancel-audit ORD_1")
+    nobodys = await look_up(desk, desk.olga, "/cancel-audit ORD_2")
+    assert other.replace("ORD_1", "ORD_2") == nobodys
+
+
+async def test_a_page_of_somebody_else_shows_only_ones_own(desk: Desk) -> None:
+    """A paging button that was forged or forwarded is answered with what its reader may see."""
+    await desk.ask("ord_1", "secret-words")
+    await look_up(desk, desk.olga, "/cancel-audit")
+    message = desk.olga.ephemerals[-1]
+    for query in ("", "ord_1", "@ann"):
+        value = PageButton(query, None).encode()
+        button = {"type": "button", "action_id": "audit_page:newest", "text": {"type": "plain_text", "text": "Newest"}}
+        message.blocks = [{"type": "actions", "elements": [{**button, "value": value}]}]
+        known, edited = len(desk.olga.ephemerals), message.edited
+        await desk.olga.click(message, "audit_page:newest")
+        await desk.wait(lambda known=known, edited=edited: len(desk.olga.ephemerals) > known or message.edited > edited)
+        assert "secret-words" not in str([each.text + str(each.blocks) for each in desk.olga.ephemerals])
+        assert "ord_1 ·" not in str([desk.olga.reads(each) for each in desk.olga.ephemerals])
+
+
+async def test_the_people_who_decided_are_named_by_what_they_did(quiet_desk: Desk) -> None:
+    """An approver who approved and then rejected is not listed twice for one thing."""
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "1 of 2")
+    await quiet_desk.ben.click(card, "reject")
+    await quiet_desk.wait(lambda: quiet_desk.ben.modal)
+    await quiet_desk.ben.submit(reason="second thoughts")
+    await quiet_desk.card_says(card, "Rejected")
+    (_, line) = (await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit")).splitlines()
+    assert "ord_1 · rejected · requested by @ann · approved by @ben · rejected by @ben · “typed twice” · card" in line
 
 
 async def test_an_unknown_filter_is_answered_with_the_usage(history: Desk) -> None:
     """A person who mistypes reads what can be typed, with their own text shown as it is."""
     answer = await look_up(history, history.vera, "/cancel-audit state:<!here>")
     assert "'<!here>' is not a state" in answer
-    assert "• a time: 30m" in answer
+    assert "• a time: today" in answer
 
 
 async def test_people_read_what_they_may(history: Desk) -> None:
@@ -58,7 +243,8 @@ async def test_people_read_what_they_may(history: Desk) -> None:
     assert "You see only your own requests" in own
     assert "ord_3" in own
     assert "ord_1" not in own
-    assert "Nothing on record for this order" in await look_up(history, history.olga, "/cancel-audit ord_1")
+    story = await look_up(history, history.olga, "/cancel-audit ord_1")
+    assert "No request for an order ord_1 is on record that you may read" in story
     assert "You can look up only your own requests" in await look_up(history, history.olga, "/cancel-audit @ann")
     last = await history.running_bot.store.read(lambda tables: tables.record.last())
     assert (last.kind, last.actor) == ("request_refused", history.olga.id)

@@ -28,15 +28,17 @@ async def test_a_completed_order_says_to_use_a_refund(desk: Desk) -> None:
 async def test_an_order_that_does_not_exist_says_so(desk: Desk) -> None:
     """A wrong order ID is refused with the advice to check it."""
     _, reply = await approved(desk, "ord_none")
-    assert "Not cancelled: no such order" in reply
+    assert "Not cancelled by this request: no such order" in reply
     assert "Check the order ID" in reply
 
 
-async def test_an_order_cancelled_before_says_so(desk: Desk) -> None:
-    """The bot does not claim a cancellation that was there before."""
+async def test_an_order_that_was_cancelled_already_says_so(desk: Desk) -> None:
+    """The bot does not claim a cancellation that it cannot know to be its own, and a success is no red sign."""
     desk.gateway.add_order("ord_2", "cancelled")
-    _, reply = await approved(desk, "ord_2")
-    assert "Already cancelled before this request" in reply
+    text, reply = await approved(desk, "ord_2")
+    assert text.startswith("☑️ Already cancelled")
+    assert reply.startswith("☑️ Already cancelled · order ord_2")
+    assert "Nothing to do." in reply
 
 
 @pytest.mark.parametrize(
@@ -71,16 +73,16 @@ async def test_lost_answers_without_end_are_unknown_and_retry_settles_them(desk:
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")
     assert "[ Retry ]" in await desk.card_says(card, "Not known whether the order is cancelled")
-    assert "Asking again is safe" in (await desk.replies(card))[0]
+    assert "asking again is safe" in (await desk.replies(card))[0]
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
-    assert "has a Retry button" in errors["order_id"]
+    assert "the card has buttons for that" in errors["order_id"]
     desk.gateway.faults.clear()
     await desk.olga.click(card, "retry")
     assert "Only approvers can do that" in await desk.told(desk.olga)
     await desk.cleo.click(card, "retry")
     await desk.card_says(card, "✅ Cancelled")
-    assert "Asked again, the gateway says that the order is cancelled" in (await desk.replies(card, 2))[1]
+    assert "Asked again, it says that the order is cancelled" in (await desk.replies(card, 2))[1]
     assert desk.gateway.effects["ord_1"] == 1
 
 
@@ -89,9 +91,9 @@ async def test_a_gateway_that_is_away_ends_in_failed_and_retry_works(desk: Desk)
     await desk.gateway.stop()
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")
-    assert "[ Retry ]" in await desk.card_says(card, "Not cancelled: the gateway did not take the request")
+    assert "[ Retry ]" in await desk.card_says(card, "the gateway did not take it")
     (reply,) = await desk.replies(card)
-    assert "Nothing has happened to the order" in reply
+    assert "This request has not changed the order" in reply
     assert "the gateway could not be reached" in reply
     await desk.gateway.start()
     await desk.ben.click(card, "retry")

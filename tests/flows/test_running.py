@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import structlog
 
+from bot.domain.cancellation import State
 from bot.sandbox.faults import ApiError, Hang, broken
 from bot.slack.socket_mode import Connection
 from bot.store import StoreError, StoreProblem, Tables
-from tests.flows.desk import LOBBY, Desk, quick_tuning
+from tests.flows.desk import LEADS, LOBBY, Desk, quick_tuning
 from tests.flows.stopping import stopping
 from tests.writer import busy
 
@@ -124,6 +125,39 @@ async def test_a_command_is_acknowledged_while_slack_and_gateway_hang(quiet_desk
     await quiet_desk.wait(lambda: not quiet_desk.ann.modal)
     until.set()
     await quiet_desk.wait(lambda: quiet_desk.ann.modal)
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+@pytest.mark.parametrize("action", ["approve", "reject", "withdraw"])
+async def test_clicks_are_acknowledged_while_slack_names_nobody(quiet_desk: Desk, action: str, mode: str) -> None:
+    """Neither a hanging look-up of a group nor one of a person costs anybody the three seconds, however many click."""
+    quiet_desk.join_organisation()
+    await quiet_desk.start_bot(**(quiet_desk.by_http if mode == "http" else {}))
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.stop_bot()
+    for method in ("users.info", "usergroups.users.list"):
+        quiet_desk.slack.faults.always(method, Hang(asyncio.Event()))
+    await quiet_desk.start_bot(**(quiet_desk.by_http if mode == "http" else {}))
+    people = [quiet_desk.siri, quiet_desk.cleo, quiet_desk.olga, quiet_desk.siri, quiet_desk.cleo]
+    await asyncio.gather(*(person.click_as_seen(card, action) for person in people))
+    assert not quiet_desk.slack.unacknowledged
+    assert await quiet_desk.state() is State.PENDING
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_forms_are_acknowledged_while_slack_names_nobody(quiet_desk: Desk, mode: str) -> None:
+    """A form whose person cannot be looked up says so on its field, in time."""
+    await quiet_desk.start_bot(REQUESTERS=LEADS, **(quiet_desk.by_http if mode == "http" else {}))
+    await quiet_desk.cleo.command("/cancel-order ord_1", LOBBY)
+    opened = await quiet_desk.wait(lambda: quiet_desk.cleo.modal)
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.faults.always("usergroups.users.list", Hang(asyncio.Event()))
+    await quiet_desk.start_bot(REQUESTERS=LEADS, **(quiet_desk.by_http if mode == "http" else {}))
+    payload = quiet_desk.cleo.submission_payload(opened, {})
+    errors = quiet_desk.cleo.answer_form(opened, await quiet_desk.slack.deliver("interactive", payload))
+    assert errors is not None
+    assert "Try again in a minute" in errors["order_id"]
+    assert await quiet_desk.state() is None
 
 
 async def test_wrong_tokens_do_not_end_the_process(quiet_desk: Desk) -> None:

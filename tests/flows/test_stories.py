@@ -72,7 +72,7 @@ async def test_the_story_of_a_cancelled_order(desk: Desk) -> None:
         "requested · @ann · “typed twice”",
         "card posted · the bot",
         "approved · @ben · 1 of 1 approval",
-        "sent to the gateway · the bot · attempt 1",
+        "asking the gateway · the bot · attempt 1",
         "cancelled · the bot",
     ]
 
@@ -99,7 +99,7 @@ async def test_the_story_of_a_refused_order(desk: Desk) -> None:
         "requested · @ann · “typed twice”",
         "card posted · the bot",
         "approved · @ben · 1 of 1 approval",
-        "sent to the gateway · the bot · attempt 1",
+        "asking the gateway · the bot · attempt 1",
         f"refused · the bot · {said} · gateway request req_local000001",
     ]
 
@@ -115,13 +115,13 @@ async def test_the_story_of_an_order_with_an_unknown_result(desk: Desk) -> None:
         "requested · @ann · “typed twice”",
         "card posted · the bot",
         "approved · @ben · 1 of 1 approval",
-        "sent to the gateway · the bot · attempt 1",
+        "asking the gateway · the bot · attempt 1",
         f"not confirmed yet · the bot · {lost}",
-        "sent to the gateway · the bot · attempt 2",
+        "asking the gateway · the bot · attempt 2",
         f"not confirmed yet · the bot · {lost}",
-        "sent to the gateway · the bot · attempt 3",
+        "asking the gateway · the bot · attempt 3",
         f"not confirmed yet · the bot · {lost}",
-        "sent to the gateway · the bot · attempt 4",
+        "asking the gateway · the bot · attempt 4",
         f"unknown · the bot · {lost}",
     ]
     assert await story(desk, "ord_1") == unknown
@@ -131,7 +131,7 @@ async def test_the_story_of_an_order_with_an_unknown_result(desk: Desk) -> None:
     assert await story(desk, "ord_1") == [
         *unknown,
         "retried · @cleo",
-        "sent to the gateway · the bot · attempt 1",
+        "asking the gateway · the bot · attempt 1",
         "cancelled · the bot · Order is already cancelled. · gateway request req_local000005",
     ]
 

@@ -1,6 +1,7 @@
 """The client against the local gateway, and against worse servers, over real connections."""
 
 import asyncio
+import gzip
 import shutil
 import ssl
 import subprocess
@@ -74,7 +75,7 @@ async def test_a_second_call_learns_that_it_is_cancelled(gateway: LocalGateway) 
         ("completed", Reason.COMPLETED),
         ("paid", Reason.COMPLETED),
         ("refunded", Reason.ALREADY_REFUNDED),
-        ("partially_refunded", Reason.ALREADY_REFUNDED),
+        ("partially_refunded", Reason.PARTLY_REFUNDED),
         ("expired", Reason.OTHER),
     ],
 )
@@ -228,7 +229,7 @@ def saying(raw: bytes) -> Peer:
     return peer
 
 
-CONFIRMED = b'{"order_id": "ord_abc123xyz", "status": "cancelled"}'
+CONFIRMED = b'{"order_id": "ord_abc123xyz", "status": "cancelled", "cancelled_at": "2026-11-23T09:00:00Z"}'
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,18 @@ CONFIRMED = b'{"order_id": "ord_abc123xyz", "status": "cancelled"}'
             id="cut short",
         ),
         pytest.param(b"HTTP/1.1 409 Conflict\r\nContent-Length: 99\r\n\r\n{", UNKNOWN, id="409 cut short"),
-        pytest.param(b"HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n{", REFUSED, id="404 cut short"),
+        pytest.param(b"HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n{", UNKNOWN, id="404 cut short"),
+        pytest.param(b"HTTP/1.0 404 Not Found\r\n\r\nNot Found", UNKNOWN, id="404 with a page"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", UNKNOWN, id="204"),
+        pytest.param(b"HTTP/1.0 200 OK\r\nContent-Encoding:\r\n\r\n" + CONFIRMED, CANCELLED, id="empty label"),
+        pytest.param(b"HTTP/1.0 200 OK\r\nContent-Encoding: UTF-8\r\n\r\n" + CONFIRMED, CANCELLED, id="wrong label"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n\xef\xbb\xbf" + CONFIRMED, CANCELLED, id="byte order mark"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n" + gzip.compress(CONFIRMED, mtime=0), CANCELLED, id="gzip unasked"),
+        pytest.param(
+            b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(CONFIRMED, mtime=0)[:-9],
+            UNKNOWN,
+            id="gzip cut short",
+        ),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", UNKNOWN, id="wrong chunk"),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", UNKNOWN, id="101"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 30_000 + b"\r\n", UNKNOWN, id="headers without end"),

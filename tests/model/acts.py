@@ -1,12 +1,12 @@
 """The model: the acts on one request, and what must become of it, written without any of the bot's own code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.cancellation import State
-from bot.domain.policy import Membership
+from bot.domain.policy import Members, Membership
 from tests.world import ANN, BEN, CLEO, World
 
 LOST = Answer(Outcome.UNKNOWN, repeat=True)
@@ -14,62 +14,184 @@ ANSWERS = {
     "confirmed": Answer(Outcome.CANCELLED, http_status=200),
     "completed": Answer(Outcome.REFUSED, http_status=422, reason=Reason.COMPLETED),
     "cancelled before": Answer(Outcome.REFUSED, http_status=409, reason=Reason.ALREADY_CANCELLED),
+    "no such order": Answer(Outcome.REFUSED, http_status=404, reason=Reason.NO_SUCH_ORDER),
     "busy": Answer(Outcome.NOT_SENT, http_status=503, repeat=True),
     "denied": Answer(Outcome.NOT_SENT, http_status=401, reason=Reason.CREDENTIALS),
     "lost": LOST,
 }
+_OPEN = {"pending", "approved", "sending", "unknown"}
+_MAY_STILL_BE_CONFIRMED = {"approved", "sending", "unknown", "refused", "settled_cancelled", "settled_not_cancelled"}
+_HOUR, _LEASE, _MOMENT = 60, 2, 0.02
+"""Minutes."""
 
 
 @dataclass
 class Expected:
-    """The state that one request must be in after each act."""
+    """The state that one request of Ann's must be in after each act; times are minutes since it was made."""
 
     state: str = "pending"
+    now: float = 0
+    quorum: int = 1
+    """Today's quorum, whatever it was when the request was made."""
+    self_approval: bool = False
+    approvers: set[str] = field(default_factory=lambda: {ANN, BEN, CLEO})
+    votes: dict[str, float] = field(default_factory=dict)
+    """The time of each vote that counted."""
+    counted_with: int = 1
+    """The quorum that the request shows."""
     attempts: int = 0
-    lost: bool = False
-    calling: bool = False
-    overdue: bool = False
-    due: bool = False
-    another: str = ""
-    """A second request for the same order: open, or open and overdue."""
+    calls: list[str] = field(default_factory=list)
+    """For each call that was made: "open", or the answer that was kept."""
+    due_at: float = 0
+    lease_until: float = 0
+    other_expires: float | None = None
+    """When the second request for the same order expires; None while there is none that is open."""
+    against: bool = False
+    """Somebody decided against the second request."""
 
     def act(self, act: str) -> None:
         """Follow one act of ``ACTS``."""
-        if self.state == "pending" and self.overdue and act in _EXPIRING:
-            self.state = "expired"
+        name, _, by = act.partition(" by ")
+        if name in _ON_THE_REQUEST:
+            self._expire()
+        if by:
+            self._by_somebody(name, by)
+        elif act in ANSWERS or act == "first call confirmed":
+            if self.calls:
+                first = act == "first call confirmed"
+                self._answer(0 if first else len(self.calls) - 1, "confirmed" if first else act)
+        else:
+            self._by_itself(act)
+
+    def _by_somebody(self, name: str, by: str) -> None:
+        """Follow an act of Ann, Ben or Cleo."""
+        person = {"Ann": ANN, "Ben": BEN}.get(by, CLEO)
+        approver = person in self.approvers and by not in {"an outsider", "somebody unchecked"}
+        others_known = not by.endswith("others unchecked")
+        match name:
+            case "approve" if approver:
+                self._approve(person, others_known=others_known)
+            case "reject" if approver and self.state == "pending":
+                self.state = "rejected"
+            case "withdraw" if person == ANN and self.state == "pending":
+                self.state = "withdrawn"
+            case "retry" if approver and person != ANN and self._may_retry(others_known=others_known):
+                self._approved()
+            case "settle as cancelled" | "settle as not cancelled" if approver and person != ANN:
+                if self.state == "unknown":
+                    self.state = name.replace("settle as", "settled").replace(" ", "_")
+            case "ask again":
+                self._ask_again()
+            case "reject the other" | "withdraw the other":
+                self._against_the_other()
+
+    def _by_itself(self, act: str) -> None:
+        """Follow time, the worker, and changes of the rules or of the approvers."""
         match act:
-            case "time":
-                self.overdue = self.due = True
-                self.another = self.another and "overdue"
-            case "ask again" if self.state not in {"pending", "approved", "sending", "unknown"}:
-                self.another = "open"
-            case "restart" if self.state == "sending":
-                self.due = True
-            case "approve" | "reject" | "withdraw" if self.state == "pending":
-                self._decided(act)
-            case "retry" if self.state == "unknown" or (self.state == "failed" and not self.another):
-                self._decided("approve")
+            case "an hour":
+                self.now += _HOUR + 1
+            case "three minutes":
+                self.now += 3
             case "work":
-                self._worked()
-            case _ if act in ANSWERS and self.calling and self.state == "sending":
-                self._answered(act)
+                self._work()
+            case "remove Ben":
+                self.approvers = {ANN, CLEO}
+            case "quorum of one" | "quorum of one, not counted yet":
+                self.quorum = 1
+            case "quorum of two":
+                self.quorum = 2
+            case "self-approval on" | "self-approval off":
+                self.self_approval = act == "self-approval on"
+        if act in _RESTARTS:
+            self.lease_until = min(self.lease_until, self.now)
+        if act in _RECOUNTS:
+            self._recount(unread="unread" in act)
 
-    def _decided(self, act: str) -> None:
-        self.state = {"approve": "approved", "reject": "rejected", "withdraw": "withdrawn"}[act]
-        self.attempts, self.due = 0, act == "approve"
+    def _recount(self, *, unread: bool) -> None:
+        if unread and any(each != ANN or self.self_approval for each in self.votes):
+            return
+        changed = set(self.votes) != self._valid() or self.quorum != self.counted_with
+        if self.state == "pending" and self.now < _HOUR and changed:
+            self._count()
 
-    def _worked(self) -> None:
-        if self.another == "overdue":
-            self.another = ""
-        elif self.due and self.state == "approved":
-            self.state, self.calling, self.due = "sending", True, False
+    def _expire(self) -> None:
+        if self.state == "pending" and self.now >= _HOUR:
+            self.state = "expired"
+
+    def _valid(self, *, others_known: bool = True) -> set[str]:
+        """Return the people whose votes count by today's rules."""
+        known = self.approvers if others_known else {CLEO}
+        return {each for each in self.votes if each in known and (each != ANN or self.self_approval)}
+
+    def _approve(self, person: str, *, others_known: bool) -> None:
+        if self.state != "pending" or (person == ANN and not self.self_approval):
+            return
+        enough = len(self._valid(others_known=others_known)) >= self.quorum
+        if person in self.votes and not enough:
+            return
+        if not others_known:
+            perhaps = {each for each in self.votes if each != ANN or self.self_approval} | {person}
+            sure = self._valid(others_known=False) | {person}
+            if len(sure) < self.quorum <= len(perhaps):
+                return
+        self.votes.setdefault(person, self.now)
+        self._count(others_known=others_known)
+
+    def _count(self, *, others_known: bool = True) -> None:
+        valid = self._valid(others_known=others_known)
+        void = set(self.votes) - valid
+        if not others_known:
+            void = set() if self.self_approval else {ANN}
+        self.votes = {each: at for each, at in self.votes.items() if each not in void}
+        self.counted_with = self.quorum
+        if len(valid) >= self.quorum:
+            self._approved()
+
+    def _approved(self) -> None:
+        self.state, self.attempts, self.due_at = "approved", 0, self.now
+
+    def _may_retry(self, *, others_known: bool) -> bool:
+        return (
+            self.state in {"failed", "unknown"}
+            and not self.against
+            and self.now - max(self.votes.values()) <= _HOUR
+            and len(self._valid(others_known=others_known)) >= self.quorum
+            and (self.state == "unknown" or self.other_expires is None)
+        )
+
+    def _ask_again(self) -> None:
+        if self.other_expires is not None and self.other_expires <= self.now:
+            self.other_expires = None
+        if self.state not in _OPEN and self.other_expires is None:
+            self.other_expires = self.now + _HOUR
+
+    def _against_the_other(self) -> None:
+        if self.other_expires is not None:
+            self.against |= self.now < self.other_expires
+            self.other_expires = None
+
+    def _work(self) -> None:
+        self._expire()
+        if self.other_expires is not None and self.other_expires <= self.now:
+            self.other_expires = None
+        if self.state == "sending" and self.lease_until <= self.now:
+            self._answer(len(self.calls) - 1, "lost")
+        if self.state == "approved" and self.due_at <= self.now:
+            self.state, self.lease_until = "sending", self.now + _LEASE
             self.attempts += 1
-        elif self.due and self.state == "sending":
-            self._answered("lost")
+            self.calls.append("open")
 
-    def _answered(self, answer: str) -> None:
-        self.calling, before = False, self.lost
-        self.lost |= answer == "lost"
+    def _answer(self, call: int, answer: str) -> None:
+        kept, before = self.calls[call], "lost" in self.calls
+        if kept not in {"open", "lost"} or (kept == "lost" and answer != "confirmed"):
+            return
+        self.calls[call] = answer
+        if self.state == "sending" and kept == "open":
+            self._follow(answer, lost="lost" in self.calls, before=before)
+        elif answer == "confirmed" and self.state in _MAY_STILL_BE_CONFIRMED:
+            self.state = "cancelled"
+
+    def _follow(self, answer: str, *, lost: bool, before: bool) -> None:
         match answer:
             case "confirmed":
                 self.state = "cancelled"
@@ -77,48 +199,128 @@ class Expected:
                 self.state = "cancelled" if before else "refused"
             case "completed":
                 self.state = "refused"
+            case "no such order":
+                self.state = "unknown" if before else "refused"
             case "busy" | "lost" if self.attempts < 2:
-                self.state, self.due = "approved", False
+                self.state, self.due_at = "approved", self.now + _MOMENT
             case _:
-                self.state = "unknown" if self.lost else "failed"
+                self.state = "unknown" if lost else "failed"
 
 
-def _answer_last(world: World, _: str, *, answer: Answer) -> None:
-    """Give the last call this answer, again and again if that is asked for."""
-    if world.under_way:
-        attempt = world.under_way[-1]
+def _answer_call(world: World, _: str, *, answer: Answer, call: int = -1) -> None:
+    """Give a call this answer, again and again if that is asked for."""
+    if world.outside.under_way:
+        attempt = world.outside.under_way[call]
         if world.answer(attempt, answer) is State.CANCELLED:
-            world.cancelled_at_the_gateway.setdefault(attempt.order_id, attempt.cancellation_id)
+            world.outside.cancelled.setdefault(attempt.order_id, attempt.cancellation_id)
 
 
+def _the_other(world: World, about: str, act: Callable[[str], object]) -> None:
+    """Do this to the second request for the same order, if one is open."""
+    other = world.tables.cancellations.open_of(world.found(about).order_id)
+    if other is not None and other.id != about:
+        act(other.id)
+
+
+def _remove_ben(world: World, _: str) -> None:
+    world.outside.approvers = Members(frozenset({ANN, CLEO}))
+
+
+def _restart(
+    world: World, _: str, *, quorum: int | None = None, self_approval: bool | None = None, recount: bool = True
+) -> None:
+    world.restart(quorum=quorum, self_approval=self_approval)
+    if recount:
+        world.recount()
+
+
+_ONLY_CLEO_KNOWN = Members(frozenset({CLEO}), complete=False)
+OUTSIDER, UNCHECKED = Membership.OUTSIDER, Membership.UNCHECKED
 ACTS: dict[str, Callable[[World, str], object]] = {
-    "approve": lambda world, about: world.approve(about),
-    "approve one's own": lambda world, about: world.approve(about, ANN),
-    "approve as outsider": lambda world, about: world.approve(about, CLEO, Membership.OUTSIDER),
-    "approve unchecked": lambda world, about: world.approve(about, CLEO, Membership.UNCHECKED),
-    "reject": lambda world, about: world.reject(about),
-    "reject as outsider": lambda world, about: world.reject(about, CLEO, Membership.OUTSIDER),
-    "withdraw": lambda world, about: world.withdraw(about),
-    "withdraw another's": lambda world, about: world.withdraw(about, BEN),
-    "retry": lambda world, about: world.retry(about),
-    "retry as outsider": lambda world, about: world.retry(about, Membership.OUTSIDER),
-    "time": lambda world, _: world.clock.advance(minutes=61),
+    "approve by Ben": lambda world, about: world.approve(about),
+    "approve by Ann": lambda world, about: world.approve(about, ANN),
+    "approve by Cleo": lambda world, about: world.approve(about, CLEO),
+    "approve by Cleo, others unchecked": lambda world, about: world.approve(about, CLEO, None, _ONLY_CLEO_KNOWN),
+    "approve by an outsider": lambda world, about: world.approve(about, CLEO, OUTSIDER),
+    "approve by somebody unchecked": lambda world, about: world.approve(about, CLEO, UNCHECKED),
+    "reject by Ben": lambda world, about: world.reject(about),
+    "reject by an outsider": lambda world, about: world.reject(about, CLEO, OUTSIDER),
+    "withdraw by Ann": lambda world, about: world.withdraw(about),
+    "withdraw by Ben": lambda world, about: world.withdraw(about, BEN),
+    "retry by Ben": lambda world, about: world.retry(about),
+    "retry by Cleo": lambda world, about: world.retry(about, CLEO),
+    "retry by Cleo, others unchecked": lambda world, about: world.retry(about, CLEO, None, _ONLY_CLEO_KNOWN),
+    "retry by Ann": lambda world, about: world.retry(about, ANN),
+    "retry by an outsider": lambda world, about: world.retry(about, CLEO, OUTSIDER),
+    "settle as cancelled by Ben": lambda world, about: world.settle(about),
+    "settle as not cancelled by Cleo": lambda world, about: world.settle(about, CLEO, cancelled=False),
+    "settle as cancelled by Ann": lambda world, about: world.settle(about, ANN),
+    "settle as cancelled by an outsider": lambda world, about: world.settle(about, CLEO, OUTSIDER),
+    "ask again by Cleo": lambda world, _: world.ask(person=CLEO),
+    "reject the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.reject(it, CLEO)),
+    "withdraw the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.withdraw(it, CLEO)),
+    "an hour": lambda world, _: world.clock.advance(minutes=_HOUR + 1),
+    "three minutes": lambda world, _: world.clock.advance(minutes=3),
+    "remove Ben": _remove_ben,
+    "recount": lambda world, _: world.recount(),
+    "recount, group unread": lambda world, _: world.recount(Members(complete=False)),
+    "restart": partial(_restart, recount=False),
+    "quorum of one": partial(_restart, quorum=1),
+    "quorum of one, not counted yet": partial(_restart, quorum=1, recount=False),
+    "quorum of two": partial(_restart, quorum=2),
+    "self-approval on": partial(_restart, self_approval=True, recount=False),
+    "self-approval off": partial(_restart, self_approval=False),
     "work": lambda world, _: world.work(),
-    "restart": lambda world, _: world.restart(),
-    "ask again": lambda world, _: world.ask(person=CLEO),
-    **{name: partial(_answer_last, answer=answer) for name, answer in ANSWERS.items()},
+    "first call confirmed": partial(_answer_call, answer=ANSWERS["confirmed"], call=0),
+    **{name: partial(_answer_call, answer=answer) for name, answer in ANSWERS.items()},
 }
-_EXPIRING = {act for act in ACTS if act.split()[0] in {"approve", "reject", "withdraw", "retry", "ask", "work"}}
+_RESTARTS = {act for act in ACTS if act.startswith(("restart", "quorum", "self-approval"))}
+_RECOUNTS = {
+    act for act in ACTS if act.startswith(("recount", "quorum", "self-approval off")) and "not counted" not in act
+}
+_ON_THE_REQUEST = {
+    "approve",
+    "reject",
+    "withdraw",
+    "retry",
+    "settle as cancelled",
+    "settle as not cancelled",
+    "ask again",
+}
+"""The acts that end a request which is past its time."""
+_UNKNOWN = ["approve by Ben", "work", "lost", "three minutes", "work", "lost"]
 WAYS = {
     State.PENDING: [],
-    State.APPROVED: ["approve"],
-    State.SENDING: ["approve", "work"],
-    State.CANCELLED: ["approve", "work", "confirmed"],
-    State.REFUSED: ["approve", "work", "completed"],
-    State.FAILED: ["approve", "work", "denied"],
-    State.UNKNOWN: ["approve", "work", "lost", "time", "work", "lost"],
-    State.REJECTED: ["reject"],
-    State.WITHDRAWN: ["withdraw"],
-    State.EXPIRED: ["time", "work"],
+    State.APPROVED: ["approve by Ben"],
+    State.SENDING: ["approve by Ben", "work"],
+    State.CANCELLED: ["approve by Ben", "work", "confirmed"],
+    State.REFUSED: ["approve by Ben", "work", "completed"],
+    State.FAILED: ["approve by Ben", "work", "denied"],
+    State.UNKNOWN: _UNKNOWN,
+    State.REJECTED: ["reject by Ben"],
+    State.WITHDRAWN: ["withdraw by Ann"],
+    State.EXPIRED: ["an hour", "work"],
+    State.SETTLED_CANCELLED: [*_UNKNOWN, "settle as cancelled by Ben"],
+    State.SETTLED_NOT_CANCELLED: [*_UNKNOWN, "settle as not cancelled by Cleo"],
 }
 """The acts that lead to each state."""
+MORE_WAYS = {
+    "one vote of two": ["quorum of two", "approve by Ben"],
+    "one's own vote of two": ["self-approval on", "quorum of two", "approve by Ann"],
+    "two votes that both count no longer": [
+        *["self-approval on", "quorum of two", "approve by Ann", "remove Ben", "self-approval off"],
+    ],
+    "approved by two, failed": ["quorum of two", "approve by Ben", "approve by Cleo", "work", "denied"],
+    "approved by oneself, failed": ["self-approval on", "approve by Ann", "work", "denied"],
+    "failed, another one open": ["approve by Ben", "work", "denied", "ask again by Cleo"],
+    "failed, another one rejected": [
+        *["approve by Ben", "work", "denied", "ask again by Cleo", "reject the other by Cleo"],
+    ],
+    "believed lost, to be sent again": ["approve by Ben", "work", "three minutes", "work"],
+    "believed lost, sent again": ["approve by Ben", "work", "three minutes", "work", "three minutes", "work"],
+    "believed lost, then refused": [
+        *["approve by Ben", "work", "three minutes", "work", "three minutes", "work", "completed"],
+    ],
+    "settled, another one open": [*_UNKNOWN, "settle as not cancelled by Cleo", "ask again by Cleo"],
+}
+"""More situations in which a next act may go wrong."""

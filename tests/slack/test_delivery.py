@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import aiohttp
 import pytest
+import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import utc_now
@@ -14,13 +16,15 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, GENESIS, Event, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import Cancelled, Started, to_json
-from bot.sandbox.faults import ApiError, Drop, Fault, Hang, broken, rate_limited
+from bot.domain.events import Cancelled, CardPosted, Started, to_json
+from bot.sandbox.faults import ApiError, Drop, Fault, Hang, Without, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Posted
 from bot.slack.delivery import METADATA_TYPE, SlackCourier
 from bot.slack.identity import fetch_identity
-from bot.workflow import Wish, Workflow
+from bot.worker import Worker
+from bot.worker.worker import Gateway
+from bot.workflow import Asked, Wish, Workflow
 from tests.clock import Clock
 from tests.world import ANN, actor, next_delivery
 
@@ -114,7 +118,10 @@ async def test_a_search_that_fails_leaves_the_doubt(slack: LocalSlack, courier: 
     """While the search fails, nothing is posted again."""
     slack.faults.add("conversations.history", rate_limited(7))
     receipt = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert receipt == Receipt(DeliveryOutcome.IN_DOUBT, problem="ratelimited", retry_after=7.0, in_doubt=True)
+    assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=7.0, in_doubt=True)
+    slack.faults.add("conversations.history", broken(500))
+    unclear = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert (unclear.outcome, unclear.in_doubt) == (DeliveryOutcome.IN_DOUBT, True)
     slack.space.channels["C0PAY"].members.clear()
     blocked = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
     assert (blocked.outcome, blocked.in_doubt) == (DeliveryOutcome.BLOCKED, True)
@@ -125,16 +132,30 @@ async def test_a_search_that_fails_leaves_the_doubt(slack: LocalSlack, courier: 
     "name, outcome",
     [
         ("not_in_channel", DeliveryOutcome.BLOCKED),
+        ("channel_not_found", DeliveryOutcome.BLOCKED),
         ("is_archived", DeliveryOutcome.BLOCKED),
+        ("restricted_action", DeliveryOutcome.BLOCKED),
+        ("message_limit_exceeded", DeliveryOutcome.BLOCKED),
+        ("team_access_not_granted", DeliveryOutcome.BLOCKED),
+        ("missing_scope", DeliveryOutcome.BLOCKED),
+        ("ekm_access_denied", DeliveryOutcome.BLOCKED),
+        ("token_revoked", DeliveryOutcome.BLOCKED),
+        ("account_inactive", DeliveryOutcome.BLOCKED),
+        ("an_error_of_the_future", DeliveryOutcome.BLOCKED),
         ("msg_too_long", DeliveryOutcome.IMPOSSIBLE),
+        ("msg_blocks_too_long", DeliveryOutcome.IMPOSSIBLE),
         ("fatal_error", DeliveryOutcome.IN_DOUBT),
-        ("token_revoked", DeliveryOutcome.LATER),
+        ("internal_error", DeliveryOutcome.IN_DOUBT),
+        ("ratelimited", DeliveryOutcome.LATER),
     ],
 )
 async def test_each_of_slacks_errors_has_its_outcome(
     slack: LocalSlack, courier: SlackCourier, name: str, outcome: DeliveryOutcome
 ) -> None:
-    """Errors that people can fix, that are final, that leave a doubt, and that pass are told apart."""
+    """Errors that people can fix, that are final, that leave a doubt, and that pass are told apart.
+
+    An unknown error waits for a person, because the message may still be possible.
+    """
     slack.faults.add("chat.postMessage", ApiError(name))
     receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
     assert (receipt.outcome, receipt.problem, receipt.in_doubt) == (
@@ -149,6 +170,133 @@ async def test_a_rate_limit_says_how_long(slack: LocalSlack, courier: SlackCouri
     slack.faults.add("chat.postMessage", rate_limited(30))
     receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
     assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
+
+
+@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+@pytest.mark.parametrize("fields", [("ts",), ("channel",), ("channel", "ts", "message")])
+async def test_an_answer_without_a_place_is_searched_for(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, fields: tuple[str, ...]
+) -> None:
+    """An answer of "ok" alone leaves it in doubt where the message is; it is found, and not posted again."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    before = len(slack.space.posted)
+    slack.faults.add("chat.postMessage", Without(fields))
+    first = await courier.deliver(queued(kind), card, EVENT)
+    assert (first.outcome, first.problem, first.in_doubt) == (DeliveryOutcome.IN_DOUBT, "no_place_in_answer", True)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    assert second.outcome is DeliveryOutcome.DELIVERED
+    assert (second.channel, second.ts) == (slack.space.posted[-1].channel, slack.space.posted[-1].ts)
+    assert len(slack.space.posted) == before + 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 12])
+@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+async def test_a_message_is_found_though_our_clock_is_wrong(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, hours: int
+) -> None:
+    """The search begins long before the doubt, because a message has Slack's time and the doubt has ours."""
+    slack.space.ahead = timedelta(hours=-hours)  # our clock is ahead by so much
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    before = len(slack.space.posted)
+    slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    await courier.deliver(queued(kind), card, EVENT)
+    found = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, slack.space.posted[-1].ts)
+    assert len(slack.space.posted) == before + 1
+
+
+def pages(slack: LocalSlack, method: str) -> int:
+    """Return how many pages were asked for by this method."""
+    return [call.method for call in slack.calls].count(method)
+
+
+@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY])
+async def test_a_cursor_that_repeats_ends_the_search(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind
+) -> None:
+    """The same page again and again is asked for twice, and then the message counts as not there."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
+    slack.history.same_cursor = True
+    receipt = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    assert receipt.outcome is DeliveryOutcome.DELIVERED
+    assert pages(slack, "conversations.history") == 2
+    assert pages(slack, "conversations.replies") == (2 if kind is DeliveryKind.REPLY else 0)
+
+
+async def test_a_search_ends_after_25_pages(slack: LocalSlack, courier: SlackCourier) -> None:
+    """However busy the channel is, a search costs no more; the message looked for is among the newest."""
+    mine = await posted(courier)
+    for _ in range(30):
+        slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
+    slack.history.most = 1
+    again = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert (again.outcome, again.ts != mine.card_ts) == (DeliveryOutcome.DELIVERED, True)
+    assert pages(slack, "conversations.history") == 25
+    slack.history.most = 2
+    found = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert found.ts in {mine.card_ts, again.ts}
+    assert pages(slack, "conversations.history") <= 2 * 25
+
+
+async def test_more_without_a_cursor_ends_the_search(slack: LocalSlack, courier: SlackCourier) -> None:
+    """Slack may say that there is more and not how to get it; the search ends with what there is."""
+    await posted(courier)
+    for _ in range(3):
+        slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
+    slack.history.most, slack.history.no_cursor = 1, True
+    await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+    assert pages(slack, "conversations.history") == 1
+
+
+async def test_a_duplicate_is_removed(slack: LocalSlack, courier: SlackCourier) -> None:
+    """The bot deletes its own message; where Slack does not let it, the log says so and nothing else happens."""
+    receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    with structlog.testing.capture_logs() as logs:
+        slack.faults.add("chat.delete", ApiError("cant_delete_message"))
+        await courier.remove(receipt)
+    assert [(line["event"], line["problem"]) for line in logs] == [("duplicate_not_deleted", "cant_delete_message")]
+    assert len(slack.space.posted) == 1
+    await courier.remove(receipt)
+    assert not slack.space.posted
+
+
+def worker(workflow: Workflow, courier: SlackCourier, clock: Clock, name: str) -> Worker:
+    """Return a worker that brings messages to Slack; there is no gateway to call."""
+    gateway = cast("Gateway", None)
+    return Worker(workflow, gateway, courier, now=clock, name=name, wake=asyncio.Event())
+
+
+@pytest.mark.parametrize("late", ["the first", "the second"])
+async def test_a_late_duplicate_is_deleted(workflow: Workflow, clock: Clock, late: str) -> None:
+    """Two workers post the same card, one of them so slowly that its lease ends: in the end there is one card.
+
+    Whichever answer comes first counts, and the other message goes.
+    """
+    async with LocalSlack(now=clock) as slack, aiohttp.ClientSession() as session:
+        slack.space.add_user(ANN, "ann")
+        slack.space.add_channel("C1", "payments", (ANN,))
+        client = AsyncWebClient(slack.bot_token, slack.api_url, session=session, retry_handlers=[])
+        identity = await fetch_identity(client)
+        courier = SlackCourier(client, lambda: identity)
+        await workflow.request(Wish("V1", "ord_1", "", "C1"), actor(ANN))
+        first, second = asyncio.Event(), asyncio.Event()
+        slack.faults.add("chat.postMessage", Hang(first), Hang(second))
+        slow = asyncio.create_task(worker(workflow, courier, clock, "slow").until_idle())
+        await slack.space.changes.wait_for(lambda: pages(slack, "chat.postMessage") == 1)
+        clock.advance(minutes=3)
+        quick = asyncio.create_task(worker(workflow, courier, clock, "quick").until_idle())
+        await slack.space.changes.wait_for(lambda: pages(slack, "chat.postMessage") == 2)
+        for until, task in (
+            [(second, quick), (first, slow)] if late == "the first" else [(first, slow), (second, quick)]
+        ):
+            until.set()
+            await task
+        (card,) = slack.space.messages("C1")
+        found = await workflow.look_up(actor(ANN), Asked("ord_1"))
+    posted = [event.content for event in found.page.items if isinstance(event, Event)]
+    assert CardPosted("C1", card.ts) in posted
+    assert len([content for content in posted if isinstance(content, CardPosted)]) == 1
 
 
 async def test_slack_away_is_certain(slack: LocalSlack) -> None:

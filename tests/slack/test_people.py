@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.policy import Actor, Membership, People, Role
+from bot.domain.policy import Actor, Members, Membership, People, Role
 from bot.sandbox.faults import ApiError, Fault, Hang, broken
 from bot.sandbox.slack import LocalSlack
-from bot.slack.people import Directory
+from bot.slack.people import Directory, Profile
 from tests.clock import Clock
 
 LEADS = People(frozenset({"U0BEN"}), frozenset({"S1", "S2"}))
@@ -70,6 +70,60 @@ async def test_groups_are_remembered_for_five_minutes(slack: LocalSlack, directo
     assert await membership(directory, "U0CLEO") is Membership.MEMBER
     clock.advance(minutes=1)
     assert await membership(directory, "U0CLEO") is Membership.OUTSIDER
+
+
+async def test_all_members_of_a_role_are_named(slack: LocalSlack, directory: Directory) -> None:
+    """Votes are counted among everybody who may approve; where Slack does not say who is in a group, that is known."""
+    assert await directory.members(Role.APPROVER) == Members(frozenset({"U0BEN", "U0CLEO", "U0DORA"}))
+    assert await directory.members(Role.AUDITOR) == Members()
+    assert await directory.members(Role.REQUESTER) == Members(everyone=True)
+
+
+async def test_members_that_slack_does_not_name_leave_a_gap(slack: LocalSlack, directory: Directory) -> None:
+    """The others are known all the same."""
+    slack.faults.add("usergroups.users.list", ApiError("internal_error"))
+    assert await directory.members(Role.APPROVER) == Members(frozenset({"U0BEN", "U0DORA"}), complete=False)
+
+
+async def test_a_profile_says_where_somebody_belongs(slack: LocalSlack, directory: Directory) -> None:
+    """It has the workspace, the organisation and the time zone; people of other companies have no time zone."""
+    space = slack.space
+    space.enterprise_id = "E0LOCAL"
+    space.add_user("U0ANN", "ann").tz = "Asia/Phnom_Penh"
+    space.add_user("W0SIRI", "siri", team_id="T0SISTER", enterprise_id="E0LOCAL")
+    space.add_user("U0FRANK", "frank", team_id="T0ELSEWHERE")
+    space.add_user("U0GRETA", "greta", team_id="T0OTHER", enterprise_id="E0OTHER")
+    space.add_channel("C0SHARED", "shared", ("U0FRANK",), shared=True)
+    found = [await directory.profile(person) for person in ("U0ANN", "W0SIRI", "U0FRANK", "U0GRETA")]
+    assert found == [
+        Profile(team_id="T0LOCAL", enterprise_id="E0LOCAL", time_zone="Asia/Phnom_Penh"),
+        Profile(team_id="T0SISTER", enterprise_id="E0LOCAL", time_zone="UTC"),
+        # Slack calls Frank no stranger, as he shares a channel with the bot.
+        Profile(team_id="T0ELSEWHERE", enterprise_id=None, time_zone="UTC"),
+        Profile(team_id="T0OTHER", enterprise_id=None, time_zone="UTC"),
+    ]
+
+
+@pytest.mark.parametrize("fault", [ApiError("user_not_found"), broken(503), Hang(asyncio.Event())])
+async def test_a_profile_that_slack_does_not_give_is_none(
+    slack: LocalSlack, directory: Directory, fault: Fault
+) -> None:
+    """Nothing is remembered of a failure, so the next look-up may find the person."""
+    slack.space.add_user("U0ANN", "ann")
+    slack.faults.add("users.info", fault)
+    assert await directory.profile("U0ANN") is None
+    assert await directory.profile("U0ANN") is not None
+
+
+async def test_a_profile_is_remembered_for_five_minutes(slack: LocalSlack, directory: Directory, clock: Clock) -> None:
+    """A click does not cost a call to Slack each time."""
+    slack.space.add_user("U0ANN", "ann")
+    for _ in range(3):
+        assert await directory.profile("U0ANN") is not None
+    assert len(slack.calls) == 1
+    clock.advance(minutes=5)
+    await directory.profile("U0ANN")
+    assert len(slack.calls) == 2
 
 
 async def test_groups_are_kept_fresh_in_the_background(slack: LocalSlack, directory: Directory) -> None:

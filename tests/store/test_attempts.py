@@ -1,11 +1,14 @@
 """Calls to the gateway: kept before they are made, and answered once."""
 
-from bot.domain.attempt import Answer, Outcome
+import pytest
+
+from bot.domain.attempt import Answer, Outcome, Reason
 from bot.store import Store, Tables
 from tests.clock import Clock
-from tests.store.rows import add
+from tests.store.rows import add, again
 
 LOST, AWAY = Answer(Outcome.UNKNOWN), Answer(Outcome.NOT_SENT)
+CONFIRMED = Answer(Outcome.CANCELLED, request_id="req_1")
 
 
 async def test_an_attempt_carries_what_was_approved(store: Store, clock: Clock) -> None:
@@ -33,6 +36,52 @@ async def test_an_answer_is_kept_once(store: Store, clock: Clock) -> None:
         assert not tx.attempts.any_unclear(asked)
 
     await store.transaction("attempt", work)
+
+
+async def test_a_confirmation_replaces_an_answer_that_was_believed_lost(store: Store, clock: Clock) -> None:
+    """It counts whenever it comes, once; no other answer does."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        attempt = tx.attempts.begin(asked, clock())
+        refused = Answer(Outcome.REFUSED, reason=Reason.COMPLETED)
+        answers = [LOST, AWAY, refused, LOST, CONFIRMED, CONFIRMED, LOST]
+        kept = [tx.attempts.end(attempt, answer, clock()) for answer in answers]
+        assert kept == [True, False, False, False, True, False, False]
+        assert again(tx, asked).last_answer == CONFIRMED
+        assert not tx.attempts.any_unclear(asked)
+
+    await store.transaction("attempt", work)
+
+
+@pytest.mark.parametrize(
+    "answer", [AWAY, Answer(Outcome.REFUSED, reason=Reason.OTHER), Answer(Outcome.CANCELLED)], ids=str
+)
+async def test_a_clear_answer_is_not_replaced(store: Store, clock: Clock, answer: Answer) -> None:
+    """The proof of an attempt stays, also where a confirmation comes after it."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        attempt = tx.attempts.begin(asked, clock())
+        assert tx.attempts.end(attempt, answer, clock())
+        assert not tx.attempts.end(attempt, CONFIRMED, clock())
+        assert again(tx, asked).last_answer == answer
+
+    await store.transaction("attempt", work)
+
+
+async def test_attempts_are_numbered_for_each_cancellation(store: Store, clock: Clock) -> None:
+    """The number counts over all retries, and other cancellations do not matter."""
+
+    def work(tx: Tables) -> None:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        attempts = []
+        for _ in range(3):
+            tx.attempts.begin(other, clock())
+            attempts.append(tx.attempts.begin(asked, clock()))
+        assert [tx.attempts.number(each, asked) for each in attempts] == [1, 2, 3]
+
+    await store.transaction("attempts", work)
 
 
 async def test_one_unclear_answer_is_remembered_for_its_own_cancellation(store: Store, clock: Clock) -> None:

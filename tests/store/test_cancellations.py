@@ -234,6 +234,110 @@ async def test_the_one_that_has_waited_longest_is_due_first(store: Store, clock:
     await store.transaction("due", work)
 
 
+async def test_what_a_worker_holds_is_not_due_for_it(store: Store, clock: Clock) -> None:
+    """Its call is past its lease, yet only what somebody else left behind, or what has to be sent, is found."""
+    at = clock()
+
+    def work(tx: Tables) -> None:
+        numbers = range(3)
+        calls = [
+            brought(tx, add(tx, at, f"ord_{number}", form=f"V{number}"), State.APPROVED, at=at) for number in numbers
+        ]
+        for number, each in enumerate(calls):
+            tx.cancellations.move(each, State.SENDING, at=at, lease_until=at + timedelta(minutes=number))
+        late = at + timedelta(minutes=5)
+        for held, found in ((0, "ord_0"), (1, "ord_1"), (2, "ord_2"), (3, None)):
+            due = tx.cancellations.due(late, held={each.id for each in calls[:held]})
+            assert (due and due.order_id) == found
+        # A worker that holds a request still sends it again, once it is approved again.
+        brought(tx, again(tx, calls[0]), State.UNKNOWN, at=at)
+        tx.cancellations.move(again(tx, calls[0]), State.APPROVED, at=at, due_at=at)
+        due = tx.cancellations.due(late, held={each.id for each in calls})
+        assert due is not None
+        assert due.order_id == "ord_0"
+
+    await store.transaction("due", work)
+
+
+async def test_void_votes_are_taken_out(store: Store, clock: Clock) -> None:
+    """Of these people and this request alone; their rejections stay, and they may vote again."""
+
+    def work(tx: Tables) -> None:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        for each in (asked, other):
+            for approver in ("U1", "U2", "U3"):
+                tx.cancellations.decide(each, approver, Choice.APPROVE, "", clock())
+            tx.cancellations.decide(each, "U1", Choice.REJECT, "no", clock())
+        tx.cancellations.void_votes(asked, {"U1", "U3", "U9"})
+        assert again(tx, asked).approvers == ("U2",)
+        assert again(tx, asked).rejection is not None
+        assert again(tx, other).approvers == ("U1", "U2", "U3")
+        tx.cancellations.decide(asked, "U1", Choice.APPROVE, "", clock())
+        assert again(tx, asked).approvers == ("U2", "U1")
+        tx.cancellations.void_votes(asked, [])
+        assert again(tx, asked).approvers == ("U2", "U1")
+
+    await store.transaction("void", work)
+
+
+async def test_the_quorum_of_a_request_can_change(store: Store, clock: Clock) -> None:
+    """Of that request alone; less than one approval is refused by the table."""
+
+    def work(tx: Tables) -> None:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        tx.cancellations.require(asked, 3)
+        assert [again(tx, each).approvals_required for each in (asked, other)] == [3, 1]
+        with pytest.raises(sqlite3.IntegrityError):
+            tx.cancellations.require(asked, 0)
+
+    await store.transaction("require", work)
+
+
+async def test_every_request_that_waits_for_a_decision_is_found(store: Store, clock: Clock) -> None:
+    """Each with its votes, in the order in which they were made."""
+
+    def work(tx: Tables) -> None:
+        assert tx.cancellations.pending() == []
+        added = [add(tx, clock(), f"ord_{number}", form=f"V{number}") for number in range(4)]
+        tx.cancellations.decide(added[2], "U2", Choice.APPROVE, "", clock())
+        brought(tx, added[1], State.APPROVED, at=clock())
+        brought(tx, added[3], State.WITHDRAWN, at=clock())
+        assert tx.cancellations.pending() == [added[0], again(tx, added[2])]
+
+    await store.transaction("pending", work)
+
+
+_TO_UNKNOWN = [State.APPROVED, State.SENDING, State.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    "states, against",
+    [
+        pytest.param([State.REJECTED], True, id="rejected"),
+        pytest.param([State.WITHDRAWN], True, id="withdrawn"),
+        pytest.param([*_TO_UNKNOWN, State.SETTLED_CANCELLED], True, id="settled as cancelled"),
+        pytest.param([*_TO_UNKNOWN, State.SETTLED_NOT_CANCELLED], True, id="settled as not cancelled"),
+        pytest.param([], False, id="pending"),
+        pytest.param([State.EXPIRED], False, id="expired"),
+        pytest.param([State.APPROVED, State.SENDING, State.FAILED], False, id="failed"),
+        pytest.param([State.APPROVED, State.SENDING, State.REFUSED], False, id="refused"),
+    ],
+)
+async def test_a_later_decision_against_an_order_is_found(
+    store: Store, clock: Clock, states: list[State], against: bool
+) -> None:
+    """Only of a later request for the very same order."""
+
+    def work(tx: Tables) -> None:
+        first = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
+        brought(tx, add(tx, clock(), "ORD_1", form="V0"), State.REJECTED, at=clock())
+        later = brought(tx, add(tx, clock(), form="V2"), *states, at=clock())
+        assert tx.cancellations.decided_against(first) is against
+        assert not tx.cancellations.decided_against(later)
+
+    await store.transaction("against", work)
+
+
 async def test_ended_leases_are_due_at_once(store: Store, clock: Clock) -> None:
     """After a restart everything that the dead worker held is due, and a request that nobody held is not."""
     at = clock()

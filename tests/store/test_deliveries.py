@@ -1,5 +1,6 @@
 """The outbox: order, leases, and messages that may be in Slack already."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from bot.domain.audit import BOT
@@ -22,9 +23,9 @@ def enqueue(tx: Tables, cancellation: Cancellation, clock: Clock, *kinds: Delive
         tx.deliveries.enqueue(cancellation, kind, event, clock())
 
 
-def claim(tx: Tables, clock: Clock, *not_to: str) -> Delivery | None:
+def claim(tx: Tables, clock: Clock, *not_to: str, held: Collection[int] = ()) -> Delivery | None:
     """Claim the next delivery for two minutes."""
-    return tx.deliveries.claim("w", clock(), LEASE, not_to=not_to)
+    return tx.deliveries.claim("w", clock(), LEASE, not_to=not_to, held=held)
 
 
 def claimed(tx: Tables, clock: Clock) -> Delivery:
@@ -176,6 +177,144 @@ async def test_an_abandoned_thread_leaves_direct_messages(store: Store, clock: C
         assert claim(tx, clock) is None
 
     await store.transaction("abandon", work)
+
+
+async def test_what_a_worker_holds_is_not_claimed_by_it(store: Store, clock: Clock) -> None:
+    """Its lease is over, yet only another worker claims it; what follows it in its thread waits for it all the same."""
+
+    def work(tx: Tables) -> None:
+        enqueue(tx, add(tx, clock()), clock, CARD, REPLY, DIRECT)
+        card = claimed(tx, clock)
+        clock.advance(minutes=3)
+        direct = claim(tx, clock, held=[card.position])
+        assert direct is not None
+        assert direct.kind is DIRECT
+        assert claim(tx, clock, held=[card.position, direct.position]) is None
+        assert claimed(tx, clock).position == card.position
+
+    await store.transaction("held", work)
+
+
+DELIVERED = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1")
+GONE = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="message_not_found")
+LATER = Receipt(DeliveryOutcome.LATER, problem="ratelimited")
+
+
+def two_tries(tx: Tables, clock: Clock, kind: DeliveryKind = CARD) -> tuple[Delivery, Delivery]:
+    """Return two tries of the same delivery, the first of which has not ended."""
+    enqueue(tx, add(tx, clock()), clock, kind)
+    first = claimed(tx, clock)
+    clock.advance(minutes=2)
+    return first, claimed(tx, clock)
+
+
+async def test_only_the_newest_try_abandons_or_postpones(store: Store, clock: Clock) -> None:
+    """The result of an older one changes nothing."""
+
+    def work(tx: Tables) -> None:
+        first, second = two_tries(tx, clock)
+        before = tx.connection.execute("SELECT * FROM deliveries")
+        assert not tx.deliveries.settle(first, GONE, clock())
+        assert not tx.deliveries.postpone(first, LATER, clock())
+        assert tx.connection.execute("SELECT * FROM deliveries") == before
+        assert tx.deliveries.postpone(second, LATER, clock())
+        assert tx.deliveries.settle(claimed(tx, clock), GONE, clock())
+        assert not tx.deliveries.postpone(second, LATER, clock())
+
+    await store.transaction("tries", work)
+
+
+async def test_the_first_message_that_reached_slack_counts(store: Store, clock: Clock) -> None:
+    """Whichever try it was; a later receipt changes nothing."""
+
+    def work(tx: Tables) -> None:
+        first, second = two_tries(tx, clock)
+        assert tx.deliveries.place(first) == ("", "")
+        assert tx.deliveries.settle(first, DELIVERED, clock())
+        for late in (Receipt(DeliveryOutcome.DELIVERED, "C1", "2.2"), GONE):
+            assert not tx.deliveries.settle(second, late, clock())
+        assert not tx.deliveries.postpone(second, LATER, clock())
+        assert tx.deliveries.place(first) == tx.deliveries.place(second) == ("C1", "1.1")
+        clock.advance(days=1)
+        assert claim(tx, clock) is None
+
+    await store.transaction("tries", work)
+
+
+async def test_people_hear_of_each_delivery_once(store: Store, clock: Clock) -> None:
+    """Another one has its own turn."""
+
+    def work(tx: Tables) -> None:
+        enqueue(tx, add(tx, clock()), clock, CARD, DIRECT)
+        card, direct = claimed(tx, clock), claimed(tx, clock)
+        told = [tx.deliveries.tell(each, clock()) for each in (card, card, direct, direct, card)]
+        assert told == [True, False, True, False, False]
+
+    await store.transaction("tell", work)
+
+
+async def test_a_card_that_is_seen_is_settled(store: Store, clock: Clock) -> None:
+    """Its delivery is done, also one that is under way; other deliveries and other requests are left alone."""
+
+    def work(tx: Tables) -> list[Row]:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        enqueue(tx, asked, clock, CARD, UPDATE, DIRECT)
+        enqueue(tx, other, clock, CARD)
+        claimed(tx, clock)
+        tx.deliveries.settle_card(asked, DELIVERED, clock())
+        assert claimed(tx, clock).kind is UPDATE
+        return tx.connection.execute("SELECT kind, status, ts, in_doubt_since IS NULL FROM deliveries")
+
+    assert await store.transaction("seen", work) == [
+        ("card", "delivered", "1.1", True),
+        ("card_update", "queued", "", False),
+        ("direct_message", "queued", "", True),
+        ("card", "queued", "", True),
+    ]
+
+
+async def test_what_keeps_deliveries_from_slack_is_counted(store: Store, clock: Clock) -> None:
+    """By its problem, the most frequent first; neither what was hardly tried nor what is done counts."""
+
+    def try_all(tx: Tables) -> None:
+        while (due := claim(tx, clock)) is not None:
+            problem = "not_in_channel" if due.position % 2 else "missing_scope"
+            blocked = Receipt(DeliveryOutcome.BLOCKED, problem=problem)
+            tx.deliveries.postpone(due, blocked, clock() + timedelta(seconds=30))
+        clock.advance(30)
+
+    def work(tx: Tables) -> None:
+        for number in range(3):
+            enqueue(tx, add(tx, clock(), f"ord_{number}", form=f"V{number}"), clock, CARD)
+        try_all(tx)
+        try_all(tx)
+        assert tx.deliveries.stuck(3) == []
+        enqueue(tx, add(tx, clock(), "ord_4", form="V4"), clock, CARD)
+        for _ in range(2):
+            try_all(tx)
+            assert tx.deliveries.stuck(3) == [("not_in_channel", 2), ("missing_scope", 1)]
+        while (due := claim(tx, clock)) is not None:
+            tx.deliveries.settle(due, DELIVERED, clock())
+        assert tx.deliveries.stuck(0) == []
+
+    await store.transaction("stuck", work)
+
+
+async def test_what_slack_refuses_again_and_again_lets_others_go_first(store: Store, clock: Clock) -> None:
+    """A new card does not wait for older ones that were tried three times; their own turn comes all the same."""
+
+    def work(tx: Tables) -> list[int]:
+        for number in range(2):
+            enqueue(tx, add(tx, clock(), f"ord_{number}", form=f"V{number}"), clock, CARD)
+        blocked = Receipt(DeliveryOutcome.BLOCKED, problem="missing_scope")
+        for _ in range(3):
+            for _ in range(2):
+                tx.deliveries.postpone(claimed(tx, clock), blocked, clock() + timedelta(seconds=1))
+            clock.advance(1)
+        enqueue(tx, add(tx, clock(), "ord_3", form="V3"), clock, CARD)
+        return [claimed(tx, clock).position for _ in range(3)]
+
+    assert await store.transaction("turns", work) == [3, 1, 2]
 
 
 async def test_every_delivery_has_an_id_of_its_own(store: Store, clock: Clock) -> None:

@@ -34,3 +34,15 @@ async def test_a_name_is_written_only_when_it_has_changed(store: Store, writer: 
 async def test_nobody_is_nobody(store: Store) -> None:
     """A question about no people has an empty answer."""
     assert await store.read(lambda tables: tables.people.names([])) == {}
+
+
+async def test_a_person_is_found_by_the_name_they_go_by(store: Store) -> None:
+    """In any case; not by a name they no longer have, and not where two people have the name."""
+
+    def work(tx: Tables) -> list[str | None]:
+        for person, name in (("U1", "ann"), ("U1", "Anna"), ("U2", "ben"), ("U3", "BEN"), ("U4", "cleo.k")):
+            tx.people.remember(Actor(person, name))
+        return [tx.people.id_of(name) for name in ("anna", "ANNA", "ann", "ben", "cleo.k", "cleo_k", "%", "", "U1")]
+
+    found = await store.transaction("names", work)
+    assert found == ["U1", "U1", None, None, "U4", None, None, None, None]

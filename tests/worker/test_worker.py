@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.policy import Act
+from bot.domain.events import Answered, Cancelled, Refused
+from bot.domain.policy import Act, Members
 from bot.store import Store, StoreError, StoreProblem
 from bot.worker import Worker
 from bot.workflow import Claimed, Wish, Workflow, decisions
@@ -20,21 +21,29 @@ from tests.clock import Clock
 from tests.world import actor
 from tests.writer import busy
 
+CONFIRMED = Answer(Outcome.CANCELLED)
+ALREADY = Answer(Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED)
 FAILURE = StoreError(StoreProblem.DISK_FULL, Path("bot.db"), "database or disk is full")
 
 
 @dataclass
 class FakeGateway:
-    """A gateway that answers when ``answer`` is set."""
+    """A gateway that answers when ``answer`` is set: it cancels an order once, and then says that it is cancelled."""
 
     answer: asyncio.Event = field(default_factory=asyncio.Event)
     called: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[str] = field(default_factory=list)
+    first: Answer = CONFIRMED
+    """The answer to the first call for each order."""
 
     async def cancel(self, order_id: str, reason: str) -> Answer:
         """Cancel the order, once it answers."""
+        self.calls.append(order_id)
         self.called.set()
         await self.answer.wait()
-        return Answer(Outcome.CANCELLED)
+        if self.calls.count(order_id) > 1:
+            return ALREADY
+        return self.first
 
 
 @dataclass
@@ -42,12 +51,19 @@ class FakeCourier:
     """A courier that delivers everything, or does what ``behave`` says."""
 
     brought: list[DeliveryKind] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
+    removed: list[Receipt] = field(default_factory=list)
     behave: Callable[[Delivery], Receipt] = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
 
     async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
         """Return what ``behave`` returns."""
         self.brought.append(delivery.kind)
+        self.orders.append(cancellation.order_id)
         return self.behave(delivery)
+
+    async def remove(self, receipt: Receipt) -> None:
+        """Note which message is a duplicate."""
+        self.removed.append(receipt)
 
 
 @pytest.fixture
@@ -85,7 +101,7 @@ async def approved(workflow: Workflow, order: str = "ord_1") -> str:
     """Return the id of an approved cancellation."""
     asked = (await workflow.request(Wish(order, order, "", "C1"), actor("U1"))).cancellation
     assert asked is not None
-    await workflow.act(decisions.approve, Act.APPROVE, asked.id, actor("U2"))
+    await workflow.act(decisions.approve, Act.APPROVE, asked.id, actor("U2"), approvers=Members(frozenset({"U2"})))
     return asked.id
 
 
@@ -282,3 +298,292 @@ async def test_a_courier_that_raises_does_not_end_the_worker(
     clock.advance(minutes=3)
     await worker.until_idle()
     assert courier.brought[0] is DeliveryKind.CARD
+
+
+# --- What is in the worker's hands ------------------------------------------------------------
+
+
+@dataclass
+class LockedFile:
+    """A file that takes no results while ``locked`` is set; each try to keep one takes longer than a lease.
+
+    Everything else can be written, so that nothing but the worker itself keeps the worker from taking it up again.
+    """
+
+    store: Store
+    clock: Clock
+    wake: asyncio.Event
+    names: frozenset[str]
+    tries: int = 0
+    left: int = 3
+    claims: int = 0
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put this in front of the store."""
+        self._transaction, self._sleep = self.store.transaction, asyncio.sleep
+        monkeypatch.setattr(self.store, "transaction", self.transaction)
+        monkeypatch.setattr("bot.worker.worker.asyncio.sleep", self.sleep)
+
+    async def transaction(self, name: str, work: Any) -> Any:
+        """Run a transaction, unless it would keep a result while the file is locked."""
+        if name in self.names:
+            self.tries += 1
+            if self.left > 0:
+                self.left -= 1
+                raise FAILURE
+        try:
+            return await self._transaction(name, work)
+        finally:
+            self.claims += name == "claim"
+
+    async def sleep(self, _: float) -> None:
+        """Let three minutes pass, in which the worker looks for work twice."""
+        self.clock.advance(minutes=3)
+        for _ in range(2):
+            looked = self.claims
+            self.wake.set()
+            while self.claims == looked:
+                await self._sleep(0)
+
+
+@pytest.mark.parametrize(
+    "answer, event",
+    [
+        pytest.param(CONFIRMED, Cancelled(1, CONFIRMED), id="confirmed"),
+        pytest.param(ALREADY, Refused(1, ALREADY), id="cancelled before by somebody else"),
+        pytest.param(
+            Answer(Outcome.REFUSED, reason=Reason.NO_SUCH_ORDER),
+            Refused(1, Answer(Outcome.REFUSED, reason=Reason.NO_SUCH_ORDER)),
+            id="no such order",
+        ),
+    ],
+)
+async def test_an_answer_in_hand_is_kept_however_long_the_file_is_locked(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+    clock: Clock,
+    wake: asyncio.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    event: Cancelled | Refused,
+) -> None:
+    """The gateway is called once, its answer counts as it is, and nobody is told that an answer was lost."""
+    asked = await approved(workflow)
+    gateway.first = answer
+    gateway.answer.set()
+    file = LockedFile(store, clock, wake, frozenset({"record_answer"}))
+    file.install(monkeypatch)
+    running = asyncio.create_task(worker.run())
+    while await state(store, asked) != event.kind:
+        pass
+    await worker.stop(1)
+    await running
+    assert (file.tries, file.left) == (4, 0)
+    assert gateway.calls == ["ord_1"]
+    record = await store.read(lambda tables: list(tables.record.all()))
+    assert [each.content for each in record if isinstance(each.content, Answered)] == [event]
+
+
+async def test_a_receipt_in_hand_is_kept_however_long_the_file_is_locked(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+    courier: FakeCourier,
+    clock: Clock,
+    wake: asyncio.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The card is posted once, although its lease is over long before it can be written down."""
+    wish = Wish("ord_1", "ord_1", "", "C1")
+    assert (await workflow.request(wish, actor("U1"))).cancellation is not None
+    file = LockedFile(store, clock, wake, frozenset({"record_delivery"}))
+    file.install(monkeypatch)
+    running = asyncio.create_task(worker.run())
+    while file.tries < 4:
+        await asyncio.wait({running}, timeout=0.01)
+    await worker.stop(1)
+    await running
+    assert courier.brought == [DeliveryKind.CARD]
+    assert courier.removed == []
+    rows = await store.read(lambda tables: tables.connection.execute("SELECT status, tries FROM deliveries"))
+    assert rows == [("delivered", 1)]
+
+
+async def test_a_hanging_gateway_is_not_called_again_by_the_same_worker(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+    clock: Clock,
+    wake: asyncio.Event,
+    claiming: asyncio.Event,
+) -> None:
+    """A call that takes longer than its lease is still under way; its answer counts when it comes."""
+    asked = await approved(workflow)
+    running = asyncio.create_task(worker.run())
+    await gateway.called.wait()
+    for _ in range(5):
+        clock.advance(minutes=30)
+        claiming.clear()
+        wake.set()
+        await claiming.wait()
+    assert await state(store, asked) == "sending"
+    gateway.answer.set()
+    while await state(store, asked) != "cancelled":
+        pass
+    await worker.stop(1)
+    await running
+    assert gateway.calls == ["ord_1"]
+
+
+async def test_what_a_dead_worker_held_is_taken_up_by_the_next(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+    courier: FakeCourier,
+    clock: Clock,
+    wake: asyncio.Event,
+) -> None:
+    """Only what is in a worker's own hands is left alone; a lease still ends for everybody else."""
+    asked = await approved(workflow)
+    dead = await workflow.claim("dead", calls=1, messages=1)
+    assert (len(dead.attempts), len(dead.deliveries)) == (1, 1)
+    gateway.answer.set()
+    clock.advance(minutes=3)
+    await worker.until_idle()
+    clock.advance(minutes=3)
+    await worker.until_idle()
+    assert await state(store, asked) == "cancelled"
+    assert gateway.calls == ["ord_1"]
+    assert courier.brought.count(DeliveryKind.CARD) == 1
+
+
+# --- What Slack does not take -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BLOCKED, DeliveryOutcome.IN_DOUBT, DeliveryOutcome.LATER])
+async def test_a_message_that_is_refused_holds_up_its_own_thread_only(
+    workflow: Workflow,
+    worker: Worker,
+    gateway: FakeGateway,
+    courier: FakeCourier,
+    clock: Clock,
+    outcome: DeliveryOutcome,
+) -> None:
+    """A reply with an unknown error delays no other card of its channel, not even at its first try."""
+    first = (await workflow.request(Wish("V1", "ord_1", "", "C1"), actor("U1"))).cancellation
+    assert first is not None
+    courier.behave = lambda delivery: (
+        Receipt(outcome, problem="an_unknown_error", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+        if delivery.cancellation_id == first.id
+        else Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
+    )
+    for number in range(2, 30):
+        await workflow.request(Wish(f"V{number}", f"ord_{number}", "", "C1"), actor("U1"))
+        clock.advance(2)  # at Slack's rate, in which the tries in vain have their share
+        await worker.until_idle()
+        assert f"ord_{number}" in courier.orders
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BLOCKED, DeliveryOutcome.IN_DOUBT])
+async def test_many_refused_threads_do_not_starve_a_new_card(
+    workflow: Workflow, worker: Worker, courier: FakeCourier, clock: Clock, outcome: DeliveryOutcome
+) -> None:
+    """No thread of a channel takes a reply, and the tries in vain leave room for the next card."""
+    refused = Receipt(outcome, problem="restricted_action_thread_locked", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+    delivered = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
+    courier.behave = lambda delivery: refused if delivery.kind is DeliveryKind.REPLY else delivered
+    for number in range(60):
+        asked = (await workflow.request(Wish(f"V{number}", f"ord_{number}", "", "C1"), actor("U1"))).cancellation
+        assert asked is not None
+        await workflow.act(decisions.reject, Act.REJECT, asked.id, actor("U2"), reason="no")
+    for _ in range(300):
+        clock.advance(1)
+        await worker.until_idle()
+    assert courier.brought.count(DeliveryKind.CARD) == 60
+    await workflow.request(Wish("new", "ord_new", "", "C1"), actor("U1"))
+    for _ in range(5):
+        clock.advance(1)
+        await worker.until_idle()
+    assert "ord_new" in courier.orders
+
+
+async def test_a_rate_limit_holds_up_its_whole_channel(
+    workflow: Workflow, worker: Worker, courier: FakeCourier, clock: Clock
+) -> None:
+    """Nothing goes to that channel before Slack allows it; people and other channels do not wait."""
+    limited = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
+    delivered = Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "")
+    courier.behave = lambda delivery: limited if delivery.target == "C1" else delivered
+    for order, channel in (("ord_1", "C1"), ("ord_2", "C1"), ("ord_3", "C2")):
+        await workflow.request(Wish(order, order, "", channel), actor("U1"))
+    await worker.until_idle()
+    assert sorted(courier.orders) == ["ord_1", "ord_3"]
+    clock.advance(29.9)
+    await worker.until_idle()
+    assert sorted(courier.orders) == ["ord_1", "ord_3"]
+    courier.behave = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
+    clock.advance(0.1)
+    await worker.until_idle()
+    clock.advance(1)
+    await worker.until_idle()
+    assert courier.orders[-2:] == ["ord_1", "ord_2"]
+
+
+async def test_after_a_weekend_without_slack_everything_is_delivered(
+    workflow: Workflow, store: Store, worker: Worker, gateway: FakeGateway, courier: FakeCourier, clock: Clock
+) -> None:
+    """The bot is not connected for sixty hours; the calls are made all the same, and no message is dropped."""
+    gateway.answer.set()
+    courier.behave = lambda _: Receipt(DeliveryOutcome.LATER, problem="not_connected_yet")
+    asked = [await approved(workflow, f"ord_{number}") for number in range(3)]
+    for hours in (0, 1, 29, 30):
+        clock.advance(hours=hours)
+        await worker.until_idle()
+    assert [await state(store, each) for each in asked] == ["cancelled"] * 3
+    courier.brought.clear()
+    courier.behave = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
+    for _ in range(20):
+        clock.advance(60)
+        await worker.until_idle()
+    assert {kind: courier.brought.count(kind) for kind in DeliveryKind} == {
+        DeliveryKind.CARD: 3,
+        DeliveryKind.CARD_UPDATE: 3,
+        DeliveryKind.REPLY: 3,
+        DeliveryKind.DIRECT_MESSAGE: 3,
+    }
+    rows = await store.read(lambda tables: tables.connection.execute("SELECT DISTINCT status FROM deliveries"))
+    assert rows == [("delivered",)]
+
+
+async def test_a_duplicate_is_removed(
+    workflow: Workflow, store: Store, worker: Worker, courier: FakeCourier, clock: Clock
+) -> None:
+    """A late receipt of an older try came first; the message of the newer try is taken out of the channel."""
+    cancellation = (await workflow.request(Wish("V1", "ord_1", "", "C1"), actor("U1"))).cancellation
+    assert cancellation is not None
+    (older,) = (await workflow.claim("dead", calls=0, messages=1)).deliveries
+    clock.advance(minutes=3)
+    second = Receipt(DeliveryOutcome.DELIVERED, "C1", "2.2", "")
+    late = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
+    posting, posted = asyncio.Event(), asyncio.Event()
+
+    async def slow(delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+        posting.set()
+        await posted.wait()
+        return second
+
+    courier.deliver = slow  # type: ignore[method-assign]
+    idle = asyncio.create_task(worker.until_idle())
+    await posting.wait()
+    await workflow.record_delivery(older.delivery, late)
+    posted.set()
+    await idle
+    assert courier.removed == [second]
+    found = await store.read(lambda tables: tables.cancellations.get(cancellation.id))
+    assert found is not None
+    assert found.card_ts == "1.1"

@@ -1,12 +1,13 @@
 """The usual steps of a request, and questions about its state, for the tests of the use cases."""
 
+from dataclasses import replace
 from typing import Any
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.domain.policy import Act, Actor, Members, Membership, Verdict
 from bot.store import Store
 from bot.workflow import Acted, ClaimedDelivery, Wish, Workflow, decisions
 from tests.world import actor, next_attempt, next_delivery
@@ -22,6 +23,8 @@ MISSING = Answer(Outcome.REFUSED, http_status=404, message="not found", reason=R
 DENIED = Answer(Outcome.NOT_SENT, http_status=401, message="bad key", reason=Reason.CREDENTIALS)
 
 ANN = Actor("UASKER", "ann", requester=Membership.MEMBER)
+APPROVERS = Members(frozenset({"UASKER", "UONE", "UTWO", "UTHREE", *(f"U{number}" for number in range(10))}))
+"""Everybody who is an approver, unless a test says otherwise; the requester is one of them."""
 DELIVERED = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "https://x/1")
 GONE = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="message_not_found")
 
@@ -41,20 +44,68 @@ async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1
     return acted.cancellation
 
 
-async def approve(workflow: Workflow, cancellation: Cancellation, person: str = "UONE") -> Verdict:
-    """Approve as this person; return the verdict."""
-    return (await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, actor(person))).verdict
+async def approve(
+    workflow: Workflow, cancellation: Cancellation, person: str = "UONE", *, approvers: Members = APPROVERS
+) -> Verdict:
+    """Approve as this person, where these are the approvers by now; return the verdict."""
+    clicks = actor(person, approvers.membership(person))
+    acted = await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, clicks, approvers=approvers)
+    return acted.verdict
 
 
-async def retry(workflow: Workflow, cancellation: Cancellation, membership: Membership = Membership.MEMBER) -> Verdict:
-    """Retry with this membership among the approvers; return the verdict."""
-    return (await workflow.act(decisions.retry, Act.RETRY, cancellation.id, actor("UONE", membership))).verdict
+async def reject(workflow: Workflow, cancellation: Cancellation, person: str = "UONE", reason: str = "no") -> Verdict:
+    """Reject as this person; return the verdict."""
+    return (await workflow.act(decisions.reject, Act.REJECT, cancellation.id, actor(person), reason=reason)).verdict
 
 
-async def approved(workflow: Workflow) -> Cancellation:
+async def withdraw(workflow: Workflow, cancellation: Cancellation, person: str = ANN.id) -> Verdict:
+    """Withdraw as this person; return the verdict."""
+    return (await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, actor(person))).verdict
+
+
+async def retry(
+    workflow: Workflow, cancellation: Cancellation, person: str = "UONE", *, approvers: Members = APPROVERS
+) -> Verdict:
+    """Retry as this person, where these are the approvers by now; return the verdict."""
+    clicks = actor(person, approvers.membership(person))
+    acted = await workflow.act(decisions.retry, Act.RETRY, cancellation.id, clicks, approvers=approvers)
+    return acted.verdict
+
+
+async def settle(
+    workflow: Workflow,
+    cancellation: Cancellation,
+    person: str = "UTWO",
+    membership: Membership = Membership.MEMBER,
+    *,
+    cancelled: bool = True,
+) -> Verdict:
+    """State as this person that the order is cancelled, or that it is not; return the verdict."""
+    finds = actor(person, membership)
+    acted = await workflow.act(
+        decisions.settle, Act.SETTLE, cancellation.id, finds, cancelled=cancelled, how="the console says so"
+    )
+    return acted.verdict
+
+
+async def approved(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:
     """Return a request that is approved."""
-    cancellation = await requested(workflow)
+    cancellation = await requested(workflow, order, form=form)
     assert await approve(workflow, cancellation) is Verdict.ALLOWED
+    return cancellation
+
+
+async def failed(workflow: Workflow) -> Cancellation:
+    """Return an approved request whose only call the gateway turned away."""
+    cancellation = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), DENIED)
+    return cancellation
+
+
+async def unknown(workflow: Workflow) -> Cancellation:
+    """Return an approved request whose only call had no clear answer."""
+    cancellation = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
     return cancellation
 
 

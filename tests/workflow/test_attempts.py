@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.attempt import Answer
+from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import verify
-from bot.domain.cancellation import State
-from bot.domain.events import Answered, Cancelled, Repeating, Started
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Answered, Cancelled, Repeating, Started, Unknown
+from bot.domain.policy import Verdict
 from bot.store import Store
-from bot.workflow import Workflow
+from bot.workflow import Held, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
     ALREADY,
@@ -23,9 +25,14 @@ from tests.workflow.steps import (
     VAGUE,
     approved,
     contents,
+    deliver_all,
+    kinds,
     now,
+    retry,
     sending,
+    settle,
     state_of,
+    unknown,
 )
 from tests.world import next_attempt
 
@@ -43,7 +50,9 @@ from tests.world import next_attempt
         pytest.param([LOST, REFUNDED], State.REFUSED, id="lost, then refunded"),
         pytest.param([LOST, VAGUE], State.UNKNOWN, id="lost, then a no that tells nothing"),
         pytest.param([VAGUE], State.REFUSED, id="a no that tells nothing"),
-        pytest.param([LOST, MISSING], State.REFUSED, id="lost, then no such order"),
+        pytest.param([LOST, MISSING], State.UNKNOWN, id="lost, then no such order, which may be our own echo"),
+        pytest.param([MISSING], State.REFUSED, id="no such order"),
+        pytest.param([AWAY, MISSING], State.REFUSED, id="never sent, then no such order"),
         pytest.param([AWAY, CANCELLED], State.CANCELLED, id="away, then confirmed"),
         pytest.param([DENIED], State.FAILED, id="credentials"),
         pytest.param([LOST, DENIED], State.UNKNOWN, id="lost, then credentials"),
@@ -103,27 +112,172 @@ async def test_a_call_whose_worker_died_is_repeated(workflow: Workflow, store: S
     assert await state_of(store, cancellation) is State.CANCELLED
 
 
-async def test_an_answer_that_comes_after_its_lease_does_not_count(
-    workflow: Workflow, store: Store, clock: Clock
-) -> None:
-    """Only one result of an attempt is ever kept."""
-    cancellation = await approved(workflow)
-    late = await sending(workflow)
-    clock.advance(minutes=3)
-    assert await next_attempt(workflow) is None
-    assert await workflow.record_answer(late, CANCELLED) is None
-    assert await state_of(store, cancellation) is State.APPROVED
-
-
-async def test_a_late_answer_does_not_count_for_the_next_attempt(
-    workflow: Workflow, store: Store, clock: Clock
-) -> None:
-    """While the next call is under way, the answer to the one before it changes nothing."""
+async def believed_lost(workflow: Workflow, clock: Clock) -> tuple[Cancellation, Attempt]:
+    """Return an approved request with a call that another worker settled as lost, since its lease had ended."""
     cancellation = await approved(workflow)
     late = await sending(workflow)
     clock.advance(minutes=3)
     assert await next_attempt(workflow) is None
     clock.advance(1)
+    return cancellation, late
+
+
+async def test_a_confirmation_that_comes_after_its_lease_counts(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The order is cancelled, nothing more is sent, and no event speaks of a repeat that never was."""
+    cancellation, late = await believed_lost(workflow, clock)
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert await next_attempt(workflow) is None
+    found = await now(store, cancellation)
+    assert (found.state, found.last_answer, found.due_at) == (State.CANCELLED, CANCELLED, None)
+    assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
+    news = {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
+    assert set(await deliver_all(workflow)) == news
+
+
+@pytest.mark.parametrize("late_answer", [COMPLETED, ALREADY, MISSING, VAGUE, AWAY, DENIED, LOST])
+async def test_no_other_answer_counts_after_its_lease(
+    workflow: Workflow, store: Store, clock: Clock, late_answer: Answer
+) -> None:
+    """It says nothing about the calls that were begun since."""
+    cancellation, late = await believed_lost(workflow, clock)
+    before = await now(store, cancellation)
+    assert await workflow.record_answer(late, late_answer) is None
+    assert await now(store, cancellation) == before
+    assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
+
+
+async def test_a_confirmation_counts_while_the_next_call_is_under_way(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The next call's answer changes nothing then, whatever it says."""
+    cancellation, late = await believed_lost(workflow, clock)
+    second = await sending(workflow)
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    before = await kinds(store)
+    for answer in (ALREADY, LOST):
+        assert await workflow.record_answer(second, answer) is None
+    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await kinds(store) == before
+    clock.advance(hours=1)
+    assert await next_attempt(workflow) is None
+
+
+async def test_a_call_that_was_overtaken_is_not_settled_by_a_restart(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """After a late confirmation the call that was under way no longer matters; a crash then changes nothing."""
+    cancellation, late = await believed_lost(workflow, clock)
     await sending(workflow)
+    await workflow.record_answer(late, CANCELLED)
+    await workflow.start(Started("1"))
+    clock.advance(hours=1)
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, cancellation) is State.CANCELLED
+
+
+async def test_a_confirmation_counts_after_the_attempts_ran_out(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """An unknown outcome that the gateway did confirm becomes known."""
+    cancellation, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await state_of(store, cancellation) is State.UNKNOWN
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert await retry(workflow, cancellation) is Verdict.WRONG_STATE
+
+
+async def test_a_confirmation_counts_after_a_refusal(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The order is cancelled, although the next call heard that it was completed."""
+    cancellation, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), COMPLETED)
+    assert await state_of(store, cancellation) is State.REFUSED
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_confirmation_counts_after_a_person_settled_it(
+    workflow: Workflow, store: Store, clock: Clock, cancelled: bool
+) -> None:
+    """The gateway's word replaces the person's, also while another request for the order is open."""
+    cancellation, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await settle(workflow, cancellation, cancelled=cancelled) is Verdict.ALLOWED
+    other = await approved(workflow, form="V2")
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, other) is State.APPROVED
+    # The other request learns the truth: it was cancelled before.
+    assert await workflow.record_answer(await sending(workflow), ALREADY) is State.REFUSED
+
+
+async def test_a_confirmation_counts_after_a_retry_and_names_its_own_attempt(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The retry is not sent any more, and the record says which call was confirmed."""
+    cancellation, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert await next_attempt(workflow) is None
+    assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
+
+
+async def test_a_confirmation_that_comes_twice_counts_once(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The second copy leaves neither an event nor a message."""
+    _, late = await believed_lost(workflow, clock)
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    before = await kinds(store)
     assert await workflow.record_answer(late, CANCELLED) is None
+    assert await kinds(store) == before
+
+
+async def test_what_a_worker_holds_is_not_settled_by_itself(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """However long the answer is in its hands; a worker that holds nothing settles it when the lease is over."""
+    cancellation = await approved(workflow)
+    await sending(workflow)
+    clock.advance(hours=2)
+    held = Held(cancellations=frozenset({cancellation.id}))
+    claimed = await workflow.claim("w", calls=5, messages=0, held=held)
+    assert claimed.attempts == []
     assert await state_of(store, cancellation) is State.SENDING
+    await workflow.claim("w", calls=5, messages=0)
+    assert await state_of(store, cancellation) is State.APPROVED
+
+
+async def test_what_a_worker_holds_does_not_hide_what_else_is_due(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """A call of another worker that died is settled, and a new request is sent."""
+    mine = await approved(workflow)
+    await sending(workflow)
+    left = await approved(workflow, "ord_2", form="V2")
+    await sending(workflow)
+    clock.advance(minutes=3)
+    new = await approved(workflow, "ord_3", form="V3")
+    claimed = await workflow.claim("w", calls=5, messages=0, held=Held(cancellations=frozenset({mine.id})))
+    assert [attempt.order_id for attempt in claimed.attempts] == ["ord_3"]
+    states = [await state_of(store, each) for each in (mine, left, new)]
+    assert states == [State.SENDING, State.APPROVED, State.SENDING]
+
+
+@pytest.mark.parametrize("echo", [MISSING, VAGUE])
+async def test_the_echo_of_our_own_success_is_not_believed(
+    workflow: Workflow, store: Store, clock: Clock, echo: Answer
+) -> None:
+    """After a lost answer "no such order" leaves the outcome unknown, and blocks another request."""
+    cancellation = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), LOST)
+    clock.advance(60)
+    assert await workflow.record_answer(await sending(workflow), echo) is State.UNKNOWN
+    assert (await contents(store))[-1] == Unknown(2, echo)
+    assert (await now(store, cancellation)).last_answer == echo
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+
+
+async def test_a_lost_answer_is_remembered_across_a_retry(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """After the retry "no such order" is no proof either, and "already cancelled" is our confirmation."""
+    cancellation = await unknown(workflow)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await workflow.record_answer(await sending(workflow), MISSING) is State.UNKNOWN
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
+    assert (await contents(store))[-1] == Cancelled(1, ALREADY, confirmed_by_repeat=True)

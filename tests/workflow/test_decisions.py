@@ -1,30 +1,54 @@
-"""Approving, rejecting, withdrawing and retrying: who may, and what follows."""
+"""Approving, rejecting, withdrawing, retrying and settling: who may, and what follows."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from bot.domain.cancellation import State
+from bot.domain.audit import BOT
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Approved, ClickRefused, Rejected, Retried, Voted
-from bot.domain.policy import Act, Membership, Verdict
+from bot.domain.events import (
+    Approved,
+    ClickRefused,
+    QuorumChanged,
+    Rejected,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+    Started,
+    Voted,
+    VotesVoided,
+)
+from bot.domain.policy import Act, Members, Membership, Verdict
 from bot.store import Store
 from bot.workflow import Acted, Rules, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
+    APPROVERS,
     CANCELLED,
     DENIED,
+    LOST,
     approve,
     approved,
+    ask,
     contents,
     deliver_all,
+    events,
+    failed,
     kinds,
     now,
+    reject,
     requested,
     retry,
     sending,
+    settle,
     state_of,
+    unknown,
+    withdraw,
 )
 from tests.world import actor, next_attempt
 
@@ -85,9 +109,8 @@ async def test_fifty_clicks_by_ten_approvers_send_once(workflow_of_three: Workfl
 async def test_approve_and_reject_at_once_have_one_winner(workflow: Workflow, store: Store) -> None:
     """Of two opposite clicks one wins, and the other one is refused because of the state."""
     cancellation = await requested(workflow)
-    rejecting = workflow.act(decisions.reject, Act.REJECT, cancellation.id, actor("UTWO"), reason="no")
-    verdict, rejected = await asyncio.gather(approve(workflow, cancellation), rejecting)
-    assert sorted([verdict, rejected.verdict]) == [Verdict.ALLOWED, Verdict.WRONG_STATE]
+    verdicts = await asyncio.gather(approve(workflow, cancellation), reject(workflow, cancellation, "UTWO"))
+    assert sorted(verdicts) == [Verdict.ALLOWED, Verdict.WRONG_STATE]
     assert await state_of(store, cancellation) in {State.APPROVED, State.REJECTED}
 
 
@@ -95,7 +118,7 @@ async def test_rejection_ends_it_with_its_reason(workflow: Workflow, store: Stor
     """A rejected request is never sent; the card, the thread and the requester get the news."""
     cancellation = await requested(workflow)
     await deliver_all(workflow)
-    await workflow.act(decisions.reject, Act.REJECT, cancellation.id, actor("UONE"), reason="wrong order")
+    assert await reject(workflow, cancellation, reason="wrong order") is Verdict.ALLOWED
     found = await now(store, cancellation)
     assert found.rejection is not None
     assert found.rejection.reason == "wrong order"
@@ -122,17 +145,15 @@ async def test_only_the_requester_withdraws(workflow: Workflow, store: Store) ->
     """Another person's withdrawal is refused; the requester's ends it, without a message to the requester."""
     cancellation = await requested(workflow)
     await deliver_all(workflow)
-    acted = await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, actor("UONE"))
-    assert acted.verdict is Verdict.NOT_THE_REQUESTER
-    acted = await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, actor("UASKER"))
-    assert acted.verdict is Verdict.ALLOWED
+    assert await withdraw(workflow, cancellation, "UONE") is Verdict.NOT_THE_REQUESTER
+    assert await withdraw(workflow, cancellation) is Verdict.ALLOWED
     assert await state_of(store, cancellation) is State.WITHDRAWN
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]
 
 
 async def test_a_click_for_an_unknown_request_is_refused_and_recorded(workflow: Workflow, store: Store) -> None:
     """A tampered or forgotten id changes nothing."""
-    acted = await workflow.act(decisions.approve, Act.APPROVE, "nonsense", actor("UONE"))
+    acted = await workflow.act(decisions.approve, Act.APPROVE, "nonsense", actor("UONE"), approvers=APPROVERS)
     assert acted == Acted(Verdict.NO_SUCH_REQUEST, None)
     assert await contents(store) == [ClickRefused(Act.APPROVE, Verdict.NO_SUCH_REQUEST)]
 
@@ -143,7 +164,7 @@ async def test_an_approval_after_the_time_is_over_does_not_count(
     """A click that comes before the worker has expired the request is too late all the same."""
     cancellation = await requested(workflow)
     clock.advance(hours=24)
-    acted = await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, actor("UONE"))
+    acted = await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, actor("UONE"), approvers=APPROVERS)
     assert acted.verdict is Verdict.WRONG_STATE
     assert acted.cancellation is not None
     assert acted.cancellation.state is State.EXPIRED
@@ -155,7 +176,7 @@ async def test_retry_sends_the_same_again(workflow: Workflow, store: Store) -> N
     cancellation = await approved(workflow)
     first = await sending(workflow)
     await workflow.record_answer(first, DENIED)
-    assert await retry(workflow, cancellation, Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
+    assert await retry(workflow, cancellation, "U_OUTSIDER") is Verdict.NOT_AN_APPROVER
     assert await retry(workflow, cancellation) is Verdict.ALLOWED
     assert (await now(store, cancellation)).attempts == 0
     assert Retried() in await contents(store)
@@ -172,3 +193,450 @@ async def test_retry_waits_for_another_open_request(workflow: Workflow, store: S
     await requested(workflow, form="V2")
     assert await retry(workflow, cancellation) is Verdict.ANOTHER_IS_OPEN
     assert await state_of(store, cancellation) is State.FAILED
+
+
+# --- Retry is no way round the second person --------------------------------------------------
+
+
+FAILED_OR_UNKNOWN = pytest.mark.parametrize("ended", [failed, unknown])
+"""Both states that can be retried."""
+
+
+async def refused_retry(workflow: Workflow, store: Store, cancellation: Cancellation, why: Verdict) -> None:
+    """Check that the last click was refused for this, that it is on record, and that nothing will be sent."""
+    found = await now(store, cancellation)
+    assert found.state.may_retry
+    last = (await events(store))[-1]
+    assert (last.content, last.cancellation) == (ClickRefused(Act.RETRY, why, found.state), cancellation.id)
+    assert await next_attempt(workflow) is None
+
+
+@FAILED_OR_UNKNOWN
+async def test_the_requester_cannot_retry_alone(
+    workflow: Workflow, store: Store, ended: Callable[[Workflow], Awaitable[Cancellation]]
+) -> None:
+    """Not even an approver may send their own request again by themselves."""
+    cancellation = await ended(workflow)
+    assert await retry(workflow, cancellation, "UASKER") is Verdict.OWN_REQUEST
+    await refused_retry(workflow, store, cancellation, Verdict.OWN_REQUEST)
+
+
+async def test_the_requester_cannot_retry_where_they_may_approve(workflow: Workflow, store: Store) -> None:
+    """ALLOW_SELF_APPROVAL lets people approve what they asked for, not more; another approver may retry it."""
+    workflow.rules = replace(workflow.rules, allow_self_approval=True)
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UASKER") is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), DENIED)
+    assert await retry(workflow, cancellation, "UASKER") is Verdict.OWN_REQUEST
+    await refused_retry(workflow, store, cancellation, Verdict.OWN_REQUEST)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+
+
+@FAILED_OR_UNKNOWN
+async def test_an_approval_is_too_old_for_a_retry_once_its_time_is_over(
+    workflow: Workflow, store: Store, clock: Clock, ended: Callable[[Workflow], Awaitable[Cancellation]]
+) -> None:
+    """It can be retried for as long as a request waits for its approval, counted from the approval."""
+    cancellation = await ended(workflow)
+    clock.advance(hours=24, seconds=1)
+    assert await retry(workflow, cancellation) is Verdict.APPROVAL_TOO_OLD
+    await refused_retry(workflow, store, cancellation, Verdict.APPROVAL_TOO_OLD)
+
+
+async def test_a_retry_does_not_make_the_approval_younger(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """Retry after retry ends when the time of the one approval is over."""
+    cancellation = await failed(workflow)
+    clock.advance(hours=23)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), DENIED)
+    clock.advance(hours=2)
+    assert await retry(workflow, cancellation) is Verdict.APPROVAL_TOO_OLD
+    await refused_retry(workflow, store, cancellation, Verdict.APPROVAL_TOO_OLD)
+
+
+async def rejected_later(workflow: Workflow, clock: Clock) -> None:
+    """Let a later request for the same order be rejected."""
+    assert await reject(workflow, await requested(workflow, form="V2"), "UTWO") is Verdict.ALLOWED
+
+
+async def withdrawn_later(workflow: Workflow, clock: Clock) -> None:
+    """Let a later request for the same order be withdrawn."""
+    assert await withdraw(workflow, await requested(workflow, form="V2")) is Verdict.ALLOWED
+
+
+async def settled_later(workflow: Workflow, clock: Clock) -> None:
+    """Let a later request for the same order have no clear answer, and somebody settle it by hand."""
+    later = await approved(workflow, form="V2")
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await settle(workflow, later, cancelled=False) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize("against", [rejected_later, withdrawn_later, settled_later])
+async def test_nobody_retries_after_a_later_request_was_decided_against(
+    workflow: Workflow, store: Store, clock: Clock, against: Callable[[Workflow, Clock], Awaitable[None]]
+) -> None:
+    """The first request is no way round the people who looked at the second one."""
+    cancellation = await failed(workflow)
+    await against(workflow, clock)
+    for person in ("UONE", "UTWO"):
+        assert await retry(workflow, cancellation, person) is Verdict.DECIDED_AGAINST
+    await refused_retry(workflow, store, cancellation, Verdict.DECIDED_AGAINST)
+
+
+async def test_a_decision_against_another_order_or_an_earlier_request_does_not_count(workflow: Workflow) -> None:
+    """Only a later decision about this order prevents a retry."""
+    assert await reject(workflow, await requested(workflow, form="V0")) is Verdict.ALLOWED
+    cancellation = await failed(workflow)
+    other = await requested(workflow, "ord_2", form="V2")
+    assert await reject(workflow, other) is Verdict.ALLOWED
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+
+
+async def test_a_later_request_that_nobody_decided_does_not_count(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """A request that expired says nothing about the order."""
+    workflow.rules = replace(workflow.rules, approval_ttl=timedelta(hours=2))
+    cancellation = await failed(workflow)
+    workflow.rules = replace(workflow.rules, approval_ttl=timedelta(hours=1))
+    later = await requested(workflow, form="V2")
+    clock.advance(minutes=61)
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, later) is State.EXPIRED
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+
+
+@FAILED_OR_UNKNOWN
+async def test_nobody_retries_an_approval_by_people_who_are_no_approvers_any_more(
+    workflow: Workflow, store: Store, ended: Callable[[Workflow], Awaitable[Cancellation]]
+) -> None:
+    """The only person who approved was removed; where Slack does not say so, nothing is sent either."""
+    cancellation = await ended(workflow)
+    without = Members(APPROVERS.ids - {"UONE"})
+    assert await retry(workflow, cancellation, "UTWO", approvers=without) is Verdict.VOTES_MISSING
+    await refused_retry(workflow, store, cancellation, Verdict.VOTES_MISSING)
+    unread = Members(frozenset({"UTWO"}), complete=False)
+    assert await retry(workflow, cancellation, "UTWO", approvers=unread) is Verdict.VOTES_UNCHECKED
+    await refused_retry(workflow, store, cancellation, Verdict.VOTES_UNCHECKED)
+    assert await retry(workflow, cancellation, "UTWO") is Verdict.ALLOWED
+
+
+async def test_nobody_retries_an_own_approval_once_that_is_not_allowed(workflow: Workflow, store: Store) -> None:
+    """The requester's vote counts no longer, so that there is no approval left."""
+    workflow.rules = replace(workflow.rules, allow_self_approval=True)
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UASKER") is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), DENIED)
+    workflow.rules = replace(workflow.rules, allow_self_approval=False)
+    assert await retry(workflow, cancellation) is Verdict.VOTES_MISSING
+    await refused_retry(workflow, store, cancellation, Verdict.VOTES_MISSING)
+
+
+async def test_nobody_retries_with_fewer_votes_than_are_needed_today(workflow: Workflow, store: Store) -> None:
+    """After APPROVALS_REQUIRED was raised, one approval is not enough."""
+    cancellation = await failed(workflow)
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    assert await retry(workflow, cancellation) is Verdict.VOTES_MISSING
+    await refused_retry(workflow, store, cancellation, Verdict.VOTES_MISSING)
+
+
+# --- Votes are counted by today's rules -------------------------------------------------------
+
+
+async def test_a_vote_under_self_approval_does_not_count_after_it_is_off(workflow: Workflow, store: Store) -> None:
+    """The vote that would reach the quorum finds the requester's own one void, and nothing is sent."""
+    workflow.rules = replace(workflow.rules, approvals_required=2, allow_self_approval=True)
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UASKER") is Verdict.ALLOWED
+    workflow.rules = replace(workflow.rules, allow_self_approval=False)
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALLOWED
+    found = await now(store, cancellation)
+    assert (found.state, found.approvers) == (State.PENDING, ("UONE",))
+    assert (await contents(store))[-2:] == [VotesVoided(("UASKER",)), Voted(approvals=1, of=2)]
+    assert await next_attempt(workflow) is None
+    assert await approve(workflow, cancellation, "UTWO") is Verdict.ALLOWED
+    assert await next_attempt(workflow) is not None
+
+
+async def test_the_vote_of_a_removed_approver_does_not_count(workflow: Workflow, store: Store) -> None:
+    """Two approvers of today are needed; the record says whose vote was taken out, and by whom it was not."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALLOWED
+    without = Members(APPROVERS.ids - {"UONE"})
+    assert await approve(workflow, cancellation, "UTWO", approvers=without) is Verdict.ALLOWED
+    found = await now(store, cancellation)
+    assert (found.state, found.approvers) == (State.PENDING, ("UTWO",))
+    voided, voted = (await events(store))[-2:]
+    assert (voided.content, voided.actor) == (VotesVoided(("UONE",)), BOT)
+    assert (voted.content, voted.actor) == (Voted(approvals=1, of=2), "UTWO")
+    assert await next_attempt(workflow) is None
+
+
+async def test_an_approver_who_comes_back_votes_again(workflow: Workflow, store: Store) -> None:
+    """A void vote is gone; the same person may approve once more, and then counts once."""
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    await approve(workflow, cancellation, "UTWO", approvers=Members(APPROVERS.ids - {"UONE"}))
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALLOWED
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALREADY_COUNTED
+    assert (await now(store, cancellation)).approvers == ("UTWO", "UONE")
+
+
+async def test_votes_that_cannot_be_checked_reach_no_quorum(workflow: Workflow, store: Store) -> None:
+    """Slack does not say whether the first voter is still an approver, so the second vote changes nothing."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALLOWED
+    before = await now(store, cancellation)
+    unread = Members(frozenset({"UTWO"}), complete=False)
+    assert await approve(workflow, cancellation, "UTWO", approvers=unread) is Verdict.VOTES_UNCHECKED
+    assert await now(store, cancellation) == before
+    assert await approve(workflow, cancellation, "UTWO") is Verdict.ALLOWED
+    assert await state_of(store, cancellation) is State.APPROVED
+
+
+async def test_a_vote_that_is_not_the_last_one_needs_no_check_of_the_others(workflow: Workflow, store: Store) -> None:
+    """Nothing is sent by it, and the last vote checks all of them."""
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    unread = Members(frozenset({"UTWO"}), complete=False)
+    assert await approve(workflow, cancellation, "UTWO", approvers=unread) is Verdict.ALLOWED
+    assert (await contents(store))[-1] == Voted(approvals=2, of=3)
+    assert (await now(store, cancellation)).approvers == ("UONE", "UTWO")
+
+
+@pytest.mark.parametrize("person", ["UONE", "UTWO"])
+async def test_a_lowered_quorum_is_reached_by_the_next_click(workflow: Workflow, store: Store, person: str) -> None:
+    """Also by the click of the person whose vote is the only one that is needed now."""
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    workflow.rules = replace(workflow.rules, approvals_required=1)
+    assert await approve(workflow, cancellation, person) is Verdict.ALLOWED
+    found = await now(store, cancellation)
+    assert (found.state, found.approvals_required) == (State.APPROVED, 1)
+    assert len(found.approvers) == len(set(found.approvers)) == (1 if person == "UONE" else 2)
+    changed = QuorumChanged(before=3, now=1)
+    assert (await contents(store))[-2:] == [changed, Approved(approvals=len(found.approvers), of=1)]
+
+
+async def test_a_raised_quorum_holds_for_requests_that_were_made_before(workflow: Workflow, store: Store) -> None:
+    """One approval was enough when the request was made, and is not when it comes."""
+    cancellation = await requested(workflow)
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    assert await approve(workflow, cancellation, "UONE") is Verdict.ALLOWED
+    found = await now(store, cancellation)
+    assert (found.state, found.approvals_required) == (State.PENDING, 2)
+    assert (await contents(store))[-2:] == [QuorumChanged(before=1, now=2), Voted(approvals=1, of=2)]
+    assert await next_attempt(workflow) is None
+
+
+# --- Votes are counted again after a start ----------------------------------------------------
+
+
+async def restarted(workflow: Workflow, *, approvers: Members = APPROVERS, **rules: Any) -> None:
+    """Start again with these settings, and count the votes again."""
+    workflow.rules = replace(workflow.rules, **rules)
+    await workflow.start(Started("2"))
+    await workflow.recount(approvers)
+
+
+async def test_a_lowered_quorum_leaves_no_request_that_nobody_can_finish(workflow: Workflow, store: Store) -> None:
+    """Everybody who could vote has voted; after a start with a lower quorum the request is approved and sent."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    await deliver_all(workflow)
+    await restarted(workflow, approvals_required=1)
+    assert await state_of(store, cancellation) is State.APPROVED
+    changed, approval = (await events(store))[-2:]
+    assert (changed.content, changed.actor) == (QuorumChanged(before=2, now=1), BOT)
+    assert approval.content == Approved(approvals=1, of=1)
+    assert await next_attempt(workflow) is not None
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+async def test_a_start_takes_out_votes_that_count_no_longer(workflow: Workflow, store: Store) -> None:
+    """The card shows it before anybody clicks, and no vote of anybody is on record for it."""
+    workflow.rules = replace(workflow.rules, approvals_required=3, allow_self_approval=True)
+    cancellation = await requested(workflow)
+    for person in ("UASKER", "UONE"):
+        await approve(workflow, cancellation, person)
+    await deliver_all(workflow)
+    before = await kinds(store)
+    await restarted(workflow, approvers=Members(APPROVERS.ids - {"UONE"}), allow_self_approval=False)
+    found = await now(store, cancellation)
+    assert (found.state, found.approvers) == (State.PENDING, ())
+    assert (await contents(store))[len(before) :] == [Started("2"), VotesVoided(("UASKER", "UONE"))]
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+async def test_a_start_that_changes_nothing_leaves_nothing(workflow: Workflow, store: Store) -> None:
+    """Requests whose votes all count, ended ones, and those past their time stay as they are."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    await approve(workflow, await requested(workflow), "UONE")
+    await withdraw(workflow, await requested(workflow, "ord_2", form="V2"))
+    await deliver_all(workflow)
+    before = await kinds(store)
+    await restarted(workflow)
+    await restarted(workflow)
+    assert (await kinds(store)) == [*before, "started", "started"]
+    assert await deliver_all(workflow) == []
+
+
+async def test_a_start_approves_nothing_that_is_past_its_time(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """A lower quorum does not revive a request that nobody decided in time."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    clock.advance(hours=24)
+    await restarted(workflow, approvals_required=1)
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, cancellation) is State.EXPIRED
+
+
+async def test_a_start_approves_nothing_by_votes_that_cannot_be_checked(workflow: Workflow, store: Store) -> None:
+    """Slack does not say who is in the group, so the request waits for the next click."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    before = await now(store, cancellation)
+    await restarted(workflow, approvals_required=1, approvers=Members(complete=False))
+    assert await now(store, cancellation) == before
+    assert await next_attempt(workflow) is None
+
+
+async def test_a_start_does_not_touch_what_is_approved_already(workflow: Workflow, store: Store) -> None:
+    """An approved request is sent, however the settings are by then: the approval was good when it was given."""
+    cancellation = await approved(workflow)
+    await restarted(workflow, approvals_required=2, approvers=Members(APPROVERS.ids - {"UONE"}))
+    assert await state_of(store, cancellation) is State.APPROVED
+    assert await next_attempt(workflow) is not None
+
+
+async def test_a_crash_between_start_and_count_is_made_good_by_the_next_start(workflow: Workflow, store: Store) -> None:
+    """The votes are counted in a transaction of their own, which may come late or not at all."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, "UONE")
+    workflow.rules = replace(workflow.rules, approvals_required=1)
+    await workflow.start(Started("2"))
+    assert await state_of(store, cancellation) is State.PENDING
+    await restarted(workflow)
+    assert await state_of(store, cancellation) is State.APPROVED
+
+
+# --- Settling by hand -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_settling_ends_it_with_a_persons_statement(workflow: Workflow, store: Store, cancelled: bool) -> None:
+    """The state is one of its own, the record says who found what and how, and everybody gets the news."""
+    cancellation = await unknown(workflow)
+    await deliver_all(workflow)
+    assert await settle(workflow, cancellation, cancelled=cancelled) is Verdict.ALLOWED
+    assert await state_of(store, cancellation) is (
+        State.SETTLED_CANCELLED if cancelled else State.SETTLED_NOT_CANCELLED
+    )
+    last = (await events(store))[-1]
+    statement = SettledCancelled if cancelled else SettledNotCancelled
+    assert (last.content, last.actor) == (statement("the console says so"), "UTWO")
+    news = {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
+    assert set(await deliver_all(workflow)) == news
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_settling_frees_the_order(workflow: Workflow, store: Store, clock: Clock, cancelled: bool) -> None:
+    """Another request for it can be made and approved; the settled one is never sent again."""
+    cancellation = await unknown(workflow)
+    assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
+    assert await settle(workflow, cancellation, cancelled=cancelled) is Verdict.ALLOWED
+    clock.advance(hours=1)
+    assert await next_attempt(workflow) is None
+    assert await retry(workflow, cancellation) is Verdict.WRONG_STATE
+    other = await approved(workflow, form="V3")
+    assert (await sending(workflow)).cancellation_id == other.id
+
+
+@pytest.mark.parametrize(
+    "person, membership, verdict",
+    [
+        ("UASKER", Membership.MEMBER, Verdict.OWN_REQUEST),
+        ("UTWO", Membership.OUTSIDER, Verdict.NOT_AN_APPROVER),
+        ("UTWO", Membership.UNCHECKED, Verdict.UNCHECKED),
+    ],
+)
+async def test_only_a_second_person_settles(
+    workflow: Workflow, store: Store, person: str, membership: Membership, verdict: Verdict
+) -> None:
+    """Neither the requester nor an outsider; the refusal is on record, before and after the form."""
+    cancellation = await unknown(workflow)
+    assert await settle(workflow, cancellation, person, membership) is verdict
+    finds = actor(person, membership)
+    acted = await workflow.act(decisions.may_settle, Act.SETTLE, cancellation.id, finds)
+    assert acted.verdict is verdict
+    assert await state_of(store, cancellation) is State.UNKNOWN
+    assert (await contents(store))[-2:] == [ClickRefused(Act.SETTLE, verdict, State.UNKNOWN)] * 2
+
+
+async def test_the_question_for_a_finding_changes_nothing(workflow: Workflow, store: Store) -> None:
+    """An approver who opens the form has not settled anything."""
+    cancellation = await unknown(workflow)
+    before = await kinds(store)
+    acted = await workflow.act(decisions.may_settle, Act.SETTLE, cancellation.id, actor("UTWO"))
+    assert acted.verdict is Verdict.ALLOWED
+    assert await state_of(store, cancellation) is State.UNKNOWN
+    assert await kinds(store) == before
+
+
+async def test_settling_comes_too_late_after_a_retry(workflow: Workflow, store: Store) -> None:
+    """While the gateway is being asked again nobody says how the order stands; of two at once one wins."""
+    cancellation = await unknown(workflow)
+    verdicts = await asyncio.gather(
+        retry(workflow, cancellation), settle(workflow, cancellation), settle(workflow, cancellation, cancelled=False)
+    )
+    assert sorted(verdicts) == [Verdict.ALLOWED, Verdict.WRONG_STATE, Verdict.WRONG_STATE]
+    assert len([each for each in await kinds(store) if each.startswith(("retried", "settled"))]) == 1
+
+
+# --- A click on a card that is out of date ----------------------------------------------------
+
+
+async def test_a_refused_click_brings_a_stale_card_up_to_date(workflow: Workflow, store: Store) -> None:
+    """Slack said yes to the update and yet shows the old card; the click of somebody makes the bot send it again."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await reject(workflow, cancellation)
+    await deliver_all(workflow)
+    assert await approve(workflow, cancellation, "UTWO") is Verdict.WRONG_STATE
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+async def test_many_refused_clicks_send_one_update(workflow: Workflow) -> None:
+    """Fifty impatient clicks are one update of the card."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await withdraw(workflow, cancellation)
+    await deliver_all(workflow)
+    assert set(await asyncio.gather(*(approve(workflow, cancellation) for _ in range(50)))) == {Verdict.WRONG_STATE}
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+async def test_the_refused_click_of_an_outsider_sends_nothing(workflow: Workflow) -> None:
+    """A person who may not decide learns nothing and sets nothing in motion."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    assert await approve(workflow, cancellation, "U_OUTSIDER") is Verdict.NOT_AN_APPROVER
+    assert await approve(workflow, cancellation, "UASKER") is Verdict.OWN_REQUEST
+    assert await deliver_all(workflow) == []
+
+
+async def test_a_refused_click_before_the_card_is_on_file_sends_nothing(workflow: Workflow) -> None:
+    """There is no card to update yet; when it is posted, it shows the truth."""
+    cancellation = await requested(workflow)
+    await withdraw(workflow, cancellation)
+    assert await approve(workflow, cancellation) is Verdict.WRONG_STATE
+    assert await deliver_all(workflow) == [DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]

@@ -1,12 +1,19 @@
 """Messages to Slack: what is queued, in which order, and what follows from each try."""
 
-import pytest
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started
-from bot.store import Store
-from bot.workflow import Workflow
+import pytest
+from structlog.testing import capture_logs
+
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import CardBlocked, CardPosted, Started
+from bot.domain.policy import Verdict
+from bot.store import Store, Tables
+from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
     CANCELLED,
@@ -16,16 +23,21 @@ from tests.workflow.steps import (
     LOST,
     approve,
     approved,
+    ask,
     claimed,
     contents,
     deliver_all,
+    failed,
     kinds,
     now,
+    reject,
     requested,
     sending,
+    settle,
     state_of,
+    unknown,
 )
-from tests.world import next_delivery
+from tests.world import TABLES, next_attempt, next_delivery
 
 
 async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workflow: Workflow) -> None:
@@ -92,22 +104,108 @@ async def test_a_delivery_whose_lease_has_lapsed_comes_again_in_doubt(workflow: 
     assert again.delivery.in_doubt_since == began
 
 
-async def test_a_blocked_card_is_reported_once_and_tried_until_it_can_be_posted(
-    workflow: Workflow, store: Store, clock: Clock
-) -> None:
-    """The requester gets one message; the card goes out as soon as the channel takes it."""
-    await requested(workflow)
+async def try_all(workflow: Workflow, clock: Clock, card: Receipt, *, rounds: int) -> list[DeliveryKind]:
+    """Try what is due, a minute apart, where Slack answers each try of the card with this; return what was tried."""
     tried = []
-    for _ in range(3):
+    for _ in range(rounds):
         while (due := await next_delivery(workflow)) is not None:
             tried.append(due.delivery.kind)
-            blocked = due.delivery.kind is DeliveryKind.CARD
-            problem = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
-            await workflow.record_delivery(due.delivery, problem if blocked else Receipt(DeliveryOutcome.DELIVERED))
+            await workflow.record_delivery(due.delivery, card if due.delivery.kind is DeliveryKind.CARD else DELIVERED)
         clock.advance(60)
-    assert tried == [DeliveryKind.CARD, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.CARD, DeliveryKind.CARD]
+    return tried
+
+
+LASTING = [
+    "not_in_channel",
+    "message_limit_exceeded",
+    "team_access_not_granted",
+    "missing_scope",
+    "ekm_access_denied",
+    "token_revoked",
+]
+
+
+@pytest.mark.parametrize("problem", LASTING)
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BLOCKED, DeliveryOutcome.IN_DOUBT])
+async def test_a_blocked_card_is_reported_once_after_three_tries_and_tried_until_it_can_be_posted(
+    workflow: Workflow, store: Store, clock: Clock, outcome: DeliveryOutcome, problem: str
+) -> None:
+    """The requester gets one message, and the log one warning; the card goes out as soon as the channel takes it."""
+    await requested(workflow)
+    refused = Receipt(outcome, problem=problem, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+    with capture_logs() as logs:
+        assert await try_all(workflow, clock, refused, rounds=2) == [DeliveryKind.CARD] * 2
+        assert not any(line["log_level"] == "warning" for line in logs)
+        told = [DeliveryKind.CARD, DeliveryKind.DIRECT_MESSAGE, *[DeliveryKind.CARD] * 4]
+        assert await try_all(workflow, clock, refused, rounds=5) == told
+    (warning,) = [line for line in logs if line["log_level"] == "warning"]
+    assert (warning["event"], warning["problem"], warning["target"]) == ("delivery_blocked", problem, "C1")
+    assert [each.problem for each in await contents(store) if isinstance(each, CardBlocked)] == [problem]
+    assert await workflow.stuck() == [(problem, 1)]
     assert await deliver_all(workflow) == [DeliveryKind.CARD]
-    assert (await contents(store)).count(CardBlocked("C1", "not_in_channel")) == 1
+    assert await workflow.stuck() == []
+
+
+@pytest.mark.parametrize("passing", ["ratelimited", "not_connected_yet", "not_reachable"])
+async def test_a_block_that_begins_after_other_trouble_is_reported_all_the_same(
+    workflow: Workflow, store: Store, clock: Clock, passing: str
+) -> None:
+    """The bot was not connected at first; by the time it is, the number of tries is beyond three."""
+    await requested(workflow)
+    later = Receipt(DeliveryOutcome.LATER, problem=passing)
+    with capture_logs() as logs:
+        assert await try_all(workflow, clock, later, rounds=9) == [DeliveryKind.CARD] * 9
+        assert not any(line["log_level"] == "warning" for line in logs)
+        blocked = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
+        assert DeliveryKind.DIRECT_MESSAGE in await try_all(workflow, clock, blocked, rounds=3)
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["delivery_blocked"]
+    assert len([each for each in await contents(store) if isinstance(each, CardBlocked)]) == 1
+
+
+async def test_a_result_that_slack_does_not_take_is_in_the_log_too(workflow: Workflow, clock: Clock) -> None:
+    """Also what is no card is told to the operator after three tries, once for each message."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await reject(workflow, cancellation)
+    while (due := await claimed(workflow)).delivery.kind is not DeliveryKind.REPLY:
+        await workflow.record_delivery(due.delivery, DELIVERED)
+    with capture_logs() as logs:
+        for _ in range(6):
+            await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.BLOCKED, problem="restricted_action"))
+            clock.advance(60)
+            due = await first_of(workflow, DeliveryKind.REPLY)
+    warnings = [(line["event"], line["kind"]) for line in logs if line["log_level"] == "warning"]
+    assert warnings == [("delivery_blocked", "reply")]
+    assert await workflow.stuck() == [("restricted_action", 1)]
+
+
+async def first_of(workflow: Workflow, kind: DeliveryKind) -> ClaimedDelivery:
+    """Deliver what is due until the first of this kind, and claim that."""
+    while (due := await claimed(workflow)).delivery.kind is not kind:
+        await workflow.record_delivery(due.delivery, DELIVERED)
+    return due
+
+
+async def test_what_is_stuck_is_counted_by_its_problem(workflow: Workflow, clock: Clock) -> None:
+    """The most frequent one comes first; what was tried less than three times is passing trouble."""
+    problems = ["missing_scope", "not_in_channel", "missing_scope"]
+    for number in range(3):
+        await requested(workflow, f"ord_{number}", form=f"V{number}")
+    for tries in range(4):
+        assert await workflow.stuck() == ([] if tries < 3 else [("missing_scope", 2), ("not_in_channel", 1)])
+        for _ in problems:
+            due = await claimed(workflow)
+            problem = problems[int(due.cancellation.order_id[-1])]
+            await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.BLOCKED, problem=problem))
+        clock.advance(60)
+        if tries >= 2:
+            await deliver_direct(workflow)
+
+
+async def deliver_direct(workflow: Workflow) -> None:
+    """Deliver the direct messages that are due, and nothing else."""
+    while (due := (await workflow.claim("w", calls=0, messages=1, not_to=frozenset({"C1"}))).deliveries) != []:
+        await workflow.record_delivery(due[0].delivery, DELIVERED)
 
 
 async def test_a_deleted_card_is_posted_again_while_people_must_act(workflow: Workflow, store: Store) -> None:
@@ -141,18 +239,143 @@ async def test_a_deleted_card_with_two_updates_queued_is_posted_again_once(workf
     assert cards == 1
 
 
-async def test_a_delivery_is_abandoned_after_a_day_and_that_is_on_record(
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        pytest.param(Receipt(DeliveryOutcome.LATER, problem="not_connected_yet"), id="not connected"),
+        pytest.param(Receipt(DeliveryOutcome.LATER, problem="not_reachable"), id="not reachable"),
+        pytest.param(Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True), id="no clear answer"),
+        pytest.param(Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel"), id="refused"),
+    ],
+)
+async def test_nothing_is_given_up_for_time_alone(
+    workflow: Workflow, store: Store, clock: Clock, receipt: Receipt
+) -> None:
+    """A weekend passes while cards, updates, results and messages are queued; afterwards all of them come."""
+    settled = await unknown(workflow)
+    await deliver_all(workflow)
+    assert await settle(workflow, settled) is Verdict.ALLOWED
+    await requested(workflow, "ord_2", form="V2")
+    for _ in range(3):
+        while (due := await next_delivery(workflow)) is not None:
+            await workflow.record_delivery(due.delivery, receipt)
+        clock.advance(hours=60)
+    assert "delivery_abandoned" not in await kinds(store)
+    delivered = await deliver_all(workflow)
+    clock.advance(minutes=2)
+    delivered += await deliver_all(workflow)
+    assert set(delivered) == set(DeliveryKind)
+    assert (delivered.count(DeliveryKind.CARD), delivered.count(DeliveryKind.REPLY)) == (1, 1)
+    assert "delivery_abandoned" not in await kinds(store)
+    statuses = await store.read(lambda tables: tables.connection.execute("SELECT DISTINCT status FROM deliveries"))
+    assert statuses == [("delivered",)]
+
+
+async def test_a_weekend_off_loses_nothing(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """Stopped on Friday with everything queued, the bot is not connected at once on Monday; then everything comes."""
+    cancellation = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), CANCELLED)
+    await claimed(workflow)
+    clock.advance(hours=60)
+    await workflow.start(Started("1"))
+    for _ in range(5):
+        clock.advance(60)
+        while (due := await next_delivery(workflow)) is not None:
+            doubt = due.delivery.in_doubt_since is not None
+            not_yet = Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
+            await workflow.record_delivery(due.delivery, not_yet)
+    assert await deliver_all(workflow) == []
+    clock.advance(60)
+    # The search may find the card of Friday; it is the same delivery all the same.
+    assert await deliver_all(workflow) == [
+        DeliveryKind.CARD,
+        DeliveryKind.CARD_UPDATE,
+        DeliveryKind.REPLY,
+        DeliveryKind.DIRECT_MESSAGE,
+    ]
+    assert (await now(store, cancellation)).card_ts == "1.1"
+    assert "delivery_abandoned" not in await kinds(store)
+
+
+@pytest.mark.parametrize(
+    "problem", ["edit_window_closed", "cant_update_message", "invalid_blocks", "message_not_found"]
+)
+@pytest.mark.parametrize("ended", [unknown, failed])
+async def test_a_card_that_slack_never_updates_is_not_posted_without_end(
+    workflow: Workflow, clock: Clock, ended: Callable[[Workflow], Awaitable[Cancellation]], problem: str
+) -> None:
+    """One new card with the truth is enough; the channel does not fill with copies that all have buttons."""
+    await ended(workflow)
+    cards = 0
+    for _ in range(100):
+        while (due := await next_delivery(workflow)) is not None:
+            cards += due.delivery.kind is DeliveryKind.CARD
+            posted = Receipt(DeliveryOutcome.DELIVERED, "C1", f"{cards}.1")
+            refused = Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+            is_update = due.delivery.kind is DeliveryKind.CARD_UPDATE
+            await workflow.record_delivery(due.delivery, refused if is_update else posted)
+            if cards > 9:
+                break
+        clock.advance(60)
+    assert cards in {1, 2}
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BLOCKED, DeliveryOutcome.IN_DOUBT, DeliveryOutcome.LATER])
+async def test_an_update_with_trouble_holds_back_no_result(
+    workflow: Workflow, clock: Clock, outcome: DeliveryOutcome
+) -> None:
+    """The thread and the requester learn the result, although the card cannot be changed for now."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await reject(workflow, cancellation)
+    told = []
+    trouble = Receipt(outcome, problem="problem", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+    for _ in range(10):
+        while (due := await next_delivery(workflow)) is not None:
+            is_update = due.delivery.kind is DeliveryKind.CARD_UPDATE
+            await workflow.record_delivery(due.delivery, trouble if is_update else DELIVERED)
+            told += [] if is_update else [due.delivery.kind]
+        clock.advance(1)
+    assert sorted(told) == [DeliveryKind.DIRECT_MESSAGE, DeliveryKind.REPLY]
+
+
+async def test_an_update_that_was_in_doubt_is_sent_once_more_and_holds_back_nothing(
+    workflow: Workflow, clock: Clock
+) -> None:
+    """Slack may carry an update out late, over a newer one; the news that comes meanwhile does not wait for that."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await approve(workflow, cancellation)
+    update = await first_of(workflow, DeliveryKind.CARD_UPDATE)
+    await workflow.record_delivery(
+        update.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    )
+    clock.advance(3)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+    await reject(workflow, cancellation, "UTWO")
+    news = [DeliveryKind.CARD_UPDATE, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.REPLY]
+    assert sorted(await deliver_all(workflow)) == news
+    clock.advance(minutes=2)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+    clock.advance(minutes=2)
+    assert await deliver_all(workflow) == []
+
+
+async def test_a_second_card_that_comes_too_late_takes_no_result_with_it(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
-    """A card that Slack does not take for a day is abandoned, with everything that would be below it."""
-    await approved(workflow)
-    for _ in range(2):
-        due = await claimed(workflow)
-        later = Receipt(DeliveryOutcome.LATER, problem="http_500", in_doubt=True)
-        await workflow.record_delivery(due.delivery, later)
-        clock.advance(hours=25)
-    assert DeliveryAbandoned(DeliveryKind.CARD, "http_500") in await contents(store)
-    assert await deliver_all(workflow) == []
+    """The card was deleted and its successor needed no longer; the channel still learns how the request ended."""
+    await requested(workflow)
+    await deliver_all(workflow)
+    assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
+    await workflow.record_delivery((await first_of(workflow, DeliveryKind.CARD_UPDATE)).delivery, GONE)
+    clock.advance(hours=24)
+    assert await next_attempt(workflow) is None
+    late = await first_of(workflow, DeliveryKind.CARD)
+    assert late.cancellation.state is State.EXPIRED
+    await workflow.record_delivery(late.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card"))
+    assert DeliveryKind.REPLY in await deliver_all(workflow)
 
 
 async def test_a_card_that_slack_never_takes_is_reported_to_the_requester(workflow: Workflow, store: Store) -> None:
@@ -164,37 +387,255 @@ async def test_a_card_that_slack_never_takes_is_reported_to_the_requester(workfl
     assert await kinds(store) == ["requested", "delivery_abandoned"]
 
 
-async def test_a_message_that_fails_fifty_times_no_longer_holds_up_the_others(workflow: Workflow, clock: Clock) -> None:
-    """Up to then the whole channel is paused; after that only this message waits."""
-    await requested(workflow)
-    paused = []
-    for _ in range(52):
-        due = await claimed(workflow)
-        pause = await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.LATER, problem="http_500"))
-        paused.append(bool(pause))
-        clock.advance(60)
-    assert paused == [True] * 50 + [False] * 2
-
-
 @pytest.mark.parametrize(
-    "outcome, retry_after, seconds",
+    "outcome, retry_after, channel_waits, own_pause",
     [
-        (DeliveryOutcome.LATER, None, 1),
-        (DeliveryOutcome.LATER, 7.0, 7),
-        (DeliveryOutcome.IN_DOUBT, None, 3),
-        (DeliveryOutcome.IN_DOUBT, 7.0, 7),
-        (DeliveryOutcome.DELIVERED, None, 0),
-        (DeliveryOutcome.IMPOSSIBLE, None, 0),
+        (DeliveryOutcome.LATER, None, 0, 1),
+        (DeliveryOutcome.LATER, 7.0, 7, 7),
+        (DeliveryOutcome.IN_DOUBT, None, 0, 3),
+        (DeliveryOutcome.IN_DOUBT, 7.0, 7, 7),
+        (DeliveryOutcome.BLOCKED, None, 0, 1),
+        (DeliveryOutcome.DELIVERED, None, 0, None),
+        (DeliveryOutcome.IMPOSSIBLE, None, 0, None),
     ],
 )
-async def test_the_pause_of_a_channel(
-    workflow: Workflow, outcome: DeliveryOutcome, retry_after: float | None, seconds: float
+async def test_only_a_rate_limit_holds_up_the_whole_channel(
+    workflow: Workflow,
+    clock: Clock,
+    outcome: DeliveryOutcome,
+    retry_after: float | None,
+    channel_waits: float,
+    own_pause: float | None,
 ) -> None:
-    """A channel waits for as long as Slack asks, and long enough for a message in doubt to become visible."""
+    """Other trouble holds up its own thread only, long enough for a message in doubt to become visible."""
     await requested(workflow)
     due = await claimed(workflow)
-    pause = await workflow.record_delivery(due.delivery, Receipt(outcome, retry_after=retry_after))
-    assert pause.total_seconds() == seconds
+    receipt = Receipt(outcome, retry_after=retry_after, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+    concluded = await workflow.record_delivery(due.delivery, receipt)
+    assert concluded.pause.total_seconds() == channel_waits
+    if own_pause is not None:
+        clock.advance(own_pause - 0.1)
+        assert await next_delivery(workflow) is None
+        clock.advance(0.1)
+        assert (await claimed(workflow)).delivery.id == due.delivery.id
+
+
+@pytest.mark.parametrize("outcome", [DeliveryOutcome.BLOCKED, DeliveryOutcome.LATER, DeliveryOutcome.IN_DOUBT])
+async def test_a_message_that_slack_refuses_holds_up_its_own_thread_only(
+    workflow: Workflow, clock: Clock, outcome: DeliveryOutcome
+) -> None:
+    """The next card of the same channel goes out at once, however often the first one fails."""
+    await requested(workflow)
+    for number in range(60):
+        refused = Receipt(outcome, problem="an_unknown_error", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
+        due = await claimed(workflow)
+        assert due.cancellation.order_id == "ord_1"
+        assert (await workflow.record_delivery(due.delivery, refused)).pause == timedelta(0)
+        await requested(workflow, f"other_{number}", form=f"V1{number}")
+        delivered = await deliver_all(workflow)
+        assert delivered.count(DeliveryKind.CARD) == 1
+        clock.advance(60)
+
+
+async def test_a_rate_limited_message_is_due_when_slack_says_so(workflow: Workflow, clock: Clock) -> None:
+    """However often it was limited before, it is not pushed back further than Slack asks."""
+    await requested(workflow)
+    for _ in range(20):
+        due = await claimed(workflow)
+        limited = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=2.0)
+        await workflow.record_delivery(due.delivery, limited)
+        clock.advance(1.9)
+        assert await next_delivery(workflow) is None
+        clock.advance(0.1)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD]
+
+
+# --- Late receipts ----------------------------------------------------------------------------
+
+
+async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tuple[Delivery, Delivery]:
+    """Return two tries of one delivery of this kind: the first one's lease is over, but it is still under way."""
+    cancellation = await requested(workflow)
+    if kind is not DeliveryKind.CARD:
+        await deliver_all(workflow)
+        await reject(workflow, cancellation)
+    first = await first_of(workflow, kind)
+    clock.advance(minutes=3)
+    second = await first_of(workflow, kind)
+    assert (first.delivery.id, first.delivery.tries, second.delivery.tries) == (second.delivery.id, 1, 2)
+    return first.delivery, second.delivery
+
+
+FIRST = Receipt(DeliveryOutcome.DELIVERED, "C1", "7.1", "https://x/7")
+SECOND = Receipt(DeliveryOutcome.DELIVERED, "C1", "8.1", "https://x/8")
+NEW_MESSAGES = [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
+
+
+async def place(store: Store, delivery: Delivery) -> tuple[str, str]:
+    """Return the place that is on file for this delivery."""
+    return await store.read(lambda tables: tables.deliveries.place(delivery))
+
+
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
+@pytest.mark.parametrize("late_first", [True, False])
+async def test_the_receipt_of_a_second_message_does_not_replace_the_first(
+    workflow: Workflow, store: Store, clock: Clock, kind: DeliveryKind, late_first: bool
+) -> None:
+    """The message that is on file first stays, whichever try it was; the other one is surplus and is removed."""
+    tries = list(zip(await two_tries(workflow, clock, kind), (FIRST, SECOND), strict=True))
+    known, late = tries if late_first else reversed(tries)
+    assert await workflow.record_delivery(*known) == Concluded()
+    before = await kinds(store)
+    assert await workflow.record_delivery(*late) == Concluded(surplus=True)
+    assert await place(store, known[0]) == ("C1", known[1].ts)
+    assert await kinds(store) == before
+
+
+async def test_a_card_stays_where_it_is_on_file(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The buttons that people see and the updates belong to one card, not to a duplicate that is reported later."""
+    first, second = await two_tries(workflow, clock, DeliveryKind.CARD)
+    await workflow.record_delivery(second, SECOND)
+    await workflow.record_delivery(first, FIRST)
+    (posted,) = [each for each in await contents(store) if isinstance(each, CardPosted)]
+    assert posted == CardPosted("C1", "8.1")
+    (cancellation,) = await store.read(lambda tables: tables.cancellations.pending())
+    assert (cancellation.card_ts, cancellation.card_link) == ("8.1", "https://x/8")
+
+
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
+async def test_a_message_that_was_found_again_is_no_duplicate(
+    workflow: Workflow, store: Store, clock: Clock, kind: DeliveryKind
+) -> None:
+    """Both tries name the same message, so it is not removed."""
+    first, second = await two_tries(workflow, clock, kind)
+    assert await workflow.record_delivery(second, FIRST) == Concluded()
+    assert await workflow.record_delivery(first, FIRST) == Concluded()
+    assert await place(store, first) == ("C1", "7.1")
+
+
+@pytest.mark.parametrize("kind", DeliveryKind)
+@pytest.mark.parametrize(
+    "late",
+    [
+        Receipt(DeliveryOutcome.IMPOSSIBLE, problem="message_not_found"),
+        Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel"),
+        Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=9.0),
+        Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True),
+    ],
+    ids=["impossible", "blocked", "later", "in doubt"],
+)
+@pytest.mark.parametrize("delivered", [True, False])
+async def test_the_late_trouble_of_an_older_try_changes_nothing(
+    workflow: Workflow, store: Store, clock: Clock, kind: DeliveryKind, late: Receipt, delivered: bool
+) -> None:
+    """Neither while the newer try is under way nor after it: no thread is abandoned, and nobody is told anything."""
+    first, second = await two_tries(workflow, clock, kind)
+    if delivered:
+        await workflow.record_delivery(second, SECOND)
+    before = await everything(store)
+    assert await workflow.record_delivery(first, late) == Concluded()
+    assert await everything(store) == before
+    if not delivered:
+        await workflow.record_delivery(second, SECOND)
+    if kind.is_new_message:
+        assert await place(store, second) == ("C1", "8.1")
+    await deliver_all(workflow)
+    assert "delivery_abandoned" not in await kinds(store)
+
+
+async def everything(store: Store) -> list[Any]:
+    """Return all rows that a receipt may change."""
+
+    def read(tables: Tables) -> list[Any]:
+        return [tables.connection.execute(f"SELECT * FROM {table}") for table in TABLES]
+
+    return await store.read(read)
+
+
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+async def test_a_result_that_did_arrive_is_not_removed_after_a_later_try_was_refused(
+    workflow: Workflow, store: Store, clock: Clock, kind: DeliveryKind
+) -> None:
+    """It is the only copy; a card that came too late, however, has to go."""
+    first, second = await two_tries(workflow, clock, kind)
+    await workflow.record_delivery(second, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="user_not_found"))
+    assert not (await workflow.record_delivery(first, FIRST)).surplus
+
+
+async def test_a_card_that_was_refused_for_good_is_removed_if_it_did_arrive(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Nobody would ever bring it up to date."""
+    first, second = await two_tries(workflow, clock, DeliveryKind.CARD)
+    await workflow.record_delivery(second, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card"))
+    assert (await workflow.record_delivery(first, FIRST)).surplus
+
+
+async def test_what_a_worker_holds_is_not_delivered_a_second_time_by_itself(workflow: Workflow, clock: Clock) -> None:
+    """However long the receipt is in its hands; what else is due goes out meanwhile."""
+    await requested(workflow)
+    mine = await claimed(workflow)
+    clock.advance(hours=60)
+    await requested(workflow, "ord_2", form="V2")
+    held = Held(deliveries=frozenset({mine.delivery.position}))
+    due = (await workflow.claim("w", calls=0, messages=5, held=held)).deliveries
+    assert [each.cancellation.order_id for each in due] == ["ord_2"]
+    assert (await claimed(workflow)).delivery.position == mine.delivery.position
+
+
+# --- A click tells where the card is ----------------------------------------------------------
+
+
+async def test_a_click_tells_where_a_card_in_doubt_is(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The search is blind, but people see the card: from the first click on it is on file, and kept up to date."""
+    cancellation = await requested(workflow)
+    due = await claimed(workflow)
+    await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True))
+    await approve(workflow, cancellation)
+    await workflow.record_answer(await sending(workflow), CANCELLED)
+    assert await workflow.card_clicked(cancellation.id, FIRST)
+    found = await now(store, cancellation)
+    assert (found.card_channel, found.card_ts) == ("C1", "7.1")
+    clock.advance(60)
+    assert await deliver_all(workflow) == [
+        DeliveryKind.CARD_UPDATE,
+        DeliveryKind.REPLY,
+        DeliveryKind.DIRECT_MESSAGE,
+    ]
+    assert "delivery_abandoned" not in await kinds(store)
+
+
+async def test_a_click_during_the_search_is_told_from_a_second_card(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The try that is under way posts another one, which is removed; the clicked one stays."""
+    first, second = await two_tries(workflow, clock, DeliveryKind.CARD)
+    assert await workflow.card_clicked(first.cancellation_id, FIRST)
+    assert (await workflow.record_delivery(second, SECOND)).surplus
+    assert not (await workflow.record_delivery(first, FIRST)).surplus
+    assert await workflow.card_clicked(first.cancellation_id, FIRST)
+    assert not await workflow.card_clicked(first.cancellation_id, SECOND)
+
+
+async def test_a_click_on_a_known_card_changes_nothing(workflow: Workflow, store: Store) -> None:
+    """Neither a copy nor the card itself moves the card, and an unknown request has none."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    before = await everything(store)
+    assert await workflow.card_clicked(cancellation.id, DELIVERED)
+    assert not await workflow.card_clicked(cancellation.id, SECOND)
+    assert not await workflow.card_clicked("nonsense", SECOND)
+    assert await everything(store) == before
+
+
+async def test_a_click_in_a_channel_with_a_new_id_moves_the_card(workflow: Workflow, store: Store) -> None:
+    """Slack gives a channel a new id when it is shared or moved; its messages keep their timestamps."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    moved = Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "https://x/2")
+    assert await workflow.card_clicked(cancellation.id, moved)
+    found = await now(store, cancellation)
+    assert (found.card_channel, found.card_ts, found.card_link) == ("C2", "1.1", "https://x/2")
 
 
 async def test_at_most_one_new_message_for_each_channel_is_claimed(workflow: Workflow) -> None:

@@ -11,9 +11,10 @@ from bot.domain.cancellation import State
 from bot.domain.events import Approved, Cancelled, Requested, RequestRefused, Sending, Started
 from bot.domain.policy import Act, Verdict
 from bot.store import Store
-from bot.workflow import Workflow, decisions
+from bot.workflow import Rules, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
+    APPROVERS,
     CANCELLED,
     DELIVERED,
     approve,
@@ -23,10 +24,14 @@ from tests.workflow.steps import (
     contents,
     events,
     requested,
+    retry,
     sending,
+    settle,
     state_of,
+    withdraw,
 )
 from tests.world import actor
+from tests.writer import busy
 
 
 async def test_every_event_says_who_and_why(workflow: Workflow, store: Store) -> None:
@@ -53,6 +58,34 @@ async def test_refused_commands_are_on_record(workflow: Workflow, store: Store) 
     assert event.content == RequestRefused(Verdict.NOT_AN_AUDITOR, command="/cancel-audit")
 
 
+async def test_a_refused_click_is_on_record_with_its_order(workflow: Workflow, store: Store) -> None:
+    """The story of the order has the click of a person from another company; a forged id leads to no order."""
+    cancellation = await requested(workflow)
+    for about in (cancellation.id, "nonsense", ""):
+        await workflow.refuse(actor("U9"), "approve", Verdict.NOT_OF_THIS_WORKSPACE, about)
+    refusals = (await events(store))[1:]
+    assert {event.content for event in refusals} == {RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE, command="approve")}
+    assert [(event.cancellation, event.order_id, event.actor) for event in refusals] == [
+        (cancellation.id, "ord_1", "U9"),
+        ("", "", "U9"),
+        ("", "", "U9"),
+    ]
+    assert await state_of(store, cancellation) is State.PENDING
+
+
+@pytest.mark.parametrize("person", ["U_OUTSIDER", "UASKER"])
+async def test_every_refused_act_is_on_record_with_its_order(workflow: Workflow, store: Store, person: str) -> None:
+    """Whatever somebody wanted to do, and whatever the cause: the refusal belongs to the story of the order."""
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation, person)
+    await retry(workflow, cancellation, person)
+    await settle(workflow, cancellation, person, APPROVERS.membership(person))
+    await withdraw(workflow, cancellation, "U_OUTSIDER")
+    refusals = (await events(store))[1:]
+    assert [event.content.act for event in refusals] == [Act.APPROVE, Act.RETRY, Act.SETTLE, Act.WITHDRAW]  # type: ignore[attr-defined]
+    assert {(event.kind, event.order_id) for event in refusals} == {("click_refused", "ord_1")}
+
+
 async def test_the_start_is_on_record(workflow: Workflow, store: Store) -> None:
     """The first event of each start names the settings that decide who may do what."""
     started = Started("2.0", approvers=("U1",))
@@ -76,7 +109,7 @@ async def _ask(workflow: Workflow) -> None:
 
 
 async def _click(workflow: Workflow) -> None:
-    await workflow.act(decisions.approve, Act.APPROVE, "nonsense", actor("UONE"))
+    await workflow.act(decisions.approve, Act.APPROVE, "nonsense", actor("UONE"), approvers=APPROVERS)
 
 
 async def _answer(workflow: Workflow) -> None:
@@ -87,11 +120,19 @@ async def _deliver(workflow: Workflow) -> None:
     await workflow.record_delivery((await claimed(workflow)).delivery, DELIVERED)
 
 
-@pytest.mark.parametrize("act", [_ask, _click, _answer, _deliver])
+async def _count(workflow: Workflow) -> None:
+    await workflow.recount(APPROVERS)
+
+
+async def _click_on_a_card(workflow: Workflow) -> None:
+    await workflow.card_clicked("nonsense", DELIVERED)
+
+
+@pytest.mark.parametrize("act", [_ask, _click, _answer, _deliver, _count, _click_on_a_card])
 async def test_the_worker_is_woken_after_everything_that_may_make_work(
     workflow: Workflow, wake: asyncio.Event, act: Callable[[Workflow], Awaitable[None]]
 ) -> None:
-    """After a request, a click, an answer and a delivery the worker looks at once."""
+    """After a request, a click, an answer, a delivery and a count of votes the worker looks at once."""
     await approved(workflow)
     wake.clear()
     await act(workflow)
@@ -126,6 +167,21 @@ async def test_without_room_for_calls_nothing_is_settled(workflow: Workflow, sto
     clock.advance(hours=24)
     await workflow.claim("w", calls=0, messages=0)
     assert await state_of(store, cancellation) is State.PENDING
+
+
+async def test_an_act_that_waited_too_long_for_the_file_never_happens(
+    store: Store, rules: Rules, clock: Clock, wake: asyncio.Event
+) -> None:
+    """Slack has shown an error by then, and the person may have changed their mind, or clicked again."""
+    workflow = Workflow(store, rules, now=clock, wake=wake, answer_within=0.05)
+    cancellation = await requested(workflow)
+    async with busy(store):
+        for act in (approve(workflow, cancellation), ask(workflow, "ord_2", form="V2")):
+            with pytest.raises(TimeoutError):
+                await act
+    assert await state_of(store, cancellation) is State.PENDING
+    assert [event.kind for event in await events(store)] == ["requested"]
+    assert await approve(workflow, cancellation) is Verdict.ALLOWED
 
 
 async def test_a_refused_act_leaves_the_cancellation_as_it_was(workflow: Workflow, store: Store) -> None:

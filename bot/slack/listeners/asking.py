@@ -1,21 +1,26 @@
 """``/cancel-order`` and its form."""
 
+import difflib
 import re
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_bolt.response import BoltResponse
 
 from bot.domain import policy
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Role, Verdict
+from bot.slack import places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.answers import answer_to
-from bot.slack.listeners.parts import Parts, not_understood
+from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
-from bot.slack.views import refusals
+from bot.slack.views import card, refusals
 from bot.slack.views.modals import OrderForm
+from bot.slack.views.text import trimmed
 from bot.workflow import Wish
+
+_LIKE_HELP = 0.75
+"""How alike a word must be to "help" to be taken for it; a swapped letter is."""
 
 
 class Asking:
@@ -29,45 +34,90 @@ class Asking:
         app.command(CANCEL_ORDER)(self.cancel_order)
         app.view(OrderForm.CALLBACK)(self.order_form)
 
-    async def cancel_order(self, ack: AsyncAck, typed: Command) -> BoltResponse | None:
+    async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text."""
-        if not self._parts.is_home_of(typed.team_id, typed.enterprise_id):
-            return not_understood()
         await ack()
         tell = answer_to(typed.response_url)
         self._parts.background.start(self._open_form(typed, tell), tell=tell)
-        return None
 
     async def _open_form(self, typed: Command, tell: Tell) -> None:
+        home = await self._parts.home_of(typed.user_id, typed.team_id, typed.enterprise_id)
+        if home is not Home.HERE:
+            refuse = self._parts.refuse_stranger(home, typed.user_id, typed.user_name, CANCEL_ORDER)
+            await tell(await refuse)
+            return
+        if is_help(typed.as_typed):
+            await tell(refusals.USAGE)
+            return
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
+        order_id, reason = split(typed.as_typed)
         verdict = policy.may_ask(actor)
+        if verdict is Verdict.ALLOWED and self._parts.approval_channel is None:
+            verdict = await places.may_hold_card(self._parts.client, typed)
+        if verdict is Verdict.ALLOWED and names_another_order(order_id, reason):
+            verdict = Verdict.SEVERAL_ORDERS
         if verdict is not Verdict.ALLOWED:
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, verdict)
             await tell(refusals.command_refused(verdict))
             return
-        order_id, _, reason = typed.as_typed.partition(" ")
         pattern = self._parts.workflow.rules.order_id_pattern.pattern
-        view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason.strip(), pattern=pattern)
+        view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, pattern=pattern)
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
 
-    async def order_form(self, ack: AsyncAck, form: Submission) -> BoltResponse | None:
+    async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""
+        field, error = await self._ask(form)
+        if error:
+            await ack(response_action="errors", errors={field: error})
+        else:
+            await ack()
+
+    async def _ask(self, form: Submission) -> tuple[str, str]:
+        """Return the field with its error, or no error where the request is kept."""
+        home, actor = await self._parts.arrive(form.user, form.team_id, form.enterprise_id, Role.REQUESTER)
+        if home is not Home.HERE:
+            text = await self._parts.refuse_stranger(home, form.user.id, form.user.shown_name, CANCEL_ORDER)
+            return OrderForm.ORDER, text
         channel, order_id, reason = OrderForm.parse(form.view)
-        if not self._parts.is_home_of(form.team_id, form.enterprise_id) or not re.fullmatch(CHANNEL_ID, channel):
-            return not_understood()
-        actor = await self._parts.directory.actor(form.user.id, form.user.shown_name, Role.REQUESTER)
+        if not re.fullmatch(CHANNEL_ID, channel):
+            return OrderForm.ORDER, refusals.NOT_READ
+        pattern = self._parts.workflow.rules.order_id_pattern
+        if pattern.fullmatch(order_id) and not card.fits(order_id, reason):
+            await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
+            return OrderForm.REASON, refusals.command_refused(Verdict.TOO_LONG)
         wish = Wish(form.view.id, order_id, reason, self._parts.approval_channel or channel)
         acted = await self._parts.workflow.request(wish, actor)
         match acted.verdict:
             case Verdict.ALLOWED:
-                await ack()
-                return None
+                return OrderForm.ORDER, ""
             case Verdict.ANOTHER_IS_OPEN:
                 assert acted.cancellation is not None
-                error = refusals.already_open(acted.cancellation, acted.requester_name)
+                return OrderForm.ORDER, refusals.already_open(acted.cancellation, acted.requester_name)
             case Verdict.BAD_ORDER_ID:
-                error = refusals.bad_order_id(self._parts.workflow.rules.order_id_pattern.pattern)
+                return OrderForm.ORDER, refusals.bad_order_id(pattern.pattern, order_id)
             case verdict:
-                error = refusals.command_refused(verdict)
-        await ack(response_action="errors", errors={OrderForm.ORDER: error})
-        return None
+                return OrderForm.ORDER, refusals.command_refused(verdict)
+
+
+def is_help(text: str) -> bool:
+    """Return True for a text that asks how the command works, also with a typing error."""
+    word = trimmed(text).lower()
+    return word == "?" or bool(difflib.get_close_matches(word, ["help"], cutoff=_LIKE_HELP))
+
+
+def split(text: str) -> tuple[str, str]:
+    """Return the order id and the reason behind it, whatever white space is between them."""
+    order_id, *rest = trimmed(text).split(None, 1) or [""]
+    return trimmed(order_id), trimmed(rest[0]) if rest else ""
+
+
+def names_another_order(order_id: str, reason: str) -> bool:
+    """Return True where the reason begins with an order id of the same shape: the same letters, or as many digits."""
+    words = [word.strip(",;") for word in reason.split() if word not in {"and", "&", "+", ","}]
+    if not words:
+        return False
+    if re.fullmatch(r"\d{4,}", order_id):
+        # A number at the beginning of a sentence may be an amount.
+        return all(re.fullmatch(r"\d+", word) and len(word) == len(order_id) for word in words)
+    shape = re.match(r"[A-Za-z]+[_-](?=\w*\d)", order_id)
+    return shape is not None and re.fullmatch(rf"{re.escape(shape[0])}\w*\d\w*", words[0]) is not None

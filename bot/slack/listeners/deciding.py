@@ -3,16 +3,27 @@
 Each click is one transaction before its acknowledgement. A refusal goes to the person who clicked, and to nobody else.
 """
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_bolt.response import BoltResponse
+import re
+from typing import ParamSpec
 
+import structlog
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Verdict
+from bot.slack.errors import problem_of
 from bot.slack.listeners.answers import answer_to
-from bot.slack.listeners.parts import Parts, not_understood
+from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
-from bot.slack.views import refusals
-from bot.slack.views.modals import RejectForm
+from bot.slack.views import card, refusals
+from bot.slack.views.modals import RejectForm, SettleForm, View
 from bot.workflow import Acted, decisions
+from bot.workflow.workflow import Decision
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
 
 
 class Deciding:
@@ -28,64 +39,130 @@ class Deciding:
         app.action(str(Act.REJECT))(self.reject)
         app.action(str(Act.WITHDRAW))(self.withdraw)
         app.action(str(Act.RETRY))(self.retry)
+        app.action(re.compile(f"{card.SETTLE_CANCELLED}|{card.SETTLE_NOT_CANCELLED}"))(self.settle)
+        app.view(SettleForm.CALLBACK)(self.settle_form)
 
     async def approve(self, ack: AsyncAck, click: Click) -> None:
         """Count an approval."""
-        if actor := await self._actor(ack, click, Role.APPROVER):
-            acted = await self._parts.workflow.act(decisions.approve, Act.APPROVE, click.value, actor)
+        if actor := await self._arrive(ack, click, Role.APPROVER):
+            approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
+            acted = await self._parts.workflow.act(
+                decisions.approve, Act.APPROVE, click.value, actor, approvers=approvers
+            )
             await self._answer(ack, click, acted)
 
     async def reject(self, ack: AsyncAck, click: Click) -> None:
         """Ask for the reason in a form."""
-        if actor := await self._actor(ack, click, Role.APPROVER):
+        if actor := await self._arrive(ack, click, Role.APPROVER):
             acted = await self._parts.workflow.act(decisions.may_reject, Act.REJECT, click.value, actor)
             await self._answer(ack, click, acted)
             if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
-                view, tell = RejectForm.build(acted.cancellation), answer_to(click.response_url)
-                self._parts.background.start(
-                    self._parts.open_form(click.trigger_id, view, tell, "Press Reject again."), tell=tell
-                )
+                self._open_form(click, RejectForm.build(acted.cancellation))
 
-    async def reject_form(self, ack: AsyncAck, form: Submission) -> BoltResponse | None:
+    async def reject_form(self, ack: AsyncAck, form: Submission) -> None:
         """Reject with the reason given, or say on the field why not."""
-        if not self._parts.is_home_of(form.team_id, form.enterprise_id):
-            return not_understood()
         cancellation_id, reason = RejectForm.parse(form.view)
-        error = refusals.REASON_MISSING
-        if reason:
-            actor = await self._parts.directory.actor(form.user.id, form.user.shown_name, Role.APPROVER)
-            acted = await self._parts.workflow.act(decisions.reject, Act.REJECT, cancellation_id, actor, reason=reason)
-            if acted.verdict is Verdict.ALLOWED:
-                await ack()
-                return None
-            error = refusals.click_refused(acted.verdict, acted.cancellation)
-        await ack(response_action="errors", errors={RejectForm.REASON: error})
-        return None
+        error = "" if reason else refusals.REASON_MISSING
+        if reason and not card.fits("", reason):
+            error = refusals.REASON_TOO_LONG
+        error = error or await self._submit(form, decisions.reject, Act.REJECT, cancellation_id, reason=reason)
+        await _acknowledge(ack, RejectForm.REASON, error)
 
     async def withdraw(self, ack: AsyncAck, click: Click) -> None:
         """Take a request back."""
-        if actor := await self._actor(ack, click):
+        if actor := await self._arrive(ack, click):
             acted = await self._parts.workflow.act(decisions.withdraw, Act.WITHDRAW, click.value, actor)
             await self._answer(ack, click, acted)
 
     async def retry(self, ack: AsyncAck, click: Click) -> None:
         """Have the approved cancel sent again."""
-        if actor := await self._actor(ack, click, Role.APPROVER):
-            acted = await self._parts.workflow.act(decisions.retry, Act.RETRY, click.value, actor)
+        if actor := await self._arrive(ack, click, Role.APPROVER):
+            approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
+            acted = await self._parts.workflow.act(decisions.retry, Act.RETRY, click.value, actor, approvers=approvers)
             await self._answer(ack, click, acted)
 
-    async def _actor(self, ack: AsyncAck, click: Click, *roles: Role) -> Actor | None:
-        """Return the person who clicked; refuse, acknowledge and return None for people of other workspaces."""
-        if self._parts.is_home_of(click.team_id, click.enterprise_id):
-            return await self._parts.directory.actor(click.user.id, click.user.shown_name, *roles)
-        stranger = Actor(click.user.id, click.user.shown_name)
-        await self._parts.workflow.refuse(stranger, click.actions[0].action_id, Verdict.NOT_OF_THIS_WORKSPACE)
+    async def settle(self, ack: AsyncAck, click: Click) -> None:
+        """Ask in a form how the person knows what became of an order."""
+        if actor := await self._arrive(ack, click, Role.APPROVER):
+            acted = await self._parts.workflow.act(decisions.may_settle, Act.SETTLE, click.value, actor)
+            await self._answer(ack, click, acted)
+            if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
+                cancelled = click.actions[0].action_id == card.SETTLE_CANCELLED
+                self._open_form(click, SettleForm.build(acted.cancellation, cancelled=cancelled))
+
+    async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
+        """Keep a person's statement about an unknown outcome, or say on the field why not."""
+        cancelled, cancellation_id, how = SettleForm.parse(form.view)
+        error = "" if how else refusals.FINDING_MISSING
+        if cancelled is None:
+            error = refusals.NOT_READ
+        elif how and not card.fits("", how):
+            error = refusals.REASON_TOO_LONG
+        elif how:
+            error = await self._submit(
+                form, decisions.settle, Act.SETTLE, cancellation_id, cancelled=cancelled, how=how
+            )
+        await _acknowledge(ack, SettleForm.HOW, error)
+
+    async def _arrive(self, ack: AsyncAck, click: Click, *roles: Role) -> Actor | None:
+        """Return the person who clicked; refuse, acknowledge and return None for people of other companies."""
+        user = click.user
+        home, actor = await self._parts.arrive(user, user.team_id, None, *roles)
+        if home is Home.HERE:
+            return actor
+        action = click.actions[0].action_id
+        text = await self._parts.refuse_stranger(home, user.id, user.shown_name, action, click.value)
         await ack()
-        self._parts.say(answer_to(click.response_url), refusals.NOT_OF_THIS_WORKSPACE)
+        self._parts.say(answer_to(click.response_url), text)
         return None
+
+    async def _submit(
+        self, form: Submission, decision: "Decision[P]", act: Act, about: str, *args: P.args, **kwargs: P.kwargs
+    ) -> str:
+        """Run a form's use case; return the error for its field, or nothing where it was done."""
+        name = form.user.shown_name
+        home, actor = await self._parts.arrive(form.user, form.team_id, form.enterprise_id, Role.APPROVER)
+        if home is not Home.HERE:
+            return await self._parts.refuse_stranger(home, form.user.id, name, form.view.callback_id, about)
+        acted = await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
+        if acted.verdict is Verdict.ALLOWED:
+            return ""
+        return refusals.click_refused(acted.verdict, acted.cancellation)
+
+    def _open_form(self, click: Click, view: View) -> None:
+        tell = answer_to(click.response_url)
+        work = self._parts.open_form(click.trigger_id, view, tell, "Press the button again.")
+        self._parts.background.start(work, tell=tell)
 
     async def _answer(self, ack: AsyncAck, click: Click, acted: Acted) -> None:
         await ack()
+        tell = answer_to(click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
-            text = refusals.click_refused(acted.verdict, acted.cancellation)
-            self._parts.say(answer_to(click.response_url), text)
+            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation))
+        cancellation, place = acted.cancellation, click.place
+        if cancellation is not None and place is not None:
+            known = (cancellation.card_channel, cancellation.card_ts)
+            if place != known:
+                self._parts.background.start(self._learn_place(*place, cancellation), tell=tell)
+
+    async def _learn_place(self, channel: str, ts: str, cancellation: Cancellation) -> None:
+        """Learn where the card is, or close a second card of the same request."""
+        identity = self._parts.identity()
+        assert identity is not None  # nobody belongs here before that is known
+        receipt = Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
+        if not await self._parts.workflow.card_clicked(cancellation.id, receipt):
+            await self._close_copy(channel, ts, cancellation)
+
+    async def _close_copy(self, channel: str, ts: str, cancellation: Cancellation) -> None:
+        message = card.copy(cancellation)
+        try:
+            await self._parts.client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+        except Exception as error:  # noqa: BLE001 -- the next click on it tries again
+            log.warning("copy_not_closed", cancellation=cancellation.id, problem=problem_of(error).name)
+
+
+async def _acknowledge(ack: AsyncAck, field: str, error: str) -> None:
+    if error:
+        await ack(response_action="errors", errors={field: error})
+    else:
+        await ack()

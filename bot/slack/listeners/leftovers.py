@@ -12,7 +12,7 @@ from bot.slack.listeners.answers import answer_to
 from bot.slack.listeners.parts import Parts
 from bot.slack.payloads import Click
 from bot.slack.views import refusals
-from bot.slack.views.modals import OrderForm, RejectForm, form_no_longer_in_use
+from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, form_no_longer_in_use
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,8 @@ class Leftovers:
         text = refusals.apology(reference)
         match body.get("type", "command"):
             case "view_submission":
-                field = RejectForm.REASON if body["view"]["callback_id"] == RejectForm.CALLBACK else OrderForm.ORDER
+                fields = {RejectForm.CALLBACK: RejectForm.REASON, SettleForm.CALLBACK: SettleForm.HOW}
+                field = fields.get(body["view"]["callback_id"], OrderForm.ORDER)
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
             case "block_actions":
                 self._parts.say(answer_to(body["response_url"]), text)

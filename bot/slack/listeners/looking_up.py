@@ -1,19 +1,22 @@
 """``/cancel-audit`` and the buttons that turn its pages."""
 
 import re
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_bolt.response import BoltResponse
 
 from bot.domain.lookup import NotAFilter
-from bot.domain.policy import Role, Verdict
+from bot.domain.policy import Actor, Role, Verdict
 from bot.slack.commands import CANCEL_AUDIT
+from bot.slack.listeners import asking
 from bot.slack.listeners.answers import answer_to, respond
-from bot.slack.listeners.parts import Parts, not_understood
+from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
+from bot.slack.people import Profile
 from bot.slack.views import audit_page, refusals
 from bot.slack.views.audit_page import PageButton
-from bot.workflow import MayNotRead
+from bot.workflow import Asked, MayNotRead
 
 
 class LookingUp:
@@ -27,36 +30,47 @@ class LookingUp:
         app.command(CANCEL_AUDIT)(self.cancel_audit)
         app.action(re.compile(rf"{audit_page.PAGE}:(older|newest)"))(self.turn_page)
 
-    async def cancel_audit(self, ack: AsyncAck, typed: Command) -> BoltResponse | None:
+    async def cancel_audit(self, ack: AsyncAck, typed: Command) -> None:
         """Answer from the record, to the person alone."""
-        if not self._parts.is_home_of(typed.team_id, typed.enterprise_id):
-            return not_understood()
         await ack()
         tell, button = answer_to(typed.response_url), PageButton(typed.as_typed, None)
-        work = self._look_up(typed.user_id, typed.user_name, button, typed.response_url)
+        team = (typed.team_id, typed.enterprise_id)
+        work = self._look_up(Actor(typed.user_id, typed.user_name), team, button, typed.response_url)
         self._parts.background.start(work, tell=tell)
-        return None
 
-    async def turn_page(self, ack: AsyncAck, click: Click) -> BoltResponse | None:
+    async def turn_page(self, ack: AsyncAck, click: Click) -> None:
         """Show another page of a look-up, in place of the one before."""
-        if not self._parts.is_home_of(click.team_id, click.enterprise_id):
-            return not_understood()
         await ack()
         tell, button = answer_to(click.response_url), PageButton.decode(click.value)
         if button is None:
             self._parts.say(tell, refusals.NO_LONGER_IN_USE)
-            return None
-        work = self._look_up(click.user.id, click.user.shown_name, button, click.response_url, replace=True)
+            return
+        somebody, team = Actor(click.user.id, click.user.shown_name), (click.user.team_id, None)
+        work = self._look_up(somebody, team, button, click.response_url, replace=True)
         self._parts.background.start(work, tell=tell)
-        return None
 
     async def _look_up(
-        self, user_id: str, name: str, button: PageButton, response_url: str, *, replace: bool = False
+        self,
+        somebody: Actor,
+        team: tuple[str | None, str | None],
+        button: PageButton,
+        response_url: str,
+        *,
+        replace: bool = False,
     ) -> None:
-        actor = await self._parts.directory.actor(user_id, name, Role.APPROVER, Role.AUDITOR)
+        home = await self._parts.home_of(somebody.id, *team)
+        if home is not Home.HERE:
+            text = await self._parts.refuse_stranger(home, somebody.id, somebody.name, CANCEL_AUDIT)
+            await respond(response_url, text)
+            return
+        if asking.is_help(button.query):
+            await respond(response_url, audit_page.USAGE)
+            return
+        actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
+        profile = await self._parts.directory.profile(somebody.id)
         try:
             found = await self._parts.workflow.look_up(
-                actor, button.query, older_than=button.older_than, limit=audit_page.PER_PAGE
+                actor, Asked(button.query, _zone(profile), button.older_than, audit_page.PER_PAGE)
             )
         except NotAFilter as error:
             await respond(response_url, audit_page.usage(error))
@@ -64,5 +78,13 @@ class LookingUp:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await respond(response_url, refusals.OWN_REQUESTS_ONLY)
         else:
-            answer = audit_page.page(found, button.query, first=button.older_than is None)
+            answer = audit_page.page(found, button.query, actor.id, first=button.older_than is None)
             await respond(response_url, answer, replace=replace)
+
+
+def _zone(profile: Profile | None) -> tzinfo:
+    """Return the reader's time zone, or UTC where Slack does not name one that this machine knows."""
+    try:
+        return ZoneInfo(profile.time_zone) if profile else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC

@@ -1,21 +1,33 @@
 """The parts of the bot that listeners work with, and the answers that several of them give."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import structlog
-from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.policy import Actor, Role, Verdict
 from bot.slack.background import Background, Tell
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
+from bot.slack.payloads import User
 from bot.slack.people import Directory
 from bot.slack.views import refusals
 from bot.workflow import Workflow
 
 log = structlog.get_logger(__name__)
+
+
+class Home(StrEnum):
+    """A person's place with respect to the bot's own workspace or organisation."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    UNCHECKED = "unchecked"
+    """Slack has not said, which never means yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +41,43 @@ class Parts:
     identity: Callable[[], Identity | None]
     approval_channel: str | None
 
-    def is_home_of(self, team_id: str | None, enterprise_id: str | None) -> bool:
-        """Return True for a person of the bot's own workspace; nobody is, until Slack has said which one that is."""
+    async def arrive(
+        self, user: User, team_id: str | None, enterprise_id: str | None, *roles: Role
+    ) -> tuple[Home, Actor]:
+        """Return where this person belongs, and the person with these roles."""
         identity = self.identity()
-        return identity is not None and identity.is_home_of(team_id, enterprise_id)
+        actor = self.directory.actor(user.id, user.shown_name, *roles)
+        if identity is not None and identity.is_home_of(team_id, enterprise_id):
+            return Home.HERE, await actor
+        # Slack may be slow for both, and an acknowledgement is due in three seconds.
+        return await asyncio.gather(self.home_of(user.id, team_id, enterprise_id), actor)
+
+    async def home_of(self, user_id: str, team_id: str | None, enterprise_id: str | None = None) -> Home:
+        """Return where this person belongs. The ids are the person's own, not those of the app.
+
+        Somebody of another workspace of the bot's organisation is a colleague. Where the payload does not name the
+        organisation, Slack is asked.
+        """
+        identity = self.identity()
+        if identity is None:
+            return Home.UNCHECKED
+        if identity.is_home_of(team_id, enterprise_id):
+            return Home.HERE
+        if identity.enterprise_id is None and team_id is not None:
+            return Home.ELSEWHERE
+        profile = await self.directory.profile(user_id)
+        if profile is None:
+            return Home.UNCHECKED
+        return Home.HERE if identity.is_home_of(profile.team_id, profile.enterprise_id) else Home.ELSEWHERE
+
+    async def refuse_stranger(self, home: Home, user_id: str, name: str, act: str, about: str = "") -> str:
+        """Put it on record that somebody who does not belong here tried something; return the words for them.
+
+        ``act`` is the slash command, or the action or form; ``about`` the id of the cancellation, if there is one.
+        """
+        why = Verdict.UNCHECKED if home is Home.UNCHECKED else Verdict.NOT_OF_THIS_WORKSPACE
+        await self.workflow.refuse(Actor(user_id, name), act, why, about)
+        return refusals.HOME_NOT_CHECKED if home is Home.UNCHECKED else refusals.NOT_OF_THIS_WORKSPACE
 
     def say(self, tell: Tell, text: str) -> None:
         """Say something to one person in the background."""
@@ -50,8 +95,3 @@ class Parts:
             problem = problem_of(error).name
             log.warning("form_not_opened", problem=problem)
             await tell(refusals.form_not_opened(problem, again))
-
-
-def not_understood() -> BoltResponse:
-    """Return the answer to a payload that no member of this workspace can have sent."""
-    return BoltResponse(status=400, body={"error": "not understood"})

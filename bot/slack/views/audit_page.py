@@ -2,10 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.domain import events
+from bot.domain.attempt import Reason
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
@@ -18,6 +19,7 @@ from bot.slack.views.text import (
     Element,
     Message,
     cut,
+    escape,
     lines,
     link,
     listed,
@@ -39,11 +41,13 @@ _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 
 USAGE = (
-    "Type any of these, in any order, each once:\n"
+    "Type any of these behind /cancel-audit, in any order, each kind once:\n"
     "• an order ID: the whole story of that order\n"
-    "• @person: everything this person requested or decided\n"
-    "• state:cancelled, or another state: " + ", ".join(State) + "\n"
-    "• a time: 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23 (days in UTC)\n"
+    "• @person: everything this person requested or decided; for somebody who left, @ and the member ID\n"
+    "• me: your own requests and decisions\n"
+    "• a state: " + ", ".join(State) + "\n"
+    "• a time: today, yesterday, 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23\n"
+    "• order:7d for an order ID that looks like one of these\n"
     "Type nothing to see the latest."
 )
 
@@ -99,16 +103,27 @@ def usage(error: NotAFilter) -> str:
     return f"{wrong}\n{USAGE}"
 
 
-def page(found: Found, query: str, *, first: bool) -> Message:
+def page(found: Found, query: str, reader: str, *, first: bool) -> Message:
     """Return one page of an answer, newest first, with the buttons that lead to the others."""
-    rows = [_event_row(each) if isinstance(each, Event) else _cancellation_row(each) for each in found.page.items]
+    rows = [
+        _event_row(each, None if found.scope is Scope.ALL else reader)
+        if isinstance(each, Event)
+        else _cancellation_row(each)
+        for each in found.page.items
+    ]
     blocks: list[Block] = [
         lines(
             [words("Cancellations on record", bold=True), *(_asked_for(query) or [words(", the latest")])],
             [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
         ),
     ]
-    nothing = "Nothing on record for this order." if found.of_an_order else "No cancellations match."
+    nothing = "No requests match."
+    if found.order_id is not None and len(query.split()) == 1:
+        nothing = (
+            f"No request for an order {cut(found.order_id, _SHOWN)} is on record"
+            f"{' that you may read' if found.scope is Scope.OWN else ''}. "
+            "/cancel-audit help shows what else can be looked up."
+        )
     blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
     buttons = []
     if not first:
@@ -117,38 +132,64 @@ def page(found: Found, query: str, *, first: bool) -> Message:
         buttons.append(_button("older", "Older", PageButton(query, found.page.older)))
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
-    return Message("Cancellations on record", blocks)
+    own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
+    text = "\n".join(_spoken(row) for row in rows) or escape(nothing)
+    return Message(f"Cancellations on record{_spoken(_asked_for(query))}\n{own}{text}", blocks)
+
+
+def _spoken(row: list[Element]) -> str:
+    """Return a row as text: screen readers take nothing else."""
+    return "".join(
+        f"<@{each['user_id']}>" if each["type"] == "user" else escape(str(each.get("text") or each.get("fallback", "")))
+        for each in row
+    )
 
 
 def _cancellation_row(found: Cancellation) -> list[Element]:
-    decided = [[person(decision.approver)] for decision in found.decisions]
+    approved = [[person(approver)] for approver in found.approvers]
     parts: list[list[Element]] = [
         [moment(found.requested_at)],
         [words(cut(found.order_id, _SHOWN), code=True)],
-        [words(str(found.state), bold=True)],
+        [words(str(found.state).replace("_", " "), bold=True)],
         [words("requested by "), person(found.requester)],
-        [words("decided by "), *listed(decided)] if decided else [words("nobody decided")],
+        [words("approved by "), *listed(approved)] if approved else [],
+        [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],
+        [words("settled by "), person(found.settlement.approver)] if found.settlement else [],
+        [] if found.decisions else [words("nobody decided")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
     if found.card_link:
         parts.append(link(found.card_link, "card"))
-    return listed(parts, " · ")
+    return listed([part for part in parts if part], " · ")
 
 
-def _event_row(event: Event) -> list[Element]:
+def _event_row(event: Event, only_for: str | None) -> list[Element]:
+    """Return a line for an event. ``only_for`` is a reader who may not read other people's requests, or None."""
     content = event.content
+    if isinstance(content, events.RequestRefused) and only_for not in {None, event.actor}:
+        # A second request for the same order: its reason is another person's.
+        content = replace(content, reason="", asked_for="")
     title, detail = _TITLES[type(content)], _detail(content)
+    match content:
+        case events.Approved() if event.actor == BOT:
+            title = "enough approvals"
+        case events.Refused(answer=answer) if answer.reason in _NOTHING_TO_DO:
+            title = _NOTHING_TO_DO[answer.reason]
+        case events.RequestRefused() if content.command and not content.command.startswith("/"):
+            title = "click refused"
+    voided = content.approvers if isinstance(content, events.VotesVoided) else ()
     parts: list[list[Element]] = [
         [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
         [words(title, bold=True)],
         [words("the bot")] if event.actor == BOT else [person(event.actor)],
+        listed([[person(approver)] for approver in voided]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],
         [words(f"#{event.seq}")],
     ]
     return listed([part for part in parts if part], " · ")
 
 
-def _detail(content: Content) -> str:  # noqa: PLR0911 -- a table of words
+def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table of words
     """Return what an event says to people; ``audit find`` on the command line has every field."""
     match content:
         case events.Requested():
@@ -157,8 +198,14 @@ def _detail(content: Content) -> str:  # noqa: PLR0911 -- a table of words
             return "; ".join(filter(None, [_VERDICTS[content.why], quoted(content.reason, _SHOWN)]))
         case events.Voted() | events.Approved():
             return f"{content.approvals} of {content.of} {'approval' if content.of == 1 else 'approvals'}"
+        case events.VotesVoided():
+            return ""  # the row shows the people
+        case events.QuorumChanged():
+            return f"{content.now} needed, {content.before} before"
         case events.Rejected():
             return quoted(content.reason, _SHOWN)
+        case events.SettledCancelled() | events.SettledNotCancelled():
+            return quoted(content.how, _SHOWN)
         case events.ClickRefused():
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
             why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
@@ -182,17 +229,21 @@ _TITLES: dict[type[Content], str] = {
     events.RequestRefused: "request refused",
     events.Voted: "approved",
     events.Approved: "approved",
+    events.VotesVoided: "approvals no longer count",
+    events.QuorumChanged: "number of approvals changed",
     events.Rejected: "rejected",
     events.Withdrawn: "withdrawn",
     events.Expired: "expired",
     events.ClickRefused: "click refused",
-    events.Sending: "sent to the gateway",
+    events.Sending: "asking the gateway",
     events.Repeating: "not confirmed yet",
     events.Cancelled: "cancelled",
     events.Refused: "refused",
     events.Failed: "failed",
     events.Unknown: "unknown",
     events.Retried: "retried",
+    events.SettledCancelled: "settled by hand: cancelled",
+    events.SettledNotCancelled: "settled by hand: not cancelled",
     events.CardPosted: "card posted",
     events.CardBlocked: "card blocked",
     events.DeliveryAbandoned: "message not delivered",
@@ -211,18 +262,30 @@ _VERDICTS = {
     Verdict.NOT_OF_THIS_WORKSPACE: "from another workspace",
     Verdict.BAD_ORDER_ID: "not an order ID",
     Verdict.NO_SUCH_REQUEST: "no such request",
+    Verdict.APPROVAL_TOO_OLD: "the approval was too old",
+    Verdict.DECIDED_AGAINST: "a later request was rejected, withdrawn or settled",
+    Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
+    Verdict.VOTES_MISSING: "too few approvals still counted",
+    Verdict.DIRECT_MESSAGE: "in a direct message",
+    Verdict.SHARED_CHANNEL: "in a channel shared with another company",
+    Verdict.NOT_INVITED: "in a private channel without the bot",
+    Verdict.TOO_LONG: "too long for the card",
+    Verdict.SEVERAL_ORDERS: "several orders at once",
 }
+_NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "was already cancelled", Reason.ALREADY_REFUNDED: "was already refunded"}
 _WAS = {
     State.PENDING: "it was waiting for approval",
     State.APPROVED: "it had been approved",
     State.SENDING: "it had been approved",
     State.CANCELLED: "the order had been cancelled",
-    State.REFUSED: "the gateway had refused",
+    State.REFUSED: "the gateway had said no",
     State.FAILED: "it had failed",
     State.UNKNOWN: "the outcome was unknown",
     State.REJECTED: "it had been rejected",
     State.WITHDRAWN: "it had been withdrawn",
     State.EXPIRED: "it had expired",
+    State.SETTLED_CANCELLED: "it had been settled by hand",
+    State.SETTLED_NOT_CANCELLED: "it had been settled by hand",
 }
 _DELIVERIES = {
     DeliveryKind.CARD: "the card",

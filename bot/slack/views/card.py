@@ -6,22 +6,35 @@ from bot.slack.views import outcomes
 from bot.slack.views.text import (
     Element,
     Message,
+    bounded,
     cut,
+    cut_to_weight,
     escape,
     lines,
+    link,
     listed,
     moment,
+    mrkdwn_moment,
     person,
     plain,
     quote,
     quoted,
+    weight,
     words,
 )
 
-_SHOWN_REASON = 1500
 _SHOWN_ORDER = 150
+"""Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
+_REJECTION_WEIGHT = 1500
+"""So much of a rejection's reason is on the card; the message in its thread has all of it."""
+_FITTING_WEIGHT = 7000
+"""So much of a message is for order id and reason: 3,000 letters each, and some line breaks and signs among them."""
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
+
+
+SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
+"""The action ids of the buttons for people who looked an unknown outcome up at the gateway."""
 
 
 def heading(cancellation: Cancellation) -> str:
@@ -30,12 +43,14 @@ def heading(cancellation: Cancellation) -> str:
 
 
 def card(cancellation: Cancellation) -> Message:
-    """Return the card for this state. Buttons that can do nothing are not there."""
-    order = cut(cancellation.order_id, _SHOWN_ORDER)
-    rejection = cancellation.rejection
+    """Return the card for this state. Buttons that can do nothing are not there.
+
+    It shows every character of the order id and of the reason: nobody approves text that they could not read.
+    """
+    rejection, settlement = cancellation.rejection, cancellation.settlement
     rows: list[list[Element]] = [
         [words(_words(cancellation).heading, bold=True)],
-        [words("Order "), words(order, code=True)],
+        [words("Order "), words(cancellation.order_id, code=True)],
         [words("Requested by "), person(cancellation.requester), words(", "), moment(cancellation.requested_at)],
         _approvals(cancellation),
     ]
@@ -43,15 +58,36 @@ def card(cancellation: Cancellation) -> Message:
         rows.append([words("Expires "), moment(cancellation.expires_at)])
     if rejection is not None:
         rows.append([words("Rejected by "), person(rejection.approver), words(", "), moment(rejection.at)])
+    if settlement is not None:
+        rows.append([words("Settled by "), person(settlement.approver), words(", "), moment(settlement.at)])
     rows.append(_progress(cancellation))
     blocks = [lines(*rows)]
     if cancellation.reason:
-        blocks.append(quote(cut(cancellation.reason, _SHOWN_REASON)))
+        blocks.append(quote(cancellation.reason))
     if rejection is not None and rejection.reason:
-        blocks += [lines([words("Reason for the rejection:")]), quote(cut(rejection.reason, _SHOWN_REASON))]
+        blocks += [
+            lines([words("Reason for the rejection:")]),
+            quote(cut_to_weight(rejection.reason, _REJECTION_WEIGHT)),
+        ]
+    if settlement is not None:
+        finding = cut_to_weight(settlement.reason, _REJECTION_WEIGHT)
+        blocks += [lines([words("How they know:")]), quote(finding)]
     if buttons := _buttons(cancellation):
         blocks.append({"type": "actions", "block_id": "decide", "elements": buttons})
-    return Message(_text(cancellation, escape(order)), blocks)
+    return Message(bounded(_text(cancellation)), blocks)
+
+
+def fits(order_id: str, reason: str) -> bool:
+    """Return True where a card can show all of this: nobody approves text that they could not read."""
+    return weight(order_id) + weight(reason) <= _FITTING_WEIGHT
+
+
+def copy(cancellation: Cancellation) -> Message:
+    """Return the words for a second card of the same request, which has no buttons."""
+    way = link(cancellation.card_link, "Open the card")
+    row = [words("This is a copy of the card for order "), words(cancellation.order_id, code=True), words(". "), *way]
+    text = f"This is a copy of the card for order {escape(cancellation.order_id)}. {cancellation.card_link}"
+    return Message(text.strip(), [lines(row)])
 
 
 def _words(cancellation: Cancellation) -> outcomes.Words:
@@ -59,11 +95,25 @@ def _words(cancellation: Cancellation) -> outcomes.Words:
     return outcomes.words(cancellation.state, answer.reason if answer else None)
 
 
-def _text(cancellation: Cancellation, order: str) -> str:
-    if cancellation.state is not State.PENDING:
-        return f"{_words(cancellation).heading} · order {order}"
+def _text(cancellation: Cancellation) -> str:
+    """Return the card in a few sentences, because screen readers and notifications read only this."""
+    order = escape(cut(cancellation.order_id, _SHOWN_ORDER))
     reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
-    return f"<@{cancellation.requester}> asks to cancel order {order}" + (f": {reason}" if reason else "")
+    why = f": {reason}" if reason else ""
+    if cancellation.state is State.PENDING:
+        missing = cancellation.approvals_required - len(cancellation.approvers)
+        needed = f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
+        expires = mrkdwn_moment(cancellation.expires_at)
+        return f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
+    found, answer = _words(cancellation), cancellation.last_answer
+    said = [f"{found.heading}.", f"<@{cancellation.requester}> asked to cancel order {order}{why}.", found.explanation]
+    if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
+        said.append(f"Detail: {escape(cut(detail, _SHOWN_WORDS))}.")
+    for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
+        if decision is not None:
+            words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
+            said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
+    return " ".join(filter(None, said))
 
 
 def _approvals(cancellation: Cancellation) -> list[Element]:
@@ -90,11 +140,24 @@ def _progress(cancellation: Cancellation) -> list[Element]:
         case State.PENDING | State.APPROVED | State.SENDING:
             return []
         case State.FAILED | State.UNKNOWN:
-            return [words("Last attempt "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
+            row = [words("Last attempt "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
+            return row + _retry_until(cancellation)
         case State.REFUSED:
             return [words("Ended "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
         case _:
             return [words("Ended "), moment(cancellation.changed_at)]
+
+
+def _retry_until(cancellation: Cancellation) -> list[Element]:
+    """Return until when Retry works, and what to do after that."""
+    if cancellation.retry_until is None:
+        return []
+    after = "settle it by hand" if cancellation.state is State.UNKNOWN else "ask again with /cancel-order"
+    return [
+        words("\nAn approver who is not the requester can press Retry until "),
+        moment(cancellation.retry_until),
+        words(f". After that, {after}."),
+    ]
 
 
 def _attempts(count: int) -> str:
@@ -104,11 +167,7 @@ def _attempts(count: int) -> str:
 def _buttons(cancellation: Cancellation) -> list[Element]:
     order = cut(cancellation.order_id, _SHOWN_ORDER)
     if cancellation.state is State.PENDING:
-        approve = _confirm(
-            "Cancel this order?",
-            f"Order {order} will be cancelled at the payment gateway. A cancelled order can't be restored.",
-            "Approve",
-        )
+        approve = _confirm("Cancel this order?", _approving(cancellation, order), "Approve")
         withdraw = _confirm(
             "Withdraw this request?",
             f"Order {order} will not be cancelled. Only the requester can withdraw it.",
@@ -126,15 +185,29 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
             "cancelled stays cancelled.",
             "Retry",
         )
-        return [_button(cancellation, Act.RETRY, "Retry", "primary", retry)]
+        found = [
+            _button(cancellation, SETTLE_CANCELLED, "It is cancelled", None),
+            _button(cancellation, SETTLE_NOT_CANCELLED, "It is not cancelled", None),
+        ]
+        settle = found if cancellation.state is State.UNKNOWN else []
+        return [_button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
     return []
 
 
+def _approving(cancellation: Cancellation, order: str) -> str:
+    """Return what the next approval does."""
+    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
+    final = "A cancelled order can't be restored."
+    if number < needed:
+        return f"This is approval {number} of {needed}. Order {order} is cancelled after the last one. {final}"
+    return f"Order {order} is cancelled at the payment gateway now. {final}"
+
+
 def _button(
-    cancellation: Cancellation, act: Act, label: str, style: str | None, confirm: Element | None = None
+    cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None
 ) -> Element:
     # The value is the id only: what was approved is what the database holds.
-    button: Element = {"type": "button", "action_id": str(act), "text": plain(label), "value": cancellation.id}
+    button: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
     if style:
         button["style"] = style
     if confirm:

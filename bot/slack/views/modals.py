@@ -5,7 +5,7 @@ from typing import Any
 from bot.domain.cancellation import Cancellation
 from bot.domain.ids import ORDER_ID
 from bot.slack.payloads import FormView
-from bot.slack.views.text import Block, Element, cut, lines, plain, words
+from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
 
 REASON_LIMIT = 3000
 """The most characters that a Slack text field takes."""
@@ -70,13 +70,58 @@ class RejectForm:
         return view.private_metadata, _value(view, cls.REASON)
 
 
+class SettleForm:
+    """The form behind the buttons for an unknown outcome that somebody looked up at the gateway."""
+
+    CALLBACK = "settle"
+    HOW = "how"
+    CANCELLED, NOT_CANCELLED = "cancelled", "not_cancelled"
+
+    @classmethod
+    def build(cls, cancellation: Cancellation, *, cancelled: bool) -> View:
+        """Return the form that asks how the person knows."""
+        found = "is cancelled" if cancelled else "is not cancelled"
+        return _modal(
+            cls.CALLBACK,
+            "Settle by hand",
+            "Settle",
+            f"{cls.CANCELLED if cancelled else cls.NOT_CANCELLED} {cancellation.id}",
+            _input(
+                cls.HOW,
+                f"How do you know that {cut(cancellation.order_id, 60)} {found} at the gateway?",
+                "",
+                multiline=True,
+                hint="Your name and these words stay on record as your statement",
+            ),
+        )
+
+    @classmethod
+    def parse(cls, view: FormView) -> tuple[bool | None, str, str]:
+        """Return the finding, the cancellation id and the trimmed words of a submitted form.
+
+        The finding is True for cancelled and None where it is neither: a statement about money has no default.
+        """
+        found, _, cancellation_id = view.private_metadata.partition(" ")
+        finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
+        return finding, cancellation_id, _value(view, cls.HOW)
+
+
 def form_no_longer_in_use() -> View:
     """Return a modal in place of a form that an older version opened."""
+    return _notice("No longer in use", "This form is no longer in use. Type the command again.")
+
+
+def form_not_read() -> View:
+    """Return a modal in place of a form that Slack sent in a shape that the bot does not know."""
+    return _notice("Form not read", "I couldn't read this form, so nothing has changed. Type the command again.")
+
+
+def _notice(title: str, text: str) -> View:
     return {
         "type": "modal",
-        "title": plain("No longer in use"),
+        "title": plain(title),
         "close": plain("Close"),
-        "blocks": [lines([words("This form is no longer in use.")])],
+        "blocks": [lines([words(text)])],
     }
 
 
@@ -120,4 +165,4 @@ def _input(
 
 
 def _value(view: FormView, name: str) -> str:
-    return str(view.state.get("values", {}).get(name, {}).get(name, {}).get("value") or "").strip()
+    return trimmed(str(view.state.get("values", {}).get(name, {}).get(name, {}).get("value") or ""))

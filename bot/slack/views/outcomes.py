@@ -24,9 +24,10 @@ class Words:
         return f"{self.sign} {self.title}"
 
 
-_RETRY = "Then an approver can press Retry on the card."
+_THEN_RETRY = "Then an approver can press Retry on the card."
+_RETRY = "Then an approver can press Retry on the card, or you ask again."
 # Nobody asked the gateway, so nobody knows the order's state.
-_NOT_ASKED = "The gateway was not asked to cancel the order."
+_NOT_ASKED = "This request did not ask the gateway to cancel the order."
 _UNKNOWN = "Not known whether the order is cancelled"
 
 _BY_STATE = {
@@ -35,59 +36,84 @@ _BY_STATE = {
     State.SENDING: Words("⏳", "Approved: the gateway is being asked to cancel the order"),
     State.CANCELLED: Words("✅", "Cancelled", "The gateway confirmed it."),
     # A refusal for a reason that cannot be read may also mean that somebody else had cancelled the order.
-    State.REFUSED: Words("⛔", "Not cancelled by this request: the gateway refused", "The gateway's answer is final."),
+    State.REFUSED: Words(
+        "⛔",
+        "Not cancelled by this request: the gateway refused",
+        "Its answer is final. Look the order up at the gateway.",
+    ),
     State.FAILED: Words(
         "⚠️",
-        "Not cancelled: the gateway did not take the request",
-        "Nothing has happened to the order. An approver can press Retry on the card.",
+        "Not cancelled by this request: the gateway did not take it",
+        "This request has not changed the order. An approver can press Retry on the card.",
     ),
     State.UNKNOWN: Words(
         "⚠️",
         _UNKNOWN,
-        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway, or let an "
-        "approver press Retry on the card. Asking again is safe.",
+        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway, then an "
+        "approver says on the card what they found. Or an approver presses Retry: asking again is safe.",
     ),
     State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
     State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
-    State.EXPIRED: Words("⌛", "Expired: nobody decided in time", f"{_NOT_ASKED} Ask again if it is still needed."),
+    State.SETTLED_CANCELLED: Words(
+        "📝", "Settled by hand: cancelled", "This is an approver's statement. The gateway has not confirmed it."
+    ),
+    State.SETTLED_NOT_CANCELLED: Words(
+        "📝",
+        "Settled by hand: not cancelled",
+        "This is an approver's statement. The gateway has not confirmed it. Ask again if the order must be cancelled.",
+    ),
+    State.EXPIRED: Words(
+        "⌛", "Expired: not enough approvals in time", f"{_NOT_ASKED} Ask again if it is still needed."
+    ),
 }
 
 _BY_CAUSE = {
     (State.REFUSED, Reason.COMPLETED): Words(
-        "⛔", "Not cancelled: the order is completed", "A completed order can't be cancelled. Use a refund instead."
+        "⛔",
+        "Not cancelled: the order is completed or paid",
+        "It can't be cancelled any more. Use a refund instead.",
     ),
-    (State.REFUSED, Reason.ALREADY_CANCELLED): Words("☑️", "Already cancelled before this request", "Nothing to do."),
+    (State.REFUSED, Reason.ALREADY_CANCELLED): Words(
+        "☑️", "Already cancelled", "The gateway says that the order was already cancelled. Nothing to do."
+    ),
     (State.REFUSED, Reason.ALREADY_REFUNDED): Words("☑️", "Not cancelled: already refunded", "Nothing to do."),
+    (State.REFUSED, Reason.PARTLY_REFUNDED): Words(
+        "⛔",
+        "Not cancelled: the order is partly refunded",
+        "It can't be cancelled any more. Check at the gateway whether the rest needs a refund.",
+    ),
     (State.REFUSED, Reason.NO_SUCH_ORDER): Words(
         "⛔",
-        "Not cancelled: no such order",
+        "Not cancelled by this request: no such order",
         "The gateway doesn't know this order. Check the order ID. If it is right, ask the bot's operator.",
     ),
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
-        "Not cancelled: the gateway rejected the bot's credentials",
+        "Not cancelled by this request: the gateway rejected the bot's credentials",
         f"The bot's operator must fix this. {_RETRY}",
     ),
     (State.FAILED, Reason.CLOCK): Words(
         "⚠️",
-        "Not cancelled: the bot's clock is wrong",
+        "Not cancelled by this request: the bot's clock is wrong",
         f"The gateway did not accept the time of the request. The bot's operator must set the clock. {_RETRY}",
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
         _UNKNOWN,
-        "An answer of the gateway was lost, and now it rejects the bot's credentials. Look the order up at the "
-        f"gateway. The bot's operator must fix the credentials. {_RETRY}",
+        "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
+        f"Look the order up at the gateway. The bot's operator must fix the credentials. {_THEN_RETRY}",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
         "⚠️",
         _UNKNOWN,
-        "An answer of the gateway was lost, and now it does not accept the time of the request. Look the order up "
-        f"at the gateway. The bot's operator must set the clock. {_RETRY}",
+        "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
+        f"Look the order up at the gateway. The bot's operator must set the clock. {_THEN_RETRY}",
     ),
 }
 
-CONFIRMED_BY_REPEAT = "The first answer was lost. Asked again, the gateway says that the order is cancelled."
+CONFIRMED_BY_REPEAT = (
+    "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled."
+)
 
 _NOT_REACHED = "the gateway could not be reached"
 _NOT_SECURE = "there is no secure connection to the gateway; the bot's operator must look at this"
@@ -112,10 +138,21 @@ _TROUBLES = {
     Trouble.COMPRESSED: _NOT_READ,
     Trouble.TOO_LONG: _NOT_READ,
     Trouble.BROKEN_OFF: "the answer broke off",
-    Trouble.NO_CONFIRMATION: "the answer does not confirm anything",
+    Trouble.SOMEBODY_ELSE: "the answer did not look like the gateway's; something on the way may have sent it",
+    Trouble.CONTRADICTORY: "the gateway's answer contradicts itself",
+    Trouble.NO_CONFIRMATION: "the answer is not a plain confirmation",
     Trouble.ANOTHER_ORDER: "the answer was about another order",
     Trouble.ANOTHER_STATUS: "the gateway answered with another status",
 }
+
+
+_DESPITE_WORDS = {
+    Trouble.NO_CONFIRMATION,
+    Trouble.ANOTHER_ORDER,
+    Trouble.ANOTHER_STATUS,
+    Trouble.CONTRADICTORY,
+}
+"""Obstacles that matter more than the answer's own words, which may read like a success."""
 
 
 def words(state: State, reason: Reason | None = None) -> Words:
@@ -127,20 +164,21 @@ def words(state: State, reason: Reason | None = None) -> Words:
 
 def said(answer: Answer) -> str:
     """Return what the gateway said, in its own words, or else what stood in the way; nothing after a plain answer."""
-    if answer.message:
+    if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
         return answer.message
-    if answer.trouble is None:
-        return ""
     status = f" “{answer.trouble_about}”" if answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about else ""
-    return _TROUBLES[answer.trouble] + status
+    words = f"; it says “{answer.message}”" if answer.message else ""
+    return _TROUBLES[answer.trouble] + status + words
 
 
 _OWN_PROBLEMS = {
     "too_late_for_a_card": "the request no longer needed a card",
     "no_card": "there was no card",
+    "card_is_there": "the card had been posted by then",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
     "no_answer_in_time": "Slack did not answer in time",
+    "no_place_in_answer": "Slack did not say where the message is",
     "unreadable_answer": "Slack gave no clear answer",
 }
 

@@ -1,13 +1,23 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
+import unicodedata
+
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
+from bot.slack.views.text import invisible
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
 NO_LONGER_IN_USE = "This button is no longer in use."
+NOT_READ = "I couldn't read that, so nothing has changed. Please try again."
+HOME_NOT_CHECKED = (
+    "I couldn't check with Slack whether you belong to the bot's organisation. Nothing has changed. "
+    "Try again in a minute."
+)
+REASON_TOO_LONG = "This reason is too long for a message in Slack. Shorten it."
 REASON_MISSING = "Say why: the requester and the record need it."
+FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
 def apology(reference: str) -> str:
@@ -16,6 +26,13 @@ def apology(reference: str) -> str:
         "Sorry, something went wrong on my side. Please try again. "
         f"If it happens again, give the bot's operator this reference: {reference}"
     )
+
+
+USAGE = (
+    "To ask for a cancellation, type /cancel-order with the order ID and the reason, for example "
+    "“/cancel-order ord_1001 The customer ordered twice”. A form opens. After you send it, an approver decides, and I "
+    "tell you the result.\nTo look something up, type /cancel-audit. “/cancel-audit help” shows how."
+)
 
 
 def form_not_opened(problem: str, again: str) -> str:
@@ -27,12 +44,39 @@ def form_not_opened(problem: str, again: str) -> str:
 
 def command_refused(verdict: Verdict) -> str:
     """Return why no form opens, or why a form is not taken."""
-    if verdict is Verdict.UNCHECKED:
-        return "I couldn't check with Slack whether you may ask for cancellations. Try again in a minute."
-    return "You may not ask for cancellations here. The bot's operator can add you."
+    match verdict:
+        case Verdict.UNCHECKED:
+            return "I couldn't check with Slack whether you may ask for cancellations here. Try again in a minute."
+        case Verdict.DIRECT_MESSAGE:
+            return (
+                "I can't post an approval card in a direct message, so I have not kept anything. "
+                "Type the command in a channel where the approvers are."
+            )
+        case Verdict.SHARED_CHANNEL:
+            return (
+                "This channel is shared with another company, or about to be, and its people would see the request. "
+                "I have not kept anything. Type the command in a channel of your own company."
+            )
+        case Verdict.NOT_INVITED:
+            return (
+                "I am not a member of this private channel, so I can't post an approval card here. I have not kept "
+                "anything. Type /invite and my name, then type the command again."
+            )
+        case Verdict.TOO_LONG:
+            return (
+                "This does not fit on the approval card, where approvers must be able to read all of it. "
+                "Shorten the reason."
+            )
+        case Verdict.SEVERAL_ORDERS:
+            return (
+                "I take one order per request. Type /cancel-order once for each order: the order ID first, "
+                "then the reason."
+            )
+        case _:
+            return "You may not ask for cancellations here. The bot's operator can add you."
 
 
-def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:
+def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
     """Return why a click changed nothing."""
     if cancellation is None:
         return "I have no record of this request, so this button does nothing."
@@ -43,21 +87,43 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:
             return (
                 "I couldn't check with Slack whether you are an approver. Nothing has changed. Try again in a minute."
             )
-        case Verdict.OWN_REQUEST:
+        case Verdict.OWN_REQUEST if cancellation.state is State.PENDING:
             return "You can't approve your own request. Another approver has to."
+        case Verdict.OWN_REQUEST:
+            return (
+                "You can't do that with your own request. Another approver has to. "
+                "If there is none, ask the bot's operator to add one."
+            )
         case Verdict.ALREADY_COUNTED:
             missing = cancellation.approvals_required - len(cancellation.approvers)
             needed = "1 more approval is" if missing == 1 else f"{missing} more approvals are"
             return f"You have already approved this. {needed} needed."
         case Verdict.NOT_THE_REQUESTER:
             return "Only the requester can withdraw this request."
+        case Verdict.DECIDED_AGAINST:
+            return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+        case Verdict.APPROVAL_TOO_OLD:
+            return f"The approval of this request is too old for a retry. {_instead_of_retry(cancellation)}"
+        case Verdict.VOTES_MISSING:
+            return f"Too few of the people who approved this may still approve. {_instead_of_retry(cancellation)}"
+        case Verdict.VOTES_UNCHECKED:
+            return (
+                "I couldn't check with Slack whether everybody who approved this may still approve. "
+                "Nothing has changed. Try again in a minute."
+            )
         case Verdict.ANOTHER_IS_OPEN:
             return "There is another open request for this order. Decide on that one."
         case _:
             return f"Nothing has changed: {describe(cancellation.state)}."
 
 
-def describe(state: State) -> str:
+def _instead_of_retry(cancellation: Cancellation) -> str:
+    if cancellation.state is State.UNKNOWN:
+        return "Look the order up at the gateway, and say on the card what you found."
+    return "Ask again with /cancel-order."
+
+
+def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
     """Return a state as a clause of its own, without a full stop."""
     match state:
         case State.PENDING:
@@ -67,13 +133,15 @@ def describe(state: State) -> str:
         case State.CANCELLED:
             return "the order is already cancelled"
         case State.REFUSED:
-            return "the gateway has already refused to cancel the order"
+            return "the gateway has already answered this request with a no"
         case State.FAILED:
             return "the gateway did not take this request, and its card has a Retry button"
         case State.UNKNOWN:
-            return "nobody knows yet whether the order is cancelled, and the card has a Retry button"
+            return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
         case State.EXPIRED:
             return "this request has already expired"
+        case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:
+            return "this request was already settled by hand"
         case _:
             return f"this request was already {state}"
 
@@ -89,8 +157,16 @@ def already_open(cancellation: Cancellation, requester_name: str) -> str:
     return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 
-def bad_order_id(pattern: str) -> str:
+_NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u00a0": "a no-break space"}
+
+
+def bad_order_id(pattern: str, order_id: str) -> str:
     """Return what an order ID looks like, for text that does not match this pattern."""
+    hidden = next((each for each in order_id if invisible(each) or (each.isspace() and each != " ")), None)
+    if hidden is not None:
+        code = f"U+{ord(hidden):04X}"
+        name = _NAMES.get(hidden) or unicodedata.name(hidden, "").lower() or code
+        return f"The order ID contains an invisible character ({name}). Type the ID by hand."
     if pattern == ORDER_ID:
         return "An order ID has 1 to 64 letters, digits, - and _, and nothing else. For example: ord_1001"
     # A regular expression would tell these readers nothing.

@@ -6,6 +6,9 @@ characters that were typed.
 Source: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
 """
 
+import json
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +61,11 @@ def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> Element:
     }
 
 
+def mrkdwn_moment(at: datetime) -> str:
+    """Return a time for a mrkdwn text, in the reader's own time zone."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC>"
+
+
 def link(url: str, label: str) -> list[Element]:
     """Return a link of the bot's own, or nothing where there is no address."""
     return [{"type": "link", "url": url, "text": label}] if url else []
@@ -92,3 +100,52 @@ def flat(text: str) -> str:
 def quoted(text: str, limit: int) -> str:
     """Return a person's words in quotation marks, on one line; nothing where there are none."""
     return f"“{cut(flat(text), limit)}”" if text.strip() else ""
+
+
+_LONGEST_TEXT = 3900
+"""Bytes."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that Unicode does not call invisible, although they show nothing."""
+
+
+def invisible(character: str) -> bool:
+    """Return True for a character that people cannot see, such as a zero-width space or a direction mark."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} or _BLANK.match(character) is not None
+
+
+def trimmed(text: str) -> str:
+    """Return the text without white space and invisible characters at its ends: pasted text often brings some."""
+    start, end = 0, len(text)
+    while start < end and (text[start].isspace() or invisible(text[start])):
+        start += 1
+    while end > start and (text[end - 1].isspace() or invisible(text[end - 1])):
+        end -= 1
+    return text[start:end]
+
+
+def bounded(text: str) -> str:
+    """Return a mrkdwn text, or as much of it as chat.update takes, without half an entity or mention at its end.
+
+    Source: https://docs.slack.dev/reference/methods/chat.update (``msg_too_long``; people measured 4,000 bytes).
+    """
+    data = text.encode()
+    if len(data) <= _LONGEST_TEXT:
+        return text
+    return re.sub(r"(?:&[a-z]*|<[^>]*)$", "", data[:_LONGEST_TEXT].decode(errors="ignore")) + "…"
+
+
+def weight(text: str) -> int:
+    """Return how much of a message's size a text takes: Slack counts what it sends, with its escapes.
+
+    A message may weigh about 13,000 in all, as people found by trying (the reference gives no number).
+    Source: https://github.com/slackapi/bolt-js/issues/2509
+    """
+    return len(json.dumps(escape(text), ensure_ascii=False)) - 2
+
+
+def cut_to_weight(text: str, limit: int) -> str:
+    """Return the text, or as much of its beginning as weighs no more than this, ending in an ellipsis."""
+    shown = text
+    while weight(shown) > limit:
+        shown = cut(text, len(shown) * limit // weight(shown))
+    return shown

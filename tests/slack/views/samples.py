@@ -13,7 +13,8 @@ from bot.sandbox.workspace import Posted
 from bot.slack.views.text import Message
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-NAMES = {"U0ANN": "ann", "U0BEN": "ben"}
+BOT = "U0BOT"
+NAMES = {"U0ANN": "ann", "U0BEN": "ben", "U0CLEO": "cleo", BOT: "cancel-desk", "C1": "payments"}
 APPROVAL = Decision("U0BEN", Choice.APPROVE, "", AT)
 CANCELLATION = Cancellation(
     number=1, id="c0ffee", order_id="ord_1", reason="typed twice", requester="U0ANN", state=State.PENDING,
@@ -23,6 +24,8 @@ CANCELLATION = Cancellation(
 )  # fmt: skip
 """Ann asked for it, two approvals are needed, and Ben gave the first one."""
 
+MOST_TEXT = 4000
+"""The bytes of a message's text that Slack takes in an update."""
 ANY_TEXT = st.one_of(
     st.text(max_size=200),
     st.sampled_from(["&<>" * 1000, "<!channel>", "\n" * 3000, "\u202e", "`*_~", "😀" * 1500, " ", "\x00\x01"]),

@@ -1,5 +1,6 @@
 """The answers of ``/cancel-audit``: every kind of event, refusal and mistake in words, and pages that fit."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Choice, Decision, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     KINDS,
@@ -21,6 +22,7 @@ from bot.domain.events import (
     DeliveryAbandoned,
     Expired,
     Failed,
+    QuorumChanged,
     Refused,
     Rejected,
     Repeating,
@@ -28,18 +30,24 @@ from bot.domain.events import (
     RequestRefused,
     Retried,
     Sending,
+    SettledCancelled,
+    SettledNotCancelled,
     Started,
     Unknown,
     Voted,
+    VotesVoided,
     Withdrawn,
 )
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Act, Scope, Verdict
+from bot.sandbox.transcript import read
+from bot.sandbox.workspace import Posted
 from bot.slack.views import audit_page
 from bot.slack.views.audit_page import PageButton
+from bot.slack.views.text import Message
 from bot.store import Page
 from bot.workflow import Found
-from tests.slack.views.samples import ANY_TEXT, CANCELLATION, event_of, shown
+from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, NAMES, event_of, shown
 
 NO_ANSWER = Answer(Outcome.UNKNOWN, http_status=502, message="no answer", request_id="req_1")
 EVENTS: list[Content] = [
@@ -48,6 +56,8 @@ EVENTS: list[Content] = [
     RequestRefused(Verdict.ANOTHER_IS_OPEN, reason="me too"),
     Voted(approvals=1, of=2),
     Approved(approvals=2, of=2),
+    VotesVoided(("U0BEN", "U0CLEO")),
+    QuorumChanged(2, 1),
     Rejected("no fraud"),
     Withdrawn(),
     Expired(),
@@ -55,6 +65,8 @@ EVENTS: list[Content] = [
     Sending(attempt=1),
     *(kind(1, NO_ANSWER) for kind in (Repeating, Cancelled, Refused, Failed, Unknown)),
     Retried(),
+    SettledCancelled("the console says cancelled"),
+    SettledNotCancelled("the console says paid"),
     CardPosted("C1", "1.2"),
     CardBlocked("C1", "not_in_channel"),
     DeliveryAbandoned(DeliveryKind.CARD_UPDATE, "message_not_found"),
@@ -63,10 +75,15 @@ EVENTS: list[Content] = [
 
 
 def story(*contents: Content, actor: str = "U0BEN", scope: Scope = Scope.ALL) -> list[str]:
-    """Return the lines of a story with these events, without the heading."""
+    """Return the lines of a story with these events, as Ann reads it, without the heading."""
+    return shown(story_page(*contents, actor=actor, scope=scope)).splitlines()[1:]
+
+
+def story_page(*contents: Content, actor: str = "U0BEN", scope: Scope = Scope.ALL) -> Message:
+    """Return the story with these events, as Ann gets it."""
     events = [event_of(content, seq=number, actor=actor) for number, content in enumerate(contents, 1)]
     found: Page[Event] = Page(events, None)
-    return shown(audit_page.page(Found(found, scope, of_an_order=True), "ord_1", first=True)).splitlines()[1:]
+    return audit_page.page(Found(found, scope, order_id="ord_1"), "ord_1", "U0ANN", first=True)
 
 
 def test_a_story_tells_every_kind_of_event_in_words(snapshot: SnapshotAssertion) -> None:
@@ -80,6 +97,62 @@ def test_what_nobody_did_was_done_by_the_bot() -> None:
     assert story(Expired(), actor=BOT) == ["2026-11-23 09:00:00 · expired · the bot · #1"]
 
 
+def test_what_the_bot_counts_after_a_start_is_nobodys_approval() -> None:
+    """A lowered quorum may be reached without a click: the line claims no approval by the bot."""
+    assert story(Approved(approvals=1, of=1), actor=BOT) == [
+        "2026-11-23 09:00:00 · enough approvals · the bot · 1 of 1 approval · #1"
+    ]
+
+
+def test_votes_that_no_longer_count_are_named() -> None:
+    """An auditor reads whose approvals they were; why is in the settings of the last start."""
+    (line,) = story(VotesVoided(("U0BEN", "U0CLEO")), actor=BOT)
+    assert line == "2026-11-23 09:00:00 · approvals no longer count · the bot · @ben, @cleo · #1"
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_nobody_reads_the_words_of_another_persons_refused_request(scope: Scope) -> None:
+    """In the story of their own order people see that somebody else asked, and never why; auditors see all."""
+    refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, command="/cancel-order", asked_for="ord_1", reason="secret-word")
+    page = story_page(refused, actor="U0OLGA", scope=scope)
+    assert ("secret-word" in str(page)) == (scope is Scope.ALL)
+    assert "another request for this order is open" in str(page)
+    assert "secret-word" in str(story_page(refused, actor="U0ANN", scope=scope))
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_the_text_of_an_answer_says_all_that_its_blocks_say(scope: Scope) -> None:
+    """Screen readers have only the text: the heading, the limits of what is shown, and every line are in it."""
+    page = story_page(*EVENTS, scope=scope)
+    told = read(Posted("C1", "1.1", page.text, [], "U0BOT"), NAMES).splitlines()
+    times = r"\d\d:\d\d(:\d\d| UTC)"
+    assert [re.sub(times, "", line) for line in told] == [re.sub(times, "", line) for line in shown(page).splitlines()]
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_row_names_who_approved_and_who_rejected(state: State) -> None:
+    """Each row says by whom it was approved or rejected, or that nobody decided; states are in words."""
+    no = Decision("U0CLEO", Choice.REJECT, "", AT)
+    for decisions, says in [
+        ((), "nobody decided"),
+        ((APPROVAL,), "approved by @ben"),
+        ((no,), "rejected by @cleo"),
+        ((APPROVAL, no), "approved by @ben · rejected by @cleo"),
+        ((APPROVAL, Decision("U0CLEO", Choice.SETTLE, "", AT)), "approved by @ben · settled by @cleo"),
+    ]:
+        found = Found(Page([replace(CANCELLATION, state=state, decisions=decisions)], None), Scope.ALL, order_id=None)
+        (line,) = shown(audit_page.page(found, "", "U0ANN", first=True)).splitlines()[1:]
+        assert f" · {str(state).replace('_', ' ')} · requested by @ann · {says} · “typed twice” · card" in line
+
+
+def test_a_strangers_click_is_told_as_a_click() -> None:
+    """It is on record under the button's name, as nobody knows what such a person may do."""
+    (click,) = story(RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE, command="approve"))
+    assert " · click refused · @ben · " in click
+    (command,) = story(RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE, command="/cancel-order"))
+    assert " · request refused · @ben · " in command
+
+
 def test_a_request_without_a_reason_says_so() -> None:
     """A reason that was not given is not an empty quotation."""
     assert story(Requested()) == ["2026-11-23 09:00:00 · requested · @ben · no reason given · #1"]
@@ -91,10 +164,15 @@ def test_numbers_of_approvals_are_in_grammatical_english() -> None:
     assert "1 of 2 approvals ·" in story(Voted(approvals=1, of=2))[0]
 
 
+TITLES = {Reason.ALREADY_CANCELLED: "was already cancelled", Reason.ALREADY_REFUNDED: "was already refunded"}
+"""Refusals that leave nothing to do; every other one is just that."""
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_an_answer_without_the_gateways_words_is_a_line_all_the_same(reason: Reason) -> None:
-    """A refusal needs no message to be read."""
-    assert story(Refused(1, Answer(Outcome.REFUSED, reason=reason))) == ["2026-11-23 09:00:00 · refused · @ben · #1"]
+    """A refusal needs no message to be read, and where nothing is left to do the line says so."""
+    (line,) = story(Refused(1, Answer(Outcome.REFUSED, reason=reason)))
+    assert line == f"2026-11-23 09:00:00 · {TITLES.get(reason, 'refused')} · @ben · #1"
 
 
 def test_every_verdict_has_words(snapshot: SnapshotAssertion) -> None:
@@ -143,13 +221,16 @@ def test_the_usage_names_every_state(snapshot: SnapshotAssertion) -> None:
     assert snapshot == audit_page.USAGE
 
 
-@pytest.mark.parametrize("of_an_order", [True, False])
+@pytest.mark.parametrize("order_id", ["foo", "<!here>", None])
 @pytest.mark.parametrize("scope", Scope)
-def test_an_empty_answer_says_what_it_looked_for(scope: Scope, of_an_order: bool, snapshot: SnapshotAssertion) -> None:
-    """People read whether an order or a list is empty, and whether they see only their own requests."""
+def test_an_empty_answer_claims_no_more_than_it_knows(
+    scope: Scope, order_id: str | None, snapshot: SnapshotAssertion
+) -> None:
+    """People read what was looked for, whether they see only their own requests, and how to find other things."""
     nothing: Page[Event] = Page([], None)
-    found = Found(nothing, scope, of_an_order)
-    assert shown(audit_page.page(found, "<@U0ANN> 7d", first=True)) == snapshot
+    page = audit_page.page(Found(nothing, scope, order_id), "<@U0ANN> 7d", "U0ANN", first=True)
+    assert (shown(page), page.text) == snapshot
+    assert "<!" not in page.text
 
 
 @given(
@@ -158,8 +239,8 @@ def test_an_empty_answer_says_what_it_looked_for(scope: Scope, of_an_order: bool
 def test_any_page_of_a_look_up_fits(orders: list[str], query: str, older: str | None) -> None:
     """Ten cancellations with any texts are one message that Slack takes, and its buttons remember the filters."""
     cancellations = [replace(CANCELLATION, order_id=order, reason=order) for order in orders]
-    found = Found(Page(cancellations, older), Scope.OWN, of_an_order=False)
-    message = audit_page.page(found, query, first=False)
+    found = Found(Page(cancellations, older), Scope.OWN, order_id=None)
+    message = audit_page.page(found, query, "U0ANN", first=False)
     shown(message)
     button = message.blocks[-1]["elements"][-1]
     assert PageButton.decode(button["value"]) == PageButton(query, older)

@@ -1,13 +1,16 @@
 """The forms: Slack takes them, and what people typed comes back as they typed it."""
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.payloads import FormView
-from bot.slack.views.modals import OrderForm, RejectForm, View, form_no_longer_in_use
+from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, View, form_no_longer_in_use, form_not_read
+from bot.slack.views.text import trimmed
 from tests.slack.views.samples import ANY_TEXT, CANCELLATION
 
 
@@ -28,25 +31,43 @@ def filled_in(view: View, **values: str) -> FormView:
     )  # fmt: skip
 
 
-@given(channel=st.just("C1"), order=ANY_TEXT, reason=ANY_TEXT)
-def test_forms_come_back_as_they_were_filled_in(channel: str, order: str, reason: str) -> None:
-    """Slack takes the form, and the texts are read back trimmed."""
+@given(channel=st.just("C1"), order=ANY_TEXT, reason=ANY_TEXT, cancelled=st.booleans())
+def test_forms_come_back_as_they_were_filled_in(channel: str, order: str, reason: str, cancelled: bool) -> None:
+    """Slack takes the forms, and the texts are read back without white space and invisible characters at their ends."""
     view = OrderForm.build(channel=channel, order_id=order, reason=reason)
     assert problems_with_view(view) == []
     sent = filled_in(view, order_id=order, reason=reason)
-    assert OrderForm.parse(sent) == (channel, order.strip(), reason.strip())
+    assert OrderForm.parse(sent) == (channel, trimmed(order), trimmed(reason))
     view = RejectForm.build(replace(CANCELLATION, order_id=order))
     assert problems_with_view(view) == []
-    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, reason.strip())
+    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, trimmed(reason))
+    view = SettleForm.build(replace(CANCELLATION, order_id=order), cancelled=cancelled)
+    assert problems_with_view(view) == []
+    assert SettleForm.parse(filled_in(view, how=reason)) == (cancelled, CANCELLATION.id, trimmed(reason))
+
+
+@pytest.mark.parametrize("state", [{}, {"values": {}}, {"values": {"other": {"other": {"value": "x"}}}}])
+def test_a_field_that_is_missing_is_empty(state: dict[str, Any]) -> None:
+    """Slack sends null for an empty field, and an older version's form may lack it."""
+    view = FormView(id="V1", type="modal", callback_id="settle", private_metadata="cancelled c0ffee", state=state)
+    assert SettleForm.parse(view) == (True, "c0ffee", "")
+    assert OrderForm.parse(view) == ("cancelled c0ffee", "", "")
 
 
 def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
     """The forms say what happens to what is typed into them."""
-    forms = [OrderForm.build(channel="C1", order_id="", reason=""), RejectForm.build(CANCELLATION)]
+    forms = [
+        OrderForm.build(channel="C1", order_id="", reason=""),
+        OrderForm.build(channel="C1", order_id="", reason="", pattern="[0-9]+"),
+        RejectForm.build(CANCELLATION),
+        SettleForm.build(CANCELLATION, cancelled=True),
+        SettleForm.build(CANCELLATION, cancelled=False),
+    ]
     assert [texts(form) for form in forms] == snapshot
 
 
-def test_a_form_of_an_older_version_is_replaced_by_one_sentence() -> None:
+def test_a_form_of_an_older_version_is_replaced_by_a_notice() -> None:
     """Slack takes the form that says that another one is no longer in use."""
     assert problems_with_view(form_no_longer_in_use()) == []
+    assert problems_with_view(form_not_read()) == []
     assert "This form is no longer in use." in str(form_no_longer_in_use())

@@ -24,6 +24,92 @@ def test_a_click_that_comes_too_late_says_how_the_request_stands(state: State, s
     assert refusals.click_refused(Verdict.WRONG_STATE, replace(CANCELLATION, state=state)) == snapshot
 
 
+@pytest.mark.parametrize("verdict", [Verdict.APPROVAL_TOO_OLD, Verdict.VOTES_MISSING])
+def test_a_refused_retry_says_what_is_possible_instead(verdict: Verdict) -> None:
+    """A failed request does not block the order; an unknown outcome does, so a new request would be refused."""
+    failed, unknown = replace(CANCELLATION, state=State.FAILED), replace(CANCELLATION, state=State.UNKNOWN)
+    assert refusals.click_refused(verdict, failed).endswith("Ask again with /cancel-order.")
+    assert "/cancel-order" not in refusals.click_refused(verdict, unknown)
+    assert "say on the card what you found" in refusals.click_refused(verdict, unknown)
+
+
+CLICK_VERDICTS = {
+    Verdict.NOT_AN_APPROVER: {State.PENDING, State.FAILED},
+    Verdict.UNCHECKED: {State.PENDING},
+    Verdict.VOTES_UNCHECKED: {State.PENDING},
+    Verdict.OWN_REQUEST: {State.PENDING, State.UNKNOWN},
+    Verdict.ALREADY_COUNTED: {State.PENDING},
+    Verdict.NOT_THE_REQUESTER: {State.PENDING},
+    Verdict.WRONG_STATE: set(State) - {State.SENDING, State.SETTLED_NOT_CANCELLED},
+    Verdict.DECIDED_AGAINST: {State.FAILED},
+    Verdict.APPROVAL_TOO_OLD: {State.FAILED, State.UNKNOWN},
+    Verdict.VOTES_MISSING: {State.FAILED, State.UNKNOWN},
+    Verdict.ANOTHER_IS_OPEN: {State.FAILED},
+}
+"""The refusals of clicks, each with states that must read differently from all others."""
+
+
+def test_every_refusal_of_a_click_has_a_text_of_its_own() -> None:
+    """Two causes that a person can meet at a click never share a text."""
+    told: dict[str, set[Verdict]] = {}
+    for verdict, states in CLICK_VERDICTS.items():
+        for state in states:
+            text = refusals.click_refused(verdict, replace(CANCELLATION, state=state))
+            told.setdefault(text, set()).add(verdict)
+    assert all(len(verdicts) == 1 for verdicts in told.values())
+
+
+COMMAND_VERDICTS = [
+    Verdict.NOT_A_REQUESTER,
+    Verdict.UNCHECKED,
+    Verdict.DIRECT_MESSAGE,
+    Verdict.SHARED_CHANNEL,
+    Verdict.NOT_INVITED,
+    Verdict.TOO_LONG,
+    Verdict.SEVERAL_ORDERS,
+]
+"""The refusals of a command or of its form that have no words of their own elsewhere."""
+
+
+@pytest.mark.parametrize("verdict", COMMAND_VERDICTS)
+def test_each_refused_command_says_why(verdict: Verdict, snapshot: SnapshotAssertion) -> None:
+    """The person reads the cause and what to do about it."""
+    assert refusals.command_refused(verdict) == snapshot
+
+
+def test_every_refusal_of_a_command_has_a_text_of_its_own() -> None:
+    """Two causes never share a text."""
+    assert len({refusals.command_refused(verdict) for verdict in COMMAND_VERDICTS}) == len(COMMAND_VERDICTS)
+
+
+HIDDEN = [
+    ("\u200b", "zero width space"),
+    ("\u200d", "zero width joiner"),
+    ("\u2060", "word joiner"),
+    ("\ufeff", "zero width no-break space"),
+    ("\u00ad", "soft hyphen"),
+    ("\u200f", "right-to-left mark"),
+    ("\u202e", "right-to-left override"),
+    ("\u2028", "line separator"),
+    ("\x00", "U+0000"),
+    ("\u00a0", "a no-break space"),
+    ("\u2009", "thin space"),
+    ("\t", "a tab"),
+    ("\ufe0f", "variation selector-16"),
+    ("\u034f", "combining grapheme joiner"),
+    ("\u3164", "hangul filler"),
+    ("\u2800", "braille pattern blank"),
+    ("\U000e0061", "tag latin small letter a"),
+]
+
+
+@pytest.mark.parametrize("pattern", [ORDER_ID, "ord_[0-9]+"])
+@pytest.mark.parametrize("character, name", HIDDEN, ids=[name for _, name in HIDDEN])
+def test_a_character_that_nobody_sees_is_named(character: str, name: str, pattern: str) -> None:
+    """Without that, the message would seem to fit what the person typed."""
+    assert f"({name})" in refusals.bad_order_id(pattern, f"ord{character}_1")
+
+
 @pytest.mark.parametrize("needed, words", [(2, "1 more approval is needed."), (3, "2 more approvals are needed.")])
 def test_a_second_approval_says_how_many_are_missing(needed: int, words: str) -> None:
     """The number is the one that is missing now."""
@@ -36,9 +122,8 @@ def test_refusals_of_forms_and_unknown_requests(snapshot: SnapshotAssertion) -> 
     """An open request is named with its requester and state; a pattern of one's own is not shown."""
     told = [refusals.already_open(replace(CANCELLATION, state=state), "ann") for state in State]
     told += [refusals.already_open(CANCELLATION, ""), refusals.already_open(replace(CANCELLATION, card_ts=None), "ann")]
-    told += [refusals.bad_order_id(ORDER_ID), refusals.bad_order_id("[0-9]+")]
+    told += [refusals.bad_order_id(ORDER_ID, "ord 1"), refusals.bad_order_id("[0-9]+", "ord 1")]
     told += [refusals.click_refused(Verdict.NO_SUCH_REQUEST, None)]
-    told += [refusals.command_refused(Verdict.UNCHECKED), refusals.command_refused(Verdict.NOT_A_REQUESTER)]
     assert told == snapshot
 
 
@@ -48,7 +133,12 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
         refusals.NOT_OF_THIS_WORKSPACE,
         refusals.OWN_REQUESTS_ONLY,
         refusals.NO_LONGER_IN_USE,
+        refusals.NOT_READ,
+        refusals.HOME_NOT_CHECKED,
         refusals.REASON_MISSING,
+        refusals.REASON_TOO_LONG,
+        refusals.FINDING_MISSING,
+        refusals.USAGE,
         refusals.apology("0a1b2c3d"),
     ]
     assert told == snapshot

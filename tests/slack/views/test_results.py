@@ -1,9 +1,10 @@
 """The results: what the thread and the requester read when a request ended, or why it waits."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from hypothesis import assume, given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
@@ -18,12 +19,15 @@ from bot.domain.events import (
     Failed,
     Refused,
     Rejected,
+    SettledCancelled,
+    SettledNotCancelled,
     Unknown,
     Withdrawn,
 )
-from bot.slack.views import results
+from bot.sandbox.blockkit import problems_with_blocks
+from bot.slack.views import card, results
 from bot.workflow.transitions import Ending
-from tests.slack.views.samples import CANCELLATION, event_of, shown
+from tests.slack.views.samples import ANY_TEXT, BOT, CANCELLATION, MOST_TEXT, event_of, shown
 
 
 def refused(reason: Reason, message: str = "", request_id: str = "") -> Refused:
@@ -40,6 +44,7 @@ RESULTS = [
     pytest.param(refused(Reason.COMPLETED, "completed", "req_1"), id="refund"),
     pytest.param(refused(Reason.ALREADY_CANCELLED), id="already cancelled"),
     pytest.param(refused(Reason.ALREADY_REFUNDED), id="already refunded"),
+    pytest.param(refused(Reason.PARTLY_REFUNDED), id="partly refunded"),
     pytest.param(refused(Reason.NO_SUCH_ORDER), id="no such order"),
     pytest.param(refused(Reason.OTHER), id="refused"),
     pytest.param(Failed(1, Answer(Outcome.NOT_SENT, reason=Reason.CREDENTIALS)), id="credentials"),
@@ -50,9 +55,10 @@ RESULTS = [
     pytest.param(Rejected(), id="rejected without a reason"),
     pytest.param(Withdrawn(), id="withdrawn"),
     pytest.param(Expired(), id="expired"),
-    pytest.param(CardBlocked("C1", "not_in_channel"), id="not invited"),
-    pytest.param(CardBlocked("C1", "is_archived"), id="archived"),
-    pytest.param(CardBlocked("C1", "restricted_action"), id="restricted"),
+    pytest.param(SettledCancelled("the console says cancelled"), id="settled: cancelled"),
+    pytest.param(SettledNotCancelled("the console says paid"), id="settled: not cancelled"),
+    pytest.param(Unknown(4, Answer(Outcome.UNKNOWN, reason=Reason.CREDENTIALS)), id="unknown, then credentials"),
+    pytest.param(Unknown(4, Answer(Outcome.UNKNOWN, reason=Reason.CLOCK)), id="unknown, then clock"),
     pytest.param(DeliveryAbandoned(DeliveryKind.CARD, "msg_too_long"), id="no card"),
 ]
 
@@ -63,8 +69,87 @@ def test_each_result_says_what_it_means_and_what_to_do(content: Content, snapsho
     event = event_of(content)
     reply = shown(results.reply(CANCELLATION, event))
     assert reply == snapshot
-    assert shown(results.direct_message(CANCELLATION, event)) == f"{reply} · Open the card"
-    assert "#7·0a1b2c3d · Open the card" in shown(results.direct_message(CANCELLATION, event))
+    direct = results.direct_message(CANCELLATION, event, BOT)
+    assert shown(direct) == f"{reply} · Open the card"
+    assert "#7·0a1b2c3d · Open the card" in shown(direct)
+
+
+@pytest.mark.parametrize("content", RESULTS)
+def test_the_text_of_a_result_says_all_that_its_blocks_say(content: Content, snapshot: SnapshotAssertion) -> None:
+    """Screen readers and notifications have only the text."""
+    text = results.reply(CANCELLATION, event_of(content)).text
+    assert text == snapshot
+    assert text == results.direct_message(CANCELLATION, event_of(content), BOT).text
+
+
+BLOCKED = [
+    "not_in_channel",
+    "channel_not_found",
+    "is_archived",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "no_permission",
+    "message_limit_exceeded",
+    "team_access_not_granted",
+    "missing_scope",
+    "ekm_access_denied",
+    "token_revoked",
+    "an_error_of_the_future",
+]
+
+
+@pytest.mark.parametrize("problem", BLOCKED)
+def test_a_card_that_slack_refuses_is_explained(problem: str, snapshot: SnapshotAssertion) -> None:
+    """The requester reads the channel, what is wrong, and what to do; an invitation names the bot."""
+    message = results.direct_message(CANCELLATION, event_of(CardBlocked("C1", problem)), BOT)
+    assert (shown(message), message.text) == snapshot
+    assert "#payments" in shown(message)
+    assert "<#C1>" in message.text
+    assert "order ord_1" in message.text
+
+
+def test_an_invitation_names_the_bot() -> None:
+    """A person who types /invite needs to know whom."""
+    message = results.direct_message(CANCELLATION, event_of(CardBlocked("C1", "not_in_channel")), BOT)
+    assert "/invite @cancel-desk" in shown(message)
+    assert "<@U0BOT>" in message.text
+
+
+@given(order=ANY_TEXT, reason=ANY_TEXT, said=ANY_TEXT, about=st.sampled_from(Reason))
+def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, about: Reason) -> None:
+    """Slack takes the results with all that people and the gateway can write, and all of it is in text elements."""
+    assume(card.fits(order, reason))
+    cancellation = replace(CANCELLATION, order_id=order, reason=reason)
+    answer = Answer(Outcome.REFUSED, reason=about, message=said[:300], request_id=said[:100])
+    contents: list[Content] = [Refused(1, answer), Unknown(1, answer), CardBlocked("C1", "not_in_channel")]
+    for content in contents:
+        for message in (
+            results.reply(cancellation, event_of(content)),
+            results.direct_message(cancellation, event_of(content), BOT),
+        ):
+            shown(message)
+            assert {block["type"] for block in message.blocks} == {"rich_text"}
+            assert "<!" not in message.text
+            assert len(message.text.encode("utf-8", "replace")) <= MOST_TEXT
+
+
+@given(order=ANY_TEXT, reason=ANY_TEXT, words=ANY_TEXT)
+def test_the_words_of_a_rejection_and_of_a_finding_are_whole(order: str, reason: str, words: str) -> None:
+    """A message shows every character that the forms take; a text that would not fit is refused in the form."""
+    assume(card.fits(order, reason))
+    assume(words.strip())
+    cancellation = replace(CANCELLATION, order_id=order, reason=reason)
+    contents: list[Content] = [Rejected(words), SettledCancelled(words), SettledNotCancelled(words)]
+    for content in contents:
+        message = results.reply(cancellation, event_of(content))
+        assert problems_with_blocks(message.blocks) == [] or not card.fits(order, words)
+        quotes = [block["elements"][0]["elements"][0]["text"] for block in message.blocks if is_quote(block)]
+        assert quotes == [words]
+
+
+def is_quote(block: dict[str, Any]) -> bool:
+    """Return True for a block that sets a person's words apart."""
+    return str(block["elements"][0]["type"]) == "rich_text_quote"
 
 
 def test_every_ending_is_reported() -> None:
@@ -76,14 +161,9 @@ def test_every_ending_is_reported() -> None:
 def test_a_card_that_is_missing_for_retry_does_not_expire(state: State) -> None:
     """People read which button is missing, and of an expiry only where there is one."""
     event = event_of(DeliveryAbandoned(DeliveryKind.CARD, "msg_too_long"))
-    pending = shown(results.direct_message(CANCELLATION, event))
+    pending = shown(results.direct_message(CANCELLATION, event, BOT))
     assert "nobody can approve" in pending
     assert "expires" in pending
-    later = shown(results.direct_message(replace(CANCELLATION, state=state), event))
+    later = shown(results.direct_message(replace(CANCELLATION, state=state), event, BOT))
     assert "nobody can press Retry" in later
     assert "expires" not in later
-
-
-def test_a_notification_names_the_result_and_the_order() -> None:
-    """The text for notifications says what the first line says."""
-    assert results.reply(CANCELLATION, event_of(Expired())).text == "⌛ Expired: nobody decided in time · order ord_1"

@@ -3,8 +3,24 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given, strategies as st
 
-from bot.slack.views.text import cut, escape, flat, link, listed, moment, quoted, words
+from bot.sandbox.blockkit import counted
+from bot.slack.views.text import (
+    cut,
+    cut_to_weight,
+    escape,
+    flat,
+    invisible,
+    link,
+    listed,
+    moment,
+    quote,
+    quoted,
+    trimmed,
+    weight,
+    words,
+)
 
 
 @pytest.mark.parametrize("text, cut_text", [("", ""), ("abc", "abc"), ("abcd", "ab…")])
@@ -43,6 +59,53 @@ def test_a_link_without_an_address_is_nothing() -> None:
     """A card that is not posted has no address."""
     assert link("", "card") == []
     assert link("https://x", "card") == [{"type": "link", "url": "https://x", "text": "card"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ord_1",
+        " ord_1\n",
+        "\u200bord_1\u200b",
+        "\ufefford_1",
+        "\u2060 \u00a0ord_1\u2009\u200e",
+        "\u202aord_1\u202c",
+        "\tord_1\u00ad",
+        "\u3164ord_1\ufe0f",
+    ],
+)
+def test_what_people_cannot_see_is_dropped_at_the_ends(text: str) -> None:
+    """Text that was copied from a page or a chat often brings such characters with it."""
+    assert trimmed(text) == "ord_1"
+
+
+def test_what_is_inside_a_text_stays() -> None:
+    """Only the ends are trimmed: what is inside may be meant, and the error names it."""
+    assert trimmed(" a\u200bb \u00a0 c ") == "a\u200bb \u00a0 c"
+    assert trimmed("") == trimmed(" \u200b\n") == ""
+
+
+@pytest.mark.parametrize("character", ["a", "_", "-", "é", "ក", "中", "😀"])
+def test_letters_and_signs_are_visible(character: str) -> None:
+    """Nothing that people can see is dropped."""
+    assert not invisible(character)
+
+
+@given(text=st.text(max_size=300))
+def test_a_text_weighs_what_slack_counts(text: str) -> None:
+    """The weight is the length of the text as JSON with entities, as the local Slack counts it."""
+    (block,) = [quote(text or "-")]
+    frame = counted([quote("-")]) - 1
+    assert frame + weight(text or "-") == counted([block])
+
+
+@pytest.mark.parametrize("text", ["a" * 100, "&" * 100, "\n" * 100, '"' * 100, "a&<>" * 25, "", "ab"])
+@pytest.mark.parametrize("limit", [20, 50, 1000])
+def test_a_text_is_cut_to_its_weight(text: str, limit: int) -> None:
+    """A text that is too heavy ends in an ellipsis; any other stays as it is."""
+    found = cut_to_weight(text, limit)
+    assert weight(found) <= limit
+    assert found == text if weight(text) <= limit else found.endswith("…") and text.startswith(found[:-1])
 
 
 def test_a_time_falls_back_to_utc() -> None:

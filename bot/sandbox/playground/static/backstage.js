@@ -36,7 +36,7 @@ export class GatewayPane {
     const faults = [
       ['slow', 'Slow', `answers after ${seconds} s`],
       ['down', 'Down', 'refuses connections'],
-      ['lost', 'Lose the next answer', 'it still cancels'],
+      ['lost', 'Lose the next answer', 'the order is still cancelled'],
     ];
     keyed(this.switches, faults.map(([name, label, about]) => ({
       key: name, sign: `${switches[name]} ${about}`, build: () => this.#switch(name, label, about, switches[name]),

@@ -1,0 +1,159 @@
+"""The shapes of the gateway's answers. A JSON object in another shape is not the gateway's, and proves nothing.
+
+1. The confirmation: an order ID and a text ``status``.
+2. The ``error`` object: a ``code`` that is text, with a ``message`` or a request ID, and with a ``request_id``, a whole
+   number as ``timestamp`` or an object ``details``. Without one of these three it may be Azure's or FastAPI's.
+3. The flat error: a text ``error`` beside a ``message``. NestJS, Fastify and hapi write the words of the HTTP status
+   there, such as "Not Found".
+4. The envelope of version 1.4: a ``statusCode`` beside ``traceId`` or ``data``.
+
+Proxies and API managers between the bot and the gateway send JSON of their own, often after the gateway did the work.
+``docs/gateway.md`` lists products whose JSON has none of the four shapes.
+Source: DVPay Payment Gateway, pages on errors and release notes of version 1.4.0.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+ORDER_ID = ("order_id", "orderId")
+REQUEST_ID = ("request_id", "requestId", "traceId", "trace_id")
+CANCELLED_AT = ("cancelled_at", "cancelledAt", "canceled_at", "canceledAt")
+_CODE = ("code", "errorCode", "error_code")
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
+
+Fields = Mapping[str, Any]
+
+
+def snake(name: str) -> str:
+    """Return a field's name or a code in snake case, so that ``OrderPaid`` and ``ORDER-PAID`` are alike."""
+    return _WORD_ENDS.sub("_", name).strip("_").lower()
+
+
+# Releases of Python and other languages differ in the names of a few, and frameworks have words for unknown ones.
+_STATUSES = {snake(status.phrase) for status in HTTPStatus} | {
+    "content_too_large", "payload_too_large", "request_entity_too_large", "uri_too_long", "request_uri_too_long",
+    "range_not_satisfiable", "requested_range_not_satisfiable", "unprocessable_content", "unprocessable_entity",
+    "error", "unknown",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer that is the gateway's. All texts are as they came; each is empty where the answer has none."""
+
+    body: Fields
+    error: Fields
+    """The ``error`` object."""
+    data: Fields
+    """The content of the envelope."""
+    is_error: bool
+    """False for a confirmation and nothing else."""
+    code: str
+    message: str
+    request_id: str
+
+    @property
+    def confirmation(self) -> Fields:
+        """The part that has both an order ID and a status; empty if there is none."""
+        return next((part for part in (self.data, self.body) if _is_confirmation(part)), {})
+
+    @property
+    def cancelled_at(self) -> str:
+        """The time of the cancellation as the gateway wrote it."""
+        return _first(self.confirmation, CANCELLED_AT, text_or_number)
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Yield every value at any depth with the name of its field, which is in snake case."""
+        # A loop, because the parser allows more levels than a recursion would have left.
+        left: list[tuple[str, Any]] = [("", self.body)]
+        while left:
+            name, value = left.pop()
+            yield name, value
+            if isinstance(value, dict):
+                left += [(snake(key), inner) for key, inner in value.items()]
+            elif isinstance(value, list):
+                left += [(name, inner) for inner in value]
+
+
+def recognise(body: Fields) -> Said | None:
+    """Return this object as an answer of the gateway's; None if it has none of the gateway's shapes."""
+    error, data = _object(body, "error"), _object(body, "data")
+    is_envelope = is_whole(body.get("statusCode")) and ("data" in body or bool(_text(body.get("traceId"))))
+    is_flat = bool(_text(body.get("error")) and _message(body)) and not _is_a_frameworks(body)
+    is_error = is_envelope or is_flat or _is_documented(error)
+    if not is_error and not _is_confirmation(body):
+        return None
+    data = data if is_envelope else {}
+    parts = (error, body, data)
+    codes = (_first(error, _CODE), _first(body, _CODE), _text(body.get("error")), _first(data, _CODE))
+    return Said(
+        body=body,
+        error=error,
+        data=data,
+        is_error=is_error,
+        code=next(filter(None, codes), ""),
+        message=next(filter(None, map(_message, parts)), ""),
+        request_id=next((found for part in parts if (found := _first(part, REQUEST_ID, text_or_number))), ""),
+    )
+
+
+def order_id_in(part: Fields) -> str | None:
+    """Return the one order ID of this object as text; None if there is none, or two that differ."""
+    # Newer examples of the gateway's write order IDs as whole numbers. Only those are compared as text, so that
+    # 12.0 and true are no order's ID.
+    found = {str(part[name]) for name in ORDER_ID if isinstance(part.get(name), str) or is_whole(part.get(name))}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_whole(value: object) -> bool:
+    """Return True for a whole number, which true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _object(part: Fields, name: str) -> Fields:
+    value = part.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _is_confirmation(part: Fields) -> bool:
+    return order_id_in(part) is not None and isinstance(part.get("status"), str)
+
+
+def _is_documented(error: Fields) -> bool:
+    # "404" as the code is a status in quotes, as Vercel writes it.
+    has_code = any(letter.isalpha() for letter in _text(error.get("code")))
+    details, request_id = isinstance(error.get("details"), dict), _text(error.get("request_id"))
+    has_companion = details or is_whole(error.get("timestamp")) or bool(request_id)
+    return has_code and has_companion and bool(_message(error) or request_id)
+
+
+def _is_a_frameworks(body: Fields) -> bool:
+    """Return True for a flat error in the form that Spring writes by default, or NestJS, Fastify and hapi."""
+    # "NotFoundException" and "404 Not Found" say no more than "Not Found".
+    name = snake(body["error"]).lstrip("0123456789_")
+    is_status = not _STATUSES.isdisjoint({name, name.removesuffix("_exception"), name.removesuffix("_error")})
+    return is_status or is_whole(body.get("status"))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and value.strip() else ""
+
+
+def text_or_number(value: object) -> str:
+    """Return a text or a number as text; empty for anything else and for spaces alone."""
+    return str(value) if isinstance(value, float) or is_whole(value) else _text(value)
+
+
+def _first(part: Fields, names: tuple[str, ...], read: Callable[[object], str] = _text) -> str:
+    return next((found for name in names if (found := read(part.get(name)))), "")
+
+
+def _message(part: Fields) -> str:
+    """Return the message; a list of messages, as validators write it, becomes one text."""
+    message = part.get("message")
+    if isinstance(message, list) and all(isinstance(line, str) for line in message):
+        return "; ".join(line for line in message if line.strip())
+    return _text(message)

@@ -1,0 +1,154 @@
+"""The judgement on who did what: the record, played again without any of the bot's own rules."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bot.domain.audit import BOT, Event
+from bot.domain.events import (
+    Approved,
+    ClickRefused,
+    Rejected,
+    Requested,
+    RequestRefused,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+    Started,
+    Unknown,
+    Voted,
+    VotesVoided,
+    Withdrawn,
+)
+from bot.sandbox.stage import FRANK
+from tests.chaos.people import ASKERS, DORA, REMOVED, Crowd
+
+_MAY_ASK = {*ASKERS, DORA}
+_HARMLESS = (RequestRefused, ClickRefused)
+
+
+@dataclass
+class _Request:
+    """One request, as far as the record has told by now."""
+
+    order: str
+    requester: str
+    lives: timedelta
+    votes: dict[str, datetime] = field(default_factory=dict)
+    unknown: bool = False
+
+
+class FourEyes:
+    """The powers of people at each event of the record. ``wrong`` is called with each act of somebody without them."""
+
+    def __init__(self, crowd: Crowd, removed_at: datetime | None, wrong: Callable[[str], None]) -> None:
+        self._crowd = crowd
+        self._removed_at = removed_at
+        self._wrong = wrong
+        self._started = Started("")
+        self._removed = False
+        self._requests: dict[str, _Request] = {}
+        self._against: dict[str, list[str]] = {}
+        """For each order, the ids of the requests that people decided against."""
+        self._order: list[str] = []
+        """The ids of all requests in the order of asking."""
+
+    def judge(self, events: list[Event]) -> None:
+        """Follow the record from its first event to its last one."""
+        for event in events:
+            at = datetime.fromisoformat(event.at)
+            if isinstance(event.content, Started):
+                self._started = event.content
+                # A bot reads its user groups only after its start is on record.
+                self._removed = self._removed_at is not None and at > self._removed_at
+            elif event.actor == FRANK and not isinstance(event.content, _HARMLESS):
+                self._wrong(f"{event.order_id}: {event.kind} by somebody of another company")
+            else:
+                for wrong in self._follow(event, at):
+                    self._wrong(f"{event.order_id}: {event.kind} by {event.actor}: {wrong}")
+
+    def _follow(self, event: Event, at: datetime) -> Iterator[str]:
+        """Follow one event about a request; yield what is wrong with it."""
+        if isinstance(event.content, Requested):
+            lives = timedelta(seconds=self._started.approval_ttl_seconds)
+            self._requests[event.cancellation] = _Request(event.order_id, event.actor, lives)
+            self._order.append(event.cancellation)
+            if event.actor not in _MAY_ASK:
+                yield "not a requester"
+            return
+        request = self._requests.get(event.cancellation)
+        if request is None:
+            return
+        match event.content:
+            case Voted() | Approved():
+                yield from self._vote(request, event, at)
+            case VotesVoided(approvers=approvers):
+                request.votes = {voter: when for voter, when in request.votes.items() if voter not in approvers}
+            case Unknown():
+                request.unknown = True
+            case _:
+                yield from self._decision(request, event, at)
+
+    def _decision(self, request: _Request, event: Event, at: datetime) -> Iterator[str]:
+        match event.content:
+            case Rejected():
+                yield from self._approver(event.actor)
+                self._decided_against(event)
+            case Withdrawn():
+                if event.actor != request.requester:
+                    yield "not the requester"
+                self._decided_against(event)
+            case Retried():
+                yield from self._approver(event.actor)
+                yield from self._retry(event, request, at)
+                request.unknown = False
+            case SettledCancelled() | SettledNotCancelled():
+                yield from self._approver(event.actor)
+                if event.actor == request.requester:
+                    yield "the requester's own statement"
+                if not request.unknown:
+                    yield "nothing was unknown"
+                self._decided_against(event)
+
+    def _vote(self, request: _Request, event: Event, at: datetime) -> Iterator[str]:
+        if event.actor != BOT:  # else the votes are only counted again
+            yield from self._approver(event.actor)
+            if event.actor == request.requester and not self._started.allow_self_approval:
+                yield "the requester's own vote"
+            # A second approval of the same person can only find that the quorum was lowered.
+            request.votes.setdefault(event.actor, at)
+        if isinstance(event.content, Approved):
+            yield from self._quorum(request, event.content)
+
+    def _quorum(self, request: _Request, approved: Approved) -> Iterator[str]:
+        counted = self._counted(request)
+        if approved.of != self._started.approvals_required:
+            yield f"of {approved.of} approvals, but {self._started.approvals_required} are required"
+        if counted < approved.of or counted < approved.approvals:
+            yield f"{approved.approvals} of {approved.of} approvals, but only {counted} count"
+
+    def _retry(self, event: Event, request: _Request, at: datetime) -> Iterator[str]:
+        if event.actor == request.requester:
+            yield "the requester's own retry"
+        if at > max(request.votes.values(), default=datetime.min.replace(tzinfo=UTC)) + request.lives:
+            yield "the approval is too old"
+        if self._counted(request) < self._started.approvals_required:
+            yield "too few approvals count"
+        later = self._order[self._order.index(event.cancellation) + 1 :]
+        if any(other in later for other in self._against.get(request.order, [])):
+            yield "somebody decided against a later request"
+
+    def _decided_against(self, event: Event) -> None:
+        self._against.setdefault(event.order_id, []).append(event.cancellation)
+
+    def _counted(self, request: _Request) -> int:
+        """Return how many of the votes count by the rules of this moment."""
+        own = set() if self._started.allow_self_approval else {request.requester}
+        return len({voter for voter in request.votes if self._is_approver(voter)} - own)
+
+    def _approver(self, actor: str) -> Iterator[str]:
+        if not self._is_approver(actor):
+            yield "not an approver"
+
+    def _is_approver(self, actor: str) -> bool:
+        return actor in self._crowd.approvers and not (actor == REMOVED and self._removed)

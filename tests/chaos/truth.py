@@ -1,0 +1,79 @@
+"""The truth at the gateway, against which everything is held that the bot tells people about an order."""
+
+import json
+from collections import Counter
+from datetime import datetime
+
+from bot.domain.cancellation import Cancellation, State
+from bot.sandbox.gateway import LocalGateway
+
+_ANY = "anything"
+_CLAIMS: dict[str, set[str | None]] = {
+    "✅ Cancelled": {"cancelled"},
+    "☑️ Already cancelled": {"cancelled"},
+    "☑️ Not cancelled: already refunded": {"refunded"},
+    "⛔ Not cancelled: the order is partly refunded": {"partially_refunded"},
+    "⛔ Not cancelled: the order is completed": {"completed", "paid"},
+    "⛔ Not cancelled by this request: no such order": {None},
+    "⛔ Not cancelled by this request": {_ANY},
+    "⚠️ Not cancelled": {_ANY},
+    "⚠️ Not sent": {_ANY},
+    "⚠️ Not known": {_ANY},
+}
+"""The beginnings of titles that say something about an order, and the states at the gateway in which each is true."""
+_NOT_BY_US = ("☑️", "⛔ Not", "⚠️ Not cancelled", "⚠️ Not sent")
+"""The beginnings of titles that say that this request did not cancel the order."""
+_IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⚠️ Not")
+_NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
+"""The titles that say that the gateway was not asked."""
+
+
+class Truth:
+    """The orders and calls at the gateway. A call belongs to a cancellation by its order ID and its reason."""
+
+    def __init__(self, gateway: LocalGateway) -> None:
+        self._gateway = gateway
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """How often the gateway was called with each order ID and reason."""
+        for call in gateway.calls:
+            body = json.loads(call.body)
+            self.calls[body["order_id"], body.get("reason", "")] += 1
+
+    def ours(self, about: Cancellation, at: datetime) -> bool:
+        """Return True if this request had cancelled its order by that time."""
+        order = self._gateway.orders.get(about.order_id)
+        if order is None or order.cancelled_at is None:
+            return False
+        return order.reason == about.reason and order.cancelled_at <= at
+
+    def contradiction(self, title: str, about: Cancellation, at: datetime) -> str:
+        """Return what makes this title untrue when it was written, or nothing."""
+        order = self._gateway.orders.get(about.order_id)
+        status = None if order is None else str(order.status)
+        claimed = next((states for words, states in _CLAIMS.items() if title.startswith(words)), None)
+        if claimed is None and title.startswith(_IS_A_CLAIM):
+            return "nobody knows these words"
+        if claimed is not None and _ANY not in claimed and status not in claimed:
+            return f"at the gateway it is {status or 'missing'}"
+        if title.startswith(_NOT_BY_US) and self.ours(about, at):
+            return "this request cancelled it"
+        if title.startswith(_NOT_ASKED) and self.calls[about.order_id, about.reason]:
+            return "the gateway was asked"
+        return ""
+
+    def wrong_state(self, about: Cancellation, at: datetime, *, unclear: bool) -> str:
+        """Return what is wrong with the state that a cancellation ended in, or nothing.
+
+        ``unclear`` means that an attempt had no clear answer: then nobody can tell whose cancellation it was.
+        """
+        order = self._gateway.orders.get(about.order_id)
+        ours = self.ours(about, at)
+        if about.state is State.CANCELLED:
+            if order is None or order.status != "cancelled":
+                return f"called cancelled, but at the gateway it is {order.status if order else 'missing'}"
+            return "" if ours or unclear else f"called cancelled, but it was cancelled before, for {order.reason!r}"
+        # After "settled by hand" it is a person's word, right or wrong.
+        may_be_anything = {State.UNKNOWN, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
+        if ours and about.state not in may_be_anything:
+            return f"called {about.state}, but the gateway cancelled it"
+        return ""

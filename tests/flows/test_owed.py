@@ -1,0 +1,399 @@
+"""Messages that the bot owes to Slack: lasting refusals are told, time alone ends nothing, and none is there twice."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from bot.app import Bot
+from bot.domain.cancellation import State
+from bot.domain.events import CardBlocked, CardPosted
+from bot.sandbox.faults import ApiError, Drop, Without, rate_limited
+from bot.sandbox.workspace import Posted
+from bot.worker import RateLimit
+from bot.workflow import Patience
+from tests.clock import Clock
+from tests.flows.desk import BEN, LOBBY, PAYMENTS, PRIVATE, Desk, quick_tuning
+
+LASTING = [
+    "message_limit_exceeded",
+    "team_access_not_granted",
+    "missing_scope",
+    "ekm_access_denied",
+    "restricted_action",
+    "an_error_of_the_future",
+]
+
+
+def blocked(logs: list[Any]) -> list[tuple[str, str]]:
+    """Return the warnings about messages that Slack does not take: the kind and the problem of each."""
+    found = [line for line in logs if line["event"] == "delivery_blocked"]
+    assert {line["log_level"] for line in found} <= {"warning"}
+    return [(line["kind"], line["problem"]) for line in found]
+
+
+async def notes(desk: Desk) -> list[str]:
+    """Return the notes of /readyz; the bot is ready all the same."""
+    status, body = await desk.get("/readyz")
+    assert status == 200
+    found: list[str] = body["notes"]
+    return found
+
+
+def cards(desk: Desk, order: str = "ord_1", channel: str = PAYMENTS) -> list[Posted]:
+    """Return the messages outside threads that are about this order."""
+    return [message for message in desk.slack.space.messages(channel) if order in desk.ann.reads(message)]
+
+
+async def posted(desk: Desk) -> None:
+    """Wait until the bot knows where the card is."""
+    while not any(isinstance(event.content, CardPosted) for event in await desk.events()):  # noqa: ASYNC110 -- the record
+        await asyncio.sleep(0.01)
+
+
+# --- lasting refusals -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", LASTING)
+async def test_a_lasting_refusal_is_told_after_three_tries(desk: Desk, error: str) -> None:
+    """The requester, the log and /readyz hear of it once; the card appears when the refusal is lifted."""
+    desk.slack.refusals.start(error, channel=PAYMENTS)
+    with structlog.testing.capture_logs() as logs:
+        assert await desk.fill_in("ord_1") is None
+        told = await desk.direct(desk.ann)
+        assert "Your request waits · order ord_1" in told
+        assert "#payments" in told
+        assert "Until then nobody can approve." in told
+        tried = [call for call in desk.slack.calls if call.method == "chat.postMessage"]
+        assert sum(call.arguments.get("channel") == PAYMENTS for call in tried) >= 3
+        await asyncio.sleep(0.3)  # many more tries
+        assert blocked(logs) == [("card", error)]
+    (note,) = await notes(desk)
+    assert note.startswith("1 message waits for Slack")
+    assert error in note
+    contents = [event.content for event in await desk.events()]
+    assert [(each.channel, each.problem) for each in contents if isinstance(each, CardBlocked)] == [(PAYMENTS, error)]
+    desk.slack.refusals.clear()
+    card = await desk.card("ord_1")
+    await desk.running_bot.worker.until_idle()
+    assert await notes(desk) == []
+    assert len(desk.ann.direct_messages) == 1
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param([rate_limited(0)] * 3, id="rate limited before"),
+        pytest.param([ApiError("fatal_error")] * 2, id="in doubt before"),
+        pytest.param([Drop()], id="dropped before"),
+    ],
+)
+async def test_a_lasting_refusal_is_told_whatever_came_before_it(quiet_desk: Desk, first: list[Any]) -> None:
+    """A refusal that begins after other trouble is heard of as well."""
+    await quiet_desk.start_bot()
+    quiet_desk.slack.faults.add("chat.postMessage", *first)
+    quiet_desk.slack.refusals.start("message_limit_exceeded", channel=PAYMENTS)
+    with structlog.testing.capture_logs() as logs:
+        await quiet_desk.fill_in("ord_1")
+        await quiet_desk.direct(quiet_desk.ann)
+        assert len(blocked(logs)) == 1
+    quiet_desk.slack.refusals.clear()
+    await quiet_desk.card("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    assert len(cards(quiet_desk)) == 1
+
+
+@pytest.mark.parametrize("error", ["token_revoked", "account_inactive", "team_access_not_granted"])
+async def test_a_token_that_is_refused_loses_nothing(quiet_desk: Desk, error: str) -> None:
+    """Nobody can be told in Slack, so the log and /readyz say it; the card and the result come when it works again."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ann.command("/cancel-order ord_1 typed twice", LOBBY)
+    await quiet_desk.wait(lambda: quiet_desk.ann.modal)
+    quiet_desk.slack.refusals.start(error)
+    with structlog.testing.capture_logs() as logs:
+        assert await quiet_desk.ann.submit() is None
+        while ("card", error) not in blocked(logs):  # noqa: ASYNC110 -- the log is what is tested
+            await asyncio.sleep(0.01)
+    assert error in str(await quiet_desk.get("/readyz"))
+    assert not quiet_desk.ann.direct_messages
+    quiet_desk.slack.refusals.clear()
+    card = await quiet_desk.card("ord_1")
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+    assert len(await quiet_desk.replies(card)) == 1
+    direct = quiet_desk.ann.reads
+    await quiet_desk.wait(lambda: any("✅ Cancelled" in direct(each) for each in quiet_desk.ann.direct_messages))
+    # The first one may be that the request waits: it was true when Slack took it.
+    assert len(quiet_desk.ann.direct_messages) <= 2
+
+
+async def test_a_result_that_slack_refuses_is_told_and_comes_later(desk: Desk) -> None:
+    """The requester has it by direct message; the log and /readyz say that the channel has not."""
+    card = await desk.ask("ord_1")
+    desk.slack.refusals.start("message_limit_exceeded", channel=PAYMENTS)
+    with structlog.testing.capture_logs() as logs:
+        await desk.ben.click(card, "approve")
+        assert "✅ Cancelled" in await desk.direct(desk.ann)
+        while not blocked(logs):  # noqa: ASYNC110 -- the log is what is tested
+            await asyncio.sleep(0.01)
+    assert "message_limit_exceeded" in str(await notes(desk))
+    desk.slack.refusals.clear()
+    await desk.card_says(card, "✅ Cancelled")
+    assert "✅ Cancelled" in (await desk.replies(card))[0]
+
+
+async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
+    """The requester reads whom to invite where; after that the card appears by itself."""
+    quiet_desk.slack.space.channels[LOBBY].members.discard(quiet_desk.slack.space.bot_user_id)
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="")
+    await quiet_desk.fill_in("ord_1", channel=LOBBY)
+    told = await quiet_desk.direct(quiet_desk.ann)
+    assert "Your request waits" in told
+    assert "I can't post the approval card in #general." in told
+    assert "/invite @cancel-desk" in told
+    quiet_desk.slack.space.channels[LOBBY].members.add(quiet_desk.slack.space.bot_user_id)
+    assert (await quiet_desk.card("ord_1", LOBBY)).button("approve")
+    assert len(quiet_desk.ann.direct_messages) == 1
+
+
+async def test_an_approval_channel_that_is_private_and_without_the_bot_is_explained(quiet_desk: Desk) -> None:
+    """Slack denies that there is such a channel; the requester reads what may be wrong, and the card comes later."""
+    quiet_desk.slack.space.add_channel(PRIVATE, "secret", (BEN,), bot=False, private=True)
+    await quiet_desk.start_bot(APPROVAL_CHANNEL=PRIVATE)
+    await quiet_desk.fill_in("ord_1")
+    assert "/invite @cancel-desk" in await quiet_desk.direct(quiet_desk.ann)
+    quiet_desk.slack.space.channels[PRIVATE].members.add(quiet_desk.slack.space.bot_user_id)
+    assert (await quiet_desk.card("ord_1", PRIVATE)).button("approve")
+
+
+async def test_an_archived_channel_is_explained(quiet_desk: Desk) -> None:
+    """The requester reads to have it unarchived."""
+    quiet_desk.slack.space.channels[PAYMENTS].archived = True
+    await quiet_desk.start_bot()
+    await quiet_desk.fill_in("ord_1")
+    assert "It is archived. Ask somebody to unarchive it." in await quiet_desk.direct(quiet_desk.ann)
+    quiet_desk.slack.space.channels[PAYMENTS].archived = False
+    assert (await quiet_desk.card("ord_1")).button("approve")
+
+
+# --- time alone -------------------------------------------------------------------------------
+
+
+def patient(clock: Clock, **patience: Any) -> Any:
+    """Return a tuning on this clock with the pauses of real life."""
+    return quick_tuning(now=clock, patience=Patience(**patience), rate_limit=RateLimit(clock))
+
+
+async def pass_time(bot: Bot, clock: Clock, **units: float) -> None:
+    """Let so much time pass, and let the bot do what is due then."""
+    clock.advance(**units)
+    await bot.worker.until_idle()
+
+
+@pytest.mark.parametrize("days", [1, 3, 30])
+async def test_a_weekend_off_loses_no_card(database: Path, days: int) -> None:
+    """A request whose card could not be posted for days gets it after the start, as long as it has not expired."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(patient(clock), APPROVAL_TTL="60d")
+        desk.slack.faults.always("chat.postMessage", ApiError("fatal_error"))
+        await desk.fill_in("ord_1")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        desk.slack.heal()
+        clock.advance(days=days, hours=2)
+        bot = await desk.start_bot(patient(clock), APPROVAL_TTL="60d")
+        for _ in range(3):
+            await pass_time(bot, clock, minutes=1)
+        (card,) = cards(desk)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+
+
+async def test_a_weekend_off_loses_no_result(database: Path) -> None:
+    """The order was cancelled on Friday, and Slack took nothing: on Monday everybody reads it."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(patient(clock))
+        card = await desk.ask("ord_1")
+        desk.slack.refusals.start("message_limit_exceeded")
+        await desk.ben.click(card, "approve")
+        await desk.gateway.wait_for(lambda: desk.gateway.effects["ord_1"])
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        desk.slack.heal()
+        clock.advance(days=3)
+        bot = await desk.start_bot(patient(clock))
+        for _ in range(3):
+            await pass_time(bot, clock, minutes=1)
+        assert "✅ Cancelled" in desk.ann.reads(card)
+        assert len(await desk.replies(card)) == 1
+        assert "✅ Cancelled" in await desk.direct(desk.ann)
+
+
+async def test_a_bot_that_is_not_connected_for_two_days_gives_nothing_up(database: Path) -> None:
+    """Nothing is abandoned, however long Slack does not confirm the token."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(patient(clock), APPROVAL_TTL="60d")
+        desk.slack.refusals.start("message_limit_exceeded")
+        await desk.fill_in("ord_1")
+        await desk.stop_bot()
+        desk.slack.refusals.start("invalid_auth")
+        bot = await desk.launch_bot(patient(clock), APPROVAL_TTL="60d")
+        for _ in range(50):
+            await pass_time(bot, clock, hours=1)
+        assert await desk.state() is State.PENDING
+        assert "delivery_abandoned" not in {event.kind for event in await desk.events()}
+        desk.slack.heal()
+        await asyncio.wait_for(bot.connection.ready.wait(), 10)
+        for _ in range(3):
+            await pass_time(bot, clock, minutes=1)
+        assert len(cards(desk)) == 1
+
+
+# --- threads and channels ---------------------------------------------------------------------
+
+
+async def test_a_reply_that_slack_refuses_holds_up_its_own_thread_only(database: Path) -> None:
+    """In the same second in which one reply is refused, the card of another request is in the channel."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(patient(clock))
+        card = await desk.ask("ord_1")
+        clock.advance(seconds=10)
+        desk.slack.faults.add("chat.postMessage", *([ApiError("an_error_of_the_future")] * 2))
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        await bot.worker.until_idle()
+        assert not desk.slack.space.messages(PAYMENTS, card.ts)
+        await desk.fill_in("ord_2")
+        await bot.worker.until_idle()
+        assert len(cards(desk, "ord_2")) == 1
+        for _ in range(5):
+            await pass_time(bot, clock, seconds=10)
+        assert len(await desk.replies(card)) == 1
+
+
+# --- nothing twice ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [("ts",), ("channel",), ("channel", "ts", "message")])
+async def test_an_answer_that_names_no_place_leads_to_one_card(desk: Desk, fields: tuple[str, ...]) -> None:
+    """Slack says "ok" without where: the message is searched for, the card is found, and its buttons work."""
+    desk.slack.faults.add("chat.postMessage", Without(fields))
+    card = await desk.ask("ord_1")
+    await posted(desk)
+    desk.slack.faults.add("chat.postMessage", Without(fields))
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+    assert "✅ Cancelled" in (await desk.replies(card))[0]
+    await desk.direct(desk.ann)
+    await desk.running_bot.worker.until_idle()
+    await asyncio.sleep(0.5)  # longer than a message gets to become visible
+    await desk.running_bot.worker.until_idle()
+    assert len(cards(desk)) == 1
+    assert len(desk.slack.space.messages(PAYMENTS, card.ts)) == 1
+    assert len(desk.ann.direct_messages) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_wrong_clock_leads_to_one_card(quiet_desk: Desk, hours: int) -> None:
+    """Our clock is an hour ahead or behind: a message whose posting was not confirmed is found all the same."""
+    await quiet_desk.start_bot()
+    quiet_desk.slack.space.ahead = timedelta(hours=-hours)
+    quiet_desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    await quiet_desk.fill_in("ord_1")
+    await posted(quiet_desk)
+    (card,) = cards(quiet_desk)
+    assert CardPosted(PAYMENTS, card.ts) in [event.content for event in await quiet_desk.events()]
+
+
+async def two_cards(desk: Desk) -> tuple[Posted, Posted]:
+    """Return two cards of one request, the older first, where the search could not find the older one."""
+    desk.slack.history.lag = timedelta(hours=1)
+    desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    await desk.fill_in("ord_1")
+    await desk.wait(lambda: len(cards(desk)) == 2)
+    await posted(desk)
+    desk.slack.heal()
+    older, newer = cards(desk)
+    return older, newer
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "withdraw"])
+async def test_a_click_on_any_copy_closes_it(desk: Desk, action: str) -> None:
+    """A click on a second card counts, and then only the card that the bot knows of has buttons or shows the result."""
+    copy, card = await two_cards(desk)
+    person = desk.ann if action == "withdraw" else desk.ben
+    await person.click(copy, action)
+    if action == "reject":
+        await desk.wait(lambda: desk.ben.modal)
+        await desk.ben.submit(reason="no")
+    ends = {"approve": "✅ Cancelled", "reject": "Rejected", "withdraw": "Withdrawn"}
+    await desk.card_says(card, ends[action])
+    text = await desk.card_says(copy, "This is a copy of the card for order ord_1.")
+    assert "[" not in text
+    assert "Open the card" in text
+    assert len(desk.slack.space.messages(PAYMENTS, card.ts)) + len(desk.slack.space.messages(PAYMENTS, copy.ts)) <= 1
+
+
+async def test_a_refused_click_on_a_copy_closes_it(desk: Desk) -> None:
+    """An outsider's click changes nothing, but shows that there is a copy."""
+    copy, card = await two_cards(desk)
+    await desk.olga.click(copy, "approve")
+    await desk.card_says(copy, "This is a copy of the card")
+    assert card.button("approve") is not None
+    assert await desk.state() is State.PENDING
+
+
+async def test_a_click_on_the_card_leaves_it_as_it_is(desk: Desk) -> None:
+    """Only a copy is closed: after a look-up or a refused click the card has its buttons."""
+    card = await desk.ask("ord_1")
+    await desk.olga.click(card, "approve")
+    await desk.told(desk.olga)
+    await desk.running_bot.worker.until_idle()
+    assert card.button("approve") is not None
+
+
+async def test_a_card_whose_posting_is_in_doubt_counts_and_becomes_the_card(desk: Desk) -> None:
+    """People see the card before the bot knows of it: the click counts, and the card shows the result."""
+    desk.slack.faults.always("conversations.history", ApiError("fatal_error"))
+    desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+    desk.slack.heal()
+    assert "✅ Cancelled" in (await desk.replies(card))[0]
+    assert len(cards(desk)) == 1
+
+
+async def test_a_card_in_a_channel_that_got_a_new_id_stays_the_card(quiet_desk: Desk) -> None:
+    """A private channel gets a new id when sharing begins: the click counts, and the card goes on from there."""
+    quiet_desk.slack.space.add_channel(PRIVATE, "secret", (BEN, quiet_desk.ann.id, quiet_desk.cleo.id), private=True)
+    await quiet_desk.start_bot(APPROVAL_CHANNEL=PRIVATE, APPROVALS_REQUIRED="2")
+    await quiet_desk.fill_in("ord_1")
+    card = await quiet_desk.card("ord_1", PRIVATE)
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.space.share(PRIVATE, accepted=False)
+    await quiet_desk.ben.click(card, "approve")
+    assert "1 of 2 approvals: @ben" in await quiet_desk.card_says(card, "1 of 2")
+    assert card.button("approve") is not None
+    await quiet_desk.cleo.click(card, "approve")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+    await quiet_desk.replies(card)
+
+
+async def test_a_cursor_that_repeats_costs_two_calls(desk: Desk) -> None:
+    """The search ends at once where Slack gives the same page again and again."""
+    desk.slack.history.same_cursor = True
+    desk.slack.faults.add("chat.postMessage", Drop())
+    await desk.fill_in("ord_1")
+    assert (await desk.card("ord_1")).button("approve")
+    calls = [call.method for call in desk.slack.calls].count("conversations.history")
+    assert calls <= 2

@@ -1,0 +1,129 @@
+"""The places where commands are typed: where no card can be decided the person reads so, and nothing is kept."""
+
+import asyncio
+
+import pytest
+
+from bot.domain.events import RequestRefused
+from bot.domain.policy import Verdict
+from bot.sandbox.faults import ApiError, Fault, Hang, broken
+from bot.sandbox.stage import FRANK
+from tests.flows.desk import ANN, BEN, CLEO, LOBBY, PAYMENTS, PRIVATE, VERA, Desk
+
+
+def direct_with_the_bot(desk: Desk) -> str:
+    """Return Ann's direct messages with the bot."""
+    return desk.slack.space.direct_channel(ANN).id
+
+
+def between_two(desk: Desk) -> str:
+    """Return a direct message between Ann and Ben, where the bot cannot be."""
+    return desk.slack.space.add_direct_message([ANN, BEN]).id
+
+
+def between_three(desk: Desk) -> str:
+    """Return a direct message between three people."""
+    return desk.slack.space.add_direct_message([ANN, BEN, CLEO]).id
+
+
+def of_many(desk: Desk) -> str:
+    """Return a direct message between three people with an id like that of an old private channel."""
+    return desk.slack.space.add_direct_message([ANN, BEN, VERA], "G0MPDM").id
+
+
+def shared(desk: Desk) -> str:
+    """Return a public channel that is shared with another company."""
+    return desk.share(LOBBY).id
+
+
+def shared_private(desk: Desk) -> str:
+    """Return a private channel that is shared with another company, with its new id."""
+    desk.slack.space.add_channel(PRIVATE, "secret", (ANN, BEN), private=True)
+    return desk.share(PRIVATE).id
+
+
+def about_to_be_shared(desk: Desk) -> str:
+    """Return a channel to which another company is invited; its people would read older cards too."""
+    return desk.slack.space.share(LOBBY, accepted=False).id
+
+
+def private_without_the_bot(desk: Desk) -> str:
+    """Return a private channel to which nobody has invited the bot."""
+    desk.slack.space.add_channel(PRIVATE, "secret", (ANN, BEN), bot=False, private=True)
+    return PRIVATE
+
+
+PLACES = [
+    pytest.param(direct_with_the_bot, Verdict.DIRECT_MESSAGE, "in a direct message", id="the bot's own messages"),
+    pytest.param(between_two, Verdict.DIRECT_MESSAGE, "in a direct message", id="between two people"),
+    pytest.param(between_three, Verdict.DIRECT_MESSAGE, "in a direct message", id="between three people"),
+    pytest.param(of_many, Verdict.DIRECT_MESSAGE, "in a direct message", id="an old id of a group message"),
+    pytest.param(shared, Verdict.SHARED_CHANNEL, "shared with another company", id="a shared channel"),
+    pytest.param(shared_private, Verdict.SHARED_CHANNEL, "shared with another company", id="a private shared channel"),
+    pytest.param(about_to_be_shared, Verdict.SHARED_CHANNEL, "with another company", id="about to be shared"),
+    pytest.param(
+        private_without_the_bot, Verdict.NOT_INVITED, "not a member of this private channel", id="a private channel"
+    ),
+]
+
+
+async def record(desk: Desk) -> list[RequestRefused]:
+    """Return the refused commands on record."""
+    return [event.content for event in await desk.events() if isinstance(event.content, RequestRefused)]
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+@pytest.mark.parametrize("place, why, words", PLACES)
+async def test_a_place_without_a_card_is_refused_at_once(
+    quiet_desk: Desk, place: object, why: Verdict, words: str, mode: str
+) -> None:
+    """The person alone reads why, no form opens, and nothing but the refusal is kept."""
+    assert callable(place)
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="", **(quiet_desk.by_http if mode == "http" else {}))
+    channel = place(quiet_desk)
+    await quiet_desk.ann.command("/cancel-order ord_1 typed twice", channel)
+    told = await quiet_desk.told(quiet_desk.ann)
+    assert words in told
+    assert "not kept anything" in told
+    assert quiet_desk.ann.modal is None
+    assert await record(quiet_desk) == [RequestRefused(why, command="/cancel-order")]
+    assert await quiet_desk.state("ord_1") is None
+    assert quiet_desk.ann.ephemerals[-1].channel == channel
+
+
+@pytest.mark.parametrize("place", [place.values[0] for place in PLACES], ids=[place.id for place in PLACES])
+async def test_any_place_will_do_where_cards_have_a_channel_of_their_own(quiet_desk: Desk, place: object) -> None:
+    """With APPROVAL_CHANNEL set, a command may be typed anywhere: the card goes to that channel."""
+    assert callable(place)
+    await quiet_desk.start_bot()
+    await quiet_desk.fill_in("ord_1", channel=place(quiet_desk))
+    assert (await quiet_desk.card("ord_1", PAYMENTS)).button("approve")
+
+
+async def test_a_channel_of_several_workspaces_of_the_organisation_holds_cards(quiet_desk: Desk) -> None:
+    """Slack calls such a channel shared as well, but everybody in it is a colleague."""
+    quiet_desk.join_organisation()
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="")
+    await quiet_desk.fill_in("ord_1", channel=LOBBY)
+    assert (await quiet_desk.card("ord_1", LOBBY)).button("approve")
+
+
+@pytest.mark.parametrize("fault", [ApiError("internal_error"), broken(503), Hang(asyncio.Event())])
+async def test_a_channel_that_cannot_be_looked_at_is_not_taken_for_a_good_one(quiet_desk: Desk, fault: Fault) -> None:
+    """If Slack does not say whether the channel is shared, the person tries again later."""
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="")
+    quiet_desk.share(LOBBY)
+    quiet_desk.slack.faults.always("conversations.info", fault)
+    await quiet_desk.ann.command("/cancel-order ord_1 typed twice", LOBBY)
+    assert "Try again in a minute" in await quiet_desk.told(quiet_desk.ann)
+    assert quiet_desk.ann.modal is None
+
+
+async def test_nothing_that_belongs_to_another_company_is_asked_for_here(quiet_desk: Desk) -> None:
+    """People of another company cannot use the commands at all; Slack itself says so."""
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="", REQUESTERS=FRANK)
+    quiet_desk.share(LOBBY)
+    before = await quiet_desk.events()
+    with pytest.raises(ValueError, match="not a valid command"):
+        await quiet_desk.frank.command("/cancel-order ord_1", LOBBY)
+    assert await quiet_desk.events() == before

@@ -1,0 +1,193 @@
+"""Votes and quorums after the settings changed: a restart counts every pending request again by the rules of today."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.domain.cancellation import State
+from bot.domain.events import QuorumChanged, VotesVoided
+from bot.sandbox.faults import ApiError, Fault, Hang
+from bot.sandbox.person import Person
+from bot.sandbox.workspace import Posted
+from tests.clock import Clock
+from tests.flows.desk import BEN, CLEO, LEADS, LOBBY, OLGA, VERA, Desk, quick_tuning
+
+THREE = f"{BEN},{CLEO},{VERA}"
+"""Three approvers, so that two others are left when one is out."""
+
+
+async def asked_and_approved(desk: Desk, *people: Person, by: Person | None = None) -> Posted:
+    """Return the card of a request that these people approved, as far as it shows their approvals."""
+    card = await desk.ask("ord_1", person=by)
+    for number, person in enumerate(people, 1):
+        await person.click(card, "approve")
+        await desk.card_says(card, f"{number} of ")
+    return card
+
+
+async def restart(desk: Desk, **changes: str) -> None:
+    """Stop the bot, and start it with other settings."""
+    await desk.stop_bot()
+    await desk.start_bot(**changes)
+
+
+async def story(desk: Desk) -> str:
+    """Return what an auditor reads of the order."""
+    known = len(desk.vera.ephemerals)
+    await desk.vera.command("/cancel-audit ord_1", LOBBY)
+    return await desk.told(desk.vera, known + 1)
+
+
+async def test_ones_own_vote_is_void_once_self_approval_is_off(quiet_desk: Desk) -> None:
+    """Ben approved his own request while that was allowed: after the restart two others must approve it."""
+    await quiet_desk.start_bot(APPROVERS=THREE, APPROVALS_REQUIRED="2", ALLOW_SELF_APPROVAL="true")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben, by=quiet_desk.ben)
+    await restart(quiet_desk, APPROVERS=THREE, APPROVALS_REQUIRED="2")
+    assert "0 of 2 approvals" in await quiet_desk.card_says(card, "0 of 2")
+    await quiet_desk.ben.click(card, "approve")
+    assert "You can't approve your own request" in await quiet_desk.told(quiet_desk.ben)
+    await quiet_desk.cleo.click(card, "approve")
+    await quiet_desk.card_says(card, "1 of 2 approvals: @cleo")
+    assert not quiet_desk.gateway.calls
+    await quiet_desk.vera.click(card, "approve")
+    assert "2 of 2 approvals: @cleo, @vera" in await quiet_desk.card_says(card, "✅ Cancelled")
+    assert "approvals no longer count · the bot · @ben" in await story(quiet_desk)
+
+
+async def test_the_vote_of_a_removed_approver_is_void(quiet_desk: Desk) -> None:
+    """Ben approved and was taken out of APPROVERS: his vote counts no longer."""
+    await quiet_desk.start_bot(APPROVERS=THREE, APPROVALS_REQUIRED="2")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben)
+    others = f"{CLEO},{VERA}"
+    await restart(quiet_desk, APPROVERS=others, APPROVALS_REQUIRED="2")
+    await quiet_desk.card_says(card, "0 of 2")
+    await quiet_desk.cleo.click(card, "approve")
+    await quiet_desk.card_says(card, "1 of 2 approvals: @cleo")
+    assert not quiet_desk.gateway.calls
+    assert VotesVoided((BEN,)) in [event.content for event in await quiet_desk.events()]
+    await quiet_desk.ben.click(card, "approve")
+    assert "Only approvers can do that" in await quiet_desk.told(quiet_desk.ben)
+
+
+async def test_a_vote_is_checked_again_at_the_one_that_reaches_the_quorum(database: Path) -> None:
+    """Cleo approved and left the group while the bot was running: Ben's vote is the first of two."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="2")
+        card = await asked_and_approved(desk, desk.cleo)
+        desk.slack.space.groups[LEADS] = [VERA]
+        clock.advance(minutes=6)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "1 of 2 approvals: @ben")
+        assert not desk.gateway.calls
+        await desk.vera.click(card, "approve")
+        assert "2 of 2 approvals: @ben, @vera" in await desk.card_says(card, "✅ Cancelled")
+
+
+@pytest.mark.parametrize("fault", [ApiError("internal_error"), Hang(asyncio.Event())])
+async def test_a_vote_that_cannot_be_checked_does_not_reach_the_quorum(quiet_desk: Desk, fault: Fault) -> None:
+    """Slack does not say who is in the group any more: Ben reads that the earlier approval could not be checked.
+
+    He himself is an approver by name, so he does not read that he is unknown.
+    """
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await asked_and_approved(quiet_desk, quiet_desk.cleo)
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.faults.always("usergroups.users.list", fault)
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    await quiet_desk.ben.click(card, "approve")
+    told = await quiet_desk.told(quiet_desk.ben)
+    assert "whether everybody who approved this may still approve" in told
+    assert not quiet_desk.gateway.calls
+    assert await quiet_desk.state() is State.PENDING
+
+
+async def test_a_lowered_quorum_is_reached_without_another_click(quiet_desk: Desk) -> None:
+    """Nobody is left who could give the second of two approvals, but one is enough now."""
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben)
+    await restart(quiet_desk, APPROVALS_REQUIRED="1")
+    assert "1 of 1 approval: @ben" in await quiet_desk.card_says(card, "✅ Cancelled")
+    assert len(quiet_desk.gateway.calls) == 1
+    read = await story(quiet_desk)
+    assert "number of approvals changed · the bot · 1 needed, 2 before" in read
+    assert "approved · the bot" not in read
+
+
+async def test_a_lowered_quorum_is_not_reached_by_a_vote_that_is_void(quiet_desk: Desk) -> None:
+    """The only approval was the requester's own: it does not count, however low the quorum is."""
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2", ALLOW_SELF_APPROVAL="true")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben, by=quiet_desk.ben)
+    await restart(quiet_desk, APPROVALS_REQUIRED="1")
+    await quiet_desk.card_says(card, "0 of 1 approval")
+    assert not quiet_desk.gateway.calls
+    await quiet_desk.cleo.click(card, "approve")
+    assert "1 of 1 approval: @cleo" in await quiet_desk.card_says(card, "✅ Cancelled")
+
+
+async def test_a_lowered_quorum_waits_until_the_votes_can_be_checked(database: Path) -> None:
+    """At the restart Slack does not say who is in Cleo's group; her own second click finds the quorum reached."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="2")
+        card = await asked_and_approved(desk, desk.cleo)
+        await desk.stop_bot()
+        desk.slack.faults.always("usergroups.users.list", ApiError("internal_error"))
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="1")
+        await desk.cleo.click(card, "approve")
+        assert "Try again in a minute" in await desk.told(desk.cleo)
+        assert not desk.gateway.calls
+        desk.slack.faults.clear()
+        clock.advance(minutes=1)
+        await desk.cleo.click(card, "approve")
+        assert "1 of 1 approval: @cleo" in await desk.card_says(card, "✅ Cancelled")
+
+
+async def test_a_raised_quorum_holds_for_requests_that_wait(quiet_desk: Desk) -> None:
+    """A request that had one of two approvals has one of three."""
+    await quiet_desk.start_bot(APPROVERS=THREE, APPROVALS_REQUIRED="2")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben)
+    await restart(quiet_desk, APPROVERS=THREE, APPROVALS_REQUIRED="3")
+    await quiet_desk.card_says(card, "1 of 3 approvals: @ben")
+    await quiet_desk.cleo.click(card, "approve")
+    await quiet_desk.card_says(card, "2 of 3")
+    assert not quiet_desk.gateway.calls
+    assert QuorumChanged(2, 3) in [event.content for event in await quiet_desk.events()]
+
+
+async def test_a_restart_with_the_same_settings_changes_nothing(quiet_desk: Desk) -> None:
+    """Only the start itself is on record."""
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await asked_and_approved(quiet_desk, quiet_desk.ben)
+    await quiet_desk.running_bot.worker.until_idle()
+    before = await quiet_desk.events()
+    await restart(quiet_desk, APPROVALS_REQUIRED="2")
+    await quiet_desk.wait(lambda: "usergroups.users.list" in [call.method for call in quiet_desk.slack.calls[-3:]])
+    await quiet_desk.olga.click(card, "approve")
+    after = await quiet_desk.events()
+    assert [event.kind for event in after[len(before) :]] == ["started", "click_refused"]
+
+
+async def test_a_request_whose_time_is_over_is_not_approved_by_a_lowered_quorum(database: Path) -> None:
+    """The bot was off until the request had expired."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="2", APPROVAL_TTL="2h")
+        card = await asked_and_approved(desk, desk.ben)
+        await desk.stop_bot()
+        clock.advance(hours=2)
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="1", APPROVAL_TTL="2h")
+        await desk.card_says(card, "Expired")
+        assert not desk.gateway.calls
+
+
+async def test_a_new_approver_decides_on_older_requests(quiet_desk: Desk) -> None:
+    """The rules of today hold for everybody: a person who is an approver now may decide."""
+    await quiet_desk.start_bot()
+    card = await quiet_desk.ask("ord_1")
+    await restart(quiet_desk, APPROVERS=OLGA)
+    await quiet_desk.ben.click(card, "approve")
+    assert "Only approvers can do that" in await quiet_desk.told(quiet_desk.ben)
+    await quiet_desk.olga.click(card, "approve")
+    assert "1 of 1 approval: @olga" in await quiet_desk.card_says(card, "✅ Cancelled")

@@ -1,0 +1,349 @@
+"""One text for one cause: every state, cause and quorum, as card, thread result and direct message.
+
+The tables here say what each cell must claim, independently of the views' own tables.
+"""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from bot.domain import policy
+from bot.domain.attempt import Answer, Outcome, Reason
+from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.events import (
+    Cancelled,
+    Content,
+    Expired,
+    Failed,
+    Refused,
+    Rejected,
+    SettledCancelled,
+    SettledNotCancelled,
+    Unknown,
+    Withdrawn,
+)
+from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.slack.views import card, results
+from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
+
+CAUSES = (None, *Reason)
+QUORUMS = [(0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]
+"""Approvals that were given, and approvals that are needed."""
+CELLS = list(itertools.product(State, CAUSES))
+IDS = [f"{state}-{cause}" for state, cause in CELLS]
+
+NOT_KNOWN = "⚠️ Not known whether the order is cancelled"
+UNDER_WAY = "⏳ Approved: the gateway is being asked to cancel the order"
+HEADINGS: dict[State, str] = {
+    State.PENDING: "❓ Cancel this order?",
+    State.APPROVED: UNDER_WAY,
+    State.SENDING: UNDER_WAY,
+    State.CANCELLED: "✅ Cancelled",
+    State.REFUSED: "⛔ Not cancelled by this request: the gateway refused",
+    State.FAILED: "⚠️ Not cancelled by this request: the gateway did not take it",
+    State.UNKNOWN: NOT_KNOWN,
+    State.REJECTED: "⛔ Rejected",
+    State.WITHDRAWN: "↩️ Withdrawn",
+    State.EXPIRED: "⌛ Expired: not enough approvals in time",
+    State.SETTLED_CANCELLED: "📝 Settled by hand: cancelled",
+    State.SETTLED_NOT_CANCELLED: "📝 Settled by hand: not cancelled",
+}
+"""The heading of each state, whatever an earlier attempt was told."""
+HEADINGS_BY_CAUSE: dict[tuple[State, Reason], str] = {
+    (State.REFUSED, Reason.COMPLETED): "⛔ Not cancelled: the order is completed or paid",
+    (State.REFUSED, Reason.ALREADY_CANCELLED): "☑️ Already cancelled",
+    (State.REFUSED, Reason.ALREADY_REFUNDED): "☑️ Not cancelled: already refunded",
+    (State.REFUSED, Reason.PARTLY_REFUNDED): "⛔ Not cancelled: the order is partly refunded",
+    (State.REFUSED, Reason.NO_SUCH_ORDER): "⛔ Not cancelled by this request: no such order",
+    (State.FAILED, Reason.CREDENTIALS): "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials",
+    (State.FAILED, Reason.CLOCK): "⚠️ Not cancelled by this request: the bot's clock is wrong",
+}
+"""The causes on which people can act, or which they must not mistake."""
+
+CLAIMS: dict[str, set[str]] = {
+    "❓ Cancel this order?": {"nobody has decided"},
+    UNDER_WAY: {"approved", "the outcome is open"},
+    "✅ Cancelled": {"the order is cancelled"},
+    "⛔ Not cancelled by this request: the gateway refused": {"this request did not cancel it", "the gateway refused"},
+    "⛔ Not cancelled: the order is completed or paid": {
+        "this request did not cancel it",
+        "the order is completed or paid",
+    },
+    "☑️ Already cancelled": {"the order is cancelled"},
+    "☑️ Not cancelled: already refunded": {"this request did not cancel it", "the order is refunded"},
+    "⛔ Not cancelled: the order is partly refunded": {"this request did not cancel it", "part of it is refunded"},
+    "⛔ Not cancelled by this request: no such order": {"this request did not cancel it", "there is no such order"},
+    "⚠️ Not cancelled by this request: the gateway did not take it": {"this request did not cancel it", "not taken"},
+    "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials": {
+        "this request did not cancel it",
+        "credentials",
+    },
+    "⚠️ Not cancelled by this request: the bot's clock is wrong": {"this request did not cancel it", "clock"},
+    NOT_KNOWN: {"the outcome is not known"},
+    "⛔ Rejected": {"an approver said no"},
+    "↩️ Withdrawn": {"the requester took it back"},
+    "⌛ Expired: not enough approvals in time": {"too few approvals in time"},
+    "📝 Settled by hand: cancelled": {"an approver states that it is cancelled"},
+    "📝 Settled by hand: not cancelled": {"an approver states that it is not cancelled"},
+}
+"""What a reader takes from each heading."""
+TRUE_IN_STATE: dict[State, set[str]] = {
+    State.PENDING: {"nobody has decided"},
+    State.APPROVED: {"approved", "the outcome is open"},
+    State.SENDING: {"approved", "the outcome is open"},
+    State.CANCELLED: {"approved", "the order is cancelled"},
+    State.REFUSED: {"approved", "this request did not cancel it", "the gateway refused"},
+    State.FAILED: {"approved", "this request did not cancel it", "not taken"},
+    State.UNKNOWN: {"approved", "the outcome is not known"},
+    State.REJECTED: {"an approver said no"},
+    State.WITHDRAWN: {"the requester took it back"},
+    State.EXPIRED: {"too few approvals in time"},
+    State.SETTLED_CANCELLED: {"approved", "an approver states that it is cancelled"},
+    State.SETTLED_NOT_CANCELLED: {"approved", "an approver states that it is not cancelled"},
+}
+TRUE_FOR_CAUSE: dict[Reason, set[str]] = {
+    Reason.COMPLETED: {"the order is completed or paid"},
+    Reason.ALREADY_CANCELLED: {"the order is cancelled"},
+    Reason.ALREADY_REFUNDED: {"the order is refunded"},
+    Reason.PARTLY_REFUNDED: {"part of it is refunded"},
+    Reason.NO_SUCH_ORDER: {"there is no such order"},
+    Reason.CREDENTIALS: {"credentials"},
+    Reason.CLOCK: {"clock"},
+    Reason.OTHER: set(),
+}
+"""What the latest answer says; it counts only where that answer ended the request."""
+
+ENDED_BY_AN_ANSWER = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN}
+NEXT_STEPS: dict[State, str] = {
+    State.PENDING: "needed",
+    State.APPROVED: "",  # the bot goes on by itself
+    State.SENDING: "",
+    State.CANCELLED: "",  # nothing is left to do
+    State.REFUSED: "",
+    State.FAILED: "press Retry",
+    State.UNKNOWN: "Look the order up at the gateway",
+    State.REJECTED: "",
+    State.WITHDRAWN: "",
+    State.EXPIRED: "Ask again",
+    State.SETTLED_CANCELLED: "",
+    State.SETTLED_NOT_CANCELLED: "Ask again",
+}
+"""Words of the next step that a person must take."""
+NEXT_STEPS_BY_CAUSE: dict[tuple[State, Reason], list[str]] = {
+    (State.REFUSED, Reason.COMPLETED): ["Use a refund instead"],
+    (State.REFUSED, Reason.ALREADY_CANCELLED): ["Nothing to do"],
+    (State.REFUSED, Reason.ALREADY_REFUNDED): ["Nothing to do"],
+    (State.REFUSED, Reason.PARTLY_REFUNDED): ["whether the rest needs a refund"],
+    (State.REFUSED, Reason.NO_SUCH_ORDER): ["Check the order ID"],
+    (State.FAILED, Reason.CREDENTIALS): ["operator must fix", "press Retry"],
+    (State.FAILED, Reason.CLOCK): ["operator must set the clock", "press Retry"],
+    (State.UNKNOWN, Reason.CREDENTIALS): ["Look the order up", "operator must fix", "press Retry"],
+    (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must set the clock", "press Retry"],
+}
+BUTTONS: dict[State, list[str]] = {
+    State.PENDING: ["approve", "reject", "withdraw"],
+    State.FAILED: ["retry"],
+    State.UNKNOWN: ["retry", "settle_cancelled", "settle_not_cancelled"],
+}
+"""The buttons of a card; in all other states it has none."""
+
+
+def cell(state: State, cause: Reason | None, quorum: tuple[int, int] = (1, 1)) -> Cancellation:
+    """Return a cancellation in this state, whose latest attempt was told this cause."""
+    given, needed = quorum
+    decisions = [Decision(approver, Choice.APPROVE, "", AT) for approver in ("U0BEN", "U0CLEO")[:given]]
+    if state is State.REJECTED:
+        decisions.append(Decision("U0DORA", Choice.REJECT, "no fraud", AT))
+    if state in {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}:
+        decisions.append(Decision("U0DORA", Choice.SETTLE, "I saw it in the console", AT))
+    answer = Answer(Outcome.UNKNOWN if cause is None else Outcome.REFUSED, reason=cause)
+    return replace(
+        CANCELLATION,
+        state=state,
+        approvals_required=needed,
+        decisions=tuple(decisions),
+        attempts=2,
+        due_at=AT,
+        last_answer=None if state is State.PENDING and cause is None else answer,
+    )
+
+
+def ending(cancellation: Cancellation) -> Content | None:
+    """Return the event that led to this state, or None where the request goes on."""
+    answer = cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    by_repeat = answer.reason is Reason.ALREADY_CANCELLED
+    endings: dict[State, Content] = {
+        State.CANCELLED: Cancelled(2, answer, confirmed_by_repeat=by_repeat),
+        State.REFUSED: Refused(2, answer),
+        State.FAILED: Failed(2, answer),
+        State.UNKNOWN: Unknown(2, answer),
+        State.REJECTED: Rejected("no fraud"),
+        State.WITHDRAWN: Withdrawn(),
+        State.EXPIRED: Expired(),
+        State.SETTLED_CANCELLED: SettledCancelled("I saw it in the console"),
+        State.SETTLED_NOT_CANCELLED: SettledNotCancelled("I saw it in the console"),
+    }
+    return endings.get(cancellation.state)
+
+
+def expected(state: State, cause: Reason | None) -> str:
+    """Return the heading that this cell must have."""
+    return HEADINGS[state] if cause is None else HEADINGS_BY_CAUSE.get((state, cause), HEADINGS[state])
+
+
+def next_steps(state: State, cause: Reason | None) -> list[str]:
+    """Return the words that tell a reader of this cell what to do."""
+    found = [NEXT_STEPS[state]]
+    return found if cause is None else NEXT_STEPS_BY_CAUSE.get((state, cause), found)
+
+
+def true_of(state: State, cause: Reason | None) -> set[str]:
+    """Return everything that is true in this cell."""
+    told = TRUE_FOR_CAUSE[cause] if cause is not None and state in ENDED_BY_AN_ANSWER else set()
+    return TRUE_IN_STATE[state] | told
+
+
+@pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
+@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
+def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Reason | None, quorum: tuple[int, int]) -> None:
+    """Card, thread and direct message begin with the same words, which the number of approvals does not change."""
+    cancellation = cell(state, cause, quorum)
+    assert shown(card.card(cancellation)).splitlines()[0] == expected(state, cause)
+    if (content := ending(cancellation)) is not None:
+        first = f"{expected(state, cause)} · order ord_1"
+        assert shown(results.reply(cancellation, event_of(content))).splitlines()[0] == first
+        assert shown(results.direct_message(cancellation, event_of(content), BOT)).splitlines()[0] == first
+
+
+@pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
+def test_no_heading_claims_what_is_not_true(state: State, cause: Reason | None) -> None:
+    """A heading that serves several causes is true for each of them."""
+    assert CLAIMS[expected(state, cause)] <= true_of(state, cause)
+
+
+def test_the_tables_know_every_heading() -> None:
+    """A new state, cause or heading must get its row here."""
+    assert set(HEADINGS) == set(TRUE_IN_STATE) == set(NEXT_STEPS) == set(State)
+    assert set(TRUE_FOR_CAUSE) == set(Reason)
+    assert {expected(state, cause) for state, cause in CELLS} == set(CLAIMS)
+
+
+@pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
+@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
+def test_the_top_level_text_says_all(state: State, cause: Reason | None, quorum: tuple[int, int]) -> None:
+    """Screen readers have only the text: order, requester, reason, outcome and the next step are in it."""
+    cancellation = cell(state, cause, quorum)
+    messages = [card.card(cancellation)]
+    if (content := ending(cancellation)) is not None:
+        event = event_of(content)
+        messages += [results.reply(cancellation, event), results.direct_message(cancellation, event, BOT)]
+    for message in messages:
+        assert "order ord_1" in message.text
+        assert "<@U0ANN>" in message.text
+        assert "“typed twice”" in message.text
+        assert all(step in message.text for step in next_steps(state, cause))
+        if state is not State.PENDING:
+            assert message.text.startswith(expected(state, cause))
+
+
+@pytest.mark.parametrize("quorum", [quorum for quorum in QUORUMS if quorum[0] < quorum[1]])
+def test_a_phone_shows_who_asks_for_which_order_and_why(quorum: tuple[int, int]) -> None:
+    """A phone shows the first hundred characters; the number of missing approvals follows."""
+    given, needed = quorum
+    text = card.card(cell(State.PENDING, None, quorum)).text
+    assert text[:100].startswith("<@U0ANN> asks to cancel order ord_1: “typed twice”. ")
+    missing = "1 more approval is needed." if needed - given == 1 else "2 more approvals are needed."
+    assert missing in text
+
+
+@pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
+@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
+def test_only_buttons_that_can_do_something_are_there(
+    state: State, cause: Reason | None, quorum: tuple[int, int]
+) -> None:
+    """There is a person for each button whose click would count, and none for a button that is missing."""
+    cancellation = cell(state, cause, quorum)
+    actions = [block for block in card.card(cancellation).blocks if block["type"] == "actions"]
+    buttons = [element for block in actions for element in block["elements"]]
+    assert [button["action_id"] for button in buttons] == BUTTONS.get(state, [])
+    assert {button["value"] for button in buttons} <= {cancellation.id}
+    possible = {act for act in Act if any(may(cancellation, person, act) for person in PEOPLE)}
+    assert {Act(button["action_id"].partition("_")[0]) for button in buttons} == possible
+
+
+PEOPLE = [Actor(person, approver=Membership.MEMBER) for person in ("U0ANN", "U0BEN", "U0CLEO", "U0DORA")]
+
+
+def may(cancellation: Cancellation, person: Actor, act: Act) -> bool:
+    """Return True where this person's act would count, by the rules of the domain."""
+    match act:
+        case Act.APPROVE | Act.REJECT:
+            choice = Choice.APPROVE if act is Act.APPROVE else Choice.REJECT
+            verdict = policy.may_decide(cancellation, person, choice, allow_self_approval=False)
+        case Act.WITHDRAW:
+            verdict = policy.may_withdraw(cancellation, person)
+        case Act.RETRY:
+            once = replace(cancellation, decisions=(Decision("U0BEN", Choice.APPROVE, "", AT),))
+            verdict = policy.may_retry(once, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
+        case Act.SETTLE:
+            verdict = policy.may_settle(cancellation, person)
+    return verdict is Verdict.ALLOWED
+
+
+NOW = "Order ord_1 is cancelled at the payment gateway now. A cancelled order can't be restored."
+LATER = "This is approval {} of {}. Order ord_1 is cancelled after the last one. A cancelled order can't be restored."
+
+
+@pytest.mark.parametrize(
+    "quorum, says",
+    [
+        ((0, 1), NOW),
+        ((1, 2), NOW),
+        ((2, 3), NOW),
+        ((0, 2), LATER.format(1, 2)),
+        ((0, 3), LATER.format(1, 3)),
+        ((1, 3), LATER.format(2, 3)),
+        # A quorum that was lowered since: the next click cancels the order.
+        ((1, 1), NOW),
+        ((2, 2), NOW),
+    ],
+)
+def test_the_approve_dialog_says_what_the_click_does(quorum: tuple[int, int], says: str) -> None:
+    """People read whether the order is cancelled now or after further approvals."""
+    assert dialogs(cell(State.PENDING, None, quorum))["approve"] == says
+
+
+def test_the_other_dialogs_say_what_the_click_does() -> None:
+    """Reject and the two findings open a form, so they need no dialog."""
+    pending, unknown = dialogs(cell(State.PENDING, None)), dialogs(cell(State.UNKNOWN, None))
+    assert set(pending) == {"approve", "withdraw"}
+    assert pending["withdraw"] == "Order ord_1 will not be cancelled. Only the requester can withdraw it."
+    assert set(unknown) == {"retry"}
+    assert unknown["retry"] == (
+        "The same cancellation of order ord_1 is sent once more. This is safe: an order that is already cancelled "
+        "stays cancelled."
+    )
+
+
+def dialogs(cancellation: Cancellation) -> dict[str, str]:
+    """Return what the card asks before each click, by the button's action id."""
+    return {
+        element["action_id"]: element["confirm"]["text"]["text"]
+        for block in card.card(cancellation).blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if "confirm" in element
+    }
+
+
+@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
+@pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.CANCELLED])
+def test_the_card_counts_the_approvals(state: State, quorum: tuple[int, int]) -> None:
+    """The card says how many of how many approved, with their names, and each name once."""
+    given, needed = quorum
+    text = shown(card.card(cell(state, None, quorum)))
+    approvals = "approval" if needed == 1 else "approvals"
+    names = ["", ": @ben", ": @ben, @cleo"][given]
+    line = f"{given} of {needed} {approvals}{names}"
+    assert (line in text.splitlines()) == bool(given or state is State.PENDING)
