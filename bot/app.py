@@ -8,8 +8,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import aiohttp
 import structlog
@@ -33,8 +31,9 @@ from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.socket_mode import Connection
 from bot.store import Store, StoreError
-from bot.worker import RateLimit, Worker
-from bot.workflow import Patience, Rules, Workflow
+from bot.tuning import Tuning
+from bot.worker import Worker
+from bot.workflow import Rules, Workflow
 
 log = structlog.get_logger(__name__)
 
@@ -42,31 +41,6 @@ STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
 _LARGEST_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""
-
-
-def utc_now() -> datetime:
-    """Return the time, for a running bot."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """The clock, pauses and hooks; only tests and benchmarks change them. Durations are in seconds.
-
-    ``answered_within`` is the time in which Slack wants an acknowledgement
-    (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
-    to agree that the connection closes.
-    """
-
-    now: Callable[[], datetime] = utc_now
-    patience: Patience = field(default_factory=Patience)
-    rate_limit: RateLimit | None = None
-    ping_interval: float = 5.0
-    longest_pause: float = 30.0
-    gateway_check: float = 60.0
-    answered_within: float = 3.0
-    goodbye: float = 1.0
-    on_commit: Callable[[str], None] | None = None
 
 
 class Bot:

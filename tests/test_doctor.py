@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import utc_now
 from bot.doctor import Finding, examine
 from bot.sandbox.faults import ApiError, Drop
 from bot.sandbox.gateway import LocalGateway
 from bot.settings import load
 from bot.store import Store
+from bot.tuning import utc_now
 from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk
 
 

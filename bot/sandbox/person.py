@@ -1,5 +1,7 @@
 """A person in the local workspace: what they can do there, and what they see.
 
+It is long because each act of a person carries a payload with all the fields that Slack sends.
+
 Sources of the payloads: https://docs.slack.dev/interactivity/implementing-slash-commands (commands),
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload (clicks),
 https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (forms), and the samples that the

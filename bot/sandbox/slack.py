@@ -1,4 +1,7 @@
-"""A local Slack: Web API, Socket Mode and signed HTTP delivery, as real servers on loopback."""
+"""A local Slack: Web API, Socket Mode and signed HTTP delivery, as real servers on loopback.
+
+It is long because one server has both ways in, and a fault of each kind can hit either.
+"""
 
 import asyncio
 import contextlib

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from bot.app import Bot, Tuning, utc_now
+from bot.app import Bot
 from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.person import Person
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Channel, Posted
 from bot.settings import load
+from bot.tuning import Tuning, utc_now
 
 PAYMENTS, GENERAL = "C0PAYMENTS", "C0GENERAL"
 ANN, BEN, CLEO, VERA, OLGA = "U0ANN", "U0BEN", "U0CLEO", "U0VERA", "U0OLGA"

@@ -1,5 +1,7 @@
 """The local Slack's Web API: each method with its scope, its errors and its effect.
 
+It is long because all methods that the bot may call are here, one function for each.
+
 Source of each method's errors: its page below https://docs.slack.dev/reference/methods.
 """
 

@@ -1,5 +1,7 @@
 """The state of a Slack workspace: people, channels, messages, and the open forms.
 
+It is long because the shapes of Slack's objects stand beside the rules about who belongs where.
+
 Sources: https://docs.slack.dev/reference/objects/user-object, https://docs.slack.dev/reference/objects/conversation-object
 and https://docs.slack.dev/apis/slack-connect
 """

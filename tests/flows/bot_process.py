@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot import log
-from bot.app import Bot, Tuning, utc_now
+from bot.app import Bot
 from bot.settings import load
 from bot.store import Tables
+from bot.tuning import Tuning, utc_now
 from bot.worker import RateLimit
 from tests.flows.desk import QUICK, quick_tuning
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 
-from bot.app import Tuning, utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
@@ -18,6 +17,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
 from bot.sandbox.workspace import Posted
+from bot.tuning import Tuning, utc_now
 from bot.worker import RateLimit
 from bot.workflow import Patience
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from bot.app import utc_now
 from bot.sandbox.faults import ApiError, Hang
+from bot.tuning import utc_now
 from tests.flows.desk import Desk, quick_tuning
 
 _LOOK_UP = "usergroups.users.list"

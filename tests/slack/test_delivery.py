@@ -11,7 +11,6 @@ import pytest
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.app import utc_now
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, GENESIS, Event, timestamp
 from bot.domain.cancellation import Cancellation, State
@@ -22,6 +21,7 @@ from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Posted
 from bot.slack.delivery import METADATA_TYPE, SlackCourier
 from bot.slack.identity import fetch_identity
+from bot.tuning import utc_now
 from bot.worker import Worker
 from bot.worker.worker import Gateway
 from bot.workflow import Asked, Wish, Workflow

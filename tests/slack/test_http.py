@@ -17,11 +17,11 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp
 
-from bot.app import utc_now
 from bot.in_flight import InFlight
 from bot.sandbox.faults import Hang
 from bot.sandbox.slack import LocalSlack
 from bot.slack.http import SlackEndpoint
+from bot.tuning import utc_now
 from tests.clock import Clock
 from tests.flows.desk import Desk, quick_tuning
 from tests.flows.stopping import stopping

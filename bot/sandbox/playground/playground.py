@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.app import Tuning
 from bot.domain.audit import Event, Verification, verify
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Drop, Fault, Hang
@@ -14,6 +13,7 @@ from bot.sandbox.gateway import OrderStatus
 from bot.sandbox.playground import kept
 from bot.sandbox.stage import ANN, BEN, CLEO, OLGA, VERA, Stage
 from bot.store import StoreError, Tables
+from bot.tuning import Tuning
 
 PARTS = {ANN: "asks", BEN: "approves", CLEO: "approves", VERA: "audits", OLGA: "an outsider"}
 """Each person's part."""
