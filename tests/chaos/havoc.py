@@ -304,7 +304,7 @@ class Havoc:
             case "with the same cursor":
                 trouble.most, trouble.same_cursor = draw.randint(1, 4), True
             case _:
-                trouble.most = draw.randint(10, 20)
+                trouble.most = draw.randint(3, 8)
         self._history_in_trouble = True
         if kind != "on small pages":
             self._blind_since = len(self._desk.slack.calls)

@@ -289,12 +289,14 @@ class Judge:
                 self._wrong(f"the gateway was called without an approval: {order}, {reason!r}")
             elif calls > self._attempts[about.number]:
                 self._wrong(f"{order}: more calls than attempts on record")
+        # Of any request for the order: each of them may have cancelled it.
+        unclear = {
+            event.order_id
+            for event in self._events
+            if isinstance(event.content, Repeating | Unknown) and event.content.answer.outcome is Outcome.UNKNOWN
+        }
         for about in self._cancellations.values():
-            unclear = any(
-                isinstance(content, Repeating | Unknown) and content.answer.outcome is Outcome.UNKNOWN
-                for content in self._contents[about.id]
-            )
-            if wrong := self._truth.wrong_state(about, self._now, unclear=unclear):
+            if wrong := self._truth.wrong_state(about, self._now, unclear=about.order_id in unclear):
                 self._wrong(f"{about.order_id}: {wrong}")
             if self._desk.gateway.effects[about.order_id] > 1:
                 self._wrong(f"{about.order_id}: cancelled more than once")

@@ -80,7 +80,8 @@ class Crowd:
         draw = random.Random(f"{self._seed}/{order}")
         async with self._room:
             expired = await self._once(draw, order)
-            if draw.random() < (0.5 if expired else 0.1):
+            # Where the first card offers Retry, a second request may be decided against.
+            if draw.random() < (0.5 if expired or self._offering(order, RETRY) else 0.1):
                 await self._once(draw, order)
 
     async def _once(self, draw: random.Random, order: str) -> bool:

@@ -64,7 +64,7 @@ class Truth:
     def wrong_state(self, about: Cancellation, at: datetime, *, unclear: bool) -> str:
         """Return what is wrong with the state that a cancellation ended in, or nothing.
 
-        ``unclear`` means that an attempt had no clear answer: then nobody can tell whose cancellation it was.
+        ``unclear`` means that an attempt for the order had no clear answer: then nobody can tell who cancelled it.
         """
         order = self._gateway.orders.get(about.order_id)
         ours = self.ours(about, at)
