@@ -94,8 +94,8 @@ class Havoc:
     # --- faults of the servers and of the box -------------------------------------------------
 
     def _slack_fault(self, method: str) -> Fault | None:
-        found = troubles.slack_fault(self._next_draw(f"slack/{method}"), method)
-        return self._count("Slack", found)
+        draw = self._next_draw(f"slack/{method}")
+        return self._count("Slack", troubles.slack_fault(draw, method, blind=self._blind_since is not None))
 
     def _gateway_fault(self, order: str) -> Fault | None:
         draw = self._next_draw(f"gateway/{order}", order)

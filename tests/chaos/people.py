@@ -222,6 +222,9 @@ class Crowd:
             return
         acts: list[Coroutine[Any, Any, None]] = []
         asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, REMOVED]))
+        if asker.id == DORA and draw.random() < 0.7:
+            # Here the requester is an approver too, and presses before anybody else can.
+            await self._click(draw, asker, order, card, RETRY)
         for person, eager in ((asker, 0.6), (outsider, 0.3), *((self._desk.person(a), 0.3) for a in self.approvers)):
             if draw.random() < eager:
                 acts.append(self._click(draw, person, order, card, RETRY))

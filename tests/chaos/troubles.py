@@ -28,9 +28,10 @@ T = TypeVar("T")
 UPDATE_LOST = Canned(200, b'{"ok": true}', {"Content-Type": "application/json"})
 """Slack's yes to an update that it did not make."""
 
-_GATEWAY_FAILS, _BOX_MEDDLES, _MISLEADING = 0.25, 0.4, 0.25
+_GATEWAY_FAILS, _BOX_MEDDLES, _MISLEADING, _LOST_WHILE_BLIND = 0.25, 0.4, 0.25, 0.25
 """Probabilities for one call."""
-_EASILY_MISREAD = "easily misread"
+_EASILY_MISREAD, _DROPPED_AFTER = "easily misread", "dropped after"
+_LONGEST = 64 * 1024
 _STATUSES = (200, 204, 302, 400, 401, 403, 404, 409, 413, 422, 429, 499, 500, 502, 503, 504)
 _PROSE = (
     (409, "canceled", "context canceled"),
@@ -78,7 +79,7 @@ _SLACK: dict[str, _Kind[Fault]] = {
     "500": _Kind(0.02, lambda _: broken(500)),
     "internal_error": _Kind(0.01, lambda _: ApiError("internal_error")),
     "dropped before": _Kind(0.02, lambda _: Drop()),
-    "dropped after": _Kind(0.03, lambda _: Drop(after_effect=True)),
+    _DROPPED_AFTER: _Kind(0.03, lambda _: Drop(after_effect=True)),
     "answered 500 after": _Kind(0.01, lambda _: Twist(broken(500))),
     "slow": _Kind(0.03, lambda draw: Hang(draw.soon(0.15))),
     "answered late": _Kind(0.03, lambda draw: Hang(draw.soon(1.0), after_effect=True), ("chat.postMessage",)),
@@ -139,8 +140,13 @@ _CONTRADICTIONS: list[dict[str, Any]] = [
 ]
 
 
-def slack_fault(draw: Draw, method: str) -> tuple[str, Fault] | None:
-    """Return the name of a fault and the fault, or None for a call that goes well."""
+def slack_fault(draw: Draw, method: str, *, blind: bool) -> tuple[str, Fault] | None:
+    """Return the name of a fault and the fault, or None for a call that goes well.
+
+    ``blind`` means that a search may miss a message now, so that a lost answer to a post is the most dangerous.
+    """
+    if blind and method == "chat.postMessage" and draw.random.random() < _LOST_WHILE_BLIND:
+        return _DROPPED_AFTER, _SLACK[_DROPPED_AFTER].make(draw)
     # A bot that can't even connect proves little.
     left = draw.random.random() * (4 if method in {"auth.test", "apps.connections.open"} else 1)
     for name, kind in _SLACK.items():
@@ -195,6 +201,9 @@ def _with_more(more: dict[str, Any]) -> Callable[[bytes], bytes]:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a body is, or None; a body that is too long for a client must stay too long."""
+    if len(body) > _LONGEST:
+        return None
     try:
         found = json.loads(body)
     except ValueError:
