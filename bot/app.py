@@ -138,6 +138,8 @@ class Bot:
         await asyncio.gather(self.worker.stop(STOP_WITHIN), self._take_leave(others))
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+        with contextlib.suppress(StoreError):  # the next start then says that this end was not clean
+            await self.workflow.stop()
         await self._opened.aclose()
         log.info("stopped")
 

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.audit import verify
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.settings import Settings
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
 from bot.slack.scopes import SCOPES
-from bot.store import StoreError, integrity, open_reader
+from bot.store import StoreError, verify_file
 from bot.wording import events, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
@@ -81,17 +80,14 @@ def _database(settings: Settings) -> list[Finding]:
             Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")
         ]
     try:
-        with open_reader(path) as tables:
-            if integrity(tables):
-                return [Finding("database", f"{path} is damaged", "Stop the bot and restore the latest backup.")]
-            found = verify(tables.record.all())
+        found = verify_file(path)
     except StoreError as error:
         problem, remedy = store_problem(error)
         return [Finding("database", problem, f"{remedy}.")]
     if found.damage is None:
         return [Finding("database", f"{path} is sound"), Finding("record", events(found))]
-    remedy = "Keep the file and find out who changed it."
-    return [Finding("database", f"{path} is sound"), Finding("record", verification(found).rstrip("."), remedy)]
+    remedy = "Keep the file and find out who changed it. Then restore the latest backup."
+    return [Finding("record", verification(found).rstrip("."), remedy)]
 
 
 async def _gateway(settings: Settings) -> Finding:

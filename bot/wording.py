@@ -5,9 +5,11 @@ are explained here are imported, so that every edge can use this module. A test 
 """
 
 from bot.domain.attempt import Answer, Trouble
-from bot.domain.audit import Damage, Verification
 from bot.domain.cancellation import State
 from bot.domain.lookup import Mistake, NotAFilter
+from bot.domain.projection import Contradiction, Subject
+from bot.domain.verification import Damage, Verification
+from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 
 _FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
@@ -25,9 +27,9 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "the database is damaged ({about})",
         "Stop the bot, keep this file for inspection, and restore the latest backup",
     ),
-    StoreProblem.GUARDS_MISSING: (
-        "the triggers that protect the record are missing ({about}), so somebody has altered the tables",
-        "Check the record with `python -m bot audit verify`, and restore a backup",
+    StoreProblem.SCHEMA_ALTERED: (
+        "{about} is not as the bot makes it, so somebody has altered the tables, indexes or triggers",
+        "Keep this file, find out who changed it, and restore a backup",
     ),
     StoreProblem.MISSING: (
         "there is no such file",
@@ -77,6 +79,7 @@ def store_problem(error: StoreError) -> tuple[str, str]:
 _TROUBLES: dict[Trouble, str] = {
     Trouble.UNFIT_CREDENTIAL: "nothing was sent, because {about} is empty or does not fit into an HTTP header",
     Trouble.BAD_ADDRESS: "DVPAY_BASE_URL is not an http or https address",
+    Trouble.RECORD_CONTRADICTS: "nothing was sent, because the database contradicts the record in {about}",
     Trouble.NAME_NOT_FOUND: "no connection, because its host name was not found (DNS)",
     Trouble.NOT_CONNECTED: "no connection{details}",
     Trouble.NO_CONNECTION_IN_TIME: "no connection {limit}",
@@ -120,6 +123,20 @@ def answer(answer: Answer) -> str:
     return f"{words} ({status})" if words and status else words or status
 
 
+def erased(gone: Gone) -> str:
+    """Return sentences about what an erasure has done, and what it has left."""
+    texts = "1 text is" if gone.texts == 1 else f"{gone.texts or 'No'} texts are"
+    sentences = [f"{texts} erased."]
+    if gone.still_open:
+        open_ones = "1 request is" if gone.still_open == 1 else f"{gone.still_open} requests are"
+        sentences.append(f"{open_ones} still open, so their words stay. Erase again when they have ended.")
+    if not gone.from_log:
+        sentences.append("Somebody was reading the file, so its log still holds the words. Erase again in a moment.")
+    return " ".join(sentences)
+
+
+EXAMPLE_HEAD = "#42·BINSYPIKDMWD2CQ3FQ6QUGZMHU"
+"""A head as it is shown, for help texts."""
 _CHECK_THE_HEAD = "Check the head for typing errors and that it comes from this database"
 
 _DAMAGES: dict[Damage, str] = {
@@ -138,7 +155,57 @@ _DAMAGES: dict[Damage, str] = {
     " record was cut off.",
     Damage.ANOTHER_HEAD: f"Event {{seq}} does not match this head. {_CHECK_THE_HEAD}; if both are right, the record was"
     " rewritten.",
+    Damage.MISTYPED_HEAD: "This head is mistyped: it differs from that of event {seq} in {places}. The chain of events"
+    " is intact. Copy the head again, and try once more.",
+    Damage.MISNUMBERED_HEAD: "This head is mistyped: its digits belong to event {other}, not to event {seq}. The chain"
+    " of events is intact. Copy the head again, and try once more.",
+    Damage.SCHEMA: "The database is altered. {about} is not as the bot makes it.",
+    Damage.UNSOUND: "The database is damaged. SQLite says: {about}.",
+    Damage.CONTRADICTION: "{contradiction}",
 }
+
+_SUBJECTS: dict[Subject, str] = {
+    Subject.ORDER_ID: "its order ID",
+    Subject.REASON: "its reason",
+    Subject.REQUESTER: "its requester",
+    Subject.STATE: "its state",
+    Subject.QUORUM: "the number of approvals that it needs",
+    Subject.REQUESTED_AT: "the time of the request",
+    Subject.EXPIRES_AT: "the time at which it expires",
+    Subject.CHANGED_AT: "the time of its last change",
+    Subject.CARD: "the place of its card",
+    Subject.ATTEMPT_COUNT: "the number of attempts since its approval",
+    Subject.DECISIONS: "its decisions",
+    Subject.ATTEMPTS: "its attempts",
+    Subject.DELIVERIES: "its messages in the outbox",
+    Subject.WORDS: "the words beside event {seq}",
+    Subject.EVENT: "event {seq}",
+    Subject.REQUEST: "the request itself",
+    Subject.NAME: "a person's name",
+}
+
+
+def subject(about: Subject, seq: int = 0) -> str:
+    """Return a noun phrase for a thing in which the database can contradict the record."""
+    return _SUBJECTS[about].format(seq=seq)
+
+
+def contradiction(found: Contradiction) -> str:
+    """Return sentences about the first thing in which the database contradicts the record."""
+    about = f"order {found.order_id}" if found.order_id else "what is about no order"
+    match found.subject:
+        case Subject.EVENT:
+            return f"The record is damaged. Event {found.seq}, on {about}, cannot follow the events before it."
+        case Subject.WORDS:
+            place = f"The words beside event {found.seq}" if found.seq else "Some words beside the events"
+            return f"The record is damaged. {place} are missing or changed, and no event says that they were erased."
+        case Subject.REQUEST:
+            return f"The database contradicts the record in {about}: one of them has no such request."
+    said, kept = (f"“{text}”" if text else "nothing" for text in (found.said, found.kept))
+    return (
+        f"The database contradicts the record in {about}: {subject(found.subject)}. "
+        f"The events say {said}, the table says {kept}."
+    )
 
 
 def verification(found: Verification) -> str:
@@ -147,6 +214,9 @@ def verification(found: Verification) -> str:
         return f"The record is intact: {events(found)}."
     seq, other = found.seq, found.other
     return _DAMAGES[found.damage].format(
+        about=found.about.rstrip("."),
+        places="1 place" if other == 1 else f"{other} places",
+        contradiction=contradiction(found.contradiction) if found.contradiction else "",
         seq=seq,
         other=other,
         missing=f"Event {seq} is" if seq == other else f"Events {seq} to {other} are",
@@ -155,7 +225,7 @@ def verification(found: Verification) -> str:
 
 
 def events(found: Verification) -> str:
-    """Return the number of sound events with the last head, such as "5 events, head #5·0a1b2c3d"."""
+    """Return the number of sound events with the last head, such as "5 events, head #5·" and its letters."""
     count = "1 event" if found.events == 1 else f"{found.events} events"
     return f"{count}, head {found.head or '(empty)'}"
 

@@ -6,12 +6,25 @@ from pathlib import Path
 import pytest
 
 from bot.domain.attempt import Answer, Outcome, Trouble
-from bot.domain.audit import Damage, Verification
 from bot.domain.cancellation import State
 from bot.domain.lookup import Mistake, NotAFilter
+from bot.domain.projection import Contradiction, Subject
+from bot.domain.verification import Damage, Verification
 from bot.store.errors import StoreError, StoreProblem
-from bot.wording import FILTERS, answer, events, look_up_mistake, store_error, store_problem, trouble, verification
+from bot.wording import (
+    FILTERS,
+    answer,
+    contradiction,
+    events,
+    look_up_mistake,
+    store_error,
+    store_problem,
+    trouble,
+    verification,
+)
 
+HEAD = "#7·BINSYPIKDMWD2CQ3FQ6QUGZMHU"
+CONTRADICTION = Contradiction(Subject.STATE, "ord_1", 7, "pending", "cancelled")
 FILE = Path("/var/lib/desk/bot.db")
 CODE_NAME = re.compile(r"\b[a-z]+_[a-z_]+\b|None|\{|\}|\(\)")
 
@@ -92,10 +105,24 @@ def test_the_gateways_own_words_come_first(found: Answer, words: str) -> None:
 @pytest.mark.parametrize("damage", Damage)
 def test_every_damage_names_its_event(damage: Damage) -> None:
     """Each damage has its sentences, and all but a missing beginning name the event."""
-    words = plain(verification(Verification(7, "#7·0a1b2c3d", damage, 8, 12)))
+    words = plain(verification(Verification(7, HEAD, damage, 8, 12, "a trigger", CONTRADICTION)))
 
     assert words.endswith(".")
-    assert any(f"{number}" in words for number in (7, 8)) is (damage is not Damage.BEGINNING_REMOVED)
+    unnumbered = {Damage.BEGINNING_REMOVED, Damage.SCHEMA, Damage.UNSOUND, Damage.CONTRADICTION}
+    assert any(f"{number}" in words for number in (7, 8)) is (damage not in unnumbered)
+
+
+@pytest.mark.parametrize("subject", Subject)
+@pytest.mark.parametrize("order", ["ord_1", ""])
+@pytest.mark.parametrize("seq", [0, 3])
+def test_every_contradiction_names_its_order_and_what_both_say(subject: Subject, order: str, seq: int) -> None:
+    """The engineer reads which order it is and in what the database contradicts the record."""
+    words = plain(contradiction(Contradiction(subject, order, seq, "said", "kept")))
+    assert words.endswith(".")
+    assert order in words or subject is Subject.WORDS
+    if subject not in {Subject.EVENT, Subject.WORDS, Subject.REQUEST}:
+        assert "“said”" in words
+        assert "“kept”" in words
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
-from bot.domain.audit import verify
 from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested, Started
 from bot.domain.policy import Act, Actor, Members, Membership
+from bot.domain.projection import Ending
+from bot.domain.verification import walk
 from bot.store import Store, Tables
 from bot.workflow import Acted, ClaimedDelivery, Concluded, Patience, Rules, Wish, Workflow, decisions
-from bot.workflow.transitions import Ending
 from tests.clock import Clock
 from tests.writer import Writer
 
@@ -283,7 +283,8 @@ class World:
 
     def check(self) -> None:
         """Raise AssertionError if something is not as it must be, no matter what was done before."""
-        assert verify(self.tables.record.all()).damage is None
+        assert walk(self.tables.record.chain()).damage is None
+        assert list(self.tables.projections.contradictions()) == []
         for was, becomes in self.rows("SELECT was, becomes FROM steps"):
             assert (becomes == State.PENDING) if was is None else (State(becomes) in NEXT[State(was)])
         rows = self.rows("SELECT id, number, order_id, state, requester FROM cancellations")

@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import doctor, record, run, sandbox
+from bot.cli import doctor, erase, record, run, sandbox
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +15,5 @@ def main() -> None:
     """Cancel orders after a second person has approved, and keep a record of who cancelled what and why."""
 
 
-for command in (run.run, doctor.doctor, record.audit, record.backup, sandbox.demo, sandbox.playground):
+for command in (run.run, doctor.doctor, record.audit, record.backup, erase.erase, sandbox.demo, sandbox.playground):
     main.add_command(command)

@@ -25,7 +25,7 @@ def _path(_context: click.Context, _option: click.Parameter, value: str | None) 
         raise click.BadParameter(f"{error}, or a path") from None
 
 
-_database = click.option(
+database_option = click.option(
     "--database",
     callback=_path,
     help="The bot's file, as a path or a sqlite:/// URL.  [default: DATABASE_URL, else sqlite:///data/bot.db]",
@@ -39,7 +39,7 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("filters", nargs=-1)
-@_database
+@database_option
 @click.option("--json", "form", flag_value="json", help="Print one JSON array.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values with a header line.")
 @click.option("--limit", type=click.IntRange(1), help="Print at most this many rows; without it all.")
@@ -56,7 +56,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
     from bot.store import StoreError, open_reader
     from bot.wording import FILTERS, look_up_mistake, store_error
 
-    settings = _settings(RecordSettings, database)
+    settings = settings_for(RecordSettings, database)
     try:
         lookup = parse(" ".join(filters), order_id_pattern=settings.order_id_pattern, now=datetime.now(UTC))
     except NotAFilter as error:
@@ -70,26 +70,25 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
 
 
 @audit.command("verify")
-@_database
-@click.option("--head", metavar="'#SEQ·FIRST8'", help="A head from a result message: shows a cut or rewritten end.")
+@database_option
+@click.option("--head", metavar="'#SEQ·DIGITS'", help="A head from a result message: shows a cut or rewritten end.")
 def verify_record(database: Path | None, head: str | None) -> None:
     """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
     from bot.cli.problems import fail
-    from bot.domain.audit import NotAHead, parse_head, verify
+    from bot.domain.audit import NotAHead, parse_head
     from bot.settings import DatabaseSettings
-    from bot.store import StoreError, open_reader
-    from bot.wording import store_error, verification
+    from bot.store import StoreError, verify_file
+    from bot.wording import EXAMPLE_HEAD, store_error, verification
 
     try:
         witness = parse_head(head) if head is not None else None
     except NotAHead:
         raise click.UsageError(
-            f"'{head}' is not a head. A head looks like #123·0a1b2c3d; Slack shows one under each result."
+            f"'{head}' is not a head. A head looks like {EXAMPLE_HEAD}; Slack shows one under each result."
         ) from None
-    settings = _settings(DatabaseSettings, database)
+    settings = settings_for(DatabaseSettings, database)
     try:
-        with open_reader(settings.database_path) as tables:
-            found = verify(tables.record.all(), witness)
+        found = verify_file(settings.database_path, witness)
     except StoreError as error:
         fail(store_error(error))
     if found.damage is not None:
@@ -99,7 +98,7 @@ def verify_record(database: Path | None, head: str | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_database
+@database_option
 def backup(file: Path, database: Path | None) -> None:
     """Write a checked copy of the database to FILE."""
     from bot import store
@@ -107,14 +106,13 @@ def backup(file: Path, database: Path | None) -> None:
     from bot.settings import DatabaseSettings
     from bot.wording import events, store_error, verification
 
-    settings = _settings(DatabaseSettings, database)
+    settings = settings_for(DatabaseSettings, database)
     try:
         found = store.backup(settings.database_path, file)
     except FileExistsError:
         fail(f"{file} already exists. Choose another name.")
     except store.UnsoundCopy as error:
-        why = f"{error.complaint}." if error.complaint else verification(error.verification)
-        fail(f"The copy is not sound. {why} It stays at {error.draft} for inspection.")
+        fail(f"The copy is not sound. {verification(error.verification)} It stays at {error.draft} for inspection.")
     except store.StoreError as error:
         fail(store_error(error))
     except OSError as error:
@@ -122,7 +120,7 @@ def backup(file: Path, database: Path | None) -> None:
     click.echo(f"{file}: {events(found)}.")
 
 
-def _settings(kind: "type[T]", database: Path | None) -> "T":
+def settings_for(kind: "type[T]", database: Path | None) -> "T":
     """Return the settings; ``database`` wins over DATABASE_URL, which then may hold anything."""
     from bot.cli.problems import read_settings
 

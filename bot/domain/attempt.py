@@ -42,6 +42,8 @@ class Trouble(StrEnum):
     """The setting of this name cannot go into an HTTP header."""
     BAD_ADDRESS = "bad_address"
     """DVPAY_BASE_URL is no http or https address."""
+    RECORD_CONTRADICTS = "record_contradicts"
+    """The tables contradict the record in this: a value of ``bot.domain.projection.Subject``."""
     NAME_NOT_FOUND = "name_not_found"
     NOT_CONNECTED = "not_connected"
     """The operating system's own words, or empty."""

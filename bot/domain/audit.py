@@ -2,20 +2,21 @@
 
 An event's hash covers its own fields and the hash of the event before it, so that nothing in the
 middle can be edited, removed or inserted unseen. Only a witness kept elsewhere, the head
-``#seq·first8`` under each result message in Slack, can show that the end was cut off or that
+``#seq·digits`` under each result message in Slack, can show that the end was cut off or that
 all hashes were computed again.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from base64 import b32encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from bot.domain.events import Content, from_json
+from bot.domain.events import Content, from_json, to_json
+from bot.domain.words import Word
 
 BOT = "bot"
 """The actor of every event that no person caused."""
@@ -33,8 +34,9 @@ def timestamp(at: datetime) -> str:
 class Event(NamedTuple):
     """One line of the record. Text that does not apply is empty, never missing.
 
-    ``at`` is ISO 8601 in UTC with milliseconds; ``actor`` a Slack user id or ``bot``; ``data`` an
-    object as JSON text, kept as it was hashed; ``content`` reads it.
+    ``at`` is ISO 8601 in UTC with milliseconds; ``actor`` a Slack user id, ``bot``, or ``terminal:`` and a login name;
+    ``data`` an object as JSON text, kept as it was hashed. ``words`` are the texts beside it, as far as they were read
+    and not erased; ``content`` reads both.
     """
 
     seq: int
@@ -46,13 +48,14 @@ class Event(NamedTuple):
     data: str
     prev_hash: str
     hash: str = ""
+    words: Mapping[str, str] = {}
 
     def computed_hash(self) -> str:
         """Return SHA-256 over all fields and the hash before, as 64 hexadecimal digits.
 
         The lengths of the fields come first, so that no text can pass for a border between two fields.
         """
-        seq, at, kind, about, order, actor, data, prev, _ = self
+        seq, at, kind, about, order, actor, data, prev, _, _ = self
         # One expression, as this is what verifying a long record spends its time on.
         return sha256(
             f"{prev} {seq} {len(at)} {len(kind)} {len(about)} {len(order)} {len(actor)}\n"
@@ -66,94 +69,73 @@ class Event(NamedTuple):
     @property
     def content(self) -> Content:
         """The event's data as the dataclass of its kind. Raises KeyError or ValidationError if they are not ours."""
-        return from_json(self.kind, self.data)
+        return from_json(self.kind, self.data, self.words)
 
     @property
     def head(self) -> str:
-        """The event as a witness: ``#seq·first8``."""
-        return f"#{self.seq}·{self.hash[:8]}"
+        """The event as a witness: ``#seq·`` and 26 letters, which are 130 bits of its hash in base32."""
+        return f"#{self.seq}·{_letters(self.hash)[:_SHORTEST]}"
 
 
-class Damage(StrEnum):
-    """Changes that the chain shows. ``Verification.seq`` is the first event that does not fit."""
+def follow(
+    last: Event, content: Content, actor: str, at: str, *, cancellation: str = "", order_id: str = ""
+) -> tuple[Event, list[Word]]:
+    """Return the event with this content that follows the last one, and the words to keep beside it."""
+    data, words = to_json(content)
+    event = Event(last.seq + 1, at, content.kind, cancellation, order_id, actor, data, last.hash).sealed()
+    return event._replace(words={word.field: word.text for word in words}), words
 
-    EDITED = "edited"
-    """The event does not have the content that it was written with."""
-    EDITED_AND_REHASHED = "edited_and_rehashed"
-    """The event was changed and given a new hash; ``other``, the next one, follows from what it was before."""
-    REMOVED = "removed"
-    """The events from ``seq`` to ``other`` are missing."""
-    REMOVED_AND_RENUMBERED = "removed_and_renumbered"
-    """An event before this one was removed, and the later ones got new numbers."""
-    BEGINNING_REMOVED = "beginning_removed"
-    INSERTED = "inserted"
-    """The event was put in: the one after it follows from ``other``."""
-    INSERTED_AND_RENUMBERED = "inserted_and_renumbered"
-    """An event before this one was put in, and the later ones got new numbers."""
-    CUT = "cut"
-    """The record ends before ``seq``, but ``other``, the number of the head given, was shown in Slack."""
-    ANOTHER_HEAD = "another_head"
-    """The event does not match the head given."""
+
+FIRST = Event(0, "", "", "", "", "", "", "", GENESIS)
+"""The event before the first one."""
+
+_SHORTEST = 26
+"""Letters of a head: 128 bits and a little more, so that nobody can compute another record with the same head."""
+
+
+def _letters(hexadecimal: str) -> str:
+    return b32encode(bytes.fromhex(hexadecimal)).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """The result of a walk over the whole record: the number of sound events, the last head, and the first break."""
+class Head:
+    """A witness as somebody typed it: the number of an event, and the beginning of its hash in either alphabet."""
 
-    events: int
-    head: str
-    damage: Damage | None = None
-    seq: int = 0
-    other: int = 0
+    seq: int
+    digits: str
+
+    def fits(self, hexadecimal: str) -> bool:
+        """Return True for a hash that begins with these digits."""
+        return hexadecimal.startswith(self.digits.lower()) or _letters(hexadecimal).startswith(self.digits.upper())
+
+    @property
+    def beginnings(self) -> str:
+        """The hexadecimal digits with which a hash that fits may begin, so that few hashes must be looked at."""
+        # A letter of base32 is five bits, hence two hexadecimal digits at most, and only the first one here.
+        as_letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(self.digits[0].upper())
+        return self.digits[0].lower() + (f"{as_letters >> 1:x}" if as_letters >= 0 else "")
+
+    def typing_errors(self, hexadecimal: str) -> int:
+        """Return in how many places the digits differ from this hash."""
+        return min(
+            sum(typed != right for typed, right in zip(self.digits.upper(), digits, strict=False))
+            for digits in (hexadecimal.upper(), _letters(hexadecimal))
+        )
 
 
 class NotAHead(ValueError):
     """The text is no head."""
 
 
-def parse_head(text: str) -> tuple[int, str]:
-    """Return the number and the first eight hash digits of a head such as ``#123·0a1b2c3d``. Raises NotAHead."""
-    match = re.fullmatch(r"#?(\d{1,18})[·.: ]([0-9a-f]{8})", text.strip().lower())
-    if match is None:
-        raise NotAHead(text)
-    return int(match[1]), match[2]
+def parse_head(text: str) -> Head:
+    """Read a head as it is shown, or with more of the hash: 26 to 52 letters, or 32 to 64 hexadecimal digits.
 
-
-def verify(events: Iterable[Event], head: tuple[int, str] | None = None) -> Verification:
-    """Walk the record from its first event, and say where it breaks first, and how.
-
-    ``head`` is a witness from a result message: the event of that number must exist and carry
-    that hash. Memory use does not grow with the record.
+    Spaces and hyphens between the digits do not matter. Raises NotAHead.
     """
-    last = Event(0, "", "", "", "", "", "", "", GENESIS)
-    walk: Iterator[Event] = iter(events)
-    count = 0
-    for event in walk:
-        if event.prev_hash != last.hash or event.computed_hash() != event.hash or event.seq != count + 1:
-            damage, seq, other = _diagnose(last, event, next(walk, None))
-            return Verification(count, last.head if count else "", damage, seq, other)
-        if head is not None and event.seq == head[0] and not event.hash.startswith(head[1]):
-            return Verification(count, last.head if count else "", Damage.ANOTHER_HEAD, event.seq)
-        last = event
-        count += 1
-    if head is not None and not 1 <= head[0] <= count:
-        return Verification(count, last.head if count else "", Damage.CUT, count + 1, head[0])
-    return Verification(count, last.head if count else "")
-
-
-def _diagnose(last: Event, event: Event, following: Event | None) -> tuple[Damage, int, int]:
-    """Tell apart what may have happened at the first event that does not fit."""
-    expected = last.seq + 1
-    if event.seq > expected:
-        return Damage.REMOVED, expected, event.seq - 1
-    if following is not None and following.prev_hash == last.hash:
-        return Damage.INSERTED, event.seq, last.seq
-    if event.computed_hash() == event.hash:
-        # Consistent in itself, but written after another predecessor than the one that is there now.
-        return (
-            (Damage.EDITED_AND_REHASHED, last.seq, event.seq) if last.seq else (Damage.BEGINNING_REMOVED, expected, 0)
-        )
-    for shift, damage in ((1, Damage.REMOVED_AND_RENUMBERED), (-1, Damage.INSERTED_AND_RENUMBERED)):
-        if event._replace(seq=event.seq + shift).computed_hash() == event.hash:
-            return damage, event.seq, 0
-    return Damage.EDITED, event.seq, 0
+    match = re.fullmatch(r"#?(\d{1,18})[·.: ]([0-9A-Za-z -]+)", text.strip())
+    digits = re.sub("[ -]", "", match[2]) if match else ""
+    if match is None or not (
+        re.fullmatch(f"[A-Za-z2-7]{{{_SHORTEST},52}}", digits) or re.fullmatch("[0-9A-Fa-f]{32,64}", digits)
+    ):
+        raise NotAHead(text)
+    return Head(int(match[1]), digits)

@@ -3,28 +3,38 @@
 A use case makes one of these, the record keeps its JSON, and the views read it back as the same type. So a renamed
 field is a type error on both sides. To add an event: a class here with its ``kind``, and its words in
 ``bot/slack/views/audit_page.py``.
+
+The words that people type can be erased later. So the JSON holds only a commitment to each such text (see
+``bot.domain.words``), and the text itself is kept beside the event. ``words`` names these fields.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
 from bot.domain.attempt import Answer
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.policy import Act, Verdict
+from bot.domain.policy import Act, Ground, Surface, Verdict
+from bot.domain.words import ERASED, Word, commit
 
 KINDS: dict[str, type["Content"]] = {}
 """Every class below that has a kind, by its kind."""
 
 
 class Content:
-    """The content of an event. ``kind`` is the record's name for it."""
+    """The content of an event. ``kind`` is the record's name for it.
+
+    ``words`` are the paths of the fields that hold text typed by people, or text that may repeat it.
+    """
 
     __slots__ = ()
     kind: ClassVar[str]
+    words: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         if "kind" in cls.__dict__:
@@ -48,6 +58,65 @@ class Started(Content):
     """Empty where cards go to the channel in which the command was typed."""
     order_id_pattern: str = ""
     dvpay_base_url: str = ""
+    unclean: bool = False
+    """True where the run before did not end by a stop: it was killed, or its machine went down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Content):
+    """The bot stopped in order; everything that was under way is on record."""
+
+    kind = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Content):
+    """A person acted under a name that was not known before."""
+
+    kind = "named"
+    words = ("name",)
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp(Content):
+    """Somebody read the record: what they asked for, how many rows they got, and the SHA-256 of the answer."""
+
+    kind = "looked_up"
+    words = ("filters",)
+    filters: str = ""
+    rows: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported(Content):
+    """Somebody read the record on the command line: the rows and the SHA-256 of the output."""
+
+    kind = "exported"
+    words = ("filters",)
+    command: str
+    filters: str = ""
+    rows: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp(Content):
+    """Somebody made a copy of the database: the number of its events and the SHA-256 of the file."""
+
+    kind = "backed_up"
+    events: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased(Content):
+    """Words that people typed were erased: those of the events of these numbers."""
+
+    kind = "erased"
+    events: tuple[int, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +124,11 @@ class Requested(Content):
     """Somebody asked to cancel an order."""
 
     kind = "requested"
+    words = ("reason",)
     reason: str = ""
     channel: str = ""
     quorum: int = 1
+    expires_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +136,7 @@ class RequestRefused(Content):
     """A command, look-up or form was turned away."""
 
     kind = "request_refused"
+    words = ("asked_for", "reason")
     why: Verdict
     command: str = ""
     """The slash command, or the button's action id for a click from another workspace."""
@@ -80,6 +152,9 @@ class Voted(Content):
     kind = "voted"
     approvals: int
     of: int
+    ground: Ground | None = None
+    """None where a start counted the approvals again."""
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +164,9 @@ class Approved(Content):
     kind = "approved"
     approvals: int
     of: int
+    ground: Ground | None = None
+    """None where a start counted the approvals again."""
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +191,10 @@ class Rejected(Content):
     """An approver rejected the request."""
 
     kind = "rejected"
+    words = ("reason",)
     reason: str = ""
+    ground: Ground | None = None
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +231,16 @@ class Sending(Content):
 
 @dataclass(frozen=True, slots=True)
 class Answered(Content):
-    """The result of the attempt of this number."""
+    """The result of an attempt.
 
+    ``attempt`` counts from 1 since the last approval or retry, ``call`` over all attempts of the cancellation.
+    """
+
+    # The gateway may repeat the reason that it was sent.
+    words = ("answer.message", "answer.code")
     attempt: int
     answer: Answer
+    call: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +281,19 @@ class Unknown(Answered):
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredLate(Answered):
+    """The gateway confirmed the order in an attempt that was believed lost, after another one had settled it."""
+
+    kind = "answered_late"
+
+
+@dataclass(frozen=True, slots=True)
 class Retried(Content):
     """An approver had a failed or unknown cancellation sent again."""
 
     kind = "retried"
+    ground: Ground | None = None
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +301,10 @@ class SettledCancelled(Content):
     """An approver found that the order is cancelled; ``how`` they know is in their own words."""
 
     kind = "settled_cancelled"
+    words = ("how",)
     how: str
+    ground: Ground | None = None
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +312,10 @@ class SettledNotCancelled(Content):
     """An approver found that the order is not cancelled; ``how`` they know is in their own words."""
 
     kind = "settled_not_cancelled"
+    words = ("how",)
     how: str
+    ground: Ground | None = None
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +325,7 @@ class CardPosted(Content):
     kind = "card_posted"
     channel: str
     ts: str
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,17 +348,45 @@ class DeliveryAbandoned(Content):
     problem: str = ""
 
 
-def to_json(content: Content) -> str:
-    """Return the content as a JSON object, without the fields that have their default."""
-    return _adapter(content.kind).dump_json(content, exclude_defaults=True).decode()
+def to_json(content: Content) -> tuple[str, list[Word]]:
+    """Return the content as a JSON object, without the fields that have their default, and the words beside it."""
+    if not content.words:
+        return _adapter(content.kind).dump_json(content, exclude_defaults=True).decode(), []
+    data = _adapter(content.kind).dump_python(content, mode="json", exclude_defaults=True)
+    words = []
+    for path in content.words:
+        holder, field = _place(data, path)
+        if holder.get(field):
+            word, holder[field] = commit(path, holder[field])
+            words.append(word)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")), words
 
 
-def from_json(kind: str, data: str) -> Content:
-    """Read back what ``to_json`` wrote.
+def from_json(kind: str, data: str, words: Mapping[str, str] | None = None) -> Content:
+    """Read back what ``to_json`` wrote. ``words`` are the texts by their paths; one that is missing was erased.
 
-    Raises KeyError for a kind, and pydantic's ValidationError for data, that this version does not know.
+    Without ``words`` the fields hold the commitments. Raises KeyError for a kind, and pydantic's ValidationError for
+    data, that this version does not know.
     """
-    return _adapter(kind).validate_json(data)
+    adapter = _adapter(kind)
+    paths = KINDS[kind].words
+    if words is None or not paths:
+        return adapter.validate_json(data)
+    adapter.validate_json(data)  # so that what follows deals with an object
+    found = json.loads(data)
+    for path in paths:
+        holder, field = _place(found, path)
+        if holder.get(field):
+            holder[field] = words.get(path, ERASED)
+    return adapter.validate_json(json.dumps(found))
+
+
+def _place(data: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return the object that holds the field of this path, and the field's name."""
+    *outer, field = path.split(".")
+    for name in outer:
+        data = data[name]
+    return data, field
 
 
 @cache

@@ -1,6 +1,7 @@
 """The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -33,16 +34,37 @@ class Membership(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """The ground on which somebody may decide: the user group that they are in, and when Slack last said so.
+
+    Both are empty where the setting names the person.
+    """
+
+    group: str = ""
+    read_at: str = ""
+
+
+NAMED = Ground()
+
+
+class Surface(StrEnum):
+    """The places where a decision is made."""
+
+    CARD = "card"
+
+
+@dataclass(frozen=True, slots=True)
 class Members:
     """The people that a setting names, with everybody in its user groups, as of now.
 
     ``everyone`` is true where the setting names nobody in particular. ``complete`` is false where Slack did not say who
-    is in one of the groups.
+    is in one of the groups. ``grounds`` has the people who are there only by a group.
     """
 
     ids: frozenset[str] = frozenset()
     everyone: bool = False
     complete: bool = True
+    grounds: Mapping[str, Ground] = field(default_factory=dict)
 
     def membership(self, user_id: str) -> Membership:
         """Return this person's place among them."""
@@ -63,6 +85,9 @@ class Actor:
     requester: Membership = Membership.UNCHECKED
     approver: Membership = Membership.UNCHECKED
     auditor: Membership = Membership.UNCHECKED
+    ground: Ground | None = None
+    """The ground of the approver's role."""
+    surface: Surface | None = None
 
 
 class Act(StrEnum):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot import log, wording
-from bot.domain.audit import parse_head, verify
+from bot.domain.audit import parse_head
 from bot.sandbox.faults import Drop
 from bot.sandbox.gateway import OrderStatus
 from bot.sandbox.person import Person
 from bot.sandbox.stage import ANN, BEN, PAYMENTS, Stage, without_proxies
 from bot.sandbox.workspace import Posted
+from bot.store import verify
 
 T = TypeVar("T")
 
@@ -109,9 +110,9 @@ class _Demo:
     async def _verified(self) -> bool:
         _scene("The record is checked against the last head that people see in Slack")
         threads = [message for message in self._stage.slack.space.posted if message.thread_ts]
-        heads = re.findall(r"#\d+·[0-9a-f]{8}", "\n".join(map(self._stage.ann.reads, threads)))
+        heads = re.findall(r"#\d+·[A-Z2-7]{26}", "\n".join(map(self._stage.ann.reads, threads)))
         found = await self._stage.running_bot.store.read(
-            lambda tables: verify(tables.record.all(), parse_head(heads[-1])),
+            lambda tables: verify(tables, parse_head(heads[-1])),
         )
         print(f"    $ python -m bot audit verify --head '{heads[-1]}'")
         print(textwrap.indent(wording.verification(found), "    "))

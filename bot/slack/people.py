@@ -50,7 +50,15 @@ class Directory:
 
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
-        return Actor(user_id, name, **{str(role): await self._membership(user_id, role) for role in roles})
+        memberships = {role: await self._membership(user_id, role) for role in roles}
+        unchecked = Membership.UNCHECKED
+        return Actor(
+            user_id,
+            name,
+            requester=memberships.get(Role.REQUESTER, unchecked),
+            approver=memberships.get(Role.APPROVER, unchecked),
+            auditor=memberships.get(Role.AUDITOR, unchecked),
+        )
 
     async def members(self, role: Role) -> Members:
         """Return everybody who has this role now."""

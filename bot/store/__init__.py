@@ -3,13 +3,17 @@
 ``Store`` runs transactions and reads, and hands ``Tables`` to the use cases. SQL does not leave this package.
 """
 
-from bot.store.backup import UnsoundCopy, backup, integrity
+from bot.store.backup import UnsoundCopy, backup
+from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.lookups import Page
 from bot.store.store import Store, open_reader
 from bot.store.tables import Tables
+from bot.store.verification import verify, verify_file
 
 __all__ = [
+    "Erasure",
+    "Gone",
     "Page",
     "Store",
     "StoreError",
@@ -17,6 +21,8 @@ __all__ = [
     "Tables",
     "UnsoundCopy",
     "backup",
-    "integrity",
+    "erase_from",
     "open_reader",
+    "verify",
+    "verify_file",
 ]

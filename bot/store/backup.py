@@ -3,28 +3,19 @@
 import os
 from pathlib import Path
 
-from bot.domain.audit import Verification, verify
+from bot.domain.verification import Verification
 from bot.store import sqlite
 from bot.store.errors import StoreError, explained
 from bot.store.store import open_reader
-from bot.store.tables import Tables
+from bot.store.verification import verify_file
 
 
 class UnsoundCopy(Exception):
-    """The copy does not pass its checks. It is kept at ``draft`` for inspection.
+    """The copy does not pass its checks, for what ``verification`` says. It is kept at ``draft`` for inspection."""
 
-    ``complaint`` is SQLite's own, or empty; then ``verification`` says what is wrong with the record.
-    """
-
-    def __init__(self, draft: Path, complaint: str, verification: Verification) -> None:
+    def __init__(self, draft: Path, verification: Verification) -> None:
         super().__init__(str(draft))
-        self.draft, self.complaint, self.verification = draft, complaint, verification
-
-
-def integrity(tables: Tables) -> str:
-    """Return an empty text where the engine finds the database sound, else its first complaint."""
-    says = str(tables.connection.execute("PRAGMA integrity_check(1)")[0][0])
-    return "" if says == "ok" else says
+        self.draft, self.verification = draft, verification
 
 
 def backup(source: Path, target: Path) -> Verification:
@@ -45,9 +36,8 @@ def backup(source: Path, target: Path) -> Verification:
     except StoreError:
         draft.unlink(missing_ok=True)
         raise
-    with open_reader(draft) as copied:
-        complaint, verification = integrity(copied), verify(copied.record.all())
-    if complaint or verification.damage is not None:
-        raise UnsoundCopy(draft, complaint, verification)
+    verification = verify_file(draft)
+    if verification.damage is not None:
+        raise UnsoundCopy(draft, verification)
     draft.rename(target)
     return verification

@@ -44,6 +44,10 @@ class Cancellations:
         """Return the one open cancellation of this order, or None."""
         return self._one(f"c.order_id = ? AND {OPEN_STATES}", order_id)
 
+    def of_order(self, order_id: str) -> list[Cancellation]:
+        """Return every cancellation of this order, the oldest first."""
+        return self._all("c.order_id = ?", order_id)
+
     def by_form(self, form_id: str) -> Cancellation | None:
         """Return the cancellation that was accepted with this form and these words, or None."""
         return self._one("c.form_id = ?", form_id)

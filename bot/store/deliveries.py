@@ -71,7 +71,9 @@ class Deliveries:
             return None
         position, delivery_id, cancellation_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
         self._connection.execute(
-            "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ? WHERE position = ?",
+            "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ?,"
+            # It shows everything up to this event.
+            " drawn_seq = (SELECT max(seq) FROM audit_events) WHERE position = ?",
             (worker, timestamp(now + lease), tries, doubt or timestamp(now), position),
         )
         return Delivery(

@@ -13,7 +13,7 @@ from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup
 from bot.store.cancellations import Cancellations
 from bot.store.connection import Connection
-from bot.store.record import COLUMNS
+from bot.store.record import COLUMNS, Record
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Lookups:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._cancellations = Cancellations(connection)
+        self._record = Record(connection)
 
     def find(
         self, lookup: Lookup, *, only_of: str | None = None, older_than: str | None = None, limit: int = 10
@@ -82,7 +83,7 @@ class Lookups:
             " ORDER BY seq DESC LIMIT :limit",
             values,
         )
-        events = [Event._make(row) for row in rows]
+        events = self._record.with_words(rows)
         older = None
         if len(events) > limit:
             events.pop()

@@ -1,14 +1,17 @@
 """The append-only record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
-from bot.domain.audit import GENESIS, Event, timestamp
+from bot.domain.audit import FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation
-from bot.domain.events import Content, to_json
-from bot.store.connection import Connection
+from bot.domain.events import KINDS, Content, Started, Stopped
+from bot.store.connection import Connection, Row
 
 COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
+_AT_A_TIME = 500
+_WITH_WORDS = frozenset(kind for kind, content in KINDS.items() if content.words)
 
 
 class Record:
@@ -19,33 +22,65 @@ class Record:
 
     def append(self, content: Content, actor: str, at: datetime, about: Cancellation | None = None) -> Event:
         """Append one event. ``actor`` is a Slack user id, or ``audit.BOT``."""
-        last = self.last()
-        event = Event(
-            seq=last.seq + 1,
-            at=timestamp(at),
-            kind=content.kind,
+        event, words = follow(
+            self.last(),
+            content,
+            actor,
+            timestamp(at),
             cancellation=about.id if about else "",
             order_id=about.order_id if about else "",
-            actor=actor,
-            data=to_json(content),
-            prev_hash=last.hash,
-        ).sealed()
-        self._connection.execute(f"INSERT INTO audit_events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event)
+        )
+        self._connection.execute(f"INSERT INTO audit_events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event[:-1])
+        for word in words:
+            self._connection.execute(
+                "INSERT INTO words (seq, field, salt, text) VALUES (?, ?, ?, ?)", (event.seq, *word)
+            )
         return event
 
     def last(self) -> Event:
         """Return the last event; for an empty record an event number 0 with the genesis hash."""
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq DESC LIMIT 1")
-        return Event._make(rows[0]) if rows else Event(0, "", "", "", "", "", "", "", GENESIS)
+        return Event(*rows[0]) if rows else FIRST
 
     def event(self, seq: int) -> Event:
         """Return the event of this number, which must exist."""
-        (row,) = self._connection.execute(f"SELECT {COLUMNS} FROM audit_events WHERE seq = ?", (seq,))
-        return Event._make(row)
+        (event,) = self.with_words(
+            self._connection.execute(f"SELECT {COLUMNS} FROM audit_events WHERE seq = ?", (seq,))
+        )
+        return event
+
+    def about(self, cancellation_id: str) -> list[Event]:
+        """Return all events about one cancellation, in their order, with their words."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? ORDER BY seq"
+        return self.with_words(self._connection.execute(sql, (cancellation_id,)))
+
+    def with_words(self, rows: Sequence[Row]) -> list[Event]:
+        """Return the events of these rows of ``COLUMNS``, with the words beside them."""
+        events = [Event(*row) for row in rows]
+        spoken = [event.seq for event in events if event.kind in _WITH_WORDS]
+        if not spoken:
+            return events
+        words: dict[int, dict[str, str]] = {}
+        sql = f"SELECT seq, field, text FROM words WHERE seq IN ({', '.join('?' * len(spoken))})"
+        for seq, field, text in self._connection.execute(sql, spoken):
+            words.setdefault(seq, {})[field] = text
+        return [event._replace(words=words.get(event.seq, {})) for event in events]
 
     def all(self) -> Iterator[Event]:
-        """Yield the whole record from its first event, one at a time."""
-        return map(Event._make, self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
+        """Yield the whole record from its first event, with the words beside it, a few hundred events at a time."""
+        rows = self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq")
+        while some := list(islice(rows, _AT_A_TIME)):
+            yield from self.with_words(some)
+
+    def chain(self) -> Iterator[Event]:
+        """Yield the whole record from its first event, one at a time and without words: all that the hashes cover."""
+        return (Event(*row) for row in self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
+
+    def ended_cleanly(self) -> bool:
+        """Return True where the run before this one stopped in order, or where there was none."""
+        sql = "SELECT kind FROM audit_events WHERE kind IN (?, ?) ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (Started.kind, Stopped.kind))
+        return not rows or rows[0][0] == Stopped.kind
 
     def has(self, cancellation: Cancellation, kind: type[Content]) -> bool:
         """Return True where the record has an event of this kind about this cancellation."""

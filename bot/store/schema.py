@@ -15,9 +15,6 @@ from bot.domain.delivery import DeliveryKind
 
 migrations = Migrations("bot")
 
-GUARDS = ("audit_events_no_update", "audit_events_no_delete", "audit_events_only_append")
-"""The triggers that make the record append-only; each start checks that they are there."""
-
 
 def one_of(column: str, values: Iterable[str]) -> str:
     """Return an SQL condition that allows these values alone."""
@@ -116,6 +113,15 @@ def first(db: Database) -> None:
         ) STRICT;
         CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq);
 
+        -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
+        CREATE TABLE words (
+            seq INTEGER NOT NULL REFERENCES audit_events (seq),
+            field TEXT NOT NULL,
+            salt TEXT NOT NULL,
+            text TEXT NOT NULL,
+            PRIMARY KEY (seq, field)
+        ) STRICT, WITHOUT ROWID;
+
         CREATE TABLE deliveries (
             position INTEGER PRIMARY KEY,
             id TEXT NOT NULL,
@@ -130,6 +136,7 @@ def first(db: Database) -> None:
             channel TEXT NOT NULL DEFAULT '',
             ts TEXT NOT NULL DEFAULT '',
             tries INTEGER NOT NULL DEFAULT 0,
+            drawn_seq INTEGER NOT NULL DEFAULT 0,
             in_doubt_since TEXT,
             problem TEXT NOT NULL DEFAULT '',
             told_at TEXT,
@@ -137,7 +144,7 @@ def first(db: Database) -> None:
             lease_until TEXT,
             claimed_by TEXT
         ) STRICT;
-        CREATE INDEX deliveries_queued ON deliveries (number, position) WHERE status = 'queued';
+        CREATE INDEX deliveries_by_cancellation ON deliveries (number, position);
         CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until) WHERE status = 'queued';
 
         -- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
@@ -182,6 +189,7 @@ def first(db: Database) -> None:
         CREATE VIEW audit_readable AS
         SELECT e.seq, e.at, e.kind, e.order_id,
             coalesce(p.name || ' (' || e.actor || ')', e.actor) AS actor,
-            e.data, e.cancellation, substr(e.hash, 1, 8) AS head
+            e.data, (SELECT group_concat(w.field || ': ' || w.text, '; ') FROM words w WHERE w.seq = e.seq) AS words,
+            e.cancellation, e.hash
         FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
     """)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store import schema
-from bot.store.connection import Parameters, Row
+from bot.store.connection import Connection, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 
 _BUSY_SECONDS = 5.0
@@ -59,6 +59,10 @@ class SQLite:
         """Undo everything since ``begin``."""
         self._connection.rollback()
 
+    def empty_log(self) -> bool:
+        """Move the log beside the file into it, so that no former page is left there; False while somebody reads."""
+        return bool(self.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -89,12 +93,43 @@ def open_read_only(path: Path) -> SQLite:
     return SQLite(f"{path.resolve().as_uri()}?mode=ro")
 
 
+def open_beside(path: Path) -> SQLite:
+    """Open a bot's file for one more writer, also while the bot runs. Raises StoreError and sqlite3.Error."""
+    connection = SQLite(f"{path.resolve().as_uri()}?mode=rw")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        # What is deleted must be gone from its page.
+        connection.execute("PRAGMA secure_delete=ON")
+        _check_definitions(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def copy(source: Path, target: Path) -> None:
     """Copy a database into an empty file, as one consistent state, also while it is written to."""
     with closing(open_read_only(source)) as original, closing(sqlite3.connect(target, isolation_level=None)) as into:
         original.database.conn.backup(into)
         # One file, without a log beside it, is easier to carry.
         into.execute("PRAGMA journal_mode=DELETE")
+
+
+def altered(connection: Connection) -> str:
+    """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text.
+
+    A trigger of the right name that does nothing protects nothing, so the texts are compared.
+    """
+    return min(
+        (name for name, *_ in _expected_definitions() ^ set(connection.execute(_DEFINITIONS))),
+        default="",
+    )
+
+
+def complaint(connection: Connection) -> str:
+    """Return an empty text where SQLite finds the database sound, else its first complaint."""
+    says = str(connection.execute("PRAGMA integrity_check(1)")[0][0])
+    return "" if says == "ok" else says
 
 
 def lock(path: Path) -> int:
@@ -111,6 +146,18 @@ def lock(path: Path) -> int:
     return descriptor
 
 
+# SQLite makes statistics by itself.
+_DEFINITIONS = (
+    "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat[0-9]'"
+)
+
+
+def _expected_definitions() -> frozenset[Row]:
+    with closing(Database(memory=True)) as fresh:
+        schema.migrations.apply(fresh)
+        return frozenset(fresh.execute(_DEFINITIONS))
+
+
 def _migrate(connection: SQLite, path: Path) -> None:
     database = connection.database
     with closing(Database(memory=True)) as empty:
@@ -122,10 +169,13 @@ def _migrate(connection: SQLite, path: Path) -> None:
     connection.begin()
     try:
         schema.migrations.apply(database)
-        missing = set(schema.GUARDS) - {trigger.name for trigger in database.triggers}
     except BaseException:
         connection.rollback()
         raise
     connection.commit()
-    if missing:
-        raise StoreError(StoreProblem.GUARDS_MISSING, path, ", ".join(sorted(missing)))
+    _check_definitions(connection, path)
+
+
+def _check_definitions(connection: Connection, path: Path) -> None:
+    if changed := altered(connection):
+        raise StoreError(StoreProblem.SCHEMA_ALTERED, path, changed)

@@ -206,6 +206,25 @@ def _fail(batch: list[_Waiting], error: BaseException) -> None:
 
 
 @contextmanager
+def open_beside(path: Path) -> Iterator[Tables]:
+    """Write one transaction to a file that a bot may be running on; an exception undoes it. Raises StoreError."""
+    with explained(path):
+        if not path.exists():
+            raise StoreError(StoreProblem.MISSING, path)
+        connection = sqlite.open_beside(path)
+        try:
+            connection.begin()
+            try:
+                yield Tables(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+        finally:
+            connection.close()
+
+
+@contextmanager
 def open_reader(path: Path) -> Iterator[Tables]:
     """Open the file for reading only, also while the bot runs. Raises StoreError."""
     with explained(path):

@@ -9,6 +9,7 @@ from bot.store.connection import Connection
 from bot.store.deliveries import Deliveries
 from bot.store.lookups import Lookups
 from bot.store.people import People
+from bot.store.projections import Projections
 from bot.store.record import Record
 
 
@@ -24,8 +25,9 @@ class Tables:
         self.attempts = Attempts(connection)
         self.deliveries = Deliveries(connection)
         self.record = Record(connection)
-        self.people = People(connection)
+        self.people = People(connection, self.record)
         self.lookups = Lookups(connection)
+        self.projections = Projections(connection)
 
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""

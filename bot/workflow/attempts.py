@@ -1,16 +1,19 @@
 """The steps before and after a call to the gateway, each inside one transaction."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Cancelled, Failed, Refused, Repeating, Sending, Unknown
+from bot.domain.events import AnsweredLate, Cancelled, Failed, Refused, Repeating, Sending, Unknown
+from bot.domain.projection import Contradiction
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import end, expire
 
+_CONTRADICTED = Answer(Outcome.NOT_SENT, trouble=Trouble.RECORD_CONTRADICTS)
 _INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.STOPPED)
 _SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_REFUNDED}
 """Refusals that are believed after an attempt without a clear answer. "No such order" is not: it may be the echo of our
@@ -26,10 +29,13 @@ _MAY_STILL_BE_CONFIRMED = {
 """The states in which a confirmation counts that comes after its attempt was believed lost."""
 
 
-def settle(tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float) -> Attempt | None:
-    """Do what a cancellation is due for; return the attempt to make now, if it is one.
+def settle(
+    tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float
+) -> Attempt | Contradiction | None:
+    """Do what a cancellation is due for; return the attempt to make now, if it is one, or why there is none.
 
-    A pending request past its time expires. A call whose worker died counts as a lost answer.
+    A pending request past its time expires. A call whose worker died counts as a lost answer. Nothing is sent where the
+    tables contradict the record.
     """
     match due.state:
         case State.PENDING:
@@ -39,10 +45,17 @@ def settle(tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetim
             assert lost is not None
             conclude(tx, rules, lost, _INTERRUPTED, at, spread=spread)
         case _:
+            contradiction = tx.projections.contradiction(due)
             number, until = due.attempts + 1, at + rules.patience.attempt_lease
             tx.cancellations.move(due, State.SENDING, at=at, lease_until=until, claimed_by=worker, attempts=number)
             tx.record.append(Sending(attempt=number), BOT, at, due)
-            return tx.attempts.begin(due, at)
+            attempt = tx.attempts.begin(due, at)
+            if contradiction is None:
+                return attempt
+            # Somebody has changed the file. What was approved is what the record says, so nothing is sent.
+            answer = replace(_CONTRADICTED, trouble_about=str(contradiction.subject))
+            conclude(tx, rules, attempt, answer, at, spread=spread)
+            return contradiction
     return None
 
 
@@ -59,29 +72,30 @@ def conclude(
     current = tx.attempts.under_way(cancellation)
     if not tx.attempts.end(attempt, answer, at):
         return None
-    number = cancellation.attempts
+    number, call = cancellation.attempts, tx.attempts.number(attempt, cancellation)
     if cancellation.state is not State.SENDING or current is None or current.id != attempt.id:
         # Its lease ended while the file could not be written. A confirmation for this order counts whenever it comes.
         if answer.outcome is Outcome.CANCELLED and cancellation.state in _MAY_STILL_BE_CONFIRMED:
-            end(tx, cancellation, Cancelled(tx.attempts.number(attempt, cancellation), answer), BOT, at)
+            end(tx, cancellation, Cancelled(call, answer, call), BOT, at)
             return State.CANCELLED
+        tx.record.append(AnsweredLate(call, answer, call), BOT, at, cancellation)
         return None
     state = _state_after(answer, unclear=unclear, attempts_left=rules.patience.max_attempts - number)
     match state:
         case State.APPROVED:
             pause = rules.patience.before_next_attempt(number, answer.retry_after, spread)
             tx.cancellations.move(cancellation, state, at=at, due_at=at + pause)
-            event = tx.record.append(Repeating(number, answer), BOT, at, cancellation)
+            event = tx.record.append(Repeating(number, answer, call), BOT, at, cancellation)
             tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
         case State.CANCELLED:
             by_repeat = answer.outcome is Outcome.REFUSED
-            end(tx, cancellation, Cancelled(number, answer, confirmed_by_repeat=by_repeat), BOT, at)
+            end(tx, cancellation, Cancelled(number, answer, call, confirmed_by_repeat=by_repeat), BOT, at)
         case State.REFUSED:
-            end(tx, cancellation, Refused(number, answer), BOT, at)
+            end(tx, cancellation, Refused(number, answer, call), BOT, at)
         case State.FAILED:
-            end(tx, cancellation, Failed(number, answer), BOT, at)
+            end(tx, cancellation, Failed(number, answer, call), BOT, at)
         case _:
-            end(tx, cancellation, Unknown(number, answer), BOT, at)
+            end(tx, cancellation, Unknown(number, answer, call), BOT, at)
     return state
 
 

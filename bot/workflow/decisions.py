@@ -49,19 +49,20 @@ def approve(
         return reached
     if actor.id not in cancellation.approvers:
         tx.cancellations.decide(cancellation, actor.id, Choice.APPROVE, "", at)
-    settle_votes(tx, rules, cancellation, votes, actor=actor.id, at=at)
+    settle_votes(tx, rules, cancellation, votes, actor=actor, at=at)
     return verdict
 
 
 def settle_votes(
-    tx: Tables, rules: Rules, cancellation: Cancellation, votes: Votes, *, actor: str, at: datetime
+    tx: Tables, rules: Rules, cancellation: Cancellation, votes: Votes, *, actor: Actor | None, at: datetime
 ) -> None:
     """Bring a pending request in line with its votes and with today's quorum, and approve it if they reach it.
 
-    ``actor`` is the person who has just voted, or the bot where the votes are only counted again.
+    ``actor`` is the person who has just voted, or None where the votes are only counted again.
     """
     quorum = rules.approvals_required
     happened: list[Content] = []
+    ground, surface = (actor.ground, actor.surface) if actor is not None else (None, None)
     if votes.void:
         happened.append(VotesVoided(tuple(sorted(votes.void))))
         tx.cancellations.void_votes(cancellation, votes.void)
@@ -70,11 +71,11 @@ def settle_votes(
         tx.cancellations.require(cancellation, quorum)
     if votes.verdict(quorum) is Verdict.ALLOWED:
         tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
-        happened.append(Approved(approvals=len(votes.valid), of=quorum))
-    elif actor != BOT:
-        happened.append(Voted(approvals=len(votes.valid | votes.unchecked), of=quorum))
+        happened.append(Approved(approvals=len(votes.valid), of=quorum, ground=ground, surface=surface))
+    elif actor is not None:
+        happened.append(Voted(len(votes.valid | votes.unchecked), quorum, ground=ground, surface=surface))
     for content in happened:
-        by = actor if isinstance(content, Approved | Voted) else BOT
+        by = actor.id if actor is not None and isinstance(content, Approved | Voted) else BOT
         event = tx.record.append(content, by, at, cancellation)
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
@@ -89,7 +90,7 @@ def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[
         votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
         same_quorum = cancellation.approvals_required == rules.approvals_required
         if not (cancellation.overdue(at) or votes.unchecked or (same_quorum and not votes.void)):
-            settle_votes(tx, rules, cancellation, votes, actor=BOT, at=at)
+            settle_votes(tx, rules, cancellation, votes, actor=None, at=at)
             changed.append(cancellation)
     return changed
 
@@ -104,7 +105,7 @@ def reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, a
     verdict = may_reject(tx, rules, cancellation, actor, at)
     if verdict is Verdict.ALLOWED:
         tx.cancellations.decide(cancellation, actor.id, Choice.REJECT, reason, at)
-        end(tx, cancellation, Rejected(reason), actor.id, at)
+        end(tx, cancellation, Rejected(reason, actor.ground, actor.surface), actor.id, at)
     return verdict
 
 
@@ -132,7 +133,7 @@ def retry(
         return verdict
     if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
         return Verdict.ANOTHER_IS_OPEN
-    event = tx.record.append(Retried(), actor.id, at, cancellation)
+    event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
     return verdict
 
@@ -149,6 +150,6 @@ def settle(
     verdict = policy.may_settle(cancellation, actor)
     if verdict is Verdict.ALLOWED:
         tx.cancellations.decide(cancellation, actor.id, Choice.SETTLE, how, at)
-        finding = SettledCancelled(how) if cancelled else SettledNotCancelled(how)
-        end(tx, cancellation, finding, actor.id, at)
+        kind = SettledCancelled if cancelled else SettledNotCancelled
+        end(tx, cancellation, kind(how, actor.ground, actor.surface), actor.id, at)
     return verdict

@@ -121,7 +121,9 @@ def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
 
 def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     tx.cancellations.place_card(cancellation, receipt)
-    event = tx.record.append(CardPosted(channel=receipt.channel, ts=receipt.ts), BOT, at, cancellation)
+    event = tx.record.append(
+        CardPosted(channel=receipt.channel, ts=receipt.ts, link=receipt.link), BOT, at, cancellation
+    )
     if cancellation.state is State.PENDING and not cancellation.decisions:
         return
     # What it shows may be older than what happened while it was on its way.

@@ -8,6 +8,7 @@ from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
+from bot.domain.projection import Contradiction
 from bot.store import Page, Tables
 from bot.workflow.rules import Rules
 
@@ -28,11 +29,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of an answer: cancellations, or the events of the story of the order named."""
+    """One page of an answer: cancellations, or the events of the story of the order named.
+
+    ``contradictions`` is how the tables contradict the record there; the page shows what the record says.
+    """
 
     page: Page[Cancellation] | Page[Event]
     scope: Scope
     order_id: str | None
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
@@ -47,10 +52,14 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
     only_of = actor.id if scope is Scope.OWN else None
     if wanted.order_id is None:
         page = tables.lookups.find(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
-        return Found(page, scope, None)
+        checked = [tables.projections.checked(each) for each in page.items]
+        page = replace(page, items=[each for each, _ in checked])
+        return Found(page, scope, None, tuple(found for _, found in checked if found is not None))
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = tables.lookups.story(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
-    return Found(story, scope, wanted.order_id)
+    about = tables.cancellations.of_order(wanted.order_id) if wanted.order_id is not None else []
+    checked = [tables.projections.checked(each) for each in about if only_of in {None, each.requester}]
+    return Found(story, scope, wanted.order_id, tuple(found for _, found in checked if found is not None))
 
 
 def _wanted(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Lookup:

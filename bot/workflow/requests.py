@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain import policy
+from bot.domain.audit import timestamp
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Requested, RequestRefused
@@ -75,7 +76,12 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
         assert in_the_way is not None
         return _another_is_open(tx, wish, in_the_way, actor, at)
     event = tx.record.append(
-        Requested(reason=wish.reason, channel=wish.channel, quorum=cancellation.approvals_required),
+        Requested(
+            reason=wish.reason,
+            channel=wish.channel,
+            quorum=cancellation.approvals_required,
+            expires_at=timestamp(cancellation.expires_at),
+        ),
         actor.id,
         at,
         cancellation,

@@ -5,22 +5,9 @@ from datetime import datetime
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import (
-    Cancelled,
-    Expired,
-    Failed,
-    Refused,
-    Rejected,
-    SettledCancelled,
-    SettledNotCancelled,
-    Unknown,
-    Withdrawn,
-)
+from bot.domain.events import Expired
+from bot.domain.projection import Ending, messages_owed
 from bot.store import Tables
-
-Ending = (
-    Cancelled | Refused | Failed | Unknown | Rejected | Withdrawn | Expired | SettledCancelled | SettledNotCancelled
-)
 
 
 def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: datetime) -> None:
@@ -34,9 +21,8 @@ def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: 
         raise AssertionError(msg)
     event = tx.record.append(ending, actor, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.REPLY, event, at)
-    if actor != cancellation.requester:
-        tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
+    for kind in messages_owed(ending, actor, cancellation.requester):
+        tx.deliveries.enqueue(cancellation, kind, event, at)
 
 
 def expire(tx: Tables, cancellation: Cancellation, at: datetime) -> None:

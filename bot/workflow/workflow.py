@@ -7,8 +7,9 @@ second call changes nothing and returns what the first one led to.
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Concatenate, ParamSpec
 
 import structlog
@@ -17,8 +18,9 @@ from bot.domain.attempt import Answer, Attempt, Reason
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
-from bot.domain.events import ClickRefused, RequestRefused, Started
+from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.policy import Act, Actor, Members, Verdict
+from bot.domain.projection import Contradiction
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, lookups, requests
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
@@ -95,8 +97,9 @@ class Workflow:
         """Ask for a cancellation. The same form with the same words asks once."""
 
         def work(tx: Tables) -> Acted:
-            tx.people.remember(actor)
-            return requests.request(tx, self.rules, wish, actor, self._now())
+            at = self._now()
+            tx.people.remember(actor, at)
+            return requests.request(tx, self.rules, wish, actor, at)
 
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
@@ -112,8 +115,8 @@ class Workflow:
         """Run one use case of ``bot.workflow.decisions`` on a cancellation, and put a refusal on record."""
 
         def work(tx: Tables) -> Acted:
-            tx.people.remember(actor)
             at = self._now()
+            tx.people.remember(actor, at)
             cancellation = tx.cancellations.get(cancellation_id)
             if cancellation is not None and cancellation.overdue(at):
                 # A click that comes before the worker expired the request is too late all the same.
@@ -146,8 +149,8 @@ class Workflow:
         """
 
         def work(tx: Tables) -> None:
-            tx.people.remember(actor)
             at = self._now()
+            tx.people.remember(actor, at)
             cancellation = tx.cancellations.get(about) if about else None
             event = tx.record.append(RequestRefused(why, command=command), actor.id, at, cancellation)
             if cancellation is not None and cancellation.state is not State.PENDING:
@@ -160,6 +163,17 @@ class Workflow:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
         return await self._store.read(lambda tables: lookups.look_up(tables, self.rules, actor, asked, self._now()))
 
+    async def looked_up(self, actor: Actor, filters: str, rows: int, answer: str) -> None:
+        """Put a look-up on record before its answer is handed out. Raises StoreError, and then nobody may read it."""
+
+        def work(tx: Tables) -> None:
+            at = self._now()
+            tx.people.remember(actor, at)
+            tx.record.append(LookedUp(filters, rows, sha256(answer.encode()).hexdigest()), actor.id, at)
+
+        await self._store.transaction("looked_up", work)
+        log.info("looked_up", by=actor.id, rows=rows)
+
     # --- the worker ---------------------------------------------------------------------------
 
     async def start(self, started: Started) -> None:
@@ -169,13 +183,20 @@ class Workflow:
         moment to become visible in Slack.
         """
 
-        def work(tx: Tables) -> None:
+        def work(tx: Tables) -> bool:
             at = self._now()
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
-            tx.record.append(started, BOT, at)
+            unclean = not tx.record.ended_cleanly()
+            tx.record.append(replace(started, unclean=unclean), BOT, at)
+            return unclean
 
-        await self._store.transaction("start", work)
+        if await self._store.transaction("start", work):
+            log.info("ended_uncleanly_before")
+
+    async def stop(self) -> None:
+        """Put on record that the bot stops in order."""
+        await self._store.transaction("stop", lambda tx: tx.record.append(Stopped(), BOT, self._now()))
 
     async def claim(
         self,
@@ -193,22 +214,26 @@ class Workflow:
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
 
-        def work(tx: Tables) -> tuple[list[Cancellation], Claimed]:
+        def work(tx: Tables) -> tuple[list[Cancellation], list[Contradiction], Claimed]:
             at = self._now()
-            settled, begun = self._begin(tx, worker, calls, held.cancellations, at)
+            settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at)
             claimed = deliveries.claim(tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries)
-            return settled, Claimed(begun, claimed, len(settled) == _AT_A_TIME, tx.next_due(at))
+            return settled, contradictions, Claimed(begun, claimed, len(settled) == _AT_A_TIME, tx.next_due(at))
 
-        settled, claimed = await self._store.transaction("claim", work)
+        settled, contradictions, claimed = await self._store.transaction("claim", work)
         for found in settled:
             log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
+        for contradiction in contradictions:
+            # Somebody has changed the file, so nothing was sent.
+            log.error("record_contradicted", order=contradiction.order_id, subject=str(contradiction.subject))
         return claimed
 
     def _begin(
         self, tx: Tables, worker: str, room: int, held: frozenset[str], at: datetime
-    ) -> tuple[list[Cancellation], list[Attempt]]:
-        """Settle what is due; return it as it was, and the attempts to make for it."""
+    ) -> tuple[list[Cancellation], list[Contradiction], list[Attempt]]:
+        """Settle what is due; return it as it was, why some of it is not sent, and the attempts to make for it."""
         settled: list[Cancellation] = []
+        contradictions: list[Contradiction] = []
         begun: list[Attempt] = []
         while len(begun) < room and len(settled) < _AT_A_TIME:
             due = tx.cancellations.due(at, held=held)
@@ -216,9 +241,11 @@ class Workflow:
                 break
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)
             settled.append(due)
-            if attempt is not None:
+            if isinstance(attempt, Attempt):
                 begun.append(attempt)
-        return settled, begun
+            elif attempt is not None:
+                contradictions.append(attempt)
+        return settled, contradictions, begun
 
     async def record_answer(self, attempt: Attempt, answer: Answer) -> State | None:
         """Keep what an attempt proved; return the state that follows, or None if it came too late to count."""

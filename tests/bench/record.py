@@ -10,68 +10,102 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.domain.audit import BOT, Event, timestamp, verify
+from bot.domain.attempt import Answer, Outcome
+from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.delivery import DeliveryOutcome, Receipt
-from bot.domain.events import Approved, Content, Requested, Started, to_json
+from bot.domain.events import Approved, Cancelled, CardPosted, Content, Named, Requested, Sending, Started
 from bot.domain.lookup import Lookup
-from bot.domain.policy import Actor, Membership, Verdict
-from bot.store import Page, Store, Tables, open_reader
+from bot.domain.policy import NAMED, Actor, Membership, Surface, Verdict
+from bot.store import Page, Store, Tables, open_reader, verify
+from bot.store.connection import Connection
 from bot.workflow import Rules, Wish, Workflow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+EACH = 6
+"""Events of one cancellation in ``fill``."""
+_ANSWER = Answer(Outcome.CANCELLED, http_status=200, message="The order is cancelled.", request_id="req_1")
+
+
 async def fill(path: Path, events: int) -> None:
-    """Write a sound record of so many events about half as many cancellations, by a hundred people."""
+    """Write a sound record of so many events, by a hundred people, with all that the tables hold of them."""
     store = Store(path)
     await store.open()
 
     def work(tables: Tables) -> None:
         db = tables.connection
-        last = tables.record.last()
         # The guard on each insert is measured elsewhere; here it would only cost minutes.
         ((guard,),) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'audit_events_only_append'")
         db.execute("DROP TRIGGER audit_events_only_append")
-        contents: tuple[Content, ...] = (Requested(reason="bench"), Approved(1, 1))
-        data = [to_json(content) for content in contents]
-        for number in range(1, events // 2 + 1):
-            at = timestamp(START + timedelta(seconds=number))
-            for content, text, actor in zip(contents, data, (f"U{number % 100}", f"U{number % 7}A"), strict=True):
-                last = Event(
-                    last.seq + 1, at, content.kind, f"{number:016x}", f"ord_{number}", actor, text, last.hash,
-                ).sealed()  # fmt: skip
-                db.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", last)
+        last = FIRST
+        for number in range(1, events // EACH + 1):
+            last = _cancelled(db, number, last)
         db.execute(guard)
-        db.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO cancellations"
-            " (id, order_id, reason, requester, state, approvals_required, requested_at, expires_at, changed_at,"
-            "  form_id, card_channel)"
-            " SELECT printf('%016x', i), 'ord_' || i, 'bench', 'U' || (i % 100), 'cancelled', 1,"
-            "  at, at, at, 'V' || i, 'C1'"
-            " FROM (SELECT i, strftime('%Y-%m-%dT%H:%M:%S', ?, i || ' seconds') || '.000Z' AS at FROM n)",
-            [events // 2, START.strftime("%Y-%m-%d %H:%M:%S")],
-        )
-        db.execute(
-            "INSERT INTO decisions (number, approver, choice, reason, at, requested_at)"
-            " SELECT number, 'U' || (number % 7) || 'A', 'approve', '', requested_at, requested_at FROM cancellations",
-        )
-        # As many people as cancellations: in a large company everybody types the command once.
-        db.execute("INSERT INTO people (id, name) SELECT 'P' || number, 'person.' || number FROM cancellations")
-        for kind in ("card", "card_update", "reply"):
-            db.execute(
-                "INSERT INTO deliveries (id, number, kind, event_seq, target, status, enqueued_at, due_at)"
-                " SELECT id || ?, number, ?, 2 * number, 'C1', 'delivered', requested_at, requested_at"
-                " FROM cancellations",
-                [kind, kind],
-            )
 
     await store.transaction("fill", work)
     await store.close()
 
 
+def _cancelled(db: Connection, number: int, last: Event) -> Event:
+    """Write one cancellation with its events, and return the last of them."""
+    at = timestamp(START + timedelta(seconds=number))
+    name, order = f"{number:016x}", f"ord_{number}"
+    asker, approver = f"U{number % 100}", f"U{number % 7}A"
+    # As many people as cancellations: in a large company everybody types the command once.
+    last = _append(db, last, Named(f"person.{number}"), f"P{number}", at)
+    db.execute("INSERT INTO people (id, name) VALUES (?, ?)", (f"P{number}", f"person.{number}"))
+    contents: tuple[tuple[Content, str], ...] = (
+        (Requested("bench", "C1", 1, at), asker),
+        (CardPosted("C1", f"{number}.1", "https://x"), BOT),
+        (Approved(1, 1, NAMED, Surface.CARD), approver),
+        (Sending(1), BOT),
+        (Cancelled(1, _ANSWER), BOT),
+    )
+    seqs = []
+    for content, actor in contents:
+        last = _append(db, last, content, actor, at, cancellation=name, order_id=order)
+        seqs.append(last.seq)
+    db.execute(
+        "INSERT INTO cancellations (number, id, order_id, reason, requester, state, approvals_required, requested_at,"
+        " expires_at, changed_at, form_id, card_channel, card_ts, card_link, attempts)"
+        " VALUES (?, ?, ?, 'bench', ?, 'cancelled', 1, ?, ?, ?, ?, 'C1', ?, 'https://x', 1)",
+        (number, name, order, asker, at, at, at, f"V{number}", f"{number}.1"),
+    )
+    db.execute(
+        "INSERT INTO decisions (number, approver, choice, reason, at, requested_at) VALUES (?, ?, 'approve', '', ?, ?)",
+        (number, approver, at, at),
+    )
+    db.execute(
+        "INSERT INTO attempts (number, started_at, finished_at, outcome, http_status, message, request_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (number, at, at, _ANSWER.outcome, _ANSWER.http_status, _ANSWER.message, _ANSWER.request_id),
+    )
+    for kind, seq, target in (
+        ("card", seqs[0], "C1"),
+        ("card_update", seqs[2], "C1"),
+        ("reply", seqs[4], "C1"),
+        ("direct_message", seqs[4], asker),
+    ):
+        db.execute(
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, status, enqueued_at, due_at, ts, drawn_seq)"
+            " VALUES (?, ?, ?, ?, ?, 'delivered', ?, ?, '1.1', ?)",
+            (name + kind, number, kind, seq, target, at, at, seqs[4]),
+        )
+    return last
+
+
+def _append(db: Connection, last: Event, content: Content, actor: str, at: str, **about: str) -> Event:
+    event, words = follow(last, content, actor, at, **about)
+    db.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event[:-1])
+    for word in words:
+        db.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (event.seq, *word))
+    return event
+
+
 def look_ups(path: Path, events: int) -> dict[str, Any]:
     """Return the median milliseconds of each look-up's page, and the number of events verified a second."""
-    number = events // 4
+    number = events // EACH // 2
     at = START + timedelta(seconds=number)
     asked = {
         "latest": Lookup(),
@@ -98,7 +132,7 @@ def look_ups(path: Path, events: int) -> dict[str, Any]:
                 assert found.items
             row[f"{name} ms"] = statistics.median(times)
         began = time.perf_counter()
-        assert verify(tables.record.all()).damage is None
+        assert verify(tables).damage is None
         row["verified a second"] = events / (time.perf_counter() - began)
     return row
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from bot.domain.attempt import Answer, Outcome
-from bot.domain.audit import Event, parse_head, timestamp, verify
+from bot.domain.audit import Event, parse_head, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import (
     Approved,
@@ -30,6 +30,7 @@ from bot.domain.events import (
 )
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Act
+from bot.domain.verification import walk
 from bot.sandbox.stage import FRANK
 from bot.sandbox.workspace import Posted
 from bot.slack.views.card import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED, heading
@@ -215,10 +216,15 @@ class Judge:
                 if word.startswith("#") and "·" in word and word not in self._reports:
                     self._wrong(f"Slack shows the head {word}, which is none of the record's")
         heads = [parse_head(head) for _, text in self._shown for head in text.split() if head in self._reports]
-        found = verify(self._events, max(heads, default=None))
+        latest = max(heads, key=lambda head: head.seq, default=None)
+        found = walk(self._events, latest)
         if found.damage is not None:
             self._wrong(f"the record is damaged: {found}")
-        last = "#{}·{}".format(*max(heads)) if heads else "none"
+        last = max(
+            (f"#{head.seq}·{head.digits}" for head in heads),
+            key=lambda shown: int(shown[1:].split("·")[0]),
+            default="none",
+        )
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
 
     def _judge_copies(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.attempt import Answer, Outcome
-from bot.domain.audit import Event, timestamp
+from bot.domain.audit import FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import (
     Approved,
@@ -21,7 +21,6 @@ from bot.domain.events import (
     Voted,
     VotesVoided,
     Withdrawn,
-    to_json,
 )
 from bot.domain.policy import Verdict
 from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
@@ -51,7 +50,9 @@ def record(*lines: Line, other: int | None = None) -> list[Event]:
     for seq, (actor, content, *after) in enumerate(lines, 1):
         at += timedelta(seconds=after[0] if after else 1)
         about = "" if isinstance(content, Started) else "c2" if other is not None and seq > other else "c1"
-        events.append(Event(seq, timestamp(at), content.kind, about, "ord_1", actor, to_json(content), ""))
+        last = FIRST._replace(seq=seq - 1)
+        event, _ = follow(last, content, actor, timestamp(at), cancellation=about, order_id="ord_1")
+        events.append(event)
     return events
 
 

@@ -15,8 +15,10 @@ from click.testing import CliRunner, Result
 
 from bot.cli import main
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.audit import Event
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
 from bot.store import Store
+from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
 
@@ -81,8 +83,8 @@ def forge(database: Path, *statements: str) -> None:
 def head(database: Path) -> str:
     """Return the head of the last event."""
     with closing(sqlite3.connect(database)) as connection, connection:
-        seq, digest = connection.execute("SELECT seq, hash FROM audit_events ORDER BY seq DESC").fetchone()
-    return f"#{seq}·{digest[:8]}"
+        row = connection.execute("SELECT * FROM audit_events ORDER BY seq DESC").fetchone()
+    return Event(*row).head
 
 
 # --- audit find ---------------------------------------------------------------------------------------
@@ -203,7 +205,7 @@ def test_an_option_that_is_another_database_shows_no_password(cli: Cli) -> None:
 def test_verify_of_an_intact_record(cli: Cli) -> None:
     """The number of events and the head are printed, and the head from Slack matches."""
     ended = cli("audit", "verify", "--head", head(cli.database))
-    assert (ended.exit_code, ended.stdout) == (0, f"The record is intact: 5 events, head {head(cli.database)}.\n")
+    assert (ended.exit_code, ended.stdout) == (0, f"The record is intact: 7 events, head {head(cli.database)}.\n")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_verify_of_an_intact_record(cli: Cli) -> None:
     [
         ("UPDATE audit_events SET actor = 'U9' WHERE seq = 2", "Event 2 does not have the content"),
         ("DELETE FROM audit_events WHERE seq = 3", "Event 3 is missing."),
-        ("DELETE FROM audit_events WHERE seq = 5", "The record ends with event 4, but this head is from event 5."),
+        ("DELETE FROM audit_events WHERE seq = 7", "The record ends with event 6, but this head is from event 7."),
     ],
 )
 def test_verify_of_a_damaged_record(cli: Cli, statement: str, words: str) -> None:
@@ -237,15 +239,21 @@ def test_verify_of_an_inserted_event(cli: Cli) -> None:
 
 def test_verify_with_a_mistyped_head(cli: Cli) -> None:
     """A head that does not match is not proof of damage, so the operator is asked to check it first."""
-    ended = cli("audit", "verify", "--head", "#5·00000000")
-    assert ended.exit_code == 1
-    assert ended.stderr.startswith("Event 5 does not match this head. Check the head for typing errors")
+    witness = head(cli.database)
+    mistyped = witness[:-1] + ("A" if witness[-1] != "A" else "B")
+    for typed, says in (
+        (mistyped, "This head is mistyped: it differs from that of event 7 in 1 place."),
+        (witness.replace("#7", "#5"), "This head is mistyped: its digits belong to event 7, not to event 5."),
+        (f"#7·{'A' * 26}", "Event 7 does not match this head. Check the head for typing errors"),
+    ):
+        ended = cli("audit", "verify", "--head", typed)
+        assert (ended.exit_code, ended.stderr.startswith(says)) == (1, True)
 
 
 def test_verify_with_something_that_is_no_head(cli: Cli) -> None:
     """The message shows an example of a head."""
     ended = cli("audit", "verify", "--head", "abc")
-    assert (ended.exit_code, "#123·0a1b2c3d" in ended.stderr) == (2, True)
+    assert (ended.exit_code, EXAMPLE_HEAD in ended.stderr) == (2, True)
 
 
 # --- backup -------------------------------------------------------------------------------------------

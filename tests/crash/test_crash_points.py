@@ -5,10 +5,9 @@ import contextlib
 
 import pytest
 
-from bot.domain.audit import verify
 from bot.sandbox.faults import Drop
 from bot.sandbox.slack import NotAcknowledged
-from bot.store import open_reader
+from bot.store import open_reader, verify
 from tests.crash.processes import bot_process, finished
 from tests.flows.desk import PAYMENTS, Desk
 
@@ -59,7 +58,7 @@ async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, poi
         await finished(quiet_desk)
     with open_reader(quiet_desk.database) as tables:
         events = list(tables.record.all())
-    assert verify(events).damage is None
+        assert verify(tables).damage is None
     assert [event.kind for event in events].count("cancelled") == 1
 
 
@@ -100,5 +99,5 @@ async def test_a_crash_while_somebody_settles_leads_to_one_statement(quiet_desk:
         await quiet_desk.direct(quiet_desk.ann, 2)
     with open_reader(quiet_desk.database) as tables:
         events = list(tables.record.all())
-    assert verify(events).damage is None
+        assert verify(tables).damage is None
     assert [event.kind for event in events].count("settled_cancelled") == 1

@@ -1,6 +1,7 @@
 """The contents of events: each is read back as it was written, in a format that does not change unseen."""
 
 from dataclasses import fields
+from hashlib import sha256
 from typing import Any, get_args
 
 import pytest
@@ -12,21 +13,25 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import NEXT, State
 from bot.domain.events import (
     KINDS,
+    Answered,
     Approved,
     Cancelled,
     Content,
+    Erased,
     QuorumChanged,
     RequestRefused,
     SettledCancelled,
     SettledNotCancelled,
     Started,
+    Voted,
     VotesVoided,
     Withdrawn,
     from_json,
     to_json,
 )
-from bot.domain.policy import Verdict
-from bot.workflow.transitions import Ending
+from bot.domain.policy import Ground, Surface, Verdict
+from bot.domain.projection import Ending
+from bot.domain.words import ERASED
 
 # UTF-8, and so SQLite, has no lone surrogates; JSON has no infinities.
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=["Cs"])))
@@ -43,7 +48,8 @@ def any_of(kind: type[Any]) -> st.SearchStrategy[Content]:
 def test_every_event_is_read_back_as_it_was_written(kind: str, data: st.DataObject) -> None:
     """Each class survives its JSON with any content."""
     content = data.draw(any_of(KINDS[kind]))
-    again = from_json(kind, to_json(content))
+    kept, words = to_json(content)
+    again = from_json(kind, kept, {word.field: word.text for word in words})
     assert again == content
     assert type(again) is type(content)
 
@@ -53,7 +59,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 23
+    assert len(classes) == len(KINDS) == 30
 
 
 def test_events_that_end_a_cancellation_are_named_for_their_states() -> None:
@@ -74,7 +80,7 @@ def test_the_json_of_a_start() -> None:
         order_id_pattern="ord_é",
         dvpay_base_url="https://dvpay.example",
     )
-    assert to_json(started) == (
+    assert to_json(started)[0] == (
         '{"version":"2.0","approvers":["U1","S2"],"approvals_required":2,"approval_ttl_seconds":3600,'
         '"order_id_pattern":"ord_é","dvpay_base_url":"https://dvpay.example"}'
     )
@@ -85,10 +91,12 @@ def test_the_json_of_a_cancelled_order() -> None:
     answer = Answer(
         Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED, http_status=409, message='"no"', request_id="req_1"
     )
-    assert to_json(Cancelled(2, answer, confirmed_by_repeat=True)) == (
+    data, (message,) = to_json(Cancelled(2, answer, call=3, confirmed_by_repeat=True))
+    assert data == (
         '{"attempt":2,"answer":{"outcome":"refused","reason":"already_cancelled","http_status":409,'
-        '"message":"\\"no\\"","request_id":"req_1"},"confirmed_by_repeat":true}'
+        f'"message":"{message.commitment}","request_id":"req_1"}},"call":3,"confirmed_by_repeat":true}}'
     )
+    assert message.text == '"no"'
 
 
 @pytest.mark.parametrize(
@@ -96,16 +104,58 @@ def test_the_json_of_a_cancelled_order() -> None:
     [
         (Withdrawn(), "{}"),
         (Approved(approvals=1, of=1), '{"approvals":1,"of":1}'),
-        (RequestRefused(Verdict.BAD_ORDER_ID, asked_for="what?"), '{"why":"bad_order_id","asked_for":"what?"}'),
+        (RequestRefused(Verdict.BAD_ORDER_ID), '{"why":"bad_order_id"}'),
         (VotesVoided(("U1", "U2")), '{"approvers":["U1","U2"]}'),
         (QuorumChanged(before=2, now=1), '{"before":2,"now":1}'),
-        (SettledCancelled("the console says so"), '{"how":"the console says so"}'),
+        (Erased((3, 4), "asked for"), '{"events":[3,4],"why":"asked for"}'),
+        (
+            Voted(1, 2, Ground("S1", "2026"), Surface.CARD),
+            '{"approvals":1,"of":2,"ground":{"group":"S1","read_at":"2026"},"surface":"card"}',
+        ),
         (SettledNotCancelled(""), '{"how":""}'),
     ],
 )
 def test_the_json_of_small_events(content: Content, data: str) -> None:
     """A field without a default is always there."""
-    assert to_json(content) == data
+    assert to_json(content) == (data, [])
+
+
+def test_words_are_kept_beside_the_json() -> None:
+    """The JSON holds a commitment to each text that people typed: the SHA-256 of its salt of 32 bytes and itself."""
+    data, (word,) = to_json(SettledCancelled("the console says só"))
+    salted = bytes.fromhex(word.salt) + "the console says só".encode()
+    assert data == f'{{"how":"{sha256(salted).hexdigest()}"}}'
+    assert len(bytes.fromhex(word.salt)) == 32
+    assert to_json(SettledCancelled("the console says só"))[1][0].salt != word.salt
+
+
+def test_erased_words_are_read_as_erased() -> None:
+    """An event whose words were erased is read with a text in place of them, and keeps everything else."""
+    data, _ = to_json(RequestRefused(Verdict.ANOTHER_IS_OPEN, command="/cancel-order", reason="because"))
+    assert from_json("request_refused", data, {}) == RequestRefused(
+        Verdict.ANOTHER_IS_OPEN, command="/cancel-order", reason=ERASED
+    )
+
+
+def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
+    """A new field of text is words, or stands in this list of the texts that can never hold people's words."""
+    codes = {
+        "started": {"version", "approval_channel", "order_id_pattern", "dvpay_base_url"},
+        "requested": {"channel", "expires_at"},
+        "request_refused": {"command"},
+        "looked_up": {"sha256"},
+        "exported": {"command", "sha256"},
+        "backed_up": {"sha256"},
+        "card_posted": {"channel", "ts", "link"},
+        "card_blocked": {"channel", "problem"},
+        "delivery_abandoned": {"problem"},
+        "erased": {"why"},  # the operator's own, about the erasure
+    }
+    for kind, content in KINDS.items():
+        texts = {each.name for each in fields(content) if each.type is str}  # type: ignore[arg-type]
+        assert texts == {path for path in content.words if "." not in path} | codes.get(kind, set()), kind
+    texts = {f"answer.{each.name}" for each in fields(Answer) if each.type is str}
+    assert texts - set(Answered.words) == {"answer.trouble_about", "answer.request_id", "answer.cancelled_at"}
 
 
 def test_an_answer_is_kept_whole() -> None:
@@ -124,7 +174,8 @@ def test_an_answer_is_kept_whole() -> None:
         cancelled_at="2026-11-23",
     )
     assert all(getattr(answer, each.name) != each.default for each in fields(Answer))
-    assert from_json("cancelled", to_json(Cancelled(1, answer))) == Cancelled(1, answer)
+    data, words = to_json(Cancelled(1, answer))
+    assert from_json("cancelled", data, {word.field: word.text for word in words}) == Cancelled(1, answer)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_asking(membership: str, verdict: str) -> None:
 @pytest.mark.parametrize("role", ["requester", "approver", "auditor"])
 def test_one_role_does_not_stand_for_another(role: str) -> None:
     """A member of one setting's people has no right that another setting gives."""
-    actor = Actor("UONE", **{role: Membership.MEMBER})
+    actor = replace(Actor("UONE"), **{role: Membership.MEMBER})  # type: ignore[arg-type]  # a role's name
     assert (may_ask(actor) is Verdict.ALLOWED) == (role == "requester")
     decided = may_decide(PENDING, actor, Choice.APPROVE, allow_self_approval=False)
     assert (decided is Verdict.ALLOWED) == (role == "approver")

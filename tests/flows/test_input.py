@@ -12,8 +12,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bot.domain.audit import verify
 from bot.slack.views import refusals
+from bot.store import verify
 from tests.flows.desk import LOBBY, Desk
 
 JUNK = st.one_of(
@@ -96,7 +96,7 @@ async def nothing_happened(desk: Desk) -> None:
     assert found.state == "pending"
     assert found.decisions == ()
     assert not desk.gateway.calls
-    assert (await store.read(lambda tables: verify(tables.record.all()))).damage is None
+    assert (await store.read(verify)).damage is None
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

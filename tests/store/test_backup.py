@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.audit import BOT, Damage
+from bot.domain.audit import BOT
 from bot.domain.events import Started
-from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, integrity, open_reader, sqlite
+from bot.domain.verification import Damage
+from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, open_reader, sqlite, verify_file
 from tests.clock import Clock
 
 
@@ -31,7 +32,7 @@ async def test_a_copy_is_one_private_sound_file(filled: Store, tmp_path: Path) -
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with open_reader(target) as tables:
         assert tables.record.last().head == verification.head
-        assert integrity(tables) == ""
+    assert verify_file(target) == verification
 
 
 async def test_a_copy_replaces_no_file(filled: Store, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ async def test_a_copy_with_a_damaged_record_is_kept_as_a_draft(
         backup(filled.path, tmp_path / "copy.db")
     assert unsound.value.draft == tmp_path / "copy.db.part"
     assert unsound.value.draft.exists()
-    assert (unsound.value.complaint, unsound.value.verification.damage) == ("", Damage.EDITED)
+    assert unsound.value.verification.damage is Damage.EDITED
     assert not (tmp_path / "copy.db").exists()
 
 
@@ -87,13 +88,16 @@ async def test_a_copy_with_a_broken_index_is_kept_as_a_draft(
     def spoil(source: Path, draft: Path) -> None:
         copy(source, draft)
         with closing(sqlite3.connect(draft)) as connection, connection:
+            name = "audit_events_by_cancellation"
+            ((rightful,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", [name])
+            connection.execute(f"DROP INDEX {name}")
+            connection.execute(f"CREATE INDEX {name} ON audit_events (cancellation, seq) WHERE seq > 1")
             connection.execute("PRAGMA writable_schema=ON")
-            index = "CREATE INDEX audit_events_by_cancellation ON audit_events (actor, seq)"
-            connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'audit_events_by_cancellation'", [index])
+            connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [rightful, name])
 
     copy = sqlite.copy
     monkeypatch.setattr(sqlite, "copy", spoil)
     with pytest.raises(UnsoundCopy) as unsound:
         backup(filled.path, tmp_path / "copy.db")
-    assert unsound.value.complaint == "row 1 missing from index audit_events_by_cancellation"
-    assert unsound.value.verification.damage is None
+    assert unsound.value.verification.damage is Damage.UNSOUND
+    assert unsound.value.verification.about == "row 1 missing from index audit_events_by_cancellation"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.audit import BOT, Event, verify
+from bot.domain.audit import BOT, Event
 from bot.domain.events import Started
-from bot.store import Store, StoreError, StoreProblem, Tables, open_reader
+from bot.store import Store, StoreError, StoreProblem, Tables, open_reader, verify
 from tests.clock import Clock
 from tests.writer import Writer
 
@@ -48,7 +48,7 @@ async def test_a_full_disk_keeps_nothing_and_is_over_when_there_is_space(
     assert await store.read(lambda tables: list(tables.record.all())) == []
     writer.sqlite.execute("PRAGMA max_page_count=100000")
     await store.transaction("fill", lambda tx: started(tx, clock, length=100_000))
-    assert (await store.read(lambda tables: verify(tables.record.all()))).events == 1
+    assert (await store.read(verify)).events == 1
 
 
 async def test_a_nearly_full_disk_is_reported_before_it_is_full(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

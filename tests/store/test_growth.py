@@ -13,7 +13,7 @@ from bot.domain.delivery import DeliveryOutcome
 from bot.domain.lookup import Lookup
 from bot.store.sqlite import open_read_only
 from bot.store.tables import Tables
-from tests.bench.record import START, fill
+from tests.bench.record import EACH, START, fill
 from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
@@ -59,9 +59,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return a record and one that is twice as long, of a hundred people: a dozen requests each, more than a page."""
     folder = tmp_path_factory.mktemp("records")
     paths = []
-    for events in (2_400, 4_800):
-        paths.append(folder / f"{events}.db")
-        asyncio.run(fill(paths[-1], events))
+    for cancellations in (1_200, 2_400):
+        paths.append(folder / f"{cancellations}.db")
+        asyncio.run(fill(paths[-1], cancellations * EACH))
     return paths
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.audit import BOT, Event, verify
+from bot.domain.audit import BOT, Event
 from bot.domain.events import Started
 from bot.domain.policy import Actor
-from bot.store import Store, StoreError, StoreProblem, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables, verify
 from tests.clock import Clock
 from tests.writer import Writer, busy
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def started(tx: Tables) -> Event:
@@ -28,14 +30,14 @@ async def names(store: Store, *people: str) -> dict[str, str]:
 
 async def keep(store: Store, person: str, name: str) -> None:
     """Keep the name of this person."""
-    await store.transaction(person, lambda tx: tx.people.remember(Actor(person, name)))
+    await store.transaction(person, lambda tx: tx.people.remember(Actor(person, name), AT))
 
 
 async def test_an_exception_undoes_everything(store: Store, clock: Clock) -> None:
     """A transaction that fails leaves nothing behind, and the next one works."""
 
     def work(tx: Tables) -> None:
-        tx.people.remember(Actor("U1", "one"))
+        tx.people.remember(Actor("U1", "one"), AT)
         tx.record.append(Started("1"), BOT, clock())
 
     def fail(tx: Tables) -> None:
@@ -46,7 +48,7 @@ async def test_an_exception_undoes_everything(store: Store, clock: Clock) -> Non
         await store.transaction("fail", fail)
     assert await store.read(lambda tables: list(tables.record.all())) == []
     await store.transaction("work", work)
-    assert (await store.read(lambda tables: verify(tables.record.all()))).events == 1
+    assert (await store.read(verify)).events == 2
     assert await names(store, "U1") == {"U1": "one"}
 
 
@@ -63,7 +65,7 @@ async def test_a_failing_transaction_undoes_itself_and_no_other(store: Store) ->
     """Of those that share a commit, only the writes of the one that raised are gone."""
 
     def failing(tx: Tables) -> None:
-        tx.people.remember(Actor("U2", "two"))
+        tx.people.remember(Actor("U2", "two"), AT)
         raise LookupError("two")
 
     async with busy(store):
@@ -86,7 +88,7 @@ async def test_a_commit_that_fails_fails_for_everybody_who_shares_it(
         raise sqlite3.OperationalError("disk I/O error")
 
     def spoil(tx: Tables) -> None:
-        tx.people.remember(Actor("U0", "zero"))
+        tx.people.remember(Actor("U0", "zero"), AT)
         monkeypatch.setattr(writer, "commit", fail)
 
     async with busy(store):

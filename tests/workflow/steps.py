@@ -7,6 +7,7 @@ from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import Named
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
 from bot.store import Store
 from bot.workflow import Acted, ClaimedDelivery, Wish, Workflow, decisions
@@ -136,8 +137,8 @@ async def state_of(store: Store, cancellation: Cancellation) -> State:
 
 
 async def events(store: Store) -> list[Event]:
-    """Return the whole record."""
-    return await store.read(lambda tables: list(tables.record.all()))
+    """Return the whole record, but for the names under which people act."""
+    return await store.read(lambda tables: [event for event in tables.record.all() if event.kind != Named.kind])
 
 
 async def contents(store: Store) -> list[Any]:

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.attempt import Answer, Attempt
-from bot.domain.audit import verify
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Answered, Cancelled, Repeating, Started, Unknown
+from bot.domain.events import Answered, AnsweredLate, Cancelled, Repeating, Started, Unknown
 from bot.domain.policy import Verdict
-from bot.store import Store
+from bot.store import Store, verify
 from bot.workflow import Held, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
@@ -73,7 +72,7 @@ async def test_answers_lead_to_states(
     assert found.state is state
     assert found.last_answer == replace(answers[-1], repeat=False)
     assert await next_attempt(workflow) is None
-    assert (await store.read(lambda tables: verify(tables.record.all()))).damage is None
+    assert (await store.read(verify)).damage is None
 
 
 async def test_every_answer_is_on_record_with_its_number(workflow: Workflow, store: Store, clock: Clock) -> None:
@@ -83,7 +82,11 @@ async def test_every_answer_is_on_record_with_its_number(workflow: Workflow, sto
         await workflow.record_answer(await sending(workflow), answer)
         clock.advance(60)
     answered = [content for content in await contents(store) if isinstance(content, Answered)]
-    assert answered == [Repeating(1, LOST), Repeating(2, AWAY), Cancelled(3, ALREADY, confirmed_by_repeat=True)]
+    assert answered == [
+        Repeating(1, LOST),
+        Repeating(2, AWAY, call=2),
+        Cancelled(3, ALREADY, call=3, confirmed_by_repeat=True),
+    ]
 
 
 async def test_repeats_wait_longer_each_time_and_as_long_as_asked(workflow: Workflow, clock: Clock) -> None:
@@ -157,7 +160,9 @@ async def test_a_confirmation_counts_while_the_next_call_is_under_way(
     for answer in (ALREADY, LOST):
         assert await workflow.record_answer(second, answer) is None
     assert await state_of(store, cancellation) is State.CANCELLED
-    assert await kinds(store) == before
+    # It changes nothing, and it is on record.
+    assert await kinds(store) == [*before, "answered_late"]
+    assert (await contents(store))[-1] == AnsweredLate(2, ALREADY, call=2)
     clock.advance(hours=1)
     assert await next_attempt(workflow) is None
 
@@ -268,7 +273,7 @@ async def test_the_echo_of_our_own_success_is_not_believed(
     await workflow.record_answer(await sending(workflow), LOST)
     clock.advance(60)
     assert await workflow.record_answer(await sending(workflow), echo) is State.UNKNOWN
-    assert (await contents(store))[-1] == Unknown(2, echo)
+    assert (await contents(store))[-1] == Unknown(2, echo, call=2)
     assert (await now(store, cancellation)).last_answer == echo
     assert await retry(workflow, cancellation) is Verdict.ALLOWED
 
@@ -280,4 +285,4 @@ async def test_a_lost_answer_is_remembered_across_a_retry(workflow: Workflow, st
     assert await workflow.record_answer(await sending(workflow), MISSING) is State.UNKNOWN
     assert await retry(workflow, cancellation) is Verdict.ALLOWED
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
-    assert (await contents(store))[-1] == Cancelled(1, ALREADY, confirmed_by_repeat=True)
+    assert (await contents(store))[-1] == Cancelled(1, ALREADY, call=3, confirmed_by_repeat=True)

@@ -66,7 +66,7 @@ async def test_a_posted_card_is_on_record_with_its_place(workflow: Workflow, sto
     await deliver_all(workflow)
     found = await now(store, cancellation)
     assert (found.card_channel, found.card_ts, found.card_link) == ("C1", "1.1", "https://x/1")
-    assert CardPosted("C1", "1.1") in await contents(store)
+    assert CardPosted("C1", "1.1", "https://x/1") in await contents(store)
 
 
 async def test_a_card_that_was_overtaken_on_its_way_is_updated(workflow: Workflow) -> None:
@@ -497,7 +497,7 @@ async def test_a_card_stays_where_it_is_on_file(workflow: Workflow, store: Store
     await workflow.record_delivery(second, SECOND)
     await workflow.record_delivery(first, FIRST)
     (posted,) = [each for each in await contents(store) if isinstance(each, CardPosted)]
-    assert posted == CardPosted("C1", "8.1")
+    assert posted == CardPosted("C1", "8.1", "https://x/8")
     (cancellation,) = await store.read(lambda tables: tables.cancellations.pending())
     assert (cancellation.card_ts, cancellation.card_link) == ("8.1", "https://x/8")
 

@@ -19,7 +19,7 @@ async def test_a_request_owes_a_card_and_nothing_else(workflow: Workflow, store:
     """Asking leaves one pending cancellation, one event and one queued card."""
     cancellation = await requested(workflow)
     assert (cancellation.state, cancellation.order_id, cancellation.reason) == (State.PENDING, "ord_1", "typed twice")
-    assert await contents(store) == [Requested("typed twice", "C1", 1)]
+    assert await contents(store) == [Requested("typed twice", "C1", 1, "2026-11-24T09:00:00.000Z")]
     assert await deliver_all(workflow) == [DeliveryKind.CARD]
 
 

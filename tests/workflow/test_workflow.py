@@ -41,7 +41,7 @@ async def test_every_event_says_who_and_why(workflow: Workflow, store: Store) ->
     await workflow.record_answer(await sending(workflow), confirmed)
     record = await events(store)
     assert [(event.content, event.actor) for event in record] == [
-        (Requested("typed twice", "C1", 1), "UASKER"),
+        (Requested("typed twice", "C1", 1, "2026-11-24T09:00:00.000Z"), "UASKER"),
         (Approved(approvals=1, of=1), "UONE"),
         (Sending(attempt=1), "bot"),
         (Cancelled(1, confirmed), "bot"),

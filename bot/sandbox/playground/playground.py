@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.domain.audit import Event, Verification, verify
+from bot.domain.audit import Event
+from bot.domain.verification import Verification, walk
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Drop, Fault, Hang
 from bot.sandbox.gateway import OrderStatus
@@ -111,7 +112,7 @@ class Playground(Stage):
 
         def read(tables: Tables) -> tuple[list[Event], Verification]:
             events = list(tables.record.all())
-            return events, verify(events)
+            return events, walk(events)
 
         return await self.running_bot.store.read(read)
 

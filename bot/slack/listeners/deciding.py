@@ -4,6 +4,7 @@ Each click is one transaction before its acknowledgement. A refusal goes to the 
 """
 
 import re
+from dataclasses import replace
 from typing import ParamSpec
 
 import structlog
@@ -11,7 +12,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryOutcome, Receipt
-from bot.domain.policy import Act, Actor, Role, Verdict
+from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.slack.errors import problem_of
 from bot.slack.listeners.answers import answer_to
 from bot.slack.listeners.parts import Home, Parts
@@ -109,7 +110,7 @@ class Deciding:
         user = click.user
         home, actor = await self._parts.arrive(user, user.team_id, None, *roles)
         if home is Home.HERE:
-            return actor
+            return replace(actor, surface=Surface.CARD)
         action = click.actions[0].action_id
         text = await self._parts.refuse_stranger(home, user.id, user.shown_name, action, click.value)
         await ack()
@@ -124,6 +125,7 @@ class Deciding:
         home, actor = await self._parts.arrive(form.user, form.team_id, form.enterprise_id, Role.APPROVER)
         if home is not Home.HERE:
             return await self._parts.refuse_stranger(home, form.user.id, name, form.view.callback_id, about)
+        actor = replace(actor, surface=Surface.CARD)  # the form belongs to a button of the card
         acted = await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
         if acted.verdict is Verdict.ALLOWED:
             return ""

@@ -79,6 +79,7 @@ class LookingUp:
             await respond(response_url, refusals.OWN_REQUESTS_ONLY)
         else:
             answer = audit_page.page(found, button.query, actor.id, first=button.older_than is None)
+            await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), answer.text)
             await respond(response_url, answer, replace=replace)
 
 

@@ -13,6 +13,7 @@ from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content
 from bot.domain.lookup import MENTION, Mistake, NotAFilter
 from bot.domain.policy import Scope, Verdict
+from bot.domain.projection import Contradiction
 from bot.slack.views import outcomes
 from bot.slack.views.text import (
     Block,
@@ -124,6 +125,8 @@ def page(found: Found, query: str, reader: str, *, first: bool) -> Message:
             f"{' that you may read' if found.scope is Scope.OWN else ''}. "
             "/cancel-audit help shows what else can be looked up."
         )
+    warnings = [_contradiction(each) for each in found.contradictions]
+    blocks += [lines([words(warning)]) for warning in warnings]
     blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
     buttons = []
     if not first:
@@ -133,8 +136,16 @@ def page(found: Found, query: str, reader: str, *, first: bool) -> Message:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
-    text = "\n".join(_spoken(row) for row in rows) or escape(nothing)
+    text = "\n".join([*map(escape, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
     return Message(f"Cancellations on record{_spoken(_asked_for(query))}\n{own}{text}", blocks)
+
+
+def _contradiction(found: Contradiction) -> str:
+    about = f" for order {cut(found.order_id, _SHOWN)}" if found.order_id else ""
+    return (
+        f"⚠️ The bot's database was changed{about}: it contradicts the bot's record. Only the record counts here, and"
+        " nothing will be sent to the gateway. Tell the bot's operator."
+    )
 
 
 def _spoken(row: list[Element]) -> str:
@@ -210,6 +221,16 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
             why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
             return f"wanted to {content.act}: {why}"
+        case events.Started():
+            return "the run before did not end in order" if content.unclean else ""
+        case events.Named():
+            return content.name
+        case events.LookedUp() | events.Exported():
+            return " · ".join(filter(None, [content.filters, f"{content.rows} rows"]))
+        case events.BackedUp():
+            return f"{content.events} events"
+        case events.Erased():
+            return content.why
         case events.Sending():
             return f"attempt {content.attempt}"
         case events.Answered(answer=answer):
@@ -225,6 +246,12 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
 
 _TITLES: dict[type[Content], str] = {
     events.Started: "started",
+    events.Stopped: "stopped",
+    events.Named: "name seen",
+    events.LookedUp: "looked up",
+    events.Exported: "exported",
+    events.BackedUp: "backed up",
+    events.Erased: "words erased",
     events.Requested: "requested",
     events.RequestRefused: "request refused",
     events.Voted: "approved",
@@ -241,6 +268,7 @@ _TITLES: dict[type[Content], str] = {
     events.Refused: "refused",
     events.Failed: "failed",
     events.Unknown: "unknown",
+    events.AnsweredLate: "answered late",
     events.Retried: "retried",
     events.SettledCancelled: "settled by hand: cancelled",
     events.SettledNotCancelled: "settled by hand: not cancelled",

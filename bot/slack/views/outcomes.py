@@ -121,6 +121,7 @@ _NOT_READ = "the answer could not be read"
 _TROUBLES = {
     Trouble.UNFIT_CREDENTIAL: "the bot's credentials can't be sent; the bot's operator must fix them",
     Trouble.BAD_ADDRESS: "the bot has a wrong address for the gateway; the bot's operator must fix it",
+    Trouble.RECORD_CONTRADICTS: "the bot's database contradicts its record; the bot's operator must look first",
     Trouble.NAME_NOT_FOUND: _NOT_REACHED,
     Trouble.NOT_CONNECTED: _NOT_REACHED,
     Trouble.NO_CONNECTION_IN_TIME: _NOT_REACHED,

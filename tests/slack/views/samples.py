@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from bot.domain.audit import GENESIS, Event, timestamp
+from bot.domain.audit import FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation, Choice, Decision, State
-from bot.domain.events import Content, to_json
+from bot.domain.events import Content
 from bot.sandbox.blockkit import problems_with_blocks
 from bot.sandbox.transcript import read
 from bot.sandbox.workspace import Posted
@@ -34,7 +34,9 @@ ANY_TEXT = st.one_of(
 
 def event_of(content: Content, *, seq: int = 7, actor: str = "U0BEN") -> Event:
     """Return an event with this content, under a hash that is easy to find again."""
-    return Event(seq, timestamp(AT), content.kind, "c0ffee", "ord_1", actor, to_json(content), GENESIS, "0a1b2c3d" * 8)
+    last = FIRST._replace(seq=seq - 1)
+    event, _ = follow(last, content, actor, timestamp(AT), cancellation="c0ffee", order_id="ord_1")
+    return event._replace(hash="0a1b2c3d" * 8)
 
 
 def shown(message: Message) -> str:

@@ -24,9 +24,9 @@ from bot.domain.events import (
     Unknown,
     Withdrawn,
 )
+from bot.domain.projection import Ending
 from bot.sandbox.blockkit import problems_with_blocks
 from bot.slack.views import card, results
-from bot.workflow.transitions import Ending
 from tests.slack.views.samples import ANY_TEXT, BOT, CANCELLATION, MOST_TEXT, event_of, shown
 
 
@@ -71,7 +71,7 @@ def test_each_result_says_what_it_means_and_what_to_do(content: Content, snapsho
     assert reply == snapshot
     direct = results.direct_message(CANCELLATION, event, BOT)
     assert shown(direct) == f"{reply} · Open the card"
-    assert "#7·0a1b2c3d · Open the card" in shown(direct)
+    assert "#7·BINSYPIKDMWD2CQ3FQ6QUGZMHU · Open the card" in shown(direct)
 
 
 @pytest.mark.parametrize("content", RESULTS)

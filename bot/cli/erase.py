@@ -1,0 +1,50 @@
+"""The command that erases what people typed."""
+
+import getpass
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from bot.cli.record import database_option
+
+
+def _age(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})d", value)
+    if match is None:
+        raise click.BadParameter("give a number of days, such as 400d")
+    return timedelta(days=int(match[1]))
+
+
+@click.command()
+@click.option("--order", metavar="ID", help="Erase the words of all requests for this order.")
+@click.option("--person", metavar="ID", help="Erase the words and names of the person with this Slack ID.")
+@click.option("--older-than", metavar="DAYS", callback=_age, help="Erase all words that are older, such as 400d.")
+@click.option("--why", metavar="TEXT", required=True, help="The reason for the record, such as a ticket.")
+@click.confirmation_option(prompt="Nobody can bring these words back. Erase them?")
+@database_option
+def erase(order: str | None, person: str | None, older_than: timedelta | None, why: str, database: Path | None) -> None:
+    """Erase reasons, notes and names that people typed.
+
+    The record keeps who did what and when, and still verifies. Messages in Slack, backups and the log of the bot are
+    not touched. The words of requests that are still open stay.
+    """
+    from bot.cli.problems import fail
+    from bot.cli.record import settings_for
+    from bot.settings import DatabaseSettings
+    from bot.store import Erasure, StoreError, erase_from
+    from bot.wording import erased, store_error
+
+    if sum(each is not None for each in (order, person, older_than)) != 1:
+        raise click.UsageError("Give one of --order, --person and --older-than.")
+    now = datetime.now(UTC)
+    erasure = Erasure(order, person, now - older_than if older_than is not None else None)
+    settings = settings_for(DatabaseSettings, database)
+    try:
+        gone = erase_from(settings.database_path, erasure, why, f"terminal:{getpass.getuser()}", now)
+    except StoreError as error:
+        fail(store_error(error))
+    click.echo(erased(gone))

@@ -1,0 +1,539 @@
+"""The tables as the record says that they must be: a pure fold over the events of one cancellation.
+
+The events are the truth. The tables of cancellations, decisions, attempts and deliveries repeat them, so that they can
+be searched. ``compare`` finds the first thing in which the tables contradict the events.
+"""
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+from pydantic import ValidationError
+
+from bot.domain import events
+from bot.domain.attempt import Answer
+from bot.domain.audit import BOT, Event
+from bot.domain.cancellation import NEXT, Cancellation, Choice, Decision, State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Content, from_json
+from bot.domain.words import ERASED, Word
+
+
+class Subject(StrEnum):
+    """The things in which the tables can contradict the events, or the events themselves."""
+
+    ORDER_ID = "order_id"
+    REASON = "reason"
+    REQUESTER = "requester"
+    STATE = "state"
+    QUORUM = "quorum"
+    REQUESTED_AT = "requested_at"
+    EXPIRES_AT = "expires_at"
+    CHANGED_AT = "changed_at"
+    CARD = "card"
+    ATTEMPT_COUNT = "attempt_count"
+    DECISIONS = "decisions"
+    ATTEMPTS = "attempts"
+    DELIVERIES = "deliveries"
+    WORDS = "words"
+    """The words beside an event are missing without an erasure, or are not those that it was written with."""
+    EVENT = "event"
+    """An event that cannot be read, or that cannot follow those before it."""
+    REQUEST = "request"
+    """A cancellation without events, or events without their cancellation."""
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """The first thing that does not fit: what the events say, and what is kept in the tables.
+
+    ``seq`` is the event that says so, or 0.
+    """
+
+    subject: Subject
+    order_id: str
+    seq: int = 0
+    said: str = ""
+    kept: str = ""
+
+
+class KeptDecision(NamedTuple):
+    """A row of ``decisions``."""
+
+    choice: str
+    approver: str
+    reason: str
+    at: str
+    requested_at: str
+
+
+class KeptAttempt(NamedTuple):
+    """A row of ``attempts``."""
+
+    started_at: str
+    finished_at: str | None
+    outcome: str | None
+    reason: str | None
+    trouble: str | None
+    trouble_about: str
+    http_status: int | None
+    code: str
+    message: str
+    request_id: str
+    cancelled_at: str
+
+
+class KeptDelivery(NamedTuple):
+    """A row of ``deliveries``."""
+
+    kind: str
+    event_seq: int
+    target: str
+    status: str
+    ts: str
+    drawn_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Everything that the tables hold about one cancellation."""
+
+    order_id: str
+    reason: str
+    requester: str
+    state: str
+    quorum: int
+    requested_at: str
+    expires_at: str
+    changed_at: str
+    card_channel: str
+    card_ts: str | None
+    card_link: str
+    attempt_count: int
+    decisions: Sequence[KeptDecision] = field(kw_only=True)
+    attempts: Sequence[KeptAttempt] = field(kw_only=True)
+    deliveries: Sequence[KeptDelivery] = field(kw_only=True)
+
+
+@dataclass(slots=True)
+class Said:
+    """A decision or an attempt as its events say, with the number of the event that holds its words."""
+
+    at: str
+    seq: int
+    text: str = ""
+    """The commitment to a decision's reason, or empty."""
+    answer: Answer | None = None
+    answered_at: str = ""
+
+
+@dataclass(slots=True)
+class Projection:
+    """One cancellation as its events say. Texts are commitments."""
+
+    seq: int = 0
+    """The request's own event; 0 until there is one."""
+    order_id: str = ""
+    reason: str = ""
+    requester: str = ""
+    state: State | None = None
+    quorum: int = 0
+    requested_at: str = ""
+    expires_at: str = ""
+    changed_at: str = ""
+    channels: list[str] = field(default_factory=list)
+    card_ts: str | None = None
+    card_link: str = ""
+    attempt_count: int = 0
+    decisions: dict[tuple[Choice, str], Said] = field(default_factory=dict)
+    attempts: list[Said] = field(default_factory=list)
+    owed: dict[tuple[int, DeliveryKind], str] = field(default_factory=dict)
+    """New messages that must be in the outbox, with the person or an empty text for the card's channel."""
+    may_be_owed: set[int] = field(default_factory=set)
+    """The events that may owe another card or a direct message."""
+    changed_seq: int = 0
+    """The last event after which the card must show something else."""
+    abandoned: set[DeliveryKind] = field(default_factory=set)
+    commitments: dict[tuple[int, str], str] = field(default_factory=dict)
+    erased: set[int] = field(default_factory=set)
+    broken: int = 0
+    """The first event that cannot be read or cannot follow, or 0."""
+
+    @property
+    def approvers(self) -> list[str]:
+        """The people whose approval counts, in the order in which they approved."""
+        return [person for choice, person in self.decisions if choice is Choice.APPROVE]
+
+    def step(self, event: Event, to: State) -> bool:
+        """Enter a state, if it may follow; return False if not."""
+        if self.state is None or to not in NEXT[self.state]:
+            return False
+        self.state, self.changed_at, self.changed_seq = to, event.at, event.seq
+        return True
+
+    def decide(self, event: Event, choice: Choice, text: str = "") -> None:
+        """Count a decision; the same choice of the same person counts once, and a recount by the bot is nobody's."""
+        if event.actor != BOT:
+            self.decisions.setdefault((choice, event.actor), Said(event.at, event.seq, text))
+
+
+Ending: TypeAlias = (
+    events.Cancelled
+    | events.Refused
+    | events.Failed
+    | events.Unknown
+    | events.Rejected
+    | events.Withdrawn
+    | events.Expired
+    | events.SettledCancelled
+    | events.SettledNotCancelled
+)
+"""The events that end a cancellation. Each is named for the state that it leads to."""
+
+
+def messages_owed(content: Content, actor: str, requester: str) -> tuple[DeliveryKind, ...]:
+    """Return the new messages that people must get about an event."""
+    match content:
+        case events.Requested():
+            return (DeliveryKind.CARD,)
+        case events.CardBlocked():
+            return (DeliveryKind.DIRECT_MESSAGE,)
+        case _ if isinstance(content, Ending):
+            # Nobody has to be told what they have just done.
+            return (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
+    return ()
+
+
+def fold(about: Iterable[Event]) -> Projection:
+    """Return what the tables must say, from all events about one cancellation in their order."""
+    found = Projection()
+    for event in about:
+        try:
+            content = from_json(event.kind, event.data)
+        except (KeyError, ValidationError):
+            found.broken = found.broken or event.seq
+            continue
+        known = found.seq != 0
+        if not known or event.order_id != found.order_id:
+            # Everything begins with the request, and stays about its order.
+            found.broken = found.broken or (0 if not known and event.kind == events.Requested.kind else event.seq)
+        follow = _STEPS.get(type(content))
+        if follow is not None and not follow(found, event, content):
+            found.broken = found.broken or event.seq
+        found.commitments |= _commitments(event.seq, content)
+        for kind in messages_owed(content, event.actor, found.requester):
+            found.owed[event.seq, kind] = found.requester if kind is DeliveryKind.DIRECT_MESSAGE else ""
+    return found
+
+
+def _commitments(seq: int, content: Content) -> dict[tuple[int, str], str]:
+    commitments = {}
+    for path in content.words:
+        text: Any = content
+        for name in path.split("."):
+            text = getattr(text, name)
+        if text:
+            commitments[seq, path] = text
+    return commitments
+
+
+def _requested(found: Projection, event: Event, content: events.Requested) -> bool:
+    if found.seq:
+        return False
+    found.seq, found.order_id, found.requester, found.reason = event.seq, event.order_id, event.actor, content.reason
+    found.state, found.quorum = State.PENDING, content.quorum
+    found.requested_at = found.changed_at = event.at
+    found.expires_at = content.expires_at
+    found.channels.append(content.channel)
+    return True
+
+
+def _voted(found: Projection, event: Event, _: events.Voted) -> bool:
+    found.decide(event, Choice.APPROVE)
+    found.changed_seq = event.seq
+    return found.state is State.PENDING
+
+
+def _approved(found: Projection, event: Event, content: events.Approved) -> bool:
+    found.decide(event, Choice.APPROVE)
+    found.attempt_count = 0
+    return found.step(event, State.APPROVED) and len(found.approvers) >= content.of == found.quorum
+
+
+def _votes_voided(found: Projection, event: Event, content: events.VotesVoided) -> bool:
+    for approver in content.approvers:
+        found.decisions.pop((Choice.APPROVE, approver), None)
+    found.changed_seq = event.seq
+    return found.state is State.PENDING
+
+
+def _quorum_changed(found: Projection, event: Event, content: events.QuorumChanged) -> bool:
+    found.quorum, found.changed_seq = content.now, event.seq
+    return found.state is State.PENDING
+
+
+def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool:
+    found.decide(event, Choice.REJECT, content.reason)
+    return found.step(event, State.REJECTED)
+
+
+def _settled(found: Projection, event: Event, content: events.SettledCancelled | events.SettledNotCancelled) -> bool:
+    found.decide(event, Choice.SETTLE, content.how)
+    return found.step(event, State(content.kind))
+
+
+def _ended(found: Projection, event: Event, content: Content) -> bool:
+    return found.step(event, State(content.kind))
+
+
+def _sending(found: Projection, event: Event, content: events.Sending) -> bool:
+    found.attempt_count = content.attempt
+    found.attempts.append(Said(event.at, event.seq))
+    changed, follows = found.changed_seq, found.step(event, State.SENDING)
+    found.changed_seq = changed  # the card shows no difference
+    return follows
+
+
+def _answered(found: Projection, event: Event, content: events.Answered) -> bool:
+    if not 1 <= content.call <= len(found.attempts):
+        return False
+    attempt = found.attempts[content.call - 1]
+    attempt.seq, attempt.answer, attempt.answered_at = event.seq, content.answer, event.at
+    match content:
+        case events.AnsweredLate():
+            return True
+        case events.Repeating():
+            return found.step(event, State.APPROVED)
+    return found.step(event, State(content.kind))
+
+
+def _retried(found: Projection, event: Event, _: events.Retried) -> bool:
+    found.attempt_count = 0
+    return found.step(event, State.APPROVED)
+
+
+def _card_posted(found: Projection, _: Event, content: events.CardPosted) -> bool:
+    found.channels.append(content.channel)
+    found.card_ts, found.card_link = content.ts, content.link
+    return True
+
+
+def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandoned) -> bool:
+    found.abandoned.add(content.delivery)
+    found.may_be_owed.add(event.seq)
+    return True
+
+
+def _erased(found: Projection, _: Event, content: events.Erased) -> bool:
+    found.erased.update(content.events)
+    return True
+
+
+_Step: TypeAlias = Callable[[Projection, Event, Any], bool]
+_STEPS: dict[type[Content], _Step] = {
+    events.Requested: _requested,
+    events.Voted: _voted,
+    events.Approved: _approved,
+    events.VotesVoided: _votes_voided,
+    events.QuorumChanged: _quorum_changed,
+    events.Rejected: _rejected,
+    events.Withdrawn: _ended,
+    events.Expired: _ended,
+    events.Sending: _sending,
+    events.Repeating: _answered,
+    events.Cancelled: _answered,
+    events.Refused: _answered,
+    events.Failed: _answered,
+    events.Unknown: _answered,
+    events.AnsweredLate: _answered,
+    events.Retried: _retried,
+    events.SettledCancelled: _settled,
+    events.SettledNotCancelled: _settled,
+    events.CardPosted: _card_posted,
+    events.DeliveryAbandoned: _abandoned,
+    events.Erased: _erased,
+}
+"""How each event changes the projection; False where it cannot follow those before it. Other events change nothing."""
+
+_Text: TypeAlias = Callable[[int, str, str], str]
+"""The text of a commitment: by the number of its event, the path of its field, and the commitment."""
+Words: TypeAlias = Mapping[tuple[int, str], Word]
+"""The texts beside the events, by the number of the event and the path of the field."""
+
+
+def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction | None:
+    """Return the first thing in which the tables contradict the events of one cancellation, or None."""
+    if said.broken:
+        return Contradiction(Subject.EVENT, said.order_id, said.broken)
+    if kept is None or not said.seq:
+        return Contradiction(Subject.REQUEST, kept.order_id if kept else said.order_id, said.seq)
+
+    def differs(subject: Subject, says: object, has: object, seq: int = 0) -> Contradiction:
+        return Contradiction(subject, said.order_id, seq, str(says), str(has))
+
+    if (misfit := _misfit(said.commitments, words, said.erased)) is not None:
+        return differs(Subject.WORDS, misfit[1], "", misfit[0])
+
+    def text(seq: int, path: str, commitment: str) -> str:
+        if not commitment:
+            return ""
+        word = words.get((seq, path))
+        return ERASED if word is None else word.text
+
+    for subject, says, has in (
+        (Subject.ORDER_ID, said.order_id, kept.order_id),
+        (Subject.REASON, text(said.seq, "reason", said.reason), kept.reason),
+        (Subject.REQUESTER, said.requester, kept.requester),
+        (Subject.STATE, said.state, kept.state),
+        (Subject.QUORUM, said.quorum, kept.quorum),
+        (Subject.REQUESTED_AT, said.requested_at, kept.requested_at),
+        (Subject.EXPIRES_AT, said.expires_at, kept.expires_at),
+        (Subject.CHANGED_AT, said.changed_at, kept.changed_at),
+        (Subject.CARD, said.channels[-1], kept.card_channel),
+        (Subject.CARD, said.card_ts, kept.card_ts),
+        (Subject.CARD, said.card_link, kept.card_link),
+        (Subject.ATTEMPT_COUNT, said.attempt_count, kept.attempt_count),
+    ):
+        if says != has:
+            return differs(subject, says, has, said.seq)
+    return _decisions(said, kept, text) or _attempts(said, kept, text) or _outbox(said, kept)
+
+
+def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
+    decisions = {
+        KeptDecision(
+            choice,
+            approver,
+            text(each.seq, "how" if choice is Choice.SETTLE else "reason", each.text),
+            each.at,
+            said.requested_at,
+        )
+        for (choice, approver), each in said.decisions.items()
+    }
+    if decisions == set(kept.decisions) and len(decisions) == len(kept.decisions):
+        return None
+    return Contradiction(Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(kept.decisions))
+
+
+def _attempts(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
+    for each, has in zip(said.attempts, kept.attempts, strict=False):
+        says = _attempt(each, text)
+        if says != has:
+            return Contradiction(Subject.ATTEMPTS, said.order_id, each.seq, *_difference(says, has))
+    if len(said.attempts) != len(kept.attempts):
+        counts = (str(len(said.attempts)), str(len(kept.attempts)))
+        return Contradiction(Subject.ATTEMPTS, said.order_id, 0, *counts)
+    return None
+
+
+def corrected(found: Cancellation, said: Projection, words: Words) -> Cancellation:
+    """Return a cancellation that contradicts its events, with everything that people read as the events say it."""
+
+    def text(seq: int, path: str, commitment: str) -> str:
+        word = words.get((seq, path))
+        return word.text if commitment and word is not None and _fits(word, commitment, erased=False) else ""
+
+    def decision(choice: Choice, approver: str, each: Said) -> Decision:
+        path = "how" if choice is Choice.SETTLE else "reason"
+        return Decision(approver, choice, text(each.seq, path, each.text), datetime.fromisoformat(each.at))
+
+    if said.broken or not said.seq or said.state is None:
+        return found
+    return replace(
+        found,
+        order_id=said.order_id,
+        reason=text(said.seq, "reason", said.reason),
+        requester=said.requester,
+        state=said.state,
+        approvals_required=said.quorum,
+        requested_at=datetime.fromisoformat(said.requested_at),
+        changed_at=datetime.fromisoformat(said.changed_at),
+        card_channel=said.channels[-1],
+        card_ts=said.card_ts,
+        card_link=said.card_link,
+        decisions=tuple(decision(*who, each) for who, each in said.decisions.items()),
+        last_answer=next((each.answer for each in reversed(said.attempts) if each.answer is not None), None),
+    )
+
+
+def compare_apart(event: Event, words: Words, erased: Container[int]) -> Contradiction | None:
+    """Return the first thing in which an event that is about no cancellation contradicts the words beside it."""
+    try:
+        content = from_json(event.kind, event.data)
+    except (KeyError, ValidationError):
+        return Contradiction(Subject.EVENT, "", event.seq)
+    misfit = _misfit(_commitments(event.seq, content), words, erased)
+    return Contradiction(Subject.WORDS, "", event.seq, misfit[1]) if misfit is not None else None
+
+
+def _misfit(commitments: Mapping[tuple[int, str], str], words: Words, erased: Container[int]) -> tuple[int, str] | None:
+    """Return the place of the first words that are missing, are others, or have no commitment."""
+    for place, commitment in commitments.items():
+        if not _fits(words.get(place), commitment, erased=place[0] in erased):
+            return place
+    return next(iter(words.keys() - commitments.keys()), None)
+
+
+def _fits(word: Word | None, commitment: str, *, erased: bool) -> bool:
+    if word is None:
+        return erased
+    try:
+        return word.commitment == commitment
+    except ValueError:
+        return False  # the salt is no hexadecimal number
+
+
+def _attempt(said: Said, text: "_Text") -> KeptAttempt:
+    answer = said.answer
+    if answer is None:
+        return KeptAttempt(said.at, None, None, None, None, "", None, "", "", "", "")
+    return KeptAttempt(
+        said.at,
+        said.answered_at,
+        answer.outcome,
+        answer.reason,
+        answer.trouble,
+        answer.trouble_about,
+        answer.http_status,
+        text(said.seq, "answer.code", answer.code),
+        text(said.seq, "answer.message", answer.message),
+        answer.request_id,
+        answer.cancelled_at,
+    )
+
+
+def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
+    """Compare the outbox: everything owed must be there once, nothing else, and nothing dropped without an event."""
+    missing = dict(said.owed)
+    shown = not said.changed_seq
+    for row in kept.deliveries:
+        kind = DeliveryKind(row.kind)
+        direct = kind is DeliveryKind.DIRECT_MESSAGE
+        owed = (row.event_seq, kind)
+        at_home = row.target == said.requester if direct else row.target in said.channels
+        if kind.is_new_message and missing.pop(owed, None) is None and row.event_seq not in said.may_be_owed:
+            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, "", kind)
+        if not at_home:
+            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, said.channels[-1], row.target)
+        dropped = row.status == "abandoned" and not said.abandoned & {kind, DeliveryKind.CARD}
+        unplaced = row.status == "delivered" and kind.is_new_message and not row.ts
+        if dropped or unplaced:
+            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, kind, row.status)
+        if kind is DeliveryKind.CARD_UPDATE:
+            shown = shown or row.status == "queued" or row.drawn_seq >= said.changed_seq
+    if missing or not shown:
+        seq, kind = next(iter(missing), (said.changed_seq, DeliveryKind.CARD_UPDATE))
+        return Contradiction(Subject.DELIVERIES, said.order_id, seq, kind)
+    return None
+
+
+def _people(decisions: Iterable[KeptDecision]) -> str:
+    return ", ".join(sorted(f"{each.choice} by {each.approver} at {each.at}" for each in decisions)) or "none"
+
+
+def _difference(said: KeptAttempt, kept: KeptAttempt) -> tuple[str, str]:
+    """Return the first field in which two attempts differ, with both values."""
+    return next((f"{name} {a}", f"{name} {b}") for name, a, b in zip(said._fields, said, kept, strict=True) if a != b)

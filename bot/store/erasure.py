@@ -1,0 +1,156 @@
+"""Erasing the words that people typed, so that the record still verifies."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from bot.domain.attempt import Answer
+from bot.domain.audit import timestamp
+from bot.domain.cancellation import OPEN, Cancellation, Choice
+from bot.domain.events import (
+    Answered,
+    Erased,
+    Named,
+    Rejected,
+    Requested,
+    SettledCancelled,
+    SettledNotCancelled,
+)
+from bot.domain.words import ERASED
+from bot.store import sqlite
+from bot.store.errors import explained
+from bot.store.schema import one_of
+from bot.store.store import open_beside
+from bot.store.tables import Tables
+
+_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The words to erase: those about an order, those typed by or for a person, or those older than a time.
+
+    For a person these are their own words, their names, and the gateway's answers to their requests.
+    """
+
+    order_id: str | None = None
+    person: str | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The result of an erasure: how many texts are gone, and how many requests kept theirs because they are open.
+
+    ``from_log`` is False where the log beside the file could not be emptied because somebody was reading.
+    """
+
+    texts: int
+    still_open: int
+    from_log: bool = True
+
+
+def erase_from(path: Path, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
+    """Erase words from a bot's file, also while the bot runs, and put that on record. Raises StoreError.
+
+    Afterwards they are on no page of the file, and not in the log beside it.
+    """
+    with open_beside(path) as tx:
+        gone = erase(tx, erasure, why, actor, at)
+    with explained(path), closing(sqlite.open_beside(path)) as connection:
+        return replace(gone, from_log=connection.empty_log())
+
+
+def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
+    """Erase the words and put that on record, inside one transaction.
+
+    The words of an open request stay: the gateway is called with exactly the reason that was approved.
+    """
+    count = 0
+    for cancellation_id, seqs in _found(tx, erasure):
+        cancellation = tx.cancellations.get(cancellation_id) if cancellation_id else None
+        count += _forget(tx, seqs)
+        tx.record.append(Erased(tuple(seqs), why), actor, at, cancellation)
+        if cancellation is not None:
+            _blank(tx, cancellation)
+    if count:
+        # A name stays only while its event has it.
+        tx.connection.execute(
+            "DELETE FROM people WHERE id NOT IN (SELECT e.actor FROM audit_events e JOIN words w ON w.seq = e.seq"
+            " WHERE e.cancellation = '' AND e.kind = ?)",
+            (Named.kind,),
+        )
+    where, values = _where(erasure)
+    ((still_open,),) = tx.connection.execute(
+        f"SELECT count(DISTINCT c.id) FROM words w JOIN audit_events e ON e.seq = w.seq"
+        f" JOIN cancellations c ON c.id = e.cancellation WHERE {one_of('c.state', OPEN)} AND {where}",
+        values,
+    )
+    return Gone(count, int(still_open))
+
+
+def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
+    """Return the condition on words ``w``, their event ``e``, and its cancellation ``c``, which may be missing."""
+    if erasure.order_id is not None:
+        where = "(e.order_id = :order_id OR (w.field = 'asked_for' AND w.text = :order_id))"
+        return where, {"order_id": erasure.order_id}
+    if erasure.person is not None:
+        # The bot reports the answers of the gateway, which may repeat the person's reason.
+        return "(e.actor = :person OR (c.requester = :person AND e.actor = 'bot'))", {"person": erasure.person}
+    assert erasure.before is not None
+    return "e.at < :before", {"before": timestamp(erasure.before)}
+
+
+def _found(tx: Tables, erasure: Erasure) -> Iterable[tuple[str, list[int]]]:
+    """Return the events that have such words, by their cancellation; those about none come under an empty id."""
+    where, values = _where(erasure)
+    rows = tx.connection.execute(
+        "SELECT DISTINCT e.cancellation, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
+        " LEFT JOIN cancellations c ON c.id = e.cancellation"
+        f" WHERE (c.id IS NULL OR NOT {one_of('c.state', OPEN)}) AND {where} ORDER BY e.cancellation, e.seq",
+        values,
+    )
+    found: dict[str, list[int]] = {}
+    for cancellation_id, seq in rows:
+        found.setdefault(cancellation_id, []).append(seq)
+    return found.items()
+
+
+def _forget(tx: Tables, seqs: list[int]) -> int:
+    count = 0
+    for start in range(0, len(seqs), _AT_A_TIME):
+        some = seqs[start : start + _AT_A_TIME]
+        count += len(
+            tx.connection.execute(f"DELETE FROM words WHERE seq IN ({', '.join('?' * len(some))}) RETURNING seq", some)
+        )
+    return count
+
+
+def _blank(tx: Tables, cancellation: Cancellation) -> None:
+    """Put the mark of erased words into the tables wherever the events no longer have the text."""
+    number = cancellation.number
+    answers: dict[int, Answer] = {}
+    for event in tx.record.about(cancellation.id):
+        match event.content:
+            case Requested(reason=reason) if reason == ERASED:
+                # The name of the form holds a hash of the words, without a salt.
+                sql = "UPDATE cancellations SET reason = ?, form_id = 'erased:' || id WHERE number = ?"
+                tx.connection.execute(sql, (ERASED, number))
+            case Rejected(reason=reason) if reason == ERASED:
+                _blank_decision(tx, number, event.actor, Choice.REJECT)
+            case SettledCancelled(how=how) | SettledNotCancelled(how=how) if how == ERASED:
+                _blank_decision(tx, number, event.actor, Choice.SETTLE)
+            case Answered(call=call, answer=answer):
+                answers[call] = answer
+    rows = tx.connection.execute("SELECT id FROM attempts WHERE number = ? ORDER BY id", (number,))
+    for call, (attempt,) in enumerate(rows, 1):
+        if call in answers:
+            sql = "UPDATE attempts SET message = ?, code = ? WHERE id = ?"
+            tx.connection.execute(sql, (answers[call].message, answers[call].code, attempt))
+
+
+def _blank_decision(tx: Tables, number: int, approver: str, choice: Choice) -> None:
+    sql = "UPDATE decisions SET reason = ? WHERE number = ? AND approver = ? AND choice = ?"
+    tx.connection.execute(sql, (ERASED, number, approver, choice))

@@ -1,0 +1,193 @@
+"""The tables held against the record: for one cancellation before a call, and for all of them in a verification."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation
+from bot.domain.events import Erased, Named, from_json
+from bot.domain.projection import (
+    Contradiction,
+    Kept,
+    KeptAttempt,
+    KeptDecision,
+    KeptDelivery,
+    Subject,
+    compare,
+    compare_apart,
+    corrected,
+    fold,
+)
+from bot.domain.words import Word
+from bot.store.connection import Connection, Row
+
+_CANCELLATION = (
+    "c.number, c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
+    " c.changed_at, c.card_channel, c.card_ts, c.card_link, c.attempts"
+)
+_DECISION = "d.choice, d.approver, d.reason, d.at, d.requested_at"
+_ATTEMPT = (
+    "a.started_at, a.finished_at, a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message,"
+    " a.request_id, a.cancelled_at"
+)
+_DELIVERY = "o.kind, o.event_seq, o.target, o.status, o.ts, o.drawn_seq"
+_EVENT = (
+    "e.seq, e.at, e.kind, e.cancellation, e.order_id, e.actor, e.data, e.prev_hash, e.hash, w.field, w.salt, w.text"
+)
+
+
+class Projections:
+    """The comparison of the tables with the events that they repeat."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def contradiction(self, cancellation: Cancellation) -> Contradiction | None:
+        """Return the first thing in which the tables contradict this cancellation's own events, or None."""
+        return self.checked(cancellation)[1]
+
+    def checked(self, cancellation: Cancellation) -> tuple[Cancellation, Contradiction | None]:
+        """Return the cancellation as its events say it, and the first contradiction to them, or None."""
+        number = (cancellation.number,)
+        rows = self._connection.execute(
+            f"SELECT c.number, {_EVENT} FROM cancellations c JOIN audit_events e ON e.cancellation = c.id"
+            " LEFT JOIN words w ON w.seq = e.seq WHERE c.number = ? ORDER BY e.seq",
+            number,
+        )
+        events, words = _events(rows)
+        said = fold(events)
+        for event in events:
+            if event.computed_hash() != event.hash:
+                return cancellation, Contradiction(Subject.EVENT, cancellation.order_id, event.seq)
+
+        def of(columns: str, table: str, order: str = "") -> list[Row]:
+            return self._connection.execute(
+                f"SELECT {columns} FROM {table} WHERE {table[-1]}.number = ?{order}", number
+            )
+
+        kept = _kept(
+            of(_CANCELLATION, "cancellations c")[0],
+            of(_DECISION, "decisions d"),
+            of(_ATTEMPT, "attempts a", " ORDER BY a.id"),
+            of(_DELIVERY, "deliveries o"),
+        )
+        found = compare(said, kept, words)
+        return (corrected(cancellation, said, words), found) if found is not None else (cancellation, None)
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield every contradiction between the tables and the record, cancellation by cancellation.
+
+        Everything is read in the order of the cancellations' numbers, so memory use does not grow with the record.
+        """
+        events = self._in_order(
+            f"SELECT c.number, {_EVENT} FROM cancellations c JOIN audit_events e ON e.cancellation = c.id"
+            " LEFT JOIN words w ON w.seq = e.seq ORDER BY c.number, e.seq"
+        )
+        decisions = self._in_order(f"SELECT d.number, {_DECISION} FROM decisions d ORDER BY d.number")
+        attempts = self._in_order(f"SELECT a.number, {_ATTEMPT} FROM attempts a ORDER BY a.number, a.id")
+        deliveries = self._in_order(f"SELECT o.number, {_DELIVERY} FROM deliveries o ORDER BY o.number, o.position")
+        seen_events = seen_words = 0
+        cancellations = self._connection.stream(f"SELECT {_CANCELLATION} FROM cancellations c ORDER BY c.number")
+        for row in cancellations:
+            about, words = _events(events.take(row[0]))
+            kept = _kept(
+                row,
+                [each[1:] for each in decisions.take(row[0])],
+                [each[1:] for each in attempts.take(row[0])],
+                [each[1:] for each in deliveries.take(row[0])],
+            )
+            seen_events += len(about)
+            seen_words += len(words)
+            if (found := compare(fold(about), kept, words)) is not None:
+                yield found
+        for rows in (events, decisions, attempts, deliveries):
+            if rows.left_over():
+                yield Contradiction(Subject.REQUEST, "")
+        sql = "SELECT count(*) FROM audit_events WHERE cancellation <> ''"
+        if self._connection.execute(sql)[0][0] != seen_events:
+            yield self._orphan()
+        yield from self._apart(seen_words)
+
+    def _orphan(self) -> Contradiction:
+        """Return the first event about a cancellation that is not there."""
+        rows = self._connection.execute(
+            "SELECT seq, order_id FROM audit_events e WHERE cancellation <> ''"
+            " AND NOT EXISTS (SELECT 1 FROM cancellations c WHERE c.id = e.cancellation) ORDER BY seq LIMIT 1"
+        )
+        return Contradiction(Subject.REQUEST, *((rows[0][1], rows[0][0]) if rows else ("", 0)))
+
+    def _apart(self, seen_words: int) -> Iterator[Contradiction]:
+        """Yield the contradictions in what is about no cancellation: the words there, and the names of people."""
+        sql = f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.cancellation = ''"
+        erased: set[int] = set()
+        for (data,) in self._connection.stream(
+            "SELECT data FROM audit_events WHERE cancellation = '' AND kind = ?", (Erased.kind,)
+        ):
+            content = from_json(Erased.kind, data)
+            assert isinstance(content, Erased)
+            erased.update(content.events)
+        names: dict[str, str] = {}
+        for _, group in groupby(self._connection.stream(f"{sql} ORDER BY e.seq"), itemgetter(0)):
+            (event,), words = _events([("", *row) for row in group])
+            seen_words += len(words)
+            if (found := compare_apart(event, words, erased)) is not None:
+                yield found
+            if event.kind == Named.kind:
+                names[event.actor] = words[event.seq, "name"].text if words else ""
+        if self._connection.execute("SELECT count(*) FROM words")[0][0] != seen_words:
+            yield Contradiction(Subject.WORDS, "")
+        for user_id, name in self._connection.stream("SELECT id, name FROM people"):
+            if (said := names.pop(user_id, "")) != name:
+                yield Contradiction(Subject.NAME, "", 0, said, name)
+        for name in names.values():
+            if name:
+                yield Contradiction(Subject.NAME, "", 0, name, "")
+
+    def _in_order(self, sql: str) -> "_Groups":
+        return _Groups(self._connection.stream(sql))
+
+
+class _Groups:
+    """The rows of a stream, taken by their first column, which only grows."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._groups = groupby(rows, itemgetter(0))
+        self._next = next(self._groups, None)
+        self._skipped = False
+
+    def take(self, number: int) -> list[Row]:
+        """Return the rows of this number; there may be none."""
+        while self._next is not None and self._next[0] < number:
+            self._skipped = True
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != number:
+            return []
+        rows = list(self._next[1])
+        self._next = next(self._groups, None)
+        return rows
+
+    def left_over(self) -> bool:
+        """Return True where rows were there that nobody took."""
+        return self._skipped or self._next is not None
+
+
+def _events(rows: list[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
+    """Return the events of these rows, one row for each text beside an event, and the texts."""
+    events: list[Event] = []
+    words: dict[tuple[int, str], Word] = {}
+    for row in rows:
+        if not events or events[-1].seq != row[1]:
+            events.append(Event(*row[1:10]))
+        if row[10] is not None:
+            words[row[1], row[10]] = Word(*row[10:])
+    return events, words
+
+
+def _kept(row: Row, decisions: list[Row], attempts: list[Row], deliveries: list[Row]) -> Kept:
+    return Kept(
+        *row[1:],
+        decisions=[KeptDecision(*each) for each in decisions],
+        attempts=[KeptAttempt(*each) for each in attempts],
+        deliveries=[KeptDelivery(*each) for each in deliveries],
+    )

@@ -1,0 +1,368 @@
+"""Forgeries of a record, in every way open to somebody who has the file, and how a verification finds them."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.domain.audit import Event, follow, parse_head
+from bot.domain.cancellation import State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Approved, Content, Expired, Requested, Sending
+from bot.domain.policy import Verdict
+from bot.domain.projection import Subject
+from bot.domain.verification import Damage
+from bot.store import Store, verify_file
+from bot.store.record import COLUMNS
+from bot.workflow import Asked, Workflow
+from tests.clock import Clock
+from tests.workflow.steps import (
+    CANCELLED,
+    LOST,
+    approved,
+    deliver_all,
+    events,
+    reject,
+    requested,
+    sending,
+    settle,
+    unknown,
+)
+from tests.world import actor, next_attempt
+
+
+@pytest.fixture
+async def played(workflow: Workflow, store: Store, clock: Clock) -> Path:
+    """Return a sound file with a request of each kind: settled by hand, cancelled, rejected and pending."""
+    found = await unknown(workflow)
+    assert await settle(workflow, found) is Verdict.ALLOWED
+    await approved(workflow, "ord_2", form="V2")
+    assert await workflow.record_answer(await sending(workflow), replace(CANCELLED, message="done")) is State.CANCELLED
+    assert await reject(workflow, await requested(workflow, "ord_3", form="V3")) is Verdict.ALLOWED
+    await deliver_all(workflow)
+    await requested(workflow, "ord_4", form="V4")
+    assert verify_file(store.path).damage is None
+    return store.path
+
+
+def change(path: Path, *statements: str) -> None:
+    """Change the file by plain SQL, past the bot, with the guards as they are."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+OF = "WHERE order_id = 'ord_{}'".format
+NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
+
+
+@pytest.mark.parametrize(
+    "statement, subject",
+    [
+        (f"UPDATE cancellations SET order_id = 'ord_9' {OF(4)}", Subject.ORDER_ID),
+        (f"UPDATE cancellations SET reason = 'another' {OF(2)}", Subject.REASON),
+        (f"UPDATE cancellations SET reason = '' {OF(2)}", Subject.REASON),
+        (f"UPDATE cancellations SET reason = '[erased]' {OF(2)}", Subject.REASON),
+        (f"UPDATE cancellations SET requester = 'UONE' {OF(2)}", Subject.REQUESTER),
+        (f"UPDATE cancellations SET state = 'withdrawn' {OF(2)}", Subject.STATE),
+        (f"UPDATE cancellations SET state = 'approved' {OF(4)}", Subject.STATE),
+        (f"UPDATE cancellations SET approvals_required = 2 {OF(2)}", Subject.QUORUM),
+        (f"UPDATE cancellations SET requested_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.REQUESTED_AT),
+        (f"UPDATE cancellations SET expires_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.EXPIRES_AT),
+        (f"UPDATE cancellations SET changed_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.CHANGED_AT),
+        (f"UPDATE cancellations SET card_channel = 'C9' {OF(2)}", Subject.CARD),
+        (f"UPDATE cancellations SET card_ts = '9.9' {OF(2)}", Subject.CARD),
+        (f"UPDATE cancellations SET card_link = 'https://evil' {OF(2)}", Subject.CARD),
+        (f"UPDATE cancellations SET attempts = 7 {OF(2)}", Subject.ATTEMPT_COUNT),
+        ("UPDATE decisions SET approver = 'UTWO' WHERE choice = 'approve'", Subject.DECISIONS),
+        ("UPDATE decisions SET reason = 'other words' WHERE choice = 'reject'", Subject.DECISIONS),
+        ("UPDATE decisions SET reason = 'other words' WHERE choice = 'settle'", Subject.DECISIONS),
+        ("UPDATE decisions SET at = '2026-01-01T00:00:00.000Z' WHERE choice = 'approve'", Subject.DECISIONS),
+        ("UPDATE decisions SET choice = 'approve' WHERE choice = 'reject'", Subject.DECISIONS),
+        ("UPDATE decisions SET requested_at = '2026-01-01T00:00:00.000Z'", Subject.DECISIONS),
+        ("DELETE FROM decisions WHERE choice = 'approve'", Subject.DECISIONS),
+        (
+            (
+                "INSERT INTO decisions (number, approver, choice, reason, at, requested_at)"
+                f" SELECT number, 'UTWO', 'approve', '', requested_at, requested_at FROM cancellations {OF(2)}"
+            ),
+            Subject.DECISIONS,
+        ),
+        (f"DELETE FROM attempts WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET outcome = 'cancelled' WHERE number = {NUMBER(1)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET message = 'words' WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET http_status = 409 WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET request_id = 'req_9' WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
+        (
+            f"INSERT INTO attempts (number, started_at) SELECT number, requested_at FROM cancellations {OF(2)}",
+            Subject.ATTEMPTS,
+        ),
+        *(
+            (f"DELETE FROM deliveries WHERE kind = '{kind}' AND number = {NUMBER(order)}", Subject.DELIVERIES)
+            for kind in DeliveryKind
+            for order in (2, 3)
+        ),
+        (f"DELETE FROM deliveries WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
+        ("UPDATE deliveries SET target = 'UEVIL' WHERE kind = 'direct_message'", Subject.DELIVERIES),
+        ("UPDATE deliveries SET target = 'CEVIL' WHERE kind = 'reply'", Subject.DELIVERIES),
+        (f"UPDATE deliveries SET status = 'delivered' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
+        (f"UPDATE deliveries SET status = 'abandoned' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
+        (
+            (
+                "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
+                f" SELECT 'forged', number, 'direct_message', 1, requester, requested_at, requested_at"
+                f" FROM cancellations {OF(4)}"
+            ),
+            Subject.DELIVERIES,
+        ),
+        ("UPDATE words SET text = 'another' WHERE field = 'reason'", Subject.WORDS),
+        ("UPDATE words SET salt = 'no salt' WHERE field = 'reason'", Subject.WORDS),
+        ("DELETE FROM words WHERE field = 'how'", Subject.WORDS),
+        ("DELETE FROM words WHERE field = 'answer.message'", Subject.WORDS),
+        ("DELETE FROM words WHERE field = 'name'", Subject.WORDS),
+        ("UPDATE words SET text = 'mallory' WHERE field = 'name'", Subject.WORDS),
+        ("INSERT INTO words SELECT seq, 'more', salt, text FROM words WHERE field = 'how'", Subject.WORDS),
+        ("UPDATE people SET name = 'mallory'", Subject.NAME),
+        ("DELETE FROM people WHERE id = 'UONE'", Subject.NAME),
+        ("INSERT INTO people VALUES ('UEVIL', 'auditor')", Subject.NAME),
+    ],
+)
+async def test_a_change_of_the_tables_is_found_with_all_guards_in_place(
+    played: Path, statement: str, subject: Subject
+) -> None:
+    """The events are the truth; what the tables say differently is named, with the order and both sides."""
+    change(played, statement)
+    found = verify_file(played)
+    assert found.damage is Damage.CONTRADICTION
+    assert found.contradiction is not None
+    assert found.contradiction.subject is subject
+
+
+@pytest.mark.parametrize("order", [2, 4])
+async def test_a_request_that_was_removed_is_found(played: Path, order: int) -> None:
+    """A cancellation without a row has events that nobody wrote by mistake."""
+    number = NUMBER(order)
+    change(
+        played,
+        *(f"DELETE FROM {table} WHERE number = {number}" for table in ("deliveries", "attempts", "decisions")),
+        f"DELETE FROM cancellations {OF(order)}",
+    )
+    found = verify_file(played).contradiction
+    assert found is not None
+    assert (found.subject, found.order_id) == (Subject.REQUEST, f"ord_{order}")
+
+
+async def test_a_request_without_events_is_found(played: Path) -> None:
+    """A row that somebody made up has no events."""
+    change(
+        played,
+        "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
+        " expires_at, changed_at, form_id, card_channel) SELECT 'forged', 'ord_7', reason, requester, state,"
+        f" approvals_required, requested_at, expires_at, changed_at, 'forged', card_channel FROM cancellations {OF(2)}",
+    )
+    found = verify_file(played).contradiction
+    assert found is not None
+    assert (found.subject, found.order_id) == (Subject.REQUEST, "ord_7")
+
+
+GUARD = "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN SELECT 1; END"
+
+
+@pytest.mark.parametrize(
+    "name, statements",
+    [
+        ("audit_events_no_update", ["DROP TRIGGER audit_events_no_update", GUARD]),
+        ("audit_events_no_delete", ["DROP TRIGGER audit_events_no_delete"]),
+        ("later", ["CREATE TRIGGER later AFTER INSERT ON people BEGIN DELETE FROM people; END"]),
+        (
+            "audit_events_by_cancellation",
+            [
+                "DROP INDEX audit_events_by_cancellation",
+                "CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq) WHERE seq <> 3",
+            ],
+        ),
+        (
+            "audit_readable",
+            ["DROP VIEW audit_readable", "CREATE VIEW audit_readable AS SELECT * FROM audit_events WHERE seq <> 3"],
+        ),
+    ],
+)
+async def test_a_changed_definition_is_found_by_its_text(played: Path, name: str, statements: list[str]) -> None:
+    """A guard of the right name that does nothing, and an index that hides a row, are no guard and no index."""
+    change(played, *statements)
+    found = verify_file(played)
+    assert (found.damage, found.about) == (Damage.SCHEMA, name)
+
+
+def rewrite(path: Path, edit: Callable[[list[Event]], list[Event]], *statements: str) -> None:
+    """Put other events into the record, with all hashes computed again, and the guards back in place."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            connection.execute(f"DROP TRIGGER {name}")
+        kept = [Event(*row) for row in connection.execute(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq")]
+        connection.execute("DELETE FROM audit_events")
+        last = "0" * 64
+        for seq, event in enumerate(edit(kept), 1):
+            sealed = event._replace(seq=seq, prev_hash=last).sealed()
+            connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", sealed[:-1])
+            last = sealed.hash
+        for statement in statements:
+            connection.execute(statement)
+        for _, sql in guards:
+            connection.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "edit, subject",
+    [
+        (lambda kept: [e._replace(actor="UEVIL") if e.kind == "approved" else e for e in kept], Subject.DECISIONS),
+        (lambda kept: [e._replace(actor="UEVIL") if e.kind == "requested" else e for e in kept], Subject.REQUESTER),
+        (lambda kept: [e._replace(at="2026-01-01T00:00:00.000Z") for e in kept], Subject.REQUESTED_AT),
+        (lambda kept: [e for e in kept if e.kind != "approved"], Subject.EVENT),
+        (lambda kept: [e for e in kept if e.kind != "sending"], Subject.EVENT),
+        (lambda kept: [e._replace(data="{}") if e.kind == "approved" else e for e in kept], Subject.EVENT),
+        (lambda kept: [e._replace(kind="from_nowhere") if e.kind == "approved" else e for e in kept], Subject.EVENT),
+        (lambda kept: [e._replace(order_id="ord_9") if e.kind == "approved" else e for e in kept], Subject.EVENT),
+        (lambda kept: [], Subject.REQUEST),
+    ],
+)
+async def test_a_record_with_new_hashes_is_found_by_the_tables(
+    played: Path, edit: Callable[[list[Event]], list[Event]], subject: Subject
+) -> None:
+    """Somebody who computes every hash again has to change the tables in the same way, everywhere."""
+    rewrite(played, edit)
+    found = verify_file(played).contradiction
+    assert found is not None
+    assert found.subject is subject
+
+
+async def test_a_record_rewritten_together_with_its_tables_is_found_by_a_head(played: Path, store: Store) -> None:
+    """Without a key this is what a verification cannot see by itself; one head from Slack shows it."""
+    (head,) = [event.head for event in await events(store) if event.kind == "rejected"]
+    rewrite(
+        played,
+        lambda kept: [e._replace(actor="UTWO") if e.kind == "rejected" else e for e in kept],
+        "UPDATE decisions SET approver = 'UTWO' WHERE choice = 'reject'",
+    )
+    assert verify_file(played).damage is None
+    assert verify_file(played, parse_head(head)).damage is Damage.ANOTHER_HEAD
+
+
+@pytest.mark.parametrize(
+    "order, content, actor_id, subject",
+    [
+        ("ord_4", Approved(1, 1), "UEVIL", Subject.STATE),
+        ("ord_4", Sending(1), "bot", Subject.EVENT),
+        ("ord_4", Expired(), "bot", Subject.STATE),
+        ("ord_2", Expired(), "bot", Subject.EVENT),
+        ("ord_4", Approved(2, 2), "UEVIL", Subject.EVENT),
+        ("ord_4", Requested("again"), "UEVIL", Subject.EVENT),
+    ],
+)
+async def test_a_false_event_that_was_appended_is_found(
+    played: Path, store: Store, order: str, content: Content, actor_id: str, subject: Subject
+) -> None:
+    """The guards let a well-made event pass, but the tables do not follow it, or it cannot follow those before."""
+    kept = await events(store)
+    about = next(event.cancellation for event in kept if event.order_id == order)
+    last = max(await store.read(lambda tables: list(tables.record.all())))
+    forged, _ = follow(last, content, actor_id, last.at, cancellation=about, order_id=order)
+    with closing(sqlite3.connect(played)) as connection, connection:
+        connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
+    found = verify_file(played).contradiction
+    assert found is not None
+    assert (found.subject, found.order_id) == (subject, order)
+
+
+async def test_a_broken_page_is_found(played: Path) -> None:
+    """SQLite's own check is part of a verification."""
+    name = "audit_events_by_cancellation"
+    with closing(sqlite3.connect(played)) as connection, connection:
+        ((rightful,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", [name])
+        connection.execute(f"DROP INDEX {name}")
+        connection.execute(f"CREATE INDEX {name} ON audit_events (cancellation, seq) WHERE seq <> 3")
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [rightful, name])
+    found = verify_file(played)
+    assert (found.damage, found.about) == (Damage.UNSOUND, f"row 3 missing from index {name}")
+
+
+# --- before a call, and in what people read -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cancellations SET order_id = 'ord_9'",
+        "UPDATE cancellations SET reason = 'another'",
+        "UPDATE cancellations SET requester = 'UTWO'",
+        "UPDATE cancellations SET approvals_required = 2",
+        "UPDATE decisions SET approver = 'UTWO'",
+        "DELETE FROM decisions",
+        "UPDATE words SET text = 'another' WHERE field = 'reason'",
+        "DELETE FROM words WHERE field = 'reason'",
+    ],
+)
+async def test_nothing_is_sent_for_a_request_that_was_changed_in_the_file(
+    workflow: Workflow, store: Store, statement: str
+) -> None:
+    """A call is made only for exactly what was approved; what contradicts it ends as failed, with its cause."""
+    await approved(workflow)
+    change(store.path, statement)
+    assert await next_attempt(workflow) is None
+    ((state, trouble),) = await store.read(
+        lambda tables: tables.connection.execute(
+            "SELECT c.state, a.trouble FROM cancellations c JOIN attempts a ON a.number = c.number"
+        )
+    )
+    assert (state, trouble) == ("failed", "record_contradicts")
+
+
+async def test_nothing_is_sent_for_events_that_were_changed(workflow: Workflow, store: Store) -> None:
+    """An event that was edited without its hash proves nothing."""
+    await approved(workflow)
+    change(store.path, "DROP TRIGGER audit_events_no_update", "UPDATE audit_events SET at = '2026-01-01T00:00:00.000Z'")
+    assert await next_attempt(workflow) is None
+
+
+async def test_a_contradiction_after_an_unclear_answer_stays_unknown(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """What an earlier call did is as unknown as before."""
+    await approved(workflow)
+    await workflow.record_answer(await sending(workflow), LOST)
+    change(store.path, "UPDATE cancellations SET reason = 'another'")
+    clock.advance(60)
+    assert await next_attempt(workflow) is None
+    ((state,),) = await store.read(lambda tables: tables.connection.execute("SELECT state FROM cancellations"))
+    assert state == "unknown"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE cancellations SET requester = 'UEVIL' {OF(3)}",
+        f"UPDATE cancellations SET state = 'withdrawn' {OF(3)}",
+        f"UPDATE cancellations SET reason = 'evil' {OF(3)}",
+        f"UPDATE cancellations SET order_id = 'ord_evil' {OF(3)}",
+        "UPDATE decisions SET approver = 'UEVIL' WHERE choice = 'reject'",
+        "DELETE FROM decisions WHERE choice = 'reject'",
+    ],
+)
+async def test_a_look_up_shows_what_the_record_says(played: Path, workflow: Workflow, statement: str) -> None:
+    """A list comes from the tables, and shows nothing that contradicts the events; it says that there is something."""
+    reader = actor("UAUD")
+    before = await workflow.look_up(reader, Asked(""))
+    change(played, statement)
+    after = await workflow.look_up(reader, Asked(""))
+    assert [shown(each) for each in after.page.items] == [shown(each) for each in before.page.items]
+    assert (len(before.contradictions), len(after.contradictions)) == (0, 1)
+
+
+def shown(row: object) -> object:
+    """Return what people read of a row."""
+    return replace(row, due_at=None, lease_until=None, attempts=0, last_answer=None)  # type: ignore[type-var]
