@@ -112,7 +112,7 @@ def backup(file: Path, database: Path | None) -> None:
     except FileExistsError:
         fail(f"{file} already exists. Choose another name.")
     except store.UnsoundCopy as error:
-        fail(f"The copy is not sound. {verification(error.verification)} It stays at {error.draft} for inspection.")
+        fail(f"The copy is not sound. {verification(error.verification)} It is kept at {error.kept} for inspection.")
     except store.StoreError as error:
         fail(store_error(error))
     except OSError as error:

@@ -1,21 +1,25 @@
 """A checked copy of the file, also while the bot runs."""
 
+import contextlib
+import errno
+import itertools
 import os
 from pathlib import Path
 
 from bot.domain.verification import Verification
 from bot.store import sqlite
-from bot.store.errors import StoreError, explained
+from bot.store.drafts import draft, publish
+from bot.store.errors import explained
 from bot.store.store import open_reader
 from bot.store.verification import verify_file
 
 
 class UnsoundCopy(Exception):
-    """The copy does not pass its checks, for what ``verification`` says. It is kept at ``draft`` for inspection."""
+    """The copy does not pass its checks, for what ``verification`` says. It is kept at ``kept`` for inspection."""
 
-    def __init__(self, draft: Path, verification: Verification) -> None:
-        super().__init__(str(draft))
-        self.draft, self.verification = draft, verification
+    def __init__(self, kept: Path, verification: Verification) -> None:
+        super().__init__(str(kept))
+        self.kept, self.verification = kept, verification
 
 
 def backup(source: Path, target: Path) -> Verification:
@@ -23,21 +27,25 @@ def backup(source: Path, target: Path) -> Verification:
 
     Raises FileExistsError, StoreError, OSError, or UnsoundCopy.
     """
-    if target.exists():
-        raise FileExistsError(target)
-    draft = target.with_name(f"{target.name}.part")
-    draft.unlink(missing_ok=True)
-    with open_reader(source):
-        pass  # before anything is written, so that a source that does not open leaves no draft behind
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    with open_reader(source) as tables:
+        tables.record.last()  # before anything is written, so that a source that cannot be read is told as that
+    with draft(target) as copy:
         with explained(source):
-            sqlite.copy(source, draft)
-    except StoreError:
-        draft.unlink(missing_ok=True)
-        raise
-    verification = verify_file(draft)
-    if verification.damage is not None:
-        raise UnsoundCopy(draft, verification)
-    draft.rename(target)
+            sqlite.copy(source, copy)
+        verification = verify_file(copy)
+        if verification.damage is not None:
+            raise UnsoundCopy(_keep(copy, target), verification)
+        publish(copy, target)
     return verification
+
+
+def _keep(copy: Path, target: Path) -> Path:
+    """Return where a copy that is not sound is kept: beside the target, under the first name that is free."""
+    for number in itertools.count(1):
+        kept = target.with_name(f"{target.name}.unsound-{number}")
+        with contextlib.suppress(FileExistsError):
+            publish(copy, kept)
+            return kept
+    raise AssertionError("there is no end of numbers")

@@ -14,6 +14,11 @@ from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, open
 from tests.clock import Clock
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names of everything in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 @pytest.fixture
 async def filled(store: Store, clock: Clock) -> Store:
     """Return a running store with three events."""
@@ -52,11 +57,39 @@ def test_a_source_that_is_not_there_leaves_no_draft(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_draft_that_was_left_behind_is_replaced(filled: Store, tmp_path: Path) -> None:
-    """A backup that was killed does not stop the next one."""
-    (tmp_path / "copy.db.part").write_text("half a copy")
+async def test_a_stranger_s_files_stay_as_they_are(filled: Store, tmp_path: Path) -> None:
+    """Nothing is overwritten or deleted that this backup did not make, whatever its name is."""
+    names = ["copy.db.part", "copy.db.tmp", ".copy.db.part", "copy.db.unsound-1", ".cancel-desk-draft-mine", "copy.db~"]
+    for name in names:
+        (tmp_path / name).write_text("mine")
     assert backup(filled.path, tmp_path / "copy.db").events == 3
-    assert not (tmp_path / "copy.db.part").exists()
+    assert {name: (tmp_path / name).read_text() for name in names} == dict.fromkeys(names, "mine")
+    assert names_in(tmp_path) == {*names, "copy.db", "data"}
+
+
+async def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is taken only if it is free at that moment."""
+    target = tmp_path / "copy.db"
+
+    def slow(source: Path, draft: Path) -> None:
+        copy(source, draft)
+        target.write_text("mine")
+
+    copy = sqlite.copy
+    monkeypatch.setattr(sqlite, "copy", slow)
+    with pytest.raises(FileExistsError):
+        backup(filled.path, target)
+    assert target.read_text() == "mine"
+    assert names_in(tmp_path) == {"copy.db", "data"}
+
+
+def test_a_link_to_nowhere_is_a_name_that_is_taken(database: Path, tmp_path: Path) -> None:
+    """It is not followed."""
+    (tmp_path / "copy.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        backup(database, tmp_path / "copy.db")
 
 
 async def test_a_copy_with_a_damaged_record_is_kept_as_a_draft(
@@ -74,8 +107,8 @@ async def test_a_copy_with_a_damaged_record_is_kept_as_a_draft(
     monkeypatch.setattr(sqlite, "copy", forge)
     with pytest.raises(UnsoundCopy) as unsound:
         backup(filled.path, tmp_path / "copy.db")
-    assert unsound.value.draft == tmp_path / "copy.db.part"
-    assert unsound.value.draft.exists()
+    assert unsound.value.kept == tmp_path / "copy.db.unsound-1"
+    assert unsound.value.kept.exists()
     assert unsound.value.verification.damage is Damage.EDITED
     assert not (tmp_path / "copy.db").exists()
 

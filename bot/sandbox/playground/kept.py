@@ -10,6 +10,7 @@ from bot.sandbox.faults import Drop
 from bot.sandbox.gateway import GatewayCall, Order, OrderStatus
 from bot.sandbox.stage import Stage
 from bot.sandbox.workspace import Posted
+from bot.store.drafts import draft
 
 _MOST = 2000
 """Messages, and calls, that are kept: the newest."""
@@ -21,10 +22,9 @@ def save(path: Path, stage: Stage) -> None:
     orders = [asdict(order) for order in stage.gateway.orders.values()]
     calls = [asdict(replace(call, fault=None)) for call in stage.gateway.calls]
     kept = {"messages": lasting[-_MOST:], "orders": orders, "calls": calls[-_MOST:]}
-    draft = path.with_suffix(f"{path.suffix}.part")
-    draft.touch(0o600)
-    draft.write_text(json.dumps(kept, default=datetime.isoformat), "utf-8")
-    draft.replace(path)
+    with draft(path) as whole:
+        whole.write_text(json.dumps(kept, default=datetime.isoformat), "utf-8")
+        whole.replace(path)
 
 
 def load(path: Path, stage: Stage) -> None:
