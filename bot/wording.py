@@ -9,6 +9,7 @@ from bot.domain.cancellation import State
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.projection import Contradiction, Subject
 from bot.domain.verification import Damage, Verification
+from bot.masking import path_shown
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 
@@ -64,6 +65,16 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
 """What is wrong and what to do, both without a full stop."""
 
 
+_NOT_OURS = (
+    "this is not a database of the bot",
+    "Check that DATABASE_URL is the one that the bot runs with",
+)
+_NO_DATABASE = (
+    "this file is not a database, or its beginning is damaged",
+    "Check that DATABASE_URL names the bot's file. If it does, stop the bot, keep the file and restore a backup",
+)
+
+
 def store_error(error: StoreError) -> str:
     """Return sentences that name the file, the problem and the way out."""
     problem, remedy = store_problem(error)
@@ -73,7 +84,11 @@ def store_error(error: StoreError) -> str:
 def store_problem(error: StoreError) -> tuple[str, str]:
     """Return the file with its problem, and what to do about it, both without a full stop."""
     problem, remedy = _STORE_PROBLEMS[error.problem]
-    return f"{error.path}: {problem.format(about=error.about.rstrip('.'))}", remedy
+    if error.about.startswith("no such table"):
+        problem, remedy = _NOT_OURS
+    elif error.about == "file is not a database":
+        problem, remedy = _NO_DATABASE
+    return f"{path_shown(error.path)}: {problem.format(about=error.about.rstrip('.'))}", remedy
 
 
 _TROUBLES: dict[Trouble, str] = {
@@ -85,7 +100,7 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.NO_CONNECTION_IN_TIME: "no connection {limit}",
     Trouble.NO_FREE_CONNECTION: "no free connection {limit}",
     Trouble.PROXY: "the proxy made no connection{details}",
-    Trouble.CERTIFICATE: "no connection, because its TLS certificate is not trusted{details}",
+    Trouble.CERTIFICATE: "no connection, because {certificate}",
     Trouble.TLS: "no connection, because the TLS handshake failed{details}",
     Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent {limit}",
     Trouble.NO_ANSWER_IN_TIME: "no answer {limit}",
@@ -113,7 +128,36 @@ def trouble(trouble: Trouble, about: str) -> str:
         about=about,
         details=f" ({about})" if about else "",
         limit=f"within {about} s" if about else "in time",
+        certificate=_certificate(about),
     )
+
+
+_UNKNOWN_ISSUERS = ("self-signed", "self signed", "issuer", "verify the first certificate")
+"""Parts of OpenSSL's reasons that mean that nothing but the authority is in doubt."""
+
+
+def _certificate(reason: str) -> str:
+    """Return a clause about a certificate that was not trusted, with the way out where there is one on this side."""
+    clause = "its certificate is not trusted" + (f": {reason.rstrip('.')}" if reason else "")
+    if not reason or any(part in reason for part in _UNKNOWN_ISSUERS):
+        # A company's proxy that opens the connections is the usual cause.
+        clause += "; add the CA by SSL_CERT_FILE"
+    return clause
+
+
+def no_way_to_slack(problem: str, about: str) -> str:
+    """Return a clause about what stands between the bot and Slack; empty if ``problem`` is another kind of error."""
+    match problem:
+        case "certificate_not_trusted":
+            return _certificate(about)
+        case "tls_failed":
+            return "the TLS handshake failed" + (f" ({about})" if about else "")
+        case "proxy_not_reachable":
+            return "the proxy is not reachable; check HTTPS_PROXY"
+        case "proxy_refused":
+            return f"the proxy made no connection ({about}); check HTTPS_PROXY, or set NO_PROXY"
+        case _:
+            return ""
 
 
 def answer(answer: Answer) -> str:

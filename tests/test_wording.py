@@ -17,6 +17,7 @@ from bot.wording import (
     contradiction,
     events,
     look_up_mistake,
+    no_way_to_slack,
     store_error,
     store_problem,
     trouble,
@@ -57,7 +58,13 @@ def test_every_problem_of_the_store_names_the_file_and_the_way_out(problem: Stor
         (StoreProblem.DISK_FULL, "database or disk is full", "database or disk is full. Free some space"),
         (StoreProblem.NEARLY_FULL, "512", "only 512 KiB are left on its disk. Free some space"),
         (StoreProblem.READ_ONLY, "attempt to write", "the file or its folder is read-only. Make both writable"),
-        (StoreProblem.DAMAGED, "file is not a database", "the database is damaged (file is not a database). Stop the"),
+        (StoreProblem.DAMAGED, "malformed page", "the database is damaged (malformed page). Stop the"),
+        (
+            StoreProblem.DAMAGED,
+            "file is not a database",
+            "this file is not a database, or its beginning is damaged. Ch",
+        ),
+        (StoreProblem.OTHER, "no such table: audit_events", "this is not a database of the bot. Check that DATABASE_"),
     ],
 )
 def test_a_problem_of_the_store_says_what_is_known(problem: StoreProblem, about: str, words: str) -> None:
@@ -79,6 +86,32 @@ def test_a_limit_is_in_seconds_and_may_be_missing() -> None:
     assert trouble(Trouble.NO_ANSWER_IN_TIME, "30") == "no answer within 30 s"
     assert trouble(Trouble.NO_ANSWER_IN_TIME, "") == "no answer in time"
     assert trouble(Trouble.NOT_CONNECTED, "Connection refused") == "no connection (Connection refused)"
+
+
+@pytest.mark.parametrize(
+    "reason, hint",
+    [
+        ("self-signed certificate", True),
+        ("self-signed certificate in certificate chain", True),
+        ("unable to get local issuer certificate", True),
+        ("", True),
+        ("certificate has expired", False),
+        ("Hostname mismatch, certificate is not valid for 'slack.com'.", False),
+    ],
+)
+def test_an_authority_is_added_only_where_that_helps(reason: str, hint: bool) -> None:
+    """An old certificate, or one for another host, stays untrusted whatever authority is added."""
+    for words in (trouble(Trouble.CERTIFICATE, reason), no_way_to_slack("certificate_not_trusted", reason)):
+        assert "its certificate is not trusted" in words
+        assert reason.rstrip(".") in words
+        assert ("add the CA by SSL_CERT_FILE" in words) is hint
+
+
+def test_slack_s_own_errors_are_no_trouble_on_the_way() -> None:
+    """They have words of their own."""
+    assert no_way_to_slack("invalid_auth", "") == ""
+    for problem in ("tls_failed", "proxy_not_reachable", "proxy_refused"):
+        assert plain(no_way_to_slack(problem, "HTTP 403"))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import click
 
 from bot import __version__
 from bot.cli import doctor, erase, record, run, sandbox
+from bot.cli.terminal import CommandLine
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Cancel orders after a second person has approved, and keep a record of who cancelled what and why."""

@@ -10,7 +10,9 @@ import click
 def doctor() -> None:
     """Check settings, tokens, scopes, channel, approvers, clock and database; exit 1 if there is a problem."""
     from bot.cli.problems import read_settings
+    from bot.cli.terminal import say
     from bot.doctor import examine
+    from bot.masking import masked
     from bot.settings import Settings
 
     settings = read_settings(Settings)
@@ -19,7 +21,7 @@ def doctor() -> None:
         healthy = True
         async for finding in examine(settings):
             # At once, because a look at something that is down takes a while.
-            click.echo(finding.line)
+            say(masked(finding.line))
             healthy = healthy and not finding.remedy
         return healthy
 

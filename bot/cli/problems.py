@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import NoReturn, TypeVar
 
-import click
 from pydantic import BaseModel
 
+from bot.cli.terminal import say
+from bot.masking import masked
 from bot.settings import SettingsProblem, load
 
 T = TypeVar("T", bound=BaseModel)
@@ -32,5 +33,5 @@ def read_settings(kind: type[T], environ: Mapping[str, str] = os.environ) -> T:
 
 def _end(lines: Iterable[str], code: int) -> NoReturn:
     for line in lines:
-        click.echo(line, err=True)
+        say(masked(line), error=True)
     sys.exit(code)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DatabaseSettings")
 
+_BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock")
+"""The endings of SQLite's files and of the bot's."""
+
 
 def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
     """Return the path that ``--database`` names, as a path or as a URL."""
@@ -50,7 +53,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
     state:cancelled, 7d, 2026-11-01..2026-11-23.
     """
     from bot.cli.problems import fail
-    from bot.cli.rows import print_rows, read_rows
+    from bot.cli.rows import fields, print_rows, read_rows
     from bot.domain.lookup import NotAFilter, parse
     from bot.settings import RecordSettings
     from bot.store import StoreError, open_reader
@@ -63,10 +66,9 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
     try:
         with open_reader(settings.database_path) as tables:
-            rows = list(read_rows(tables, lookup, limit))
+            print_rows(read_rows(tables, lookup, limit), fields(lookup), form)
     except StoreError as error:
         fail(store_error(error))
-    print_rows(rows, form)
 
 
 @audit.command("verify")
@@ -75,6 +77,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
 def verify_record(database: Path | None, head: str | None) -> None:
     """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
     from bot.cli.problems import fail
+    from bot.cli.terminal import say
     from bot.domain.audit import NotAHead, parse_head
     from bot.settings import DatabaseSettings
     from bot.store import StoreError, verify_file
@@ -93,7 +96,7 @@ def verify_record(database: Path | None, head: str | None) -> None:
         fail(store_error(error))
     if found.damage is not None:
         fail(verification(found))
-    click.echo(verification(found))
+    say(verification(found))
 
 
 @click.command()
@@ -103,28 +106,40 @@ def backup(file: Path, database: Path | None) -> None:
     """Write a checked copy of the database to FILE."""
     from bot import store
     from bot.cli.problems import fail
+    from bot.cli.terminal import say
+    from bot.masking import path_shown
     from bot.settings import DatabaseSettings
     from bot.wording import events, store_error, verification
 
     settings = settings_for(DatabaseSettings, database)
+    source = settings.database_path
+    if file.absolute() in [source.absolute().with_name(source.name + ending) for ending in _BESIDE_A_DATABASE]:
+        fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
     try:
-        found = store.backup(settings.database_path, file)
+        found = store.backup(source, file)
     except FileExistsError:
-        fail(f"{file} already exists. Choose another name.")
+        fail(f"{path_shown(file)} already exists. Choose another name.")
     except store.UnsoundCopy as error:
-        fail(f"The copy is not sound. {verification(error.verification)} It is kept at {error.kept} for inspection.")
+        kept = path_shown(error.kept)
+        fail(f"The copy is not sound. {verification(error.verification)} It is kept at {kept} for inspection.")
     except store.StoreError as error:
         fail(store_error(error))
     except OSError as error:
-        fail(f"{file}: {error.strerror}.")
-    click.echo(f"{file}: {events(found)}.")
+        fail(f"{path_shown(file)}: {error.strerror}.")
+    say(f"{file}: {events(found)}.")
 
 
 def settings_for(kind: "type[T]", database: Path | None) -> "T":
     """Return the settings; ``database`` wins over DATABASE_URL, which then may hold anything."""
-    from bot.cli.problems import read_settings
+    from bot.cli.problems import fail, read_settings
+    from bot.masking import path_shown
 
     if database is None:
-        return read_settings(kind)
-    environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return read_settings(kind, environ).model_copy(update={"database_path": database})
+        settings = read_settings(kind)
+    else:
+        environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        settings = read_settings(kind, environ).model_copy(update={"database_path": database})
+    if os.path.isdir(settings.database_path):  # noqa: PTH112 -- Path.is_dir raises if a folder above is not readable
+        # SQLite would call it a failing disk.
+        fail(f"{path_shown(settings.database_path)}: this is a folder. Name the database file in it.")
+    return settings

@@ -2,12 +2,13 @@
 
 import csv
 import json
+import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import click
-
+from bot.cli.terminal import printable, say, write
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup
@@ -20,6 +21,11 @@ _STEP = 500
 """Rows a query: enough to be quick, and few enough to let the bot write in between."""
 _WIDEST = 60
 """Characters of a cell; several of them fit side by side on a terminal."""
+_FORMULA = re.compile(r"""(^|[\n;])(?=[ "']*[=+@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−-])""")  # noqa: RUF001
+"""The place before a formula: where a cell begins, or a line in it, or after the separator of some countries.
+
+Spreadsheets know the wide and small forms of the signs too, and some skip blanks and quotes before them.
+"""
 
 
 def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row]:
@@ -31,66 +37,107 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
         if lookup.order_id is not None:
             events = tables.lookups.story(lookup, older_than=older, limit=step)
             older = events.older
-            yield from map(_event, events.items)
+            yield from ({name: shown(event) for name, shown in _EVENT.items()} for event in events.items)
         else:
             cancellations = tables.lookups.find(lookup, older_than=older, limit=step)
             older = cancellations.older
-            yield from map(_cancellation, cancellations.items)
+            found = cancellations.items
+            yield from ({name: shown(one) for name, shown in _CANCELLATION.items()} for one in found)
         left -= step
         if older is None:
             return
 
 
-def print_rows(rows: list[Row], form: str | None) -> None:
-    """Print the rows as ``json``, as ``csv``, or as a table for people."""
+def fields(lookup: Lookup) -> list[str]:
+    """Return the names of the columns: those of events if the look-up names an order, else those of cancellations."""
+    return list(_EVENT if lookup.order_id is not None else _CANCELLATION)
+
+
+def print_rows(rows: Iterator[Row], names: list[str], form: str | None) -> None:
+    """Print the rows as ``json`` or ``csv``, each as soon as it is read, or all of them as a table for people."""
     if form == "json":
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        _print_json(rows)
     elif form == "csv":
-        writer = csv.DictWriter(sys.stdout, rows[0] if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
-    elif rows:
+        _print_csv(rows, names)
+    # A table's columns are as wide as its widest cell, so it has to wait for the last row.
+    # The ids of cancellations are for machines, and would only make it wider.
+    elif shown := [{key: _one_line(value) for key, value in row.items() if key != "cancellation"} for row in rows]:
         from tabulate import tabulate
 
-        # The ids of cancellations are for machines, and would only make the table wider.
-        shown = [{key: _one_line(value) for key, value in row.items() if key != "cancellation"} for row in rows]
-        click.echo(tabulate(shown, headers="keys", disable_numparse=True))
+        say(tabulate(shown, headers="keys", disable_numparse=True))
     else:
-        click.echo("Nothing matches.")
+        say("Nothing matches.")
 
 
-def _event(event: Event) -> Row:
-    return {
-        "seq": event.seq,
-        "at": event.at,
-        "kind": event.kind,
-        "order": event.order_id,
-        "actor": event.actor,
-        "data": event.data,
-        "cancellation": event.cancellation,
-    }
+def _print_json(rows: Iterator[Row]) -> None:
+    is_utf8 = "utf" in str(getattr(sys.stdout, "encoding", "utf-8")).lower()
+    before = "["
+    for row in rows:
+        text = textwrap.indent(json.dumps(row, ensure_ascii=not is_utf8, indent=2), "  ")
+        write(f"{before}\n{_escaped_in_json(text)}", flush=before == "[")
+        before = ","
+    write("[]\n" if before == "[" else "\n]\n")
 
 
-def _cancellation(found: Cancellation) -> Row:
-    return {
-        "requested_at": found.requested_at.isoformat(timespec="seconds"),
-        "order": found.order_id,
-        "state": str(found.state),
-        "requester": found.requester,
-        "decided_by": " ".join(f"{decision.choice}:{decision.approver}" for decision in found.decisions),
-        "reason": found.reason,
-        "result": answer(found.last_answer) if found.last_answer else "",
-        "card": found.card_link,
-        "cancellation": found.id,
-    }
+def _print_csv(rows: Iterator[Row], names: list[str]) -> None:
+    writer = csv.DictWriter(_Output(), names, lineterminator="\n")
+    writer.writeheader()
+    for number, row in enumerate(rows):
+        writer.writerow({key: _harmless(value) for key, value in row.items()})
+        if number == 0:
+            write("", flush=True)
+
+
+class _Output:
+    """Stdout for the csv module."""
+
+    def write(self, text: str) -> None:
+        write(text)
+
+
+_EVENT: dict[str, Callable[[Event], Any]] = {
+    "seq": lambda event: event.seq,
+    "at": lambda event: event.at,
+    "kind": lambda event: event.kind,
+    "order": lambda event: event.order_id,
+    "actor": lambda event: event.actor,
+    "data": lambda event: event.data,
+    "cancellation": lambda event: event.cancellation,
+}
+_CANCELLATION: dict[str, Callable[[Cancellation], Any]] = {
+    "requested_at": lambda found: found.requested_at.isoformat(timespec="seconds"),
+    "order": lambda found: found.order_id,
+    "state": lambda found: str(found.state),
+    "requester": lambda found: found.requester,
+    "decided_by": lambda found: " ".join(f"{decision.choice}:{decision.approver}" for decision in found.decisions),
+    "reason": lambda found: found.reason,
+    "result": lambda found: answer(found.last_answer) if found.last_answer else "",
+    "card": lambda found: found.card_link,
+    "cancellation": lambda found: found.id,
+}
+"""The columns, and what each shows."""
 
 
 def _one_line(value: object) -> str:
-    # A reason may have line breaks, and characters that a terminal would obey.
-    text = "".join(character if character.isprintable() else " " for character in str(value))
+    text = printable(" ".join(str(value).splitlines()))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _harmless(value: object) -> object:
-    """Return a value that a spreadsheet takes for text: one that begins like a formula gets a quote in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """Return a value that a spreadsheet takes for text: whatever might begin a formula gets a quote in front."""
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return value
+    # Some programs take a bare carriage return for the end of the row, and do not look at the quotes around it.
+    text = printable(re.sub("\r\n?", "\n", value))
+    return _FORMULA.sub(r"\1'", "'" + text if value.startswith(("\t", "\r", "\n")) else text)
+
+
+def _escaped_in_json(text: str) -> str:
+    """Return the same JSON without the characters that a terminal obeys; json.dumps leaves those beyond ASCII."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )

@@ -6,9 +6,12 @@ import io
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner, Result
@@ -104,7 +107,9 @@ def test_find_as_json_and_csv(cli: Cli) -> None:
     assert [row["reason"] for row in found] == ["=1+1\nsecond line", "typed twice"]
     rows = list(csv.DictReader(io.StringIO(cli("audit", "find", "--csv").stdout)))
     assert [row["reason"] for row in rows] == ["'=1+1\nsecond line", "typed twice"]
-    assert cli("audit", "find", "state:expired", "--csv").stdout == "\n"
+    [names] = csv.reader(io.StringIO(cli("audit", "find", "state:expired", "--csv").stdout))
+    assert names == list(found[0])
+    assert json.loads(cli("audit", "find", "state:expired", "--json").stdout) == []
 
 
 def test_find_lists_the_events_of_an_order(cli: Cli) -> None:
@@ -175,6 +180,34 @@ def test_verify_and_backup_need_no_pattern(cli: Cli, tmp_path: Path) -> None:
     assert cli("backup", str(tmp_path / "copy.db"), ORDER_ID_PATTERN="(").exit_code == 0
 
 
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_find_ends_quietly_if_nobody_reads_on(cli: Cli, form: list[str]) -> None:
+    """The exit code is the one that a shell shows for SIGPIPE, and nothing is printed about it."""
+    with started("audit", "find", "--database", str(cli.database), *form, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(20)) == ("", 141)
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_find_does_not_blame_the_database_for_a_full_disk(cli: Cli, form: list[str]) -> None:
+    """Where the output cannot be written, the message says that."""
+    with (
+        Path("/dev/full").open("w") as full,
+        started("audit", "find", "--database", str(cli.database), *form, stdout=full) as process,
+    ):
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (1, "Error: The output cannot be written: No space left on device.\n")
+
+
+def started(*words: str, stdout: int | IO[str]) -> "subprocess.Popen[str]":
+    """Start a command in a process of its own."""
+    environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "bot", *words]
+    return subprocess.Popen(command, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
 # --- the file -----------------------------------------------------------------------------------------
 
 
@@ -183,6 +216,33 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for words in (["audit", "find"], ["audit", "verify"], ["backup", str(tmp_path / "copy.db")]):
         ended = CliRunner().invoke(main, words, env={"DATABASE_URL": "sqlite:////nowhere/bot.db"})
         assert (ended.exit_code, "/nowhere/bot.db: there is no such file" in ended.stderr) == (1, True)
+
+
+FIND, VERIFY = ["audit", "find"], ["audit", "verify"]
+
+
+@pytest.mark.parametrize("words", [FIND, VERIFY, ["backup", "copy.db"]])
+@pytest.mark.parametrize(
+    "content, says",
+    [
+        pytest.param(None, "this is a folder. Name the database file in it.", id="folder"),
+        pytest.param(b"hello\n", "this file is not a database, or its beginning is damaged.", id="text"),
+        pytest.param(b"", "this is not a database of the bot.", id="empty"),
+        pytest.param(b"SQLite format 3\0" + b"x" * 5000, "", id="damaged"),
+    ],
+)
+def test_a_file_that_is_no_database_of_the_bot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], content: bytes | None, says: str
+) -> None:
+    """It is one line with the way out, exit code 1, and nothing is changed or left behind."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "bot.db"
+    file.mkdir() if content is None else file.write_bytes(content)
+    ended = Cli(file)(*words)
+    assert (ended.exit_code, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
+    assert ended.stderr.startswith(f"{file}: {says}")
+    assert list(tmp_path.iterdir()) == [file]
+    assert content is None or file.read_bytes() == content
 
 
 @pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
@@ -259,6 +319,11 @@ def test_verify_with_something_that_is_no_head(cli: Cli) -> None:
 # --- backup -------------------------------------------------------------------------------------------
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names of everything in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 async def test_backup_while_the_bot_runs(store: Store, database: Path, tmp_path: Path) -> None:
     """The copy is checked, private, opens without other files, and is never written over."""
     await store.probe()
@@ -266,7 +331,7 @@ async def test_backup_while_the_bot_runs(store: Store, database: Path, tmp_path:
     ended = await asyncio.to_thread(Cli(database), "backup", str(copy))
     assert (ended.exit_code, ended.stdout) == (0, f"{copy}: 0 events, head (empty).\n")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert not copy.with_name("copy.db.part").exists()
+    assert names_in(tmp_path) == {"copy.db", "data"}
     again = await asyncio.to_thread(Cli(database), "backup", str(copy))
     assert (again.exit_code, "already exists" in again.stderr) == (1, True)
 
@@ -278,6 +343,16 @@ def test_backup_of_a_damaged_record_is_refused(cli: Cli, tmp_path: Path) -> None
     assert (ended.exit_code, "not sound" in ended.stderr) == (1, True)
     assert "Event 3 is missing." in ended.stderr
     assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal", ".lock"])
+def test_backup_takes_no_name_of_the_databases_own_files(cli: Cli, ending: str) -> None:
+    """SQLite would take the copy for its own log, and damage both."""
+    target = cli.database.with_name(f"{cli.database.name}{ending}")
+    before = target.exists()
+    ended = cli("backup", str(target))
+    assert (ended.exit_code, "Choose another name." in ended.stderr) == (1, True)
+    assert target.exists() is before
 
 
 def test_backup_into_a_folder_that_does_not_exist(cli: Cli) -> None:

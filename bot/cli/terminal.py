@@ -1,0 +1,103 @@
+"""Printing from commands: nothing that a terminal would obey, and a quiet end if nobody reads on."""
+
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import click
+
+from bot.masking import masked
+
+_PIPE_CLOSED = 128 + 13
+"""The exit code that a shell shows for SIGPIPE, which ends most programs whose reader is gone."""
+
+
+class CommandLine(click.Group):
+    """The group of all commands, which shows click's own messages like those of the bot."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and end the process."""
+        for stream in (sys.stdout, sys.stderr):
+            if reconfigure := getattr(stream, "reconfigure", None):
+                reconfigure(errors="backslashreplace")  # an answer in another alphabet is no reason to fail
+        try:
+            code = super().main(args, prog_name, None, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            if not standalone_mode:
+                raise
+            said = io.StringIO()
+            error.show(said)
+            say(masked(said.getvalue().rstrip("\n")), error=True)
+            code = error.exit_code
+        except click.Abort:
+            if not standalone_mode:
+                raise
+            say("Aborted.", error=True)
+            code = 1
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command up to the last byte of its output."""
+        result = super().invoke(ctx)
+        if sys.stdout is not None:
+            write("", flush=True)
+        return result
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a text and a line break, to stderr for an error; control characters are shown as escapes."""
+    write(f"{printable(text)}\n", error=error, flush=True)
+
+
+def write(text: str, *, error: bool = False, flush: bool = False) -> None:
+    """Write a text as it is. If nobody reads it, end the command quietly."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:
+        return  # the shell closed it: ``>&-``
+    try:
+        stream.write(text)
+        if flush:
+            stream.flush()
+    except OSError as problem:
+        _discard(stream)
+        if isinstance(problem, BrokenPipeError):
+            raise click.exceptions.Exit(_PIPE_CLOSED) from None
+        # A full disk; here and not in the command, which would take it for the database's.
+        raise click.ClickException(f"The output cannot be written: {problem.strerror}.") from None
+
+
+def printable(text: str) -> str:
+    r"""Return the text with control characters, also invisible ones, as escapes such as ``\x1b``; line breaks stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escaped(character) for character in text
+    )
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) == "Zs":
+        return " "  # a no-break space and its like
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is still in the buffer go nowhere, or the interpreter would complain about it at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass  # a stream of a test has no descriptor
