@@ -22,9 +22,11 @@ from bot.domain.policy import People, Role
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.in_flight import InFlight
+from bot.network import Network
 from bot.settings import Settings
 from bot.slack import listeners
 from bot.slack.background import Background
+from bot.slack.client import web_client
 from bot.slack.delivery import SlackCourier
 from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
@@ -46,8 +48,9 @@ _LARGEST_BODY = 1024 * 1024
 class Bot:
     """One running bot. ``start`` and ``stop`` once each, or ``run`` until a signal."""
 
-    def __init__(self, settings: Settings, tuning: Tuning | None = None) -> None:
+    def __init__(self, settings: Settings, tuning: Tuning | None = None, network: Network | None = None) -> None:
         tuning = tuning or Tuning()
+        network = network or Network()
         self.port = settings.port
         self._settings = settings
         self._tuning = tuning
@@ -67,24 +70,21 @@ class Bot:
             patience=tuning.patience,
         )
         self.workflow = Workflow(self.store, rules, now=tuning.now, wake=wake)
-        self._client = AsyncWebClient(
-            token=settings.slack_bot_token.get_secret_value(),
-            base_url=settings.slack_api_url,
-            # The SDK's own repeats would post twice; each delivery has repeats of its own.
-            retry_handlers=[],
-        )
+        self._client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
         self.connection = Connection(
             self._client,
             app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
             in_flight=self._in_flight,
+            network=network,
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
         )
         self._gateway = GatewayClient(
             base_url=settings.dvpay_base_url,
             api_key=settings.dvpay_api_key,
-            app_id=settings.dvpay_app_id,
+            app_id=settings.dvpay_app_id.get_secret_value() if settings.dvpay_app_id else None,
             now=tuning.now,
+            network=network,
         )
         self.worker = Worker(
             self.workflow,
@@ -98,13 +98,14 @@ class Bot:
         )
         self._directory = Directory(self._client, now=tuning.now, roles=_roles(settings))
         self._background = Background(self._in_flight)
-        self._slack_app = self._bolt_app()
+        self._slack_app = self._bolt_app(web_client(settings.slack_api_url, network))
         listeners.register(
             self._slack_app,
             listeners.Parts(
                 workflow=self.workflow,
                 directory=self._directory,
                 client=self._client,
+                network=network,
                 background=self._background,
                 identity=self._identity,
                 approval_channel=settings.approval_channel,
@@ -160,7 +161,8 @@ class Bot:
         """Return what is missing before the bot can do its work: Slack, or a database that takes writes."""
         missing = ["stopping"] if self._stopping else []
         if self.connection.missing:
-            missing.append(health.slack_missing(self.connection.missing, self.connection.problem))
+            slack = self.connection
+            missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
         try:
             await self.store.probe()
         except StoreError as error:
@@ -201,7 +203,7 @@ class Bot:
     def _identity(self) -> Identity | None:
         return self.connection.identity
 
-    def _bolt_app(self) -> AsyncApp:
+    def _bolt_app(self, client: AsyncWebClient) -> AsyncApp:
         async def authorize() -> AuthorizeResult:
             identity = self.connection.identity
             return AuthorizeResult(
@@ -216,7 +218,7 @@ class Bot:
         # acknowledgement final and immediate; see docs/slack.md.
         return AsyncApp(
             authorize=authorize,
-            client=AsyncWebClient(base_url=self._settings.slack_api_url),
+            client=client,
             process_before_response=True,
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -285,7 +287,7 @@ def _roles(settings: Settings) -> dict[Role, People]:
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, network: Network) -> None:
     """Run a bot until a signal ends it. Raises StoreError or OSError if it cannot start."""
     with contextlib.suppress(asyncio.CancelledError):
-        await Bot(settings).run()
+        await Bot(settings, network=network).run()

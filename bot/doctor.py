@@ -1,19 +1,23 @@
 """``doctor``: a check of everything that the bot needs, with a remedy for each problem."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.attempt import Trouble
 from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.network import Network
 from bot.settings import Settings
+from bot.slack.client import web_client
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
 from bot.slack.scopes import SCOPES
 from bot.store import StoreError, verify_file
-from bot.wording import events, store_problem, trouble, verification
+from bot.wording import events, no_way_to_slack, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
 """The gateway rejects timestamps that are five minutes off; this leaves time to set a clock that drifts."""
@@ -21,32 +25,43 @@ _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``remedy`` is empty where there is nothing to do."""
+    """One line of the report; ``remedy`` is empty where there is nothing to do.
+
+    A doubt may be a mistake, or a variable of another program. It does not make doctor fail.
+    """
 
     subject: str
     state: str
     remedy: str = ""
+    is_doubt: bool = False
 
     @property
     def line(self) -> str:
         """Return the finding as one line for a terminal."""
         if not self.remedy:
             return f"ok       {self.subject}: {self.state}"
-        return f"problem  {self.subject}: {self.state}. {self.remedy}"
+        level = "warning" if self.is_doubt else "problem"
+        return f"{level}  {self.subject}: {self.state}. {self.remedy}"
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Check one thing after the other. A check that fails is a finding, not an exception."""
+async def examine(
+    settings: Settings, network: Network | None = None, doubts: Sequence[str] = ()
+) -> AsyncIterator[Finding]:
+    """Check one thing after the other. A check that fails is a finding, not an exception.
+
+    ``doubts`` has a line for each variable that may be a mistake.
+    """
+    network = network or Network()
     yield Finding("settings", "complete and valid")
-    for finding in _database(settings):
+    for doubt in doubts:
+        name, _, problem = doubt.partition(": ")
+        yield Finding(
+            f"variable {name}", problem, "Correct it, or ignore this if it is another program's.", is_doubt=True
+        )
+    for finding in _database(settings.database_path):
         yield finding
-    yield await _gateway(settings)
-    client = AsyncWebClient(
-        token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.slack_api_url,
-        timeout=10,
-        retry_handlers=[],
-    )
+    yield await _gateway(settings, network)
+    client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
     try:
         identity = await fetch_identity(client)
     except Exception as error:  # noqa: BLE001 -- every kind of failure is a finding
@@ -66,9 +81,17 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield await _asked(f"approver group {group}", lambda group=group: _group(client, group))  # type: ignore[misc]
 
 
-def _database(settings: Settings) -> list[Finding]:
-    path = settings.database_path
+def _database(path: Path) -> list[Finding]:
+    try:
+        return _look_at(path)
+    except OSError as error:
+        return [Finding("database", f"{path}: {error.strerror}", "Let the bot's user read the folders above it.")]
+
+
+def _look_at(path: Path) -> list[Finding]:
     folder = path.parent
+    if path.is_dir():
+        return [Finding("database", f"{path} is a folder", "Set DATABASE_URL to the file in it.")]
     if not path.exists():
         # The bot creates the folders as well, so the nearest one that exists decides.
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -90,18 +113,26 @@ def _database(settings: Settings) -> list[Finding]:
     return [Finding("record", verification(found).rstrip("."), remedy)]
 
 
-async def _gateway(settings: Settings) -> Finding:
+async def _gateway(settings: Settings, network: Network) -> Finding:
     gateway = GatewayClient(
         base_url=settings.dvpay_base_url,
         api_key=settings.dvpay_api_key,
-        app_id=settings.dvpay_app_id,
+        app_id=None,  # it goes with a cancellation only
         now=lambda: datetime.now(UTC),
+        network=network,
     )
     try:
         clock = await gateway.reach()
     except GatewayUnreachable as error:
         words = trouble(error.trouble, error.about)
-        return Finding("gateway", words, "Check DVPAY_BASE_URL, the network and the firewall.")
+        proxied = network.proxy_for(settings.dvpay_base_url) is not None
+        if error.trouble is Trouble.CERTIFICATE:
+            remedy = "Then check DVPAY_BASE_URL, the clock, and who opens the connection on the way."
+        elif proxied:
+            remedy = "Check the proxy in HTTPS_PROXY or ALL_PROXY, NO_PROXY, and DVPAY_BASE_URL."
+        else:
+            remedy = "Check DVPAY_BASE_URL, the network and the firewall."
+        return Finding("gateway", words, remedy)
     finally:
         await gateway.aclose()
     if clock is None:
@@ -121,11 +152,15 @@ async def _asked(subject: str, ask: Callable[[], Awaitable[Finding]]) -> Finding
 
 
 def _slack_failed(subject: str, error: Exception) -> Finding:
-    match problem_of(error).name:
+    problem = problem_of(error)
+    match problem.name:
         case "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" as name:
             return Finding(subject, f"Slack rejects the token ({name})", "Reinstall the app and copy its token.")
         case "not_reachable" | "no_answer_in_time" as name:
             return Finding(subject, f"Slack is not reachable ({name})", "Check the network and SLACK_API_URL.")
+        case name if reason := no_way_to_slack(name, problem.about):
+            remedy = "Then check SLACK_API_URL, the clock, and who opens the connection on the way."
+            return Finding(subject, f"no connection to Slack: {reason}", remedy)
         case "missing_scope":
             return Finding(subject, "a scope is missing", "Update the app from manifest.yml and reinstall it.")
         case "plan_upgrade_required":
@@ -145,6 +180,9 @@ async def _app_token(client: AsyncWebClient, settings: Settings) -> Finding:
 
 
 def _scopes(identity: Identity) -> Finding:
+    if not identity.scopes:
+        remedy = "Something on the way may remove the header x-oauth-scopes. Compare them with manifest.yml in Slack."
+        return Finding("Slack scopes", "not known, because Slack did not say which ones the token has", remedy)
     missing = sorted(set(SCOPES) - identity.scopes)
     if not missing:
         return Finding("Slack scopes", "all granted")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from bot import wording
 from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
 
@@ -17,8 +18,10 @@ class Readiness:
     notes: list[str]
 
 
-def slack_missing(missing: Missing, problem: str) -> str:
+def slack_missing(missing: Missing, problem: str, about: str = "") -> str:
     """Return a sentence about what keeps people in Slack from reaching the bot."""
+    if reason := wording.no_way_to_slack(problem, about):
+        return f"no connection to Slack: {reason}"
     match missing:
         case Missing.NOT_CONNECTED_YET:
             return "not connected to Slack yet"

@@ -1,18 +1,38 @@
 """Fixtures that many tests need: a clock, a store in a new file, the use cases over it, and a desk."""
 
 import asyncio
+import logging
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.store import Store
 from bot.workflow import Patience, Rules, Workflow
 from tests.clock import Clock
 from tests.flows.desk import Desk
 from tests.world import World
+
+# The tests talk to servers on loopback, also with clients that would send this through a proxy of the environment.
+for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.lower(), None)
+
+
+@pytest.fixture
+def logging_of_its_own() -> Iterator[None]:
+    """Undo the logging set-up of a command that ran in this process."""
+    root, ours = logging.getLogger(), logging.getLogger("bot")
+    handlers, level, our_level = root.handlers, root.level, ours.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    ours.setLevel(our_level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from bot.doctor import Finding, examine
 from bot.sandbox.faults import ApiError, Drop
 from bot.sandbox.gateway import LocalGateway
-from bot.settings import load
+from bot.settings import load, load_network
 from bot.store import Store
 from bot.tuning import utc_now
 from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk
+from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
 @pytest.fixture
@@ -72,6 +74,9 @@ def deactivate(desk: Desk) -> None:
         pytest.param(lambda desk: desk.slack.space.users.pop(BEN), "does not know this ID", id="no user"),
         pytest.param(lambda desk: desk.slack.api.scopes.discard("im:write"), "missing im:write (opening", id="scope"),
         pytest.param(
+            lambda desk: setattr(desk.slack, "names_scopes", False), "not known, because Slack did not say", id="scopes"
+        ),
+        pytest.param(
             lambda desk: desk.slack.faults.add("usergroups.users.list", ApiError("plan_upgrade_required")),
             "need a paid Slack plan",
             id="plan",
@@ -110,6 +115,44 @@ async def test_slack_and_gateway_away(desk: Desk) -> None:
     await desk.slack.start()
 
 
+async def test_certificates_that_are_not_trusted(desk: Desk, tmp_path: Path) -> None:
+    """Both sides are named as that, with the way out, and not as unreachable."""
+    context = Authority(tmp_path / "authority").context("127.0.0.1")
+    slack, gateway = (urlsplit(url).port or 0 for url in (desk.slack.api_url, desk.gateway.base_url))
+    async with tls_in_front(slack, context) as slack, tls_in_front(gateway, context) as gateway:
+        changes = {
+            "SLACK_API_URL": f"https://127.0.0.1:{slack}/api/",
+            "DVPAY_BASE_URL": f"https://127.0.0.1:{gateway}",
+        }
+        lines = {finding.subject: finding.line for finding in await report(desk, **changes)}
+    for subject in ("gateway", "Slack bot token"):
+        assert "its certificate is not trusted: " in lines[subject]
+        assert "add the CA by SSL_CERT_FILE" in lines[subject]
+        assert "not reachable" not in lines[subject]
+
+
+async def test_a_proxy_that_refuses(desk: Desk) -> None:
+    """It is named on both sides, with the variable and without its password."""
+    async with ConnectProxy({}) as proxy:
+        network = load_network({"HTTPS_PROXY": f"http://desk:hunter2@127.0.0.1:{proxy.port}"})
+        changes = {"SLACK_API_URL": "https://slack.test/api/", "DVPAY_BASE_URL": "https://gateway.test"}
+        settings = load(desk.environment(**changes))
+        lines = {finding.subject: finding.line async for finding in examine(settings, network)}
+    for subject in ("gateway", "Slack bot token"):
+        assert "the proxy made no connection" in lines[subject]
+        assert "HTTPS_PROXY" in lines[subject]
+        assert "hunter2" not in lines[subject]
+
+
+async def test_a_variable_in_doubt_is_a_warning(desk: Desk) -> None:
+    """It is named, but may belong to another program."""
+    doubt = "APPROVAL_CHANEL: is not a setting, but almost APPROVAL_CHANNEL"
+    found = [finding async for finding in examine(load(desk.environment()), doubts=[doubt])]
+    [line] = [finding.line for finding in found if finding.remedy]
+    assert line.startswith("warning  variable APPROVAL_CHANEL: is not a setting, but almost APPROVAL_CHANNEL. ")
+    assert [finding.is_doubt for finding in found if finding.remedy] == [True]
+
+
 async def test_clocks_apart(desk: Desk) -> None:
     """A clock that is minutes off is a problem before the gateway rejects calls."""
     async with LocalGateway(now=lambda: utc_now() + timedelta(minutes=4)) as gateway:
@@ -124,6 +167,12 @@ async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> N
     assert "will be created" in "\n".join(finding.line for finding in found)
     found = await report(desk, DATABASE_URL=f"sqlite:///{desk.database}/folder/bot.db")
     assert "cannot be written" in "\n".join(finding.line for finding in found if finding.remedy)
+
+
+async def test_a_folder_in_place_of_the_database(desk: Desk, tmp_path: Path) -> None:
+    """It is named as that, not as a failing disk."""
+    found = await report(desk, DATABASE_URL=f"sqlite:///{tmp_path}")
+    assert f"{tmp_path} is a folder. " in "\n".join(finding.line for finding in found if finding.remedy)
 
 
 async def test_a_damaged_database(desk: Desk) -> None:

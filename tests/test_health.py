@@ -54,6 +54,17 @@ def test_everything_that_can_be_missing_has_words() -> None:
     }
 
 
+@pytest.mark.parametrize("missing", [Missing.TOKEN_NOT_CONFIRMED, Missing.CONNECTION_DOWN])
+def test_what_stands_between_is_not_taken_for_slack(missing: Missing) -> None:
+    """A certificate or a proxy is named as that, whichever of the two connections it breaks."""
+    says = health.slack_missing(missing, "certificate_not_trusted", "self-signed certificate in certificate chain")
+    assert says == (
+        "no connection to Slack: its certificate is not trusted: self-signed certificate in certificate chain;"
+        " add the CA by SSL_CERT_FILE"
+    )
+    assert "check HTTPS_PROXY" in health.slack_missing(missing, "proxy_refused", "HTTP 407")
+
+
 @pytest.mark.parametrize("count, waits", [(1, "1 message waits"), (2, "2 messages wait")])
 def test_messages_that_slack_does_not_take_are_counted(count: int, waits: str) -> None:
     """The operator reads how many, with Slack's name for the error."""

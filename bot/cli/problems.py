@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from bot.cli.terminal import say
 from bot.masking import masked
-from bot.settings import SettingsProblem, load
+from bot.network import Network
+from bot.settings import Settings, SettingsProblem, load, load_network, mistyped, not_read
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -29,6 +30,27 @@ def read_settings(kind: type[T], environ: Mapping[str, str] = os.environ) -> T:
         return load(environ, kind)
     except SettingsProblem as error:
         _end(error.problems, _SETTINGS_WRONG)
+
+
+def read_everything(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Network, list[str]]:
+    """Return all settings, the way to other machines, and a line for each variable that may be a mistake.
+
+    If they cannot be used, end with a line for each problem and exit code 2.
+    """
+    problems: list[str] = []
+    settings = network = None
+    try:
+        settings = load(environ)
+    except SettingsProblem as error:
+        problems += error.problems
+    try:
+        network = load_network(environ)
+    except SettingsProblem as error:
+        problems += error.problems
+    doubts = [*mistyped(environ), *not_read(environ)]
+    if settings is None or network is None:
+        _end(problems + doubts, _SETTINGS_WRONG)
+    return settings, network, doubts
 
 
 def _end(lines: Iterable[str], code: int) -> NoReturn:

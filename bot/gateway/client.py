@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.answer import Reply, parse_date, read_answer, shown
 from bot.gateway.body import LARGEST_BODY
+from bot.network import Network
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class GatewayClient:
     """The client of the gateway at ``base_url``; made once for the process, ended by ``aclose``.
 
     ``timeouts`` are for each step of a call. ``total`` is the limit in seconds for all of it, so that an answer that
-    trickles in ends too. ``app_id`` is sent only if there is one.
+    trickles in ends too. ``app_id`` is sent only if there is one. Without a ``network`` the way is direct.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GatewayClient:
         api_key: SecretStr,
         app_id: str | None,
         now: Callable[[], datetime],
+        network: Network | None = None,
         timeouts: httpx.Timeout = _TIMEOUTS,
         total: float = _TOTAL,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -67,6 +69,8 @@ class GatewayClient:
         self._now = now
         self._timeouts = timeouts
         self._total = total
+        network = network or Network()
+        proxy = network.proxy_for(base_url)
         self._http = httpx.AsyncClient(
             base_url=base_url,
             # A body that nobody compressed needs no limit for inflating; some servers compress all the same.
@@ -80,6 +84,10 @@ class GatewayClient:
             # "not sent" into "unknown". The worker decides how many calls run at once, so there is no limit here.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             transport=transport,
+            verify=network.tls,
+            proxy=httpx.Proxy(proxy, ssl_context=_tls_of(proxy, network)) if proxy else None,
+            # httpx would read its own meaning of the proxies and certificates, and passwords out of ~/.netrc.
+            trust_env=False,
         )
 
     async def cancel(self, order_id: str, reason: str) -> Answer:
@@ -179,6 +187,11 @@ class GatewayClient:
             case _:
                 trouble, about = Trouble.UNEXPECTED, type(error).__name__
         return trouble, shown(about, self._secrets())
+
+
+def _tls_of(proxy: str, network: Network) -> ssl.SSLContext | None:
+    # httpx takes the certificates to trust only for a proxy that speaks TLS itself.
+    return network.tls if proxy.startswith("https:") else None
 
 
 async def _with_body(reply: Reply, response: httpx.Response) -> Reply:

@@ -12,7 +12,7 @@ from bot.domain.audit import parse_head
 from bot.sandbox.faults import Drop
 from bot.sandbox.gateway import OrderStatus
 from bot.sandbox.person import Person
-from bot.sandbox.stage import ANN, BEN, PAYMENTS, Stage, without_proxies
+from bot.sandbox.stage import ANN, BEN, PAYMENTS, Stage
 from bot.sandbox.workspace import Posted
 from bot.store import verify
 
@@ -29,7 +29,6 @@ _ORDERS = {
 async def play() -> int:
     """Play the demo and print it. Return 0 if everything came as expected, 1 if not."""
     log.configure("ERROR", "console", [])
-    without_proxies()
     with tempfile.TemporaryDirectory() as folder:
         # Ann may approve as well, so that the demo can show that her own approval does not count.
         settings = {"APPROVERS": f"{ANN},{BEN}"}

@@ -86,6 +86,8 @@ class LocalSlack:
         self.names_scopes = True
         """Whether answers name the token's scopes in a header, which proxies sometimes take away."""
         self.events_url: str | None = None
+        self.public_origin: str | None = None
+        """The origin of the addresses that Slack tells the bot, if something stands in front of this server."""
         self.connections: list[web.WebSocketResponse] = []
         self.response_urls: dict[str, ResponseUrl] = {}
         self._place = Place()
@@ -184,7 +186,8 @@ class LocalSlack:
             raise Refused("too_many_websockets")
         ticket = f"ticket-{next(self._counter)}"
         self._tickets.add(ticket)
-        return {"ok": True, "url": f"{self._origin.replace('http', 'ws')}/socket?ticket={ticket}&app_id=A0LOCAL"}
+        origin = (self.public_origin or self._origin).replace("http", "ws", 1)
+        return {"ok": True, "url": f"{origin}/socket?ticket={ticket}&app_id=A0LOCAL"}
 
     # --- Socket Mode --------------------------------------------------------------------------
 
@@ -323,7 +326,7 @@ class LocalSlack:
         """Return a new address for the answers to one command or click."""
         name = f"r{next(self._counter)}"
         self.response_urls[name] = ResponseUrl(user, channel, message, self._now() + timedelta(minutes=30))
-        return f"{self._origin}/response/{name}"
+        return f"{self.public_origin or self._origin}/response/{name}"
 
     async def _serve_response(self, request: web.Request) -> web.StreamResponse:
         found = self.response_urls.get(request.match_info["id"])

@@ -1,7 +1,6 @@
 """A local workspace and a local gateway with the real bot between them, for the demo, the playground and the tests."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -217,10 +216,3 @@ class Stage:
             return next((message for message in reversed(messages) if order in self.ann.reads(message)), None)
 
         return await self.slack.space.changes.wait_for(look)
-
-
-def without_proxies() -> None:
-    """Forget the proxies that the environment names, as everything on a stage is on loopback."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        os.environ.pop(name, None)
-        os.environ.pop(name.lower(), None)

@@ -66,7 +66,7 @@ class _Accounts(_Model):
     dvpay_base_url: Annotated[str, by(values.origin)] = _setting(
         "the payment gateway's address, without a path", "https://merchant.dv.vai247.pro"
     )
-    dvpay_app_id: Annotated[str | None, by(values.header_value)] = _setting("sent as `X-App-Id` if it is set", None)
+    dvpay_app_id: Annotated[SecretStr | None, by(values.secret())] = _setting("sent as `X-App-Id` if it is set", None)
     dvpay_api_key: Annotated[SecretStr, by(values.secret())] = Field(description="sent as `X-Api-Key`")
 
     @field_validator("slack_signing_secret")

@@ -16,10 +16,12 @@ from pydantic import PlainValidator, SecretStr
 
 from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
 from bot.domain.policy import People
+from bot.masking import is_token, shown
 
 _LONGEST = timedelta(days=365)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIRECT_MESSAGES = "D"
+_QUOTES = {(quotes[0], quotes[1]) for quotes in ('""', "''", "``", "“”", "‘’", "„“")}  # noqa: RUF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ def by(parse: Callable[[str], object]) -> PlainValidator:
     return PlainValidator(validate)
 
 
+def unquoted(text: str) -> str:
+    """Return the text if no quotes enclose it: a shell would remove them, but a file of variables keeps them."""
+    if len(text) > 1 and (text[0], text[-1]) in _QUOTES:
+        raise ValueError("is in quotes, which became part of the value; write it without them")
+    return text
+
+
 def header_value(text: str) -> str:
     """Return the text if an HTTP header can carry it: a line break would end the header early."""
     if not re.fullmatch(r"[\x21-\x7e]+", text):
@@ -58,6 +67,8 @@ def secret(prefix: str = "") -> Callable[[str], SecretStr]:
     def parse(text: str) -> SecretStr:
         if not text.startswith(prefix):
             raise ValueError(f"must begin with {prefix}; this looks like another kind of token")
+        if not prefix and is_token(text):
+            raise ValueError("holds a token of Slack's or a PEM key, which belongs elsewhere")
         return SecretStr(header_value(text))
 
     return parse
@@ -70,7 +81,7 @@ def people(text: str) -> People:
         raise ValueError("must name at least one person or user group")
     strangers = [item for item in ids if not re.fullmatch(f"{USER_ID}|{GROUP_ID}", item)]
     if strangers:
-        listed = ", ".join(map(repr, strangers))
+        listed = ", ".join(map(shown, strangers))
         if len(strangers) == 1:
             raise ValueError(f"{listed} is not a user ID (U…, W…) or a user-group ID (S…)")
         raise ValueError(f"{listed} are not user IDs (U…, W…) or user-group IDs (S…)")
@@ -82,10 +93,10 @@ def duration(text: str) -> timedelta:
     """Return the time that a number and a unit give, from a second to a year."""
     found = re.fullmatch("([0-9]{1,9})([smhd])", text)
     if not found:
-        raise ValueError(f"{text!r} is not a duration such as 90s, 30m, 4h or 2d")
+        raise ValueError(f"{shown(text)} is not a duration such as 90s, 30m, 4h or 2d")
     length = timedelta(**{_UNITS[found[2]]: int(found[1])})
     if not timedelta(0) < length <= _LONGEST:
-        raise ValueError(f"{text!r} is not between 1s and {_LONGEST.days}d")
+        raise ValueError(f"{shown(text)} is not between 1s and {_LONGEST.days}d")
     return length
 
 
@@ -95,7 +106,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         # int() alone would also take "1_000", "+1" and digits of other alphabets.
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} is not a whole number from {least} to {most}")
+            raise ValueError(f"{shown(text)} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
@@ -109,7 +120,7 @@ def yes_or_no(text: str) -> bool:
         case "false" | "no" | "off" | "0":
             return False
         case _:
-            raise ValueError(f"{text!r} is not true or false")
+            raise ValueError(f"{shown(text)} is not true or false")
 
 
 def one_of(*choices: str, case: Callable[[str], str]) -> Callable[[str], str]:
@@ -117,7 +128,7 @@ def one_of(*choices: str, case: Callable[[str], str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if case(text) not in choices:
-            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+            raise ValueError(f"{shown(text)} is not one of {', '.join(choices)}")
         return case(text)
 
     return parse
@@ -128,14 +139,15 @@ def pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise ValueError(f"is not a valid regular expression: {error}") from None
+        where = "" if error.pos is None else f" at position {error.pos}"
+        raise ValueError(f"is not a valid regular expression: {error.msg}{where}") from None
 
 
 def channel(text: str) -> str:
     """Return the id of a channel; cards in somebody's direct messages would have no approvers."""
     if not re.fullmatch(CHANNEL_ID, text) or text.startswith(_DIRECT_MESSAGES):
         raise ValueError(
-            f"{text!r} is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack"
+            f"{shown(text)} is not a channel ID (C…, G…); copy it from the end of the channel's details in Slack"
         )
     return text
 
@@ -143,7 +155,7 @@ def channel(text: str) -> str:
 def host(text: str) -> str:
     """Return the host name or IP address."""
     if not re.fullmatch(r"[0-9A-Za-z.:_-]+", text):
-        raise ValueError(f"{text!r} is not a host name or an IP address")
+        raise ValueError(f"{shown(text)} is not a host name or an IP address")
     return text
 
 

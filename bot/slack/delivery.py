@@ -42,7 +42,7 @@ _IMPOSSIBLE = {
     "messages_tab_disabled",
 }
 """Errors that concern this one message and will not change."""
-_PASSING = {"ratelimited", "not_reachable", "not_connected_yet"}
+_PASSING = {"ratelimited", "not_reachable", "proxy_not_reachable", "not_connected_yet"}
 """Problems that end by themselves. Every other definite refusal waits for a person."""
 _THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
 

@@ -1,5 +1,6 @@
 """Failed calls to Slack, read from the many forms in which an error can come."""
 
+import ssl
 from dataclasses import dataclass
 
 import aiohttp
@@ -11,22 +12,37 @@ _UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavail
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The cause of a failed call: Slack's name for it or ours. ``unclear`` means that it may have taken effect."""
+    """The cause of a failed call: Slack's name for it or ours. ``unclear`` means that it may have taken effect.
+
+    ``about`` is the parameter of some of our names, such as OpenSSL's reason; it holds nothing that was sent.
+    """
 
     name: str
     unclear: bool
     retry_after: float | None = None
+    about: str = ""
 
 
 def problem_of(error: BaseException) -> Problem:
     """Return why a call to Slack failed, without secrets and without anything that was sent."""
     if isinstance(error, SlackApiError):
         return _from_answer(error)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Problem("not_reachable", unclear=False)
-    if isinstance(error, TimeoutError):
-        return Problem("no_answer_in_time", unclear=True)
-    return Problem(type(error).__name__, unclear=True)
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as cause):
+            return Problem("certificate_not_trusted", unclear=False, about=cause.verify_message)
+        case aiohttp.ClientSSLError():
+            return Problem("tls_failed", unclear=False, about=getattr(error.os_error, "reason", None) or "")
+        case aiohttp.ClientProxyConnectionError():
+            return Problem("proxy_not_reachable", unclear=False)
+        case aiohttp.ClientHttpProxyError(status=status):
+            # The proxy answered in place of a connection, so nothing was sent through it.
+            return Problem("proxy_refused", unclear=False, about=f"HTTP {status}")
+        case aiohttp.ClientConnectorError():
+            return Problem("not_reachable", unclear=False)
+        case TimeoutError():
+            return Problem("no_answer_in_time", unclear=True)
+        case _:
+            return Problem(type(error).__name__, unclear=True)
 
 
 def _from_answer(error: SlackApiError) -> Problem:

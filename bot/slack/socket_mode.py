@@ -1,14 +1,13 @@
 """Being connected to Slack: the token is confirmed, and in Socket Mode one connection is kept alive."""
 
 import asyncio
-import logging
 from enum import StrEnum
 from http import HTTPStatus
 from time import time
 from typing import Any
 
 import structlog
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_base_handler import AsyncBaseSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
@@ -19,15 +18,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.backoff import pauses
 from bot.in_flight import InFlight
-from bot.slack.errors import problem_of
+from bot.network import Network
+from bot.slack.client import QuietSocketModeClient
+from bot.slack.errors import Problem, problem_of
 from bot.slack.gate import acknowledgement, bolt_request
 from bot.slack.identity import Identity, fetch_identity
 
 log = structlog.get_logger(__name__)
-
-# The SDK logs a traceback for each failed try; this module logs when the connection is lost and found instead.
-_quiet = logging.getLogger("bot.slack.sdk")
-_quiet.setLevel(logging.CRITICAL)
 
 
 class Missing(StrEnum):
@@ -37,12 +34,17 @@ class Missing(StrEnum):
     TOKEN_NOT_CONFIRMED = "token_not_confirmed"  # noqa: S105 -- a code, not a token
     """``Connection.problem`` holds Slack's name for the error."""
     CONNECTION_DOWN = "connection_down"
+    """``Connection.problem`` holds the name of what kept the last try from it, if there was one."""
 
 
-class _Handler(AsyncSocketModeHandler):
+class _Handler(AsyncBaseSocketModeHandler):
     """Hands Bolt the payloads that listeners know, and acknowledges the rest itself."""
 
-    in_flight: InFlight
+    app: AsyncApp
+
+    def __init__(self, app: AsyncApp, client: AsyncBaseSocketModeClient, in_flight: InFlight) -> None:
+        self.app, self.client, self.in_flight = app, client, in_flight
+        client.socket_mode_request_listeners.append(self.handle)
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         request, began = bolt_request(req.payload), time()
@@ -72,6 +74,7 @@ class Connection:
         *,
         app_token: str | None,
         in_flight: InFlight,
+        network: Network | None = None,
         ping_interval: float = 5.0,
         give_up_after: float = 30.0,
         recheck: float = 60.0,
@@ -80,10 +83,13 @@ class Connection:
         self.identity: Identity | None = None
         self.missing: Missing | None = Missing.NOT_CONNECTED_YET
         self.problem = ""
+        self.about = ""
         self.ready = asyncio.Event()
         self._client = client
         self._app_token = app_token
         self._in_flight = in_flight
+        self._network = network or Network()
+        self._last_failure: Problem | None = None
         self._ping_interval = ping_interval
         self._give_up_after = give_up_after
         self._recheck = recheck
@@ -106,7 +112,7 @@ class Connection:
                 self.identity = await fetch_identity(self._client)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
                 problem = problem_of(error)
-                self._lost(Missing.TOKEN_NOT_CONFIRMED, problem.name)
+                self._lost(Missing.TOKEN_NOT_CONFIRMED, problem)
                 await asyncio.sleep(max(pause, problem.retry_after or 0))
             else:
                 if self._app_token is None:
@@ -118,29 +124,32 @@ class Connection:
 
         It reconnects by itself, but asks for a new address only once and tries that for ever.
         """
-        handler = _Handler(
-            app,
+        client = QuietSocketModeClient(
             app_token,
-            logger=_quiet,
-            web_client=self._client,
+            self._client,
+            network=self._network,
             ping_interval=self._ping_interval,
+            failed=self._failed,
         )
-        handler.in_flight = self._in_flight
-        handler.client.message_listeners.append(self._heard)
+        client.message_listeners.append(self._heard)
+        handler = _Handler(app, client, self._in_flight)
         connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
         loop = asyncio.get_running_loop()
         last_connected = loop.time()
         try:
             while loop.time() - last_connected < self._give_up_after:
                 await asyncio.sleep(min(1.0, self._ping_interval))
-                if await handler.client.is_connected():
+                if await client.is_connected():
                     last_connected = loop.time()
                 else:
-                    self._lost(Missing.CONNECTION_DOWN)
+                    self._lost(Missing.CONNECTION_DOWN, self._last_failure)
         finally:
             connecting.cancel()
             await handler.close_async()  # type: ignore[no-untyped-call]
-            self._lost(Missing.CONNECTION_DOWN)
+            self._lost(Missing.CONNECTION_DOWN, self._last_failure)
+
+    def _failed(self, error: BaseException) -> None:
+        self._last_failure = problem_of(error)
 
     async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
@@ -149,11 +158,13 @@ class Connection:
     def _connected(self, *, connections: object) -> None:
         if self.missing is not None:
             log.info("slack_connected", connections=connections)
-        self.missing, self.problem = None, ""
+        self.missing, self.problem, self.about = None, "", ""
+        self._last_failure = None
         self.ready.set()
 
-    def _lost(self, missing: Missing, problem: str = "") -> None:
-        if (self.missing, self.problem) != (missing, problem):
-            log.warning("slack_away", missing=str(missing), problem=problem)
-        self.missing, self.problem = missing, problem
+    def _lost(self, missing: Missing, problem: Problem | None) -> None:
+        name, about = (problem.name, problem.about) if problem is not None else ("", "")
+        if (self.missing, self.problem, self.about) != (missing, name, about):
+            log.warning("slack_away", missing=str(missing), problem=name, **({"about": about} if about else {}))
+        self.missing, self.problem, self.about = missing, name, about
         self.ready.clear()

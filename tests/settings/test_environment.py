@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.settings import DatabaseSettings, RecordSettings, SettingsProblem, load, table
+from bot.settings import DatabaseSettings, RecordSettings, SettingsProblem, load, mistyped, table
 from tests.settings.given import REQUIRED, SECRETS, given_that, problems
 
 
@@ -163,3 +163,65 @@ def test_other_settings_do_not_come_from_files(tmp_path: Path) -> None:
     file.write_text("4000")
 
     assert given_that(PORT_FILE=str(file)).port == 3000
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in table()])
+@pytest.mark.parametrize("quoted", ['"xoxb-hunter2"', "'hunter2'", "“hunter2”", "`hunter2`"])
+def test_a_value_in_quotes_says_so(name: str, quoted: str, tmp_path: Path) -> None:
+    """Docker keeps the quotes of a file of variables, so the value would not be what the operator means."""
+    line = f"{name}: is in quotes, which became part of the value; write it without them"
+    assert problems(**{name: quoted}) == [line]
+    if name in SECRETS:
+        (file := tmp_path / "secret").write_text(quoted)
+        assert problems(**{name: None, f"{name}_FILE": str(file)}) == [line]
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in table() if name not in SECRETS])
+@pytest.mark.parametrize("secret", ["xoxb-1-hunter2", "xapp-1-hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2"])
+def test_a_token_in_the_wrong_variable_is_refused(name: str, secret: str) -> None:
+    """It would be shown, recorded or sent to the wrong address, even where it fits."""
+    assert problems(**{name: secret}) == [
+        f"{name}: looks like a secret, and is not for one; the value is not shown here"
+    ]
+
+
+@pytest.mark.parametrize("name", ["SLACK_SIGNING_SECRET", "DVPAY_APP_ID", "DVPAY_API_KEY"])
+def test_a_slack_token_does_not_go_to_the_gateway(name: str) -> None:
+    """A token in the place of another secret is refused, too."""
+    assert problems(**{name: "xoxb-1-hunter2"}) == [
+        f"{name}: holds a token of Slack's or a PEM key, which belongs elsewhere"
+    ]
+
+
+def test_a_secret_in_the_place_of_its_file_is_not_shown() -> None:
+    """``SLACK_BOT_TOKEN_FILE=xoxb-…`` is an easy mistake."""
+    [line] = problems(SLACK_BOT_TOKEN=None, SLACK_BOT_TOKEN_FILE="xoxb-1-hunter2")
+    assert line.startswith("SLACK_BOT_TOKEN: SLACK_BOT_TOKEN_FILE names a value that looks like a secret, which cannot")
+
+
+@pytest.mark.parametrize(
+    "name, line",
+    [
+        ("APPROVAL_CHANEL", "is not a setting, but almost APPROVAL_CHANNEL"),
+        ("APPROVAL_CHANNEL_ID", "is not a setting, but almost APPROVAL_CHANNEL"),
+        ("SLACK_BOT_TOKENS", "is not a setting, but almost SLACK_BOT_TOKEN"),
+        ("SLACK_TOKEN", "is not a setting, but almost SLACK_BOT_TOKEN"),
+        ("DVPAY_APIKEY", "is not a setting, but almost DVPAY_API_KEY"),
+        ("APPROVER", "is not a setting, but almost APPROVERS"),
+        ("DATABASE_URI", "is not a setting, but almost DATABASE_URL"),
+        ("LOGLEVEL", "is not a setting, but almost LOG_LEVEL"),
+        ("approvals_required", "is not a setting, but almost APPROVALS_REQUIRED"),
+        ("SLACK_BOT_TOKEN_FILES", "is not a setting, but almost SLACK_BOT_TOKEN_FILE"),
+        ("APPROVERS_FILE", "APPROVERS cannot come from a file; set APPROVERS itself"),
+    ],
+)
+def test_a_name_that_almost_matches_is_in_doubt(name: str, line: str) -> None:
+    """The operator hears of a setting that has no effect, and which one was meant."""
+    assert list(mistyped({**REQUIRED, name: "hunter2"})) == [f"{name}: {line}"]
+    assert list(mistyped({**REQUIRED, name: " "})) == []
+
+
+def test_other_programs_may_have_their_variables() -> None:
+    """What is set in every shell and container is no mistake."""
+    names = "PATH HOME HOSTNAME LANG LOGNAME SHELL TERM USER PWD PYTHONUNBUFFERED KUBERNETES_PORT TZ SLACK_WEBHOOK_URL"
+    assert list(mistyped({**REQUIRED, **dict.fromkeys(names.split(), "x"), "SLACK_BOT_TOKEN_FILE": "/x"})) == []

@@ -1,5 +1,8 @@
 """Failed calls to Slack: the cause has a name, and it is known whether the call may have taken effect."""
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
@@ -8,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.sandbox.faults import ApiError, Canned, Drop, Fault, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
 from bot.slack.errors import Problem, problem_of
+from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,33 @@ async def test_a_connection_that_was_refused_did_nothing() -> None:
     with pytest.raises(aiohttp.ClientConnectorError) as caught:
         await AsyncWebClient("xoxb-secret", "http://127.0.0.1:9/api/").auth_test()
     assert problem_of(caught.value) == Problem("not_reachable", unclear=False)
+
+
+async def test_a_proxy_that_made_no_connection_did_nothing() -> None:
+    """A refusal of the proxy is not Slack's, and a proxy that is away is named as that."""
+    async with ConnectProxy({}) as proxy:
+        address = f"http://desk:hunter2@127.0.0.1:{proxy.port}"
+        with pytest.raises(aiohttp.ClientHttpProxyError) as refused:
+            await AsyncWebClient("xoxb-secret", "https://slack.test/api/", proxy=address, retry_handlers=[]).auth_test()
+    assert problem_of(refused.value) == Problem("proxy_refused", unclear=False, about="HTTP 403")
+    with pytest.raises(aiohttp.ClientProxyConnectionError) as away:
+        await AsyncWebClient("xoxb-secret", "https://slack.test/api/", proxy=address, retry_handlers=[]).auth_test()
+    assert problem_of(away.value) == Problem("proxy_not_reachable", unclear=False)
+
+
+async def test_a_certificate_that_is_not_trusted_has_a_name(tmp_path: Path) -> None:
+    """So has a server that speaks no TLS; nothing was sent to either."""
+    async with LocalSlack() as slack:
+        port = urlsplit(slack.api_url).port or 0
+        with pytest.raises(aiohttp.ClientSSLError) as no_tls:
+            await AsyncWebClient("xoxb-secret", f"https://127.0.0.1:{port}/api/", retry_handlers=[]).auth_test()
+        async with tls_in_front(port, Authority(tmp_path / "authority").context("127.0.0.1")) as front:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError) as untrusted:
+                await AsyncWebClient("xoxb-secret", f"https://127.0.0.1:{front}/api/", retry_handlers=[]).auth_test()
+    assert (problem_of(no_tls.value).name, problem_of(no_tls.value).unclear) == ("tls_failed", False)
+    found = problem_of(untrusted.value)
+    assert (found.name, found.unclear) == ("certificate_not_trusted", False)
+    assert "certificate" in found.about
 
 
 def test_an_answer_that_did_not_come_in_time_may_have_taken_effect() -> None:

@@ -22,7 +22,6 @@ from bot.sandbox.person import Person
 from bot.sandbox.playground.playground import PARTS, Playground
 from bot.sandbox.playground.snapshot import snapshot
 from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.stage import without_proxies
 from bot.sandbox.workspace import Json
 from bot.slack.commands import COMMANDS
 
@@ -231,7 +230,6 @@ async def play(database: Path = DATABASE, *, port: int | None, approvals: int, o
     port asked for is taken.
     """
     log.configure("ERROR", "console", [])
-    without_proxies()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from bot.network import Network
 from bot.slack.background import Tell
 from bot.slack.errors import problem_of
 from bot.slack.views.text import Message, escape, lines, words
@@ -19,18 +20,20 @@ _TIMEOUT = 10
 """Seconds."""
 
 
-def answer_to(response_url: str) -> Tell:
+def answer_to(network: Network, response_url: str) -> Tell:
     """Return a way to say something to the person who acted, and to nobody else."""
-    return partial(respond, response_url)
+    return partial(respond, network, response_url)
 
 
-async def respond(response_url: str, answer: str | Message, *, replace: bool = False) -> None:
+async def respond(network: Network, response_url: str, answer: str | Message, *, replace: bool = False) -> None:
     """Answer privately; ``replace`` puts the answer in the place of the message that was clicked."""
     if not response_url:
         return
     message = Message(escape(answer), [lines([words(answer)])]) if isinstance(answer, str) else answer
     try:
-        response = await AsyncWebhookClient(response_url, timeout=_TIMEOUT).send(
+        client = AsyncWebhookClient(response_url, timeout=_TIMEOUT, ssl=network.tls)
+        client.proxy = network.proxy_for(response_url)  # the SDK's own choice ignores NO_PROXY
+        response = await client.send(
             text=message.text,
             blocks=message.blocks,
             response_type="ephemeral",

@@ -37,7 +37,7 @@ class Asking:
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text."""
         await ack()
-        tell = answer_to(typed.response_url)
+        tell = answer_to(self._parts.network, typed.response_url)
         self._parts.background.start(self._open_form(typed, tell), tell=tell)
 
     async def _open_form(self, typed: Command, tell: Tell) -> None:

@@ -114,7 +114,7 @@ class Deciding:
         action = click.actions[0].action_id
         text = await self._parts.refuse_stranger(home, user.id, user.shown_name, action, click.value)
         await ack()
-        self._parts.say(answer_to(click.response_url), text)
+        self._parts.say(answer_to(self._parts.network, click.response_url), text)
         return None
 
     async def _submit(
@@ -132,13 +132,13 @@ class Deciding:
         return refusals.click_refused(acted.verdict, acted.cancellation)
 
     def _open_form(self, click: Click, view: View) -> None:
-        tell = answer_to(click.response_url)
+        tell = answer_to(self._parts.network, click.response_url)
         work = self._parts.open_form(click.trigger_id, view, tell, "Press the button again.")
         self._parts.background.start(work, tell=tell)
 
     async def _answer(self, ack: AsyncAck, click: Click, acted: Acted) -> None:
         await ack()
-        tell = answer_to(click.response_url)
+        tell = answer_to(self._parts.network, click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
             self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation))
         cancellation, place = acted.cancellation, click.place

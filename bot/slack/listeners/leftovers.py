@@ -32,7 +32,7 @@ class Leftovers:
     async def unknown_button(self, ack: AsyncAck, click: Click) -> None:
         """Answer a button that an older version posted."""
         await ack()
-        self._parts.say(answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
+        self._parts.say(answer_to(self._parts.network, click.response_url), refusals.NO_LONGER_IN_USE)
 
     async def unknown_form(self, ack: AsyncAck) -> None:
         """Answer a form that an older version opened."""
@@ -49,7 +49,7 @@ class Leftovers:
                 field = fields.get(body["view"]["callback_id"], OrderForm.ORDER)
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
             case "block_actions":
-                self._parts.say(answer_to(body["response_url"]), text)
+                self._parts.say(answer_to(self._parts.network, body["response_url"]), text)
                 return BoltResponse(status=200)
             case _:
                 return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})

@@ -33,7 +33,7 @@ class LookingUp:
     async def cancel_audit(self, ack: AsyncAck, typed: Command) -> None:
         """Answer from the record, to the person alone."""
         await ack()
-        tell, button = answer_to(typed.response_url), PageButton(typed.as_typed, None)
+        tell, button = answer_to(self._parts.network, typed.response_url), PageButton(typed.as_typed, None)
         team = (typed.team_id, typed.enterprise_id)
         work = self._look_up(Actor(typed.user_id, typed.user_name), team, button, typed.response_url)
         self._parts.background.start(work, tell=tell)
@@ -41,7 +41,7 @@ class LookingUp:
     async def turn_page(self, ack: AsyncAck, click: Click) -> None:
         """Show another page of a look-up, in place of the one before."""
         await ack()
-        tell, button = answer_to(click.response_url), PageButton.decode(click.value)
+        tell, button = answer_to(self._parts.network, click.response_url), PageButton.decode(click.value)
         if button is None:
             self._parts.say(tell, refusals.NO_LONGER_IN_USE)
             return
@@ -61,10 +61,10 @@ class LookingUp:
         home = await self._parts.home_of(somebody.id, *team)
         if home is not Home.HERE:
             text = await self._parts.refuse_stranger(home, somebody.id, somebody.name, CANCEL_AUDIT)
-            await respond(response_url, text)
+            await respond(self._parts.network, response_url, text)
             return
         if asking.is_help(button.query):
-            await respond(response_url, audit_page.USAGE)
+            await respond(self._parts.network, response_url, audit_page.USAGE)
             return
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
         profile = await self._parts.directory.profile(somebody.id)
@@ -73,14 +73,14 @@ class LookingUp:
                 actor, Asked(button.query, _zone(profile), button.older_than, audit_page.PER_PAGE)
             )
         except NotAFilter as error:
-            await respond(response_url, audit_page.usage(error))
+            await respond(self._parts.network, response_url, audit_page.usage(error))
         except MayNotRead:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
-            await respond(response_url, refusals.OWN_REQUESTS_ONLY)
+            await respond(self._parts.network, response_url, refusals.OWN_REQUESTS_ONLY)
         else:
             answer = audit_page.page(found, button.query, actor.id, first=button.older_than is None)
             await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), answer.text)
-            await respond(response_url, answer, replace=replace)
+            await respond(self._parts.network, response_url, answer, replace=replace)
 
 
 def _zone(profile: Profile | None) -> tzinfo:

@@ -10,6 +10,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.policy import Actor, Role, Verdict
+from bot.network import Network
 from bot.slack.background import Background, Tell
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
@@ -37,6 +38,7 @@ class Parts:
     workflow: Workflow
     directory: Directory
     client: AsyncWebClient
+    network: Network
     background: Background
     identity: Callable[[], Identity | None]
     approval_channel: str | None

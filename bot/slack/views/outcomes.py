@@ -179,6 +179,10 @@ _OWN_PROBLEMS = {
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
     "no_answer_in_time": "Slack did not answer in time",
+    "certificate_not_trusted": "the bot did not trust Slack's certificate",
+    "tls_failed": "there was no secure connection to Slack",
+    "proxy_not_reachable": "the proxy on the way to Slack could not be reached",
+    "proxy_refused": "the proxy on the way to Slack made no connection",
     "no_place_in_answer": "Slack did not say where the message is",
     "unreadable_answer": "Slack gave no clear answer",
 }
