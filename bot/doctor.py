@@ -127,7 +127,7 @@ async def _gateway(settings: Settings, network: Network) -> Finding:
         words = trouble(error.trouble, error.about)
         proxied = network.proxy_for(settings.dvpay_base_url) is not None
         if error.trouble is Trouble.CERTIFICATE:
-            remedy = "Then check DVPAY_BASE_URL, the clock, and who opens the connection on the way."
+            remedy = "Check also DVPAY_BASE_URL, the clock, and what stands between this machine and the gateway."
         elif proxied:
             remedy = "Check the proxy in HTTPS_PROXY or ALL_PROXY, NO_PROXY, and DVPAY_BASE_URL."
         else:
@@ -157,9 +157,11 @@ def _slack_failed(subject: str, error: Exception) -> Finding:
         case "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" as name:
             return Finding(subject, f"Slack rejects the token ({name})", "Reinstall the app and copy its token.")
         case "not_reachable" | "no_answer_in_time" as name:
-            return Finding(subject, f"Slack is not reachable ({name})", "Check the network and SLACK_API_URL.")
+            return Finding(
+                subject, f"Slack is not reachable ({name})", "Check the network, SLACK_API_URL and HTTPS_PROXY."
+            )
         case name if reason := no_way_to_slack(name, problem.about):
-            remedy = "Then check SLACK_API_URL, the clock, and who opens the connection on the way."
+            remedy = "Check also SLACK_API_URL, the clock, and what stands between this machine and Slack."
             return Finding(subject, f"no connection to Slack: {reason}", remedy)
         case "missing_scope":
             return Finding(subject, "a scope is missing", "Update the app from manifest.yml and reinstall it.")

@@ -113,7 +113,7 @@ def backup(file: Path, database: Path | None) -> None:
 
     settings = settings_for(DatabaseSettings, database)
     source = settings.database_path
-    if file.absolute() in [source.absolute().with_name(source.name + ending) for ending in _BESIDE_A_DATABASE]:
+    if os.path.realpath(file) in [os.path.realpath(source) + ending for ending in _BESIDE_A_DATABASE]:
         fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
     try:
         found = store.backup(source, file)

@@ -138,6 +138,8 @@ def pattern(text: str) -> re.Pattern[str]:
     """Return the compiled regular expression."""
     try:
         return re.compile(text)
+    except (OverflowError, RecursionError):
+        raise ValueError("is not a regular expression that can be used: it is too large") from None
     except re.error as error:
         where = "" if error.pos is None else f" at position {error.pos}"
         raise ValueError(f"is not a valid regular expression: {error.msg}{where}") from None

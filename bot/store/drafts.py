@@ -64,7 +64,11 @@ def _new_folder(parent: Path) -> tuple[Path, int]:
 
 def _remove_abandoned(parent: Path) -> None:
     """Remove what a killed process left behind, but not what another process is writing."""
-    for folder in parent.iterdir():
+    try:
+        folders = list(parent.iterdir())
+    except OSError:
+        return  # a folder that only takes new files, or none at all; the next step says so
+    for folder in folders:
         if not _OURS.fullmatch(folder.name) or folder.is_symlink():
             continue
         with contextlib.suppress(OSError):

@@ -99,6 +99,7 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
             "(",
             "is not a valid regular expression: missing ), unterminated subpattern at position 0",
         ),
+        ("ORDER_ID_PATTERN", "a{99999999999}", "is not a regular expression that can be used: it is too large"),
         ("HOST", "0.0.0.0 8080", "'0.0.0.0 8080' is not a host name or an IP address"),
         ("PORT", "65536", "'65536' is not a whole number from 0 to 65535"),
         ("PORT", "3e3", "'3e3' is not a whole number from 0 to 65535"),
