@@ -287,7 +287,7 @@ def _roles(settings: Settings) -> dict[Role, People]:
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
 
 
-async def run(settings: Settings, network: Network) -> None:
+async def run(settings: Settings, network: Network | None = None) -> None:
     """Run a bot until a signal ends it. Raises StoreError or OSError if it cannot start."""
     with contextlib.suppress(asyncio.CancelledError):
         await Bot(settings, network=network).run()

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+from bot.printable import printable
+
 _MASK = "***"
 _TOKENS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^&\s\"'<>\\]+", re.ASCII)
 
@@ -35,6 +37,7 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
     if log_format == "console":
         plain = structlog.dev.plain_traceback
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        about.append(_show_control_characters)
     structlog.configure(
         processors=[*about, ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(least),
@@ -50,6 +53,14 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
     root.handlers = [handler]
     root.setLevel(max(least, logging.WARNING))
     logging.getLogger("bot").setLevel(least)
+
+
+def _show_control_characters(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    # A gateway's message, for example, may hold anything. Names with an underscore are structlog's own.
+    return {
+        key: printable(value) if isinstance(value, str) and not key.startswith("_") else value
+        for key, value in event.items()
+    }
 
 
 def _fit_to_print(record: logging.LogRecord) -> bool:

@@ -57,6 +57,19 @@ def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
     }
 
 
+def test_the_console_shows_control_characters_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message of the gateway does not move the cursor or turn the text around."""
+    log.configure("INFO", "console", [])
+
+    structlog.get_logger("bot.worker").info("gateway_answered", says="a\x1b[2J\u202eb")
+    logging.getLogger("aiohttp").warning("odd: \x9b2J")
+
+    _, err = capsys.readouterr()
+    assert "a\\x1b[2J\\u202eb" in err
+    assert "odd: \\x9b2J" in err
+    assert all(line.isprintable() for line in err.splitlines())
+
+
 def test_the_console_shows_an_event_and_its_traceback_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """The console has the same content as JSON, and masks secrets as well."""
     log.configure("INFO", "console", [KEY])

@@ -8,10 +8,11 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bot.cli.terminal import printable, say, write
+from bot.cli.terminal import say, write
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup
+from bot.printable import printable
 from bot.store import Tables
 from bot.wording import answer
 

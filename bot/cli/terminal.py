@@ -3,13 +3,13 @@
 import io
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 import click
 
 from bot.masking import masked
+from bot.printable import printable
 
 _PIPE_CLOSED = 128 + 13
 """The exit code that a shell shows for SIGPIPE, which ends most programs whose reader is gone."""
@@ -76,21 +76,6 @@ def write(text: str, *, error: bool = False, flush: bool = False) -> None:
             raise click.exceptions.Exit(_PIPE_CLOSED) from None
         # A full disk; here and not in the command, which would take it for the database's.
         raise click.ClickException(f"The output cannot be written: {problem.strerror}.") from None
-
-
-def printable(text: str) -> str:
-    r"""Return the text with control characters, also invisible ones, as escapes such as ``\x1b``; line breaks stay."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() or character == "\n" else _escaped(character) for character in text
-    )
-
-
-def _escaped(character: str) -> str:
-    if unicodedata.category(character) == "Zs":
-        return " "  # a no-break space and its like
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _discard(stream: TextIO) -> None:

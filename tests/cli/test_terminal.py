@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 from bot.cli import main
-from bot.cli.terminal import printable
+from bot.printable import printable
 
 ROOT = Path(__file__).parents[2]
 DANGEROUS = "\x1b]0;x\x07\x9b2J\u202e\u200b\ufeff\x00\r\t\x7f\u2028\U000e0041"
