@@ -79,6 +79,8 @@ class Trouble(StrEnum):
     """Not in a form of the gateway's, so a proxy or a load balancer on the way may have sent it."""
     CONTRADICTORY = "contradictory"
     """It says yes and no at once."""
+    MAY_BE_CANCELLED = "may_be_cancelled"
+    """A refusal that may mean that the order is cancelled, or is being cancelled."""
     NO_CONFIRMATION = "no_confirmation"
     """A success status without the documented confirmation."""
     ANOTHER_ORDER = "another_order"

@@ -13,8 +13,8 @@ answer                         outcome    and then
 everything else                unknown    repeat
 =============================  =========  ===================================================================
 
-Two lines come before these. A 4xx of the gateway's with the reason "already cancelled" is a refusal, whatever its
-number. A 400 about authentication counts as a 401.
+Three lines come before these. An answer that names another order proves nothing about ours. A 4xx of the gateway's
+with the reason "already cancelled" is a refusal, whatever its number. A 400 about authentication counts as a 401.
 Source: DVPay Payment Gateway, pages on cancelling an order and on errors, release notes of version 1.4.0.
 """
 
@@ -28,7 +28,7 @@ from http import HTTPStatus
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.gateway.body import Unread, read_object
-from bot.gateway.confirmation import is_cancelled, is_plain, may_say_cancelled
+from bot.gateway.confirmation import is_cancelled, is_plain, may_be_cancelled
 from bot.gateway.refusal import (
     is_about_another_order,
     is_about_authentication,
@@ -119,6 +119,9 @@ def _proved(reply: Reply, said: Said, order_id: str, now: datetime) -> Answer:  
     status, named = reply.status, said.body.get("statusCode")
     if is_whole(named) and named != status:
         return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
+    if is_about_another_order(said, order_id):
+        # Whatever it says, it is no word about ours: somebody may have mixed two answers up.
+        return replace(_UNKNOWN, trouble=Trouble.ANOTHER_ORDER)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _success(status, said, order_id, now)
     reason = read_refusal(said, order_id, status=status)
@@ -130,8 +133,8 @@ def _proved(reply: Reply, said: Said, order_id: str, now: datetime) -> Answer:  
             return Answer(Outcome.REFUSED, reason=reason)
         case 400 | 401 | 403 if status > HTTPStatus.BAD_REQUEST or is_about_authentication(said):
             return _turned_away(reply, said, now)
-        case 400 | 404 | 409 | 422 | 429 | 503 if reason is Reason.OTHER and may_say_cancelled(said):
-            return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
+        case 400 | 404 | 409 | 422 | 429 | 503 if reason is Reason.OTHER and may_be_cancelled(said):
+            return replace(_UNKNOWN, trouble=Trouble.MAY_BE_CANCELLED)
         case 400 | 404 | 409 | 422:
             return Answer(Outcome.REFUSED, reason=reason)
         case 429 | 503:
@@ -145,8 +148,6 @@ def _success(status: int, said: Said, order_id: str, now: datetime) -> Answer:
     state = said.confirmation.get("status")
     if not isinstance(state, str):
         return replace(_UNKNOWN, trouble=Trouble.NO_CONFIRMATION)
-    if is_about_another_order(said, order_id):
-        return replace(_UNKNOWN, trouble=Trouble.ANOTHER_ORDER)
     if not is_cancelled(state):
         return replace(_UNKNOWN, trouble=Trouble.ANOTHER_STATUS, trouble_about=state)
     # 202 promises it for later. 203 was changed on the way, and 206 and 207 are parts of something.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from bot.domain.attempt import Reason
-from bot.gateway.shapes import Said, order_id_in, snake
+from bot.gateway.shapes import Said, is_whole, order_id_in, snake
 
 _REASONS = {
     "canceled": Reason.ALREADY_CANCELLED,
@@ -35,10 +35,22 @@ _AUTHENTICATION = {
     "unauthorized", "unauthenticated", "authentication_failed", "authentication_required", "authentication_error",
     "invalid_authentication", "invalid_credentials", "invalid_api_key", "missing_api_key", "invalid_app_id",
     "missing_app_id", "invalid_timestamp", "missing_timestamp", "expired_timestamp", "timestamp_expired",
+    "timestamp_out_of_range", "clock_skew", "request_time_too_skewed",
 }  # fmt: skip
 _ABSENT = {"order_not_found", "no_such_order", "unknown_order", "order_does_not_exist"}
 _SOMETHING_ABSENT = {"not_found", "resource_not_found"}
 """Codes that may also be about the address of the call."""
+
+_CLOCK = re.compile(r"\b(?:timestamp|clock|skew(?:ed)?|request time|request (?:has |is )?expired)\b", re.IGNORECASE)
+
+_AN_ID = r"[\w-]*\d[\w-]*"
+# "The order 30 minutes after it was made" names no order.
+_AFTER_ORDER = re.compile(
+    r"\borders?(?: (?:with )?(?:id|number|no\.?))?"
+    rf"(?:(?:[ :=#'\"(,]|and |or )+{_AN_ID}(?![\w-]| (?:second|minute|hour|day)s?\b))+",
+    re.IGNORECASE,
+)
+"""The word "order" with the ID behind it, or several."""
 
 _ORDER = "(?:the |this |your )?order"
 _CLAUSE = r"(?:,? (?:and|so)(?: it)? (?:cannot|can't|can not|can no longer) be canceled(?: again)?)?"
@@ -83,10 +95,25 @@ def read_refusal(said: Said, order_id: str, *, status: int) -> Reason:
 def is_about_another_order(said: Said, order_id: str) -> bool:
     """Return True if any part of the answer has another order's ID, in a field for it or in a text."""
     return any(
-        (name == "order_id" and value is not None and order_id_in({"order_id": value}) != order_id)
+        any(order_id_in({"order_id": found}) != order_id for found in _order_ids(name, value))
         or (isinstance(value, str) and names_another_order(value, order_id))
         for name, value in said.values()
     )
+
+
+def _order_ids(name: str, value: object) -> Iterator[object]:
+    """Yield what this field gives as the ID of an order, in whatever form; a blank one is none."""
+    is_scalar = is_whole(value) or (isinstance(value, str) and re.fullmatch(_AN_ID, value) is not None)
+    if name in {"order_id", "orderid"}:
+        yield from () if value is None or value == "" else (value,)
+    elif name in {"order", "orders", "order_ids"} and is_scalar:
+        yield value
+    elif isinstance(value, dict) and order_id_in(value) is None:
+        found = next((inner for key, inner in value.items() if snake(key) == "id"), None)
+        # Among details there may be the ID of something else, but hardly as a number.
+        is_number = is_whole(found) or (isinstance(found, str) and found.isdecimal())
+        if (name in {"order", "orders"} and found is not None) or (name in {"details", "data"} and is_number):
+            yield found
 
 
 def names_the_key(said: Said) -> bool:
@@ -95,13 +122,18 @@ def names_the_key(said: Said) -> bool:
 
 
 def names_another_order(text: str, order_id: str) -> bool:
-    """Return True if the text has the ID of another order, which is known by a prefix like that of this order's ID."""
+    """Return True if the text has the ID of another order.
+
+    It is known by a prefix like that of this order's ID, or by the word "order" before a word with a digit.
+    """
     ours = re.match(r"[A-Za-z]+[_-]|[A-Za-z]{3,}(?=\d)", order_id)
     prefix = ours[0] if ours else "ord_"
     # "order_id" and "ordinary" are no order's IDs.
     is_plain = prefix[-1] in "_-" and not prefix.lower().startswith("order")
     rest = r"[\w-]+" if is_plain else r"[\w-]*\d[\w-]*"
     found = re.findall(rf"(?<![\w-])(?:ord_[\w-]+|{prefix}{rest})", text, re.IGNORECASE)
+    for match in _AFTER_ORDER.finditer(text):
+        found += re.findall(_AN_ID, match[0])
     return any(token != order_id for token in found)
 
 
@@ -120,9 +152,8 @@ def is_about_authentication(said: Said) -> bool:
 
 
 def speaks_of_the_timestamp(said: Said) -> bool:
-    """Return True where the whole word "timestamp" is in the code or the message, as in ``INVALID_TIMESTAMP``."""
-    words = f"{snake(said.code)} {said.message}".replace("_", " ")
-    return re.search(r"\btimestamp\b", words, re.IGNORECASE) is not None
+    """Return True where whole words for the time of the call are in the code or the message."""
+    return _CLOCK.search(f"{snake(said.code)} {said.message}".replace("_", " ")) is not None
 
 
 def _from_code(said: Said, sentence: str, status: int) -> Reason | None:

@@ -224,6 +224,89 @@ def test_a_no_that_says_yes_proves_nothing(status: int, body: object) -> None:
     assert answer.trouble is Trouble.CONTRADICTORY
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 503])
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"order_id": 999},
+        {"orderId": "999"},
+        {"orderID": "B-1"},
+        {"order_ids": [12345, 999]},
+        {"order": 999},
+        {"order": "B-1"},
+        {"order": {"id": 999}},
+        {"order": {"Id": "B-1"}},
+        {"orders": [{"id": 12345}, {"id": 999}]},
+        {"id": 999},
+        {"id": "999"},
+        [{"orderId": [999]}],
+        {"hint": "See order 999."},
+        {"hint": "order id: 999"},
+        {"hint": "Order no. B-1 was paid"},
+        {"hint": "orders 12345, 999"},
+        {"hint": "order (999)"},
+        {"hint": "order 012345"},
+        {"hint": "order 12345-2"},
+    ],
+    ids=str,
+)
+def test_a_no_about_another_order_proves_nothing(status: int, details: object) -> None:
+    """Whatever the form of the ID and wherever it is, somebody may have mixed two answers up."""
+    answer = read(status, error("ORDER_COMPLETED", "Order is completed", details=details), order_id="12345")
+    assert (answer.outcome, answer.repeat, answer.reason) == (UNKNOWN, True, None)
+    assert answer.trouble is Trouble.ANOTHER_ORDER
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"order_id": "12345", "id": 77},
+        {"order_id": 12345},
+        {"order_id": None},
+        {"order_id": ""},
+        {"order": {"id": "12345"}},
+        {"order": "The order is completed"},
+        {"orders": [{"id": 12345}]},
+        {"id": "rule-7"},
+        {"code": "ORDER_4001"},
+        {"hint": "The order was paid 30 minutes ago."},
+        {"hint": "Order 30 minutes old"},
+        {"hint": "Order #12345."},
+        {"hint": "order_id 12345"},
+        {"path": "/order/cancel?v=2"},
+    ],
+    ids=str,
+)
+def test_a_no_with_other_numbers_may_still_be_about_this_order(details: object) -> None:
+    """A number that is no order's ID, and this order's ID in any form, leave the reason as it is."""
+    answer = read(409, error("ORDER_COMPLETED", "Order is completed", details=details), order_id="12345")
+    assert (answer.outcome, answer.reason) == (REFUSED, Reason.COMPLETED)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 429, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        error("CANCELLATION_IN_PROGRESS", "Try later."),
+        error(message="A cancellation of this order is already pending; you cannot cancel it again."),
+        error(message="Order is being cancelled."),
+        error("DUPLICATE_REQUEST", "No."),
+        error("IDEMPOTENCY_CONFLICT", "This was already submitted."),
+        envelope(409, "Cancellation requested"),
+    ],
+)
+def test_a_no_because_a_cancel_is_under_way_proves_nothing(status: int, body: dict[str, object]) -> None:
+    """Something on the way may have sent our call twice, so the cancel that is under way may be ours."""
+    answer = read(status, body | ({"statusCode": status} if "statusCode" in body else {}))
+    assert (answer.outcome, answer.repeat, answer.trouble) == (UNKNOWN, True, Trouble.MAY_BE_CANCELLED)
+
+
+@pytest.mark.parametrize("message", ["Order is being processed and cannot be cancelled", "Order is processing"])
+def test_an_order_in_progress_is_not_a_cancel_in_progress(message: str) -> None:
+    """A no because of the order's own progress is a plain no."""
+    assert read(409, error(message=message)).outcome is REFUSED
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -254,6 +337,10 @@ def test_a_503_cannot_know_that_the_order_is_cancelled() -> None:
         (400, error("UNAUTHORIZED", "The timestamp has expired"), Reason.CLOCK),
         (401, envelope(401, "Timestamp is out of range"), Reason.CLOCK),
         (401, flat("Bad timestamp", "INVALID_CREDENTIALS"), Reason.CLOCK),
+        (401, error("RequestTimeTooSkewed", "Rejected."), Reason.CLOCK),
+        (400, error("CLOCK_SKEW", "Rejected."), Reason.CLOCK),
+        (401, error("UNAUTHORIZED", "Request time is out of range"), Reason.CLOCK),
+        (403, error("FORBIDDEN", "Request has expired"), Reason.CLOCK),
         (401, error("INVALID_API_KEY", "Unknown key"), Reason.CREDENTIALS),
         (401, error("UNAUTHORIZED", "Timestamps must not be sent"), Reason.CREDENTIALS),
         (401, error("UNAUTHORIZED", "This service timestamped your call"), Reason.CREDENTIALS),

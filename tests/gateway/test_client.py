@@ -530,6 +530,7 @@ WAYS: list[tuple[Handler, dict[str, Any], Trouble, str]] = [
     (lambda _: reply(409, Stream(b"{", error=httpx.ReadError(""))), {}, Trouble.BROKEN_OFF, ""),
     (lambda _: reply(409, {}), {}, Trouble.SOMEBODY_ELSE, ""),
     (lambda _: reply(409), {}, Trouble.CONTRADICTORY, ""),
+    (lambda _: reply(409, {"statusCode": 409, "data": {"state": "cancelled"}}), {}, Trouble.MAY_BE_CANCELLED, ""),
     (lambda _: reply(200, {"statusCode": 200, "data": None}), {}, Trouble.NO_CONFIRMATION, ""),
     (other_order, {}, Trouble.ANOTHER_ORDER, ""),
     (lambda _: reply(200, CONFIRMED | {"status": "paid"}), {}, Trouble.ANOTHER_STATUS, "paid"),

@@ -112,8 +112,14 @@ BODIES: dict[str, tuple[Body, dict[int, Cell]]] = {
         lambda status: envelope(status, "Success", CAMEL), YES | ALREADY,
     ),
     "1.4: another order": (
-        lambda status: envelope(status, "Success", CAMEL | {"orderId": "ord_other"}),
-        {401: CREDENTIALS, 403: CREDENTIALS},
+        lambda status: envelope(status, "Success", CAMEL | {"orderId": "ord_other"}), NEVER,
+    ),
+    "error: another order, a number": (lambda _: error("ORDER_COMPLETED", details={"order_id": 1042}), NEVER),
+    "error: another order, inside": (lambda _: error("ORDER_NOT_FOUND", details={"order": {"id": "A-7"}}), NEVER),
+    "error: another order, in words": (lambda _: error("ORDER_PAID", "Order #1042 is already paid"), NEVER),
+    "error: two orders": (lambda _: error("ORDER_PAID", f"Orders {ORDER} and 1042 are paid"), NEVER),
+    "error: a cancel is under way": (
+        lambda _: error("CANCELLATION_IN_PROGRESS"), {401: CREDENTIALS, 403: CREDENTIALS},
     ),
     "1.4: already cancelled, by words": (lambda status: envelope(status, "Order has already been canceled"), ALREADY),
     "1.4: completed": (

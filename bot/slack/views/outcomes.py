@@ -141,6 +141,7 @@ _TROUBLES = {
     Trouble.BROKEN_OFF: "the answer broke off",
     Trouble.SOMEBODY_ELSE: "the answer did not look like the gateway's; something on the way may have sent it",
     Trouble.CONTRADICTORY: "the gateway's answer contradicts itself",
+    Trouble.MAY_BE_CANCELLED: "the gateway refused, but perhaps because the order is cancelled or being cancelled",
     Trouble.NO_CONFIRMATION: "the answer is not a plain confirmation",
     Trouble.ANOTHER_ORDER: "the answer was about another order",
     Trouble.ANOTHER_STATUS: "the gateway answered with another status",
@@ -152,6 +153,7 @@ _DESPITE_WORDS = {
     Trouble.ANOTHER_ORDER,
     Trouble.ANOTHER_STATUS,
     Trouble.CONTRADICTORY,
+    Trouble.MAY_BE_CANCELLED,
 }
 """Obstacles that matter more than the answer's own words, which may read like a success."""
 
