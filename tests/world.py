@@ -168,14 +168,18 @@ class World:
     ) -> Acted:
         """Retry as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
         clicks, everybody = self._click(person, membership), approvers or self.outside.approvers
-        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody))
+        seen = self.found(about).version
+        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody, seen=seen))
 
     def settle(
         self, about: str, person: str = BEN, membership: Membership | None = None, *, cancelled: bool = True
     ) -> Acted:
         """State as this person how the order stands."""
         clicks = self._click(person, membership)
-        finding = self.workflow.act(decisions.settle, Act.SETTLE, about, clicks, cancelled=cancelled, how="I looked")
+        seen, how = self.found(about).version, "I looked"
+        finding = self.workflow.act(
+            decisions.settle, Act.SETTLE, about, clicks, cancelled=cancelled, how=how, seen=seen
+        )
         return self.run(finding)
 
     # --- the worker ---------------------------------------------------------------------------

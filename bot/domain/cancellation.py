@@ -129,6 +129,11 @@ class Cancellation:
     last_answer: Answer | None = None
 
     @property
+    def version(self) -> str:
+        """The name of this stay in its state; it has another one when it comes into the same state again."""
+        return self.changed_at.isoformat(timespec="milliseconds")
+
+    @property
     def approvers(self) -> tuple[str, ...]:
         """The people who approved, in the order in which they did."""
         return tuple(d.approver for d in self.decisions if d.choice is Choice.APPROVE)

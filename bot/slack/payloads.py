@@ -77,6 +77,7 @@ class Action(Payload):
 
     type: Literal["button"]
     action_id: Name
+    block_id: Name = ""
     value: Annotated[str, StringConstraints(max_length=2000)] = ""
 
 

@@ -118,9 +118,13 @@ def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor,
 
 
 def retry(
-    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members
+    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members, seen: str
 ) -> Verdict:
-    """Have a failed or unknown cancellation sent again, as it was approved, within the limits of the policy."""
+    """Have a failed or unknown cancellation sent again, as it was approved, within the limits of the policy.
+
+    ``seen`` is the version that the person saw. A click that arrives twice acts once, also where the first retry has
+    led to the same state again by then.
+    """
     votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
     verdict = policy.may_retry(
         cancellation,
@@ -131,6 +135,8 @@ def retry(
     )
     if verdict is not Verdict.ALLOWED:
         return verdict
+    if seen != cancellation.version:
+        return Verdict.WRONG_STATE
     if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
         return Verdict.ANOTHER_IS_OPEN
     event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)
@@ -144,10 +150,23 @@ def may_settle(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Acto
 
 
 def settle(
-    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, cancelled: bool, how: str
+    tx: Tables,
+    rules: Rules,
+    cancellation: Cancellation,
+    actor: Actor,
+    at: datetime,
+    *,
+    cancelled: bool,
+    how: str,
+    seen: str,
 ) -> Verdict:
-    """End an unknown outcome with a person's statement, and free the order for another request."""
+    """End an unknown outcome with a person's statement, and free the order for another request.
+
+    ``seen`` is the version that the person saw: after another attempt their finding may be out of date.
+    """
     verdict = policy.may_settle(cancellation, actor)
+    if verdict is Verdict.ALLOWED and seen != cancellation.version:
+        return Verdict.WRONG_STATE
     if verdict is Verdict.ALLOWED:
         tx.cancellations.decide(cancellation, actor.id, Choice.SETTLE, how, at)
         kind = SettledCancelled if cancelled else SettledNotCancelled

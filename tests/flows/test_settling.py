@@ -193,6 +193,25 @@ async def test_retry_is_no_way_round_the_second_person(desk: Desk) -> None:
     await desk.card_says(card, "✅ Cancelled")
 
 
+async def test_a_retry_click_that_slack_delivers_twice_acts_once(desk: Desk) -> None:
+    """The second delivery does nothing, although the first retry has left the outcome unknown again by then."""
+    card = await unknown(desk)
+    desk.gateway.faults.always("ord_1", Drop(after_effect=True))
+    payload = desk.cleo.click_payload(card, "retry")
+    await desk.slack.deliver("interactive", payload)
+    seen = payload["actions"][0]["block_id"]
+    await desk.wait(lambda: (card.button("retry") or {"block_id": seen})["block_id"] != seen)
+    desk.gateway.faults.clear()
+    calls = len(desk.gateway.calls)
+    # The very same bytes would be refused over HTTP as a replay.
+    await desk.slack.deliver("interactive", payload | {"is_enterprise_install": None})
+    assert (await desk.told(desk.cleo)).startswith("Nothing has changed: nobody knows yet")
+    assert await desk.state() is State.UNKNOWN
+    assert len(desk.gateway.calls) == calls
+    await desk.cleo.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
+
+
 @pytest.mark.parametrize("end", ["rejected", "withdrawn"])
 async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, end: str) -> None:
     """A later request for the same order was rejected or withdrawn: the older approval counts no longer."""

@@ -65,11 +65,16 @@ async def withdraw(workflow: Workflow, cancellation: Cancellation, person: str =
 
 
 async def retry(
-    workflow: Workflow, cancellation: Cancellation, person: str = "UONE", *, approvers: Members = APPROVERS
+    workflow: Workflow,
+    cancellation: Cancellation,
+    person: str = "UONE",
+    *,
+    approvers: Members = APPROVERS,
+    seen: str | None = None,
 ) -> Verdict:
-    """Retry as this person, where these are the approvers by now; return the verdict."""
-    clicks = actor(person, approvers.membership(person))
-    acted = await workflow.act(decisions.retry, Act.RETRY, cancellation.id, clicks, approvers=approvers)
+    """Retry as this person, where these are the approvers by now; return the verdict. They see what is, or ``seen``."""
+    clicks, seen = actor(person, approvers.membership(person)), seen or await version(workflow, cancellation)
+    acted = await workflow.act(decisions.retry, Act.RETRY, cancellation.id, clicks, approvers=approvers, seen=seen)
     return acted.verdict
 
 
@@ -80,13 +85,19 @@ async def settle(
     membership: Membership = Membership.MEMBER,
     *,
     cancelled: bool = True,
+    seen: str | None = None,
 ) -> Verdict:
     """State as this person that the order is cancelled, or that it is not; return the verdict."""
-    finds = actor(person, membership)
+    finds, seen, how = actor(person, membership), seen or await version(workflow, cancellation), "the console says so"
     acted = await workflow.act(
-        decisions.settle, Act.SETTLE, cancellation.id, finds, cancelled=cancelled, how="the console says so"
+        decisions.settle, Act.SETTLE, cancellation.id, finds, cancelled=cancelled, how=how, seen=seen
     )
     return acted.verdict
+
+
+async def version(workflow: Workflow, cancellation: Cancellation) -> str:
+    """Return what a card would show that is up to date."""
+    return (await now(workflow._store, cancellation)).version  # noqa: SLF001 -- no use case reads one
 
 
 async def approved(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:

@@ -202,6 +202,37 @@ FAILED_OR_UNKNOWN = pytest.mark.parametrize("ended", [failed, unknown])
 """Both states that can be retried."""
 
 
+@FAILED_OR_UNKNOWN
+async def test_a_retry_click_acts_once(
+    ended: Callable[[Workflow], Awaitable[Cancellation]], workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The same click, delivered again after the first retry has come to the same end, does nothing."""
+    cancellation = await ended(workflow)
+    seen = (await now(store, cancellation)).version
+    clock.advance(seconds=1)
+    assert await retry(workflow, cancellation, seen=seen) is Verdict.ALLOWED
+    clock.advance(seconds=1)
+    answer = DENIED if ended is failed else replace(LOST, repeat=False)
+    await workflow.record_answer(await sending(workflow), answer)
+    assert await retry(workflow, cancellation, seen=seen) is Verdict.WRONG_STATE
+    await refused_retry(workflow, store, cancellation, Verdict.WRONG_STATE)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+
+
+async def test_a_finding_from_before_another_attempt_does_not_settle(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """What somebody saw at the gateway before a retry may no longer be so after it."""
+    cancellation = await unknown(workflow)
+    seen = (await now(store, cancellation)).version
+    clock.advance(seconds=1)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await settle(workflow, cancellation, cancelled=False, seen=seen) is Verdict.WRONG_STATE
+    assert await state_of(store, cancellation) is State.UNKNOWN
+    assert await settle(workflow, cancellation, cancelled=True) is Verdict.ALLOWED
+
+
 async def refused_retry(workflow: Workflow, store: Store, cancellation: Cancellation, why: Verdict) -> None:
     """Check that the last click was refused for this, that it is on record, and that nothing will be sent."""
     found = await now(store, cancellation)

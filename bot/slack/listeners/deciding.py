@@ -79,7 +79,10 @@ class Deciding:
         """Have the approved cancel sent again."""
         if actor := await self._arrive(ack, click, Role.APPROVER):
             approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
-            acted = await self._parts.workflow.act(decisions.retry, Act.RETRY, click.value, actor, approvers=approvers)
+            seen = card.version_seen(click.actions[0].block_id)
+            acted = await self._parts.workflow.act(
+                decisions.retry, Act.RETRY, click.value, actor, approvers=approvers, seen=seen
+            )
             await self._answer(ack, click, acted)
 
     async def settle(self, ack: AsyncAck, click: Click) -> None:
@@ -93,7 +96,7 @@ class Deciding:
 
     async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep a person's statement about an unknown outcome, or say on the field why not."""
-        cancelled, cancellation_id, how = SettleForm.parse(form.view)
+        cancelled, cancellation_id, seen, how = SettleForm.parse(form.view)
         error = "" if how else refusals.FINDING_MISSING
         if cancelled is None:
             error = refusals.NOT_READ
@@ -101,7 +104,7 @@ class Deciding:
             error = refusals.REASON_TOO_LONG
         elif how:
             error = await self._submit(
-                form, decisions.settle, Act.SETTLE, cancellation_id, cancelled=cancelled, how=how
+                form, decisions.settle, Act.SETTLE, cancellation_id, cancelled=cancelled, how=how, seen=seen
             )
         await _acknowledge(ack, SettleForm.HOW, error)
 

@@ -33,6 +33,7 @@ _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
 
+_DECIDE = "decide "
 SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
 """The action ids of the buttons for people who looked an unknown outcome up at the gateway."""
 
@@ -73,8 +74,14 @@ def card(cancellation: Cancellation) -> Message:
         finding = cut_to_weight(settlement.reason, _REJECTION_WEIGHT)
         blocks += [lines([words("How they know:")]), quote(finding)]
     if buttons := _buttons(cancellation):
-        blocks.append({"type": "actions", "block_id": "decide", "elements": buttons})
+        # Slack sends it back with a click: so a click tells which state the person saw.
+        blocks.append({"type": "actions", "block_id": f"{_DECIDE}{cancellation.version}", "elements": buttons})
     return Message(bounded(_text(cancellation)), blocks)
+
+
+def version_seen(block_id: str) -> str:
+    """Return the version of the cancellation that a clicked card showed; empty for cards without one."""
+    return block_id.removeprefix(_DECIDE)
 
 
 def fits(order_id: str, reason: str) -> bool:

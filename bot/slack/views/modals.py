@@ -85,7 +85,7 @@ class SettleForm:
             cls.CALLBACK,
             "Settle by hand",
             "Settle",
-            f"{cls.CANCELLED if cancelled else cls.NOT_CANCELLED} {cancellation.id}",
+            f"{cls.CANCELLED if cancelled else cls.NOT_CANCELLED} {cancellation.id} {cancellation.version}",
             _input(
                 cls.HOW,
                 f"How do you know that {cut(cancellation.order_id, 60)} {found} at the gateway?",
@@ -96,14 +96,15 @@ class SettleForm:
         )
 
     @classmethod
-    def parse(cls, view: FormView) -> tuple[bool | None, str, str]:
-        """Return the finding, the cancellation id and the trimmed words of a submitted form.
+    def parse(cls, view: FormView) -> tuple[bool | None, str, str, str]:
+        """Return the finding, the cancellation's id and version, and the trimmed words of a submitted form.
 
         The finding is True for cancelled and None where it is neither: a statement about money has no default.
         """
-        found, _, cancellation_id = view.private_metadata.partition(" ")
+        found, _, about = view.private_metadata.partition(" ")
+        cancellation_id, _, version = about.partition(" ")
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
-        return finding, cancellation_id, _value(view, cls.HOW)
+        return finding, cancellation_id, version, _value(view, cls.HOW)
 
 
 def form_no_longer_in_use() -> View:

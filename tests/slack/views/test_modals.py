@@ -43,14 +43,19 @@ def test_forms_come_back_as_they_were_filled_in(channel: str, order: str, reason
     assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, trimmed(reason))
     view = SettleForm.build(replace(CANCELLATION, order_id=order), cancelled=cancelled)
     assert problems_with_view(view) == []
-    assert SettleForm.parse(filled_in(view, how=reason)) == (cancelled, CANCELLATION.id, trimmed(reason))
+    assert SettleForm.parse(filled_in(view, how=reason)) == (
+        cancelled,
+        CANCELLATION.id,
+        CANCELLATION.version,
+        trimmed(reason),
+    )
 
 
 @pytest.mark.parametrize("state", [{}, {"values": {}}, {"values": {"other": {"other": {"value": "x"}}}}])
 def test_a_field_that_is_missing_is_empty(state: dict[str, Any]) -> None:
     """Slack sends null for an empty field, and an older version's form may lack it."""
     view = FormView(id="V1", type="modal", callback_id="settle", private_metadata="cancelled c0ffee", state=state)
-    assert SettleForm.parse(view) == (True, "c0ffee", "")
+    assert SettleForm.parse(view) == (True, "c0ffee", "", "")
     assert OrderForm.parse(view) == ("cancelled c0ffee", "", "")
 
 
