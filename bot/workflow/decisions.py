@@ -83,13 +83,15 @@ def settle_votes(
 def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[Cancellation]:
     """Count the votes of every pending request by today's rules, after a start; return the requests that changed.
 
-    A request whose votes cannot be checked now stays as it is; the next vote counts them again.
+    Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again.
     """
     changed = []
     for cancellation in tx.cancellations.pending():
         votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
-        same_quorum = cancellation.approvals_required == rules.approvals_required
-        if not (cancellation.overdue(at) or votes.unchecked or (same_quorum and not votes.void)):
+        # Cards show the quorum, and a dialog says by it whether an approval is the last one.
+        other_quorum = cancellation.approvals_required != rules.approvals_required
+        enough = votes.verdict(rules.approvals_required) is Verdict.ALLOWED
+        if not cancellation.overdue(at) and (votes.void or other_quorum or enough):
             settle_votes(tx, rules, cancellation, votes, actor=None, at=at)
             changed.append(cancellation)
     return changed

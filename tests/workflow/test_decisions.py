@@ -530,14 +530,22 @@ async def test_a_start_approves_nothing_that_is_past_its_time(workflow: Workflow
 
 
 async def test_a_start_approves_nothing_by_votes_that_cannot_be_checked(workflow: Workflow, store: Store) -> None:
-    """Slack does not say who is in the group, so the request waits for the next click."""
+    """The card shows the new quorum at once, but the request waits until Slack says who is in the group."""
     workflow.rules = replace(workflow.rules, approvals_required=2)
     cancellation = await requested(workflow)
     await approve(workflow, cancellation, "UONE")
+    await deliver_all(workflow)
     before = await now(store, cancellation)
-    await restarted(workflow, approvals_required=1, approvers=Members(complete=False))
-    assert await now(store, cancellation) == before
+    unread = Members(complete=False)
+    await restarted(workflow, approvals_required=1, approvers=unread)
+    assert await now(store, cancellation) == replace(before, approvals_required=1)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+    await workflow.recount(unread)
+    assert await deliver_all(workflow) == []
     assert await next_attempt(workflow) is None
+    await workflow.recount(APPROVERS)
+    assert (await contents(store))[-1] == Approved(approvals=1, of=1)
+    assert await next_attempt(workflow) is not None
 
 
 async def test_a_start_does_not_touch_what_is_approved_already(workflow: Workflow, store: Store) -> None:

@@ -95,7 +95,7 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:  
                 "If there is none, ask the bot's operator to add one."
             )
         case Verdict.ALREADY_COUNTED:
-            missing = cancellation.approvals_required - len(cancellation.approvers)
+            missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
             needed = "1 more approval is" if missing == 1 else f"{missing} more approvals are"
             return f"You have already approved this. {needed} needed."
         case Verdict.NOT_THE_REQUESTER:
