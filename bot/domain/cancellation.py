@@ -98,6 +98,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The end of an earlier request for the same order, and its time."""
+
+    state: State
+    at: datetime
+
+
+MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
+"""The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancellation:
     """A cancellation as the store keeps it. Times are aware UTC; ids of people and channels are Slack's.
 
@@ -106,7 +118,9 @@ class Cancellation:
     ``card_link`` empty, until the card is posted in ``card_channel``. ``attempts`` counts the calls to the
     gateway since the last approval or retry. ``due_at`` is when the worker must act on it: a pending request expires
     then, an approved one is sent. While a call is under way, ``lease_until`` is set instead: at that time its worker
-    counts as dead. ``last_answer`` is what the latest finished attempt proved.
+    counts as dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what
+    approvers of a pending request must know of an earlier one for the same order: the gateway's confirmation, or else
+    the latest statement by hand.
     """
 
     number: int
@@ -127,6 +141,7 @@ class Cancellation:
     changed_at: datetime
     decisions: tuple[Decision, ...] = ()
     last_answer: Answer | None = None
+    earlier: Earlier | None = None
 
     @property
     def version(self) -> str:

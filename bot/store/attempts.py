@@ -65,7 +65,8 @@ class Attempts:
         """Return True where an earlier attempt for this order may have taken effect without our knowing.
 
         That is an attempt of this cancellation, or of an earlier one that a person settled by hand: their word is not
-        the gateway's.
+        the gateway's. No others count. A cancellation with an unclear attempt stays open, so that none can begin
+        beside it, until somebody settles it or the gateway says how the order stands.
         """
         rows = self._connection.execute(
             "SELECT 1 FROM cancellations c JOIN attempts a ON a.number = c.number"

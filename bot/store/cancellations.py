@@ -8,14 +8,17 @@ from typing import Any
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import NEXT, Cancellation, Choice, Decision, State
+from bot.domain.cancellation import MAY_BE_CANCELLED, NEXT, Cancellation, Choice, Decision, Earlier, State
 from bot.domain.delivery import Receipt
 from bot.store.connection import Connection, Row
-from bot.store.schema import OPEN_STATES
+from bot.store.schema import OPEN_STATES, one_of
 
 _COLUMNS = (
     "c.number, c.id, c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
     " c.card_channel, c.card_ts, c.card_link, c.attempts, c.due_at, c.lease_until, c.changed_at,"
+    " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
+    f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
+    "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     " a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message, a.request_id, a.cancelled_at,"
     " d.approver, d.choice, d.reason, d.at"
 )
@@ -26,7 +29,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = c.number"
 )
 """One row for each decision: one statement, as a second one costs more than the columns that repeat."""
-_BEFORE_ANSWER, _BEFORE_DECISION = 16, 25
+_BEFORE_ANSWER, _BEFORE_DECISION = 17, 26
 """So many columns come before those of the last answer, and before those of a decision."""
 
 
@@ -215,7 +218,8 @@ class Cancellations:
 def _cancellation(rows: list[Row]) -> Cancellation:
     """Return the cancellation of these rows of ``_COLUMNS``, one for each decision."""
     number, cancellation_id, order_id, reason, requester, state, approvals_required, *rest = rows[0][:_BEFORE_ANSWER]
-    requested_at, expires_at, card_channel, card_ts, card_link, attempts, due_at, lease_until, changed_at = rest
+    requested_at, expires_at, card_channel, card_ts, card_link, attempts, due_at, lease_until, *rest = rest
+    changed_at, earlier = rest
     return Cancellation(
         number=number,
         id=cancellation_id,
@@ -235,11 +239,16 @@ def _cancellation(rows: list[Row]) -> Cancellation:
         changed_at=_time(changed_at),
         decisions=tuple(_decision(*row[_BEFORE_DECISION:]) for row in rows if row[_BEFORE_DECISION] is not None),
         last_answer=_answer(*rows[0][_BEFORE_ANSWER:_BEFORE_DECISION]),
+        earlier=earlier and _earlier(*earlier.split(" ")),
     )
 
 
 def _decision(approver: str, choice: str, reason: str, at: str) -> Decision:
     return Decision(approver, Choice(choice), reason, _time(at))
+
+
+def _earlier(state: str, at: str) -> Earlier:
+    return Earlier(State(state), _time(at))
 
 
 def _answer(outcome: str | None, reason: str | None, trouble: str | None, *rest: Any) -> Answer | None:

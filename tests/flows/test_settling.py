@@ -88,6 +88,18 @@ async def test_the_approver_who_approved_may_settle(desk: Desk) -> None:
     await desk.card_says(card, "Settled by hand: cancelled")
 
 
+async def test_a_second_request_is_told_that_the_bot_has_cancelled_the_order(desk: Desk) -> None:
+    """The gateway decides, since the record may be wrong, but approvers know of the earlier request."""
+    first = await desk.ask("ord_1")
+    await desk.ben.click(first, "approve")
+    await desk.card_says(first, "✅ Cancelled")
+    assert await desk.fill_in("ord_1", "once more") is None
+    second = await desk.card("once more")
+    assert "⚠️ An earlier request for this order ended" in await desk.card_says(second, "the order is cancelled.")
+    await desk.ben.click(second, "approve")
+    assert "An earlier request" not in await desk.card_says(second, "☑️ Already cancelled")
+
+
 @FINDINGS
 async def test_the_requester_does_not_settle(desk: Desk, action: str, state: State, heading: str) -> None:
     """The requester leaves it to another approver, and no form opens."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Choice, State
+from bot.domain.cancellation import Choice, Earlier, State
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.store import Store, Tables
 from tests.clock import Clock
@@ -26,6 +26,42 @@ async def test_a_cancellation_is_read_back_as_it_was_added(store: Store, clock: 
         return [cancellations.get(added.id), cancellations.open_of("ord_1"), cancellations.by_form("V1")]
 
     assert await store.read(find) == [added] * 3
+
+
+@pytest.mark.parametrize(
+    "ends, shown",
+    [
+        ([State.CANCELLED], (State.CANCELLED, 0)),
+        ([State.SETTLED_CANCELLED], (State.SETTLED_CANCELLED, 0)),
+        ([State.SETTLED_NOT_CANCELLED, State.SETTLED_CANCELLED], (State.SETTLED_CANCELLED, 1)),
+        ([State.CANCELLED, State.SETTLED_NOT_CANCELLED, State.REJECTED], (State.CANCELLED, 0)),
+        ([State.REJECTED, State.REFUSED, State.FAILED, State.EXPIRED], None),
+        ([], None),
+    ],
+)
+async def test_a_pending_one_knows_how_an_earlier_one_ended(
+    store: Store, clock: Clock, ends: list[State], shown: tuple[State, int] | None
+) -> None:
+    """Only where the order may be cancelled by now: by the gateway's word, or else by the latest statement."""
+    ways = {
+        State.REJECTED: (),
+        State.EXPIRED: (),
+        State.SETTLED_CANCELLED: (State.APPROVED, State.SENDING, State.UNKNOWN),
+        State.SETTLED_NOT_CANCELLED: (State.APPROVED, State.SENDING, State.UNKNOWN),
+    }
+
+    def work(tx: Tables) -> None:
+        at = clock()
+        brought(tx, add(tx, at, "ord_2", form="other"), State.APPROVED, State.SENDING, State.CANCELLED, at=at)
+        for number, end in enumerate(ends):
+            asked = add(tx, at, form=f"V{number}")
+            way = ways.get(end, (State.APPROVED, State.SENDING))
+            brought(tx, asked, *way, end, at=at + timedelta(seconds=number))
+        last = add(tx, at, form="last")
+        assert last.earlier == (shown and Earlier(shown[0], at + timedelta(seconds=shown[1])))
+        assert brought(tx, last, State.REJECTED, at=at).earlier is None
+
+    await store.transaction("earlier", work)
 
 
 async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, clock: Clock) -> None:

@@ -23,6 +23,7 @@ from tests.workflow.steps import (
     REFUNDED,
     VAGUE,
     approved,
+    ask,
     contents,
     deliver_all,
     kinds,
@@ -212,6 +213,43 @@ async def test_a_confirmation_counts_after_a_person_settled_it(
     assert await state_of(store, other) is State.APPROVED
     # The other request learns the truth: it was cancelled before.
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.REFUSED
+
+
+async def test_an_outcome_that_is_not_known_keeps_other_requests_away(workflow: Workflow, store: Store) -> None:
+    """So no request begins beside an unclear attempt of another one, until somebody settles that by hand."""
+    cancellation = await unknown(workflow)
+    assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
+    # Certainly not sent this time, but the attempt before the retry still counts.
+    assert await workflow.record_answer(await sending(workflow), DENIED) is State.UNKNOWN
+    assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
+
+
+@pytest.mark.parametrize(
+    "answer, state", [(ALREADY, State.CANCELLED), (MISSING, State.UNKNOWN), (DENIED, State.UNKNOWN)]
+)
+async def test_an_unclear_attempt_counts_for_later_requests_once_settled_by_hand(
+    workflow: Workflow, answer: Answer, state: State
+) -> None:
+    """A statement is not the gateway's word, so the lost call may still be the one that cancelled the order."""
+    assert await settle(workflow, await unknown(workflow), cancelled=False) is Verdict.ALLOWED
+    await approved(workflow, form="V2")
+    assert await workflow.record_answer(await sending(workflow), answer) is state
+
+
+@pytest.mark.parametrize("end", [CANCELLED, ALREADY, COMPLETED])
+@pytest.mark.parametrize("answer, state", [(ALREADY, State.REFUSED), (MISSING, State.REFUSED), (DENIED, State.FAILED)])
+async def test_an_unclear_attempt_ends_with_the_gateways_word(
+    workflow: Workflow, store: Store, end: Answer, answer: Answer, state: State
+) -> None:
+    """Once the gateway has said how the order stands, a later request begins without doubts."""
+    cancellation = await unknown(workflow)
+    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), end)
+    assert await state_of(store, cancellation) in {State.CANCELLED, State.REFUSED}
+    await approved(workflow, form="V2")
+    assert await workflow.record_answer(await sending(workflow), answer) is state
 
 
 async def test_a_confirmation_counts_after_a_retry_and_names_its_own_attempt(

@@ -1,6 +1,6 @@
 """The card: the approval message, as it must look in each state."""
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import Cancellation, Earlier, State
 from bot.domain.policy import Act
 from bot.slack.views import outcomes
 from bot.slack.views.text import (
@@ -31,6 +31,7 @@ _FITTING_WEIGHT = 7000
 """So much of a message is for order id and reason: 3,000 letters each, and some line breaks and signs among them."""
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
+_EARLIER = "An earlier request for this order ended"
 
 
 _DECIDE = "decide "
@@ -57,6 +58,9 @@ def card(cancellation: Cancellation) -> Message:
     ]
     if cancellation.state is State.PENDING:
         rows.append([words("Expires "), moment(cancellation.expires_at)])
+    if cancellation.earlier is not None:
+        how = f": {_how(cancellation.earlier)}."
+        rows.append([words(f"⚠️ {_EARLIER} "), moment(cancellation.earlier.at), words(how)])
     if rejection is not None:
         rows.append([words("Rejected by "), person(rejection.approver), words(", "), moment(rejection.at)])
     if settlement is not None:
@@ -108,10 +112,14 @@ def _text(cancellation: Cancellation) -> str:
     reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
     why = f": {reason}" if reason else ""
     if cancellation.state is State.PENDING:
-        missing = cancellation.approvals_required - len(cancellation.approvers)
+        # If all are there and it still waits, Slack has not said yet who of them may approve.
+        missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
         needed = f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
         expires = mrkdwn_moment(cancellation.expires_at)
-        return f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
+        asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
+        if cancellation.earlier is not None:
+            asks += f" {_EARLIER} {mrkdwn_moment(cancellation.earlier.at)}: {_how(cancellation.earlier)}."
+        return asks
     found, answer = _words(cancellation), cancellation.last_answer
     said = [f"{found.heading}.", f"<@{cancellation.requester}> asked to cancel order {order}{why}.", found.explanation]
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
@@ -121,6 +129,17 @@ def _text(cancellation: Cancellation) -> str:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
             said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
     return " ".join(filter(None, said))
+
+
+def _how(earlier: Earlier) -> str:
+    """Return as a clause how an earlier request for this order ended."""
+    match earlier.state:
+        case State.SETTLED_CANCELLED:
+            return "an approver stated that the order is cancelled, and the gateway has not confirmed it"
+        case State.SETTLED_NOT_CANCELLED:
+            return "an approver stated that the order is not cancelled, and the gateway has not confirmed it"
+        case _:
+            return "the gateway confirmed that the order is cancelled"
 
 
 def _approvals(cancellation: Cancellation) -> list[Element]:

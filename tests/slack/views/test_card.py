@@ -9,7 +9,7 @@ from hypothesis import assume, given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State
 from bot.slack.views import card
 from bot.slack.views.text import Message
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, MOST_TEXT, shown
@@ -87,6 +87,20 @@ def test_the_card_says_why_the_gateway_said_no(state: State, reason: Reason, sna
 def test_a_notification_says_what_the_card_says(state: State, snapshot: SnapshotAssertion) -> None:
     """The text for notifications and screen readers is the card in a few sentences."""
     assert card.card(in_state(state)).text == snapshot
+
+
+@pytest.mark.parametrize("state", sorted(MAY_BE_CANCELLED))
+def test_a_card_warns_of_an_earlier_request(state: State, snapshot: SnapshotAssertion) -> None:
+    """Approvers read that the order may be cancelled already, and by whose word, on the card and in its text."""
+    message = card.card(replace(in_state(State.PENDING), earlier=Earlier(state, AT)))
+    assert shown(message) == snapshot
+    assert message.text == snapshot
+
+
+def test_a_card_that_waits_for_slack_alone_asks_for_one_more_approval() -> None:
+    """All approvals may be there while Slack does not say who of them may approve; nobody reads "0 more"."""
+    message = card.card(replace(in_state(State.PENDING), approvals_required=1))
+    assert "1 more approval is needed" in message.text
 
 
 def test_a_card_with_one_failed_attempt_says_so_in_the_singular(snapshot: SnapshotAssertion) -> None:
