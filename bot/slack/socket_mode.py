@@ -55,6 +55,8 @@ class _Handler(AsyncBaseSocketModeHandler):
             return
         with self.in_flight.answering():
             response = await self.app.async_dispatch(request)
+            if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                return  # a click that broke: Slack shows a warning where no acknowledgement comes
             if response.status != HTTPStatus.OK:
                 response = BoltResponse(status=HTTPStatus.OK, body="")
             await send_async_response(client, req, response, began)

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -50,6 +51,7 @@ class Leftovers:
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
             case "block_actions":
                 self._parts.say(answer_to(self._parts.network, body["response_url"]), text)
-                return BoltResponse(status=200)
+                # No acknowledgement: then Slack puts a warning beside the button, also where the apology gets lost.
+                return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
             case _:
                 return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})
