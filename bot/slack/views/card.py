@@ -13,8 +13,10 @@ from bot.slack.views.text import (
     lines,
     link,
     listed,
+    mistakable,
     moment,
     mrkdwn_moment,
+    name_of,
     person,
     plain,
     quote,
@@ -65,6 +67,8 @@ def card(cancellation: Cancellation) -> Message:
         rows.append([words("Rejected by "), person(rejection.approver), words(", "), moment(rejection.at)])
     if settlement is not None:
         rows.append([words("Settled by "), person(settlement.approver), words(", "), moment(settlement.at)])
+    if alike := _alike(cancellation):
+        rows.append([words(f"⚠️ {alike}")])
     rows.append(_progress(cancellation))
     blocks = [lines(*rows)]
     if cancellation.reason:
@@ -119,7 +123,7 @@ def _text(cancellation: Cancellation) -> str:
         asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
         if cancellation.earlier is not None:
             asks += f" {_EARLIER} {mrkdwn_moment(cancellation.earlier.at)}: {_how(cancellation.earlier)}."
-        return asks
+        return f"{asks} {escape(_alike(cancellation))}".strip()
     found, answer = _words(cancellation), cancellation.last_answer
     said = [f"{found.heading}.", f"<@{cancellation.requester}> asked to cancel order {order}{why}.", found.explanation]
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
@@ -129,6 +133,14 @@ def _text(cancellation: Cancellation) -> str:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
             said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
     return " ".join(filter(None, said))
+
+
+def _alike(cancellation: Cancellation) -> str:
+    """Return a warning where the order ID is not what it looks like, as long as somebody has to decide."""
+    alike = mistakable(cancellation.order_id)
+    if alike is None or cancellation.state is not State.PENDING:
+        return ""
+    return f"The order ID contains “{alike}” ({name_of(alike)}), which is easily mistaken or overlooked."
 
 
 def _how(earlier: Earlier) -> str:

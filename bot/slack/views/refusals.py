@@ -1,11 +1,9 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
-import unicodedata
-
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
-from bot.slack.views.text import invisible
+from bot.slack.views.text import invisible, mistakable, name_of
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
@@ -164,9 +162,14 @@ def bad_order_id(pattern: str, order_id: str) -> str:
     """Return what an order ID looks like, for text that does not match this pattern."""
     hidden = next((each for each in order_id if invisible(each) or (each.isspace() and each != " ")), None)
     if hidden is not None:
-        code = f"U+{ord(hidden):04X}"
-        name = _NAMES.get(hidden) or unicodedata.name(hidden, "").lower() or code
+        name = _NAMES.get(hidden) or name_of(hidden)
         return f"The order ID contains an invisible character ({name}). Type the ID by hand."
+    alike = mistakable(order_id)
+    if alike is not None:
+        return (
+            f"The order ID contains “{alike}” ({name_of(alike)}), which is easily mistaken or overlooked. "
+            "Type the ID by hand."
+        )
     if pattern == ORDER_ID:
         return "An order ID has 1 to 64 letters, digits, - and _, and nothing else. For example: ord_1001"
     # A regular expression would tell these readers nothing.

@@ -113,6 +113,26 @@ def invisible(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} or _BLANK.match(character) is not None
 
 
+_LOOKS_LIKE_ASCII = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
+"""The beginnings of the names of letters that people may take for A to Z."""
+
+
+def mistakable(text: str) -> str | None:
+    """Return the first character that people do not see, or may take for one of ASCII's; None if there is none."""
+    return next((each for each in text if invisible(each) or (not each.isascii() and _is_mistakable(each))), None)
+
+
+def _is_mistakable(character: str) -> bool:
+    # Pd are dashes and Nd digits, of any script.
+    is_one = unicodedata.normalize("NFKC", character).isascii() or unicodedata.category(character) in {"Pd", "Nd"}
+    return is_one or character == "\N{MINUS SIGN}" or unicodedata.name(character, "").startswith(_LOOKS_LIKE_ASCII)
+
+
+def name_of(character: str) -> str:
+    """Return Unicode's name of a character, or its number where it has none."""
+    return unicodedata.name(character, "").lower() or f"U+{ord(character):04X}"
+
+
 def trimmed(text: str) -> str:
     """Return the text without white space and invisible characters at its ends: pasted text often brings some."""
     start, end = 0, len(text)

@@ -8,8 +8,8 @@ from syrupy.assertion import SnapshotAssertion
 from bot.domain.cancellation import State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
-from bot.slack.views import refusals
-from tests.slack.views.samples import CANCELLATION
+from bot.slack.views import card, refusals
+from tests.slack.views.samples import CANCELLATION, shown
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.ALLOWED])
@@ -108,6 +108,40 @@ HIDDEN = [
 def test_a_character_that_nobody_sees_is_named(character: str, name: str, pattern: str) -> None:
     """Without that, the message would seem to fit what the person typed."""
     assert f"({name})" in refusals.bad_order_id(pattern, f"ord{character}_1")
+    if not character.isspace():
+        assert f"({name})" in card.card(replace(CANCELLATION, order_id=f"o{character}1", state=State.PENDING)).text
+
+
+ALIKE = [
+    ("\u0430", "cyrillic small letter a"),
+    ("\u03bf", "greek small letter omicron"),
+    ("\u0131", "latin small letter dotless i"),
+    ("\uff11", "fullwidth digit one"),
+    ("\uff3f", "fullwidth low line"),
+    ("\u0661", "arabic-indic digit one"),
+    ("\U0001d7cf", "mathematical bold digit one"),
+    ("\u2013", "en dash"),
+    ("\u2212", "minus sign"),
+    ("\u00b2", "superscript two"),
+]
+
+
+@pytest.mark.parametrize("pattern", [ORDER_ID, "ord_[0-9]+"])
+@pytest.mark.parametrize("character, name", ALIKE, ids=[name for _, name in ALIKE])
+def test_a_character_that_looks_like_another_is_named(character: str, name: str, pattern: str) -> None:
+    """Without that, people would not see why their ID does not fit; the card of a pattern that takes it warns."""
+    sentence = f"The order ID contains “{character}” ({name}), which is easily mistaken or overlooked."
+    assert refusals.bad_order_id(pattern, f"ord_1{character}") == f"{sentence} Type the ID by hand."
+    asked = replace(CANCELLATION, order_id=f"ord_1{character}", state=State.PENDING)
+    assert f"⚠️ {sentence}" in shown(card.card(asked))
+    assert sentence in card.card(asked).text
+    assert sentence not in shown(card.card(replace(asked, state=State.CANCELLED)))
+
+
+@pytest.mark.parametrize("order_id", ["ord_1", "\u1780\u1781-12", "\u8ba2\u5355_1", "ord#1", ""])
+def test_other_letters_are_not_called_mistakable(order_id: str) -> None:
+    """An ID in another script is what it looks like."""
+    assert "mistaken" not in card.card(replace(CANCELLATION, order_id=order_id, state=State.PENDING)).text
 
 
 @pytest.mark.parametrize("needed, words", [(2, "1 more approval is needed."), (3, "2 more approvals are needed.")])
