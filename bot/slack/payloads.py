@@ -7,7 +7,7 @@ https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from bot.domain.ids import CHANNEL_ID, USER_ID
 
@@ -23,12 +23,14 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _null_is_missing(cls, value: object, info: ValidationInfo) -> object:
-        # Slack sends null for texts that it has not got, such as a person's name.
-        field = cls.model_fields.get(info.field_name or "")
-        return field.default if value is None and field is not None and not field.is_required() else value
+    def _null_is_missing(cls, values: object) -> object:
+        # Slack sends null for what it has not got, such as a person's name. One validator for each object, not for
+        # each field: that alone took a tenth of the time in which a click is answered.
+        if isinstance(values, dict) and None in values.values():
+            return {name: value for name, value in values.items() if value is not None}
+        return values
 
 
 class Team(Payload):

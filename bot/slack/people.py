@@ -67,9 +67,11 @@ class Directory:
             return Members(everyone=True)
         if not people.groups:
             return Members(people.users)
-        groups = await asyncio.gather(*(self._group(group) for group in sorted(people.groups)))
-        known = [group for group in groups if group is not None]
-        return Members(people.users.union(*known), complete=len(known) == len(groups))
+        # Nearly always all of them are fresh, and then there is nothing to wait for: no task, no turn of the loop.
+        if stale := sorted(group for group in people.groups if not self._fresh(group)):
+            await asyncio.gather(*map(self._renew, stale))
+        known = [members for group in people.groups if (members := self._groups[group][1]) is not None]
+        return Members(people.users.union(*known), complete=len(known) == len(people.groups))
 
     async def _membership(self, user_id: str, role: Role) -> Membership:
         people = self._roles.get(role)
@@ -104,15 +106,18 @@ class Directory:
                 await self._fetch(group)
             await asyncio.sleep(_FRESH.total_seconds() * 0.8)
 
-    async def _group(self, group: str) -> frozenset[str] | None:
-        """Return the members, or None if Slack does not say in time."""
-        async with self._locks.setdefault(group, asyncio.Lock()):
-            known = self._groups.get(group)
-            if known is not None and self._now() - known[0] < (_FRESH if known[1] is not None else _FAILURE_FRESH):
-                return known[1]
-            return await self._fetch(group)
+    def _fresh(self, group: str) -> bool:
+        at, members = self._groups.get(group, (None, None))
+        return at is not None and self._now() - at < (_FRESH if members is not None else _FAILURE_FRESH)
 
-    async def _fetch(self, group: str) -> frozenset[str] | None:
+    async def _renew(self, group: str) -> None:
+        """Fetch the members, once for everybody who waits for them."""
+        async with self._locks.setdefault(group, asyncio.Lock()):
+            if not self._fresh(group):
+                await self._fetch(group)
+
+    async def _fetch(self, group: str) -> None:
+        """Remember the members, or that Slack does not say in time."""
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 answer = await self._client.usergroups_users_list(usergroup=group)
@@ -122,6 +127,5 @@ class Directory:
             known = self._groups.get(group)
             if known is None or known[1] is None or self._now() - known[0] >= _FRESH:
                 self._groups[group] = (self._now(), None)
-            return None
-        self._groups[group] = (self._now(), members)
-        return members
+        else:
+            self._groups[group] = (self._now(), members)

@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck
 
 from bot.domain import policy
 from bot.domain.ids import CHANNEL_ID
@@ -24,15 +24,10 @@ _LIKE_HELP = 0.75
 
 
 class Asking:
-    """The listeners for people who ask for a cancellation."""
+    """The listeners for people who ask for a cancellation; ``register`` of the package binds them."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-
-    def register(self, app: AsyncApp) -> None:
-        """Bind them to Bolt's app."""
-        app.command(CANCEL_ORDER)(self.cancel_order)
-        app.view(OrderForm.CALLBACK)(self.order_form)
 
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text."""

@@ -34,8 +34,7 @@ class Deciding:
         self._parts = parts
 
     def register(self, app: AsyncApp) -> None:
-        """Bind them to Bolt's app."""
-        app.action(str(Act.APPROVE))(self.approve)
+        """Bind them to Bolt's app, except ``approve``."""
         app.view(RejectForm.CALLBACK)(self.reject_form)
         app.action(str(Act.REJECT))(self.reject)
         app.action(str(Act.WITHDRAW))(self.withdraw)
