@@ -13,9 +13,12 @@ from bot.domain.delivery import Receipt
 from bot.store.connection import Connection, Row
 from bot.store.schema import OPEN_STATES, one_of
 
-_COLUMNS = (
+_OWN = (
     "c.number, c.id, c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
-    " c.card_channel, c.card_ts, c.card_link, c.attempts, c.due_at, c.lease_until, c.changed_at,"
+    " c.card_channel, c.card_ts, c.card_link, c.attempts, c.due_at, c.lease_until, c.changed_at"
+)
+_COLUMNS = (
+    f"{_OWN},"
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
     f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
@@ -31,6 +34,8 @@ _JOINED = (
 """One row for each decision: one statement, as a second one costs more than the columns that repeat."""
 _BEFORE_ANSWER, _BEFORE_DECISION = 17, 26
 """So many columns come before those of the last answer, and before those of a decision."""
+_NOTHING_YET = (None,) * 14
+"""The columns of an earlier request, a last answer and a decision, as a request has them that has just been added."""
 
 
 class Cancellations:
@@ -94,14 +99,13 @@ class Cancellations:
 
         The unique index decides that, so two people who ask in the same instant cannot both be right.
         """
-        cancellation_id = secrets.token_hex(8)
         added = self._connection.execute(
             "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required,"
             " requested_at, expires_at, changed_at, form_id, card_channel, due_at)"
             " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)"
-            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number",
+            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING {_OWN.replace('c.', '')}",
             (
-                cancellation_id,
+                secrets.token_hex(8),
                 order_id,
                 reason,
                 requester,
@@ -114,7 +118,8 @@ class Cancellations:
                 timestamp(expires_at),
             ),
         )
-        return self.get(cancellation_id) if added else None
+        # A new one has neither an answer nor a decision, so it is not read again; an earlier request matters to its card.
+        return _cancellation([added[0] + _NOTHING_YET]) if added else None
 
     def decide(self, cancellation: Cancellation, approver: str, choice: Choice, reason: str, at: datetime) -> None:
         """Add one approver's decision. The same choice of the same person is kept once."""

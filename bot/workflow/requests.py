@@ -59,22 +59,15 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
     if verdict is not Verdict.ALLOWED:
         tx.record.append(RequestRefused(verdict, asked_for=wish.order_id), actor.id, at)
         return Acted(verdict)
-    in_the_way = tx.cancellations.open_of(wish.order_id)
-    if in_the_way is not None and in_the_way.overdue(at):
-        expire(tx, in_the_way, at)
-    cancellation = tx.cancellations.add(
-        form_id=wish.sent_as,
-        order_id=wish.order_id,
-        reason=wish.reason,
-        requester=actor.id,
-        card_channel=wish.channel,
-        approvals_required=rules.approvals_required,
-        at=at,
-        expires_at=at + rules.approval_ttl,
-    )
+    cancellation = _add(tx, rules, wish, actor, at)
     if cancellation is None:
+        in_the_way = tx.cancellations.open_of(wish.order_id)
         assert in_the_way is not None
-        return _another_is_open(tx, wish, in_the_way, actor, at)
+        if not in_the_way.overdue(at):
+            return _another_is_open(tx, wish, in_the_way, actor, at)
+        expire(tx, in_the_way, at)
+        cancellation = _add(tx, rules, wish, actor, at)
+        assert cancellation is not None
     event = tx.record.append(
         Requested(
             reason=wish.reason,
@@ -88,6 +81,19 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
     )
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
     return Acted(Verdict.ALLOWED, cancellation)
+
+
+def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Cancellation | None:
+    return tx.cancellations.add(
+        form_id=wish.sent_as,
+        order_id=wish.order_id,
+        reason=wish.reason,
+        requester=actor.id,
+        card_channel=wish.channel,
+        approvals_required=rules.approvals_required,
+        at=at,
+        expires_at=at + rules.approval_ttl,
+    )
 
 
 def _another_is_open(tx: Tables, wish: Wish, in_the_way: Cancellation, actor: Actor, at: datetime) -> Acted:
