@@ -118,7 +118,7 @@ class Cancellations:
                 timestamp(expires_at),
             ),
         )
-        # A new one has neither an answer nor a decision, so it is not read again; an earlier request matters to its card.
+        # It has neither an answer nor a decision yet, so it is not read again; what was before it matters to the card only.
         return _cancellation([added[0] + _NOTHING_YET]) if added else None
 
     def decide(self, cancellation: Cancellation, approver: str, choice: Choice, reason: str, at: datetime) -> None:
