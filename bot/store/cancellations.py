@@ -118,7 +118,7 @@ class Cancellations:
                 timestamp(expires_at),
             ),
         )
-        # It has neither an answer nor a decision yet, so it is not read again; what was before it matters to the card only.
+        # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
         return _cancellation([added[0] + _NOTHING_YET]) if added else None
 
     def decide(self, cancellation: Cancellation, approver: str, choice: Choice, reason: str, at: datetime) -> None:

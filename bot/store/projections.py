@@ -1,8 +1,9 @@
 """The tables held against the record: for one cancellation before a call, and for all of them in a verification."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
@@ -13,6 +14,7 @@ from bot.domain.projection import (
     KeptAttempt,
     KeptDecision,
     KeptDelivery,
+    Projection,
     Subject,
     compare,
     compare_apart,
@@ -23,7 +25,7 @@ from bot.domain.words import Word
 from bot.store.connection import Connection, Row
 
 _CANCELLATION = (
-    "c.number, c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
+    "c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
     " c.changed_at, c.card_channel, c.card_ts, c.card_link, c.attempts"
 )
 _DECISION = "d.choice, d.approver, d.reason, d.at, d.requested_at"
@@ -45,69 +47,64 @@ class Projections:
 
     def contradiction(self, cancellation: Cancellation) -> Contradiction | None:
         """Return the first thing in which the tables contradict this cancellation's own events, or None."""
-        return self.checked(cancellation)[1]
+        return self.checked([cancellation])[0][1]
 
-    def checked(self, cancellation: Cancellation) -> tuple[Cancellation, Contradiction | None]:
-        """Return the cancellation as its events say it, and the first contradiction to them, or None."""
-        number = (cancellation.number,)
-        rows = self._connection.execute(
-            f"SELECT c.number, {_EVENT} FROM cancellations c JOIN audit_events e ON e.cancellation = c.id"
-            " LEFT JOIN words w ON w.seq = e.seq WHERE c.number = ? ORDER BY e.seq",
-            number,
-        )
-        events, words = _events(rows)
-        said = fold(events)
-        for event in events:
-            if event.computed_hash() != event.hash:
-                return cancellation, Contradiction(Subject.EVENT, cancellation.order_id, event.seq)
-
-        def of(columns: str, table: str, order: str = "") -> list[Row]:
-            return self._connection.execute(
-                f"SELECT {columns} FROM {table} WHERE {table[-1]}.number = ?{order}", number
-            )
-
-        kept = _kept(
-            of(_CANCELLATION, "cancellations c")[0],
-            of(_DECISION, "decisions d"),
-            of(_ATTEMPT, "attempts a", " ORDER BY a.id"),
-            of(_DELIVERY, "deliveries o"),
-        )
-        found = compare(said, kept, words)
-        return (corrected(cancellation, said, words), found) if found is not None else (cancellation, None)
+    def checked(self, cancellations: Sequence[Cancellation]) -> list[tuple[Cancellation, Contradiction | None]]:
+        """Return each cancellation as its events say it, with the first contradiction to them, or None."""
+        if not cancellations:
+            return []
+        compared = {each.number: each for each in self._compared([each.number for each in cancellations])}
+        return [compared[each.number].check(each) for each in cancellations]
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield every contradiction between the tables and the record, cancellation by cancellation.
 
         Everything is read in the order of the cancellations' numbers, so memory use does not grow with the record.
         """
-        events = self._in_order(
-            f"SELECT c.number, {_EVENT} FROM cancellations c JOIN audit_events e ON e.cancellation = c.id"
-            " LEFT JOIN words w ON w.seq = e.seq ORDER BY c.number, e.seq"
-        )
-        decisions = self._in_order(f"SELECT d.number, {_DECISION} FROM decisions d ORDER BY d.number")
-        attempts = self._in_order(f"SELECT a.number, {_ATTEMPT} FROM attempts a ORDER BY a.number, a.id")
-        deliveries = self._in_order(f"SELECT o.number, {_DELIVERY} FROM deliveries o ORDER BY o.number, o.position")
         seen_events = seen_words = 0
-        cancellations = self._connection.stream(f"SELECT {_CANCELLATION} FROM cancellations c ORDER BY c.number")
-        for row in cancellations:
-            about, words = _events(events.take(row[0]))
-            kept = _kept(
-                row,
-                [each[1:] for each in decisions.take(row[0])],
-                [each[1:] for each in attempts.take(row[0])],
-                [each[1:] for each in deliveries.take(row[0])],
-            )
-            seen_events += len(about)
-            seen_words += len(words)
-            if (found := compare(fold(about), kept, words)) is not None:
-                yield found
-        for rows in (events, decisions, attempts, deliveries):
-            if rows.left_over():
-                yield Contradiction(Subject.REQUEST, "")
+        for each in self._compared():
+            seen_events += len(each.events)
+            seen_words += len(each.words)
+            if each.contradiction is not None:
+                yield each.contradiction
         sql = "SELECT count(*) FROM audit_events WHERE cancellation <> ''"
         if self._connection.execute(sql)[0][0] != seen_events:
             yield self._orphan()
         yield from self._apart(seen_words)
+
+    def _compared(self, numbers: Sequence[int] | None = None) -> Iterator["_Compared"]:
+        """Yield the comparison of these cancellations, or of all."""
+
+        def rows(columns: str, tables: str, then: str = "") -> Iterator[Row]:
+            # The last word of the tables is the name of the one with the number.
+            number = f"{tables.rpartition(' ')[2] if ' JOIN ' not in tables else 'c'}.number"
+            some = "" if numbers is None else f" WHERE {number} IN ({', '.join('?' * len(numbers))})"
+            sql = f"SELECT {number}, {columns} FROM {tables}{some} ORDER BY {number}{then}"
+            return self._connection.stream(sql, numbers or ())
+
+        events = _Groups(
+            rows(
+                _EVENT,
+                "cancellations c JOIN audit_events e ON e.cancellation = c.id LEFT JOIN words w ON w.seq = e.seq",
+                ", e.seq",
+            )
+        )
+        decisions = _Groups(rows(_DECISION, "decisions d"))
+        attempts = _Groups(rows(_ATTEMPT, "attempts a", ", a.id"))
+        deliveries = _Groups(rows(_DELIVERY, "deliveries o", ", o.position"))
+        for row in rows(_CANCELLATION, "cancellations c"):
+            number = row[0]
+            about, words = _events(events.take(number))
+            said = fold(about)
+            kept = Kept(
+                *row[1:],
+                decisions=[KeptDecision(*each[1:]) for each in decisions.take(number)],
+                attempts=[KeptAttempt(*each[1:]) for each in attempts.take(number)],
+                deliveries=[KeptDelivery(*each[1:]) for each in deliveries.take(number)],
+            )
+            yield _Compared(number, about, words, said, compare(said, kept, words))
+        if any(each.left_over() for each in (events, decisions, attempts, deliveries)):
+            yield _Compared(0, [], {}, Projection(), Contradiction(Subject.REQUEST, ""))
 
     def _orphan(self) -> Contradiction:
         """Return the first event about a cancellation that is not there."""
@@ -144,8 +141,24 @@ class Projections:
             if name:
                 yield Contradiction(Subject.NAME, "", 0, name, "")
 
-    def _in_order(self, sql: str) -> "_Groups":
-        return _Groups(self._connection.stream(sql))
+
+class _Compared(NamedTuple):
+    """One cancellation held against its events."""
+
+    number: int
+    events: list[Event]
+    words: dict[tuple[int, str], Word]
+    said: Projection
+    contradiction: Contradiction | None
+
+    def check(self, found: Cancellation) -> tuple[Cancellation, Contradiction | None]:
+        """Return the cancellation as its events say it; an event that was edited by itself says nothing."""
+        for event in self.events:
+            if event.computed_hash() != event.hash:
+                return found, Contradiction(Subject.EVENT, found.order_id, event.seq)
+        if self.contradiction is None:
+            return found, None
+        return corrected(found, self.said, self.words), self.contradiction
 
 
 class _Groups:
@@ -182,12 +195,3 @@ def _events(rows: list[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
         if row[10] is not None:
             words[row[1], row[10]] = Word(*row[10:])
     return events, words
-
-
-def _kept(row: Row, decisions: list[Row], attempts: list[Row], deliveries: list[Row]) -> Kept:
-    return Kept(
-        *row[1:],
-        decisions=[KeptDecision(*each) for each in decisions],
-        attempts=[KeptAttempt(*each) for each in attempts],
-        deliveries=[KeptDelivery(*each) for each in deliveries],
-    )

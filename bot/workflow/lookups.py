@@ -52,13 +52,13 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
     only_of = actor.id if scope is Scope.OWN else None
     if wanted.order_id is None:
         page = tables.lookups.find(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
-        checked = [tables.projections.checked(each) for each in page.items]
+        checked = tables.projections.checked(page.items)
         page = replace(page, items=[each for each, _ in checked])
         return Found(page, scope, None, tuple(found for _, found in checked if found is not None))
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = tables.lookups.story(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
     about = tables.cancellations.of_order(wanted.order_id) if wanted.order_id is not None else []
-    checked = [tables.projections.checked(each) for each in about if only_of in {None, each.requester}]
+    checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
     return Found(story, scope, wanted.order_id, tuple(found for _, found in checked if found is not None))
 
 
