@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
 import aiohttp
 import structlog
@@ -17,6 +18,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__, health, wording
+from bot.clock import Clock, OtherClocks
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
 from bot.gateway import GatewayClient, GatewayUnreachable
@@ -34,7 +36,7 @@ from bot.slack.people import Directory
 from bot.slack.socket_mode import Connection
 from bot.store import Store, StoreError
 from bot.tuning import Tuning
-from bot.worker import Worker
+from bot.worker import RateLimit, Worker
 from bot.workflow import Rules, Workflow
 
 log = structlog.get_logger(__name__)
@@ -69,7 +71,10 @@ class Bot:
             order_id_pattern=settings.order_id_pattern,
             patience=tuning.patience,
         )
-        self.workflow = Workflow(self.store, rules, now=tuning.now, wake=wake)
+        self.clock = Clock(tuning.now, tuning.monotonic)
+        self._other_clocks = OtherClocks(self.clock.wall)
+        self._last_event: datetime | None = None
+        self.workflow = Workflow(self.store, rules, now=self.clock.now, wake=wake)
         self._client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
         self.connection = Connection(
             self._client,
@@ -78,25 +83,29 @@ class Bot:
             network=network,
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
+            recheck=tuning.token_check,
+            heard_at=lambda date: self._other_clocks.compare("slack", date),
         )
         self._gateway = GatewayClient(
             base_url=settings.dvpay_base_url,
             api_key=settings.dvpay_api_key,
             app_id=settings.dvpay_app_id.get_secret_value() if settings.dvpay_app_id else None,
-            now=tuning.now,
+            now=self.clock.now,
             network=network,
         )
         self.worker = Worker(
             self.workflow,
             self._gateway,
             SlackCourier(self._client, self._identity),
-            now=tuning.now,
+            now=self.clock.now,
             name=f"{socket.gethostname()}:{os.getpid()}",
             wake=wake,
-            rate_limit=tuning.rate_limit,
+            rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
         )
-        self._directory = Directory(self._client, now=tuning.now, roles=_roles(settings))
+        self._directory = Directory(
+            self._client, monotonic=self.clock.monotonic, now=self.clock.now, roles=_roles(settings)
+        )
         self._background = Background(self._in_flight)
         self._slack_app = self._bolt_app(web_client(settings.slack_api_url, network))
         listeners.register(
@@ -126,6 +135,7 @@ class Bot:
         self._keep_running("worker", self.worker.run)
         self._keep_running("connection", lambda: self.connection.run(self._slack_app))
         self._keep_running("gateway_watch", self._watch_gateway)
+        self._keep_running("clock", self._watch_clock)
         self._keep_running("recount", self._recount)
         self._keep_running("user_groups", self._directory.keep_fresh)
         mode = "http" if self._settings.slack_app_token is None else "socket"
@@ -168,6 +178,8 @@ class Bot:
         except StoreError as error:
             missing.append(wording.store_error(error))
         notes = [self._gateway_problem] if self._gateway_problem else []
+        notes += [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
+        notes += [health.clock_wrong(name, apart) for name, apart in self._other_clocks.apart.items()]
         return Readiness(missing, notes + await self._stuck())
 
     async def _stuck(self) -> list[str]:
@@ -182,8 +194,10 @@ class Bot:
         await self.store.open()
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._opened.push_async_callback(session.close)
+        self._opened.push_async_callback(self._directory.aclose)
         self._client.session = session
         self._opened.push_async_callback(self._gateway.aclose)
+        self._last_event = await self.store.read(lambda tables: _time(tables.record.last().at))
         await self.workflow.start(self._settings.started(__version__))
         self._opened.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
@@ -236,7 +250,7 @@ class Bot:
             endpoint = SlackEndpoint(
                 self._slack_app,
                 secret,
-                self._tuning.now,
+                self.clock,
                 self._in_flight,
                 # Who belongs to the workspace is known once Slack has confirmed the token.
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
@@ -254,12 +268,23 @@ class Bot:
                 return
             await asyncio.sleep(pause)
 
+    async def _watch_clock(self) -> None:
+        """Follow the steps of the machine's clock that stand, and compare it with the record."""
+        while True:
+            if self._last_event:
+                self._other_clocks.not_before("record", self._last_event)
+            if step := self.clock.look():
+                with contextlib.suppress(StoreError):  # the file's own trouble is told elsewhere; the step still stands
+                    await self.workflow.follow(self.clock, step)
+            await asyncio.sleep(self._tuning.clock_check)
+
     async def _watch_gateway(self) -> None:
         """Keep what ``/readyz`` says of the gateway true, and log when it goes away and comes back."""
         while True:
             problem = None
             try:
-                await self._gateway.reach()
+                if date := await self._gateway.reach():
+                    self._other_clocks.compare("gateway", date)
             except GatewayUnreachable as error:
                 problem = wording.trouble(error.trouble, error.about)
             if problem != self._gateway_problem:
@@ -285,6 +310,13 @@ def _roles(settings: Settings) -> dict[Role, People]:
     """Return the people of each role; a role that is missing is everyone's."""
     roles = {Role.APPROVER: settings.approvers, Role.AUDITOR: settings.auditors}
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None  # there is no event yet, or somebody edited it
 
 
 async def run(settings: Settings, network: Network | None = None) -> None:

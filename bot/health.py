@@ -1,7 +1,8 @@
 """``/healthz`` and ``/readyz``: whether the process runs, and what keeps the bot from its work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -27,8 +28,25 @@ def slack_missing(missing: Missing, problem: str, about: str = "") -> str:
             return "not connected to Slack yet"
         case Missing.TOKEN_NOT_CONFIRMED:
             return f"Slack does not confirm the bot token: {problem}"
+        case Missing.TOKEN_REFUSED:
+            return f"Slack refuses a token ({problem}): reinstall the app and copy its tokens"
         case Missing.CONNECTION_DOWN:
             return "the Socket Mode connection to Slack is down"
+
+
+def scopes_missing(scopes: Iterable[str]) -> str:
+    """Return a clause about what the bot's token does not allow."""
+    return (
+        f"the bot token lacks scopes ({', '.join(sorted(scopes))}): update the app from manifest.yml and reinstall it"
+    )
+
+
+def clock_wrong(compared_with: str, apart: timedelta) -> str:
+    """Return a clause about this machine's clock; ``apart`` is positive where it is ahead."""
+    whose = {"record": "the last event on record", "slack": "Slack's", "gateway": "the gateway's"}[compared_with]
+    way = "ahead of" if apart > timedelta(0) else "behind"
+    seconds = f"{abs(apart.total_seconds()):.0f}"
+    return f"this machine's clock is {seconds} s {way} {whose}: set it (NTP)"
 
 
 def stuck(problem: str, count: int) -> str:

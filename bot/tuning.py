@@ -2,31 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from bot.clock import utc_now
 from bot.worker import RateLimit
 from bot.workflow import Patience
 
-
-def utc_now() -> datetime:
-    """Return the time, for a running bot."""
-    return datetime.now(UTC)
+__all__ = ["Tuning", "utc_now"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
     """The clock, pauses and hooks; only tests and benchmarks change them. Durations are in seconds.
 
+    ``now`` and ``monotonic`` are those of ``bot.clock.Clock``.
     ``answered_within`` is the time in which Slack wants an acknowledgement
     (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
     to agree that the connection closes.
+    ``clock_check``, ``store_check``, ``token_check`` and ``gateway_check`` are how often the bot looks at each.
     """
 
     now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] | None = None
     patience: Patience = field(default_factory=Patience)
     rate_limit: RateLimit | None = None
     ping_interval: float = 5.0
     longest_pause: float = 30.0
+    clock_check: float = 1.0
+    store_check: float = 5.0
+    token_check: float = 60.0
     gateway_check: float = 60.0
     answered_within: float = 3.0
     goodbye: float = 1.0

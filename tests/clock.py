@@ -12,6 +12,10 @@ class Clock:
     def __call__(self) -> datetime:  # noqa: D102 -- the class says it
         return self.at
 
+    def monotonic(self) -> float:
+        """Return the seconds that the test let pass."""
+        return self.at.timestamp()
+
     def advance(self, seconds: float = 0, **units: float) -> None:
         """Let time pass."""
         self.at += timedelta(seconds=seconds, **units)

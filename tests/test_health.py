@@ -50,6 +50,7 @@ def test_everything_that_can_be_missing_has_words() -> None:
     assert {missing: health.slack_missing(missing, "invalid_auth") for missing in Missing} == {
         Missing.NOT_CONNECTED_YET: "not connected to Slack yet",
         Missing.TOKEN_NOT_CONFIRMED: "Slack does not confirm the bot token: invalid_auth",
+        Missing.TOKEN_REFUSED: "Slack refuses a token (invalid_auth): reinstall the app and copy its tokens",
         Missing.CONNECTION_DOWN: "the Socket Mode connection to Slack is down",
     }
 

@@ -187,6 +187,14 @@ class QuorumChanged(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryMoved(Content):
+    """A pending request expires at another time by the clock, which was set: people keep the time that was left."""
+
+    kind = "expiry_moved"
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Content):
     """An approver rejected the request."""
 

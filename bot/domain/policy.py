@@ -1,7 +1,6 @@
 """The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -58,13 +57,12 @@ class Members:
     """The people that a setting names, with everybody in its user groups, as of now.
 
     ``everyone`` is true where the setting names nobody in particular. ``complete`` is false where Slack did not say who
-    is in one of the groups. ``grounds`` has the people who are there only by a group.
+    is in one of the groups.
     """
 
     ids: frozenset[str] = frozenset()
     everyone: bool = False
     complete: bool = True
-    grounds: Mapping[str, Ground] = field(default_factory=dict)
 
     def membership(self, user_id: str) -> Membership:
         """Return this person's place among them."""

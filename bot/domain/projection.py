@@ -275,6 +275,11 @@ def _quorum_changed(found: Projection, event: Event, content: events.QuorumChang
     return found.state is State.PENDING
 
 
+def _expiry_moved(found: Projection, event: Event, content: events.ExpiryMoved) -> bool:
+    found.expires_at, found.changed_seq = content.expires_at, event.seq
+    return found.state is State.PENDING
+
+
 def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool:
     found.decide(event, Choice.REJECT, content.reason)
     return found.step(event, State.REJECTED)
@@ -339,6 +344,7 @@ _STEPS: dict[type[Content], _Step] = {
     events.Approved: _approved,
     events.VotesVoided: _votes_voided,
     events.QuorumChanged: _quorum_changed,
+    events.ExpiryMoved: _expiry_moved,
     events.Rejected: _rejected,
     events.Withdrawn: _ended,
     events.Expired: _ended,

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -156,8 +157,10 @@ class LocalSlack:
             if answer.get("error") == "ratelimited":
                 limited = rate_limited(1)
                 return web.Response(status=429, body=limited.body, headers=limited.headers)
-            scopes = {"x-oauth-scopes": ",".join(sorted(self.api.scopes))} if self.names_scopes else {}
-            return web.json_response(answer, headers=scopes)
+            headers = {"Date": format_datetime(self.space.slack_now().astimezone(UTC), usegmt=True)}
+            if self.names_scopes:
+                headers["x-oauth-scopes"] = ",".join(sorted(self.api.scopes))
+            return web.json_response(answer, headers=headers)
 
         if fault is not None:
             # Before the fault takes its course: a dropped or hanging call was made as well.

@@ -22,6 +22,11 @@ class Problem:
     retry_after: float | None = None
     about: str = ""
 
+    @property
+    def refusal(self) -> bool:
+        """True where Slack itself gave a clear no, and not only for now."""
+        return not self.unclear and self.name not in {"ratelimited", "not_reachable"}
+
 
 def problem_of(error: BaseException) -> Problem:
     """Return why a call to Slack failed, without secrets and without anything that was sent."""

@@ -1,13 +1,16 @@
 """The bot's own identity in its workspace, as Slack gives it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.gateway.answer import parse_date
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The workspace and the bot in it; ``scopes`` are those that the token was given."""
+    """The workspace and the bot in it; ``scopes`` are those that the token was given, ``date`` Slack's time."""
 
     url: str
     team_id: str
@@ -15,6 +18,7 @@ class Identity:
     bot_id: str
     bot_user_id: str
     scopes: frozenset[str]
+    date: datetime | None = None
 
     def permalink(self, channel: str, ts: str) -> str:
         """Return a message's address, the same that "Copy link" gives in Slack."""
@@ -43,4 +47,5 @@ async def fetch_identity(client: AsyncWebClient) -> Identity:
         bot_id=str(answer["bot_id"]),
         bot_user_id=str(answer["user_id"]),
         scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
+        date=parse_date(str(answer.headers.get("date", ""))),
     )

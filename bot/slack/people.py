@@ -1,23 +1,31 @@
 """The people that the settings name, by user id or by Slack user group, and what Slack knows of each person."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.policy import Actor, Members, Membership, People, Role
+from bot.domain.audit import timestamp
+from bot.domain.policy import NAMED, Actor, Ground, Members, Membership, People, Role
 from bot.slack.errors import problem_of
 
 log = structlog.get_logger(__name__)
 
-_FRESH = timedelta(minutes=5)
-_FAILURE_FRESH = timedelta(seconds=3)
-"""A failure is remembered so long: people who click together wait for one look-up, not for one each."""
+T = TypeVar("T")
+
+_FRESH = 5 * 60.0
+_GROUP_FRESH = 60.0
+"""Seconds. Somebody who is taken out of a group may decide for so long; Slack lets each group be read this often."""
+_FAILURE_FRESH = 3.0
+"""Seconds. A failure is remembered so long: the next people who click need not wait for the same failure."""
 _ANSWER_WITHIN = 1.5
 """Seconds; an acknowledgement is due after three."""
+_MOST_PROFILES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +42,28 @@ class Profile:
 
 
 class Directory:
-    """The members of each role, and the profiles of people, as Slack knows them, remembered for five minutes.
+    """The members of each role, and the profiles of people, as Slack knows them, remembered for minutes.
 
     A role without an entry in ``roles`` is everyone's. ``keep_fresh`` renews the groups in the background, so that a
-    click does not wait for Slack. A look-up that fails is never taken for a yes or a no.
+    click does not wait for Slack. A look-up that fails is never taken for a yes or a no. Everybody who asks the same
+    while a look-up is under way shares it. ``monotonic`` returns the seconds that passed, ``now`` the time for the record.
     """
 
-    def __init__(self, client: AsyncWebClient, *, now: Callable[[], datetime], roles: Mapping[Role, People]) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime],
+        roles: Mapping[Role, People],
+    ) -> None:
         self._client = client
-        self._now = now
+        self._now = monotonic
+        self._wall = now
         self._roles = roles
-        self._groups: dict[str, tuple[datetime, frozenset[str] | None]] = {}
-        self._profiles: dict[str, tuple[datetime, Profile]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._groups: dict[str, tuple[float, frozenset[str] | None, str]] = {}
+        self._profiles: dict[str, tuple[float, Profile]] = {}
+        self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
@@ -58,7 +75,19 @@ class Directory:
             requester=memberships.get(Role.REQUESTER, unchecked),
             approver=memberships.get(Role.APPROVER, unchecked),
             auditor=memberships.get(Role.AUDITOR, unchecked),
+            ground=self._ground(user_id) if Role.APPROVER in memberships else None,
         )
+
+    def _ground(self, user_id: str) -> Ground | None:
+        """Return why this person may decide, as far as it is known now, or None for an outsider."""
+        people = self._roles.get(Role.APPROVER, People())
+        if user_id in people.users:
+            return NAMED
+        for group in sorted(people.groups):
+            _, members, read_at = self._groups.get(group, (0.0, None, ""))
+            if members is not None and user_id in members:
+                return Ground(group, read_at)
+        return None
 
     async def members(self, role: Role) -> Members:
         """Return everybody who has this role now."""
@@ -68,8 +97,8 @@ class Directory:
         if not people.groups:
             return Members(people.users)
         # Nearly always all of them are fresh, and then there is nothing to wait for: no task, no turn of the loop.
-        if stale := sorted(group for group in people.groups if not self._fresh(group)):
-            await asyncio.gather(*map(self._renew, stale))
+        if stale := sorted(group for group in people.groups if not self._knows(group)):
+            await asyncio.gather(*(self._shared(("group", each), partial(self._fetch_group, each)) for each in stale))
         known = [members for group in people.groups if (members := self._groups[group][1]) is not None]
         return Members(people.users.union(*known), complete=len(known) == len(people.groups))
 
@@ -84,6 +113,36 @@ class Directory:
         known = self._profiles.get(user_id)
         if known is not None and self._now() - known[0] < _FRESH:
             return known[1]
+        return await self._shared(("user", user_id), lambda: self._fetch_profile(user_id))
+
+    async def keep_fresh(self) -> None:
+        """Renew the groups before they are forgotten, for as long as the task lives."""
+        while True:
+            for group in sorted(frozenset[str]().union(*(people.groups for people in self._roles.values()))):
+                await self._shared(("group", group), partial(self._fetch_group, group))
+            await asyncio.sleep(_GROUP_FRESH * 0.8)
+
+    async def aclose(self) -> None:
+        """End the look-ups that are under way."""
+        under_way = list(self._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _knows(self, group: str) -> bool:
+        at, members, _ = self._groups.get(group, (None, None, ""))
+        return at is not None and self._now() - at < (_GROUP_FRESH if members is not None else _FAILURE_FRESH)
+
+    async def _shared(self, key: tuple[str, str], look_up: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of the look-up that is under way, or of a new one, which nobody's end cuts short."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(look_up())
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        found: T = await asyncio.shield(task)
+        return found
+
+    async def _fetch_profile(self, user_id: str) -> Profile | None:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 answer = await self._client.users_info(user=user_id)
@@ -96,27 +155,13 @@ class Directory:
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
             log.warning("user_not_read", user=user_id, problem=problem_of(error).name)
             return None
+        self._profiles.pop(user_id, None)
         self._profiles[user_id] = (self._now(), found)
+        if len(self._profiles) > _MOST_PROFILES:
+            del self._profiles[next(iter(self._profiles))]  # the one that was read longest ago
         return found
 
-    async def keep_fresh(self) -> None:
-        """Renew the groups before they are forgotten, for as long as the task lives."""
-        while True:
-            for group in sorted(frozenset[str]().union(*(people.groups for people in self._roles.values()))):
-                await self._fetch(group)
-            await asyncio.sleep(_FRESH.total_seconds() * 0.8)
-
-    def _fresh(self, group: str) -> bool:
-        at, members = self._groups.get(group, (None, None))
-        return at is not None and self._now() - at < (_FRESH if members is not None else _FAILURE_FRESH)
-
-    async def _renew(self, group: str) -> None:
-        """Fetch the members, once for everybody who waits for them."""
-        async with self._locks.setdefault(group, asyncio.Lock()):
-            if not self._fresh(group):
-                await self._fetch(group)
-
-    async def _fetch(self, group: str) -> None:
+    async def _fetch_group(self, group: str) -> None:
         """Remember the members, or that Slack does not say in time."""
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
@@ -124,8 +169,8 @@ class Directory:
             members = frozenset(answer["users"])
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
             log.warning("user_group_not_read", group=group, problem=problem_of(error).name)
-            known = self._groups.get(group)
-            if known is None or known[1] is None or self._now() - known[0] >= _FRESH:
-                self._groups[group] = (self._now(), None)
+            at, known, _ = self._groups.get(group, (0.0, None, ""))
+            if known is None or self._now() - at >= _GROUP_FRESH:
+                self._groups[group] = (self._now(), None, "")
         else:
-            self._groups[group] = (self._now(), members)
+            self._groups[group] = (self._now(), members, timestamp(self._wall()))

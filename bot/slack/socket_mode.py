@@ -1,6 +1,9 @@
 """Being connected to Slack: the token is confirmed, and in Socket Mode one connection is kept alive."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from time import time
@@ -11,6 +14,7 @@ from slack_bolt.adapter.socket_mode.async_base_handler import AsyncBaseSocketMod
 from slack_bolt.adapter.socket_mode.async_internals import send_async_response
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
+from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
@@ -23,8 +27,11 @@ from bot.slack.client import QuietSocketModeClient
 from bot.slack.errors import Problem, problem_of
 from bot.slack.gate import acknowledgement, bolt_request
 from bot.slack.identity import Identity, fetch_identity
+from bot.slack.scopes import SCOPES
 
 log = structlog.get_logger(__name__)
+
+BOT_TOKEN, APP_TOKEN = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"
 
 
 class Missing(StrEnum):
@@ -32,9 +39,20 @@ class Missing(StrEnum):
 
     NOT_CONNECTED_YET = "not_connected_yet"
     TOKEN_NOT_CONFIRMED = "token_not_confirmed"  # noqa: S105 -- a code, not a token
-    """``Connection.problem`` holds Slack's name for the error."""
+    """Slack gives no clear answer about it; ``Connection.problem`` holds the name for the error."""
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 -- a code, not a token
+    """Slack refuses a token, or what belongs to it; ``Connection.problem`` holds the setting and Slack's error."""
     CONNECTION_DOWN = "connection_down"
     """``Connection.problem`` holds the name of what kept the last try from it, if there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """The first thing that is missing, with Slack's name for the error and the system's own words, as far as known."""
+
+    missing: Missing
+    problem: str = ""
+    about: str = ""
 
 
 class _Handler(AsyncBaseSocketModeHandler):
@@ -65,9 +83,9 @@ class _Handler(AsyncBaseSocketModeHandler):
 class Connection:
     """Waits while Slack is away, and says at any time what is missing.
 
-    ``identity`` is None until Slack has confirmed the token for the first time; ``ready`` is set while
-    nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token is all there is to confirm.
-    Durations are in seconds.
+    ``identity`` is None until Slack has confirmed the token for the first time; every ``recheck`` Slack has to confirm
+    it again. ``ready`` is set while nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token
+    is all there is to confirm. ``heard_at`` gets Slack's time with each confirmation. Durations are in seconds.
     """
 
     def __init__(
@@ -81,11 +99,14 @@ class Connection:
         give_up_after: float = 30.0,
         recheck: float = 60.0,
         longest_pause: float = 30.0,
+        heard_at: Callable[[datetime], None] = lambda _: None,
     ) -> None:
         self.identity: Identity | None = None
-        self.missing: Missing | None = Missing.NOT_CONNECTED_YET
-        self.problem = ""
-        self.about = ""
+        self.lacking: frozenset[str] = frozenset()
+        """The scopes that the token was not given."""
+        self._away: _Away | None = _Away(Missing.NOT_CONNECTED_YET)
+        self._refused: dict[str, str] = {}
+        """Slack's error by the setting of the token that it refuses."""
         self.ready = asyncio.Event()
         self._client = client
         self._app_token = app_token
@@ -96,30 +117,81 @@ class Connection:
         self._give_up_after = give_up_after
         self._recheck = recheck
         self._longest_pause = longest_pause
+        self._heard_at = heard_at
 
     async def run(self, app: AsyncApp) -> None:
         """Stay connected for as long as the task lives."""
         await self._identify()
-        if self._app_token is None:
-            while True:
-                await asyncio.sleep(self._recheck)
-                await self._identify()
+        proving = asyncio.create_task(self._keep_proving())
+        try:
+            while self._app_token is not None:
+                await self._one_client(app, self._app_token)
+            await proving
+        finally:
+            proving.cancel()
+
+    @property
+    def missing(self) -> Missing | None:
+        """The first thing that is missing, or None."""
+        if self._refused:
+            return Missing.TOKEN_REFUSED
+        return self._away.missing if self._away else None
+
+    @property
+    def problem(self) -> str:
+        """The details of what is missing."""
+        if self._refused:
+            return ", ".join(f"{setting}: {error}" for setting, error in self._refused.items())
+        return self._away.problem if self._away else ""
+
+    @property
+    def about(self) -> str:
+        """The words of the system about what is missing, or an empty text."""
+        return self._away.about if self._away and not self._refused else ""
+
+    async def _keep_proving(self) -> None:
+        """Have Slack confirm the token again and again: somebody may revoke it while the connection stands."""
         while True:
-            await self._one_client(app, self._app_token)
+            await asyncio.sleep(self._recheck)
+            await self._identify()
 
     async def _identify(self) -> None:
         """Have Slack confirm the token, however long that takes."""
         for pause in pauses(1.0, self._longest_pause):
             try:
-                self.identity = await fetch_identity(self._client)
+                identity = await fetch_identity(self._client)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
                 problem = problem_of(error)
-                self._lost(Missing.TOKEN_NOT_CONFIRMED, problem)
+                self._judge(BOT_TOKEN, problem)
+                if BOT_TOKEN not in self._refused and (self._app_token is None or self.identity is None):
+                    self._lost(Missing.TOKEN_NOT_CONFIRMED, problem)
                 await asyncio.sleep(max(pause, problem.retry_after or 0))
             else:
-                if self._app_token is None:
-                    self._connected(connections=None)
+                self._identified(identity)
                 return
+
+    def _identified(self, identity: Identity) -> None:
+        self.identity = identity
+        if identity.date is not None:
+            self._heard_at(identity.date)
+        # Where Slack names no scopes, it does not say that there are none.
+        lacking = frozenset(SCOPES) - identity.scopes if identity.scopes else frozenset()
+        if lacking - self.lacking:
+            log.error("slack_scopes_missing", scopes=sorted(lacking))
+        self.lacking = lacking
+        self._judge(BOT_TOKEN, None)
+        if self._app_token is None:
+            self._connected(connections=None)
+
+    def _judge(self, setting: str, problem: Problem | None) -> None:
+        """Keep whether Slack refuses this token. An unclear answer, or none, says nothing about it."""
+        if problem is None:
+            if self._refused.pop(setting, None):
+                log.info("slack_token_accepted", setting=setting)
+        elif problem.refusal and self._refused.get(setting) != problem.name:
+            log.error("slack_token_refused", setting=setting, problem=problem.name)
+            self._refused[setting] = problem.name
+        self._tell_ready()
 
     async def _one_client(self, app: AsyncApp, app_token: str) -> None:
         """Run the SDK's client until it has been without a connection for too long, then close it.
@@ -134,6 +206,7 @@ class Connection:
             failed=self._failed,
         )
         client.message_listeners.append(self._heard)
+        client.issue_new_wss_url = self._judged(client.issue_new_wss_url)  # type: ignore[method-assign]
         handler = _Handler(app, client, self._in_flight)
         connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
         loop = asyncio.get_running_loop()
@@ -148,25 +221,45 @@ class Connection:
         finally:
             connecting.cancel()
             await handler.close_async()  # type: ignore[no-untyped-call]
-            self._lost(Missing.CONNECTION_DOWN, self._last_failure)
 
     def _failed(self, error: BaseException) -> None:
         self._last_failure = problem_of(error)
+
+    def _judged(self, ask: Callable[[], Awaitable[str]]) -> Callable[[], Coroutine[Any, Any, str]]:
+        """Return the SDK's question for an address, which it asks with the app token and whose failure it keeps."""
+
+        async def asked() -> str:
+            try:
+                address = await ask()
+            except SlackApiError as error:
+                self._judge(APP_TOKEN, problem_of(error))
+                raise
+            self._judge(APP_TOKEN, None)
+            return address
+
+        return asked
 
     async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
             self._connected(connections=message.get("num_connections"))
 
     def _connected(self, *, connections: object) -> None:
-        if self.missing is not None:
+        if self._away is not None:
             log.info("slack_connected", connections=connections)
-        self.missing, self.problem, self.about = None, "", ""
+        self._away = None
         self._last_failure = None
-        self.ready.set()
+        self._tell_ready()
 
     def _lost(self, missing: Missing, problem: Problem | None) -> None:
-        name, about = (problem.name, problem.about) if problem is not None else ("", "")
-        if (self.missing, self.problem, self.about) != (missing, name, about):
-            log.warning("slack_away", missing=str(missing), problem=name, **({"about": about} if about else {}))
-        self.missing, self.problem, self.about = missing, name, about
-        self.ready.clear()
+        away = _Away(missing, problem.name, problem.about) if problem is not None else _Away(missing)
+        if self._away != away:
+            about = {"about": away.about} if away.about else {}
+            log.warning("slack_away", missing=str(missing), problem=away.problem, **about)
+        self._away = away
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if self.missing is None:
+            self.ready.set()
+        else:
+            self.ready.clear()

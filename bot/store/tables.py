@@ -11,6 +11,7 @@ from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
 from bot.store.record import Record
+from bot.store.timers import Timers
 
 
 class Tables:
@@ -28,6 +29,7 @@ class Tables:
         self.people = People(connection, self.record)
         self.lookups = Lookups(connection)
         self.projections = Projections(connection)
+        self.timers = Timers(connection)
 
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""

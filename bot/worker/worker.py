@@ -79,7 +79,7 @@ class Worker:
         self._now = now
         self._name = name
         self._wake = wake
-        self._rate_limit = rate_limit or RateLimit(now)
+        self._rate_limit = rate_limit or RateLimit(lambda: now().timestamp())
         self._in_flight = in_flight or InFlight()
         self._most_calls, self._most_messages = calls, messages
         # By the cancellation's id and by the delivery's position: what is in these hands nobody else may settle.
@@ -94,7 +94,7 @@ class Worker:
         waits = pauses(1.0, 60.0)
         while not self.stopping:
             self._wake.clear()
-            began = self._now()
+            began = self._rate_limit.now()
             try:
                 seconds = self._seconds_until(await self._start_due(), began)
                 waits = pauses(1.0, 60.0)
@@ -161,11 +161,14 @@ class Worker:
             if not claimed.more:
                 return claimed.next_at
 
-    def _seconds_until(self, due: datetime | None, began: datetime) -> float:
-        moments = [at for at in (due, self._rate_limit.next_free(began)) if at is not None]
+    def _seconds_until(self, due: datetime | None, began: float) -> float:
+        seconds = [_LONGEST_SLEEP]
+        if due is not None:
+            seconds.append((due - self._now()).total_seconds())
+        if (free := self._rate_limit.next_free(began)) is not None:
+            seconds.append(free - self._rate_limit.now())
         self._rate_limit.forget(began)
-        seconds = [(at - self._now()).total_seconds() for at in moments]
-        return max(0.0, min([*seconds, _LONGEST_SLEEP]))
+        return max(0.0, min(seconds))
 
     def _start(self, running: dict[K, asyncio.Task[None]], key: K, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

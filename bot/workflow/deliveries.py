@@ -14,10 +14,6 @@ TRIES_BEFORE_TELLING = 3
 """After so many tries people hear that Slack does not take something; by then it is no passing trouble."""
 
 
-_LATE_IN_SLACK = timedelta(minutes=1)
-"""After so long Slack has carried out whatever it once took."""
-
-
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery that a worker claimed, with the cancellation as it is now and the event that it reports."""
@@ -72,7 +68,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         if delivery.kind is DeliveryKind.CARD_UPDATE and delivery.in_doubt_since is not None:
             # Slack may carry an earlier try out after this one, and it showed what was true before.
             event = tx.record.event(delivery.event_seq)
-            tx.deliveries.enqueue(cancellation, delivery.kind, event, at, due_at=at + _LATE_IN_SLACK)
+            tx.deliveries.enqueue(cancellation, delivery.kind, event, at, due_at=at + rules.patience.late_in_slack)
         return Concluded()
     if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
         if tx.deliveries.settle(delivery, receipt, at):

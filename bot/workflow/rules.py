@@ -16,7 +16,8 @@ class Patience:
     twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
     the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time after which
     the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
-    sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
+    sent, by this process or the one before, gets to become visible in Slack before the bot looks for it. After
+    ``late_in_slack``, Slack has carried out whatever it once took.
     """
 
     max_attempts: int = 20
@@ -26,6 +27,12 @@ class Patience:
     attempt_lease: timedelta = timedelta(minutes=2)
     delivery_lease: timedelta = timedelta(minutes=2)
     settle_delay: timedelta = timedelta(seconds=3)
+    late_in_slack: timedelta = timedelta(minutes=1)
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest pause that the bot makes without being asked for a longer one."""
+        return max(self.longest_pause * 1.25, self.longest_delivery_pause, self.late_in_slack)
 
     def before_next_attempt(self, attempts: int, retry_after: float | None, spread: float) -> timedelta:
         """Return the pause after this many attempts: ``spread`` times longer, and at least ``retry_after`` seconds."""

@@ -15,9 +15,10 @@ from typing import Any
 
 from bot import log
 from bot.app import Bot
+from bot.clock import elapsed, utc_now
 from bot.settings import load
 from bot.store import Tables
-from bot.tuning import Tuning, utc_now
+from bot.tuning import Tuning
 from bot.worker import RateLimit
 from tests.flows.desk import QUICK, quick_tuning
 
@@ -68,7 +69,7 @@ def _tuning() -> Tuning:
     longest = _duration("LONGEST_DELIVERY_PAUSE", QUICK.longest_delivery_pause)
     return quick_tuning(
         now=now,
-        rate_limit=RateLimit(now, every=timedelta(0)),
+        rate_limit=RateLimit(elapsed, every=timedelta(0)),
         patience=replace(QUICK, longest_delivery_pause=longest),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
         on_commit=_killer(os.environ.get("KILL_AFTER", "")),

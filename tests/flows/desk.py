@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from bot.clock import elapsed, utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
@@ -17,7 +18,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
 from bot.sandbox.workspace import Posted
-from bot.tuning import Tuning, utc_now
+from bot.tuning import Tuning
 from bot.worker import RateLimit
 from bot.workflow import Patience
 
@@ -57,7 +58,7 @@ def quick_tuning(**changes: Any) -> Tuning:
     The interval of the pings stays as it is: the SDK drops a connection after half of it without an answer, and a test
     that stands still for a moment would lose a click.
     """
-    quick: dict[str, Any] = {"patience": QUICK, "rate_limit": RateLimit(utc_now, every=timedelta(0))}
+    quick: dict[str, Any] = {"patience": QUICK, "rate_limit": RateLimit(elapsed, every=timedelta(0))}
     return Tuning(**quick | changes)
 
 

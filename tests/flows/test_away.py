@@ -30,7 +30,8 @@ async def pass_time(desk: Desk, clock: Clock, seconds: int, *, step: int = 10) -
 async def start(desk: Desk, clock: Clock, **tuning: float) -> Bot:
     """Start a bot on that clock, with the pauses and the rate limit that it has in real life."""
     return await desk.start_bot(
-        quick_tuning(now=clock, patience=Patience(), rate_limit=RateLimit(clock), **tuning), APPROVALS_REQUIRED="1"
+        quick_tuning(now=clock, patience=Patience(), rate_limit=RateLimit(clock.monotonic), **tuning),
+        APPROVALS_REQUIRED="1",
     )
 
 

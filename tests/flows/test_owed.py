@@ -186,7 +186,7 @@ async def test_an_archived_channel_is_explained(quiet_desk: Desk) -> None:
 
 def patient(clock: Clock, **patience: Any) -> Any:
     """Return a tuning on this clock with the pauses of real life."""
-    return quick_tuning(now=clock, patience=Patience(**patience), rate_limit=RateLimit(clock))
+    return quick_tuning(now=clock, patience=Patience(**patience), rate_limit=RateLimit(clock.monotonic))
 
 
 async def pass_time(bot: Bot, clock: Clock, **units: float) -> None:

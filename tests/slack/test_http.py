@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp
 
+from bot.clock import Clock as BotClock
 from bot.in_flight import InFlight
 from bot.sandbox.faults import Hang
 from bot.sandbox.slack import LocalSlack
@@ -49,7 +50,7 @@ async def post(desk: Desk, headers: dict[str, str], body: bytes = BODY) -> int:
 def endpoint_of(clock: Clock, in_flight: InFlight, is_open: Callable[[], bool]) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
-    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=0.05)
+    return SlackEndpoint(app, SecretStr("local-secret"), BotClock(clock), in_flight, is_open=is_open, body_within=0.05)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,18 @@ async def test_unsigned_requests_are_refused(
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 async def test_stale_signatures_are_refused(desk: Desk, minutes: int) -> None:
-    """A signature is good for five minutes."""
-    assert await post(desk, desk.slack.signed(BODY, at=utc_now() + timedelta(minutes=minutes))) == 401
+    """A signature is good for five minutes; the log says that it is a matter of the clock."""
+    with structlog.testing.capture_logs() as logs:
+        assert await post(desk, desk.slack.signed(BODY, at=utc_now() + timedelta(minutes=minutes))) == 401
+    assert [(line["event"], line["why"]) for line in logs] == [("request_refused", "clock")]
+
+
+async def test_a_wrong_signature_is_no_matter_of_the_clock(desk: Desk) -> None:
+    """The time that somebody else wrote says nothing."""
+    headers = desk.slack.signed(BODY, at=utc_now() - timedelta(days=1))
+    with structlog.testing.capture_logs() as logs:
+        assert await post(desk, headers | {"X-Slack-Signature": "v0=" + "0" * 64}) == 401
+    assert [(line["event"], line["why"]) for line in logs] == [("request_refused", "bad_signature")]
 
 
 async def test_a_replayed_request_is_refused(desk: Desk) -> None:

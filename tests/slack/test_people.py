@@ -27,7 +27,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 def directory(slack: LocalSlack, clock: Clock) -> Directory:
     """Return a directory in which Ben and both groups approve, and everybody may ask."""
     client = AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[])
-    return Directory(client, now=clock, roles={Role.APPROVER: LEADS, Role.AUDITOR: People()})
+    return Directory(client, monotonic=clock.monotonic, roles={Role.APPROVER: LEADS, Role.AUDITOR: People()})
 
 
 async def membership(directory: Directory, person: str, role: Role = Role.APPROVER) -> Membership:
@@ -138,3 +138,34 @@ async def test_groups_are_kept_fresh_in_the_background(slack: LocalSlack, direct
     assert await membership(directory, "U0DORA") is Membership.MEMBER
     assert len(slack.calls) == calls
     task.cancel()
+
+
+async def test_people_who_click_together_share_one_look_up_each(slack: LocalSlack, directory: Directory) -> None:
+    """Nobody waits behind somebody else's look-up, and a failed one is not asked again by the next in line."""
+    until = asyncio.Event()
+    slack.faults.always("usergroups.users.list", Hang(until))
+    clicks = [asyncio.create_task(membership(directory, "U9")) for _ in range(5)]
+    await slack.space.changes.wait_for(lambda: len(slack.calls) == 2)
+    clicks[0].cancel()  # whoever goes away leaves the look-up to the others
+    found = await asyncio.gather(*clicks[1:])
+    assert found == [Membership.UNCHECKED] * 4
+    assert await membership(directory, "U9") is Membership.UNCHECKED
+    assert len(slack.calls) == 2
+    until.set()
+
+
+async def test_people_who_arrive_late_wait_no_longer_than_the_look_up(slack: LocalSlack, directory: Directory) -> None:
+    """The background's look-up is shared as well: a click in the middle of it costs no call of its own."""
+    until = asyncio.Event()
+    slack.faults.always("usergroups.users.list", Hang(until))
+    slack.faults.always("users.info", Hang(until))
+    background = asyncio.create_task(directory.keep_fresh())
+    await slack.space.changes.wait_for(lambda: slack.calls)
+    click = asyncio.create_task(membership(directory, "U9"))
+    await slack.space.changes.wait_for(lambda: len(slack.calls) == 2)  # S1 is under way, so only S2 is asked for
+    profiles = [asyncio.create_task(directory.profile("U9")) for _ in range(3)]
+    await asyncio.gather(click, *profiles)
+    assert sorted(call.method for call in slack.calls).count("users.info") == 1
+    background.cancel()
+    await directory.aclose()
+    until.set()

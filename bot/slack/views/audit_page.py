@@ -258,6 +258,7 @@ _TITLES: dict[type[Content], str] = {
     events.Approved: "approved",
     events.VotesVoided: "approvals no longer count",
     events.QuorumChanged: "number of approvals changed",
+    events.ExpiryMoved: "time to expire moved with the clock",
     events.Rejected: "rejected",
     events.Withdrawn: "withdrawn",
     events.Expired: "expired",

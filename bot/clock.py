@@ -1,0 +1,98 @@
+"""The bot's time: it runs evenly, whatever happens to the machine's clock."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_STEP = timedelta(seconds=2)
+"""A smaller difference between the machine's clock and the time that passed is no step."""
+GRACE = 60.0
+"""Seconds that a step has to stand before the bot follows it; most are taken back sooner."""
+
+
+_MAY_DIFFER = timedelta(seconds=60)
+"""The gateway and Slack refuse what is five minutes off; this leaves time to set a clock that drifts."""
+
+
+def utc_now() -> datetime:
+    """Return the time by the machine's clock."""
+    return datetime.now(UTC)
+
+
+def elapsed() -> float:
+    """Return seconds that only go forward; where the system can tell, they go on while the machine sleeps."""
+    # Linux alone has this clock. The usual one stands still there while a laptop or a virtual machine sleeps.
+    number = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if number is None else time.clock_gettime(number)
+
+
+class Clock:
+    """The machine's clock as it was at the start, carried on by the time that passed since.
+
+    ``wall`` is the machine's clock and ``monotonic`` the seconds that passed. A ``wall`` that a test moves by hand
+    needs no second clock: all that it moves is time that passed.
+
+    ``look`` notices steps of the machine's clock. ``offset`` is the sum of the steps that ``now`` has followed.
+    """
+
+    def __init__(
+        self, wall: Callable[[], datetime] = utc_now, monotonic: Callable[[], float] | None = None, grace: float = GRACE
+    ) -> None:
+        began = wall()
+
+        def moved() -> float:
+            return (wall() - began).total_seconds()
+
+        self.wall = wall
+        self.monotonic = monotonic = monotonic or (elapsed if wall is utc_now else moved)
+        self.offset = timedelta(0)
+        self._began, self._began_at = began, monotonic()
+        self._grace = grace
+        self._apart = timedelta(0)
+        self._since = self._began_at
+        self._told_at: float | None = None
+
+    def now(self) -> datetime:
+        """Return the bot's time. It goes back or leaps only where the bot follows a step."""
+        return self._began + timedelta(seconds=self.monotonic() - self._began_at) + self.offset
+
+    def look(self) -> timedelta | None:
+        """Compare with the machine's clock and log a new step; return a step that has stood for long enough."""
+        apart, at = self.wall() - self.now(), self.monotonic()
+        if abs(apart - self._apart) >= _STEP:
+            self._apart, self._since = apart, at
+            # A clock that jumps to and fro must not fill the log.
+            if abs(apart) >= _STEP and (self._told_at is None or at - self._told_at >= self._grace):
+                self._told_at = at
+                log.warning("clock_stepped", seconds=round(apart.total_seconds(), 1))
+        return apart if abs(apart) >= _STEP and at - self._since >= self._grace else None
+
+
+class OtherClocks:
+    """The clocks that this machine's is compared with, by name; ``apart`` has those that differ by over a minute.
+
+    The difference is positive where this machine's clock is ahead.
+    """
+
+    def __init__(self, wall: Callable[[], datetime]) -> None:
+        self.apart: dict[str, timedelta] = {}
+        self._wall = wall
+
+    def compare(self, name: str, theirs: datetime) -> None:
+        """Keep how far apart the clocks are; log it where that begins and where it ends."""
+        apart = self._wall() - theirs
+        if abs(apart) <= _MAY_DIFFER:
+            if self.apart.pop(name, None) is not None:
+                log.info("clock_right", compared_with=name)
+            return
+        if name not in self.apart:
+            log.warning("clock_wrong", compared_with=name, seconds=round(apart.total_seconds()))
+        self.apart[name] = apart
+
+    def not_before(self, name: str, at: datetime) -> None:
+        """Compare with a time that is certainly over: a later one is no surprise."""
+        self.compare(name, max(at, self._wall()))

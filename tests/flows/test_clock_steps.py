@@ -1,0 +1,177 @@
+"""Steps of the machine's clock: nothing stands still, and nothing expires by a jump that was undone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.clock import GRACE
+from bot.domain.cancellation import State
+from bot.sandbox.faults import broken
+from bot.tuning import Tuning
+from bot.workflow import Patience
+from tests.clock import Clock
+from tests.flows.desk import Desk, quick_tuning
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Wait until this is so; the bot looks at the clock every millisecond."""
+    async with asyncio.timeout(10):
+        while not look():  # noqa: ASYNC110 -- nothing else tells
+            await asyncio.sleep(0.001)
+
+
+class Machine:
+    """A machine whose clock can be set while time passes."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.wrong = timedelta(0)
+        self.stands = False
+
+    def now(self) -> datetime:
+        """Return the time by the machine's clock."""
+        return datetime(2026, 11, 23, 9, 0, tzinfo=UTC) + timedelta(seconds=self.passed) + self.wrong
+
+    def others(self) -> datetime:
+        """Return the time by the clocks of Slack and of the gateway: a step that stands has put ours right."""
+        return self.now() if self.stands else self.now() - self.wrong
+
+    def tuning(self) -> Tuning:
+        """Return the tuning of a bot on this machine; it looks at the clock all the time."""
+        return quick_tuning(now=self.now, monotonic=lambda: self.passed, clock_check=0.001, patience=Patience())
+
+    async def step(self, by: timedelta) -> None:
+        """Set the clock, and let the bot notice it."""
+        with structlog.testing.capture_logs() as logs:
+            self.wrong += by
+            await until(lambda: "clock_stepped" in [line["event"] for line in logs])
+
+    async def stand(self) -> None:
+        """Let the step stand until the bot has followed it."""
+        with structlog.testing.capture_logs() as logs:
+            self.stands = True
+            self.passed += GRACE + 1
+            await until(lambda: "clock_followed" in [line["event"] for line in logs])
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """Return a machine with a good clock."""
+    return Machine()
+
+
+@pytest.fixture
+async def desk(database: Path, machine: Machine) -> AsyncIterator[Desk]:
+    """Yield a desk with a bot on that machine."""
+    async with Desk(database, now=machine.others) as desk:
+        await desk.start_bot(machine.tuning(), APPROVAL_TTL="2h")
+        yield desk
+
+
+async def due(desk: Desk, table: str) -> list[datetime]:
+    """Return when everything in this table is due."""
+    condition = "due_at > ''" if table == "cancellations" else "status = 'queued'"
+    rows = await desk.running_bot.store.read(
+        lambda tables: tables.connection.execute(f"SELECT due_at FROM {table} WHERE {condition}")
+    )
+    return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+async def test_two_days_forward_for_two_seconds_expire_nothing(desk: Desk, machine: Machine) -> None:
+    """The request is still there, and can be approved."""
+    card = await desk.ask("ord_1")
+    await machine.step(2 * DAY)
+    await desk.running_bot.worker.until_idle()
+    machine.passed += 2
+    machine.wrong -= 2 * DAY
+    await desk.running_bot.worker.until_idle()
+    assert await desk.state() is State.PENDING
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+
+
+@pytest.mark.parametrize("stands", [False, True])
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+async def test_what_is_repeated_waits_as_long_as_before(
+    desk: Desk, machine: Machine, step: timedelta, stands: bool
+) -> None:
+    """A call that is due again in a second is due again in a second, before and after the bot follows the step."""
+    desk.gateway.faults.add("ord_1", broken(503))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.gateway.wait_for(lambda: desk.gateway.calls)
+    await desk.card_says(card, "attempt")
+    await machine.step(step)
+    if stands:
+        await machine.stand()
+    machine.passed += 2
+    await desk.running_bot.worker.until_idle()
+    assert await desk.state() is State.CANCELLED
+
+
+@pytest.mark.parametrize("step", [-HOUR, 2 * DAY])
+async def test_a_pending_request_keeps_the_time_that_is_left(desk: Desk, machine: Machine, step: timedelta) -> None:
+    """After a step that stands, the request expires two hours after it was made, and its card shows the new time."""
+    await desk.ask("ord_1")
+    machine.passed += 3600
+    before = len([call for call in desk.slack.calls if call.method == "chat.update"])
+    await machine.step(step)
+    await machine.stand()
+    (at,) = await due(desk, "cancellations")
+    assert timedelta(minutes=58) < at - machine.now() < HOUR
+    await desk.running_bot.worker.until_idle()
+    assert len([call for call in desk.slack.calls if call.method == "chat.update"]) > before
+    machine.passed += 3600
+    await desk.running_bot.worker.until_idle()
+    assert await desk.state() is State.EXPIRED
+
+
+async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database: Path, clock: Clock) -> None:
+    """Cards and repeats of a run with a clock two days ahead are due at once; its requests wait for no two days."""
+    clock.advance(days=2)
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock, patience=Patience()), APPROVAL_TTL="2h")
+        desk.gateway.faults.add("ord_1", broken(503))
+        card = await desk.ask("ord_1")
+        await desk.ask("ord_2")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "attempt")
+        desk.slack.faults.always("chat.postMessage", broken(503))
+        await desk.fill_in("ord_3")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        desk.slack.faults.clear()
+        clock.advance(days=-2)
+        bot = await desk.start_bot(quick_tuning(now=clock, patience=Patience()), APPROVAL_TTL="2h")
+        clock.advance(4)
+        await bot.worker.until_idle()
+        assert await desk.state("ord_1") is State.CANCELLED
+        await desk.card("ord_3")
+        assert max(await due(desk, "cancellations")) <= clock() + 2 * HOUR
+        clock.advance(hours=2)
+        await bot.worker.until_idle()
+        assert await desk.state("ord_2") is State.EXPIRED
+
+
+@pytest.mark.parametrize("year, way", [(1970, "behind"), (2100, "ahead of")])
+async def test_a_clock_that_is_wrong_at_the_start_is_told(database: Path, clock: Clock, year: int, way: str) -> None:
+    """`/readyz` compares it with the clocks of Slack and of the gateway, and with the record."""
+    async with Desk(database, now=Clock()) as desk:
+        await desk.start_bot(quick_tuning(now=clock))
+        await desk.stop_bot()
+        clock.at = clock.at.replace(year=year)
+        with structlog.testing.capture_logs() as logs:
+            await desk.start_bot(quick_tuning(now=clock))
+            known = {"slack", "gateway"} | ({"record"} if year == 1970 else set())
+            await until(lambda: {line["compared_with"] for line in logs if line["event"] == "clock_wrong"} == known)
+        _, body = await desk.get("/readyz")
+        for whose in ("Slack's", "the gateway's"):
+            assert any(f" s {way} {whose}: set it (NTP)" in note for note in body["notes"])
+        assert any("the last event on record" in note for note in body["notes"]) == (year == 1970)
