@@ -17,7 +17,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import __version__, health, wording
+from bot import __version__, health, name_look_ups, wording
 from bot.clock import Clock, OtherClocks
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
@@ -190,6 +190,7 @@ class Bot:
             return []  # the file's own problem is among what is missing
 
     async def _open(self) -> None:
+        name_look_ups.install()
         self._opened.push_async_callback(self.store.close)
         await self.store.open()
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
