@@ -1,14 +1,23 @@
 """Logging: structlog events on stderr, the libraries' logs in the same form, and no secret in either."""
 
+import io
 import logging
+import os
 import re
 import sys
+import threading
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+from bot.log_writer import LogWriter
+
+log = structlog.get_logger(__name__)
 from bot.printable import printable
 
 _MASK = "***"
@@ -21,6 +30,8 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
     ``secrets``, and everything that looks like a Slack token, are masked wherever they appear, also in tracebacks.
     ``level`` is for the bot's own events. Libraries log from WARNING upwards at every level, because below it
     they log what was sent and received.
+
+    Nobody waits for stderr: see ``bot.log_writer``.
     """
     least = logging.getLevelNamesMapping()[level]
     about: list[Any] = [
@@ -44,12 +55,16 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_fit_to_print)
-    handler.setFormatter(
-        ProcessorFormatter(foreign_pre_chain=about, processors=[ProcessorFormatter.remove_processors_meta, render])
+    formatter = ProcessorFormatter(
+        foreign_pre_chain=about, processors=[ProcessorFormatter.remove_processors_meta, render]
     )
+    handler = _handler(formatter)
+    handler.addFilter(_fit_to_print)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
+    for former in root.handlers:
+        if isinstance(former, LogWriter):
+            former.close()
     root.handlers = [handler]
     root.setLevel(max(least, logging.WARNING))
     logging.getLogger("bot").setLevel(least)
@@ -61,6 +76,49 @@ def _show_control_characters(_logger: object, _method: str, event: Mapping[str, 
         key: printable(value) if isinstance(value, str) and not key.startswith("_") else value
         for key, value in event.items()
     }
+
+
+def _handler(formatter: logging.Formatter) -> logging.Handler:
+    try:
+        descriptor = os.dup(sys.stderr.fileno())  # nobody else can close this one
+    except (OSError, io.UnsupportedOperation):
+        return logging.StreamHandler(sys.stderr)  # a text in memory, which never makes anybody wait
+
+    def lost(count: int) -> str:
+        event = {"event": "log_lines_lost", "count": count, "logger": __name__, "level": "warning"}
+        record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, "", (), None)
+        record.msg = event | {"timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+        record._logger, record._name = None, "warning"  # noqa: SLF001 -- how structlog knows its own events
+        return formatter.format(record)
+
+    return LogWriter(descriptor, lost)
+
+
+def open_missing_streams() -> None:
+    """Give the process the standard streams that it was started without.
+
+    Otherwise the first file that it opens would become its stderr.
+    """
+    for number, (name, mode) in enumerate({"stdin": "r", "stdout": "w", "stderr": "w"}.items()):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 -- as long as the process
+
+
+def catch_the_rest() -> None:
+    """Send to the log what Python would write to stderr itself: warnings, and errors that nobody caught."""
+    logging.captureWarnings(True)
+
+    def uncaught(kind: type[BaseException], error: BaseException | None, at: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log.error("uncaught_error", exc_info=(kind, error, at))
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda about: uncaught(about.exc_type, about.exc_value, about.exc_traceback)
+    sys.unraisablehook = lambda about: uncaught(about.exc_type, about.exc_value, about.exc_traceback)
 
 
 def _fit_to_print(record: logging.LogRecord) -> bool:

@@ -8,21 +8,22 @@ import click
 @click.command()
 def run() -> None:
     """Run the bot until SIGTERM or Ctrl-C."""
+    from bot import log
     from bot.cli.problems import fail, read_everything
 
+    log.open_missing_streams()
     # Before the imports: aiohttp reads some of these variables while it is being imported, and fails on wrong ones.
     settings, network, doubts = read_everything()
     import structlog
 
     from bot import app
-    from bot.log import configure
     from bot.store import StoreError
     from bot.wording import store_error
 
-    configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
-    log = structlog.get_logger(__name__)
+    log.configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
+    log.catch_the_rest()
     for doubt in doubts:
-        log.warning("setting_in_doubt", problem=doubt)
+        structlog.get_logger(__name__).warning("setting_in_doubt", problem=doubt)
     try:
         asyncio.run(app.run(settings, network))
     except StoreError as error:
