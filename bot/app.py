@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 import aiohttp
 import structlog
@@ -17,11 +16,11 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import __version__, health, name_look_ups, wording
-from bot.clock import Clock, OtherClocks
+from bot import __version__, health, http_server, name_look_ups
+from bot.clock import Clock
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
-from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.gateway import GatewayClient
 from bot.health import Readiness
 from bot.in_flight import InFlight
 from bot.network import Network
@@ -34,8 +33,9 @@ from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.socket_mode import Connection
-from bot.store import Store, StoreError
+from bot.store import Store
 from bot.tuning import Tuning
+from bot.watch import Watch
 from bot.worker import RateLimit, Worker
 from bot.workflow import Rules, Workflow
 
@@ -57,7 +57,6 @@ class Bot:
         self._settings = settings
         self._tuning = tuning
         self._stopping = False
-        self._gateway_problem: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._opened = AsyncExitStack()
 
@@ -72,8 +71,6 @@ class Bot:
             patience=tuning.patience,
         )
         self.clock = Clock(tuning.now, tuning.monotonic)
-        self._other_clocks = OtherClocks(self.clock.wall)
-        self._last_event: datetime | None = None
         self.workflow = Workflow(self.store, rules, now=self.clock.now, wake=wake)
         self._client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
         self.connection = Connection(
@@ -84,7 +81,7 @@ class Bot:
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
             recheck=tuning.token_check,
-            heard_at=lambda date: self._other_clocks.compare("slack", date),
+            heard_at=lambda date: self._watch.other_clocks.compare("slack", date),
         )
         self._gateway = GatewayClient(
             base_url=settings.dvpay_base_url,
@@ -120,7 +117,8 @@ class Bot:
                 approval_channel=settings.approval_channel,
             ),
         )
-        self._runner = web.AppRunner(self._web_app(), access_log=None, shutdown_timeout=tuning.answered_within)
+        self._watch = Watch(self.store, self.workflow, self._gateway, self.clock, tuning)
+        self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:
         """Open the file, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
@@ -134,8 +132,9 @@ class Bot:
             raise
         self._keep_running("worker", self.worker.run)
         self._keep_running("connection", lambda: self.connection.run(self._slack_app))
-        self._keep_running("gateway_watch", self._watch_gateway)
-        self._keep_running("clock", self._watch_clock)
+        self._keep_running("gateway_watch", self._watch.gateway)
+        self._keep_running("store_watch", self._watch.store)
+        self._keep_running("clock_watch", self._watch.clock)
         self._keep_running("recount", self._recount)
         self._keep_running("user_groups", self._directory.keep_fresh)
         mode = "http" if self._settings.slack_app_token is None else "socket"
@@ -167,27 +166,15 @@ class Bot:
         await ended.wait()
         await self.stop()
 
-    async def readiness(self) -> Readiness:
+    def readiness(self) -> Readiness:
         """Return what is missing before the bot can do its work: Slack, or a database that takes writes."""
+        watched = self._watch.readiness()
         missing = ["stopping"] if self._stopping else []
         if self.connection.missing:
             slack = self.connection
             missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
-        try:
-            await self.store.probe()
-        except StoreError as error:
-            missing.append(wording.store_error(error))
-        notes = [self._gateway_problem] if self._gateway_problem else []
-        notes += [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
-        notes += [health.clock_wrong(name, apart) for name, apart in self._other_clocks.apart.items()]
-        return Readiness(missing, notes + await self._stuck())
-
-    async def _stuck(self) -> list[str]:
-        """Return a sentence about each problem that keeps messages from Slack."""
-        try:
-            return [health.stuck(problem, count) for problem, count in await self.workflow.stuck()]
-        except StoreError:
-            return []  # the file's own problem is among what is missing
+        notes = [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
+        return Readiness(missing + watched.missing, notes + watched.notes)
 
     async def _open(self) -> None:
         name_look_ups.install()
@@ -198,7 +185,7 @@ class Bot:
         self._opened.push_async_callback(self._directory.aclose)
         self._client.session = session
         self._opened.push_async_callback(self._gateway.aclose)
-        self._last_event = await self.store.read(lambda tables: _time(tables.record.last().at))
+        await self._watch.read_last_event()
         await self.workflow.start(self._settings.started(__version__))
         self._opened.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
@@ -269,30 +256,6 @@ class Bot:
                 return
             await asyncio.sleep(pause)
 
-    async def _watch_clock(self) -> None:
-        """Follow the steps of the machine's clock that stand, and compare it with the record."""
-        while True:
-            if self._last_event:
-                self._other_clocks.not_before("record", self._last_event)
-            if step := self.clock.look():
-                with contextlib.suppress(StoreError):  # the file's own trouble is told elsewhere; the step still stands
-                    await self.workflow.follow(self.clock, step)
-            await asyncio.sleep(self._tuning.clock_check)
-
-    async def _watch_gateway(self) -> None:
-        """Keep what ``/readyz`` says of the gateway true, and log when it goes away and comes back."""
-        while True:
-            problem = None
-            try:
-                if date := await self._gateway.reach():
-                    self._other_clocks.compare("gateway", date)
-            except GatewayUnreachable as error:
-                problem = wording.trouble(error.trouble, error.about)
-            if problem != self._gateway_problem:
-                log.warning("gateway_away", problem=problem) if problem else log.info("gateway_back")
-            self._gateway_problem = problem
-            await asyncio.sleep(self._tuning.gateway_check)
-
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def keep() -> None:
             for pause in pauses(1.0, 60.0):
@@ -311,13 +274,6 @@ def _roles(settings: Settings) -> dict[Role, People]:
     """Return the people of each role; a role that is missing is everyone's."""
     roles = {Role.APPROVER: settings.approvers, Role.AUDITOR: settings.auditors}
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None  # there is no event yet, or somebody edited it
 
 
 async def run(settings: Settings, network: Network | None = None) -> None:

@@ -1,6 +1,6 @@
 """``/healthz`` and ``/readyz``: whether the process runs, and what keeps the bot from its work."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -55,14 +55,14 @@ def stuck(problem: str, count: int) -> str:
     return f"{messages} for Slack: {outcomes.delivery_problem(problem)}"
 
 
-def add_routes(application: web.Application, readiness: Callable[[], Awaitable[Readiness]]) -> None:
+def add_routes(application: web.Application, readiness: Callable[[], Readiness]) -> None:
     """Serve the two addresses."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        found = await readiness()
+        found = readiness()
         return web.json_response(
             {"ready": not found.missing, "missing": found.missing, "notes": found.notes},
             status=503 if found.missing else 200,

@@ -16,9 +16,9 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 
 from bot.log_writer import LogWriter
+from bot.printable import printable
 
 log = structlog.get_logger(__name__)
-from bot.printable import printable
 
 _MASK = "***"
 _TOKENS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^&\s\"'<>\\]+", re.ASCII)

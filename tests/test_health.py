@@ -15,7 +15,7 @@ from bot.slack.socket_mode import Missing
 async def get(path: str, found: Readiness) -> tuple[int, Any]:
     """Return the status and the JSON of one of the addresses, with this readiness behind it."""
 
-    async def readiness() -> Readiness:
+    def readiness() -> Readiness:
         return found
 
     application = web.Application()

@@ -46,7 +46,7 @@ class Directory:
 
     A role without an entry in ``roles`` is everyone's. ``keep_fresh`` renews the groups in the background, so that a
     click does not wait for Slack. A look-up that fails is never taken for a yes or a no. Everybody who asks the same
-    while a look-up is under way shares it. ``monotonic`` returns the seconds that passed, ``now`` the time for a record.
+    while a look-up is under way shares it. ``monotonic`` returns the seconds that passed, ``now`` the time to keep.
     """
 
     def __init__(

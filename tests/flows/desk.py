@@ -58,7 +58,11 @@ def quick_tuning(**changes: Any) -> Tuning:
     The interval of the pings stays as it is: the SDK drops a connection after half of it without an answer, and a test
     that stands still for a moment would lose a click.
     """
-    quick: dict[str, Any] = {"patience": QUICK, "rate_limit": RateLimit(elapsed, every=timedelta(0))}
+    quick: dict[str, Any] = {
+        "patience": QUICK,
+        "store_check": 0.01,
+        "rate_limit": RateLimit(elapsed, every=timedelta(0)),
+    }
     return Tuning(**quick | changes)
 
 

@@ -1,0 +1,96 @@
+"""What the bot looks at again and again, at its own pace: the store, the machine's clock, and the gateway.
+
+``/readyz`` shows what was found last. So a question from outside costs no write, and hangs nowhere.
+"""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import structlog
+
+from bot import health, wording
+from bot.clock import Clock, OtherClocks
+from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.health import Readiness
+from bot.store import Store, StoreError
+from bot.tuning import Tuning
+from bot.workflow import Workflow
+
+log = structlog.get_logger(__name__)
+
+STORE_WITHIN = 2.0
+"""Seconds in which the database has to answer."""
+
+
+class Watch:
+    """The looks of one bot. ``store``, ``clock`` and ``gateway`` each go on for as long as their task lives."""
+
+    def __init__(self, store: Store, workflow: Workflow, gateway: GatewayClient, clock: Clock, tuning: Tuning) -> None:
+        self.other_clocks = OtherClocks(clock.wall)
+        self._store = store
+        self._workflow = workflow
+        self._gateway = gateway
+        self._clock = clock
+        self._tuning = tuning
+        self._found = Readiness([], [])
+        self._store_due: float | None = None
+        """When the look at the store that is under way began, or when the next one should begin."""
+        self._last_event: datetime | None = None
+        self._gateway_problem: str | None = None
+
+    def readiness(self) -> Readiness:
+        """Return what is missing, and what else is worth knowing, as far as it was looked at here."""
+        now = asyncio.get_running_loop().time()
+        late = self._store_due is not None and now - self._store_due > STORE_WITHIN
+        missing = ["the database does not answer"] if late else self._found.missing
+        notes = [self._gateway_problem] if self._gateway_problem else []
+        notes += [health.clock_wrong(name, apart) for name, apart in self.other_clocks.apart.items()]
+        return Readiness(missing, notes + self._found.notes)
+
+    async def read_last_event(self) -> None:
+        """Read when the last event happened, before the start is on record: no right clock is earlier than that."""
+        at = await self._store.read(lambda tables: tables.record.last().at)
+        with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
+            self._last_event = datetime.fromisoformat(at).astimezone(UTC)
+
+    async def store(self) -> None:
+        """Look whether the file can be written, and what keeps messages from Slack."""
+        now = asyncio.get_running_loop().time
+        while True:
+            self._store_due = now()
+            self._found = await self._look_at_store()
+            self._store_due = now() + self._tuning.store_check
+            await asyncio.sleep(self._tuning.store_check)
+
+    async def _look_at_store(self) -> Readiness:
+        try:
+            await self._store.probe()
+            stuck = await self._workflow.stuck()
+            return Readiness([], [health.stuck(problem, count) for problem, count in stuck])
+        except StoreError as error:
+            return Readiness([wording.store_error(error)], [])
+
+    async def clock(self) -> None:
+        """Follow the steps of the machine's clock that stand, and compare it with the record."""
+        while True:
+            if self._last_event:
+                self.other_clocks.not_before("record", self._last_event)
+            if step := self._clock.look():
+                with contextlib.suppress(StoreError):  # the file's own trouble is told elsewhere; the step still stands
+                    await self._workflow.follow(self._clock, step)
+            await asyncio.sleep(self._tuning.clock_check)
+
+    async def gateway(self) -> None:
+        """Look whether the gateway can be reached, and compare clocks; log when it goes away and comes back."""
+        while True:
+            problem = None
+            try:
+                if date := await self._gateway.reach():
+                    self.other_clocks.compare("gateway", date)
+            except GatewayUnreachable as error:
+                problem = wording.trouble(error.trouble, error.about)
+            if problem != self._gateway_problem:
+                log.warning("gateway_away", problem=problem) if problem else log.info("gateway_back")
+            self._gateway_problem = problem
+            await asyncio.sleep(self._tuning.gateway_check)

@@ -1,0 +1,106 @@
+"""`/readyz` shows what the bot found out at its own pace: a question costs no write, and never hangs."""
+
+import asyncio
+import logging
+
+import pytest
+import structlog
+
+from bot.store import StoreError, StoreProblem
+from tests.flows.desk import Desk, quick_tuning
+from tests.test_http_server import answer_to
+
+CHUNKED = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+
+
+async def until_missing(desk: Desk, *missing: str) -> None:
+    """Wait until exactly this is missing."""
+    async with asyncio.timeout(10):
+        while (await desk.get("/readyz"))[1]["missing"] != [*missing]:  # noqa: ASYNC110 -- it is what is tested
+            await asyncio.sleep(0.001)
+
+
+async def test_a_question_costs_no_work_of_the_database(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often somebody asks, the bot looks at its own pace."""
+    bot = await quiet_desk.start_bot(quick_tuning(store_check=3600.0))
+    await until_missing(quiet_desk)
+
+    def fail(*_: object) -> None:
+        pytest.fail("a question reached the database")
+
+    for name in ("probe", "read", "transaction"):
+        monkeypatch.setattr(bot.store, name, fail)
+    for _ in range(20):
+        assert (await quiet_desk.get("/readyz"))[0] == 200
+    monkeypatch.undo()
+
+
+async def test_a_database_that_hangs_is_not_ready(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer comes at once, and says so until the database answers again."""
+    monkeypatch.setattr("bot.watch.STORE_WITHIN", 0.05)
+    bot = await quiet_desk.start_bot()
+    probe, back = bot.store.probe, asyncio.Event()
+
+    async def hang() -> None:
+        await back.wait()
+        await probe()
+
+    monkeypatch.setattr(bot.store, "probe", hang)
+    await until_missing(quiet_desk, "the database does not answer")
+    back.set()
+    await until_missing(quiet_desk)
+
+
+async def test_a_database_that_fails_is_not_ready(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator reads why, and it ends by itself."""
+    bot = await quiet_desk.start_bot()
+
+    async def fail() -> None:
+        raise StoreError(StoreProblem.DISK_FULL, quiet_desk.database, "database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bot.store, "probe", fail)
+        while not any("full" in each for each in (await quiet_desk.get("/readyz"))[1]["missing"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await until_missing(quiet_desk)
+
+
+async def test_idle_connections_are_closed(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects and says nothing does not stay."""
+    monkeypatch.setattr("bot.http_server.KEEP_ALIVE", 0.05)
+    bot = await quiet_desk.start_bot()
+    assert set(await asyncio.gather(*(answer_to(bot.port, b"") for _ in range(50)))) == {b""}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_body_that_breaks_off_is_one_line_at_most(
+    quiet_desk: Desk, signed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In HTTP mode, a body that nobody can read is refused; the log has no traceback and nothing of it."""
+    bot = await quiet_desk.start_bot(**quiet_desk.by_http)
+    headers = quiet_desk.slack.signed(b"x") if signed else {}
+    lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items() if name != "Content-Type")
+    with structlog.testing.capture_logs() as logs:
+        reader, writer = await asyncio.open_connection("127.0.0.1", bot.port)
+        writer.write(CHUNKED + lines + b"\r\n1\r\nx\r\n")
+        await quiet_desk.get("/healthz")  # by then the bot waits for the rest
+        writer.write(b"hunter2\r\n")
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 4")
+        writer.close()
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    assert len(logs) <= 1
+    assert "hunter2" not in str(logs)
+
+
+async def test_a_client_that_goes_away_is_no_line(quiet_desk: Desk) -> None:
+    """Connections break all the time."""
+    bot = await quiet_desk.start_bot(**quiet_desk.by_http)
+    with structlog.testing.capture_logs() as logs:
+        _, writer = await asyncio.open_connection("127.0.0.1", bot.port)
+        writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        await writer.drain()
+        await quiet_desk.get("/healthz")
+        writer.transport.abort()
+        await quiet_desk.get("/healthz")
+    assert logs == []
