@@ -33,7 +33,7 @@ from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.socket_mode import Connection
-from bot.store import Store
+from bot.store import Store, StoreError
 from bot.tuning import Tuning
 from bot.watch import Watch
 from bot.worker import RateLimit, Worker

@@ -6,8 +6,17 @@ https://docs.slack.dev/reference/objects/conversation-object (C, D and G).
 All are regular expressions for a whole match.
 """
 
+import re
+
 USER_ID = "[UW][A-Z0-9]{1,30}"
 GROUP_ID = "S[A-Z0-9]{1,30}"
 CHANNEL_ID = "[CDG][A-Z0-9]{1,30}"
 ORDER_ID = "[A-Za-z0-9_-]{1,64}"
 """The default of the setting ORDER_ID_PATTERN."""
+LONGEST_ORDER_ID = 255
+"""Characters. The time that a pattern takes depends on the length of the text, and people can paste anything."""
+
+
+def is_order_id(pattern: re.Pattern[str], text: str) -> bool:
+    """Return True where the whole text fits the pattern of the setting ORDER_ID_PATTERN."""
+    return len(text) <= LONGEST_ORDER_ID and pattern.fullmatch(text) is not None

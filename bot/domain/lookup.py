@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot.domain.cancellation import State
-from bot.domain.ids import USER_ID
+from bot.domain.ids import USER_ID, is_order_id
 
 _LONGEST = 500
 """More than all filters together need, and well within what a paging button can remember."""
@@ -88,7 +88,7 @@ def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: st
             return {"state": State(rest.lower())}
         except ValueError:
             raise NotAFilter(Mistake.NO_STATE, rest) from None
-    if colon and prefix.lower() == "order" and order_id_pattern.fullmatch(rest):
+    if colon and prefix.lower() == "order" and is_order_id(order_id_pattern, rest):
         return {"order_id": rest}
     if word.lower() in set(State):
         return {"state": State(word.lower())}
@@ -96,7 +96,7 @@ def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: st
         return {"person": me}
     if (times := _read_time(word, now)) is not None:
         return times
-    if order_id_pattern.fullmatch(word):
+    if is_order_id(order_id_pattern, word):
         return {"order_id": word}
     raise NotAFilter(Mistake.NO_FILTER, word)
 

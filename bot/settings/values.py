@@ -17,6 +17,7 @@ from pydantic import PlainValidator, SecretStr
 from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
 from bot.domain.policy import People
 from bot.masking import is_token, shown
+from bot.settings import patterns
 
 _LONGEST = timedelta(days=365)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -135,14 +136,18 @@ def one_of(*choices: str, case: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Return the compiled regular expression."""
+    """Return the compiled regular expression; it takes no empty text, and a bounded time for every other."""
     try:
-        return re.compile(text)
+        compiled = re.compile(text)
     except (OverflowError, RecursionError):
         raise ValueError("is not a regular expression that can be used: it is too large") from None
     except re.error as error:
         where = "" if error.pos is None else f" at position {error.pos}"
         raise ValueError(f"is not a valid regular expression: {error.msg}{where}") from None
+    patterns.check(compiled)
+    if compiled.fullmatch(""):
+        raise ValueError("must not fit an empty order ID: write + in place of *, for example")
+    return compiled
 
 
 def channel(text: str) -> str:

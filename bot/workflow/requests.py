@@ -10,6 +10,7 @@ from bot.domain.audit import timestamp
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Requested, RequestRefused
+from bot.domain.ids import is_order_id
 from bot.domain.policy import Actor, Verdict
 from bot.store import Tables
 from bot.workflow.rules import Rules
@@ -54,7 +55,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
     if earlier is not None:
         return Acted(Verdict.ALLOWED, earlier)
     verdict = policy.may_ask(actor)
-    if verdict is Verdict.ALLOWED and not rules.order_id_pattern.fullmatch(wish.order_id):
+    if verdict is Verdict.ALLOWED and not is_order_id(rules.order_id_pattern, wish.order_id):
         verdict = Verdict.BAD_ORDER_ID
     if verdict is not Verdict.ALLOWED:
         tx.record.append(RequestRefused(verdict, asked_for=wish.order_id), actor.id, at)

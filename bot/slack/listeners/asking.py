@@ -6,7 +6,7 @@ import re
 from slack_bolt.async_app import AsyncAck
 
 from bot.domain import policy
-from bot.domain.ids import CHANNEL_ID
+from bot.domain.ids import CHANNEL_ID, is_order_id
 from bot.domain.policy import Role, Verdict
 from bot.slack import places
 from bot.slack.background import Tell
@@ -77,7 +77,7 @@ class Asking:
         if not re.fullmatch(CHANNEL_ID, channel):
             return OrderForm.ORDER, refusals.NOT_READ
         pattern = self._parts.workflow.rules.order_id_pattern
-        if pattern.fullmatch(order_id) and not card.fits(order_id, reason):
+        if is_order_id(pattern, order_id) and not card.fits(order_id, reason):
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             return OrderForm.REASON, refusals.command_refused(Verdict.TOO_LONG)
         wish = Wish(form.view.id, order_id, reason, self._parts.approval_channel or channel)
