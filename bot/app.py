@@ -117,7 +117,7 @@ class Bot:
                 approval_channel=settings.approval_channel,
             ),
         )
-        self._watch = Watch(self.store, self.workflow, self._gateway, self.clock, tuning)
+        self._watch = Watch(self.store, self.workflow, self._gateway, self.clock, tuning, wake=wake)
         self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The bot's own HTTP server: limits for whoever connects, and one line at most for what is not HTTP."""
+"""The bot's own HTTP server: limits for all who connect, and one line at most for what is not HTTP."""
 
 import logging
 

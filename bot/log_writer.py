@@ -82,7 +82,7 @@ class LogWriter(logging.Handler):
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Whoever shares the descriptor may have made it one that does not wait.
+                # Another program that shares the descriptor may have made it one that does not wait.
                 select.select([], [self._descriptor], [], 1.0)
             except OSError:
                 return False

@@ -1,7 +1,7 @@
 """Name look-ups that do not hold each other up.
 
 asyncio looks all names up in one small pool of threads. There, a name whose server hangs keeps every other name
-waiting, and a stop as well. Here each name has a thread of its own, which nobody waits for at the end.
+waiting, and a stop as well. Here each name has a thread of its own, and the end of the process does not wait for it.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class NameLookUps:
                 outcome.set_result(found)
             else:
                 outcome.set_exception(error)
-                outcome.exception()  # whoever asked may have gone away
+                outcome.exception()  # everybody who asked may have gone away
 
         def look_up() -> None:
             found, error = [], None

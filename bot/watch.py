@@ -1,11 +1,11 @@
-"""What the bot looks at again and again, at its own pace: the store, the machine's clock, and the gateway.
+"""The looks that the bot takes at its own pace: at the store, the machine's clock, and the gateway.
 
 ``/readyz`` shows what was found last. So a question from outside costs no write, and hangs nowhere.
 """
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,9 +13,9 @@ from bot import health, wording
 from bot.clock import Clock, OtherClocks
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
-from bot.store import Store, StoreError
+from bot.store import Store, StoreError, Tables
 from bot.tuning import Tuning
-from bot.workflow import Workflow
+from bot.workflow import Workflow, timers
 
 log = structlog.get_logger(__name__)
 
@@ -26,13 +26,23 @@ STORE_WITHIN = 2.0
 class Watch:
     """The looks of one bot. ``store``, ``clock`` and ``gateway`` each go on for as long as their task lives."""
 
-    def __init__(self, store: Store, workflow: Workflow, gateway: GatewayClient, clock: Clock, tuning: Tuning) -> None:
+    def __init__(
+        self,
+        store: Store,
+        workflow: Workflow,
+        gateway: GatewayClient,
+        clock: Clock,
+        tuning: Tuning,
+        *,
+        wake: asyncio.Event,
+    ) -> None:
         self.other_clocks = OtherClocks(clock.wall)
         self._store = store
         self._workflow = workflow
         self._gateway = gateway
         self._clock = clock
         self._tuning = tuning
+        self._wake = wake
         self._found = Readiness([], [])
         self._store_due: float | None = None
         """When the look at the store that is under way began, or when the next one should begin."""
@@ -78,8 +88,24 @@ class Watch:
                 self.other_clocks.not_before("record", self._last_event)
             if step := self._clock.look():
                 with contextlib.suppress(StoreError):  # the file's own trouble is told elsewhere; the step still stands
-                    await self._workflow.follow(self._clock, step)
+                    await self._follow(step)
             await asyncio.sleep(self._tuning.clock_check)
+
+    async def _follow(self, step: timedelta) -> None:
+        before, after = self._clock.offset, self._clock.offset + step
+
+        def work(tx: Tables) -> None:
+            # In here, because all that is written before has the old time, and all that is written later the new one.
+            self._clock.offset = after
+            timers.shift(tx, step, self._clock.now())
+
+        try:
+            await self._store.transaction("follow", work)
+        except BaseException:
+            self._clock.offset = before
+            raise
+        log.info("clock_followed", seconds=round(step.total_seconds(), 1))
+        self._wake.set()
 
     async def gateway(self) -> None:
         """Look whether the gateway can be reached, and compare clocks; log when it goes away and comes back."""

@@ -8,22 +8,21 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Concatenate, ParamSpec
 
 import structlog
 
-from bot.clock import Clock
 from bot.domain.attempt import Answer, Attempt, Reason
-from bot.domain.audit import BOT, Event, timestamp
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
-from bot.domain.events import ClickRefused, ExpiryMoved, LookedUp, RequestRefused, Started, Stopped
+from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.policy import Act, Actor, Members, Verdict
 from bot.domain.projection import Contradiction
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, lookups, requests
+from bot.workflow import attempts, decisions, deliveries, lookups, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.lookups import Asked, Found
 from bot.workflow.requests import Acted, Wish
@@ -192,7 +191,7 @@ class Workflow:
             unclean = not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
             for cancellation in tx.cancellations.many(moved):
-                _expiry_moved(tx, cancellation, at)
+                timers.expiry_moved(tx, cancellation, at)
             return unclean
 
         if await self._store.transaction("start", work):
@@ -201,28 +200,6 @@ class Workflow:
     async def stop(self) -> None:
         """Put on record that the bot stops in order."""
         await self._store.transaction("stop", lambda tx: tx.record.append(Stopped(), BOT, self._now()))
-
-    async def follow(self, clock: Clock, step: timedelta) -> None:
-        """Follow a step of the machine's clock; everything that waits goes on waiting as long as it would have.
-
-        The cards of pending requests show when they expire by the new time.
-        """
-        before, after = clock.offset, clock.offset + step
-
-        def work(tx: Tables) -> None:
-            tx.timers.shift(step)
-            # In here, because all that is written before has the old time, and all that is written later the new one.
-            clock.offset = after
-            for cancellation in tx.cancellations.pending():
-                _expiry_moved(tx, cancellation, clock.now())
-
-        try:
-            await self._store.transaction("follow", work)
-        except BaseException:
-            clock.offset = before
-            raise
-        log.info("clock_followed", seconds=round(step.total_seconds(), 1))
-        self._wake.set()
 
     async def claim(
         self,
@@ -341,11 +318,6 @@ class Workflow:
     async def stuck(self) -> list[tuple[str, int]]:
         """Return what keeps messages from Slack for more than a moment, and how many: pairs, the most first."""
         return await self._store.read(lambda tables: tables.deliveries.stuck(deliveries.TRIES_BEFORE_TELLING))
-
-
-def _expiry_moved(tx: Tables, cancellation: Cancellation, at: datetime) -> None:
-    event = tx.record.append(ExpiryMoved(timestamp(cancellation.expires_at)), BOT, at, cancellation)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
 
 def _refresh_card(tx: Tables, cancellation: Cancellation, event: Event, at: datetime) -> None:

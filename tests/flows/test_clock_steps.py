@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from bot.app import Bot
 from bot.clock import GRACE
 from bot.domain.cancellation import State
 from bot.sandbox.faults import broken
@@ -33,15 +34,15 @@ class Machine:
     def __init__(self) -> None:
         self.passed = 0.0
         self.wrong = timedelta(0)
-        self.stands = False
+        self.bot: Bot | None = None
 
     def now(self) -> datetime:
         """Return the time by the machine's clock."""
         return datetime(2026, 11, 23, 9, 0, tzinfo=UTC) + timedelta(seconds=self.passed) + self.wrong
 
     def others(self) -> datetime:
-        """Return the time by the clocks of Slack and of the gateway: a step that stands has put ours right."""
-        return self.now() if self.stands else self.now() - self.wrong
+        """Return the time by the clocks of Slack and of the gateway: it is the bot that has the right time."""
+        return self.bot.clock.now() if self.bot else self.now()
 
     def tuning(self) -> Tuning:
         """Return the tuning of a bot on this machine; it looks at the clock all the time."""
@@ -56,7 +57,6 @@ class Machine:
     async def stand(self) -> None:
         """Let the step stand until the bot has followed it."""
         with structlog.testing.capture_logs() as logs:
-            self.stands = True
             self.passed += GRACE + 1
             await until(lambda: "clock_followed" in [line["event"] for line in logs])
 
@@ -71,7 +71,7 @@ def machine() -> Machine:
 async def desk(database: Path, machine: Machine) -> AsyncIterator[Desk]:
     """Yield a desk with a bot on that machine."""
     async with Desk(database, now=machine.others) as desk:
-        await desk.start_bot(machine.tuning(), APPROVAL_TTL="2h")
+        machine.bot = await desk.start_bot(machine.tuning(), APPROVAL_TTL="2h")
         yield desk
 
 

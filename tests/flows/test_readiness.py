@@ -66,7 +66,7 @@ async def test_a_database_that_fails_is_not_ready(quiet_desk: Desk, monkeypatch:
 
 
 async def test_idle_connections_are_closed(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever connects and says nothing does not stay."""
+    """A client that connects and says nothing does not stay."""
     monkeypatch.setattr("bot.http_server.KEEP_ALIVE", 0.05)
     bot = await quiet_desk.start_bot()
     assert set(await asyncio.gather(*(answer_to(bot.port, b"") for _ in range(50)))) == {b""}

@@ -47,10 +47,10 @@ async def post(desk: Desk, headers: dict[str, str], body: bytes = BODY) -> int:
         return answer.status
 
 
-def endpoint_of(clock: Clock, in_flight: InFlight, is_open: Callable[[], bool]) -> SlackEndpoint:
+def endpoint_of(clock: BotClock, in_flight: InFlight, is_open: Callable[[], bool]) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
-    return SlackEndpoint(app, SecretStr("local-secret"), BotClock(clock), in_flight, is_open=is_open, body_within=0.05)
+    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=0.05)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,19 @@ async def test_stale_signatures_are_refused(desk: Desk, minutes: int) -> None:
     with structlog.testing.capture_logs() as logs:
         assert await post(desk, desk.slack.signed(BODY, at=utc_now() + timedelta(minutes=minutes))) == 401
     assert [(line["event"], line["why"]) for line in logs] == [("request_refused", "clock")]
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=2), timedelta(hours=-1)])
+async def test_a_clock_that_jumps_refuses_nobody(clock: Clock, jump: timedelta) -> None:
+    """While nobody knows whether the jump stands, a click of the time before or after it is taken."""
+    jumped = Clock(clock.at)
+    endpoint = endpoint_of(BotClock(jumped, lambda: 0.0), InFlight(), lambda: True)
+    jumped.at += jump
+    for at in (clock.at, jumped.at):
+        headers = LocalSlack(now=clock).signed(BODY, at=at)
+        assert (await endpoint.handle(cast("web.Request", Signed(headers)))).status == 400  # the body is no payload
+    headers = LocalSlack(now=clock).signed(BODY, at=clock.at + timedelta(minutes=10))
+    assert (await endpoint.handle(cast("web.Request", Signed(headers)))).status == 401
 
 
 async def test_a_wrong_signature_is_no_matter_of_the_clock(desk: Desk) -> None:
@@ -130,7 +143,7 @@ class Signed:
 async def test_old_signatures_are_forgotten(clock: Clock) -> None:
     """The memory of signatures does not grow with time."""
     slack = LocalSlack(now=clock)
-    endpoint = endpoint_of(clock, InFlight(), lambda: True)
+    endpoint = endpoint_of(BotClock(clock), InFlight(), lambda: True)
     kept: list[weakref.ref[Signature]] = []
     for _ in range(100):
         headers = slack.signed(BODY)
@@ -174,7 +187,7 @@ async def test_half_a_request_holds_nothing_up(clock: Clock) -> None:
         return True
 
     application = web.Application()
-    application.router.add_post("/slack/events", endpoint_of(clock, in_flight, is_open).handle)
+    application.router.add_post("/slack/events", endpoint_of(BotClock(clock), in_flight, is_open).handle)
     async with TestServer(application) as server, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(server.host, server.port)
         writer.write(HALF_A_REQUEST)

@@ -1,0 +1,22 @@
+"""Following a step of the machine's clock, inside one transaction."""
+
+from datetime import datetime, timedelta
+
+from bot.domain.audit import BOT, timestamp
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import ExpiryMoved
+from bot.store import Tables
+
+
+def shift(tx: Tables, step: timedelta, at: datetime) -> None:
+    """Let everything that waits go on waiting as long as it would have; ``at`` is the new time."""
+    tx.timers.shift(step)
+    for cancellation in tx.cancellations.pending():
+        expiry_moved(tx, cancellation, at)
+
+
+def expiry_moved(tx: Tables, cancellation: Cancellation, at: datetime) -> None:
+    """Put on record when a pending request expires by now, and show it on its card."""
+    event = tx.record.append(ExpiryMoved(timestamp(cancellation.expires_at)), BOT, at, cancellation)
+    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
