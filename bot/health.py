@@ -10,6 +10,8 @@ from bot import wording
 from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
 
+DATABASE_SILENT = "the database does not answer"
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:

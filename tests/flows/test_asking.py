@@ -87,7 +87,7 @@ async def test_a_long_reason_is_whole_for_the_approvers_and_at_the_gateway(desk:
 
 async def test_a_long_order_id_is_whole_for_the_approvers(quiet_desk: Desk) -> None:
     """A pattern of one's own may allow ids that are longer than a line."""
-    order = "ord_" + "0123456789" * 250
+    order = "ord_" + "0123456789" * 25
     quiet_desk.gateway.add_order(order, "pending")
     await quiet_desk.start_bot(ORDER_ID_PATTERN="ord_[0-9]+")
     card = await quiet_desk.ask(order)
