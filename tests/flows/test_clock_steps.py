@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from bot.app import Bot
 from bot.clock import GRACE
 from bot.domain.cancellation import State
 from bot.sandbox.faults import broken
+from bot.store import StoreError, StoreProblem, Tables
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
@@ -82,6 +84,13 @@ async def due(desk: Desk, table: str) -> list[datetime]:
         lambda tables: tables.connection.execute(f"SELECT due_at FROM {table} WHERE {condition}")
     )
     return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+async def until_due(desk: Desk, at: datetime) -> None:
+    """Wait until the one request is due then."""
+    async with asyncio.timeout(10):
+        while await due(desk, "cancellations") != [at]:  # noqa: ASYNC110 -- the database is what is tested
+            await asyncio.sleep(0.001)
 
 
 async def test_two_days_forward_for_two_seconds_expire_nothing(desk: Desk, machine: Machine) -> None:
@@ -175,3 +184,35 @@ async def test_a_clock_that_is_wrong_at_the_start_is_told(database: Path, clock:
         for whose in ("Slack's", "the gateway's"):
             assert any(f" s {way} {whose}: set it (NTP)" in note for note in body["notes"])
         assert any("the last event on record" in note for note in body["notes"]) == (year == 1970)
+
+
+async def test_a_step_that_cannot_be_written_down_is_followed_later(
+    desk: Desk, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the file fails, the bot keeps its time; what waits and the clock move together or not at all."""
+    await desk.ask("ord_1")
+    store, tried = desk.running_bot.store, asyncio.Event()
+    transaction, (before,) = store.transaction, await due(desk, "cancellations")
+
+    async def fail(name: str, work: Callable[[Tables], Any]) -> Any:
+        if name != "follow":
+            return await transaction(name, work)
+
+        def undone(tables: Tables) -> None:
+            work(tables)
+            raise StoreError(StoreProblem.DISK_FULL, desk.database, "database or disk is full")
+
+        try:
+            await transaction(name, undone)
+        finally:
+            tried.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "transaction", fail)
+        await machine.step(HOUR)
+        machine.passed += GRACE + 1
+        await asyncio.wait_for(tried.wait(), 10)
+        await asyncio.sleep(0)
+        assert await due(desk, "cancellations") == [before]
+    await until(lambda: machine.others() == machine.now())
+    await until_due(desk, before + HOUR)
