@@ -169,29 +169,16 @@ class SlackCourier:
         if delivery.kind is DeliveryKind.DIRECT_MESSAGE:
             channel = await self._direct_channel(delivery.target)
         oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
-        searches: list[Callable[[str | None], Awaitable[Any]]] = [
-            lambda cursor: self._client.conversations_history(
-                channel=channel,
-                oldest=oldest,
-                include_all_metadata=True,
-                limit=200,
-                cursor=cursor,
-            ),
+        where: dict[str, Any] = {"channel": channel, "oldest": oldest, "include_all_metadata": True, "limit": 200}
+        # History begins with the newest message, a thread with the oldest one.
+        searches: list[tuple[Callable[..., Awaitable[Any]], dict[str, Any], str]] = [
+            (self._client.conversations_history, where, "latest")
         ]
-        if delivery.kind is DeliveryKind.REPLY and (thread := cancellation.card_ts) is not None:
-            searches.insert(
-                0,
-                lambda cursor: self._client.conversations_replies(
-                    channel=channel,
-                    ts=thread,
-                    oldest=oldest,
-                    include_all_metadata=True,
-                    limit=200,
-                    cursor=cursor,
-                ),
-            )
-        for search in searches:
-            ts = await _search(search, delivery.id, identity)
+        if delivery.kind is DeliveryKind.REPLY and cancellation.card_ts is not None:
+            in_thread = where | {"ts": cancellation.card_ts}
+            searches.insert(0, (self._client.conversations_replies, in_thread, "oldest"))
+        for ask, arguments, edge in searches:
+            ts = await _search(ask, arguments, edge, delivery.id, identity)
             if ts is not None:
                 log.info("found_again", cancellation=cancellation.id, kind=str(delivery.kind))
                 return _delivered(identity, channel, ts)
@@ -199,15 +186,21 @@ class SlackCourier:
 
 
 async def _search(
-    search: Callable[[str | None], Awaitable[Any]],
+    ask: Callable[..., Awaitable[Any]],
+    arguments: dict[str, Any],
+    edge: str,
     delivery_id: str,
     identity: Identity,
 ) -> str | None:
-    cursor: str | None = None
+    """Return the ts of the message with this delivery's id, or None.
+
+    ``edge`` is the bound in time that leads past a page where no cursor does: Slack may say that there is more and not
+    how to get it, or give the same cursor for ever.
+    """
     seen: set[str] = set()
     for _ in range(_MOST_PAGES):
         try:
-            page = await search(cursor)
+            page = await ask(**arguments)
         except Exception as error:
             if problem_of(error).name in _THREAD_GONE:
                 return None
@@ -218,9 +211,14 @@ async def _search(
             if ours and metadata.get("event_payload", {}).get("delivery_id") == delivery_id:
                 return str(message["ts"])
         cursor = (page.get("response_metadata") or {}).get("next_cursor")
-        if not cursor or cursor in seen:
+        if cursor and cursor not in seen:
+            seen.add(cursor)
+            arguments = arguments | {"cursor": cursor}
+        elif page.get("has_more") and page["messages"]:
+            times = [str(message["ts"]) for message in page["messages"]]
+            arguments = arguments | {"cursor": None, edge: min(times) if edge == "latest" else max(times)}
+        else:
             return None
-        seen.add(cursor)
     return None
 
 

@@ -394,7 +394,7 @@ async def test_a_card_in_a_channel_that_got_a_new_id_stays_the_card(quiet_desk: 
 
 
 async def test_a_cursor_that_repeats_costs_two_calls(desk: Desk) -> None:
-    """The search ends at once where Slack gives the same page again and again."""
+    """The search ends at once where Slack gives an empty page again and again."""
     desk.slack.history.same_cursor = True
     desk.slack.faults.add("chat.postMessage", Drop())
     await desk.fill_in("ord_1")
