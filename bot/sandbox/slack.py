@@ -35,12 +35,16 @@ class NotAcknowledged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One Web API call: its arguments and Slack's answer, or the fault that came instead."""
+    """One Web API call: its arguments and Slack's answer, or the fault that came instead.
+
+    ``hidden`` are the timestamps of the messages that history did not show because it lags.
+    """
 
     method: str
     arguments: Json
     at: datetime
     answer: Json | str
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,9 @@ class LocalSlack:
         fault = self.faults.next(method)
 
         async def work() -> web.StreamResponse:
+            self.api.hidden = frozenset()
             answer = self._answer(method, arguments, token)
-            self.calls.append(Call(method, arguments, self._now(), answer))
+            self.calls.append(Call(method, arguments, self._now(), answer, self.api.hidden))
             self.space.changes.touch()
             if answer.get("error") == "ratelimited":
                 limited = rate_limited(1)

@@ -38,6 +38,8 @@ class WebApi:
         self.scopes = scopes
         self.triggers: dict[str, tuple[Any, bool]] = {}
         self.opened_for: dict[str, str] = {}
+        self.hidden: frozenset[str] = frozenset()
+        """The timestamps of the messages that the last search missed because history lags."""
         self._space = workspace
         self._rate_limited = rate_limited
         self._refusals = refusals
@@ -393,7 +395,8 @@ class WebApi:
         if not lag:
             return messages
         until = (self._space.slack_now() - lag).timestamp()
-        return [message for message in messages if float(message.ts) <= until]
+        self.hidden = frozenset(message.ts for message in messages if float(message.ts) > until)
+        return [message for message in messages if message.ts not in self.hidden]
 
     def _page(self, messages: list[Posted], arguments: Json, *, newest_first: bool) -> Json:
         trouble, limit = self._history_trouble, int(arguments.get("limit") or 100)

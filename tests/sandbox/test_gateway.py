@@ -219,6 +219,18 @@ async def test_a_call_that_hangs_takes_effect_later(gateway: LocalGateway) -> No
     assert gateway.effects[ORDER] == 1
 
 
+async def test_a_call_that_hangs_after_its_effect(gateway: LocalGateway) -> None:
+    """The order is cancelled while the call hangs, and the right answer comes when the fault ends."""
+    until = asyncio.Event()
+    gateway.faults.add(ORDER, Hang(until, after_effect=True))
+    hanging = asyncio.create_task(call(gateway))
+    [seen] = await gateway.wait_for(lambda: [seen for seen in gateway.calls if seen.effect])
+    assert (seen.status, hanging.done()) == (None, False)
+    until.set()
+    assert (await hanging).status_code == 200
+    assert gateway.effects[ORDER] == 1
+
+
 async def test_stopping_cuts_off_what_hangs() -> None:
     """A stop does not wait for a call that hangs for ever."""
     async with LocalGateway(now=Clock()) as gateway:

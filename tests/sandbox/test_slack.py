@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.sandbox.blockkit import MOST_IN_ALL, counted, problems_with_blocks
-from bot.sandbox.faults import ApiError, Without
+from bot.sandbox.faults import ApiError, Hang, Without
 from bot.sandbox.oddities import oddities
 from bot.sandbox.person import NotACommand, Person
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
@@ -564,6 +564,18 @@ async def test_a_refused_token_works_with_no_method(slack: LocalSlack, client: A
     await client.auth_test()
 
 
+async def test_an_answer_that_hangs_after_the_effect(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """The message is there while the call hangs, and the right answer comes when the fault ends."""
+    until = asyncio.Event()
+    slack.faults.add("chat.postMessage", Hang(until, after_effect=True))
+    posting = asyncio.create_task(client.chat_postMessage(channel=PAY, text="hi"))
+    (message,) = await slack.space.changes.wait_for(lambda: slack.space.messages(PAY))
+    assert not posting.done()
+    until.set()
+    assert (await posting)["ts"] == message.ts
+    assert len(slack.space.messages(PAY)) == 1
+
+
 async def test_an_answer_without_the_place_of_the_message(slack: LocalSlack, client: AsyncWebClient) -> None:
     """The message is posted, and the answer is ok but says nothing of where."""
     slack.faults.add("chat.postMessage", Without(("channel", "ts", "message")))
@@ -579,10 +591,12 @@ async def test_history_lags(slack: LocalSlack, client: AsyncWebClient, clock: Cl
     assert (await client.conversations_history(channel=PAY))["messages"] == []
     async with refused("thread_not_found"):
         await client.conversations_replies(channel=PAY, ts=posted["ts"])
+    assert [call.hidden for call in slack.calls] == [frozenset(), {posted["ts"]}, {posted["ts"]}]
     await client.chat_update(channel=PAY, ts=posted["ts"], text="changed")
     clock.advance(seconds=30)
     assert [message["text"] for message in (await client.conversations_history(channel=PAY))["messages"]] == ["changed"]
     assert len((await client.conversations_replies(channel=PAY, ts=posted["ts"]))["messages"]) == 1
+    assert slack.calls[-1].hidden == frozenset()
 
 
 async def test_pages(slack: LocalSlack, client: AsyncWebClient) -> None:
