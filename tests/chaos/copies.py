@@ -2,71 +2,141 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bot.sandbox.slack import Call, LocalSlack
-from bot.sandbox.workspace import Json
+from bot.sandbox.workspace import Json, Posted
 from tests.chaos.troubles import UPDATE_LOST
 
-_SEARCHES = {"conversations.history", "conversations.replies"}
+_HISTORY, _REPLIES = "conversations.history", "conversations.replies"
 _NO_REFUSALS = {"ratelimited", "internal_error", "thread_not_found"}
 """Slack is away, or the message can go elsewhere."""
+_MOST_PAGES = 25
+"""A search ends after so many pages of history, and after so many pages of a thread."""
+
+Place = tuple[str, str]
+"""A message's channel and timestamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A message that somebody deleted, and how many calls to Slack there had been by then."""
+
+    message: Posted
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update that Slack said yes to, and whether it made it; ``index`` is that of the call."""
+
+    index: int
+    call: Call
+    made: bool
 
 
 class Calls:
-    """The calls to Slack in their order; ``blind`` are spans of them in which a search could miss a message."""
+    """The calls to Slack in their order."""
 
-    def __init__(self, slack: LocalSlack, blind: list[tuple[int, int]]) -> None:
+    def __init__(self, slack: LocalSlack, deleted: Sequence[Deleted]) -> None:
         self._calls = slack.calls
-        self._blind = blind
-        self._posted: dict[tuple[str, str], int] = {}
-        """The index of the call that posted the message of each channel and timestamp."""
+        self._gone: dict[Place, int] = {(found.message.channel, found.message.ts): found.calls for found in deleted}
+        """The index of the first call after which each deleted message was no longer there."""
+        self.posts: defaultdict[str, list[tuple[int, Place]]] = defaultdict(list)
+        """For each delivery the calls that posted it, by index, and the place of the message."""
         self.refusals: Counter[str] = Counter()
         """How often Slack refused to post each delivery."""
-        self._updates: defaultdict[tuple[str, str], list[tuple[int, bool]]] = defaultdict(list)
-        """The index of each update that Slack said yes to, and whether it made that update."""
-        self.not_deleted: set[tuple[str, str]] = set()
-        self._seen: dict[int, set[str]] = {}
-        self._searches: defaultdict[str, list[int]] = defaultdict(list)
+        self._updates: defaultdict[Place, list[Update]] = defaultdict(list)
         for index, call in enumerate(self._calls):
             self._take(index, call)
 
     def _take(self, index: int, call: Call) -> None:
         arguments, answer = call.arguments, call.answer
         place = str(arguments.get("channel")), str(arguments.get("ts"))
-        if call.method in _SEARCHES and isinstance(answer, dict) and answer["ok"]:
-            self._searches[place[0]].append(index)
-            self._seen[index] = {message["ts"] for message in answer["messages"]}
-        elif call.method == "chat.postMessage" and isinstance(answer, dict):
+        if call.method == "chat.postMessage" and isinstance(answer, dict):
             if answer["ok"]:
-                self._posted[answer["channel"], answer["ts"]] = index
+                self.posts[_delivery(call)].append((index, (answer["channel"], answer["ts"])))
             elif answer["error"] not in _NO_REFUSALS:
-                self.refusals[delivery_of(_object(arguments.get("metadata")))] += 1
+                self.refusals[_delivery(call)] += 1
         elif call.method == "chat.update":
             if answer == repr(UPDATE_LOST) or (isinstance(answer, dict) and answer["ok"]):
-                self._updates[place].append((index, isinstance(answer, dict)))
-        elif call.method == "chat.delete" and not (isinstance(answer, dict) and answer["ok"]):
-            self.not_deleted.add(place)
+                self._updates[place].append(Update(index, call, isinstance(answer, dict)))
+        elif call.method == "chat.delete" and isinstance(answer, dict) and answer["ok"]:
+            self._gone[place] = index
 
-    def excuses(self, first: tuple[str, str], second: tuple[str, str]) -> bool:
-        """Return True if a search between these two posts of one message could not see the first of them."""
-        earlier, later = sorted((first, second), key=self._posted.__getitem__)
-        return not self.not_deleted.isdisjoint({first, second}) or self.missed(earlier, self._posted[later])
+    # --- copies -------------------------------------------------------------------------------
 
-    def missed(self, place: tuple[str, str], before: int) -> bool:
-        """Return True if a search before this call could not see the message at this place."""
-        channel, ts = place
-        return any(
-            self._posted[place] < index < before and ts not in self._seen[index] and self._is_blind(index)
-            for index in self._searches[channel]
-        )
+    @property
+    def copied(self) -> set[Place]:
+        """The places of all messages whose delivery was posted more than once."""
+        return {place for posts in self.posts.values() if len(posts) > 1 for _, place in posts}
 
-    def last_update_lost(self, place: tuple[str, str], before: int | None = None) -> bool:
-        """Return True if Slack did not make the last update of this message (before this call), but said yes."""
-        made = [made for index, made in self._updates[place] if before is None or index < before]
-        return bool(made) and not made[-1]
+    def excuses(self) -> Iterator[tuple[str, str]]:
+        """Yield each delivery once for each post of it after the first, and why the bot could not know; empty if so."""
+        for delivery, posts in self.posts.items():
+            for number, (index, place) in enumerate(posts[1:], 1):
+                search = self._search_before(index, delivery, place[0])
+                reasons = {self._unseen(earlier, search) for _, earlier in posts[:number]}
+                # Each of the earlier ones would have been enough.
+                yield delivery, "" if "" in reasons else max(reasons)
 
-    def _is_blind(self, index: int) -> bool:
-        return any(begin <= index <= end for begin, end in self._blind)
+    def _search_before(self, index: int, delivery: str, channel: str) -> list[int]:
+        """Return the calls of the search right before this post, by index, in their order.
+
+        The bot looks at the thread, if there is one, then at the channel, and posts. It brings one message at a time to
+        a channel, so nothing of another delivery is between these calls.
+        """
+        search: list[int] = []
+        begin = ""
+        for earlier in range(index - 1, -1, -1):
+            call = self._calls[earlier]
+            if call.arguments.get("channel") != channel:
+                continue
+            if call.method == "chat.postMessage" and (search or _delivery(call) != delivery):
+                break
+            if call.method not in {_HISTORY, _REPLIES} or not isinstance(call.answer, dict):
+                continue
+            if begin and call.method == _HISTORY:
+                break
+            search.insert(0, earlier)
+            oldest = str(call.arguments.get("oldest"))
+            is_first = not call.arguments.get("cursor") and not call.arguments.get("latest")
+            if call.method == _HISTORY and is_first:
+                begin = oldest
+            elif call.method == _REPLIES and is_first and oldest == begin:
+                break
+        return search
+
+    def _unseen(self, place: Place, search: list[int]) -> str:
+        """Return why this search could not find this message; empty if it could."""
+        calls = [self._calls[index] for index in search]
+        if not search or place[1] in {ts for call in calls for ts in _seen(call)}:
+            return ""
+        if self._gone.get(place, search[-1] + 1) <= search[-1]:
+            return "deleted"
+        if any(place[1] in call.hidden for call in calls):
+            return "hidden by Slack"
+        for method in (_HISTORY, _REPLIES):
+            pages = [call.answer for call in calls if call.method == method and isinstance(call.answer, dict)]
+            if len(pages) >= _MOST_PAGES and pages[-1].get("has_more"):
+                return f"beyond {_MOST_PAGES} pages"
+        return ""
+
+    # --- updates ------------------------------------------------------------------------------
+
+    def last_lost(self, place: Place, before: int | None = None) -> Call | None:
+        """Return the last update of this message (before this call) if Slack said yes to it and did not make it."""
+        updates = [found for found in self._updates[place] if before is None or found.index < before]
+        return updates[-1].call if updates and not updates[-1].made else None
+
+    def last_made(self, place: Place) -> Call:
+        """Return the last call that changed this message: an update, or the post."""
+        made = [found.call for found in self._updates[place] if found.made]
+        if made:
+            return made[-1]
+        (index,) = [index for posts in self.posts.values() for index, there in posts if there == place]
+        return self._calls[index]
 
 
 def delivery_of(metadata: Json | None) -> str:
@@ -74,6 +144,13 @@ def delivery_of(metadata: Json | None) -> str:
     return str((metadata or {}).get("event_payload", {}).get("delivery_id", ""))
 
 
-def _object(metadata: object) -> Json | None:
+def _delivery(call: Call) -> str:
+    metadata = call.arguments.get("metadata")
     found = json.loads(metadata) if isinstance(metadata, str) else metadata
-    return found if isinstance(found, dict) else None
+    return delivery_of(found if isinstance(found, dict) else None)
+
+
+def _seen(call: Call) -> Iterator[str]:
+    """Yield the timestamps that a page shows."""
+    if isinstance(call.answer, dict) and call.answer["ok"]:
+        yield from (message["ts"] for message in call.answer["messages"])

@@ -22,6 +22,7 @@ from bot.sandbox.workspace import Channel, Posted
 from bot.store import StoreError, open_reader
 from tests.chaos import troubles
 from tests.chaos.clock import Clock
+from tests.chaos.copies import Deleted
 from tests.chaos.people import ASKERS, CHANNELS, REMOVED
 from tests.chaos.troubles import Draw
 from tests.flows.desk import LEADS, Desk
@@ -51,14 +52,15 @@ _OF_THE_TOKEN = ("team_access_not_granted", "token_revoked", "account_inactive")
 
 @dataclass(slots=True)
 class Log:
-    """The happenings of a run. ``blind`` are spans of ``LocalSlack.calls`` in which a search may miss a message."""
+    """The happenings of a run."""
 
     done: Counter[str] = field(default_factory=Counter)
-    deleted: list[Posted] = field(default_factory=list)
+    deleted: list[Deleted] = field(default_factory=list)
     ended_by_itself: list[int] = field(default_factory=list)
-    blind: list[tuple[int, int]] = field(default_factory=list)
     owed: list[int] = field(default_factory=list)
     """The number of messages that were owed over each weekend."""
+    written: int = 0
+    """How many messages people wrote in channels, in threads and to the bot."""
     removed_at: datetime | None = None
     """When an approver was removed from the group."""
 
@@ -84,7 +86,6 @@ class Havoc:
         self._one_for_good = False
         self._shared: set[str] = set()
         self._history_in_trouble = False
-        self._blind_since: int | None = None
         desk.slack.faults.choose = self._slack_fault
         desk.gateway.faults.choose = self._gateway_fault
         box.faults.choose = self._meddling
@@ -95,7 +96,7 @@ class Havoc:
 
     def _slack_fault(self, method: str) -> Fault | None:
         draw = self._next_draw(f"slack/{method}")
-        return self._count("Slack", troubles.slack_fault(draw, method, blind=self._blind_since is not None))
+        return self._count("Slack", troubles.slack_fault(draw, method, searching=self._history_in_trouble))
 
     def _gateway_fault(self, order: str) -> Fault | None:
         draw = self._next_draw(f"gateway/{order}", order)
@@ -168,10 +169,11 @@ class Havoc:
             self._process = None
 
     async def rage(self) -> None:
-        """Kill the bot, keep it away over weekends, and meddle with Slack until cancelled."""
+        """Kill the bot, keep it away over weekends, meddle with Slack and write there until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._kill_about_every_second())
             tasks.create_task(self._meddle())
+            tasks.create_task(self._chat())
             tasks.create_task(self._remove_an_approver())
 
     async def _kill_about_every_second(self) -> None:
@@ -223,7 +225,19 @@ class Havoc:
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")
         slack = self._desk.slack
-        acts = ["disconnect", "drop", "delete", "delete", "archive", "remove", "refuse", "refuse", "history", "share"]
+        acts = [
+            "disconnect",
+            "drop",
+            "delete",
+            "delete",
+            "archive",
+            "remove",
+            "refuse",
+            "refuse",
+            "history",
+            "history",
+            "share",
+        ]
         while True:
             await asyncio.sleep(draw.uniform(0.1, 0.5))
             channel = slack.space.channels[draw.choice(CHANNELS)]
@@ -234,10 +248,10 @@ class Havoc:
                 case "drop":
                     self.log.done["Socket Mode: connection lost"] += 1
                     await slack.drop_connections()
-                case "delete" if messages := slack.space.messages(channel.id):
+                case "delete" if messages := self._of_the_bot(channel):
                     self.log.done["message deleted"] += 1
                     message = draw.choice(messages)
-                    self.log.deleted.append(message)
+                    self.log.deleted.append(Deleted(message, len(slack.calls)))
                     slack.space.delete_message(channel.id, message.ts)
                 case "archive":
                     self.log.done["channel archived"] += 1
@@ -294,7 +308,7 @@ class Havoc:
     def _trouble_history(self, draw: random.Random) -> None:
         """Hide messages from those who search for them, or make the search long."""
         trouble = self._desk.slack.history
-        kind = draw.choice(["lags", "without a cursor", "with the same cursor", "on small pages"])
+        kind = draw.choice(["lags", "lags", "without a cursor", "with the same cursor", "on small pages"])
         self.log.done[f"history: {kind}"] += 1
         match kind:
             case "lags":
@@ -304,18 +318,30 @@ class Havoc:
             case "with the same cursor":
                 trouble.most, trouble.same_cursor = draw.randint(1, 4), True
             case _:
-                trouble.most = draw.randint(3, 8)
+                trouble.most = draw.randint(1, 4)
         self._history_in_trouble = True
-        if kind != "on small pages":
-            self._blind_since = len(self._desk.slack.calls)
         self._later(draw.uniform(0.5, 3), self._end_trouble)
 
     def _end_trouble(self) -> None:
         self._desk.slack.history.clear()
         self._history_in_trouble = False
-        if self._blind_since is not None:
-            self.log.blind.append((self._blind_since, len(self._desk.slack.calls)))
-            self._blind_since = None
+
+    async def _chat(self) -> None:
+        """Let people write in channels, in threads and to the bot, so that its messages are not the last ones there."""
+        draw = random.Random(f"{self._seed}/chat")
+        space = self._desk.slack.space
+        while True:
+            await asyncio.sleep(draw.uniform(0.1, 0.4))
+            channel = space.channels[draw.choice([*CHANNELS, space.direct_channel(draw.choice(ASKERS)).id])]
+            newest = self._of_the_bot(channel)[-3:]
+            thread = draw.choice(newest).ts if newest and draw.random() < 0.3 else None
+            for _ in range(draw.randint(1, 4)):
+                self.log.written += 1
+                space.post(Posted(channel.id, space.next_ts(), "Lunch?", [], draw.choice(ASKERS), thread))
+
+    def _of_the_bot(self, channel: Channel) -> list[Posted]:
+        space = self._desk.slack.space
+        return [message for message in space.messages(channel.id) if message.user == space.bot_user_id]
 
     def _share(self, draw: random.Random, channel: Channel) -> None:
         """Share a channel with another company for a while; its people see every card there and can click."""

@@ -2,17 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event, parse_head, timestamp
 from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Approved,
     Cancelled,
     CardBlocked,
+    CardPosted,
     ClickRefused,
     Content,
     DeliveryAbandoned,
@@ -20,7 +21,6 @@ from bot.domain.events import (
     Failed,
     Refused,
     Rejected,
-    Repeating,
     RequestRefused,
     Retried,
     SettledCancelled,
@@ -31,7 +31,9 @@ from bot.domain.events import (
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Act
 from bot.domain.verification import walk
+from bot.sandbox.slack import Call
 from bot.sandbox.stage import FRANK
+from bot.sandbox.webapi import decoded
 from bot.sandbox.workspace import Posted
 from bot.slack.views.card import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED, heading
 from bot.store import open_reader
@@ -39,6 +41,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.copies import Calls, delivery_of
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.havoc import Havoc
+from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import CHANNELS, Crowd, buttons
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
@@ -138,6 +141,8 @@ class Judge:
         self._desk, self._crowd, self._log, self._now = desk, crowd, havoc.log, clock.now()
         self._stale = stale
         self._never_updated = 0
+        self._excused: Counter[str] = Counter()
+        """How many second copies nobody could avoid, by the reason."""
         self._judgement = Judgement()
         self._wrong = self._judgement.wrongs.append
         self._cancellations = {found.id: found for found in kept(desk)}
@@ -146,7 +151,7 @@ class Judge:
             self._events = list(tables.record.all())
             forms = sql("SELECT form_id, reason FROM cancellations")
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
-            self._attempts = Counter(number for (number,) in sql("SELECT number FROM attempts"))
+            self._attempts = Counter(sql("SELECT number, outcome FROM attempts"))
             self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
             self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
@@ -158,11 +163,12 @@ class Judge:
             self._contents[event.cancellation].append(event.content)
         space = desk.slack.space
         self._truth = Truth(desk.gateway)
-        self._calls = Calls(desk.slack, havoc.log.blind)
-        self._deleted = {message.ts for message in havoc.log.deleted}
+        self._calls = Calls(desk.slack, havoc.log.deleted)
+        deleted = [found.message for found in havoc.log.deleted]
+        self._deleted = {message.ts for message in deleted}
         self._shown = [
             (message, desk.ann.reads(message))
-            for message in [*space.posted, *havoc.log.deleted]
+            for message in [*space.posted, *deleted]
             if message.user == space.bot_user_id and message.only_for is None
         ]
         self._reports: dict[str, list[tuple[Posted, str]]] = {event.head: [] for event in self._events}
@@ -198,11 +204,13 @@ class Judge:
             "acts refused": kinds[ClickRefused.kind] + kinds[RequestRefused.kind],
             "plots": _counted(self._crowd.plots),
             "faults": _counted(log.done),
+            "messages of people": log.written,
             "messages owed over each weekend": ", ".join(map(str, log.owed)),
             "lasting refusals told": len(self._told),
             "requesters told of a blocked card": kinds[CardBlocked.kind],
             "cards put right by one click": len(self._stale.messages),
             "cards whose last update Slack lost": self._never_updated,
+            "second copies": _counted(self._excused),
             **self._judgement.figures,
         }
         return self._judgement
@@ -228,22 +236,19 @@ class Judge:
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
 
     def _judge_copies(self) -> None:
-        """Check that each delivery is in Slack once, unless nobody could know of the first one."""
+        """Check that each delivery was posted once, unless the search before it could not find the first message."""
         deliveries: defaultdict[str, list[tuple[Posted, str]]] = defaultdict(list)
         for message, text in self._shown:
             deliveries[delivery_of(message.metadata) or message.ts].append((message, text))
-        copies = 0
         for same in deliveries.values():
             same.sort(key=lambda found: found[0].ts)
             message, text = next((found for found in same if found[0].ts not in self._deleted), same[0])
             for head in self._reports.keys() & set(text.split()):
                 self._reports[head].append((message, text))
-            left = [found for found, _ in same if found.ts not in self._deleted]
-            for first, second in pairwise(left):
-                copies += 1
-                if not self._calls.excuses((first.channel, first.ts), (second.channel, second.ts)):
-                    self._wrong(f"the same message is {len(left)} times in Slack: {text!r}")
-        self._judgement.figures["second copies after a blind search"] = copies
+        for delivery, reason in self._calls.excuses():
+            self._excused[reason] += 1
+            if not reason:
+                self._wrong(f"posted again, though the first one could be found: {deliveries[delivery]}")
 
     def _judge_deliveries(self) -> None:
         """Check that nothing was abandoned for time, and that people heard of every lasting refusal."""
@@ -255,12 +260,26 @@ class Judge:
         for delivery, times in self._calls.refusals.items():
             if times >= _REFUSED_FOR_LONG and delivery not in told:
                 self._wrong(f"delivery {delivery} was refused {times} times, and nobody heard of it")
+        for about_id, contents in self._contents.items():
+            self._judge_places(self._cancellations.get(about_id), contents)
         by_number = {found.number: found for found in self._cancellations.values()}
         for _, number, kind in self._told:
             about = by_number[number]
             heard = (isinstance(content, CardBlocked) for content in self._contents[about.id])
             if kind == "card" and not any(heard):
                 self._wrong(f"{about.order_id}: the requester did not hear that the card was blocked")
+
+    def _judge_places(self, about: Cancellation | None, contents: list[Content]) -> None:
+        """Check that a card's place is kept once, and another one only after the card was gone."""
+        known = gone = False
+        for content in contents:
+            match content:
+                case CardPosted():
+                    if about is None or (known and not gone):
+                        self._wrong(f"{about and about.order_id}: its card has a place, and got another one: {content}")
+                    known, gone = True, False
+                case DeliveryAbandoned(delivery=DeliveryKind.CARD_UPDATE):
+                    gone = True
 
     # --- people -------------------------------------------------------------------------------
 
@@ -293,16 +312,15 @@ class Judge:
             about = allowed.get((order, reason))
             if about is None:
                 self._wrong(f"the gateway was called without an approval: {order}, {reason!r}")
-            elif calls > self._attempts[about.number]:
+            elif calls > sum(times for (number, _), times in self._attempts.items() if number == about.number):
                 self._wrong(f"{order}: more calls than attempts on record")
-        # Of any request for the order: each of them may have cancelled it.
-        unclear = {
-            event.order_id
-            for event in self._events
-            if isinstance(event.content, Repeating | Unknown) and event.content.answer.outcome is Outcome.UNKNOWN
-        }
+        outcomes = Outcomes(self._wrong)
+        outcomes.judge(self._events)
         for about in self._cancellations.values():
-            if wrong := self._truth.wrong_state(about, self._now, unclear=about.order_id in unclear):
+            found = {outcome for number, outcome in self._attempts if number == about.number}
+            if self._truth.ours(about, self._now) and found.isdisjoint({Outcome.UNKNOWN, Outcome.CANCELLED}):
+                self._wrong(f"{about.order_id}: the gateway cancelled it, but the attempts count as {found}")
+            if wrong := self._truth.wrong_state(about, self._now, by_repeat=about.id in outcomes.by_repeat):
                 self._wrong(f"{about.order_id}: {wrong}")
             if self._desk.gateway.effects[about.order_id] > 1:
                 self._wrong(f"{about.order_id}: cancelled more than once")
@@ -317,11 +335,8 @@ class Judge:
         for message in self._stale.messages:
             about = self._cancellations[self._about[delivery_of(message.metadata)]]
             place = message.channel, message.ts
-            if place in self._stale.known:
-                excused = self._calls.last_update_lost(place, before=self._stale.calls)
-            else:
-                excused = self._calls.missed(place, before=self._stale.calls)
-            if not excused and place not in self._calls.not_deleted:
+            lost = self._calls.last_lost(place, before=self._stale.calls)
+            if lost is None and (place in self._stale.known or place not in self._calls.copied):
                 self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off its card")
         for message in useless(self._desk):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
@@ -343,17 +358,28 @@ class Judge:
         if not cards and cancellation.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
         for message, text in left:
-            if self._calls.last_update_lost((message.channel, message.ts)) and not buttons(message):
-                # Slack said yes to the last update, and there is nothing to click.
+            lost = self._calls.last_lost((message.channel, message.ts))
+            if lost is not None and not buttons(message):
+                # There is nothing to click. What the bot wrote must be right, and what people read was true once.
                 self._never_updated += 1
-                continue
-            title = text.split("\n")[0]
+                self._judge_title(cancellation, text, self._calls.last_made((message.channel, message.ts)).at)
+                message, text = self._written(message, lost)  # noqa: PLW2901
             shown = set(buttons(message))
-            if heading(cancellation) not in title or shown != _BUTTONS.get(state, set()):
+            if heading(cancellation) not in text.split("\n")[0] or shown != _BUTTONS.get(state, set()):
                 self._wrong(f"{order}: {state}, but the card says {text!r}")
-            if wrong := self._truth.contradiction(title, cancellation, self._now):
-                self._wrong(f"{order}: the card says {title!r}, but {wrong}")
+            self._judge_title(cancellation, text, self._now)
         return len(left)
+
+    def _judge_title(self, about: Cancellation, text: str, at: datetime) -> None:
+        title, _, _ = text.partition("\n")
+        if wrong := self._truth.contradiction(title, about, at):
+            self._wrong(f"{about.order_id}: the card says {title!r}, but {wrong}")
+
+    def _written(self, card: Posted, update: Call) -> tuple[Posted, str]:
+        """Return the card as this update would have left it, and its text."""
+        content = decoded(update.arguments)
+        written = replace(card, text=content["text"], blocks=content["blocks"])
+        return written, self._desk.ann.reads(written)
 
     def _judge_ending(self, event: Event) -> tuple[int, int | None]:
         """Check that an ending was told once in each place, in the right words, and that they were true.

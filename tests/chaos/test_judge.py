@@ -2,20 +2,26 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import (
     Approved,
+    Cancelled,
     Content,
+    Failed,
+    Refused,
     Rejected,
+    Repeating,
     Requested,
     RequestRefused,
     Retried,
     SettledCancelled,
+    SettledNotCancelled,
     Started,
     Unknown,
     Voted,
@@ -26,9 +32,12 @@ from bot.domain.policy import Verdict
 from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
 from bot.sandbox.slack import Call, LocalSlack
 from bot.sandbox.stage import FRANK
-from tests.chaos.copies import Calls
+from bot.sandbox.workspace import Posted
+from tests.chaos.copies import Calls, Deleted
 from tests.chaos.four_eyes import FourEyes
+from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import ASKERS, DORA, REMOVED, Crowd
+from tests.chaos.troubles import UPDATE_LOST
 from tests.chaos.truth import Truth
 from tests.flows.desk import BEN, CLEO, OLGA, Desk
 
@@ -159,7 +168,7 @@ def test_what_is_told(title: str, status: str | None, ours: bool, untrue: bool) 
             gateway.orders["ord_1"] = Order("ord_1", OrderStatus(status), "twice" if ours else "before", START)
     assert bool(Truth(gateway).contradiction(title, about, START)) is untrue
     if ours:
-        assert Truth(gateway).wrong_state(cancellation(State.REFUSED), START, unclear=False)
+        assert Truth(gateway).wrong_state(cancellation(State.REFUSED), START, by_repeat=False)
 
 
 def cancellation(state: State) -> Cancellation:
@@ -184,18 +193,166 @@ def cancellation(state: State) -> Cancellation:
     )
 
 
-@pytest.mark.parametrize(
-    "blind, found, excused",
-    [([(0, 9)], False, True), ([], False, False), ([(0, 9)], True, False)],
-)
-def test_second_copies(blind: list[tuple[int, int]], found: bool, excused: bool) -> None:
-    """A second copy is excused only where a search in between could not see the first one."""
+POSTED = {"ok": True, "channel": "C1"}
+FIRST = Posted("C1", "1.0", "card", [], "U0BOT")
+
+
+def page(*seen: str, more: bool = False) -> dict[str, Any]:
+    """Return a page of history with these messages."""
+    return {"ok": True, "messages": [{"ts": ts} for ts in seen], "has_more": more}
+
+
+def calls(*lines: tuple[Any, ...], deleted: int | None = None) -> Calls:
+    """Return calls: each with its kind, the answer and what was hidden, or for a post its delivery.
+
+    ``deleted`` is the number of calls before somebody deleted the first message.
+    """
     slack = LocalSlack()
-    seen = [{"ts": "1.0"}] if found else []
-    for method, answer in (
-        ("chat.postMessage", {"ok": True, "channel": "C1", "ts": "1.0"}),
-        ("conversations.history", {"ok": True, "messages": seen}),
-        ("chat.postMessage", {"ok": True, "channel": "C1", "ts": "2.0"}),
-    ):
-        slack.calls.append(Call(method, {"channel": "C1"}, START, answer))
-    assert Calls(slack, blind).excuses(("C1", "1.0"), ("C1", "2.0")) is excused
+    for kind, answer, *more in lines:
+        arguments: dict[str, Any] = {"channel": "C1", "oldest": "0.5"}
+        if kind == "post":
+            metadata = {"event_payload": {"delivery_id": more[0] if more else "d1"}}
+            slack.calls.append(Call("chat.postMessage", arguments | {"metadata": metadata}, START, answer))
+        else:
+            arguments |= {"cursor": "next"} if kind == "history, next" else {}
+            method = "conversations.replies" if kind == "replies" else "conversations.history"
+            slack.calls.append(Call(method, arguments, START, answer, frozenset(more)))
+    return Calls(slack, [] if deleted is None else [Deleted(FIRST, deleted)])
+
+
+def post(ts: str, *delivery: str) -> tuple[Any, ...]:
+    """Return a post that Slack took."""
+    return "post", {**POSTED, "ts": ts}, *delivery
+
+
+BLIND, SEEING = ("history", page(), "1.0"), ("history", page("1.0"))
+NO_THREAD = {"ok": False, "error": "thread_not_found"}
+
+
+@pytest.mark.parametrize(
+    "lines, reason",
+    [
+        ([BLIND], "hidden by Slack"),
+        ([SEEING], ""),
+        ([], ""),
+        ([("history", page())], ""),
+        # Only the last search counts.
+        ([SEEING, BLIND], "hidden by Slack"),
+        ([BLIND, SEEING], ""),
+        ([BLIND, ("post", NO_THREAD), SEEING], ""),
+        # Another message went out in between, so the search was not for this one.
+        ([BLIND, post("1.5", "d2")], ""),
+        # The next pages of a search belong to it, and the fault of a slow call says nothing.
+        ([BLIND, ("history, next", page()), ("history", "Hang")], "hidden by Slack"),
+        ([("history", page(more=True)), ("history, next", page("1.0"))], ""),
+        ([("history", page(more=True))] + [("history, next", page(more=True))] * 24, "beyond 25 pages"),
+        ([("history", page(more=True))] + [("history, next", page(more=True))] * 23, ""),
+        ([("history", page(more=True))] + [("history, next", page())] * 24, ""),
+        # A reply is looked for in its thread, then in the channel.
+        ([("replies", NO_THREAD, "1.0"), ("history", page())], "hidden by Slack"),
+        ([("replies", page("1.0")), ("history", page())], ""),
+    ],
+)
+def test_second_copies(lines: list[tuple[Any, ...]], reason: str) -> None:
+    """A second copy is excused only where the search right before it could not see the first one."""
+    found = calls(post("1.0"), *lines, post("2.0"))
+    assert list(found.excuses()) == [("d1", reason)]
+    assert found.copied == {("C1", "1.0"), ("C1", "2.0")}
+
+
+def test_a_third_copy() -> None:
+    """A copy is excused only where the search could see none of the earlier ones."""
+    blind_to_both = ("history", page(), "1.0", "2.0")
+    assert (
+        list(calls(post("1.0"), BLIND, post("2.0"), blind_to_both, post("3.0")).excuses())
+        == [("d1", "hidden by Slack")] * 2
+    )
+    half_blind = ("history", page("1.0"), "2.0")
+    assert list(calls(post("1.0"), BLIND, post("2.0"), half_blind, post("3.0")).excuses())[-1] == ("d1", "")
+
+
+@pytest.mark.parametrize("deleted, reason", [(1, "deleted"), (2, "")])
+def test_a_copy_of_a_deleted_message(deleted: int, reason: str) -> None:
+    """A message that was deleted before the search can't be found, and one that was deleted after it could."""
+    lines = [post("1.0"), ("history", page()), post("2.0")]
+    assert list(calls(*lines, deleted=deleted).excuses()) == [("d1", reason)]
+
+
+def test_the_last_update_of_a_card() -> None:
+    """Only the last update counts, and only one that Slack said yes to and did not make is lost."""
+    slack = LocalSlack()
+    for ts, answer in (
+        ("1.0", repr(UPDATE_LOST)), ("1.0", {"ok": True}), ("2.0", {"ok": True}), ("2.0", repr(UPDATE_LOST)),
+        ("3.0", {"ok": True}), ("3.0", "Drop"),
+    ):  # fmt: skip
+        slack.calls.append(Call("chat.update", {"channel": "C1", "ts": ts}, START, answer))
+    found = Calls(slack, [])
+    assert [found.last_lost(("C1", ts)) for ts in ("1.0", "2.0", "3.0")] == [None, slack.calls[3], None]
+    assert found.last_lost(("C1", "1.0"), before=1) is slack.calls[0]
+    assert [found.last_made(("C1", ts)) for ts in ("1.0", "2.0", "3.0")] == [slack.calls[n] for n in (1, 2, 4)]
+
+
+YES, LOST, BUSY = Answer(Outcome.CANCELLED), Answer(Outcome.UNKNOWN), Answer(Outcome.NOT_SENT)
+ALREADY = Answer(Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED)
+COMPLETED = Answer(Outcome.REFUSED, reason=Reason.COMPLETED)
+NO_ORDER = Answer(Outcome.REFUSED, reason=Reason.NO_SUCH_ORDER)
+BY_REPEAT = Cancelled(2, ALREADY, confirmed_by_repeat=True)
+BY_HAND = SettledNotCancelled("seen")
+
+
+@pytest.mark.parametrize(
+    "earlier, contents, fits",
+    [
+        ([], [Repeating(1, LOST), BY_REPEAT], True),
+        ([], [Repeating(1, BUSY), BY_REPEAT], False),
+        ([], [BY_REPEAT], False),
+        ([], [Unknown(1, LOST), Retried(), Cancelled(1, ALREADY, confirmed_by_repeat=True)], True),
+        # An unclear attempt of another request counts only once a person has settled that one.
+        ([Unknown(1, LOST), BY_HAND], [BY_REPEAT], True),
+        ([Repeating(1, LOST)], [BY_REPEAT], False),
+        ([Unknown(1, LOST)], [BY_REPEAT], False),
+        ([BY_HAND], [BY_REPEAT], False),
+        ([Unknown(1, LOST), BY_HAND, Cancelled(1, YES)], [BY_REPEAT], False),
+        ([Unknown(1, LOST), BY_HAND], [Refused(1, ALREADY)], False),
+        ([Repeating(1, LOST)], [Refused(1, ALREADY)], True),
+        ([], [Cancelled(1, YES)], True),
+        ([], [Cancelled(1, LOST)], False),
+        ([], [Refused(1, ALREADY)], True),
+        ([], [Repeating(1, LOST), Refused(2, ALREADY)], False),
+        ([], [Repeating(1, LOST), Refused(2, NO_ORDER)], False),
+        ([], [Repeating(1, LOST), Unknown(2, NO_ORDER)], True),
+        ([], [Repeating(1, BUSY), Unknown(2, NO_ORDER)], False),
+        ([], [Repeating(1, LOST), Refused(2, COMPLETED)], True),
+        ([], [Repeating(1, LOST), Unknown(2, COMPLETED)], False),
+        ([], [Refused(1, LOST)], False),
+        ([], [Failed(1, BUSY)], True),
+        ([], [Repeating(1, LOST), Failed(2, BUSY)], False),
+        ([], [Repeating(1, LOST), Unknown(2, BUSY)], True),
+        ([], [Repeating(1, BUSY), Unknown(2, BUSY)], False),
+        ([], [Failed(1, LOST)], False),
+        ([], [Repeating(1, COMPLETED)], False),
+        ([], [Repeating(1, LOST), Unknown(2, ALREADY)], False),
+    ],
+)
+def test_what_answers_allow(earlier: list[Content], contents: list[Content], fits: bool) -> None:
+    """Each step follows from the answer, and from the unclear attempts before it of this request or of a settled one.
+
+    ``earlier`` is about another request for the same order.
+    """
+    lines: list[Line] = [("bot", content) for content in (*earlier, *contents)]
+    events = [event._replace(cancellation="c2" if event.seq > len(earlier) else "c1") for event in record(*lines)]
+    found: list[str] = []
+    outcomes = Outcomes(found.append)
+    outcomes.judge(events)
+    assert (found == []) is fits
+    repeated = any(isinstance(content, Cancelled) and content.confirmed_by_repeat for content in contents)
+    assert outcomes.by_repeat == ({"c2"} if repeated else set())
+
+
+@pytest.mark.parametrize("by_repeat, fits", [(True, True), (False, False)])
+def test_an_order_that_somebody_else_cancelled(by_repeat: bool, fits: bool) -> None:
+    """A request that did not cancel its order is called cancelled only where a repeat found it so."""
+    gateway = LocalGateway()
+    gateway.orders["ord_1"] = Order("ord_1", OrderStatus.CANCELLED, "before", START)
+    wrong = Truth(gateway).wrong_state(cancellation(State.CANCELLED), START, by_repeat=by_repeat)
+    assert (wrong == "") is fits

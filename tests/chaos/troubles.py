@@ -28,7 +28,7 @@ T = TypeVar("T")
 UPDATE_LOST = Canned(200, b'{"ok": true}', {"Content-Type": "application/json"})
 """Slack's yes to an update that it did not make."""
 
-_GATEWAY_FAILS, _BOX_MEDDLES, _MISLEADING, _LOST_WHILE_BLIND = 0.25, 0.4, 0.25, 0.25
+_GATEWAY_FAILS, _BOX_MEDDLES, _MISLEADING, _LOST_WHILE_SEARCHING = 0.25, 0.4, 0.25, 0.25
 """Probabilities for one call."""
 _EASILY_MISREAD, _DROPPED_AFTER = "easily misread", "dropped after"
 _LONGEST = 64 * 1024
@@ -140,12 +140,12 @@ _CONTRADICTIONS: list[dict[str, Any]] = [
 ]
 
 
-def slack_fault(draw: Draw, method: str, *, blind: bool) -> tuple[str, Fault] | None:
+def slack_fault(draw: Draw, method: str, *, searching: bool) -> tuple[str, Fault] | None:
     """Return the name of a fault and the fault, or None for a call that goes well.
 
-    ``blind`` means that a search may miss a message now, so that a lost answer to a post is the most dangerous.
+    ``searching`` means that a search is difficult now, so that a lost answer to a post is the most dangerous.
     """
-    if blind and method == "chat.postMessage" and draw.random.random() < _LOST_WHILE_BLIND:
+    if searching and method == "chat.postMessage" and draw.random.random() < _LOST_WHILE_SEARCHING:
         return _DROPPED_AFTER, _SLACK[_DROPPED_AFTER].make(draw)
     # A bot that can't even connect proves little.
     left = draw.random.random() * (4 if method in {"auth.test", "apps.connections.open"} else 1)

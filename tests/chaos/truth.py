@@ -61,17 +61,17 @@ class Truth:
             return "the gateway was asked"
         return ""
 
-    def wrong_state(self, about: Cancellation, at: datetime, *, unclear: bool) -> str:
+    def wrong_state(self, about: Cancellation, at: datetime, *, by_repeat: bool) -> str:
         """Return what is wrong with the state that a cancellation ended in, or nothing.
 
-        ``unclear`` means that an attempt for the order had no clear answer: then nobody can tell who cancelled it.
+        ``by_repeat`` means that a repeat found the order cancelled: then nobody can tell who cancelled it.
         """
         order = self._gateway.orders.get(about.order_id)
         ours = self.ours(about, at)
         if about.state is State.CANCELLED:
             if order is None or order.status != "cancelled":
                 return f"called cancelled, but at the gateway it is {order.status if order else 'missing'}"
-            return "" if ours or unclear else f"called cancelled, but it was cancelled before, for {order.reason!r}"
+            return "" if ours or by_repeat else f"called cancelled, but it was cancelled before, for {order.reason!r}"
         # After "settled by hand" it is a person's word, right or wrong.
         may_be_anything = {State.UNKNOWN, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
         if ours and about.state not in may_be_anything:
