@@ -15,6 +15,8 @@ _NO_REFUSALS = {"ratelimited", "internal_error", "thread_not_found"}
 _MOST_PAGES = 25
 """A search ends after so many pages of history, and after so many pages of a thread."""
 
+_TOLD = {"cursor", "latest", "oldest", "ts", "thread_ts"}
+
 Place = tuple[str, str]
 """A message's channel and timestamp."""
 
@@ -80,6 +82,19 @@ class Calls:
                 reasons = {self._unseen(earlier, search) for _, earlier in posts[:number]}
                 # Each of the earlier ones would have been enough.
                 yield delivery, "" if "" in reasons else max(reasons)
+
+    def between_posts(self, delivery: str) -> list[str]:
+        """Return a line for each post of this delivery, and for each call about its channel in between."""
+        posts = self.posts[delivery]
+        channel = posts[0][1][0]
+        lines = []
+        for index in range(posts[0][0], posts[-1][0] + 1):
+            call = self._calls[index]
+            if call.arguments.get("channel") == channel and call.method != "chat.update":
+                shown = {name: str(value)[:40] for name, value in call.arguments.items() if name in _TOLD}
+                answer = call.answer if isinstance(call.answer, str) else str(list(_seen(call)) or call.answer)
+                lines.append(f"{index} {call.method} {shown} {answer[:300]} hidden {sorted(call.hidden)}")
+        return lines
 
     def _search_before(self, index: int, delivery: str, channel: str) -> list[int]:
         """Return the calls of the search right before this post, by index, in their order.

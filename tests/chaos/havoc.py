@@ -9,11 +9,12 @@ import sys
 import time
 from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.middle_box import Meddling, MiddleBox
@@ -24,9 +25,11 @@ from tests.chaos import troubles
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Deleted
 from tests.chaos.people import ASKERS, CHANNELS, REMOVED
+from tests.chaos.surroundings import Surroundings, ends_at_once, pipe_to, with_names
 from tests.chaos.troubles import Draw
 from tests.flows.desk import LEADS, Desk
 
+_BOT = [sys.executable, "-m", "tests.chaos.process"]
 _KILL_AT_CALL = 0.004
 """The probability that the bot is killed in the moment in which one of its calls arrives."""
 _QUICK_START = 1.2
@@ -59,6 +62,10 @@ class Log:
     ended_by_itself: list[int] = field(default_factory=list)
     owed: list[int] = field(default_factory=list)
     """The number of messages that were owed over each weekend."""
+    starts: int = 0
+    """How often the bot was started; a second one beside it does not count."""
+    wrongs: list[str] = field(default_factory=list)
+    """What went wrong with a second bot."""
     written: int = 0
     """How many messages people wrote in channels, in threads and to the bot."""
     removed_at: datetime | None = None
@@ -69,7 +76,16 @@ class Havoc:
     """Faults of all servers, lost connections, meddling people, weekends, and a bot that is killed every second."""
 
     def __init__(
-        self, desk: Desk, box: MiddleBox, clock: Clock, *, seed: int, quorum: int, log: Path, **settings: str
+        self,
+        desk: Desk,
+        box: MiddleBox,
+        clock: Clock,
+        *,
+        seed: int,
+        quorum: int,
+        log: Path,
+        surroundings: Collection[Surroundings] = (),
+        **settings: str,
     ) -> None:
         self.log = Log()
         self._desk = desk
@@ -78,9 +94,11 @@ class Havoc:
         self._seed = seed
         self._quorum = quorum
         self._log_file = log
+        self._surroundings = surroundings
         self._settings = settings
         self._calls: Counter[str] = Counter()
         self._process: Process | None = None
+        self._second: asyncio.Task[None] | None = None
         self._never = asyncio.Event()
         self._refused: set[str | None] = set()
         self._one_for_good = False
@@ -134,23 +152,38 @@ class Havoc:
             "APPROVAL_TTL": _SHORT,
             "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
         }
-        with self._log_file.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tests.flows.bot_process",
-                stderr=log,
-                env=os.environ | self._desk.environment(**self._settings | settings | changes),
-            )
-        self._process = process
-        try:
-            await self._connected_or_dead(process)
-            yield process
-        finally:
-            if process.returncode is not None and process.returncode != -9:
-                self.log.ended_by_itself.append(process.returncode)
-            self._kill()
-            await process.wait()
+        environment = os.environ | self._desk.environment(**self._settings | settings | changes)
+        if Surroundings.NAMES in self._surroundings:
+            environment = with_names(environment)
+        with self._log_end() as log:
+            process = await asyncio.create_subprocess_exec(*_BOT, stderr=log, env=environment)
+            self._process = process
+            self.log.starts += 1
+            try:
+                await self._connected_or_dead(process)
+                if Surroundings.SECOND in self._surroundings and process.returncode is None:
+                    self._second = asyncio.create_task(self._start_a_second_bot(environment))
+                yield process
+            finally:
+                if process.returncode is not None and process.returncode != -9:
+                    self.log.ended_by_itself.append(process.returncode)
+                self._kill()
+                await process.wait()
+
+    def _log_end(self) -> AbstractContextManager[int | BinaryIO]:
+        if Surroundings.LOG not in self._surroundings:
+            return self._log_file.open("ab")
+        unread_for = random.Random(f"{self._seed}/log/{self.log.starts}").uniform(0, 1.5)
+        return pipe_to(self._log_file, unread_for=unread_for)
+
+    async def _start_a_second_bot(self, environment: dict[str, str]) -> None:
+        """Start a second bot on the same file every few seconds, until the first one is killed."""
+        draw = random.Random(f"{self._seed}/second/{self.log.starts}")
+        while True:
+            await asyncio.sleep(draw.uniform(0, 3))
+            self.log.done["second bot"] += 1
+            if wrong := await ends_at_once(_BOT, environment):
+                self.log.wrongs.append(wrong)
 
     async def _connected_or_dead(self, process: Process) -> None:
         dead = asyncio.create_task(process.wait())
@@ -162,6 +195,8 @@ class Havoc:
 
     def _kill(self) -> None:
         """Kill the bot as kill -9 does, if it runs."""
+        if self._second is not None:
+            self._second.cancel()
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -25,6 +25,7 @@ from bot.domain.events import (
     Retried,
     SettledCancelled,
     SettledNotCancelled,
+    Started,
     Unknown,
     Withdrawn,
 )
@@ -228,11 +229,10 @@ class Judge:
         found = walk(self._events, latest)
         if found.damage is not None:
             self._wrong(f"the record is damaged: {found}")
-        last = max(
-            (f"#{head.seq}·{head.digits}" for head in heads),
-            key=lambda shown: int(shown[1:].split("·")[0]),
-            default="none",
-        )
+        starts = sum(isinstance(event.content, Started) for event in self._events)
+        if starts > self._log.starts:
+            self._wrong(f"{starts} starts are on record, and the bot was started {self._log.starts} times")
+        last = f"#{latest.seq}·{latest.digits}" if latest else "none"
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
 
     def _judge_copies(self) -> None:
@@ -248,7 +248,8 @@ class Judge:
         for delivery, reason in self._calls.excuses():
             self._excused[reason] += 1
             if not reason:
-                self._wrong(f"posted again, though the first one could be found: {deliveries[delivery]}")
+                lines = "\n  ".join([repr(deliveries[delivery][0][1]), *self._calls.between_posts(delivery)])
+                self._wrong(f"posted again, though the first one could be found: {lines}")
 
     def _judge_deliveries(self) -> None:
         """Check that nothing was abandoned for time, and that people heard of every lasting refusal."""

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.havoc import Havoc
 from tests.chaos.judge import Judge, Judgement, kept, stale, unfinished, useless
 from tests.chaos.people import RETRY, Crowd, buttons
+from tests.chaos.surroundings import Surroundings
 from tests.flows.desk import BEN, CLEO, Desk
 
 _SETTLE_WITHIN = 60.0
@@ -37,7 +38,9 @@ _BUGS = {"unexpected_error", "work_failed", "part_failed", "gateway_call_broke"}
 """The log's events for errors that the bot does not expect."""
 
 
-async def chaos(database: Path, seed: int, cancellations: int) -> Judgement:
+async def chaos(
+    database: Path, seed: int, cancellations: int, surroundings: Collection[Surroundings] = ()
+) -> Judgement:
     """Let people work while everything breaks, heal it, wait until the bot has nothing left to do, and judge."""
     draw = random.Random(seed)
     quorum = draw.choice([1, 1, 2])
@@ -57,7 +60,7 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Judgement:
         # A bot that is killed every second must notice a lost connection long before that.
         settings = {"APPROVAL_CHANNEL": "", "LOG_LEVEL": "WARNING", "PING_INTERVAL": "0.2"}
         settings |= {"LONGEST_DELIVERY_PAUSE": "0.25", **crowd.settings}
-        havoc = Havoc(desk, box, clock, seed=seed, quorum=quorum, log=log, **settings)
+        havoc = Havoc(desk, box, clock, seed=seed, quorum=quorum, log=log, surroundings=surroundings, **settings)
         await _rage(crowd, havoc, orders)
         havoc.weekend(_WEEKEND)
         havoc.heal()
@@ -73,6 +76,7 @@ async def chaos(database: Path, seed: int, cancellations: int) -> Judgement:
         left = unfinished(desk, clock)
     if left or not settled:
         judgement.wrongs.append(f"{left} things are still unfinished {_SETTLE_WITHIN:.0f} s after everything healed")
+    judgement.wrongs += havoc.log.wrongs
     judgement.wrongs += [f"the bot ended by itself with {code}" for code in havoc.log.ended_by_itself]
     judgement.wrongs += [f"the bot's log: {line}" for line in _bugs(log)]
     judgement.figures["seconds"] = round(time.monotonic() - began)
@@ -176,18 +180,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--cancellations", type=int, default=300)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the database and the bot's log there")
+    parser.add_argument(
+        "--with",
+        dest="surroundings",
+        type=Surroundings,
+        action="append",
+        default=[],
+        metavar="TROUBLE",
+        help=f"more trouble, in the surroundings of the bot: {', '.join(Surroundings)}; may be given several times",
+    )
     options = parser.parse_args()
     if options.keep and (options.keep / _FILE).exists():
         parser.error(f"{options.keep} has the database of another run")
     print(f"seed {options.seed}, {options.cancellations} cancellations", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         database = (options.keep or Path(folder)) / _FILE
-        judgement = asyncio.run(chaos(database, options.seed, options.cancellations))
+        judgement = asyncio.run(chaos(database, options.seed, options.cancellations, options.surroundings))
     for name, figure in judgement.figures.items():
         print(f"{name:36} {figure}")
     for wrong in judgement.wrongs:
         print(f"WRONG  {wrong}")
     if judgement.wrongs:
-        print(f"Run it again with --seed {options.seed} --cancellations {options.cancellations}.")
+        more = "".join(f" --with {trouble}" for trouble in options.surroundings)
+        print(f"Run it again with --seed {options.seed} --cancellations {options.cancellations}{more}.")
         sys.exit(1)
     print("Nothing was lost, doubled or reported wrongly.")
