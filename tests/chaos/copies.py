@@ -168,4 +168,4 @@ def _delivery(call: Call) -> str:
 def _seen(call: Call) -> Iterator[str]:
     """Yield the timestamps that a page shows."""
     if isinstance(call.answer, dict) and call.answer["ok"]:
-        yield from (message["ts"] for message in call.answer["messages"])
+        yield from (message["ts"] for message in call.answer.get("messages", ()))

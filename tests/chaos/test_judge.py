@@ -271,6 +271,15 @@ def test_a_third_copy() -> None:
     assert list(calls(post("1.0"), BLIND, post("2.0"), half_blind, post("3.0")).excuses())[-1] == ("d1", "")
 
 
+def test_the_story_of_a_copy() -> None:
+    """A copy that should not be there is told with the calls that led to it."""
+    (first, look, second) = calls(post("1.0"), SEEING, post("2.0")).between_posts("d1")
+    assert "chat.postMessage" in first
+    assert "conversations.history" in look
+    assert "'1.0'" in look
+    assert "2.0" in second
+
+
 @pytest.mark.parametrize("deleted, reason", [(1, "deleted"), (2, "")])
 def test_a_copy_of_a_deleted_message(deleted: int, reason: str) -> None:
     """A message that was deleted before the search can't be found, and one that was deleted after it could."""
