@@ -149,13 +149,15 @@ class Deliveries:
         )
         return bool(told)
 
-    def settle_card(self, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
-        """Keep where a card is in Slack whose delivery was still in doubt."""
-        self._connection.execute(
+    def settle_card(self, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
+        """Keep where a card is in Slack whose delivery was still in doubt; return False if no card is owed."""
+        settled = self._connection.execute(
             "UPDATE deliveries SET status = 'delivered', done_at = ?, channel = ?, ts = ?, claimed_by = NULL,"
-            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = 'card' AND status = 'queued'",
+            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = 'card' AND status = 'queued'"
+            " RETURNING position",
             (timestamp(at), receipt.channel, receipt.ts, cancellation.number),
         )
+        return bool(settled)
 
     def place(self, delivery: Delivery) -> tuple[str, str]:
         """Return the channel and timestamp of the message that is on file for this delivery; empty if there is none."""

@@ -98,10 +98,11 @@ def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: dat
 
     Return True where the clicked message is the card, False where it is a second one.
     """
-    if cancellation.card_ts is None:
-        tx.deliveries.settle_card(cancellation, receipt, at)
-    elif cancellation.card_ts != receipt.ts:
-        return False
+    if cancellation.card_ts != receipt.ts:
+        # The known card may be gone, and this one posted in its place.
+        owed = tx.deliveries.settle_card(cancellation, receipt, at)
+        if cancellation.card_ts is not None and not owed:
+            return False
     if (cancellation.card_channel, cancellation.card_ts) != (receipt.channel, receipt.ts):
         _card_posted(tx, cancellation, receipt, at)
     return True

@@ -393,6 +393,26 @@ async def test_a_card_in_a_channel_that_got_a_new_id_stays_the_card(quiet_desk: 
     await quiet_desk.replies(card)
 
 
+async def test_a_card_that_is_posted_again_keeps_its_buttons(desk: Desk) -> None:
+    """A click that comes before the bot knows where the new card is does not close that card as a copy."""
+    card = await desk.ask("ord_1")
+    desk.slack.space.delete_message(PAYMENTS, card.ts)
+    desk.slack.faults.always("conversations.history", ApiError("fatal_error"))
+    desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    await desk.fill_in("ord_1")
+    again = await desk.card("ord_1")
+    await desk.olga.click(again, "approve")
+    await desk.told(desk.olga)
+    desk.slack.heal()
+    while [event.kind for event in await desk.events()].count(CardPosted.kind) < 2:  # noqa: ASYNC110 -- the record
+        await asyncio.sleep(0)
+    await desk.running_bot.worker.until_idle()
+    assert desk.slack.space.messages(PAYMENTS) == [again]
+    assert again.button("approve")
+    await desk.ben.click(again, "approve")
+    await desk.card_says(again, "✅ Cancelled")
+
+
 async def test_a_cursor_that_repeats_costs_two_calls(desk: Desk) -> None:
     """The search ends at once where Slack gives an empty page again and again."""
     desk.slack.history.same_cursor = True
