@@ -1,6 +1,6 @@
 """The judgement on who did what: the record, played again without any of the bot's own rules."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.sandbox.stage import FRANK
-from tests.chaos.people import ASKERS, DORA, REMOVED, Crowd
+from tests.chaos.people import ASKERS, DORA, Crowd
 
 _MAY_ASK = {*ASKERS, DORA}
 _HARMLESS = (RequestRefused, ClickRefused)
@@ -41,12 +41,12 @@ class _Request:
 class FourEyes:
     """The powers of people at each event of the record. ``wrong`` is called with each act of somebody without them."""
 
-    def __init__(self, crowd: Crowd, removed_at: datetime | None, wrong: Callable[[str], None]) -> None:
+    def __init__(self, crowd: Crowd, removed_at: Mapping[str, datetime], wrong: Callable[[str], None]) -> None:
         self._crowd = crowd
         self._removed_at = removed_at
         self._wrong = wrong
         self._started = Started("")
-        self._removed = False
+        self._removed: set[str] = set()
         self._requests: dict[str, _Request] = {}
         self._against: dict[str, list[str]] = {}
         """For each order, the ids of the requests that people decided against."""
@@ -60,7 +60,7 @@ class FourEyes:
             if isinstance(event.content, Started):
                 self._started = event.content
                 # A bot reads its user groups only after its start is on record.
-                self._removed = self._removed_at is not None and at > self._removed_at
+                self._removed = {approver for approver, removed_at in self._removed_at.items() if at > removed_at}
             elif event.actor == FRANK and not isinstance(event.content, _HARMLESS):
                 self._wrong(f"{event.order_id}: {event.kind} by somebody of another company")
             else:
@@ -151,4 +151,4 @@ class FourEyes:
             yield "not an approver"
 
     def _is_approver(self, actor: str) -> bool:
-        return actor in self._crowd.approvers and not (actor == REMOVED and self._removed)
+        return actor in self._crowd.approvers and actor not in self._removed

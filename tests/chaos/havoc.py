@@ -68,8 +68,8 @@ class Log:
     """What went wrong with a second bot."""
     written: int = 0
     """How many messages people wrote in channels, in threads and to the bot."""
-    removed_at: datetime | None = None
-    """When an approver was removed from the group."""
+    removed_at: dict[str, datetime] = field(default_factory=dict)
+    """When each of the removed approvers was removed from the group."""
 
 
 class Havoc:
@@ -209,7 +209,7 @@ class Havoc:
             tasks.create_task(self._kill_about_every_second())
             tasks.create_task(self._meddle())
             tasks.create_task(self._chat())
-            tasks.create_task(self._remove_an_approver())
+            tasks.create_task(self._remove_approvers())
 
     async def _kill_about_every_second(self) -> None:
         draw = random.Random(f"{self._seed}/kill")
@@ -252,10 +252,12 @@ class Havoc:
 
     # --- people and networks ------------------------------------------------------------------
 
-    async def _remove_an_approver(self) -> None:
-        await asyncio.sleep(random.Random(f"{self._seed}/remove").uniform(3, 9))
-        self._desk.slack.space.groups[LEADS].remove(REMOVED)
-        self.log.removed_at = self._clock.now()
+    async def _remove_approvers(self) -> None:
+        draw = random.Random(f"{self._seed}/remove")
+        for approver in REMOVED:
+            await asyncio.sleep(draw.uniform(3, 15))
+            self._desk.slack.space.groups[LEADS].remove(approver)
+            self.log.removed_at[approver] = self._clock.now()
 
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")

@@ -17,12 +17,12 @@ from bot.sandbox.stage import ELSEWHERE, FRANK, SIRI
 from bot.sandbox.workspace import OpenView, Posted
 from tests.flows.desk import BEN, CLEO, LEADS, OLGA, Desk
 
-DORA, EMIL = "U0DORA", "U0EMIL"
+DORA = "U0DORA"
 ASKERS = [f"U0ASK{number}" for number in range(24)]
 ASKING_GROUP = "S0ASKERS"
 """A user group with the askers in it; REQUESTERS names it, and Dora, who is an approver too."""
-REMOVED = EMIL
-"""The approver who is removed from the group in the middle of the run."""
+REMOVED = ["U0EMIL", "U0FINN", "U0GINA", "U0HUGO"]
+"""The approvers who are removed from the group in the middle of the run, one after the other."""
 
 CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
@@ -30,7 +30,16 @@ CHANNELS = [f"C0DESK{number}" for number in range(6)]
 _ORDER_FORM = "cancel_order"
 RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "retry", "settle_cancelled", "settle_not_cancelled"
 
-_PLOTS = {"approve": 8, "crowd": 4, "contradict": 3, "take back": 2, "reject": 1, "withdraw": 1, "ignore": 1}
+_PLOTS = {
+    "approve": 8,
+    "crowd": 4,
+    "contradict": 3,
+    "take back": 2,
+    "reject": 1,
+    "withdraw": 1,
+    "ignore": 1,
+    "slowly": 3,
+}
 """The stories of a request, by how often they happen."""
 _ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝")
 
@@ -48,7 +57,7 @@ class Crowd:
         self._room = asyncio.Semaphore(40)
         self._at_the_form = {asker: asyncio.Lock() for asker in (*ASKERS, DORA)}
         self._asked: Counter[str] = Counter()
-        self.approvers = [BEN, CLEO, DORA, EMIL]
+        self.approvers = [BEN, CLEO, DORA, *REMOVED]
         """The first one by user id, the others as members of the group that APPROVERS names."""
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
@@ -59,7 +68,7 @@ class Crowd:
         self.errors: list[str] = []
         self.plots: Counter[str] = Counter()
         space = desk.slack.space
-        for user in (*ASKERS, DORA, EMIL):
+        for user in (*ASKERS, DORA, *REMOVED):
             space.add_user(user, user[2:].lower())
         for channel in CHANNELS:
             space.add_channel(channel, channel[2:].lower(), (*ASKERS, *self.approvers, OLGA))
@@ -81,7 +90,7 @@ class Crowd:
         async with self._room:
             expired = await self._once(draw, order)
             # Where the first card offers Retry, a second request may be decided against.
-            if draw.random() < (0.5 if expired or self._offering(order, RETRY) else 0.1):
+            if draw.random() < (0.5 if expired or self._offering(order, RETRY) else 0.2):
                 await self._once(draw, order)
 
     async def _once(self, draw: random.Random, order: str) -> bool:
@@ -200,6 +209,12 @@ class Crowd:
                 # The form for the reason is open before anybody presses, so that both acts come at the same moment.
                 form = await self._form_behind(draw, approvers[-1], order, card, "reject")
                 acts.append(self._submit(draw, approvers[-1], form, reason="the customer changed their mind"))
+            case "slowly":
+                # The next one to be removed approves, and the others after a while.
+                lead = next((self._desk.person(lead) for lead in REMOVED if lead in self._leads()), approvers[0])
+                await click(lead, "approve")
+                await asyncio.sleep(draw.uniform(1, 8))
+                acts += [click(person, "approve") for person in approvers[:2]]
             case "take back":
                 acts.append(click(asker, "withdraw"))
             case "reject":
@@ -208,6 +223,10 @@ class Crowd:
                 acts += [click(asker, "withdraw"), click(approvers[0], "withdraw")]
         draw.shuffle(acts)
         await asyncio.gather(*acts)
+
+    def _leads(self) -> list[str]:
+        """Return who is in the group that APPROVERS names."""
+        return self._desk.slack.space.groups[LEADS]
 
     async def _reject(self, draw: random.Random, person: Person, order: str, card: Posted) -> None:
         form = await self._form_behind(draw, person, order, card, "reject")
@@ -221,7 +240,7 @@ class Crowd:
         if card is None:
             return
         acts: list[Coroutine[Any, Any, None]] = []
-        asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, REMOVED]))
+        asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, *REMOVED]))
         if asker.id == DORA and draw.random() < 0.7:
             # Here the requester is an approver too, and presses before anybody else can.
             await self._click(draw, asker, order, card, RETRY)
@@ -253,8 +272,8 @@ class Crowd:
         space = self._desk.slack.space
         while True:
             await asyncio.sleep(draw.uniform(0.02, 0.2))
-            person = self._desk.person(draw.choice([FRANK, FRANK, FRANK, OLGA, REMOVED]))
-            if person.id == REMOVED and REMOVED in space.groups[LEADS]:
+            person = self._desk.person(draw.choice([FRANK, FRANK, FRANK, OLGA, draw.choice(REMOVED)]))
+            if person.id in self._leads():
                 continue
             visible = [m for m in space.posted if person.id in space.channels[m.channel].members and buttons(m)]
             if visible:
@@ -264,7 +283,7 @@ class Crowd:
                     await self._send(payload, copies=1)
                     action = payload["actions"][0]
                     # As long as the bot takes somebody for an approver, a button that opens a form leaves no trace.
-                    if person.id != REMOVED or action["action_id"] in {"approve", "withdraw", RETRY}:
+                    if person.id not in REMOVED or action["action_id"] in {"approve", "withdraw", RETRY}:
                         self._note(person, action["action_id"], action["value"])
 
     def _note(self, person: Person, what: str, about: str) -> None:

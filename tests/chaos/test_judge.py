@@ -36,13 +36,14 @@ from bot.sandbox.workspace import Posted
 from tests.chaos.copies import Calls, Deleted
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.outcomes import Outcomes
-from tests.chaos.people import ASKERS, DORA, REMOVED, Crowd
+from tests.chaos.people import ASKERS, DORA, REMOVED as ALL_REMOVED, Crowd
 from tests.chaos.troubles import UPDATE_LOST
 from tests.chaos.truth import Truth
 from tests.flows.desk import BEN, CLEO, OLGA, Desk
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ASKER = ASKERS[0]
+REMOVED = ALL_REMOVED[0]
 UNKNOWN = Unknown(1, Answer(Outcome.UNKNOWN))
 Line = tuple[str, Content] | tuple[str, Content, float]
 
@@ -68,7 +69,8 @@ def record(*lines: Line, other: int | None = None) -> list[Event]:
 def wrongs(database: Path, events: list[Event], removed_at: datetime | None = None) -> list[str]:
     """Return what the judge finds."""
     found: list[str] = []
-    FourEyes(Crowd(Desk(database), seed=1, quorum=1), removed_at, found.append).judge(events)
+    removed = {} if removed_at is None else {REMOVED: removed_at}
+    FourEyes(Crowd(Desk(database), seed=1, quorum=1), removed, found.append).judge(events)
     return found
 
 
@@ -128,6 +130,9 @@ def test_a_removed_approver(database: Path) -> None:
     removed_at = START + timedelta(seconds=2)
     assert wrongs(database, record(*before), removed_at) == []
     assert wrongs(database, record(*after), removed_at) == [f"ord_1: rejected by {REMOVED}: not an approver"]
+    voted = [("bot", TWO), ASKED, (REMOVED, Voted(1, 2)), ("bot", TWO), (BEN, Approved(2, 2))]
+    assert wrongs(database, record(*voted), START + timedelta(seconds=9)) == []
+    assert "only 1 count" in wrongs(database, record(*voted), START + timedelta(seconds=3))[0]
 
 
 def test_a_retry_after_a_later_no(database: Path) -> None:
