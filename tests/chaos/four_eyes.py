@@ -41,7 +41,7 @@ class _Request:
 class FourEyes:
     """The powers of people at each event of the record. ``wrong`` is called with each act of somebody without them."""
 
-    def __init__(self, crowd: Crowd, removed_at: Mapping[str, datetime], wrong: Callable[[str], None]) -> None:
+    def __init__(self, crowd: Crowd, removed_at: Mapping[str, int], wrong: Callable[[str], None]) -> None:
         self._crowd = crowd
         self._removed_at = removed_at
         self._wrong = wrong
@@ -60,7 +60,7 @@ class FourEyes:
             if isinstance(event.content, Started):
                 self._started = event.content
                 # A bot reads its user groups only after its start is on record.
-                self._removed = {approver for approver, removed_at in self._removed_at.items() if at > removed_at}
+                self._removed = {approver for approver, seq in self._removed_at.items() if event.seq > seq}
             elif event.actor == FRANK and not isinstance(event.content, _HARMLESS):
                 self._wrong(f"{event.order_id}: {event.kind} by somebody of another company")
             else:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,8 +68,8 @@ class Log:
     """What went wrong with a second bot."""
     written: int = 0
     """How many messages people wrote in channels, in threads and to the bot."""
-    removed_at: dict[str, datetime] = field(default_factory=dict)
-    """When each of the removed approvers was removed from the group."""
+    removed_at: dict[str, int] = field(default_factory=dict)
+    """How many events were on record when each of the removed approvers was removed from the group."""
 
 
 class Havoc:
@@ -114,19 +114,19 @@ class Havoc:
 
     def _slack_fault(self, method: str) -> Fault | None:
         draw = self._next_draw(f"slack/{method}")
-        return self._count("Slack", troubles.slack_fault(draw, method, searching=self._history_in_trouble))
+        return self._noted("Slack", troubles.slack_fault(draw, method, searching=self._history_in_trouble))
 
     def _gateway_fault(self, order: str) -> Fault | None:
         draw = self._next_draw(f"gateway/{order}", order)
         cancelled = self._desk.gateway.effects[order] > 0
-        return self._count("gateway", troubles.gateway_fault(draw, cancelled=cancelled))
+        return self._noted("gateway", troubles.gateway_fault(draw, cancelled=cancelled))
 
     def _meddling(self, order: str) -> Meddling | None:
         if not order:  # the bot only looks whether the gateway is there
             return None
-        return self._count("box", troubles.meddling(self._next_draw(f"box/{order}", order)))
+        return self._noted("box", troubles.meddling(self._next_draw(f"box/{order}", order)))
 
-    def _count(self, where: str, found: tuple[str, troubles.T] | None) -> troubles.T | None:
+    def _noted(self, where: str, found: tuple[str, troubles.T] | None) -> troubles.T | None:
         if found is None:
             return None
         self.log.done[f"{where}: {found[0]}"] += 1
@@ -243,9 +243,12 @@ class Havoc:
 
     def owed(self) -> int:
         """Return how many messages the bot owes; none before there is a database."""
+        return self._count("deliveries WHERE status = 'queued'")
+
+    def _count(self, what: str) -> int:
         try:
             with open_reader(self._desk.database) as tables:
-                ((count,),) = tables.connection.execute("SELECT count(*) FROM deliveries WHERE status = 'queued'")
+                ((count,),) = tables.connection.execute(f"SELECT count(*) FROM {what}")
         except StoreError:
             return 0
         return int(count)
@@ -257,7 +260,7 @@ class Havoc:
         for approver in REMOVED:
             await asyncio.sleep(draw.uniform(3, 15))
             self._desk.slack.space.groups[LEADS].remove(approver)
-            self.log.removed_at[approver] = self._clock.now()
+            self.log.removed_at[approver] = self._count("audit_events")
 
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")

@@ -66,7 +66,7 @@ def record(*lines: Line, other: int | None = None) -> list[Event]:
     return events
 
 
-def wrongs(database: Path, events: list[Event], removed_at: datetime | None = None) -> list[str]:
+def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -> list[str]:
     """Return what the judge finds."""
     found: list[str] = []
     removed = {} if removed_at is None else {REMOVED: removed_at}
@@ -127,12 +127,12 @@ def test_a_removed_approver(database: Path) -> None:
     """A removed approver may act until the next start of the bot, and not after it."""
     before = [("bot", ONE), ASKED, (REMOVED, Rejected("no"))]
     after = [("bot", ONE), ASKED, ("bot", ONE), (REMOVED, Rejected("no"))]
-    removed_at = START + timedelta(seconds=2)
+    removed_at = 2
     assert wrongs(database, record(*before), removed_at) == []
     assert wrongs(database, record(*after), removed_at) == [f"ord_1: rejected by {REMOVED}: not an approver"]
     voted = [("bot", TWO), ASKED, (REMOVED, Voted(1, 2)), ("bot", TWO), (BEN, Approved(2, 2))]
-    assert wrongs(database, record(*voted), START + timedelta(seconds=9)) == []
-    assert "only 1 count" in wrongs(database, record(*voted), START + timedelta(seconds=3))[0]
+    assert wrongs(database, record(*voted), removed_at=4) == []
+    assert "only 1 count" in wrongs(database, record(*voted), removed_at=3)[0]
 
 
 def test_a_retry_after_a_later_no(database: Path) -> None:
