@@ -102,6 +102,7 @@ class Havoc:
         self._never = asyncio.Event()
         self._refused: set[str | None] = set()
         self._one_for_good = False
+        self._healed = False
         self._shared: set[str] = set()
         self._history_in_trouble = False
         desk.slack.faults.choose = self._slack_fault
@@ -142,6 +143,11 @@ class Havoc:
 
     # --- the bot ------------------------------------------------------------------------------
 
+    @property
+    def clock_is_right(self) -> bool:
+        """Whether the times on record can be compared with those of Slack and of the gateway."""
+        return Surroundings.CLOCK not in self._surroundings
+
     @asynccontextmanager
     async def bot(self, **changes: str) -> AsyncIterator[Process]:
         """Run a bot process, connected if that works, and kill it at the end in any case."""
@@ -155,6 +161,8 @@ class Havoc:
         environment = os.environ | self._desk.environment(**self._settings | settings | changes)
         if Surroundings.NAMES in self._surroundings:
             environment = with_names(environment)
+        if Surroundings.CLOCK in self._surroundings and not self._healed:
+            environment |= {"CLOCK_STEPS": f"{self._seed}/clock/{self.log.starts}"}
         with self._log_end() as log:
             process = await asyncio.create_subprocess_exec(*_BOT, stderr=log, env=environment)
             self._process = process
@@ -397,6 +405,7 @@ class Havoc:
 
     def heal(self) -> None:
         """Let everything work again from now on. A hanging call goes on hanging until its bot is gone."""
+        self._healed = True
         self._end_trouble()
         self._desk.slack.heal()
         self._desk.gateway.faults.clear()

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event, parse_head, timestamp
@@ -140,6 +140,7 @@ class Judge:
 
     def __init__(self, desk: Desk, crowd: Crowd, havoc: Havoc, clock: Clock, stale: Stale) -> None:
         self._desk, self._crowd, self._log, self._now = desk, crowd, havoc.log, clock.now()
+        self._clock_is_right = havoc.clock_is_right
         self._stale = stale
         self._never_updated = 0
         self._excused: Counter[str] = Counter()
@@ -302,7 +303,9 @@ class Judge:
         )
         for (what, about), times in (self._crowd.foreign - refused).items():
             self._wrong(f"{times} refused {what} on {about} by another company are not on record")
-        FourEyes(self._crowd, self._log.removed_at, self._wrong).judge(self._events)
+        FourEyes(self._crowd, self._log.removed_at, self._wrong, clock_is_right=self._clock_is_right).judge(
+            self._events
+        )
 
     # --- the gateway --------------------------------------------------------------------------
 
@@ -371,6 +374,10 @@ class Judge:
             self._judge_title(cancellation, text, self._now)
         return len(left)
 
+    def _time_of(self, event: Event) -> datetime:
+        """Return when this happened; where the bot's clock was wrong, before everything."""
+        return datetime.fromisoformat(event.at) if self._clock_is_right else datetime.min.replace(tzinfo=UTC)
+
     def _judge_title(self, about: Cancellation, text: str, at: datetime) -> None:
         title, _, _ = text.partition("\n")
         if wrong := self._truth.contradiction(title, about, at):
@@ -394,7 +401,7 @@ class Judge:
             title, _, order = text.split("\n")[0].partition(" · ")
             if not title.startswith(TITLES[event.kind]) or order != f"order {event.order_id}":
                 self._wrong(f"{event.order_id}: {event.kind}, but Slack says {text!r}")
-            if wrong := self._truth.contradiction(title, about, datetime.fromisoformat(event.at)):
+            if wrong := self._truth.contradiction(title, about, self._time_of(event)):
                 self._wrong(f"{event.order_id}: told {title!r}, but {wrong}")
         match event.content:
             case Unknown(attempt=attempt, answer=Answer(outcome=Outcome.UNKNOWN)) if attempt < QUICK.max_attempts:

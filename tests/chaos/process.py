@@ -1,6 +1,7 @@
 """The bot's process in a chaos run, with the trouble in its surroundings that the environment orders.
 
-``GATEWAY_NAME_HANGS`` is the longest time in seconds that a look-up of the gateway's name takes.
+``GATEWAY_NAME_HANGS`` is the longest time in seconds that a look-up of the gateway's name takes, and
+``CLOCK_STEPS`` the seed of the steps that its clock makes back and forth.
 """
 
 import os
@@ -8,12 +9,17 @@ import random
 import runpy
 import socket
 import time
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot import tuning
 from bot.cli.problems import fail
 from bot.store import StoreError
 from bot.wording import store_error
+
+_STEPS = [timedelta(0)] * 3 + [timedelta(seconds=5), timedelta(hours=1), timedelta(days=2)]
+"""The longest steps of the clock."""
 
 
 def let_name_hang(port: int | None, longest: float) -> None:
@@ -28,7 +34,24 @@ def let_name_hang(port: int | None, longest: float) -> None:
     socket.getaddrinfo = hanging  # type: ignore[assignment]
 
 
+def let_clock_step(seed: str) -> None:
+    """Let the clock be wrong, by another time again and again; it is right about half of the time."""
+    right, draw = tuning.utc_now, random.Random(seed)
+    off, until = timedelta(0), 0.0
+
+    def stepping() -> datetime:
+        nonlocal off, until
+        if time.monotonic() >= until:
+            until = time.monotonic() + draw.uniform(0.05, 0.5)
+            off = draw.choice(_STEPS) * draw.uniform(-1, 1)
+        return right() + off
+
+    tuning.utc_now = stepping
+
+
 if __name__ == "__main__":
+    if seed := os.environ.get("CLOCK_STEPS"):
+        let_clock_step(seed)
     if hangs := os.environ.get("GATEWAY_NAME_HANGS"):
         let_name_hang(urlsplit(os.environ["DVPAY_BASE_URL"]).port, float(hangs))
     try:

@@ -22,6 +22,8 @@ class Surroundings(StrEnum):
     """The bot's log goes into a pipe that is full at the start, and that nobody reads for a while."""
     NAMES = "names"
     """The gateway and Slack have names, and the look-up of the gateway's hangs."""
+    CLOCK = "clock"
+    """The clock of the bot's machine steps back and forth."""
 
 
 @contextmanager
