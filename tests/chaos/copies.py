@@ -83,6 +83,11 @@ class Calls:
                 # Each of the earlier ones would have been enough.
                 yield delivery, "" if "" in reasons else max(reasons)
 
+    def was_hidden(self, place: Place) -> bool:
+        """Return True if Slack hid this message from a search."""
+        channel, ts = place
+        return any(ts in call.hidden and call.arguments.get("channel") == channel for call in self._calls)
+
     def between_posts(self, delivery: str) -> list[str]:
         """Return a line for each post of this delivery, and for each call about its channel in between."""
         posts = self.posts[delivery]

@@ -145,7 +145,7 @@ class Havoc:
 
     @property
     def clock_is_right(self) -> bool:
-        """Whether the times on record can be compared with those of Slack and of the gateway."""
+        """True where the times on record can be compared with those of Slack and of the gateway."""
         return Surroundings.CLOCK not in self._surroundings
 
     @asynccontextmanager

@@ -155,6 +155,7 @@ class Judge:
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
             self._attempts = Counter(sql("SELECT number, outcome FROM attempts"))
             self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
+            self._given_up = {found for (found,) in sql("SELECT id FROM deliveries WHERE status = 'abandoned'")}
             self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
             self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
@@ -339,8 +340,14 @@ class Judge:
         for message in self._stale.messages:
             about = self._cancellations[self._about[delivery_of(message.metadata)]]
             place = message.channel, message.ts
-            lost = self._calls.last_lost(place, before=self._stale.calls)
-            if lost is None and (place in self._stale.known or place not in self._calls.copied):
+            if place in self._stale.known:
+                excused = self._calls.last_lost(place, before=self._stale.calls) is not None
+            elif delivery_of(message.metadata) in self._given_up:
+                # A card that came too late was given up after a search that could not see it.
+                excused = self._calls.was_hidden(place)
+            else:
+                excused = place in self._calls.copied
+            if not excused:
                 self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off its card")
         for message in useless(self._desk):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")

@@ -21,7 +21,7 @@ _SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_
 
 
 class Outcomes:
-    """What the answers by now allow. ``wrong`` is called with each step that they do not allow.
+    """The steps that the answers by now allow. ``wrong`` is called with each other step.
 
     An earlier attempt that may have cancelled the order is one of the same request, or one of a request that a person
     has settled by hand: after that nobody asks the gateway for the first one again. Other requests for the order say

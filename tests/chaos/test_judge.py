@@ -265,6 +265,14 @@ def test_second_copies(lines: list[tuple[Any, ...]], reason: str) -> None:
     assert found.copied == {("C1", "1.0"), ("C1", "2.0")}
 
 
+def test_a_message_that_a_search_could_not_see() -> None:
+    """A message counts as hidden only where Slack hid this one."""
+    found = calls(post("1.0"), BLIND)
+    assert found.was_hidden(("C1", "1.0"))
+    assert not found.was_hidden(("C1", "2.0"))
+    assert not found.was_hidden(("C2", "1.0"))
+
+
 def test_a_third_copy() -> None:
     """A copy is excused only where the search could see none of the earlier ones."""
     blind_to_both = ("history", page(), "1.0", "2.0")
