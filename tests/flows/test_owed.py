@@ -16,7 +16,7 @@ from bot.sandbox.workspace import Posted
 from bot.worker import RateLimit
 from bot.workflow import Patience
 from tests.clock import Clock
-from tests.flows.desk import BEN, LOBBY, PAYMENTS, PRIVATE, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, LOBBY, PAYMENTS, PRIVATE, Desk, quick_tuning
 
 LASTING = [
     "message_limit_exceeded",
@@ -391,6 +391,26 @@ async def test_a_card_in_a_channel_that_got_a_new_id_stays_the_card(quiet_desk: 
     await quiet_desk.cleo.click(card, "approve")
     await quiet_desk.card_says(card, "✅ Cancelled")
     await quiet_desk.replies(card)
+
+
+async def test_a_result_owed_to_the_old_id_of_a_channel_waits_and_is_told(quiet_desk: Desk) -> None:
+    """Once no button is left, no click can tell the new id: the result stays owed, and ``/readyz`` says why."""
+    desk = quiet_desk
+    desk.slack.space.add_channel(PRIVATE, "secret", (ANN, BEN), private=True)
+    await desk.start_bot(APPROVAL_CHANNEL=PRIVATE)
+    await desk.fill_in("ord_1")
+    card = await desk.card("ord_1", PRIVATE)
+    await desk.running_bot.worker.until_idle()
+    desk.slack.faults.always("chat.postMessage", ApiError("restricted_action"))
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+    desk.slack.space.share(PRIVATE, accepted=False)
+    desk.slack.faults.clear()
+    await desk.direct(desk.ann)
+    ready: dict[str, Any] = {}
+    while "channel_not_found" not in str(ready):
+        _, ready = await desk.get("/readyz")
+    assert not desk.slack.space.messages(card.channel, card.ts)
 
 
 async def test_a_card_that_is_posted_again_keeps_its_buttons(desk: Desk) -> None:
