@@ -1,4 +1,7 @@
-"""Everything that goes wrong in a chaos run, drawn from one seed."""
+"""Everything that goes wrong in a chaos run, drawn from one seed.
+
+It is long because one process of the bot is in the middle of all of it.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,7 @@
-"""The judgement on a chaos run, which compares the database, the messages in Slack and the gateway's orders."""
+"""The judgement on a chaos run, which compares the database, the messages in Slack and the gateway's orders.
+
+It is long because every check reads the same database and the same messages.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """The people of a chaos run: they ask, click, click twice, contradict each other, and try again after an error.
 
-Some of them may do nothing of what they try: an outsider, an approver who was removed, and people of another company,
-one of whom ``APPROVERS`` names.
+Some of them may do nothing of what they try: an outsider, approvers who were removed, and people of another company,
+one of whom ``APPROVERS`` names. The file is long because each kind of act has a way of its own through Slack.
 """
 
 import asyncio
