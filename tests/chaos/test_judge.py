@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.domain.attempt import Answer, Outcome, Reason
-from bot.domain.audit import FIRST, Event, follow, timestamp
+from bot.domain.audit import FIRST as BEFORE_ALL, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import (
     Approved,
@@ -60,7 +60,7 @@ def record(*lines: Line, other: int | None = None) -> list[Event]:
     for seq, (actor, content, *after) in enumerate(lines, 1):
         at += timedelta(seconds=after[0] if after else 1)
         about = "" if isinstance(content, Started) else "c2" if other is not None and seq > other else "c1"
-        last = FIRST._replace(seq=seq - 1)
+        last = BEFORE_ALL._replace(seq=seq - 1)
         event, _ = follow(last, content, actor, timestamp(at), cancellation=about, order_id="ord_1")
         events.append(event)
     return events

@@ -27,7 +27,7 @@ async def slack() -> AsyncIterator[LocalSlack]:
 def directory(slack: LocalSlack, clock: Clock) -> Directory:
     """Return a directory in which Ben and both groups approve, and everybody may ask."""
     client = AsyncWebClient(slack.bot_token, slack.api_url, retry_handlers=[])
-    return Directory(client, monotonic=clock.monotonic, roles={Role.APPROVER: LEADS, Role.AUDITOR: People()})
+    return Directory(client, monotonic=clock.monotonic, now=clock, roles={Role.APPROVER: LEADS, Role.AUDITOR: People()})
 
 
 async def membership(directory: Directory, person: str, role: Role = Role.APPROVER) -> Membership:
