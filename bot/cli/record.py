@@ -1,5 +1,7 @@
 """The commands on the record: look it up, verify it, copy it. All of them work while the bot runs."""
 
+import getpass
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from bot.domain.events import Content
     from bot.settings import DatabaseSettings
 
 T = TypeVar("T", bound="DatabaseSettings")
@@ -53,7 +56,8 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
     state:cancelled, 7d, 2026-11-01..2026-11-23.
     """
     from bot.cli.problems import fail
-    from bot.cli.rows import fields, print_rows, read_rows
+    from bot.cli.rows import Printer, fields, read_rows
+    from bot.domain.events import Exported
     from bot.domain.lookup import NotAFilter, parse
     from bot.settings import RecordSettings
     from bot.store import StoreError, open_reader
@@ -64,11 +68,18 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         lookup = parse(" ".join(filters), order_id_pattern=settings.order_id_pattern, now=datetime.now(UTC))
     except NotAFilter as error:
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
+    printer = Printer()
     try:
         with open_reader(settings.database_path) as tables:
-            print_rows(read_rows(tables, lookup, limit), fields(lookup), form)
+            printer.print(read_rows(tables, lookup, limit), fields(lookup), form)
     except StoreError as error:
         fail(store_error(error))
+    finally:
+        # Also where the reader went away in the middle: what was handed out is handed out.
+        if database is None and printer.began:
+            put_on_record(
+                settings.database_path, Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
+            )
 
 
 @audit.command("verify")
@@ -107,6 +118,7 @@ def backup(file: Path, database: Path | None) -> None:
     from bot import store
     from bot.cli.problems import fail
     from bot.cli.terminal import say
+    from bot.domain.events import BackedUp
     from bot.masking import path_shown
     from bot.settings import DatabaseSettings
     from bot.wording import events, store_error, verification
@@ -126,7 +138,27 @@ def backup(file: Path, database: Path | None) -> None:
         fail(store_error(error))
     except OSError as error:
         fail(f"{path_shown(file)}: {error.strerror}.")
+    if database is None:
+        with file.open("rb") as copy:
+            digest = hashlib.file_digest(copy, "sha256").hexdigest()
+        put_on_record(source, BackedUp(found.events, digest))
     say(f"{file}: {events(found)}.")
+
+
+def put_on_record(database: Path, content: "Content") -> None:
+    """Append an event about what was handed out to the bot's own record, also while the bot runs.
+
+    A copy that somebody looks into with ``--database`` stays as it is.
+    """
+    from bot.cli.terminal import say
+    from bot.store import StoreError, open_beside
+    from bot.wording import store_error
+
+    try:
+        with open_beside(database) as tx:
+            tx.record.append(content, f"terminal:{getpass.getuser()}", datetime.now(UTC))
+    except StoreError as error:
+        say(f"This could not be put on record. {store_error(error)}", error=True)
 
 
 def settings_for(kind: "type[T]", database: Path | None) -> "T":

@@ -6,20 +6,24 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
-from bot.cli.terminal import say, write
+from bot.cli.terminal import write
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
+from bot.domain.events import with_words
 from bot.domain.lookup import Lookup
 from bot.printable import printable
 from bot.store import Tables
-from bot.wording import answer
+from bot.wording import answer, subject
 
 Row = dict[str, Any]
 
 _STEP = 500
 """Rows a query: enough to be quick, and few enough to let the bot write in between."""
+_CONTRADICTS = "contradicts_the_record_in"
+"""The column that is empty as long as the tables say what the events say."""
 _WIDEST = 60
 """Characters of a cell; several of them fit side by side on a terminal."""
 _FORMULA = re.compile(r"""(^|[\n;])(?=[ "']*[=+@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−-])""")  # noqa: RUF001
@@ -42,8 +46,9 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
         else:
             cancellations = tables.lookups.find(lookup, older_than=older, limit=step)
             older = cancellations.older
-            found = cancellations.items
-            yield from ({name: shown(one) for name, shown in _CANCELLATION.items()} for one in found)
+            for one, contradiction in tables.projections.checked(cancellations.items):
+                row = {name: shown(one) for name, shown in _CANCELLATION.items()}
+                yield row | {_CONTRADICTS: subject(contradiction.subject, contradiction.seq) if contradiction else ""}
         left -= step
         if older is None:
             return
@@ -51,49 +56,75 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
 
 def fields(lookup: Lookup) -> list[str]:
     """Return the names of the columns: those of events if the look-up names an order, else those of cancellations."""
-    return list(_EVENT if lookup.order_id is not None else _CANCELLATION)
+    return list(_EVENT) if lookup.order_id is not None else [*_CANCELLATION, _CONTRADICTS]
 
 
-def print_rows(rows: Iterator[Row], names: list[str], form: str | None) -> None:
-    """Print the rows as ``json`` or ``csv``, each as soon as it is read, or all of them as a table for people."""
-    if form == "json":
-        _print_json(rows)
-    elif form == "csv":
-        _print_csv(rows, names)
-    # A table's columns are as wide as its widest cell, so it has to wait for the last row.
-    # The ids of cancellations are for machines, and would only make it wider.
-    elif shown := [{key: _one_line(value) for key, value in row.items() if key != "cancellation"} for row in rows]:
+class Printer:
+    """Prints rows, and keeps for the record how many they were and the SHA-256 of the output.
+
+    ``began`` is true once something was handed out, be it that nothing matches.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.began = False
+        self._digest = sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of everything printed so far, as 64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def print(self, rows: Iterator[Row], names: list[str], form: str | None) -> None:
+        """Print the rows as ``json`` or ``csv``, each as soon as it is read, or all of them as a table for people."""
+        counted = self._counted(rows)
+        if form == "json":
+            self._print_json(counted)
+        elif form == "csv":
+            self._print_csv(counted, names)
+        else:
+            self._print_table(counted)
+
+    def write(self, text: str, *, flush: bool = False) -> None:
+        """Write a text to stdout; the csv module calls this as well."""
+        self.began = True
+        write(text, flush=flush)
+        self._digest.update(text.encode("utf-8", "surrogatepass"))
+
+    def _counted(self, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.rows += 1
+            yield row
+
+    def _print_table(self, rows: Iterator[Row]) -> None:
+        # A table's columns are as wide as its widest cell, so it has to wait for the last row.
+        # The ids of cancellations are for machines, and would only make it wider.
+        shown = [{key: _one_line(value) for key, value in row.items() if key != "cancellation"} for row in rows]
+        if not any(row.get(_CONTRADICTS) for row in shown):
+            shown = [{key: value for key, value in row.items() if key != _CONTRADICTS} for row in shown]
+        if not shown:
+            self.write("Nothing matches.\n", flush=True)
+            return
         from tabulate import tabulate
 
-        say(tabulate(shown, headers="keys", disable_numparse=True))
-    else:
-        say("Nothing matches.")
+        self.write(f"{printable(tabulate(shown, headers='keys', disable_numparse=True))}\n", flush=True)
 
+    def _print_json(self, rows: Iterator[Row]) -> None:
+        is_utf8 = "utf" in str(getattr(sys.stdout, "encoding", "utf-8")).lower()
+        before = "["
+        for row in rows:
+            text = textwrap.indent(json.dumps(row, ensure_ascii=not is_utf8, indent=2), "  ")
+            self.write(f"{before}\n{_escaped_in_json(text)}", flush=before == "[")
+            before = ","
+        self.write("[]\n" if before == "[" else "\n]\n")
 
-def _print_json(rows: Iterator[Row]) -> None:
-    is_utf8 = "utf" in str(getattr(sys.stdout, "encoding", "utf-8")).lower()
-    before = "["
-    for row in rows:
-        text = textwrap.indent(json.dumps(row, ensure_ascii=not is_utf8, indent=2), "  ")
-        write(f"{before}\n{_escaped_in_json(text)}", flush=before == "[")
-        before = ","
-    write("[]\n" if before == "[" else "\n]\n")
-
-
-def _print_csv(rows: Iterator[Row], names: list[str]) -> None:
-    writer = csv.DictWriter(_Output(), names, lineterminator="\n")
-    writer.writeheader()
-    for number, row in enumerate(rows):
-        writer.writerow({key: _harmless(value) for key, value in row.items()})
-        if number == 0:
-            write("", flush=True)
-
-
-class _Output:
-    """Stdout for the csv module."""
-
-    def write(self, text: str) -> None:
-        write(text)
+    def _print_csv(self, rows: Iterator[Row], names: list[str]) -> None:
+        writer = csv.DictWriter(self, names, lineterminator="\n")
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow({key: _harmless(value) for key, value in row.items()})
+            if number == 0:
+                self.write("", flush=True)
 
 
 _EVENT: dict[str, Callable[[Event], Any]] = {
@@ -102,7 +133,7 @@ _EVENT: dict[str, Callable[[Event], Any]] = {
     "kind": lambda event: event.kind,
     "order": lambda event: event.order_id,
     "actor": lambda event: event.actor,
-    "data": lambda event: event.data,
+    "data": lambda event: with_words(event.kind, event.data, event.words),
     "cancellation": lambda event: event.cancellation,
 }
 _CANCELLATION: dict[str, Callable[[Cancellation], Any]] = {

@@ -377,16 +377,22 @@ def from_json(kind: str, data: str, words: Mapping[str, str] | None = None) -> C
     data, that this version does not know.
     """
     adapter = _adapter(kind)
-    paths = KINDS[kind].words
-    if words is None or not paths:
+    if words is None or not KINDS[kind].words:
         return adapter.validate_json(data)
     adapter.validate_json(data)  # so that what follows deals with an object
+    return adapter.validate_json(with_words(kind, data, words))
+
+
+def with_words(kind: str, data: str, words: Mapping[str, str]) -> str:
+    """Return the JSON with the texts in place of the commitments to them."""
+    if not KINDS[kind].words:
+        return data
     found = json.loads(data)
-    for path in paths:
+    for path in KINDS[kind].words:
         holder, field = _place(found, path)
         if holder.get(field):
             holder[field] = words.get(path, ERASED)
-    return adapter.validate_json(json.dumps(found))
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
 def _place(data: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:

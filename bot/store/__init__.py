@@ -7,7 +7,7 @@ from bot.store.backup import UnsoundCopy, backup
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.lookups import Page
-from bot.store.store import Store, open_reader
+from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.verification import verify, verify_file
 
@@ -22,6 +22,7 @@ __all__ = [
     "UnsoundCopy",
     "backup",
     "erase_from",
+    "open_beside",
     "open_reader",
     "verify",
     "verify_file",

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import getpass
 import io
 import json
 import sqlite3
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -19,8 +21,9 @@ from click.testing import CliRunner, Result
 from bot.cli import main
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import Event
+from bot.domain.events import BackedUp, Exported
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
-from bot.store import Store
+from bot.store import Store, open_reader, verify_file
 from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
@@ -359,3 +362,111 @@ def test_backup_into_a_folder_that_does_not_exist(cli: Cli) -> None:
     """The target is named with the words of the system."""
     ended = cli("backup", "/nowhere/copy.db")
     assert (ended.exit_code, "/nowhere/copy.db" in ended.stderr) == (1, True)
+
+
+# --- on record ----------------------------------------------------------------------------------------
+
+
+def last_event(database: Path) -> Event:
+    """Return the last event, with its words."""
+    with open_reader(database) as tables:
+        return tables.record.event(tables.record.last().seq)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_an_export_is_on_record(cli: Cli, form: list[str]) -> None:
+    """Who printed what is kept, with the number of rows and the hash of exactly what was printed."""
+    ended = cli("audit", "find", "7d", *form)
+    event = last_event(cli.database)
+    assert event.actor == f"terminal:{getpass.getuser()}"
+    assert event.content == Exported("audit find", "7d", 2, sha256(ended.stdout.encode()).hexdigest())
+    assert verify_file(cli.database).damage is None
+
+
+def test_an_export_without_rows_is_on_record(cli: Cli) -> None:
+    """That nothing matches is an answer as well."""
+    cli("audit", "find", "ord_none")
+    assert last_event(cli.database).content == Exported(
+        "audit find", "ord_none", 0, sha256(b"Nothing matches.\n").hexdigest()
+    )
+
+
+def test_a_backup_is_on_record_with_its_hash(cli: Cli, tmp_path: Path) -> None:
+    """An auditor can tell later whether a copy is the one that was made."""
+    copy = tmp_path / "copy.db"
+    cli("backup", str(copy))
+    assert last_event(cli.database).content == BackedUp(7, sha256(copy.read_bytes()).hexdigest())
+
+
+def test_a_copy_that_somebody_looks_into_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
+    """A file named by ``--database`` is read and not written to."""
+    copy = tmp_path / "copy.db"
+    cli("backup", str(copy))
+    before = copy.read_bytes()
+    assert cli("audit", "find", "--database", str(copy)).exit_code == 0
+    assert cli("backup", str(tmp_path / "again.db"), "--database", str(copy)).exit_code == 0
+    assert copy.read_bytes() == before
+
+
+def test_an_export_that_cannot_be_put_on_record_says_so(cli: Cli) -> None:
+    """People get their answer, and read that nobody will know of it."""
+    forge(cli.database)
+    ended = cli("audit", "find")
+    assert (ended.exit_code, "ord_1" in ended.stdout) == (0, True)
+    assert ended.stderr.startswith("This could not be put on record. ")
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"]])
+def test_an_export_shows_what_the_record_says(cli: Cli, form: list[str]) -> None:
+    """A field that somebody changed in the file is shown as the events say it, with a mark in a column of its own."""
+    assert "contradicts" not in cli("audit", "find").stdout
+    with closing(sqlite3.connect(cli.database)) as connection, connection:
+        connection.execute("UPDATE cancellations SET requester = 'UEVIL' WHERE order_id = 'ord_1'")
+    ended = cli("audit", "find", *form)
+    assert "UEVIL" not in ended.stdout
+    assert "contradicts_the_record_in" in ended.stdout
+    assert "its requester" in ended.stdout
+
+
+def test_an_order_is_printed_with_the_words_of_its_events(cli: Cli) -> None:
+    """The data of an event has the text that people typed, not the commitment to it."""
+    assert '"reason":"typed twice"' in cli("audit", "find", "ord_1", "--csv").stdout.replace('""', '"')
+
+
+# --- erase --------------------------------------------------------------------------------------------
+
+
+def test_erase_asks_first(cli: Cli) -> None:
+    """Nothing happens without a yes, as nobody can bring the words back."""
+    ended = cli("erase", "--order", "ord_1", "--why", "ticket 7")
+    assert (ended.exit_code, "Nobody can bring these words back" in ended.output) == (1, True)
+    assert '"reason":"typed twice"' in cli("audit", "find", "ord_1", "--csv").stdout.replace('""', '"')
+
+
+def test_erase_leaves_a_record_that_verifies(cli: Cli) -> None:
+    """The command says how many texts are gone, and what stays because its request is open."""
+    ended = cli("erase", "--order", "ord_1", "--why", "ticket 7", "--yes")
+    assert (ended.exit_code, ended.stdout) == (0, "1 text is erased.\n")
+    assert "typed twice" not in cli("audit", "find", "ord_1").stdout
+    ended = cli("erase", "--order", "ord_2", "--why", "ticket 7", "--yes")
+    assert ended.stdout == (
+        "No texts are erased. 1 request is still open, so their words stay. Erase again when they have ended.\n"
+    )
+    assert cli("audit", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--why", "x"],
+        ["--order", "ord_1", "--person", "U1", "--why", "x"],
+        ["--order", "ord_1"],
+        ["--older-than", "soon", "--why", "x"],
+        ["--older-than", "0d", "--why", "x"],
+    ],
+)
+def test_erase_refuses_what_is_not_clear(cli: Cli, words: list[str]) -> None:
+    """One kind of words at a time, a number of days, and always a reason."""
+    before = head(cli.database)
+    assert cli("erase", *words, "--yes").exit_code == 2
+    assert head(cli.database) == before

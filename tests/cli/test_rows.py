@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.cli.rows import Row, print_rows
+from bot.cli.rows import Printer, Row
 
 SIGNS = "=+-@＝＋－＠"  # noqa: RUF001
 
 
 def printed(capsys: pytest.CaptureFixture[str], form: str | None, *reasons: object) -> str:
     """Return what is printed for rows with these reasons."""
-    print_rows(iter([{"reason": reason} for reason in reasons]), ["reason"], form)
+    Printer().print(iter([{"reason": reason} for reason in reasons]), ["reason"], form)
     return capsys.readouterr().out
 
 
@@ -86,7 +86,7 @@ def test_a_row_is_printed_before_the_next_is_read(capsys: pytest.CaptureFixture[
         assert "first" in capsys.readouterr().out
         yield {"reason": "second"}
 
-    print_rows(rows(), ["reason"], form)
+    Printer().print(rows(), ["reason"], form)
     assert "second" in capsys.readouterr().out
 
 
@@ -95,10 +95,10 @@ def test_many_rows_need_no_more_memory_than_one(monkeypatch: pytest.MonkeyPatch,
     """No row is kept after it was printed."""
     with Path(os.devnull).open("w") as nowhere:
         monkeypatch.setattr("sys.stdout", nowhere)
-        print_rows(iter([{"reason": "x"}]), ["reason"], form)
+        Printer().print(iter([{"reason": "x"}]), ["reason"], form)
         tracemalloc.start()
         try:
-            print_rows(({"reason": "x" * 1000} for _ in range(5000)), ["reason"], form)
+            Printer().print(({"reason": "x" * 1000} for _ in range(5000)), ["reason"], form)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
