@@ -36,6 +36,46 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "there is no such file",
         "Check that DATABASE_URL is the one that the bot runs with",
     ),
+    StoreProblem.NOT_A_FILE: (
+        "this is a directory or a device, not a file",
+        "Set DATABASE_URL to the path of a file",
+    ),
+    StoreProblem.FOREIGN: (
+        "this is the database of another program, and the bot has changed nothing in it",
+        "Set DATABASE_URL to a file of the bot's own, or to a new one",
+    ),
+    StoreProblem.INCOMPLETE: (
+        "the newest changes are missing, because {about} is not beside this file",
+        "Stop a bot before you copy its file, or use the command `backup`. If that file is lost, restore a backup",
+    ),
+    StoreProblem.LOG_ALONE: (
+        "the file is missing or empty, but {about} is beside it",
+        "Put the file back, or restore a backup. To begin a new record, move that one away first",
+    ),
+    StoreProblem.ANOTHER_LOG: (
+        "{about} beside it belongs to another file or to an older state, and the two must not be mixed",
+        "If you have restored a backup, move the -wal and -shm files away and start the bot again",
+    ),
+    StoreProblem.EMPTIED: (
+        "this was a bot's file, but its tables or all events are gone",
+        "Restore a backup. To begin a new record, move this file away first",
+    ),
+    StoreProblem.GONE: (
+        "the file was deleted or renamed while the bot runs, so the bot accepts nothing more",
+        "Put the same file back, or stop the bot, restore the latest backup and start it",
+    ),
+    StoreProblem.REPLACED: (
+        "another file or other content was put in its place while the bot runs, so the bot accepts nothing more",
+        "Stop the bot, check that this is the file you want, move the -wal and -shm files beside it away, and start it",
+    ),
+    StoreProblem.CUT: (
+        "the file was cut off while the bot runs, so the bot accepts nothing more",
+        "Stop the bot, keep this file for inspection, and restore the latest backup",
+    ),
+    StoreProblem.LOG_GONE: (
+        "{about} beside it was deleted, replaced or cut off while the bot runs, so the bot accepts nothing more",
+        "Put the same file back, or stop the bot, restore the latest backup and start it",
+    ),
     StoreProblem.DISK_FULL: ("{about}", _FREE_SPACE),
     StoreProblem.NEARLY_FULL: ("only {about} KiB are left on its disk", _FREE_SPACE),
     StoreProblem.DISK_FAILING: (

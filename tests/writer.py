@@ -51,6 +51,14 @@ class Writer:
         """Undo everything since ``begin``."""
         self.front.rollback()
 
+    def check(self) -> None:
+        """Check that the file is still there."""
+        self.front.check()
+
+    def checkpoint(self) -> bool:
+        """Move the log into the file."""
+        return self.front.checkpoint()
+
     def close(self) -> None:
         """Close the connection."""
         self.front.close()

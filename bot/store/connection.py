@@ -44,6 +44,14 @@ class Connection(Protocol):
         """Undo everything since ``begin``."""
         ...
 
+    def check(self) -> None:
+        """Raise StoreError unless the next start will find what was committed."""
+        ...
+
+    def checkpoint(self) -> bool:
+        """Leave what was deleted in no file; return False where a reader hinders that."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

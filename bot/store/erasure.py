@@ -60,7 +60,7 @@ def erase_from(path: Path, erasure: Erasure, why: str, actor: str, at: datetime)
     with open_beside(path) as tx:
         gone = erase(tx, erasure, why, actor, at)
     with explained(path), closing(sqlite.open_beside(path)) as connection:
-        return replace(gone, from_log=connection.empty_log())
+        return replace(gone, from_log=connection.checkpoint())
 
 
 def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:

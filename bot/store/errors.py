@@ -22,6 +22,26 @@ class StoreProblem(StrEnum):
     """A table, index or trigger is not as the bot makes it; its name."""
     MISSING = "missing"
     """There is no such file."""
+    NOT_A_FILE = "not_a_file"
+    """The path leads to a directory, a pipe or a device."""
+    FOREIGN = "foreign"
+    """The file is another program's database."""
+    INCOMPLETE = "incomplete"
+    """The file was copied without its log, or the log was deleted; the log's name."""
+    LOG_ALONE = "log_alone"
+    """The log is there and the file is missing or empty; the log's name."""
+    ANOTHER_LOG = "another_log"
+    """The log belongs to another file, or to another state of this one; the log's name."""
+    EMPTIED = "emptied"
+    """The file was a bot's, and its tables or all events are gone."""
+    GONE = "gone"
+    """The file was deleted or renamed while the bot ran."""
+    REPLACED = "replaced"
+    """Another file, or other content, was put into its place while the bot ran."""
+    CUT = "cut"
+    """The file was cut off while the bot ran."""
+    LOG_GONE = "log_gone"
+    """A file that SQLite keeps beside it was deleted, replaced or cut off while the bot ran; that file's name."""
     DISK_FULL = "disk_full"
     """The words of SQLite or of the operating system."""
     NEARLY_FULL = "nearly_full"
@@ -82,6 +102,9 @@ def _operational(says: str, path: Path) -> StoreProblem:
 
 
 def _does_not_open(path: Path) -> StoreProblem:
-    if path.parent.exists() and not os.access(path.parent, os.W_OK):
+    # Path.exists() raises where nobody may look.
+    if os.path.exists(path.parent) and not os.access(path.parent, os.W_OK):  # noqa: PTH110
         return StoreProblem.FOLDER_READ_ONLY
+    if os.path.exists(path) and not os.access(path, os.W_OK):  # noqa: PTH110
+        return StoreProblem.READ_ONLY
     return StoreProblem.CANNOT_OPEN

@@ -3,11 +3,11 @@
 Settings measured on a local disk: a commit takes about 0.4 ms with ``synchronous=FULL`` in WAL mode.
 """
 
-import fcntl
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -15,17 +15,23 @@ from sqlite_utils import Database
 from bot.store import schema
 from bot.store.connection import Connection, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
+from bot.store.file import APPLICATION_ID, File, keep_log
 
 _BUSY_SECONDS = 5.0
 
 
 class SQLite:
-    """A connection to one SQLite file. ``database`` is sqlite-utils' view of it, for the schema and for checks."""
+    """A connection to one SQLite file. ``database`` is sqlite-utils' view of it, for the schema and for checks.
+
+    ``file`` is the locked file, for the one connection that writes; it is closed with the connection.
+    """
 
     # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
     not_indexed = "+"
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, file: File | None = None) -> None:
+        self.file = file
+        self._changes = 0
         # Threads are kept apart by the store's executors; isolation_level=None leaves every BEGIN to us.
         self._connection = sqlite3.connect(
             uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -34,55 +40,121 @@ class SQLite:
         self.database = Database(self._connection, recursive_triggers=False)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Run one statement and return all of its rows."""
+        """Run one statement and return all of its rows. Outside of a transaction it is one by itself."""
         # Fetched to the end: a half-read RETURNING would keep the transaction open.
-        return self._connection.execute(sql, parameters).fetchall()
+        rows = self._connection.execute(sql, parameters).fetchall()
+        if not self._connection.in_transaction:
+            self.check()
+        return rows
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Run one statement and yield its rows one at a time."""
         return iter(self._connection.execute(sql, parameters))
 
     def begin(self) -> None:
-        """Begin a transaction that may write."""
+        """Begin a transaction that may write. Raises StoreError where it would be lost."""
+        self.check()
         # IMMEDIATE: a deferred one that reads first and writes later fails where another program has written since.
         self._connection.execute("BEGIN IMMEDIATE")
+        self._changes = self._connection.total_changes
 
     def begin_reading(self) -> None:
         """Begin a transaction in which every read sees the same state."""
         self._connection.execute("BEGIN")
 
     def commit(self) -> None:
-        """Return once everything since ``begin`` is on the disk."""
+        """Return once everything since ``begin`` is on the disk, in the file that the next start opens.
+
+        Raises StoreError where it is not.
+        """
         self._connection.commit()
+        # Only now: somebody may have deleted the file just before, and then nobody may be told that this was kept.
+        self.check()
+        if self.file is not None and self._connection.total_changes > self._changes and self.file.whole:
+            # It is committed, whatever becomes of the mark.
+            with suppress(sqlite3.Error):
+                self.mark(whole=False)
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # In the log, so that the file says it as soon as it has what stands in the log.
+            with suppress(sqlite3.Error):
+                self.mark(whole=True)
+
+    def check(self) -> None:
+        """Raise StoreError unless the next start will find what was committed."""
+        if self.file is not None:
+            self.file.check()
+
+    def checkpoint(self) -> bool:
+        """Move everything into the one file and empty the log; return False where another program hinders that.
+
+        After that, what was deleted is in neither of them.
+        """
+        self.check()
+        if self.file is None or self.file.log_is_empty:
+            return True
+        # Without waiting, as everybody else would have to wait too.
+        self._connection.execute("PRAGMA busy_timeout=0").fetchall()
+        try:
+            self.mark(whole=True)
+            ((hindered, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}").fetchall()
+        return not hindered
+
+    def mark(self, *, whole: bool) -> None:
+        """Write a new mark into the header, which says whether the file without its log holds everything."""
+        ((mark,),) = self._connection.execute("PRAGMA user_version").fetchall()
+        # In steps of one, so that each mark in a log tells which one was before it.
+        for step in range(mark + 1, mark + 2 + (whole == (mark % 2 == 0))):
+            if self.file is not None:
+                self.file.newest_mark = step
+            self._connection.execute(f"PRAGMA user_version={step}").fetchall()
 
     def rollback(self) -> None:
         """Undo everything since ``begin``."""
         self._connection.rollback()
 
-    def empty_log(self) -> bool:
-        """Move the log beside the file into it, so that no former page is left there; False while somebody reads."""
-        return bool(self.execute("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0)
-
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. SQLite then moves its log into the file, unless that is not its file any more."""
+        if self.file is None:
+            self._connection.close()
+            return
+        try:
+            self.file.check()
+        except StoreError:
+            self.file.keep_log()
         self._connection.close()
+        self.file.close()
 
 
 def open_writer(path: Path) -> SQLite:
-    """Open the file for writing, create it if need be, and bring it to this version's schema.
+    """Open and lock the file for writing, create it if need be, and bring it to this version's schema.
 
-    The caller holds the lock. Raises StoreError, sqlite3.Error and OSError; the store explains the last two.
+    A file that is refused stays as it is. Raises StoreError, sqlite3.Error and OSError; the store explains the last
+    two.
     """
-    # Made by hand first: SQLite would give a new file the mode that the umask allows.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = SQLite(f"{path.resolve().as_uri()}?mode=rw")
+    file = File(path)
+    try:
+        connection = SQLite(f"{path.resolve().as_uri()}?mode=rw", file)
+    except BaseException:
+        file.close()
+        raise
     try:
         # For a new file. A commit writes every page that it touched in full, and most rows are short.
         connection.execute("PRAGMA page_size=2048")
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+        # Before there is a log: the file then has a name and all tables from its first moment.
         _migrate(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.mark(whole=True)
+        file.remember()
     except BaseException:
+        file.keep_log()
         connection.close()
         raise
     return connection
@@ -93,9 +165,35 @@ def open_read_only(path: Path) -> SQLite:
     return SQLite(f"{path.resolve().as_uri()}?mode=ro")
 
 
+class _Beside(SQLite):
+    """A second writing connection, beside a bot that runs."""
+
+    def __init__(self, path: Path) -> None:
+        # Closed after SQLite's own descriptors, as that gives up the locks that SQLite has on the file.
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # If the bot dies now, this must not be the one that moves the log into the file: the marks are the bot's.
+        keep_log(self._descriptor)
+        super().__init__(f"{path.resolve().as_uri()}?mode=rw")
+
+    def checkpoint(self) -> bool:
+        """Move everything into the one file and empty the log; return False where a reader hinders that for long."""
+        ((hindered, _, _),) = self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not hindered
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        os.close(self._descriptor)
+
+
 def open_beside(path: Path) -> SQLite:
-    """Open a bot's file for one more writer, also while the bot runs. Raises StoreError and sqlite3.Error."""
-    connection = SQLite(f"{path.resolve().as_uri()}?mode=rw")
+    """Open a bot's file for writing, also while the bot runs. Raises StoreError, OSError and sqlite3.Error."""
+    try:
+        return open_writer(path)
+    except StoreError as error:
+        if error.problem is not StoreProblem.BUSY:
+            raise
+    connection = _Beside(path)
     try:
         connection.execute("PRAGMA synchronous=FULL")
         # What is deleted must be gone from its page.
@@ -120,30 +218,14 @@ def altered(connection: Connection) -> str:
 
     A trigger of the right name that does nothing protects nothing, so the texts are compared.
     """
-    return min(
-        (name for name, *_ in _expected_definitions() ^ set(connection.execute(_DEFINITIONS))),
-        default="",
-    )
+    differing = _expected_definitions() ^ set(connection.execute(_DEFINITIONS))
+    return min((name for name, *_ in differing), default="")
 
 
 def complaint(connection: Connection) -> str:
     """Return an empty text where SQLite finds the database sound, else its first complaint."""
     says = str(connection.execute("PRAGMA integrity_check(1)")[0][0])
     return "" if says == "ok" else says
-
-
-def lock(path: Path) -> int:
-    """Hold a lock beside the file for as long as the process lives; return its file descriptor.
-
-    The system releases it when the process dies, however that happens. Raises StoreError if another process holds it.
-    """
-    descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreError(StoreProblem.BUSY, path) from None
-    return descriptor
 
 
 # SQLite makes statistics by itself.
@@ -160,6 +242,10 @@ def _expected_definitions() -> frozenset[Row]:
 
 def _migrate(connection: SQLite, path: Path) -> None:
     database = connection.database
+    # Only now, as SQLite first undoes what was interrupted.
+    is_new = connection.execute("PRAGMA page_count") == [(0,)]
+    if not is_new and (not database["audit_events"].exists() or _lacks_events(connection)):
+        raise StoreError(StoreProblem.EMPTIED, path)
     with closing(Database(memory=True)) as empty:
         known = {migration.name for migration in schema.migrations.pending(empty)}
     applied = {migration.name for migration in schema.migrations.applied(database)}
@@ -169,6 +255,9 @@ def _migrate(connection: SQLite, path: Path) -> None:
     connection.begin()
     try:
         schema.migrations.apply(database)
+        if is_new:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={secrets.randbelow(1 << 29) * 2}")
     except BaseException:
         connection.rollback()
         raise
@@ -179,3 +268,9 @@ def _migrate(connection: SQLite, path: Path) -> None:
 def _check_definitions(connection: Connection, path: Path) -> None:
     if changed := altered(connection):
         raise StoreError(StoreProblem.SCHEMA_ALTERED, path, changed)
+
+
+def _lacks_events(connection: SQLite) -> bool:
+    """Return True where there are cancellations and no event at all, while every one of them has an event."""
+    sql = "SELECT EXISTS (SELECT * FROM cancellations) AND NOT EXISTS (SELECT * FROM audit_events)"
+    return bool(connection.execute(sql)[0][0])

@@ -1,13 +1,13 @@
 """The bot's file: one writer that all transactions pass through, and readers beside it."""
 
 import asyncio
-import os
 import shutil
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ T = TypeVar("T")
 _READERS = 2
 _ROOM = 1024 * 1024
 """Bytes that must be free for the bot to be ready; the largest request takes a tenth of it."""
+_IDLE_AFTER = 2.0
+"""Seconds; a desk is idle most of the time, and somebody may copy the file without its log."""
 _TOGETHER = 32
 """The most transactions that share one commit; with more, each would wait too long for the others."""
 
@@ -44,7 +46,7 @@ class Store:
     more than everything else in a transaction.
 
     ``connect`` opens the writing connection. ``on_commit`` is called with a transaction's name right after its commit;
-    tests end the process there.
+    tests end the process there. After ``idle_after`` seconds without a transaction, everything moves into the one file.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class Store:
         *,
         connect: Callable[[Path], Connection] = sqlite.open_writer,
         on_commit: Callable[[str], None] | None = None,
+        idle_after: float = _IDLE_AFTER,
     ) -> None:
         self.path = path
         self._connect = connect
         self._on_commit = on_commit
+        self._idle_after = idle_after
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._readers = ThreadPoolExecutor(_READERS, "store-reader")
         self._waiting: deque[_Waiting] = deque()
@@ -65,7 +69,7 @@ class Store:
         self._closed = False
         self._of_this_thread = threading.local()
         self._open_readers: list[Connection] = []
-        self._lock: int | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._tables: Tables | None = None
 
     async def open(self) -> None:
@@ -75,6 +79,11 @@ class Store:
         """
         await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
 
+    @property
+    def readable_by_others(self) -> bool:
+        """Return True where other users can use the open file, because the system did not let the bot change that."""
+        return bool(self.path.stat().st_mode & 0o077)
+
     async def transaction(self, name: str, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` returns, once everything it wrote is on the disk; an exception undoes all of it.
 
@@ -83,6 +92,7 @@ class Store:
         """
         self._check_open()
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._rest_later()
         self._waiting.append(_Waiting(name, work, outcome))
         if not self._called:
             self._called = True
@@ -102,6 +112,8 @@ class Store:
     async def close(self) -> None:
         """Finish what is under way, close the file and release the lock."""
         self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
         # The readers first: only the last connection to close can move the log's content into the file.
         self._readers.shutdown()
         for connection in self._open_readers:
@@ -116,7 +128,6 @@ class Store:
     def _open(self) -> None:
         with explained(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = sqlite.lock(self.path)
             self._tables = Tables(self._connect(self.path))
 
     def _run_waiting(self) -> None:
@@ -164,7 +175,10 @@ class Store:
         return results
 
     def _read(self, work: Callable[[Tables], T]) -> T:
+        assert self._tables is not None
         with explained(self.path):
+            # A reader that opens only now would find whatever is in the file's place.
+            self._tables.connection.check()
             tables: Tables | None = getattr(self._of_this_thread, "tables", None)
             if tables is None:
                 tables = Tables(sqlite.open_read_only(self.path))
@@ -179,6 +193,7 @@ class Store:
     def _beat(self) -> None:
         assert self._tables is not None
         with explained(self.path):
+            self._tables.connection.check()
             if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
                 raise StoreError(StoreProblem.NEARLY_FULL, self.path, str(free // 1024))
             self._tables.connection.execute(
@@ -189,8 +204,18 @@ class Store:
     def _close(self) -> None:
         if self._tables is not None:
             self._tables.connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
+
+    def _rest_later(self) -> None:
+        """Have the file tidied up when no transaction has come for a while."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(self._idle_after, self._writer.submit, self._rest)
+
+    def _rest(self) -> None:
+        assert self._tables is not None
+        # What is wrong with the file is for the next transaction to say. Hindered by a reader, the next pause will do.
+        with suppress(StoreError, sqlite3.Error):
+            self._tables.connection.checkpoint()
 
 
 def _succeed(batch: list[_Waiting], results: list[Any]) -> None:

@@ -57,6 +57,14 @@ class Mortal:
         """Undo everything, as the next process would."""
         self._connection.rollback()
 
+    def check(self) -> None:
+        """Check that the file is still there."""
+        self._connection.check()
+
+    def checkpoint(self) -> bool:
+        """Move the log into the file."""
+        return self._connection.checkpoint()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

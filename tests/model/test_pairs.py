@@ -46,6 +46,14 @@ class Undone:
         self._sqlite.execute("ROLLBACK TO act")
         self._sqlite.execute("RELEASE act")
 
+    def check(self) -> None:
+        """Check that the file is still there."""
+        self._sqlite.check()
+
+    def checkpoint(self) -> bool:
+        """Leave the log, which has nothing of this transaction."""
+        return False
+
     def close(self) -> None:
         """Close the connection."""
         self._sqlite.close()

@@ -18,7 +18,8 @@ def writer() -> Writer:
 @pytest.fixture
 async def store(database: Path, writer: Writer) -> AsyncIterator[Store]:
     """Yield an open store in a new file."""
-    store = Store(database, connect=writer.open)
+    # Not tidied up while a test looks at its files.
+    store = Store(database, connect=writer.open, idle_after=3600.0)
     await store.open()
     yield store
     await store.close()

@@ -172,7 +172,7 @@ async def test_a_clean_stop_leaves_everything_in_the_one_file(database: Path) ->
     await store.probe()
     await store.read(lambda tables: tables.record.last())
     await store.close()
-    assert {path.name for path in database.parent.iterdir()} == {database.name, f"{database.name}.lock"}
+    assert {path.name for path in database.parent.iterdir()} == {database.name}
 
 
 async def test_everything_after_the_close_is_refused_because_of_the_stop(database: Path) -> None:

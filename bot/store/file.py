@@ -1,0 +1,229 @@
+"""The database file itself: its lock, what a start accepts, and whether it is still the file that was opened.
+
+SQLite finds its files by name once, and holds on to them; it does not notice that somebody deletes or replaces one.
+A commit would then go where no later start looks for it.
+
+``user_version`` in the file's header is a mark. It begins with a random number, grows with each generation of the log
+beside the file (``-wal``), and is odd while the log holds transactions that the file does not. So a copy of the file
+alone says itself that something is missing, and other content in the file's place has another mark. SQLite's own count
+of changes would not do: in a log it stands still.
+"""
+
+import fcntl
+import os
+import stat
+import struct
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from bot.store.errors import StoreError, StoreProblem
+
+APPLICATION_ID = 0x4344534B
+"""The letters CDSK, in the header of each of our files."""
+_HEADER = 100
+_MAGIC = b"SQLite format 3\0"
+_LOG_HEADER = 32
+_LOG_MAGIC = b"\x37\x7f\x06"
+_SHARED_LOCK = (0x40000002, 510)
+"""The bytes on which SQLite's users of a file have their shared locks; only who can lock all of them may tidy up."""
+
+
+class Header(NamedTuple):
+    """The fields of a database's first page that we look at."""
+
+    application: int
+    mark: int
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        """Return False where the log beside the file holds more."""
+        return self.mark % 2 == 0
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    """Return what tells this file from all others, whatever their names; None if it cannot be found."""
+    try:
+        found = os.stat(name)  # noqa: PTH116 -- several times at each commit, and Path takes twice as long
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def header(page: bytes) -> Header | None:
+    """Return the header at the beginning of this page, or None if it is not a database's."""
+    # The three bytes in the middle are the same in every database.
+    if len(page) < _HEADER or page[:16] != _MAGIC or page[21:24] != b"\x40\x20\x20":
+        return None
+    (page_size,) = struct.unpack_from(">H", page, 16)
+    (pages,) = struct.unpack_from(">I", page, 28)
+    (mark,) = struct.unpack_from(">I", page, 60)
+    (application,) = struct.unpack_from(">I", page, 68)
+    return Header(application, mark, pages * (65536 if page_size == 1 else page_size))
+
+
+class File:
+    """The file, open and locked until ``close``.
+
+    The lock is on the file and not on its name, so it holds by whichever way somebody reaches the file, and the system
+    releases it when the process dies. The descriptor must outlive SQLite's: closing any descriptor of a file gives up
+    the locks that SQLite has on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open, lock and judge the file; create an empty one if there is none. Raises StoreError and OSError."""
+        self.path = path
+        exists = self._is_regular(path)
+        self._real = path.resolve()
+        self._log = Path(f"{self._real}-wal")
+        if not exists and self._log_size():
+            raise StoreError(StoreProblem.LOG_ALONE, path, self._log.name)
+        self.newest_mark = 0
+        """The last mark that the writer wrote; it may still be in the log alone."""
+        self._names = {str(path), str(self._real)}
+        self._beside: dict[str, tuple[int, int] | None] = {}
+        self._log_descriptor: int | None = None
+        self._log_seen = (0, b"")
+        self._seen: Header | None = None
+        self._checking = threading.Lock()
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._lock_descriptor = self._descriptor
+        try:
+            self._lock()
+            self._judge()
+            self._close_to_others()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _is_regular(path: Path) -> bool:
+        """Return False where there is nothing. Raises StoreError where opening might hang or have an effect."""
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116 -- Path.exists() hides why it cannot look
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISREG(mode):
+            raise StoreError(StoreProblem.NOT_A_FILE, path)
+        return True
+
+    def _lock(self) -> None:
+        if sys.platform != "linux":
+            # There flock and SQLite's own locks exclude each other, so it has to be another file.
+            self._lock_descriptor = os.open(f"{self._real}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(StoreProblem.BUSY, self.path) from None
+
+    def _judge(self) -> None:
+        """Raise StoreError unless the file is new, or one of ours with its log."""
+        size, page = os.fstat(self._descriptor).st_size, os.pread(self._descriptor, _HEADER, 0)
+        if size == 0:
+            if self._log_size():
+                raise StoreError(StoreProblem.LOG_ALONE, self.path, self._log.name)
+            return
+        found = header(page)
+        if found is None:
+            raise StoreError(StoreProblem.DAMAGED, self.path, "file is not a database")
+        if found.application != APPLICATION_ID:
+            raise StoreError(StoreProblem.FOREIGN, self.path)
+        if not found.whole and not self._log.exists():
+            raise StoreError(StoreProblem.INCOMPLETE, self.path, self._log.name)
+        if not self._log_follows(found):
+            raise StoreError(StoreProblem.ANOTHER_LOG, self.path, self._log.name)
+
+    def _log_size(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def _log_follows(self, found: Header) -> bool:
+        """Return False where the log beside the file continues another file, or another state of this one.
+
+        SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.
+        """
+        if not self._log_size():
+            return True
+        marks: list[int] = []
+        with self._log.open("rb") as log:
+            head = log.read(_LOG_HEADER)
+            if len(head) < _LOG_HEADER or not head.startswith(_LOG_MAGIC):
+                return True  # SQLite ignores it.
+            length = 24 + int.from_bytes(head[8:12], "big")
+            while len(frame := log.read(length)) == length and frame[8:16] == head[16:24]:
+                if frame[:4] == b"\0\0\0\1" and (first := header(frame[24:])) is not None:
+                    marks.append(first.mark)
+        return not marks or marks[0] - 1 <= found.mark <= marks[-1]
+
+    def _close_to_others(self) -> None:
+        for place in (self._real, self._log, Path(f"{self._real}-shm")):
+            if place.exists() and (mode := place.stat().st_mode) & 0o077:
+                with suppress(OSError):  # not the owner, or a file system without modes
+                    place.chmod(stat.S_IMODE(mode) & 0o700)
+
+    def remember(self) -> None:
+        """Take the files beside it, which are there by now, for those that ``check`` must find."""
+        self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+        for place in (str(self._log), f"{self._real}-shm"):
+            self._beside[place] = _identity(place)
+        self._seen = header(os.pread(self._descriptor, _HEADER, 0))
+
+    @property
+    def log_is_empty(self) -> bool:
+        """Return True where everything is in the file."""
+        return self._log_size() == 0
+
+    @property
+    def whole(self) -> bool:
+        """Return True where the file says that it holds everything."""
+        found = header(os.pread(self._descriptor, _HEADER, 0))
+        return found is not None and found.whole
+
+    def check(self) -> None:
+        """Raise StoreError unless the next start will find, at this path, all that was committed. Any thread may."""
+        with self._checking:
+            ours = os.fstat(self._descriptor)
+            for place in self._names:
+                if (found := _identity(place)) is None:
+                    raise StoreError(StoreProblem.GONE, self.path)
+                if found != (ours.st_dev, ours.st_ino):
+                    raise StoreError(StoreProblem.REPLACED, self.path)
+            for place, known in self._beside.items():
+                if _identity(place) != known:
+                    raise StoreError(StoreProblem.LOG_GONE, self.path, os.path.basename(place))  # noqa: PTH119
+            self._check_content(ours.st_size)
+
+    def _check_content(self, size: int) -> None:
+        if self._log_descriptor is None or self._seen is None:
+            return  # It is being opened.
+        before, now = self._seen, header(os.pread(self._descriptor, _HEADER, 0))
+        if now is None or now.application != APPLICATION_ID or not before.mark <= now.mark <= self.newest_mark:
+            raise StoreError(StoreProblem.REPLACED, self.path)
+        if size < min(before.size, now.size):
+            raise StoreError(StoreProblem.CUT, self.path)
+        self._seen = now
+        length, head = os.fstat(self._log_descriptor).st_size, os.pread(self._log_descriptor, _LOG_HEADER, 0)
+        seen, salts = self._log_seen
+        # SQLite begins a new log with new salts. An empty one is what a checkpoint leaves.
+        if length and (not head.startswith(_LOG_MAGIC) or (length < seen and head[16:24] == salts)):
+            raise StoreError(StoreProblem.LOG_GONE, self.path, self._log.name)
+        self._log_seen = (length, head[16:24])
+
+    def keep_log(self) -> None:
+        """Keep SQLite, when it closes, from moving its log into a file that is not the one that the log belongs to."""
+        keep_log(self._descriptor)
+
+    def close(self) -> None:
+        """Release the lock."""
+        for descriptor in {self._descriptor, self._lock_descriptor, self._log_descriptor} - {None}:
+            os.close(descriptor)  # type: ignore[arg-type]  # None is taken out
+
+
+def keep_log(descriptor: int) -> None:
+    """Keep SQLite, when its last connection closes, from moving its log into this file, until the descriptor closes."""
+    if sys.platform == "linux":
+        start, length = _SHARED_LOCK
+        shared = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, shared)
