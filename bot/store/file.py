@@ -177,7 +177,9 @@ class File:
 
     @property
     def whole(self) -> bool:
-        """Return True where the file says that it holds everything."""
+        """Return True where the file says that it holds everything, which it does not say while it is being opened."""
+        if self._log_descriptor is None:
+            return False
         found = header(os.pread(self._descriptor, _HEADER, 0))
         return found is not None and found.whole
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from bot.domain.events import Started
 from bot.settings import table
 from bot.store import Store, StoreError, StoreProblem, Tables, backup, open_reader
 from bot.store.file import header
+from bot.store.sqlite import SQLite
 from tests.writer import Writer
 
 SETTINGS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DVPAY_API_KEY": "k3y", "APPROVERS": "U01"}
@@ -348,6 +350,36 @@ async def test_after_a_crash_and_a_look_by_another_program_the_file_is_whole(wor
         shell.execute("SELECT * FROM audit_events").fetchall()
     assert [path.name for path in folder.iterdir()] == [database.name]
     assert await events(folder / database.name) == 4
+
+
+async def test_a_death_in_the_middle_of_the_first_start_leaves_a_file_that_opens(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is on the disk after each step, the next start takes it."""
+    left: list[Path] = []
+
+    def dying(name: str) -> None:
+        original = getattr(SQLite, name)
+
+        def step(*args: Any, **options: Any) -> Any:
+            result = original(*args, **options)
+            left.append(tmp_path / f"left{len(left)}")
+            shutil.copytree(database.parent, left[-1], ignore=shutil.ignore_patterns("*-shm"))
+            return result
+
+        monkeypatch.setattr(SQLite, name, step)
+
+    for name in ("execute", "begin", "commit", "mark"):
+        dying(name)
+    store = Store(database, idle_after=3600.0)
+    await store.open()
+    await put(store)
+    monkeypatch.undo()
+    await store.close()
+    assert len(left) > 10
+    found = [await events(folder / database.name) for folder in left]
+    assert found == sorted(found)
+    assert set(found) == {0, 1}
 
 
 def foreign(path: Path) -> None:
