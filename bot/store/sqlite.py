@@ -75,7 +75,7 @@ class SQLite:
             with suppress(sqlite3.Error):
                 self.mark(whole=False)
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            # In the log, so that the file says it as soon as it has what stands in the log.
+            # Into the log: the file says it as soon as it has the rest of the log as well.
             with suppress(sqlite3.Error):
                 self.mark(whole=True)
 
