@@ -8,10 +8,10 @@ import click
 @click.command()
 def run() -> None:
     """Run the bot until SIGTERM or Ctrl-C."""
-    from bot import log
+    import bot.log
     from bot.cli.problems import fail, read_everything
 
-    log.open_missing_streams()
+    bot.log.open_missing_streams()
     # Before the imports: aiohttp reads some of these variables while it is being imported, and fails on wrong ones.
     settings, network, doubts = read_everything()
     import structlog
@@ -20,10 +20,11 @@ def run() -> None:
     from bot.store import StoreError
     from bot.wording import store_error
 
-    log.configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
-    log.catch_the_rest()
+    bot.log.configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
+    bot.log.catch_the_rest()
+    log = structlog.get_logger(__name__)
     for doubt in doubts:
-        structlog.get_logger(__name__).warning("setting_in_doubt", problem=doubt)
+        log.warning("setting_in_doubt", problem=doubt)
     try:
         asyncio.run(app.run(settings, network))
     except StoreError as error:

@@ -57,7 +57,8 @@ async def test_a_pending_one_knows_how_an_earlier_one_ended(
             asked = add(tx, at, form=f"V{number}")
             way = ways.get(end, (State.APPROVED, State.SENDING))
             brought(tx, asked, *way, end, at=at + timedelta(seconds=number))
-        last = add(tx, at, form="last")
+        last = tx.cancellations.get(add(tx, at, form="last").id)
+        assert last is not None
         assert last.earlier == (shown and Earlier(shown[0], at + timedelta(seconds=shown[1])))
         assert brought(tx, last, State.REJECTED, at=at).earlier is None
 
