@@ -21,11 +21,8 @@ class Problem:
     unclear: bool
     retry_after: float | None = None
     about: str = ""
-
-    @property
-    def refusal(self) -> bool:
-        """True where Slack itself gave a clear no, and not only for now."""
-        return not self.unclear and self.name not in {"ratelimited", "not_reachable"}
+    refusal: bool = False
+    """True where Slack itself gave a clear no, and not only for now."""
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -59,7 +56,7 @@ def _from_answer(error: SlackApiError) -> Problem:
         return Problem("ratelimited", unclear=False, retry_after=_seconds(headers.get("Retry-After")))
     if not isinstance(name, str):
         return Problem(f"http_{status}" if status else "unreadable_answer", unclear=True)
-    return Problem(name, unclear=name in _UNCLEAR)
+    return Problem(name, unclear=name in _UNCLEAR, refusal=name not in _UNCLEAR)
 
 
 def _seconds(text: str | None) -> float:

@@ -76,10 +76,9 @@ async def test_a_slack_that_is_gone_for_ten_minutes_is_reported_and_comes_back(
             assert (status, body["missing"]) == (503, ["the Socket Mode connection to Slack is down"])
             await desk.slack.start()
             await asyncio.wait_for(bot.connection.ready.wait(), 10)
-        assert [each["event"] for each in logs if each["event"].startswith("slack_")] == [
-            "slack_away",
-            "slack_connected",
-        ]
+        # One line when it goes, at most one more once its cause is known, and one when it is back.
+        told = [each["event"] for each in logs if each["event"].startswith("slack_")]
+        assert told in (["slack_away", "slack_connected"], ["slack_away", "slack_away", "slack_connected"])
         await pass_time(desk, clock, 60)
         assert "✅ Cancelled" in desk.ann.reads(card)
         assert len(await desk.replies(card)) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.cancellation import State
 from bot.domain.events import SettledCancelled, SettledNotCancelled
-from bot.domain.policy import Verdict
+from bot.domain.policy import NAMED, Surface, Verdict
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.person import Person, as_seen
@@ -74,7 +74,9 @@ async def test_an_approver_settles_an_unknown_outcome(desk: Desk, action: str, s
         assert "Found by @cleo" in told
         assert "> console, 10:05 <b>" in told
     finding = SettledCancelled if state is State.SETTLED_CANCELLED else SettledNotCancelled
-    last = [event for event in await desk.events() if event.content == finding("console, 10:05 <b>")]
+    last = [
+        event for event in await desk.events() if event.content == finding("console, 10:05 <b>", NAMED, Surface.CARD)
+    ]
     assert [event.actor for event in last] == [CLEO]
     assert await desk.state() is state
     assert len(desk.gateway.calls) == calls

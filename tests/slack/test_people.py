@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.policy import Actor, Members, Membership, People, Role
+from bot.domain.audit import timestamp
+from bot.domain.policy import NAMED, Actor, Ground, Members, Membership, People, Role
 from bot.sandbox.faults import ApiError, Fault, Hang, broken
 from bot.sandbox.slack import LocalSlack
 from bot.slack.people import Directory, Profile
@@ -48,7 +49,7 @@ async def test_users_and_members_belong(slack: LocalSlack, directory: Directory)
 async def test_only_the_roles_asked_for_are_looked_up(slack: LocalSlack, directory: Directory) -> None:
     """The other roles stay unchecked, which never means yes."""
     ben = await directory.actor("U0BEN", "ben", Role.APPROVER, Role.AUDITOR)
-    assert ben == Actor("U0BEN", "ben", approver=Membership.MEMBER, auditor=Membership.OUTSIDER)
+    assert ben == Actor("U0BEN", "ben", approver=Membership.MEMBER, auditor=Membership.OUTSIDER, ground=NAMED)
     assert await directory.actor("U0BEN", "ben") == Actor("U0BEN", "ben")
     assert not slack.calls
 
@@ -61,15 +62,23 @@ async def test_a_failed_look_up_is_neither_yes_nor_no(slack: LocalSlack, directo
     assert await membership(directory, "U0DORA") is Membership.MEMBER
 
 
-async def test_groups_are_remembered_for_five_minutes(slack: LocalSlack, directory: Directory, clock: Clock) -> None:
-    """Fifty look-ups at once cost one call for each group; a member who left is noticed five minutes later."""
+async def test_groups_are_remembered_for_a_minute(slack: LocalSlack, directory: Directory, clock: Clock) -> None:
+    """Fifty look-ups at once cost one call for each group; a member who left is noticed a minute later."""
     await asyncio.gather(*(membership(directory, "U0CLEO") for _ in range(50)))
     assert len(slack.calls) == 2
     slack.space.groups["S1"] = []
-    clock.advance(minutes=4)
+    clock.advance(59)
     assert await membership(directory, "U0CLEO") is Membership.MEMBER
-    clock.advance(minutes=1)
+    clock.advance(1)
     assert await membership(directory, "U0CLEO") is Membership.OUTSIDER
+
+
+async def test_an_actor_carries_the_ground_on_which_they_may_decide(directory: Directory, clock: Clock) -> None:
+    """It is the setting that names them, or the group through which they are an approver and when it was read."""
+    grounds = [
+        (await directory.actor(person, "", Role.APPROVER)).ground for person in ("U0BEN", "U0CLEO", "U0DORA", "U9")
+    ]
+    assert grounds == [NAMED, Ground("S1", timestamp(clock())), Ground("S2", timestamp(clock())), None]
 
 
 async def test_all_members_of_a_role_are_named(slack: LocalSlack, directory: Directory) -> None:
