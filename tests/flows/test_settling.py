@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.cancellation import State
 from bot.domain.events import SettledCancelled, SettledNotCancelled
-from bot.domain.policy import NAMED, Surface, Verdict
+from bot.domain.policy import Surface, Verdict
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.person import Person, as_seen
