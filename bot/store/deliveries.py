@@ -177,7 +177,9 @@ class Deliveries:
     def abandon_thread(self, cancellation: Cancellation, at: datetime) -> None:
         """Abandon the card, and with it everything that would be on it or below it."""
         self._connection.execute(
-            "UPDATE deliveries SET status = 'abandoned', done_at = ?, claimed_by = NULL, lease_until = NULL"
+            "UPDATE deliveries SET status = 'abandoned', done_at = ?, claimed_by = NULL, lease_until = NULL,"
+            # What happened up to this event will not be shown.
+            " drawn_seq = (SELECT max(seq) FROM audit_events)"
             " WHERE number = ? AND lane = 'card' AND status = 'queued'",
             (timestamp(at), cancellation.number),
         )
