@@ -43,6 +43,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.world = World(Path(self.folder.name), quorum=quorum, self_approval=self_approval)
         self.starts = 0
+        self.answered: set[int] = set()
         return self.world.asked()
 
     def teardown(self) -> None:
@@ -163,12 +164,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(call=consumes(calls), said=st.sampled_from(SAID), again=st.booleans())
     def answer(self, call: Attempt | None, said: str, again: bool) -> None:
         """Let a call reach the gateway or not, perhaps long after its lease; the answer comes, perhaps twice."""
-        if call is not None:
+        if call is not None and call.id not in self.answered:
             for _ in range(1 + again):
                 self._answer(call, said)
 
     def _answer(self, call: Attempt, said: str) -> None:
         """Answer a call. The gateway may say "no such order" of an order that it has cancelled."""
+        self.answered.add(call.id)  # no call reaches the gateway once it was said that it did not
         answer = ANSWERS.get(said, LOST)
         if said in {"told", "lost after"} or (said == "echo" and call.order_id not in self.world.outside.cancelled):
             answer = self.world.reach(call)
