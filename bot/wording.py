@@ -1,7 +1,8 @@
 """Sentences for the operator: the command line, ``doctor``, ``/readyz`` and the remedies in the log.
 
 The rest of the code has codes with parameters, and the people in Slack have ``bot/slack/views``. Only the types that
-are explained here are imported, so that every edge can use this module. A test keeps the tables complete.
+are explained here are imported, so that every edge can use this module. A test keeps the tables complete. It is long
+because it is a table of words for each code.
 """
 
 from bot.domain.attempt import Answer, Trouble

@@ -134,6 +134,7 @@ def logged(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
     with os.fdopen(os.dup(pipe.writer), "w") as stream, warnings.catch_warnings():
         monkeypatch.setattr(sys, "stderr", stream)
         log.configure("INFO", "json", ["hunter2"])
+        logging.captureWarnings(False)  # another test may have run the whole command in this process
         log.catch_the_rest()
         yield pipe
         logging.captureWarnings(False)

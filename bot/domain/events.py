@@ -2,7 +2,7 @@
 
 A use case makes one of these, the record keeps its JSON, and the views read it back as the same type. So a renamed
 field is a type error on both sides. To add an event: a class here with its ``kind``, and its words in
-``bot/slack/views/audit_page.py``.
+``bot/slack/views/audit_page.py``. The file is long because it is the whole format of the record.
 
 The words that people type can be erased later. So the JSON holds only a commitment to each such text (see
 ``bot.domain.words``), and the text itself is kept beside the event. ``words`` names these fields.

@@ -167,12 +167,14 @@ class Store:
             tables.connection.begin()
             try:
                 # That may have waited for another program. A person who has read an error by now must not act later.
-                results = [None if waiting.outcome.cancelled() else waiting.work(tables) for waiting in batch]
+                wanted = [waiting for waiting in batch if not waiting.outcome.cancelled()]
+                results = {id(waiting): waiting.work(tables) for waiting in wanted}
+                _check_awaited(wanted)
                 tables.connection.commit()
             except BaseException:
                 tables.connection.rollback()
                 raise
-        return results
+        return [results.get(id(waiting)) for waiting in batch]
 
     def _read(self, work: Callable[[Tables], T]) -> T:
         assert self._tables is not None
@@ -216,6 +218,15 @@ class Store:
         # What is wrong with the file is for the next transaction to say. Hindered by a reader, the next pause will do.
         with suppress(StoreError, sqlite3.Error):
             self._tables.connection.checkpoint()
+
+
+class _TooLate(Exception):
+    """Somebody has read an error while their transaction was worked on; the others of its commit run again."""
+
+
+def _check_awaited(batch: list[_Waiting]) -> None:
+    if any(waiting.outcome.cancelled() for waiting in batch):
+        raise _TooLate
 
 
 def _succeed(batch: list[_Waiting], results: list[Any]) -> None:

@@ -1,7 +1,8 @@
 """The use cases as the bot calls them: each is one transaction, then a line in the log, then a word to the worker.
 
 Every method may be called again with the same arguments and from any number of tasks at once; the
-second call changes nothing and returns what the first one led to.
+second call changes nothing and returns what the first one led to. The file is long because every use case has its
+method here; what happens inside each transaction is in the other modules.
 """
 
 import asyncio

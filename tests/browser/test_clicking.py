@@ -249,11 +249,11 @@ async def test_a_changed_record_is_noticed_while_the_bot_runs(visit: Visit, data
     ann = await visit("ann")
     await ann.ask("ord_1001")
     proof = ann.page.locator("#proof")
-    await expect(proof).to_contain_text("The record is intact: 3 events, head #3·")
+    await expect(proof).to_contain_text("The record is intact: 4 events, head #4·")
     other = sqlite3.connect(database)
     with other:
         other.execute("DROP TRIGGER audit_events_no_update")
         other.execute("UPDATE audit_events SET actor = 'U0OLGA' WHERE seq = 2")
     other.close()
     await expect(proof).to_contain_text("Event 2 does not have the content that it was written with")
-    await expect(ann.page.locator("#events .broken")).to_have_count(2)
+    await expect(ann.page.locator("#events .broken")).to_have_count(3)

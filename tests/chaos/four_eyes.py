@@ -8,6 +8,7 @@ from bot.domain.audit import BOT, Event
 from bot.domain.events import (
     Approved,
     ClickRefused,
+    Named,
     Rejected,
     Requested,
     RequestRefused,
@@ -24,7 +25,7 @@ from bot.sandbox.stage import FRANK
 from tests.chaos.people import ASKERS, DORA, Crowd
 
 _MAY_ASK = {*ASKERS, DORA}
-_HARMLESS = (RequestRefused, ClickRefused)
+_HARMLESS = (RequestRefused, ClickRefused, Named)
 
 
 @dataclass

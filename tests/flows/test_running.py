@@ -106,6 +106,28 @@ async def test_a_click_that_fails_apologises(desk: Desk, monkeypatch: pytest.Mon
     assert "[ Approve ]" in desk.ann.reads(card)
 
 
+async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may keep the click after all, so the person reads that it is not known, and where to look."""
+    card = await desk.ask("ord_1")
+    monkeypatch.setattr(desk.slack, "_ack_within", 0.5)
+    transaction = desk.running_bot.store.transaction
+
+    async def late(name: str, work: Callable[[Tables], object]) -> object:
+        kept = await transaction(name, work)
+        if name == "approve":
+            raise TimeoutError
+        return kept
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.running_bot.store, "transaction", late)
+        with pytest.raises(NotAcknowledged):
+            await desk.ben.click(card, "approve")
+        await desk.told(desk.ben, 2)
+    answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
+    assert "I don't know yet whether this counted. Look at the card" in answer
+    await desk.card_says(card, "Cancelled")
+
+
 async def test_a_click_costs_one_transaction_before_its_ack(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between a click and its acknowledgement there is exactly one commit, and no call to the gateway."""
     card = await desk.ask("ord_1")

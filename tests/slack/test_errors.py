@@ -17,7 +17,9 @@ from tests.tls import Authority, ConnectProxy, tls_in_front
 @pytest.mark.parametrize(
     "fault, problem",
     [
-        pytest.param(ApiError("not_in_channel"), Problem("not_in_channel", unclear=False), id="a clear no"),
+        pytest.param(
+            ApiError("not_in_channel"), Problem("not_in_channel", unclear=False, refusal=True), id="a clear no"
+        ),
         pytest.param(ApiError("fatal_error"), Problem("fatal_error", unclear=True), id="half done, perhaps"),
         pytest.param(rate_limited(30), Problem("ratelimited", unclear=False, retry_after=30.0), id="429"),
         pytest.param(

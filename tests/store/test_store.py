@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,36 @@ async def test_everything_after_the_close_is_refused_because_of_the_stop(databas
         with pytest.raises(StoreError) as refused:
             await late
         assert refused.value.problem is StoreProblem.CLOSED
+
+
+@pytest.mark.parametrize("others", [0, 2])
+async def test_somebody_who_read_an_error_while_the_work_went_on_is_not_kept(store: Store, others: int) -> None:
+    """Until the commit begins, nothing is kept for a person who went away; those who share the commit lose nothing."""
+    began, goes_on = threading.Event(), threading.Event()
+
+    def slow(tx: Tables) -> None:
+        tx.people.remember(Actor("U0", "zero"), AT)
+        began.set()
+        goes_on.wait(5)
+
+    async with busy(store):
+        away = asyncio.create_task(store.transaction("slow", slow))
+        rest = [
+            asyncio.create_task(store.transaction("other", partial(remember, f"U{number}")))
+            for number in range(1, others + 1)
+        ]
+        await asyncio.sleep(0)
+    while not began.is_set():  # noqa: ASYNC110 -- the writer is another thread
+        await asyncio.sleep(0)
+    away.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await away
+    goes_on.set()
+    await asyncio.gather(*rest)
+    await store.transaction("after", lambda _: None)
+    assert await names(store, "U0", "U1", "U2") == {f"U{number}": f"U{number}" for number in range(1, others + 1)}
+
+
+def remember(person: str, tx: Tables) -> None:
+    """Keep a name that is the person's id."""
+    tx.people.remember(Actor(person, person), AT)

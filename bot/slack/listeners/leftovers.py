@@ -40,10 +40,14 @@ class Leftovers:
         await ack(response_action="update", view=form_no_longer_in_use())
 
     async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """Log an unexpected exception, and apologise with a reference to the log. Nothing was kept."""
+        """Log an unexpected exception, and apologise with a reference to the log.
+
+        Nothing was kept, but for an act that timed out: that may be kept while the person reads this.
+        """
         reference = secrets.token_hex(4)
         log.error("unexpected_error", reference=reference, exc_info=error)
-        text = refusals.apology(reference)
+        words = refusals.not_sure if isinstance(error, TimeoutError) else refusals.apology
+        text = words(reference)
         match body.get("type", "command"):
             case "view_submission":
                 fields = {RejectForm.CALLBACK: RejectForm.REASON, SettleForm.CALLBACK: SettleForm.HOW}

@@ -1,4 +1,7 @@
-"""The answers of ``/cancel-audit``: a page of cancellations, or one order's story."""
+"""The answers of ``/cancel-audit``: a page of cancellations, or one order's story.
+
+It is long because each kind of event has its words here.
+"""
 
 import json
 import re

@@ -26,6 +26,14 @@ def apology(reference: str) -> str:
     )
 
 
+def not_sure(reference: str) -> str:
+    """Return the words where an act took too long to keep: nobody knows yet whether it counted."""
+    return (
+        "I'm slow right now, and I don't know yet whether this counted. Look at the card before you try again, or "
+        f"look the order up with /cancel-audit. The reference for the bot's operator is {reference}"
+    )
+
+
 USAGE = (
     "To ask for a cancellation, type /cancel-order with the order ID and the reason, for example "
     "“/cancel-order ord_1001 The customer ordered twice”. A form opens. After you send it, an approver decides, and I "
