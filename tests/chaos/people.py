@@ -316,7 +316,10 @@ class Crowd:
         forms = self._desk.slack.space.views.setdefault(person.id, [])
 
         def opened() -> OpenView | None:
-            return next((form for form in forms if form.view["private_metadata"] == metadata), None)
+            # The form for settling also holds the version of the request that its card showed.
+            return next(
+                (form for form in forms if f"{form.view['private_metadata']} ".startswith(f"{metadata} ")), None
+            )
 
         for _ in range(5):
             if not shown.button(action):
