@@ -8,7 +8,9 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from pydantic import ValidationError
 
@@ -60,8 +62,24 @@ class Contradiction:
     kept: str = ""
 
 
-class KeptDecision(NamedTuple):
-    """A row of ``decisions``."""
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Kept(NamedTuple):
+    """Everything that the tables hold about one cancellation, as plain rows: a verification reads very many.
+
+    The columns of the cancellation are those of ``_SUBJECTS``, of a decision those of ``_Decision``, and of an attempt
+    those of ``_Attempt``. Those of a delivery are its kind, event, target, status, ts, and the last event drawn.
+    """
+
+    cancellation: Row
+    decisions: Sequence[Row]
+    attempts: Sequence[Row]
+    deliveries: Sequence[Row]
+
+
+class _Decision(NamedTuple):
+    """A row of ``decisions`` as the events say it."""
 
     choice: str
     approver: str
@@ -70,8 +88,8 @@ class KeptDecision(NamedTuple):
     requested_at: str
 
 
-class KeptAttempt(NamedTuple):
-    """A row of ``attempts``."""
+class _Attempt(NamedTuple):
+    """A row of ``attempts`` as the events say it."""
 
     started_at: str
     finished_at: str | None
@@ -84,38 +102,6 @@ class KeptAttempt(NamedTuple):
     message: str
     request_id: str
     cancelled_at: str
-
-
-class KeptDelivery(NamedTuple):
-    """A row of ``deliveries``."""
-
-    kind: str
-    event_seq: int
-    target: str
-    status: str
-    ts: str
-    drawn_seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Everything that the tables hold about one cancellation."""
-
-    order_id: str
-    reason: str
-    requester: str
-    state: str
-    quorum: int
-    requested_at: str
-    expires_at: str
-    changed_at: str
-    card_channel: str
-    card_ts: str | None
-    card_link: str
-    attempt_count: int
-    decisions: Sequence[KeptDecision] = field(kw_only=True)
-    attempts: Sequence[KeptAttempt] = field(kw_only=True)
-    deliveries: Sequence[KeptDelivery] = field(kw_only=True)
 
 
 @dataclass(slots=True)
@@ -194,16 +180,19 @@ Ending: TypeAlias = (
 """The events that end a cancellation. Each is named for the state that it leads to."""
 
 
+_ENDINGS = frozenset(get_args(Ending))
+
+
 def messages_owed(content: Content, actor: str, requester: str) -> tuple[DeliveryKind, ...]:
     """Return the new messages that people must get about an event."""
-    match content:
-        case events.Requested():
-            return (DeliveryKind.CARD,)
-        case events.CardBlocked():
-            return (DeliveryKind.DIRECT_MESSAGE,)
-        case _ if isinstance(content, Ending):
-            # Nobody has to be told what they have just done.
-            return (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
+    kind = type(content)
+    if kind in _ENDINGS:
+        # Nobody has to be told what they have just done.
+        return (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
+    if kind is events.Requested:
+        return (DeliveryKind.CARD,)
+    if kind is events.CardBlocked:
+        return (DeliveryKind.DIRECT_MESSAGE,)
     return ()
 
 
@@ -223,21 +212,18 @@ def fold(about: Iterable[Event]) -> Projection:
         follow = _STEPS.get(type(content))
         if follow is not None and not follow(found, event, content):
             found.broken = found.broken or event.seq
-        found.commitments |= _commitments(event.seq, content)
+        if content.words:
+            found.commitments |= _commitments(event.seq, content)
         for kind in messages_owed(content, event.actor, found.requester):
             found.owed[event.seq, kind] = found.requester if kind is DeliveryKind.DIRECT_MESSAGE else ""
     return found
 
 
 def _commitments(seq: int, content: Content) -> dict[tuple[int, str], str]:
-    commitments = {}
-    for path in content.words:
-        text: Any = content
-        for name in path.split("."):
-            text = getattr(text, name)
-        if text:
-            commitments[seq, path] = text
-    return commitments
+    return {(seq, path): text for path in content.words if (text := _getter(path)(content))}
+
+
+_getter = cache(attrgetter)
 
 
 def _requested(found: Projection, event: Event, content: events.Requested) -> bool:
@@ -375,7 +361,7 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
     if said.broken:
         return Contradiction(Subject.EVENT, said.order_id, said.broken)
     if kept is None or not said.seq:
-        return Contradiction(Subject.REQUEST, kept.order_id if kept else said.order_id, said.seq)
+        return Contradiction(Subject.REQUEST, kept.cancellation[0] if kept else said.order_id, said.seq)
 
     def differs(subject: Subject, says: object, has: object, seq: int = 0) -> Contradiction:
         return Contradiction(subject, said.order_id, seq, str(says), str(has))
@@ -389,28 +375,45 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         word = words.get((seq, path))
         return ERASED if word is None else word.text
 
-    for subject, says, has in (
-        (Subject.ORDER_ID, said.order_id, kept.order_id),
-        (Subject.REASON, text(said.seq, "reason", said.reason), kept.reason),
-        (Subject.REQUESTER, said.requester, kept.requester),
-        (Subject.STATE, said.state, kept.state),
-        (Subject.QUORUM, said.quorum, kept.quorum),
-        (Subject.REQUESTED_AT, said.requested_at, kept.requested_at),
-        (Subject.EXPIRES_AT, said.expires_at, kept.expires_at),
-        (Subject.CHANGED_AT, said.changed_at, kept.changed_at),
-        (Subject.CARD, said.channels[-1], kept.card_channel),
-        (Subject.CARD, said.card_ts, kept.card_ts),
-        (Subject.CARD, said.card_link, kept.card_link),
-        (Subject.ATTEMPT_COUNT, said.attempt_count, kept.attempt_count),
-    ):
-        if says != has:
-            return differs(subject, says, has, said.seq)
+    says = (
+        said.order_id,
+        text(said.seq, "reason", said.reason),
+        said.requester,
+        said.state,
+        said.quorum,
+        said.requested_at,
+        said.expires_at,
+        said.changed_at,
+        said.channels[-1],
+        said.card_ts,
+        said.card_link,
+        said.attempt_count,
+    )
+    if says != kept.cancellation:
+        rows = zip(_SUBJECTS, says, kept.cancellation, strict=True)
+        return next(differs(subject, right, has, said.seq) for subject, right, has in rows if right != has)
     return _decisions(said, kept, text) or _attempts(said, kept, text) or _outbox(said, kept)
+
+
+_SUBJECTS = (
+    Subject.ORDER_ID,
+    Subject.REASON,
+    Subject.REQUESTER,
+    Subject.STATE,
+    Subject.QUORUM,
+    Subject.REQUESTED_AT,
+    Subject.EXPIRES_AT,
+    Subject.CHANGED_AT,
+    Subject.CARD,
+    Subject.CARD,
+    Subject.CARD,
+    Subject.ATTEMPT_COUNT,
+)
 
 
 def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
     decisions = {
-        KeptDecision(
+        _Decision(
             choice,
             approver,
             text(each.seq, "how" if choice is Choice.SETTLE else "reason", each.text),
@@ -421,7 +424,9 @@ def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | N
     }
     if decisions == set(kept.decisions) and len(decisions) == len(kept.decisions):
         return None
-    return Contradiction(Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(kept.decisions))
+    return Contradiction(
+        Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(map(_Decision._make, kept.decisions))
+    )
 
 
 def _attempts(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
@@ -480,7 +485,8 @@ def _misfit(commitments: Mapping[tuple[int, str], str], words: Words, erased: Co
     for place, commitment in commitments.items():
         if not _fits(words.get(place), commitment, erased=place[0] in erased):
             return place
-    return next(iter(words.keys() - commitments.keys()), None)
+    # Asked first, as it is true of nearly all and makes no set.
+    return None if words.keys() <= commitments.keys() else min(words.keys() - commitments.keys())
 
 
 def _fits(word: Word | None, commitment: str, *, erased: bool) -> bool:
@@ -492,11 +498,11 @@ def _fits(word: Word | None, commitment: str, *, erased: bool) -> bool:
         return False  # the salt is no hexadecimal number
 
 
-def _attempt(said: Said, text: "_Text") -> KeptAttempt:
+def _attempt(said: Said, text: "_Text") -> _Attempt:
     answer = said.answer
     if answer is None:
-        return KeptAttempt(said.at, None, None, None, None, "", None, "", "", "", "")
-    return KeptAttempt(
+        return _Attempt(said.at, None, None, None, None, "", None, "", "", "", "")
+    return _Attempt(
         said.at,
         said.answered_at,
         answer.outcome,
@@ -515,31 +521,28 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
     """Compare the outbox: everything owed must be there once, nothing else, and nothing dropped without an event."""
     missing = dict(said.owed)
     shown = not said.changed_seq
-    for row in kept.deliveries:
-        kind = DeliveryKind(row.kind)
-        direct = kind is DeliveryKind.DIRECT_MESSAGE
-        owed = (row.event_seq, kind)
-        at_home = row.target == said.requester if direct else row.target in said.channels
-        if kind.is_new_message and missing.pop(owed, None) is None and row.event_seq not in said.may_be_owed:
-            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, "", kind)
-        if not at_home:
-            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, said.channels[-1], row.target)
-        dropped = row.status == "abandoned" and not said.abandoned & {kind, DeliveryKind.CARD}
-        unplaced = row.status == "delivered" and kind.is_new_message and not row.ts
+    for kind, event_seq, target, status, ts, drawn_seq in kept.deliveries:
+        update = kind == DeliveryKind.CARD_UPDATE
+        if not update and missing.pop((event_seq, kind), None) is None and event_seq not in said.may_be_owed:
+            return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, "", kind)
+        if target != said.requester if kind == DeliveryKind.DIRECT_MESSAGE else target not in said.channels:
+            return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, said.channels[-1], target)
+        dropped = status == "abandoned" and not said.abandoned & {kind, DeliveryKind.CARD}
+        unplaced = status == "delivered" and not update and not ts
         if dropped or unplaced:
-            return Contradiction(Subject.DELIVERIES, said.order_id, row.event_seq, kind, row.status)
-        if kind is DeliveryKind.CARD_UPDATE:
-            shown = shown or row.status == "queued" or row.drawn_seq >= said.changed_seq
+            return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, kind, status)
+        if update:
+            shown = shown or status == "queued" or drawn_seq >= said.changed_seq
     if missing or not shown:
         seq, kind = next(iter(missing), (said.changed_seq, DeliveryKind.CARD_UPDATE))
         return Contradiction(Subject.DELIVERIES, said.order_id, seq, kind)
     return None
 
 
-def _people(decisions: Iterable[KeptDecision]) -> str:
+def _people(decisions: Iterable[_Decision]) -> str:
     return ", ".join(sorted(f"{each.choice} by {each.approver} at {each.at}" for each in decisions)) or "none"
 
 
-def _difference(said: KeptAttempt, kept: KeptAttempt) -> tuple[str, str]:
+def _difference(said: _Attempt, kept: Row) -> tuple[str, str]:
     """Return the first field in which two attempts differ, with both values."""
     return next((f"{name} {a}", f"{name} {b}") for name, a, b in zip(said._fields, said, kept, strict=True) if a != b)

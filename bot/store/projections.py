@@ -1,5 +1,6 @@
 """The tables held against the record: for one cancellation before a call, and for all of them in a verification."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -11,9 +12,6 @@ from bot.domain.events import Erased, Named, from_json
 from bot.domain.projection import (
     Contradiction,
     Kept,
-    KeptAttempt,
-    KeptDecision,
-    KeptDelivery,
     Projection,
     Subject,
     compare,
@@ -96,12 +94,7 @@ class Projections:
             number = row[0]
             about, words = _events(events.take(number))
             said = fold(about)
-            kept = Kept(
-                *row[1:],
-                decisions=[KeptDecision(*each[1:]) for each in decisions.take(number)],
-                attempts=[KeptAttempt(*each[1:]) for each in attempts.take(number)],
-                deliveries=[KeptDelivery(*each[1:]) for each in deliveries.take(number)],
-            )
+            kept = Kept(row[1:], decisions.take(number), attempts.take(number), deliveries.take(number))
             yield _Compared(number, about, words, said, compare(said, kept, words))
         if any(each.left_over() for each in (events, decisions, attempts, deliveries)):
             yield _Compared(0, [], {}, Projection(), Contradiction(Subject.REQUEST, ""))
@@ -126,7 +119,7 @@ class Projections:
             erased.update(content.events)
         names: dict[str, str] = {}
         for _, group in groupby(self._connection.stream(f"{sql} ORDER BY e.seq"), itemgetter(0)):
-            (event,), words = _events([("", *row) for row in group])
+            (event,), words = _events(list(group))
             seen_words += len(words)
             if (found := compare_apart(event, words, erased)) is not None:
                 yield found
@@ -165,33 +158,42 @@ class _Groups:
     """The rows of a stream, taken by their first column, which only grows."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
-        self._groups = groupby(rows, itemgetter(0))
-        self._next = next(self._groups, None)
+        self._rows = rows
+        self._next = next(rows, _END)
         self._skipped = False
 
     def take(self, number: int) -> list[Row]:
-        """Return the rows of this number; there may be none."""
-        while self._next is not None and self._next[0] < number:
+        """Return the rows of this number, without their first column; there may be none."""
+        # No groupby and no attributes inside of the loop: every row of the file passes here.
+        rows, row, found = self._rows, self._next, []
+        while row[0] < number:
             self._skipped = True
-            self._next = next(self._groups, None)
-        if self._next is None or self._next[0] != number:
-            return []
-        rows = list(self._next[1])
-        self._next = next(self._groups, None)
-        return rows
+            row = next(rows, _END)
+        while row[0] == number:
+            found.append(row[1:])
+            row = next(rows, _END)
+        self._next = row
+        return found
 
     def left_over(self) -> bool:
         """Return True where rows were there that nobody took."""
-        return self._skipped or self._next is not None
+        return self._skipped or self._next is not _END
+
+
+_END: Row = (math.inf,)
+"""A row after every number."""
 
 
 def _events(rows: list[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
     """Return the events of these rows, one row for each text beside an event, and the texts."""
     events: list[Event] = []
     words: dict[tuple[int, str], Word] = {}
+    last = None
     for row in rows:
-        if not events or events[-1].seq != row[1]:
-            events.append(Event(*row[1:10]))
-        if row[10] is not None:
-            words[row[1], row[10]] = Word(*row[10:])
+        seq = row[0]
+        if seq != last:
+            events.append(Event(*row[:9]))
+            last = seq
+        if row[9] is not None:
+            words[seq, row[9]] = Word(*row[9:])
     return events, words
