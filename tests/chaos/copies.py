@@ -79,6 +79,7 @@ class Calls:
         for delivery, posts in self.posts.items():
             for number, (index, place) in enumerate(posts[1:], 1):
                 search = self._search_before(index, delivery, place[0])
+                search = sorted({*search, *self._in_thread(index, posts[number - 1][0])})
                 reasons = {self._unseen(earlier, search) for _, earlier in posts[:number]}
                 # Each of the earlier ones would have been enough.
                 yield delivery, "" if "" in reasons else max(reasons)
@@ -127,6 +128,19 @@ class Calls:
             elif call.method == _REPLIES and is_first and oldest == begin:
                 break
         return search
+
+    def _in_thread(self, index: int, since: int) -> list[int]:
+        """Return the latest look into the thread of this post since another one, by index: its first page and the rest.
+
+        The HTTP client asks again where a connection ends, so other looks at the channel may be in between.
+        """
+        thread = self._calls[index].arguments.get("thread_ts")
+        looks: list[int] = []
+        for number in range(since + 1, index):
+            call = self._calls[number]
+            if call.method == _REPLIES and call.arguments.get("ts") == thread and isinstance(call.answer, dict):
+                looks = [*looks, number] if call.arguments.get("cursor") else [number]
+        return looks
 
     def _unseen(self, place: Place, search: list[int]) -> str:
         """Return why this search could not find this message; empty if it could."""

@@ -335,7 +335,8 @@ class Crowd:
     async def _submit(self, draw: random.Random, person: Person, form: OpenView | None, **values: str) -> None:
         if form is None:
             return
-        about = form.view["private_metadata"].split()[-1]
+        # The id alone, or the finding, the id and the version that the card showed.
+        about = next((part for part in form.view["private_metadata"].split()[1:2]), form.view["private_metadata"])
         await self._others_send(draw, form, values)
         for _ in range(5):
             answer = await self._insist(draw, person.submission_payload(form, values))
