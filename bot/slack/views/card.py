@@ -21,6 +21,7 @@ from bot.slack.views.text import (
     plain,
     quote,
     quoted,
+    sentence,
     weight,
     words,
 )
@@ -127,7 +128,7 @@ def _text(cancellation: Cancellation) -> str:
     found, answer = _words(cancellation), cancellation.last_answer
     said = [f"{found.heading}.", f"<@{cancellation.requester}> asked to cancel order {order}{why}.", found.explanation]
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
-        said.append(f"Detail: {escape(cut(detail, _SHOWN_WORDS))}.")
+        said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
     for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
         if decision is not None:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
@@ -169,7 +170,9 @@ def _progress(cancellation: Cancellation) -> list[Element]:
         case State.APPROVED if cancellation.attempts and cancellation.due_at:
             why = f": {said}" if said else ""
             return [
-                words(f"Not confirmed yet after {_attempts(cancellation.attempts)}{why}. I ask again at "),
+                words(
+                    f"{sentence(f'Not confirmed yet after {_attempts(cancellation.attempts)}{why}')} I ask again at "
+                ),
                 moment(cancellation.due_at, "{time_secs}"),
                 words("."),
             ]

@@ -26,6 +26,7 @@ from bot.slack.views.text import (
     person,
     quote,
     quoted,
+    sentence,
     words,
 )
 
@@ -80,7 +81,7 @@ def _text(cancellation: Cancellation, event: Event, found: Words, said: str) -> 
         case SettledCancelled() | SettledNotCancelled():
             sentences.append(f"Found by <@{event.actor}>: {escape(said)}.")
         case _ if said:
-            sentences.append(f"Detail: {escape(said)}.")
+            sentences.append(f"Detail: {sentence(escape(said))}")
     sentences.append(f"Requested by <@{cancellation.requester}>" + (f": {reason}." if reason else "."))
     return " ".join(filter(None, sentences))
 

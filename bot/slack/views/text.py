@@ -1,8 +1,8 @@
 """Text for Slack.
 
 Messages are made of rich_text elements only: Slack shows a text element as it is, so that no
-mention, link or formatting that people typed comes alive, and people copy from a message exactly the
-characters that were typed.
+mention, link or formatting that people typed comes alive, and people copy from a message the
+characters that were typed, but for those that nobody sees and that turn the direction of the text around them.
 Source: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
 """
 
@@ -32,17 +32,30 @@ def cut(text: str, limit: int) -> str:
 
 def escape(text: str) -> str:
     """Return text for a mrkdwn field, where ``&``, ``<`` and ``>`` begin mentions and links."""
+    return _with_entities(tame(text))
+
+
+def _with_entities(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def tame(text: str) -> str:
+    """Return the text without controls: some turn the direction in which people read what stands behind them."""
+    return "".join(each for each in text if each in _HARMLESS or unicodedata.category(each) not in {"Cc", "Cf"})
+
+
+_HARMLESS = "\n\t\u200b\u200c\u200d"
+"""Controls that change nothing around them: some scripts and emoji are not right without the last three."""
 
 
 def plain(text: str) -> Element:
     """Return a plain_text object in which ``:smile:`` stays what it is."""
-    return {"type": "plain_text", "text": text, "emoji": False}
+    return {"type": "plain_text", "text": tame(text), "emoji": False}
 
 
 def words(text: str, **style: bool) -> Element:
     """Return an element with words as they are, in a style such as ``bold=True``; Slack takes no empty text."""
-    element: Element = {"type": "text", "text": text or "-"}
+    element: Element = {"type": "text", "text": tame(text) or "-"}
     return element | {"style": style} if style else element
 
 
@@ -95,6 +108,11 @@ def quote(text: str) -> Block:
 def flat(text: str) -> str:
     """Return the text as one line, with one space between words."""
     return " ".join(text.split())
+
+
+def sentence(text: str) -> str:
+    """Return the text with a full stop, unless it ends like a sentence already."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def quoted(text: str, limit: int) -> str:
@@ -160,7 +178,7 @@ def weight(text: str) -> int:
     A message may weigh about 13,000 in all, as people found by trying (the reference gives no number).
     Source: https://github.com/slackapi/bolt-js/issues/2509
     """
-    return len(json.dumps(escape(text), ensure_ascii=False)) - 2
+    return len(json.dumps(_with_entities(text), ensure_ascii=False)) - 2
 
 
 def cut_to_weight(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State
 from bot.slack.views import card
-from bot.slack.views.text import Message
+from bot.slack.views.text import Message, tame
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, MOST_TEXT, shown
 
 NO_ANSWER = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.NO_ANSWER_IN_TIME, trouble_about="30")
@@ -122,7 +122,7 @@ def test_any_text_that_fits_is_shown_whole_and_stays_text(
 ) -> None:
     """Slack takes the card with all that people and the gateway can write, and all of it is in text elements.
 
-    Approvers read every character of the order id and of the reason.
+    Approvers read every character of the order id and of the reason but the controls, which show nothing.
     """
     assume(card.fits(order, reason))
     decided = (Decision("U0CLEO", ENDED_BY[state], why, AT),) if state in ENDED_BY else ()
@@ -137,8 +137,8 @@ def test_any_text_that_fits_is_shown_whole_and_stays_text(
     assert "<!" not in re.sub(r"<!date\^\d+\^[^|<>]*\|[^<>]*>", "", message.text)
     assert len(message.text.encode("utf-8", "replace")) <= MOST_TEXT
     texts = [element.get("text") for element in elements_of(message)]
-    assert (order or "-") in texts
-    assert not reason or reason in texts
+    assert (tame(order) or "-") in texts
+    assert not reason or (tame(reason) or "-") in texts
 
 
 @pytest.mark.parametrize("state", State)

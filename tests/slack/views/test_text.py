@@ -15,8 +15,11 @@ from bot.slack.views.text import (
     link,
     listed,
     moment,
+    plain,
     quote,
     quoted,
+    sentence,
+    tame,
     trimmed,
     weight,
     words,
@@ -94,9 +97,9 @@ def test_letters_and_signs_are_visible(character: str) -> None:
 @given(text=st.text(max_size=300))
 def test_a_text_weighs_what_slack_counts(text: str) -> None:
     """The weight is the length of the text as JSON with entities, as the local Slack counts it."""
-    (block,) = [quote(text or "-")]
+    text = tame(text) or "-"
     frame = counted([quote("-")]) - 1
-    assert frame + weight(text or "-") == counted([block])
+    assert frame + weight(text) == counted([quote(text)])
 
 
 @pytest.mark.parametrize("text", ["a" * 100, "&" * 100, "\n" * 100, '"' * 100, "a&<>" * 25, "", "ab"])
@@ -114,3 +117,26 @@ def test_a_time_falls_back_to_utc() -> None:
     there = at.astimezone(timezone(timedelta(hours=5)))
     assert moment(there) == moment(at)
     assert moment(at)["fallback"] == "2026-11-23 09:00 UTC"
+
+
+TURNING = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u200e\u200f\u061c"
+
+
+@pytest.mark.parametrize("control", TURNING + "\x00\x1b\x7f\x85\ufeff")
+def test_no_text_turns_what_stands_behind_it(control: str) -> None:
+    """A control in a person's words, left open, would turn the rest of the line around, also in a notification."""
+    typed = f"it is{control} paid"
+    assert [tame(typed), escape(typed), words(typed)["text"], plain(typed)["text"]] == ["it is paid"] * 4
+    assert quote(typed) == quote("it is paid")
+
+
+def test_what_scripts_and_emoji_need_stays() -> None:
+    """Lines, and the joiners and invisible spaces of Khmer, Hindi and families, turn nothing."""
+    for text in ("a\n\tb", "ក\u200bខ", "न\u200cम", "👩\u200d👧", "取消 é"):
+        assert tame(text) == text
+
+
+@pytest.mark.parametrize("text, ended", [("No", "No."), ("No.", "No."), ("No!", "No!"), ("No…", "No…")])
+def test_a_sentence_has_one_full_stop(text: str, ended: str) -> None:
+    """The gateway's words often bring one of their own."""
+    assert sentence(text) == ended
