@@ -156,7 +156,7 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.SOMEBODY_ELSE: "an answer came, but not in the gateway's form; something between the bot and the gateway"
     " may have sent it",
     Trouble.CONTRADICTORY: "its answer contradicts itself",
-    Trouble.MAY_BE_CANCELLED: "it refused, but perhaps because the order is cancelled or being cancelled",
+    Trouble.UNCLEAR_REFUSAL: "it said no, but not for certain how the order stands",
     Trouble.NO_CONFIRMATION: "its answer is not the documented confirmation",
     Trouble.ANOTHER_ORDER: "its answer is about another order",
     Trouble.ANOTHER_STATUS: "its answer has the status “{about}”, not “cancelled”",

@@ -10,7 +10,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     """The gateway confirmed that this order is cancelled."""
     REFUSED = "refused"
-    """The gateway gave a final no; this attempt did not cancel the order."""
+    """The gateway gave a no with a reason that is certain."""
     NOT_SENT = "not_sent"
     """The gateway certainly did nothing: it was not reached, or it turned the call away."""
     UNKNOWN = "unknown"
@@ -25,13 +25,14 @@ class Reason(StrEnum):
     ALREADY_CANCELLED = "already_cancelled"
     ALREADY_REFUNDED = "already_refunded"
     PARTLY_REFUNDED = "partly_refunded"
+    EXPIRED = "expired"
     NO_SUCH_ORDER = "no_such_order"
     CREDENTIALS = "credentials"
-    """The gateway did not accept the API key or the account."""
+    """The gateway did not accept the API key or the app ID."""
     CLOCK = "clock"
     """The gateway did not accept the timestamp: this machine's clock is wrong."""
-    OTHER = "other"
-    """A no for a reason that the gateway did not give, or not in a form that can be trusted."""
+    TURNED_AWAY = "turned_away"
+    """The gateway did not accept the call because of who made it, or from where."""
 
 
 class Trouble(StrEnum):
@@ -70,7 +71,7 @@ class Trouble(StrEnum):
     # An answer came, but it says nothing that counts.
     REDIRECT = "redirect"
     NO_REASON = "no_reason"
-    """A refusal without words that can be read."""
+    """An answer without words that can be read."""
     COMPRESSED = "compressed"
     TOO_LONG = "too_long"
     """The limit in KiB."""
@@ -79,8 +80,8 @@ class Trouble(StrEnum):
     """Not in a form of the gateway's, so a proxy or a load balancer on the way may have sent it."""
     CONTRADICTORY = "contradictory"
     """It says yes and no at once."""
-    MAY_BE_CANCELLED = "may_be_cancelled"
-    """A refusal that may mean that the order is cancelled, or is being cancelled."""
+    UNCLEAR_REFUSAL = "unclear_refusal"
+    """A no that does not say for certain how the order stands; a cancel may be under way."""
     NO_CONFIRMATION = "no_confirmation"
     """A success status without the documented confirmation."""
     ANOTHER_ORDER = "another_order"
@@ -94,7 +95,7 @@ class Answer:
 
     ``repeat`` is true where sending the same cancel again may lead further: not after a final answer, nor where an
     operator must act first (credentials). ``retry_after`` is in seconds. ``reason`` is set for every refusal, and where
-    the gateway rejected the credentials. ``message`` and ``code`` are the gateway's own words, short and without
+    the gateway did not accept the call. ``message`` and ``code`` are the gateway's own words, short and without
     secrets: data to show, never markup. ``trouble`` says what stood in the way where the gateway's words do not.
     """
 

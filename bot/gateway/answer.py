@@ -7,14 +7,14 @@ whose answer it is:
 answer                         outcome    and then
 =============================  =========  ===================================================================
 200, 201, the gateway's        cancelled  if ``confirmation`` finds that it says so and nothing else
-400, 404, 409, 422, likewise   refused    final; ``refusal`` reads the reason
-401, 403, likewise             not sent   no repeat, an operator must act: the credentials, or the clock
-429, 503, likewise             not sent   repeat, not before ``Retry-After``
+400, 404, 409, 422, likewise   refused    if ``refusal`` finds a reason on its list
+400, 401, 403, likewise        not sent   if ``turned_away`` finds a cause on its list; an operator must act
+429, 503, likewise             not sent   if ``turned_away`` finds that it says "later"; repeat
+any other 4xx, likewise        unknown    repeat only if a cancel is under way: the same no would come again
 everything else                unknown    repeat
 =============================  =========  ===================================================================
 
-Three lines come before these. An answer that names another order proves nothing about ours. A 4xx of the gateway's
-with the reason "already cancelled" is a refusal, whatever its number. A 400 about authentication counts as a 401.
+An answer that names another order proves nothing about ours, under any status.
 Source: DVPay Payment Gateway, pages on cancelling an order and on errors, release notes of version 1.4.0.
 """
 
@@ -22,33 +22,27 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.body import Unread, read_object
-from bot.gateway.confirmation import is_cancelled, is_plain, may_be_cancelled
-from bot.gateway.refusal import (
-    is_about_another_order,
-    is_about_authentication,
-    names_the_key,
-    read_refusal,
-    speaks_of_the_timestamp,
-)
-from bot.gateway.shapes import Said, is_whole, order_id_in, recognise
+from bot.gateway.confirmation import is_cancelled, is_plain
+from bot.gateway.refusal import is_about_another_order, is_under_way, read_refusal
+from bot.gateway.shapes import Said, is_whole, recognise
+from bot.gateway.turned_away import asks_for_later, read_denial
 
 LONGEST_RETRY_AFTER = 15 * 60.0
 """Seconds; a gateway that asks for a longer pause is asked again after this one."""
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""The gateway turns a call away if its timestamp is further off than this."""
 
 _LONGEST_NAME = 100
 """Characters of a code, a request ID, a time or a status; they go into messages and the record."""
 
 _UNKNOWN = Answer(Outcome.UNKNOWN, repeat=True)
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_ONLY_NOW = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+"""The client errors that are no word about the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +118,18 @@ def _proved(reply: Reply, said: Said, order_id: str, now: datetime) -> Answer:  
         return replace(_UNKNOWN, trouble=Trouble.ANOTHER_ORDER)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _success(status, said, order_id, now)
-    reason = read_refusal(said, order_id, status=status)
-    if _says_yes(said, reason, order_id, status):
+    if not said.is_error:
         return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
-    is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     match status:
-        case _ if is_client_error and reason is Reason.ALREADY_CANCELLED:
+        case 400 | 404 | 409 | 422 if reason := read_refusal(said, order_id):
             return Answer(Outcome.REFUSED, reason=reason)
-        case 400 | 401 | 403 if status > HTTPStatus.BAD_REQUEST or is_about_authentication(said):
-            return _turned_away(reply, said, now)
-        case 400 | 404 | 409 | 422 | 429 | 503 if reason is Reason.OTHER and may_be_cancelled(said):
-            return replace(_UNKNOWN, trouble=Trouble.MAY_BE_CANCELLED)
-        case 400 | 404 | 409 | 422:
-            return Answer(Outcome.REFUSED, reason=reason)
-        case 429 | 503:
+        case 400 | 401 | 403 if cause := read_denial(said):
+            return Answer(Outcome.NOT_SENT, reason=cause)
+        case 429 | 503 if asks_for_later(said):
             return Answer(Outcome.NOT_SENT, repeat=True)
+        case _ if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            repeat = status in _ONLY_NOW or is_under_way(said)
+            return Answer(Outcome.UNKNOWN, repeat=repeat, trouble=Trouble.UNCLEAR_REFUSAL)
         case _:
             return _UNKNOWN
 
@@ -156,30 +147,6 @@ def _success(status: int, said: Said, order_id: str, now: datetime) -> Answer:
     return Answer(Outcome.CANCELLED)
 
 
-def _says_yes(said: Said, reason: Reason, order_id: str, status: int) -> bool:
-    """Return True if an error with this status, read as a refusal with this reason, says yes as well."""
-    if not said.is_error or any(_is_yes(said.body.get(name)) for name in ("success", "ok")):
-        return True
-    if reason is Reason.ALREADY_CANCELLED:
-        # A 5xx is about the gateway, not about the order.
-        return status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    says_cancelled = is_cancelled(said.body.get("status")) and order_id_in(said.body) == order_id
-    return says_cancelled or any(_is_yes(said.body.get(name)) for name in ("cancelled", "canceled"))
-
-
-def _is_yes(value: object) -> bool:
-    return str(value).lower() in {"true", "yes", "1"} if isinstance(value, str | int) else False
-
-
-def _turned_away(reply: Reply, said: Said, now: datetime) -> Answer:
-    clock = parse_date(reply.headers.get("Date", ""))
-    # Other credentials would not help where the timestamp is the cause.
-    is_apart = clock is not None and abs(clock - now) > CLOCK_TOLERANCE
-    # A code that names the key means the key, whatever the clocks say.
-    is_clock = speaks_of_the_timestamp(said) or (is_apart and not names_the_key(said))
-    return Answer(Outcome.NOT_SENT, reason=Reason.CLOCK if is_clock else Reason.CREDENTIALS)
-
-
 def _in_words(answer: Answer, said: Said, secrets: tuple[str, ...]) -> Answer:
     """Return the answer with the gateway's words, fit to show."""
     request_id = shown(said.request_id, secrets, _LONGEST_NAME)
@@ -188,7 +155,7 @@ def _in_words(answer: Answer, said: Said, secrets: tuple[str, ...]) -> Answer:
         return replace(answer, request_id=request_id, cancelled_at=cancelled_at)
     message = shown(said.message, secrets)
     trouble = answer.trouble
-    if trouble is None and not message and answer.reason in {None, Reason.OTHER}:
+    if trouble is None and not message and answer.reason is None:
         trouble = Trouble.NO_REASON
     return replace(
         answer,

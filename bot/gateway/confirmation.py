@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bot.gateway.refusal import in_plain_words
-from bot.gateway.shapes import CANCELLED_AT, ORDER_ID, REQUEST_ID, Said, is_whole, order_id_in, snake, text_or_number
+from bot.gateway.shapes import CANCELLED_AT, ORDER_ID, REQUEST_ID, Said, is_whole, order_id_in, text_or_number
 
 _SENTENCE = re.compile(
     "(?:ok|success|successful"
@@ -33,36 +33,13 @@ _UNIX_TIME = re.compile(r"(\d{10})(?:\d{3})?(?:\.\d{1,9})?", re.ASCII)
 """In seconds or milliseconds."""
 # Many programs write the year 1 or 1970 where they have no time.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = timedelta(days=1)
-"""From now: enough for two clocks that differ and for a time without its zone, but no plan for later."""
-
-
-_DENIES = re.compile(
-    "\\b(?:no|not|never|cannot|only|unable|nothing|neither|must|may|if|be)\\b|n['\u2019]t\\b", re.IGNORECASE
-)
-"""Words with which a sentence about a cancelled order says that this one is not."""
-# A box on the way may send a call twice: then the first one works on it, and the second one is turned away.
-_UNDER_WAY = re.compile(
-    r"\bcancell?ation\b.{0,40}\b(?:in progress|under ?way|processing|pending|requested|submitted|accepted|queued)\b"
-    r"|\bbeing cancell?ed\b|\bduplicate\b|\balready (?:requested|submitted|received|accepted|in progress)\b",
-    re.IGNORECASE,
-)
-"""Words for a cancel that somebody already works on."""
+_LATEST, _FURTHEST_ZONE = timedelta(minutes=5), timedelta(hours=14)
+"""From now: the gateway lets two clocks differ by so much, and a time without its zone may be local anywhere."""
 
 
 def is_cancelled(state: object) -> bool:
     """Return True for the state of a cancelled order, in any case and with one or two l."""
     return isinstance(state, str) and state.lower() in {"cancelled", "canceled"}
-
-
-def may_be_cancelled(said: Said) -> bool:
-    """Return True for a refusal that is on no list, but may mean that the order is cancelled or being cancelled."""
-    if any(isinstance(value, str) and is_cancelled(value) for _, value in said.values()):
-        return True
-    words = f"{snake(said.code)} {said.message}".replace("_", " ")
-    return _UNDER_WAY.search(words) is not None or (
-        re.search(r"\bcancell?ed\b", said.message, re.IGNORECASE) is not None and not _DENIES.search(said.message)
-    )
 
 
 def is_plain(said: Said, order_id: str, now: datetime) -> bool:
@@ -106,4 +83,6 @@ def _is_time(value: object, now: datetime) -> bool:
     except ValueError:
         # There is no 30th of February.
         return False
-    return _EARLIEST <= (at.replace(tzinfo=UTC) if at.tzinfo is None else at) <= now + _LATEST
+    if at.tzinfo is None:
+        return _EARLIEST <= at.replace(tzinfo=UTC) <= now + _LATEST + _FURTHEST_ZONE
+    return _EARLIEST <= at <= now + _LATEST

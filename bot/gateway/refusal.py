@@ -1,17 +1,17 @@
 """The reason for a refusal: an allow-list of codes, of sentences about this order, and of fields with its state.
 
 The gateway publishes no list of codes for the cancel call, and prose is no proof: "No order was cancelled" and "You
-have already cancelled 10 orders today" have all the words of a yes. So a code or a message counts only as a whole, and
-everything that is not on the list is ``Reason.OTHER``. All that say something must agree.
-Source of the states: DVPay Payment Gateway, pages on the states of an order and release notes of version 1.4.0.
+have already cancelled 10 orders today" have all the words of a yes. So a code or a message counts only as a whole,
+every field must be a documented one, and whatever is not on the list makes the answer one without a reason. All that
+say something must agree.
+Source of the states: DVPay Payment Gateway, page on the states of an order.
 """
 
 import re
 from collections.abc import Iterator
-from http import HTTPStatus
 
 from bot.domain.attempt import Reason
-from bot.gateway.shapes import Said, is_whole, order_id_in, snake
+from bot.gateway.shapes import ORDER_ID, Said, is_whole, order_id_in, snake
 
 _REASONS = {
     "canceled": Reason.ALREADY_CANCELLED,
@@ -19,29 +19,27 @@ _REASONS = {
     "paid": Reason.COMPLETED,
     "refunded": Reason.ALREADY_REFUNDED,
     "partially_refunded": Reason.PARTLY_REFUNDED,
-    # Version 1.4 names a paid order so. It is a state only in a field for states.
-    "success": Reason.COMPLETED,
+    "expired": Reason.EXPIRED,
 }
-"""Any other state of the order contradicts these: as a reason it is OTHER."""
+"""Any other state of the order contradicts these. ``SUCCESS`` of version 1.4 may be the state of the request."""
 
 _STATE = "canceled|completed|paid|refunded|partially[ _]refunded|pending|processing|failed|expired"
-_STATE_FIELDS = {"current_status", "current_state", "order_status", "order_state"}
+_STATES = {"current_status", "current_state", "order_status", "order_state"}
+_STATES |= {"currentStatus", "currentState", "orderStatus", "orderState"}
+_IN_DETAILS = {*ORDER_ID, *_STATES}
+_IN_DATA = {*_IN_DETAILS, "status"}
 
 _CODE = re.compile(
     rf"order_(?:(?:is|was|has_been)_)?(?P<no>not_)?(?:already_)?(?P<state>{_STATE})"
     r"|already_(?P<short>canceled|refunded|partially_refunded)"
 )
-_AUTHENTICATION = {
-    "unauthorized", "unauthenticated", "authentication_failed", "authentication_required", "authentication_error",
-    "invalid_authentication", "invalid_credentials", "invalid_api_key", "missing_api_key", "invalid_app_id",
-    "missing_app_id", "invalid_timestamp", "missing_timestamp", "expired_timestamp", "timestamp_expired",
-    "timestamp_out_of_range", "clock_skew", "request_time_too_skewed",
-}  # fmt: skip
 _ABSENT = {"order_not_found", "no_such_order", "unknown_order", "order_does_not_exist"}
-_SOMETHING_ABSENT = {"not_found", "resource_not_found"}
-"""Codes that may also be about the address of the call."""
-
-_CLOCK = re.compile(r"\b(?:timestamp|clock|skew(?:ed)?|request time|request (?:has |is )?expired)\b", re.IGNORECASE)
+_WITHOUT_A_REASON = {
+    "bad_request", "business_rule_violation", "conflict", "invalid_order_state", "invalid_order_status", "not_found",
+    "order_cannot_be_canceled", "order_not_cancelable", "order_not_cancellable", "resource_not_found",
+    "unprocessable_entity",
+}  # fmt: skip
+"""Codes that leave it to the message and the details why the order cannot be cancelled."""
 
 _AN_ID = r"[\w-]*\d[\w-]*"
 # "The order 30 minutes after it was made" names no order.
@@ -64,13 +62,13 @@ _SENTENCE = re.compile(
     r"(?:(?:is|was|has been)(?P<no> not)?(?: already| currently)?|has already been|already)"
     rf"|{_ORDER}(?: current)? (?:status|state) is(?: already| currently)?) "
     rf"(?:in (?:the |a )?)?(?P<state>{_STATE})(?: state| status)?{_CLAUSE}{_REFUND}{_RULE}"
+    rf"|{_ORDER} has(?: already)? (?P<gone>expired){_CLAUSE}"
     # "Already completed" may be about the cancellation.
     r"|already (?P<short>canceled|refunded|partially refunded)"
 )
 _ABSENT_SENTENCE = re.compile(
     rf"{_ORDER} (?:(?:was |is |could |can )?not (?:be )?found|does not exist|doesn't exist)|no such order|unknown order"
 )
-_SOMETHING_ABSENT_SENTENCE = re.compile("(?:resource )?not found")
 _LONGEST_READ = 300
 """Characters of a message; no sentence on the list is as long."""
 
@@ -81,15 +79,33 @@ _TIME = re.compile(
 )
 
 
-def read_refusal(said: Said, order_id: str, *, status: int) -> Reason:
-    """Return the reason that this refusal with this HTTP status gives for this order; never raises."""
+# Something on the way may send a call twice: then the first one works on it, and the second one is turned away.
+_UNDER_WAY = re.compile(
+    r"\bcancell?ation\b.{0,40}\b(?:in progress|under ?way|processing|pending|requested|submitted|accepted|queued"
+    r"|scheduled|running)\b|\b(?:being|will be) cancell?ed\b|\bduplicate\b"
+    r"|\balready (?:requested|submitted|received|accepted|in progress|processed|handled)\b",
+    re.IGNORECASE,
+)
+"""Words for a cancel that somebody already works on."""
+
+
+def read_refusal(said: Said, order_id: str) -> Reason | None:
+    """Return the reason that this refusal gives plainly for this order; None if it gives none. Never raises."""
+    in_envelope = not said.error
+    if not said.has_only(_IN_DETAILS, _IN_DATA) or (in_envelope and order_id_in(said.data) != order_id):
+        return None
     message = _TIME.sub("", said.message)
     # IDs have many forms, so any word of the message with a digit in it may be one.
-    if is_about_another_order(said, order_id) or re.search(r"\d", _without(order_id, message)):
-        return Reason.OTHER
+    if re.search(r"\d", _without(order_id, message)):
+        return None
     sentence = in_plain_words(message, order_id)
-    found = {_from_code(said, sentence, status), _from_sentence(sentence), *_from_states(said, order_id)} - {None}
-    return (found.pop() if len(found) == 1 else None) or Reason.OTHER
+    found = {*_from_code(said), *_from_sentence(sentence), *_from_states(said, order_id)}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_under_way(said: Said) -> bool:
+    """Return True for a refusal because of another cancel of the order: asked again, the gateway may know more."""
+    return _UNDER_WAY.search(f"{snake(said.code)} {said.message}".replace("_", " ")) is not None
 
 
 def is_about_another_order(said: Said, order_id: str) -> bool:
@@ -114,11 +130,6 @@ def _order_ids(name: str, value: object) -> Iterator[object]:
         is_number = is_whole(found) or (isinstance(found, str) and found.isdecimal())
         if (name in {"order", "orders"} and found is not None) or (name in {"details", "data"} and is_number):
             yield found
-
-
-def names_the_key(said: Said) -> bool:
-    """Return True where the code is about the API key or the app id."""
-    return snake(said.code).endswith(("api_key", "app_id"))
 
 
 def names_another_order(text: str, order_id: str) -> bool:
@@ -146,50 +157,40 @@ def in_plain_words(message: str, order_id: str) -> str:
     return " ".join(text.lower().replace("cancelled", "canceled").split()).rstrip(".!")
 
 
-def is_about_authentication(said: Said) -> bool:
-    """Return True for the codes of a call without accepted credentials."""
-    return snake(said.code) in _AUTHENTICATION
-
-
-def speaks_of_the_timestamp(said: Said) -> bool:
-    """Return True where whole words for the time of the call are in the code or the message."""
-    return _CLOCK.search(f"{snake(said.code)} {said.message}".replace("_", " ")) is not None
-
-
-def _from_code(said: Said, sentence: str, status: int) -> Reason | None:
+def _from_code(said: Said) -> Iterator[Reason | None]:
+    """Yield the reason in the code, or None where it is on no list; nothing where it leaves the reason open."""
     code = snake(said.code).replace("cancelled", "canceled")
     if code in _ABSENT:
-        return Reason.NO_SUCH_ORDER
-    if code in _SOMETHING_ABSENT and status == HTTPStatus.NOT_FOUND and said.error:
-        plain = not sentence or _SOMETHING_ABSENT_SENTENCE.fullmatch(sentence) or _ABSENT_SENTENCE.fullmatch(sentence)
-        return Reason.NO_SUCH_ORDER if plain else None
-    match = _CODE.fullmatch(code)
-    return _reason(match["state"] or match["short"], denied=match["no"]) if match else None
+        yield Reason.NO_SUCH_ORDER
+    elif code and code not in _WITHOUT_A_REASON:
+        match = _CODE.fullmatch(code)
+        yield _reason(match["state"] or match["short"], denied=match["no"]) if match else None
 
 
-def _from_sentence(sentence: str) -> Reason | None:
-    if _ABSENT_SENTENCE.fullmatch(sentence):
-        return Reason.NO_SUCH_ORDER
+def _from_sentence(sentence: str) -> Iterator[Reason | None]:
+    """Yield the reason in the message, or None where it is on no list; nothing where there is no message."""
     match = _SENTENCE.fullmatch(sentence)
-    if match is None:
-        return None
-    reason = _reason(match["state"] or match["short"], denied=match["no"])
-    # Nobody is sent to the refund by a sentence that speaks of a cancelled or refunded order.
-    return None if match["refund"] and reason is not Reason.COMPLETED else reason
+    if _ABSENT_SENTENCE.fullmatch(sentence):
+        yield Reason.NO_SUCH_ORDER
+    elif match:
+        reason = _reason(match["state"] or match["short"] or match["gone"], denied=match["no"])
+        # Nobody is sent to the refund by a sentence that speaks of a cancelled or refunded order.
+        yield None if match["refund"] and reason not in {Reason.COMPLETED, Reason.PARTLY_REFUNDED} else reason
+    elif sentence:
+        yield None
 
 
-def _from_states(said: Said, order_id: str) -> Iterator[Reason]:
-    """Yield the reason in each field for the order's state, of the objects that hold this order's ID."""
-    for part in (said.error.get("details"), said.body.get("details"), said.data):
-        if isinstance(part, dict) and order_id_in(part) == order_id:
-            for name, value in part.items():
-                is_state = snake(name) in _STATE_FIELDS or (name == "status" and part is said.data)
-                if is_state and isinstance(value, str):
-                    yield _reason(snake(value).replace("cancelled", "canceled"))
+def _from_states(said: Said, order_id: str) -> Iterator[Reason | None]:
+    """Yield the reason in each field for the order's state, or None where it is on no list, or not this order's."""
+    for part in (said.details, said.data):
+        for name, value in part.items():
+            if name not in ORDER_ID:
+                is_ours = order_id_in(part) == order_id and isinstance(value, str)
+                yield _reason(snake(value).replace("cancelled", "canceled")) if is_ours else None
 
 
-def _reason(state: str, *, denied: str | None = None) -> Reason:
-    return Reason.OTHER if denied else _REASONS.get(state.replace(" ", "_"), Reason.OTHER)
+def _reason(state: str, *, denied: str | None = None) -> Reason | None:
+    return None if denied else _REASONS.get(state.replace(" ", "_"))
 
 
 def _without(order_id: str, text: str) -> str:

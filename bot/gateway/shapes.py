@@ -2,20 +2,18 @@
 
 1. The confirmation: an order ID and a text ``status``.
 2. The ``error`` object: a ``code`` that is text, with a ``message`` or a request ID, and with a ``request_id``, a whole
-   number as ``timestamp`` or an object ``details``. Without one of these three it may be Azure's or FastAPI's.
-3. The flat error: a text ``error`` beside a ``message``. NestJS, Fastify and hapi write the words of the HTTP status
-   there, such as "Not Found".
-4. The envelope of version 1.4: a ``statusCode`` beside ``traceId`` or ``data``.
+   number as ``timestamp`` or an object ``details`` that is not empty. Without one of these three it may be Azure's or
+   FastAPI's.
+3. The envelope of version 1.4: a ``statusCode`` beside ``traceId`` or ``data``.
 
 Proxies and API managers between the bot and the gateway send JSON of their own, often after the gateway did the work.
-``docs/gateway.md`` lists products whose JSON has none of the four shapes.
+``docs/gateway.md`` lists products whose JSON has none of these shapes.
 Source: DVPay Payment Gateway, pages on errors and release notes of version 1.4.0.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 ORDER_ID = ("order_id", "orderId")
@@ -24,20 +22,17 @@ CANCELLED_AT = ("cancelled_at", "cancelledAt", "canceled_at", "canceledAt")
 _CODE = ("code", "errorCode", "error_code")
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
 
+_AROUND_ERROR = {"error", *REQUEST_ID}
+_IN_ERROR = {"code", "message", "details", "timestamp", *REQUEST_ID}
+_IN_ENVELOPE = {"statusCode", "message", "data", *REQUEST_ID}
+_NESTED = {"error", "details", "data", "message"}
+
 Fields = Mapping[str, Any]
 
 
 def snake(name: str) -> str:
     """Return a field's name or a code in snake case, so that ``OrderPaid`` and ``ORDER-PAID`` are alike."""
     return _WORD_ENDS.sub("_", name).strip("_").lower()
-
-
-# Releases of Python and other languages differ in the names of a few, and frameworks have words for unknown ones.
-_STATUSES = {snake(status.phrase) for status in HTTPStatus} | {
-    "content_too_large", "payload_too_large", "request_entity_too_large", "uri_too_long", "request_uri_too_long",
-    "range_not_satisfiable", "requested_range_not_satisfiable", "unprocessable_content", "unprocessable_entity",
-    "error", "unknown",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,28 @@ class Said:
         """The time of the cancellation as the gateway wrote it."""
         return _first(self.confirmation, CANCELLED_AT, text_or_number)
 
+    @property
+    def details(self) -> Fields:
+        """The ``details`` of the ``error`` object."""
+        return _object(self.error, "details")
+
+    def has_only(self, in_details: AbstractSet[str], in_data: AbstractSet[str] = frozenset()) -> bool:
+        """Return True for one documented error without other fields: any other may deny what these say.
+
+        ``details`` and ``data`` may have the fields named here. An envelope counts only where ``in_data`` names some.
+        """
+        if self.error:
+            parts = [(self.body, _AROUND_ERROR), (self.error, _IN_ERROR), (self.details, in_details)]
+            nested, texts = self.error.get("details"), self.error.get("message")
+        else:
+            parts = [(self.body, _IN_ENVELOPE), (self.data, in_data)]
+            nested, texts = self.body.get("data") if in_data else "", self.body.get("message")
+        fields = [(name in names, name, value) for part, names in parts for name, value in part.items()]
+        is_flat = all(name in _NESTED or not isinstance(value, dict | list) for _, name, value in fields)
+        # A message in another form than text, such as one for each language, is not read, so it may say anything.
+        is_read = not texts or self.message != ""
+        return is_read and is_flat and isinstance(nested, dict | None) and all(known for known, _, _ in fields)
+
     def values(self) -> Iterator[tuple[str, Any]]:
         """Yield every value at any depth with the name of its field, which is in snake case."""
         # A loop, because the parser allows more levels than a recursion would have left.
@@ -82,13 +99,12 @@ def recognise(body: Fields) -> Said | None:
     """Return this object as an answer of the gateway's; None if it has none of the gateway's shapes."""
     error, data = _object(body, "error"), _object(body, "data")
     is_envelope = is_whole(body.get("statusCode")) and ("data" in body or bool(_text(body.get("traceId"))))
-    is_flat = bool(_text(body.get("error")) and _message(body)) and not _is_a_frameworks(body)
-    is_error = is_envelope or is_flat or _is_documented(error)
+    is_error = is_envelope or _is_documented(error)
     if not is_error and not _is_confirmation(body):
         return None
     data = data if is_envelope else {}
     parts = (error, body, data)
-    codes = (_first(error, _CODE), _first(body, _CODE), _text(body.get("error")), _first(data, _CODE))
+    codes = (_first(part, _CODE) for part in parts)
     return Said(
         body=body,
         error=error,
@@ -125,17 +141,9 @@ def _is_confirmation(part: Fields) -> bool:
 def _is_documented(error: Fields) -> bool:
     # "404" as the code is a status in quotes, as Vercel writes it.
     has_code = any(letter.isalpha() for letter in _text(error.get("code")))
-    details, request_id = isinstance(error.get("details"), dict), _text(error.get("request_id"))
-    has_companion = details or is_whole(error.get("timestamp")) or bool(request_id)
+    details, request_id = _object(error, "details"), _text(error.get("request_id"))
+    has_companion = bool(details) or is_whole(error.get("timestamp")) or bool(request_id)
     return has_code and has_companion and bool(_message(error) or request_id)
-
-
-def _is_a_frameworks(body: Fields) -> bool:
-    """Return True for a flat error in the form that Spring writes by default, or NestJS, Fastify and hapi."""
-    # "NotFoundException" and "404 Not Found" say no more than "Not Found".
-    name = snake(body["error"]).lstrip("0123456789_")
-    is_status = not _STATUSES.isdisjoint({name, name.removesuffix("_exception"), name.removesuffix("_error")})
-    return is_status or is_whole(body.get("status"))
 
 
 def _text(value: object) -> str:

@@ -16,8 +16,8 @@ from bot.workflow.transitions import end, expire
 _CONTRADICTED = Answer(Outcome.NOT_SENT, trouble=Trouble.RECORD_CONTRADICTS)
 _INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.STOPPED)
 _SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_REFUNDED}
-"""Refusals that are believed after an attempt without a clear answer. "No such order" is not: it may be the echo of our
-own success."""
+"""Refusals that are believed after an attempt without a clear answer. "No such order" and "expired" are not: they may
+be the echo of our own success."""
 _MAY_STILL_BE_CONFIRMED = {
     State.APPROVED,
     State.SENDING,

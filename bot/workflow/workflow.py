@@ -270,9 +270,9 @@ class Workflow:
             message=answer.message,
             state=state and str(state),
         )
-        if answer.reason in {Reason.CREDENTIALS, Reason.CLOCK}:
+        if answer.reason in {Reason.CREDENTIALS, Reason.CLOCK, Reason.TURNED_AWAY}:
             # Nothing is cancelled until an operator acts. Newer gateways refuse calls that still send an app id.
-            settings = ["DVPAY_API_KEY", "DVPAY_APP_ID"] if answer.reason is Reason.CREDENTIALS else []
+            settings = [] if answer.reason is Reason.CLOCK else ["DVPAY_API_KEY", "DVPAY_APP_ID"]
             log.error("gateway_refuses_the_bot", reason=str(answer.reason), settings=settings)
         self._wake.set()
         return state

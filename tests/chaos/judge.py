@@ -52,7 +52,7 @@ from tests.flows.desk import QUICK, Desk
 
 TITLES = {
     Cancelled.kind: ("✅ Cancelled",),
-    Refused.kind: ("⛔ Not cancelled", "☑️ Already cancelled", "☑️ Not cancelled"),
+    Refused.kind: ("⛔ Not cancelled", "☑️ Already cancelled", "☑️ Already refunded", "⛔ Partly refunded"),
     Failed.kind: ("⚠️ Not cancelled", "⚠️ Not sent"),
     Unknown.kind: ("⚠️ Not known whether the order is cancelled",),
     Rejected.kind: ("⛔ Rejected",),

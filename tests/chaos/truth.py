@@ -11,19 +11,19 @@ _ANY = "anything"
 _CLAIMS: dict[str, set[str | None]] = {
     "✅ Cancelled": {"cancelled"},
     "☑️ Already cancelled": {"cancelled"},
-    "☑️ Not cancelled: already refunded": {"refunded"},
-    "⛔ Not cancelled: the order is partly refunded": {"partially_refunded"},
+    "☑️ Already refunded": {"refunded"},
+    "⛔ Partly refunded": {"partially_refunded"},
     "⛔ Not cancelled: the order is completed": {"completed", "paid"},
     "⛔ Not cancelled by this request: no such order": {None},
-    "⛔ Not cancelled by this request": {_ANY},
+    "⛔ Not cancelled by this request: the order has expired": {"expired"},
     "⚠️ Not cancelled": {_ANY},
     "⚠️ Not sent": {_ANY},
     "⚠️ Not known": {_ANY},
 }
 """The beginnings of titles that say something about an order, and the states at the gateway in which each is true."""
-_NOT_BY_US = ("☑️", "⛔ Not", "⚠️ Not cancelled", "⚠️ Not sent")
+_NOT_BY_US = ("☑️ Already refunded", "⛔ Partly", "⛔ Not", "⚠️ Not cancelled", "⚠️ Not sent")
 """The beginnings of titles that say that this request did not cancel the order."""
-_IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⚠️ Not")
+_IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⛔ Partly", "⚠️ Not")
 _NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
 """The titles that say that the gateway was not asked."""
 

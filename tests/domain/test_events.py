@@ -165,7 +165,7 @@ def test_an_answer_is_kept_whole() -> None:
         Outcome.UNKNOWN,
         repeat=True,
         retry_after=7.5,
-        reason=Reason.OTHER,
+        reason=Reason.NO_SUCH_ORDER,
         trouble=Trouble.TOO_LONG,
         trouble_about="64",
         http_status=200,

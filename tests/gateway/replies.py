@@ -28,7 +28,7 @@ def read(
     return read_answer(Reply(status, headers or {}, content), order_id, now=NOW, secrets=secrets)
 
 
-def error(code: object = "CONFLICT", message: object = "Not now.", **more: object) -> dict[str, Any]:
+def error(code: object = "CONFLICT", message: object = None, **more: object) -> dict[str, Any]:
     """Return a body in the documented shape of errors."""
     return {"error": {"code": code, "message": message, "request_id": "req_1", "timestamp": 1696435200, **more}}
 

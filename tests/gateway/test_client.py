@@ -15,7 +15,7 @@ import structlog
 from hypothesis import given, settings, strategies as st
 from pydantic import SecretStr
 
-from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.gateway.body import LARGEST_BODY
 from tests.clock import Clock
@@ -420,13 +420,13 @@ async def test_an_app_id_that_fits_no_header_is_never_sent() -> None:
 
 async def test_an_echoed_key_does_not_come_back() -> None:
     """A gateway that quotes the key in its error does not get it into messages or the record."""
-    body = {"error": {"code": "BAD_KEY", "message": f"Unknown key '{KEY}'", "request_id": "req_1"}}
+    body = {"error": {"code": "INVALID_API_KEY", "message": f"Unknown key '{KEY}'", "request_id": "req_1"}}
     answer = await ask(lambda _: reply(401, body))
     assert answer == Answer(
-        NOT_SENT,
-        reason=Reason.CREDENTIALS,
+        Outcome.UNKNOWN,
+        trouble=Trouble.UNCLEAR_REFUSAL,
         http_status=401,
-        code="BAD_KEY",
+        code="INVALID_API_KEY",
         message="Unknown key '***'",
         request_id="req_1",
     )
@@ -524,13 +524,13 @@ WAYS: list[tuple[Handler, dict[str, Any], Trouble, str]] = [
     (failing(ZeroDivisionError()), {}, Trouble.UNEXPECTED, "ZeroDivisionError"),
     (failing(AssertionError()), {"app_id": "ä"}, Trouble.UNFIT_CREDENTIAL, "DVPAY_APP_ID"),
     (lambda _: reply(302), {}, Trouble.REDIRECT, ""),
-    (lambda _: reply(409, {"statusCode": 409, "data": None}), {}, Trouble.NO_REASON, ""),
+    (lambda _: reply(500, {"statusCode": 500, "data": None}), {}, Trouble.NO_REASON, ""),
     (lambda _: reply(409, Stream(b"\x8b"), {"Content-Encoding": "br"}), {}, Trouble.COMPRESSED, ""),
     (lambda _: reply(409, Stream(b" " * (LARGEST_BODY + 1))), {}, Trouble.TOO_LONG, "64"),
     (lambda _: reply(409, Stream(b"{", error=httpx.ReadError(""))), {}, Trouble.BROKEN_OFF, ""),
     (lambda _: reply(409, {}), {}, Trouble.SOMEBODY_ELSE, ""),
     (lambda _: reply(409), {}, Trouble.CONTRADICTORY, ""),
-    (lambda _: reply(409, {"statusCode": 409, "data": {"state": "cancelled"}}), {}, Trouble.MAY_BE_CANCELLED, ""),
+    (lambda _: reply(409, {"statusCode": 409, "data": {"state": "cancelled"}}), {}, Trouble.UNCLEAR_REFUSAL, ""),
     (lambda _: reply(200, {"statusCode": 200, "data": None}), {}, Trouble.NO_CONFIRMATION, ""),
     (other_order, {}, Trouble.ANOTHER_ORDER, ""),
     (lambda _: reply(200, CONFIRMED | {"status": "paid"}), {}, Trouble.ANOTHER_STATUS, "paid"),

@@ -76,7 +76,7 @@ async def test_a_second_call_learns_that_it_is_cancelled(gateway: LocalGateway) 
         ("paid", Reason.COMPLETED),
         ("refunded", Reason.ALREADY_REFUNDED),
         ("partially_refunded", Reason.PARTLY_REFUNDED),
-        ("expired", Reason.OTHER),
+        ("expired", Reason.EXPIRED),
     ],
 )
 async def test_a_state_that_cannot_be_cancelled(gateway: LocalGateway, status: str, reason: Reason) -> None:

@@ -304,8 +304,8 @@ async def test_no_answer_is_told_as_more_than_it_proves(box: MiddleBox, gateway:
                 assert truth == "refunded"
             case Outcome.REFUSED, Reason.NO_SUCH_ORDER:
                 assert truth is None
-            case Outcome.REFUSED, _:
-                assert truth == "expired"
+            case Outcome.REFUSED, reason:
+                assert (truth, reason) == ("expired", Reason.EXPIRED)
             case Outcome.NOT_SENT, _:
                 raise AssertionError("the gateway turned nothing away")
         if answer.outcome is Outcome.REFUSED and answer.reason is not Reason.ALREADY_CANCELLED:

@@ -55,7 +55,7 @@ async def test_a_confirmation_replaces_an_answer_that_was_believed_lost(store: S
 
 
 @pytest.mark.parametrize(
-    "answer", [AWAY, Answer(Outcome.REFUSED, reason=Reason.OTHER), Answer(Outcome.CANCELLED)], ids=str
+    "answer", [AWAY, Answer(Outcome.REFUSED, reason=Reason.NO_SUCH_ORDER), Answer(Outcome.CANCELLED)], ids=str
 )
 async def test_a_clear_answer_is_not_replaced(store: Store, clock: Clock, answer: Answer) -> None:
     """The proof of an attempt stays, also where a confirmation comes after it."""

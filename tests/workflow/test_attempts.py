@@ -18,6 +18,7 @@ from tests.workflow.steps import (
     CANCELLED,
     COMPLETED,
     DENIED,
+    EXPIRED,
     LOST,
     MISSING,
     REFUNDED,
@@ -49,7 +50,9 @@ from tests.world import next_attempt
         pytest.param([LOST, COMPLETED], State.REFUSED, id="lost, then completed"),
         pytest.param([LOST, REFUNDED], State.REFUSED, id="lost, then refunded"),
         pytest.param([LOST, VAGUE], State.UNKNOWN, id="lost, then a no that tells nothing"),
-        pytest.param([VAGUE], State.REFUSED, id="a no that tells nothing"),
+        pytest.param([VAGUE], State.UNKNOWN, id="a no that tells nothing"),
+        pytest.param([EXPIRED], State.REFUSED, id="expired"),
+        pytest.param([LOST, EXPIRED], State.UNKNOWN, id="lost, then expired"),
         pytest.param([LOST, MISSING], State.UNKNOWN, id="lost, then no such order, which may be our own echo"),
         pytest.param([MISSING], State.REFUSED, id="no such order"),
         pytest.param([AWAY, MISSING], State.REFUSED, id="never sent, then no such order"),
@@ -302,7 +305,7 @@ async def test_what_a_worker_holds_does_not_hide_what_else_is_due(
     assert states == [State.SENDING, State.APPROVED, State.SENDING]
 
 
-@pytest.mark.parametrize("echo", [MISSING, VAGUE])
+@pytest.mark.parametrize("echo", [MISSING, VAGUE, EXPIRED])
 async def test_the_echo_of_our_own_success_is_not_believed(
     workflow: Workflow, store: Store, clock: Clock, echo: Answer
 ) -> None:

@@ -304,7 +304,7 @@ _VERDICTS = {
     Verdict.TOO_LONG: "too long for the card",
     Verdict.SEVERAL_ORDERS: "several orders at once",
 }
-_NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "was already cancelled", Reason.ALREADY_REFUNDED: "was already refunded"}
+_NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "is already cancelled", Reason.ALREADY_REFUNDED: "is already refunded"}
 _WAS = {
     State.PENDING: "it was waiting for approval",
     State.APPROVED: "it had been approved",

@@ -35,12 +35,8 @@ _BY_STATE = {
     State.APPROVED: Words("⏳", "Approved: the gateway is being asked to cancel the order"),
     State.SENDING: Words("⏳", "Approved: the gateway is being asked to cancel the order"),
     State.CANCELLED: Words("✅", "Cancelled", "The gateway confirmed it."),
-    # A refusal for a reason that cannot be read may also mean that somebody else had cancelled the order.
-    State.REFUSED: Words(
-        "⛔",
-        "Not cancelled by this request: the gateway refused",
-        "Its answer is final. Look the order up at the gateway.",
-    ),
+    # Each reason has words of its own below.
+    State.REFUSED: Words("⛔", "The gateway refused"),
     State.FAILED: Words(
         "⚠️",
         "Not cancelled by this request: the gateway did not take it",
@@ -74,13 +70,24 @@ _BY_CAUSE = {
         "It can't be cancelled any more. Use a refund instead.",
     ),
     (State.REFUSED, Reason.ALREADY_CANCELLED): Words(
-        "☑️", "Already cancelled", "The gateway says that the order was already cancelled. Nothing to do."
+        "☑️",
+        "Already cancelled",
+        "The gateway says that the order is cancelled already: before this request, or by this request's own call, "
+        "which something on the way may have sent twice. Nothing to do.",
     ),
-    (State.REFUSED, Reason.ALREADY_REFUNDED): Words("☑️", "Not cancelled: already refunded", "Nothing to do."),
+    # A lost call of this request may have cancelled the order before that.
+    (State.REFUSED, Reason.ALREADY_REFUNDED): Words(
+        "☑️", "Already refunded", "The gateway says that the order is refunded. Nothing to do."
+    ),
     (State.REFUSED, Reason.PARTLY_REFUNDED): Words(
         "⛔",
-        "Not cancelled: the order is partly refunded",
-        "It can't be cancelled any more. Check at the gateway whether the rest needs a refund.",
+        "Partly refunded",
+        "The gateway says that the order is partly refunded. Check there whether the rest needs a refund.",
+    ),
+    (State.REFUSED, Reason.EXPIRED): Words(
+        "⛔",
+        "Not cancelled by this request: the order has expired",
+        "The gateway says that the order has expired. Nothing to do.",
     ),
     (State.REFUSED, Reason.NO_SUCH_ORDER): Words(
         "⛔",
@@ -97,6 +104,11 @@ _BY_CAUSE = {
         "Not cancelled by this request: the bot's clock is wrong",
         f"The gateway did not accept the time of the request. The bot's operator must set the clock. {_RETRY}",
     ),
+    (State.FAILED, Reason.TURNED_AWAY): Words(
+        "⚠️",
+        "Not cancelled by this request: the gateway turned the bot away",
+        f"This request has not changed the order. The bot's operator must look at this. {_RETRY}",
+    ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
         _UNKNOWN,
@@ -108,6 +120,12 @@ _BY_CAUSE = {
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
         f"Look the order up at the gateway. The bot's operator must set the clock. {_THEN_RETRY}",
+    ),
+    (State.UNKNOWN, Reason.TURNED_AWAY): Words(
+        "⚠️",
+        _UNKNOWN,
+        "An answer of the gateway was lost or not clear, and now it turns the bot away. "
+        f"Look the order up at the gateway. The bot's operator must look at this. {_THEN_RETRY}",
     ),
 }
 
@@ -141,7 +159,7 @@ _TROUBLES = {
     Trouble.BROKEN_OFF: "the answer broke off",
     Trouble.SOMEBODY_ELSE: "the answer did not look like the gateway's; something on the way may have sent it",
     Trouble.CONTRADICTORY: "the gateway's answer contradicts itself",
-    Trouble.MAY_BE_CANCELLED: "the gateway refused, but perhaps because the order is cancelled or being cancelled",
+    Trouble.UNCLEAR_REFUSAL: "the gateway said no, but not for certain how the order stands",
     Trouble.NO_CONFIRMATION: "the answer is not a plain confirmation",
     Trouble.ANOTHER_ORDER: "the answer was about another order",
     Trouble.ANOTHER_STATUS: "the gateway answered with another status",
@@ -153,7 +171,7 @@ _DESPITE_WORDS = {
     Trouble.ANOTHER_ORDER,
     Trouble.ANOTHER_STATUS,
     Trouble.CONTRADICTORY,
-    Trouble.MAY_BE_CANCELLED,
+    Trouble.UNCLEAR_REFUSAL,
 }
 """Obstacles that matter more than the answer's own words, which may read like a success."""
 

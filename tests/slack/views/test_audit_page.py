@@ -181,7 +181,7 @@ def test_numbers_of_approvals_are_in_grammatical_english() -> None:
     assert "1 of 2 approvals ·" in story(Voted(approvals=1, of=2))[0]
 
 
-TITLES = {Reason.ALREADY_CANCELLED: "was already cancelled", Reason.ALREADY_REFUNDED: "was already refunded"}
+TITLES = {Reason.ALREADY_CANCELLED: "is already cancelled", Reason.ALREADY_REFUNDED: "is already refunded"}
 """Refusals that leave nothing to do; every other one is just that."""
 
 

@@ -22,7 +22,7 @@ LAST_ANSWERS: dict[State, Answer | None] = {
     State.APPROVED: NO_ANSWER,
     State.SENDING: NO_ANSWER,
     State.CANCELLED: CONFIRMED,
-    State.REFUSED: Answer(Outcome.REFUSED, reason=Reason.OTHER, message="This order is locked", http_status=409),
+    State.REFUSED: Answer(Outcome.REFUSED, reason=Reason.EXPIRED, message="Order has expired.", http_status=409),
     State.FAILED: NOT_REACHED,
     State.UNKNOWN: NO_ANSWER,
     State.REJECTED: None,
@@ -70,11 +70,14 @@ def test_the_card_in_each_state(state: State, snapshot: SnapshotAssertion) -> No
         (State.REFUSED, Reason.ALREADY_CANCELLED),
         (State.REFUSED, Reason.ALREADY_REFUNDED),
         (State.REFUSED, Reason.PARTLY_REFUNDED),
+        (State.REFUSED, Reason.EXPIRED),
         (State.REFUSED, Reason.NO_SUCH_ORDER),
         (State.FAILED, Reason.CREDENTIALS),
         (State.FAILED, Reason.CLOCK),
+        (State.FAILED, Reason.TURNED_AWAY),
         (State.UNKNOWN, Reason.CREDENTIALS),
         (State.UNKNOWN, Reason.CLOCK),
+        (State.UNKNOWN, Reason.TURNED_AWAY),
     ],
 )
 def test_the_card_says_why_the_gateway_said_no(state: State, reason: Reason, snapshot: SnapshotAssertion) -> None:

@@ -40,7 +40,7 @@ HEADINGS: dict[State, str] = {
     State.APPROVED: UNDER_WAY,
     State.SENDING: UNDER_WAY,
     State.CANCELLED: "✅ Cancelled",
-    State.REFUSED: "⛔ Not cancelled by this request: the gateway refused",
+    State.REFUSED: "⛔ The gateway refused",
     State.FAILED: "⚠️ Not cancelled by this request: the gateway did not take it",
     State.UNKNOWN: NOT_KNOWN,
     State.REJECTED: "⛔ Rejected",
@@ -53,11 +53,13 @@ HEADINGS: dict[State, str] = {
 HEADINGS_BY_CAUSE: dict[tuple[State, Reason], str] = {
     (State.REFUSED, Reason.COMPLETED): "⛔ Not cancelled: the order is completed or paid",
     (State.REFUSED, Reason.ALREADY_CANCELLED): "☑️ Already cancelled",
-    (State.REFUSED, Reason.ALREADY_REFUNDED): "☑️ Not cancelled: already refunded",
-    (State.REFUSED, Reason.PARTLY_REFUNDED): "⛔ Not cancelled: the order is partly refunded",
+    (State.REFUSED, Reason.ALREADY_REFUNDED): "☑️ Already refunded",
+    (State.REFUSED, Reason.PARTLY_REFUNDED): "⛔ Partly refunded",
     (State.REFUSED, Reason.NO_SUCH_ORDER): "⛔ Not cancelled by this request: no such order",
     (State.FAILED, Reason.CREDENTIALS): "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials",
     (State.FAILED, Reason.CLOCK): "⚠️ Not cancelled by this request: the bot's clock is wrong",
+    (State.FAILED, Reason.TURNED_AWAY): "⚠️ Not cancelled by this request: the gateway turned the bot away",
+    (State.REFUSED, Reason.EXPIRED): "⛔ Not cancelled by this request: the order has expired",
 }
 """The causes on which people can act, or which they must not mistake."""
 
@@ -65,14 +67,15 @@ CLAIMS: dict[str, set[str]] = {
     "❓ Cancel this order?": {"nobody has decided"},
     UNDER_WAY: {"approved", "the outcome is open"},
     "✅ Cancelled": {"the order is cancelled"},
-    "⛔ Not cancelled by this request: the gateway refused": {"this request did not cancel it", "the gateway refused"},
+    "⛔ The gateway refused": {"the gateway refused"},
     "⛔ Not cancelled: the order is completed or paid": {
         "this request did not cancel it",
         "the order is completed or paid",
     },
     "☑️ Already cancelled": {"the order is cancelled"},
-    "☑️ Not cancelled: already refunded": {"this request did not cancel it", "the order is refunded"},
-    "⛔ Not cancelled: the order is partly refunded": {"this request did not cancel it", "part of it is refunded"},
+    "☑️ Already refunded": {"the order is refunded"},
+    "⛔ Partly refunded": {"part of it is refunded"},
+    "⛔ Not cancelled by this request: the order has expired": {"this request did not cancel it", "it has expired"},
     "⛔ Not cancelled by this request: no such order": {"this request did not cancel it", "there is no such order"},
     "⚠️ Not cancelled by this request: the gateway did not take it": {"this request did not cancel it", "not taken"},
     "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials": {
@@ -80,6 +83,10 @@ CLAIMS: dict[str, set[str]] = {
         "credentials",
     },
     "⚠️ Not cancelled by this request: the bot's clock is wrong": {"this request did not cancel it", "clock"},
+    "⚠️ Not cancelled by this request: the gateway turned the bot away": {
+        "this request did not cancel it",
+        "turned away",
+    },
     NOT_KNOWN: {"the outcome is not known"},
     "⛔ Rejected": {"an approver said no"},
     "↩️ Withdrawn": {"the requester took it back"},
@@ -110,7 +117,8 @@ TRUE_FOR_CAUSE: dict[Reason, set[str]] = {
     Reason.NO_SUCH_ORDER: {"there is no such order"},
     Reason.CREDENTIALS: {"credentials"},
     Reason.CLOCK: {"clock"},
-    Reason.OTHER: set(),
+    Reason.TURNED_AWAY: {"turned away"},
+    Reason.EXPIRED: {"it has expired"},
 }
 """What the latest answer says; it counts only where that answer ended the request."""
 
@@ -136,7 +144,10 @@ NEXT_STEPS_BY_CAUSE: dict[tuple[State, Reason], list[str]] = {
     (State.REFUSED, Reason.ALREADY_REFUNDED): ["Nothing to do"],
     (State.REFUSED, Reason.PARTLY_REFUNDED): ["whether the rest needs a refund"],
     (State.REFUSED, Reason.NO_SUCH_ORDER): ["Check the order ID"],
+    (State.REFUSED, Reason.EXPIRED): ["Nothing to do"],
     (State.FAILED, Reason.CREDENTIALS): ["operator must fix", "press Retry"],
+    (State.FAILED, Reason.TURNED_AWAY): ["operator must look", "press Retry"],
+    (State.UNKNOWN, Reason.TURNED_AWAY): ["Look the order up", "operator must look", "press Retry"],
     (State.FAILED, Reason.CLOCK): ["operator must set the clock", "press Retry"],
     (State.UNKNOWN, Reason.CREDENTIALS): ["Look the order up", "operator must fix", "press Retry"],
     (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must set the clock", "press Retry"],
