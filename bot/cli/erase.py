@@ -1,6 +1,5 @@
 """The command that erases what people typed."""
 
-import getpass
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +32,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     not touched. The words of requests that are still open stay.
     """
     from bot.cli.problems import fail
-    from bot.cli.record import settings_for
+    from bot.cli.record import at_the_terminal, settings_for
     from bot.settings import DatabaseSettings
     from bot.store import Erasure, StoreError, erase_from
     from bot.wording import erased, store_error
@@ -44,7 +43,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     erasure = Erasure(order, person, now - older_than if older_than is not None else None)
     settings = settings_for(DatabaseSettings, database)
     try:
-        gone = erase_from(settings.database_path, erasure, why, f"terminal:{getpass.getuser()}", now)
+        gone = erase_from(settings.database_path, erasure, why, at_the_terminal(), now)
     except StoreError as error:
         fail(store_error(error))
     click.echo(erased(gone))

@@ -1,8 +1,8 @@
 """The commands on the record: look it up, verify it, copy it. All of them work while the bot runs."""
 
-import getpass
 import hashlib
 import os
+import pwd
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -76,7 +76,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         fail(store_error(error))
     finally:
         # Also where the reader went away in the middle: what was handed out is handed out.
-        if database is None and printer.began:
+        if printer.began and is_the_bots_own(settings.database_path, database):
             put_on_record(
                 settings.database_path, Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
             )
@@ -138,25 +138,41 @@ def backup(file: Path, database: Path | None) -> None:
         fail(store_error(error))
     except OSError as error:
         fail(f"{path_shown(file)}: {error.strerror}.")
-    if database is None:
+    if is_the_bots_own(source, database):
         with file.open("rb") as copy:
             digest = hashlib.file_digest(copy, "sha256").hexdigest()
         put_on_record(source, BackedUp(found.events, digest))
     say(f"{file}: {events(found)}.")
 
 
-def put_on_record(database: Path, content: "Content") -> None:
-    """Append an event about what was handed out to the bot's own record, also while the bot runs.
+def at_the_terminal() -> str:
+    """Return the actor of an event: the user who runs the command, as the system says it.
 
-    A copy that somebody looks into with ``--database`` stays as it is.
+    Variables such as LOGNAME would let anybody act under another name, and a container's user may have no name.
     """
+    user = os.getuid()
+    try:
+        return f"terminal:{pwd.getpwuid(user).pw_name}"
+    except KeyError:
+        return f"terminal:{user}"
+
+
+def is_the_bots_own(path: Path, option: Path | None) -> bool:
+    """Return False for a copy that somebody named with ``--database``: it stays as it is."""
+    from bot.store import in_use
+
+    return option is None or in_use(path)
+
+
+def put_on_record(database: Path, content: "Content") -> None:
+    """Append an event about what was handed out to the bot's own record, also while the bot runs."""
     from bot.cli.terminal import say
     from bot.store import StoreError, open_beside
     from bot.wording import store_error
 
     try:
         with open_beside(database) as tx:
-            tx.record.append(content, f"terminal:{getpass.getuser()}", datetime.now(UTC))
+            tx.record.append(content, at_the_terminal(), datetime.now(UTC))
     except StoreError as error:
         say(f"This could not be put on record. {store_error(error)}", error=True)
 

@@ -6,6 +6,7 @@
 from bot.store.backup import UnsoundCopy, backup
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
+from bot.store.file import in_use
 from bot.store.lookups import Page
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
@@ -22,6 +23,7 @@ __all__ = [
     "UnsoundCopy",
     "backup",
     "erase_from",
+    "in_use",
     "open_beside",
     "open_reader",
     "verify",

@@ -223,6 +223,22 @@ class File:
             os.close(descriptor)  # type: ignore[arg-type]  # None is taken out
 
 
+def in_use(path: Path) -> bool:
+    """Return True where a bot has this file open. Not for a process that has it open itself."""
+    place = path if sys.platform == "linux" else Path(f"{path.resolve()}.lock")
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def keep_log(descriptor: int) -> None:
     """Keep SQLite, when its last connection closes, from moving its log into this file, until the descriptor closes."""
     if sys.platform == "linux":

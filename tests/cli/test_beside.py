@@ -35,8 +35,10 @@ async def command(database: Path, *words: str) -> tuple[int | None, str, str]:
     [
         (["audit", "find"], "exported"),
         (["audit", "find", "ord_1", "--csv"], "exported"),
+        (["audit", "find", "--database", "bot.db"], "exported"),
         (["erase", "--order", "ord_1", "--why", "ticket 7", "--yes"], "erased"),
         (["backup", "copy.db"], "backed_up"),
+        (["backup", "copy.db", "--database", "bot.db"], "backed_up"),
     ],
 )
 async def test_a_command_puts_itself_on_record_while_the_bot_goes_on(
@@ -48,7 +50,8 @@ async def test_a_command_puts_itself_on_record_while_the_bot_goes_on(
     workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
     await reject(workflow, await requested(workflow))
     await deliver_all(workflow)
-    words = [str(tmp_path / word) if word.endswith(".db") else word for word in words]
+    words = [str(database) if word == "bot.db" else word for word in words]
+    words = [str(tmp_path / word) if word == "copy.db" else word for word in words]
     assert (await command(store.path, *words))[::2] == (0, "")
     last = await store.read(lambda tables: tables.record.last())
     assert last.kind == kind

@@ -2,9 +2,10 @@
 
 import asyncio
 import csv
-import getpass
 import io
 import json
+import os
+import pwd
 import sqlite3
 import stat
 import subprocess
@@ -378,9 +379,23 @@ def test_an_export_is_on_record(cli: Cli, form: list[str]) -> None:
     """Who printed what is kept, with the number of rows and the hash of exactly what was printed."""
     ended = cli("audit", "find", "7d", *form)
     event = last_event(cli.database)
-    assert event.actor == f"terminal:{getpass.getuser()}"
+    assert event.actor == f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
     assert event.content == Exported("audit find", "7d", 2, sha256(ended.stdout.encode()).hexdigest())
     assert verify_file(cli.database).damage is None
+
+
+@pytest.mark.parametrize("words", [["audit", "find"], ["erase", "--order", "ord_1", "--why", "ticket 7", "--yes"]])
+def test_nobody_acts_under_another_name_by_a_variable(cli: Cli, words: list[str]) -> None:
+    """The record names the user that the system knows, not what LOGNAME or USER says."""
+    assert cli(*words, LOGNAME="mallory", USER="mallory").exit_code == 0
+    assert last_event(cli.database).actor == f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+def test_a_user_without_a_name_is_on_record_by_number(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run under a number that has no name."""
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_000)
+    assert cli("audit", "find").exit_code == 0
+    assert last_event(cli.database).actor == "terminal:2000000000"
 
 
 def test_an_export_without_rows_is_on_record(cli: Cli) -> None:
