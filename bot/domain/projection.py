@@ -364,7 +364,8 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         return Contradiction(Subject.REQUEST, kept.cancellation[0] if kept else said.order_id, said.seq)
 
     def differs(subject: Subject, says: object, has: object, seq: int = 0) -> Contradiction:
-        return Contradiction(subject, said.order_id, seq, str(says), str(has))
+        says, has = ("" if each is None else str(each) for each in (says, has))
+        return Contradiction(subject, said.order_id, seq, says, has)
 
     if (misfit := _misfit(said.commitments, words, said.erased)) is not None:
         return differs(Subject.WORDS, misfit[1], "", misfit[0])
@@ -540,7 +541,12 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
 
 
 def _people(decisions: Iterable[_Decision]) -> str:
-    return ", ".join(sorted(f"{each.choice} by {each.approver} at {each.at}" for each in decisions)) or "none"
+    return ", ".join(sorted(_person(each) for each in decisions))
+
+
+def _person(decision: _Decision) -> str:
+    shown = f"{decision.choice} by {decision.approver} at {decision.at}"
+    return f"{shown}: {decision.reason}" if decision.reason else shown
 
 
 def _difference(said: _Attempt, kept: Row) -> tuple[str, str]:

@@ -141,6 +141,24 @@ async def test_a_change_of_the_tables_is_found_with_all_guards_in_place(
     assert found.contradiction.subject is subject
 
 
+@pytest.mark.parametrize(
+    "statement, said, kept",
+    [
+        ("UPDATE decisions SET reason = 'other words' WHERE choice = 'reject'", "", ": other words"),
+        (f"UPDATE cancellations SET card_ts = NULL {OF(2)}", "", ""),
+    ],
+)
+async def test_both_sides_of_a_contradiction_differ(played: Path, statement: str, said: str, kept: str) -> None:
+    """The engineer sees which words were changed, and reads nothing where there is nothing."""
+    change(played, statement)
+    found = verify_file(played).contradiction
+    assert found is not None
+    assert found.said != found.kept
+    assert found.said.endswith(said)
+    assert found.kept.endswith(kept)
+    assert "None" not in found.kept
+
+
 @pytest.mark.parametrize("order", [2, 4])
 async def test_a_request_that_was_removed_is_found(played: Path, order: int) -> None:
     """A cancellation without a row has events that nobody wrote by mistake."""
