@@ -43,6 +43,11 @@ def scopes_missing(scopes: Iterable[str]) -> str:
     )
 
 
+def gateway_away(problem: str) -> str:
+    """Return a clause about the way to the gateway; ``problem`` is a clause without its name."""
+    return f"the gateway cannot be reached: {problem}"
+
+
 def clock_wrong(compared_with: str, apart: timedelta) -> str:
     """Return a clause about this machine's clock; ``apart`` is positive where it is ahead."""
     whose = {"record": "the last event on record", "slack": "Slack's", "gateway": "the gateway's"}[compared_with]

@@ -54,7 +54,7 @@ class Watch:
         now = asyncio.get_running_loop().time()
         late = self._store_due is not None and now - self._store_due > STORE_WITHIN
         missing = [health.DATABASE_SILENT] if late else self._found.missing
-        notes = [self._gateway_problem] if self._gateway_problem else []
+        notes = [health.gateway_away(self._gateway_problem)] if self._gateway_problem else []
         notes += [health.clock_wrong(name, apart) for name, apart in self.other_clocks.apart.items()]
         return Readiness(missing, notes + self._found.notes)
 

@@ -194,6 +194,10 @@ def no_way_to_slack(problem: str, about: str) -> str:
             return _certificate(about)
         case "tls_failed":
             return "the TLS handshake failed" + (f" ({about})" if about else "")
+        case "not_reachable":
+            return "its address cannot be reached; check the network, SLACK_API_URL and HTTPS_PROXY"
+        case "no_answer_in_time":
+            return "it did not answer in time"
         case "proxy_not_reachable":
             return "the proxy is not reachable; check HTTPS_PROXY"
         case "proxy_refused":

@@ -66,6 +66,15 @@ def test_what_stands_between_is_not_taken_for_slack(missing: Missing) -> None:
     assert "check HTTPS_PROXY" in health.slack_missing(missing, "proxy_refused", "HTTP 407")
 
 
+@pytest.mark.parametrize("problem", ["not_reachable", "no_answer_in_time"])
+def test_a_slack_that_does_not_answer_does_not_refuse_a_token(problem: str) -> None:
+    """An operator must not look for a fault of the token where nobody has looked at it."""
+    says = health.slack_missing(Missing.TOKEN_NOT_CONFIRMED, problem)
+    assert says.startswith("no connection to Slack: ")
+    assert "token" not in says
+    assert problem not in says
+
+
 @pytest.mark.parametrize("count, waits", [(1, "1 message waits"), (2, "2 messages wait")])
 def test_messages_that_slack_does_not_take_are_counted(count: int, waits: str) -> None:
     """The operator reads how many, with Slack's name for the error."""

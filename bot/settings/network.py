@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.masking import path_shown
+from bot.masking import is_token, path_shown
 from bot.network import Network
 from bot.settings.environment import SettingsProblem
 from bot.settings.values import unquoted
@@ -16,6 +16,7 @@ from bot.settings.values import unquoted
 _HOST = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z._-]*[0-9A-Za-z_.])?|[0-9A-Fa-f:.]+")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """The names under which OpenSSL looks for the certificates in a folder."""
+_MISPLACED = "looks like a secret, and is not for one; the value is not shown here"
 
 
 def load_network(environ: Mapping[str, str] = os.environ) -> Network:
@@ -25,7 +26,10 @@ def load_network(environ: Mapping[str, str] = os.environ) -> Network:
     password in it.
     """
     problems: list[str] = []
-    no_proxy = tuple(re.split(r"[\s,]+", _first(environ, "no_proxy", "NO_PROXY")[1].strip()))
+    name, value = _first(environ, "no_proxy", "NO_PROXY")
+    if is_token(value):
+        problems.append(f"{name}: {_MISPLACED}")
+    no_proxy = tuple(re.split(r"[\s,]+", value))
     proxies: dict[str, str] = {}
     for scheme in ("http", "https"):
         # The same order as curl's; a variable that another one hides does not matter.
@@ -51,6 +55,8 @@ def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
 def _proxy(text: str) -> str:
     """Return the address of a proxy. Raises ValueError with the problem, which does not repeat it."""
     text = unquoted(text)
+    if is_token(text):
+        raise ValueError(_MISPLACED)
     if re.search(r"[\s\x00-\x1f\x7f\\]", text):
         raise ValueError("must be an address without spaces, such as http://proxy.example.com:3128")
     # Other programs take an address without a scheme, too.

@@ -70,6 +70,15 @@ def test_a_proxy_that_cannot_be_used_is_one_line(name: str, value: str, words: s
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("value", ["xoxb-1-hunter2", "http://xapp-1-hunter2:3128", "localhost,xoxb-1-hunter2"])
+def test_a_token_is_no_host(name: str, value: str) -> None:
+    """It would be asked of a name server, in the clear."""
+    assert problems(**{name: value}) == [
+        f"{name}: looks like a secret, and is not for one; the value is not shown here"
+    ]
+
+
 def test_a_proxy_that_is_not_used_does_not_matter() -> None:
     """A desktop's ALL_PROXY may be of another kind where the other two are set, and NO_PROXY may exempt everything."""
     socks = "socks://proxy.test:1080"
