@@ -217,6 +217,14 @@ def test_the_log_events_to_watch_exist() -> None:
 # --- files, links and targets -------------------------------------------------------------------------
 
 
+def test_every_warning_and_error_of_the_log_is_explained() -> None:
+    """The engineer who finds one at night reads what it means."""
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py"))
+    logged = set(re.findall(r"""\blog\.(?:error|warning|exception)\(\s*"(\w+)""", code))
+    assert logged
+    assert {event for event in logged if f"`{event}`" not in read("docs/operating.md")} == set()
+
+
 def test_the_readme_is_short() -> None:
     """A newcomer can read the README in a few minutes."""
     assert len(read("README.md").splitlines()) < 120
