@@ -14,7 +14,8 @@ help:
 	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--no-open --approvals 2\")"
 	@echo "make test          run every test, with coverage"
 	@echo "make check         check lint, format and types"
-	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number)"
+	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
+	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"
 	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
 	@echo "make pictures      draw the pictures in docs/ again"
 	@echo "make requirements  pin the dependencies again (needs uv; UPGRADE=1 takes the newest versions)"
@@ -36,7 +37,7 @@ test: $(READY)
 	$(BIN)/coverage report
 
 chaos: $(READY)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N))
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
