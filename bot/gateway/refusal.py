@@ -35,9 +35,9 @@ _CODE = re.compile(
 )
 _ABSENT = {"order_not_found", "no_such_order", "unknown_order", "order_does_not_exist"}
 _WITHOUT_A_REASON = {
-    "bad_request", "business_rule_violation", "conflict", "invalid_order_state", "invalid_order_status", "not_found",
-    "order_cannot_be_canceled", "order_not_cancelable", "order_not_cancellable", "resource_not_found",
-    "unprocessable_entity",
+    "bad_request", "business_rule", "business_rule_violation", "conflict", "invalid_order_state",
+    "invalid_order_status", "not_found", "order_cannot_be_canceled", "order_not_cancelable", "order_not_cancellable",
+    "resource_not_found", "unprocessable_entity",
 }  # fmt: skip
 """Codes that leave it to the message and the details why the order cannot be cancelled."""
 
