@@ -221,7 +221,9 @@ def erased(gone: Gone) -> str:
         open_ones = "1 request is" if gone.still_open == 1 else f"{gone.still_open} requests are"
         sentences.append(f"{open_ones} still open, so their words stay. Erase again when they have ended.")
     if not gone.from_log:
-        sentences.append("Somebody was reading the file, so its log still holds the words. Erase again in a moment.")
+        sentences.append(
+            "Somebody was reading the file, so the words are still on its pages or in its log. Erase again in a moment."
+        )
     return " ".join(sentences)
 
 

@@ -33,6 +33,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     """
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for
+    from bot.cli.terminal import say
     from bot.settings import DatabaseSettings
     from bot.store import Erasure, StoreError, erase_from
     from bot.wording import erased, store_error
@@ -46,4 +47,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
         gone = erase_from(settings.database_path, erasure, why, at_the_terminal(), now)
     except StoreError as error:
         fail(store_error(error))
-    click.echo(erased(gone))
+    if not gone.from_log:
+        # Nobody may take these words for gone.
+        fail(erased(gone))
+    say(erased(gone))

@@ -44,7 +44,8 @@ class Erasure:
 class Gone:
     """The result of an erasure: how many texts are gone, and how many requests kept theirs because they are open.
 
-    ``from_log`` is False where the log beside the file could not be emptied because somebody was reading.
+    ``from_log`` is False where the log beside the file could not be emptied because somebody was reading; then the
+    pages of the file may hold the texts as well.
     """
 
     texts: int

@@ -458,6 +458,19 @@ def test_erase_asks_first(cli: Cli) -> None:
     assert '"reason":"typed twice"' in cli("audit", "find", "ord_1", "--csv").stdout.replace('""', '"')
 
 
+def test_an_erasure_that_a_reader_hinders_is_not_done(cli: Cli) -> None:
+    """A script that erases must not take the words for gone while they are still in the files; once more, they are."""
+    cli("audit", "find")
+    with closing(sqlite3.connect(cli.database)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM words").fetchall()
+        ended = cli("erase", "--order", "ord_1", "--why", "ticket 7", "--yes")
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "Erase again" in ended.stderr
+    assert cli("erase", "--order", "ord_1", "--why", "ticket 7", "--yes").exit_code == 0
+    assert b"typed twice" not in cli.database.read_bytes()
+
+
 def test_erase_leaves_a_record_that_verifies(cli: Cli) -> None:
     """The command says how many texts are gone, and what stays because its request is open."""
     ended = cli("erase", "--order", "ord_1", "--why", "ticket 7", "--yes")
