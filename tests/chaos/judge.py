@@ -414,7 +414,10 @@ class Judge:
             if wrong := self._truth.contradiction(title, about, self._time_of(event)):
                 self._wrong(f"{event.order_id}: told {title!r}, but {wrong}")
         match event.content:
-            case Unknown(attempt=attempt, answer=Answer(outcome=Outcome.UNKNOWN)) if attempt < QUICK.max_attempts:
+            case Unknown(attempt=attempt, answer=Answer(outcome=Outcome.UNKNOWN, repeat=True)) if (
+                attempt < QUICK.max_attempts
+            ):
+                # An answer after which asking again may lead further.
                 self._wrong(f"{event.order_id}: called unknown after {attempt} attempts")
         thread = [message for message, _ in told if message.channel in CHANNELS]
         direct = [

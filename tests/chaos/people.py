@@ -154,7 +154,7 @@ class Crowd:
             person = self._desk.person(draw.choice([OLGA, FRANK]))
             with contextlib.suppress(NotAcknowledged):
                 answer = await self._send(person.submission_payload(opened, values), copies=1)
-                self._note(person, opened.view["callback_id"], opened.view["private_metadata"].split()[-1])
+                self._note(person, opened.view["callback_id"], _about(opened))
                 # A form that was accepted from its owner is accepted again, which changes nothing.
                 if answer is None and not (person.id == OLGA and opened.view["callback_id"] == _ORDER_FORM):
                     self.errors.append(f"the form {opened.view['callback_id']} was taken from {person.name}")
@@ -335,8 +335,7 @@ class Crowd:
     async def _submit(self, draw: random.Random, person: Person, form: OpenView | None, **values: str) -> None:
         if form is None:
             return
-        # The id alone, or the finding, the id and the version that the card showed.
-        about = next((part for part in form.view["private_metadata"].split()[1:2]), form.view["private_metadata"])
+        about = _about(form)
         await self._others_send(draw, form, values)
         for _ in range(5):
             answer = await self._insist(draw, person.submission_payload(form, values))
@@ -365,6 +364,12 @@ class Crowd:
 
 def _copies(draw: random.Random, double: float) -> int:
     return 2 if draw.random() < double else 1
+
+
+def _about(form: OpenView) -> str:
+    """Return the id in a form: alone, or between the finding and the version that the card showed."""
+    parts = str(form.view["private_metadata"]).split()
+    return parts[1] if len(parts) > 1 else parts[0]
 
 
 def _passes(answer: Payload) -> bool:
