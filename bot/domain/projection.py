@@ -491,8 +491,8 @@ def _misfit(commitments: Mapping[tuple[int, str], str], words: Words, erased: Co
 
 
 def _fits(word: Word | None, commitment: str, *, erased: bool) -> bool:
-    if word is None:
-        return erased
+    if word is None or erased:
+        return word is None and erased  # an erasure that left its words is false
     try:
         return word.commitment == commitment
     except ValueError:

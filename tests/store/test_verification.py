@@ -11,7 +11,7 @@ import pytest
 from bot.domain.audit import Event, follow, parse_head
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Approved, Content, Expired, Requested, Sending
+from bot.domain.events import Approved, Content, Erased, Expired, Requested, Sending
 from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
 from bot.domain.verification import Damage
@@ -279,6 +279,7 @@ async def test_a_record_rewritten_together_with_its_tables_is_found_by_a_head(pl
         ("ord_2", Expired(), "bot", Subject.EVENT),
         ("ord_4", Approved(2, 2), "UEVIL", Subject.EVENT),
         ("ord_4", Requested("again"), "UEVIL", Subject.EVENT),
+        ("ord_2", Erased(tuple(range(1, 50))), "terminal:root", Subject.WORDS),
     ],
 )
 async def test_a_false_event_that_was_appended_is_found(
