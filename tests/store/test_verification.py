@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain.audit import Event, follow, parse_head
 from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome
 from bot.domain.events import Approved, Content, Erased, Expired, Requested, Sending
 from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
@@ -31,7 +31,7 @@ from tests.workflow.steps import (
     settle,
     unknown,
 )
-from tests.world import actor, next_attempt
+from tests.world import World, actor, next_attempt
 
 
 @pytest.fixture
@@ -295,6 +295,21 @@ async def test_a_false_event_that_was_appended_is_found(
     found = verify_file(played).contradiction
     assert found is not None
     assert (found.subject, found.order_id) == (subject, order)
+
+
+def test_a_request_that_ended_before_its_card_is_no_contradiction(tmp_path: Path) -> None:
+    """A weekend off drops a card, and with it the update that nobody can see: the record of it is intact."""
+    world = World(tmp_path)
+    about = world.asked()
+    world.clock.advance(days=3)
+    world.ask()  # the same order again, which ends the request whose time is over
+    while world.deliver(DeliveryOutcome.DELIVERED):
+        pass
+    sql = "SELECT kind, status FROM deliveries WHERE kind LIKE 'card%' AND number = 1 ORDER BY kind"
+    assert world.rows(sql) == [("card", "abandoned"), ("card_update", "abandoned")]
+    assert world.found(about).state is State.EXPIRED
+    world.close()
+    assert verify_file(tmp_path / "bot.db").damage is None
 
 
 async def test_a_broken_page_is_found(played: Path) -> None:
