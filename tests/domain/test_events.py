@@ -1,6 +1,6 @@
 """The contents of events: each is read back as it was written, in a format that does not change unseen."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -192,3 +192,27 @@ def test_foreign_data_is_refused(kind: str, data: str, error: type[Exception]) -
     """A kind or data that this version does not know raises an error."""
     with pytest.raises(error):
         from_json(kind, data)
+
+
+def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
+    """A field with its default is not written, so the hash does not cover it: these defaults are part of the format."""
+    nothing: tuple[object, ...] = ("", None, ())
+    frozen = {
+        "started": {
+            "approvals_required": 1,
+            "allow_self_approval": False,
+            "approval_ttl_seconds": 0,
+            "unclean": False,
+        },
+        "looked_up": {"rows": 0},
+        "exported": {"rows": 0},
+        "requested": {"quorum": 1},
+        "cancelled": {"call": 1, "confirmed_by_repeat": False},
+        **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
+        "card_blocked": {"in_doubt": False},
+    }
+    for kind, content in [*KINDS.items(), ("answer", Answer)]:
+        left_out = {each.name: each.default for each in fields(content) if each.default is not MISSING}
+        assert {name: value for name, value in left_out.items() if value not in nothing} == (
+            {"repeat": False} if kind == "answer" else frozen.get(kind, {})
+        ), kind
