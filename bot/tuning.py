@@ -1,4 +1,4 @@
-"""What a running bot has fixed and a test may turn: the clock, the pauses and the hooks."""
+"""The fixed parts of a running bot that a test may turn: the clock, the pauses and the hooks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which proxy an address is called through."""
+"""The proxy through which an address is called."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What stands between the bot and the servers in real networks: an authority of a company, TLS, and a proxy."""
+"""The things between the bot and the servers in real networks: an authority of a company, TLS, and a proxy."""
 
 import asyncio
 import base64

@@ -57,7 +57,8 @@ class Projections:
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield every contradiction between the tables and the record, cancellation by cancellation.
 
-        Everything is read in the order of the cancellations' numbers, so memory use does not grow with the record.
+        Everything is read in the order of the cancellations' numbers, so that memory grows only with the people who
+        have a name and with the erased events that are about no cancellation.
         """
         seen_events = seen_words = 0
         for each in self._compared():

@@ -14,7 +14,7 @@ def verify(tables: Tables, head: Head | None = None) -> Verification:
     """Verify everything, and return the first damage. The caller reads one consistent state.
 
     The chain comes first: what the events say counts only once nobody can have changed them. ``head`` is a witness from
-    a result message. Memory use does not grow with the record.
+    a result message. Memory grows with the people who ever acted, not with what they did.
     """
     found = walk(tables.record.chain(), head)
     if found.damage is not None:

@@ -9,6 +9,7 @@ from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.store import Tables
 from bot.workflow.rules import Rules
+from bot.workflow.transitions import owe_messages
 
 TRIES_BEFORE_TELLING = 3
 """After so many tries people hear that Slack does not take something; by then it is no passing trouble."""
@@ -132,7 +133,7 @@ def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at
     if not tx.record.has(cancellation, CardBlocked):
         content = CardBlocked(channel=cancellation.card_channel, problem=receipt.problem, in_doubt=receipt.in_doubt)
         event = tx.record.append(content, BOT, at, cancellation)
-        tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
+        owe_messages(tx, cancellation, event, content, at)
 
 
 def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:

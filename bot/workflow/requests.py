@@ -14,7 +14,7 @@ from bot.domain.ids import is_order_id
 from bot.domain.policy import Actor, Verdict
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import expire
+from bot.workflow.transitions import expire, owe_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,14 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
         expire(tx, in_the_way, at)
         cancellation = _add(tx, rules, wish, actor, at)
         assert cancellation is not None
-    event = tx.record.append(
-        Requested(
-            reason=wish.reason,
-            channel=wish.channel,
-            quorum=cancellation.approvals_required,
-            expires_at=timestamp(cancellation.expires_at),
-        ),
-        actor.id,
-        at,
-        cancellation,
+    requested = Requested(
+        reason=wish.reason,
+        channel=wish.channel,
+        quorum=cancellation.approvals_required,
+        expires_at=timestamp(cancellation.expires_at),
     )
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
+    event = tx.record.append(requested, actor.id, at, cancellation)
+    owe_messages(tx, cancellation, event, requested, at)
     return Acted(Verdict.ALLOWED, cancellation)
 
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from bot.domain.audit import BOT
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Expired
+from bot.domain.events import Content, Expired
 from bot.domain.projection import Ending, messages_owed
 from bot.store import Tables
 
@@ -21,7 +21,12 @@ def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: 
         raise AssertionError(msg)
     event = tx.record.append(ending, actor, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
-    for kind in messages_owed(ending, actor, cancellation.requester):
+    owe_messages(tx, cancellation, event, ending, at)
+
+
+def owe_messages(tx: Tables, cancellation: Cancellation, event: Event, content: Content, at: datetime) -> None:
+    """Owe the new messages that people must get about an event: by the rule that a verification demands them."""
+    for kind in messages_owed(content, event.actor, cancellation.requester):
         tx.deliveries.enqueue(cancellation, kind, event, at)
 
 

@@ -196,7 +196,7 @@ def test_find_ends_quietly_if_nobody_reads_on(cli: Cli, form: list[str]) -> None
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
 def test_find_does_not_blame_the_database_for_a_full_disk(cli: Cli, form: list[str]) -> None:
-    """Where the output cannot be written, the message says that."""
+    """If the output cannot be written, the message says that."""
     with (
         Path("/dev/full").open("w") as full,
         started("audit", "find", "--database", str(cli.database), *form, stdout=full) as process,
@@ -376,7 +376,7 @@ def last_event(database: Path) -> Event:
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
 def test_an_export_is_on_record(cli: Cli, form: list[str]) -> None:
-    """Who printed what is kept, with the number of rows and the hash of exactly what was printed."""
+    """The record keeps who printed what, with the number of rows and the hash of exactly what was printed."""
     ended = cli("audit", "find", "7d", *form)
     event = last_event(cli.database)
     assert event.actor == f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"

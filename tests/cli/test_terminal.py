@@ -1,4 +1,4 @@
-"""What a command prints: no character that a terminal obeys, and a quiet end if nobody reads on."""
+"""The output of a command: no character that a terminal obeys, and a quiet end if nobody reads on."""
 
 import subprocess
 import sys

@@ -222,6 +222,6 @@ def test_a_name_that_almost_matches_is_in_doubt(name: str, line: str) -> None:
 
 
 def test_other_programs_may_have_their_variables() -> None:
-    """What is set in every shell and container is no mistake."""
+    """A variable that is set in every shell and container is no mistake."""
     names = "PATH HOME HOSTNAME LANG LOGNAME SHELL TERM USER PWD PYTHONUNBUFFERED KUBERNETES_PORT TZ SLACK_WEBHOOK_URL"
     assert list(mistyped({**REQUIRED, **dict.fromkeys(names.split(), "x"), "SLACK_BOT_TOKEN_FILE": "/x"})) == []

@@ -101,7 +101,7 @@ def authorities(context: ssl.SSLContext) -> set[str]:
 
 
 def test_an_authority_is_added_to_those_of_the_system(tmp_path: Path) -> None:
-    """Whoever adds the company's authority for the gateway still needs the others for Slack."""
+    """Somebody who adds the company's authority for the gateway still needs the others for Slack."""
     own = Authority(tmp_path / "own")
     before, after = load_network({}).tls, load_network({"SSL_CERT_FILE": str(own.file)}).tls
     added = authorities(after) - authorities(before)

@@ -366,7 +366,7 @@ async def test_nothing_is_sent_for_events_that_were_changed(workflow: Workflow, 
 async def test_a_contradiction_after_an_unclear_answer_stays_unknown(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
-    """What an earlier call did is as unknown as before."""
+    """The effect of an earlier call is as unknown as before."""
     await approved(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
     change(store.path, "UPDATE cancellations SET reason = 'another'")

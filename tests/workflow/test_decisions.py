@@ -222,7 +222,7 @@ async def test_a_retry_click_acts_once(
 async def test_a_finding_from_before_another_attempt_does_not_settle(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
-    """What somebody saw at the gateway before a retry may no longer be so after it."""
+    """A finding from before a retry may no longer be true after it."""
     cancellation = await unknown(workflow)
     seen = (await now(store, cancellation)).version
     clock.advance(seconds=1)
