@@ -12,7 +12,7 @@ import structlog
 from bot.app import Bot
 from bot.clock import GRACE
 from bot.domain.cancellation import State
-from bot.sandbox.faults import broken
+from bot.sandbox.faults import Canned, broken
 from bot.store import StoreError, StoreProblem, Tables
 from bot.tuning import Tuning
 from bot.workflow import Patience
@@ -111,8 +111,12 @@ async def test_two_days_forward_for_two_seconds_expire_nothing(desk: Desk, machi
 async def test_what_is_repeated_waits_as_long_as_before(
     desk: Desk, machine: Machine, step: timedelta, stands: bool
 ) -> None:
-    """A call that is due again in a second is due again in a second, before and after the bot follows the step."""
-    desk.gateway.faults.add("ord_1", broken(503))
+    """A call that is due again in some time is due again in that time, before and after the bot follows the step.
+
+    It never leaves while the bot follows: the gateway here has the bot's time, and would see it jump under the call.
+    """
+    pause = 2 * GRACE if stands else GRACE / 2
+    desk.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": f"{pause:.0f}"}))
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")
     await desk.gateway.wait_for(lambda: desk.gateway.calls)
@@ -120,7 +124,9 @@ async def test_what_is_repeated_waits_as_long_as_before(
     await machine.step(step)
     if stands:
         await machine.stand()
-    machine.passed += 2
+    await desk.running_bot.worker.until_idle()
+    assert len(desk.gateway.calls) == 1
+    machine.passed += pause + 1
     await desk.running_bot.worker.until_idle()
     assert await desk.state() is State.CANCELLED
 

@@ -23,6 +23,8 @@ async def asked_and_approved(desk: Desk, *people: Person, by: Person | None = No
     for number, person in enumerate(people, 1):
         await person.click(card, "approve")
         await desk.card_says(card, f"{number} of ")
+    # A message that a stop cuts off is tried again after a pause, for which a clock that stands still waits for ever.
+    await desk.running_bot.worker.until_idle()
     return card
 
 
