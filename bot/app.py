@@ -60,7 +60,7 @@ class Bot:
         self._tasks: list[asyncio.Task[None]] = []
         self._opened = AsyncExitStack()
 
-        wake = asyncio.Event()
+        self._wake = wake = asyncio.Event()
         self._in_flight = InFlight()
         self.store = Store(settings.database_path, on_commit=tuning.on_commit)
         rules = Rules(
@@ -99,6 +99,7 @@ class Bot:
             wake=wake,
             rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
+            connected=lambda: self._identity() is not None,
         )
         self._directory = Directory(
             self._client, monotonic=self.clock.monotonic, now=self.clock.now, roles=_roles(settings)
@@ -251,6 +252,7 @@ class Bot:
     async def _recount(self) -> None:
         """Count the votes of pending requests by today's settings, once Slack can say who the approvers are."""
         await self.connection.ready.wait()
+        self._wake.set()  # the messages that are owed have waited for this
         for pause in pauses(1.0, 60.0):
             approvers = await self._directory.members(Role.APPROVER)
             await self.workflow.recount(approvers)

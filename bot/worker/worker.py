@@ -55,7 +55,8 @@ class Worker:
     """The loop over everything that is due. Setting ``wake`` makes it look at once.
 
     ``run`` goes on until ``stop``; ``until_idle`` does everything that is due by the clock and returns, for
-    tests with a clock of their own. ``calls`` and ``messages`` are how many of each run at once.
+    tests with a clock of their own. ``calls`` and ``messages`` are how many of each run at once. Nothing is brought to
+    Slack before ``connected`` returns True; set ``wake`` then.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Worker:
         wake: asyncio.Event,
         rate_limit: RateLimit | None = None,
         in_flight: InFlight | None = None,
+        connected: Callable[[], bool] = lambda: True,
         calls: int = 100,
         messages: int = 8,
     ) -> None:
@@ -81,6 +83,7 @@ class Worker:
         self._wake = wake
         self._rate_limit = rate_limit or RateLimit(lambda: now().timestamp())
         self._in_flight = in_flight or InFlight()
+        self._connected = connected
         self._most_calls, self._most_messages = calls, messages
         # By the cancellation's id and by the delivery's position: what is in these hands nobody else may settle.
         self._calls: dict[str, asyncio.Task[None]] = {}
@@ -146,7 +149,8 @@ class Worker:
                 claimed = await self._workflow.claim(
                     self._name,
                     calls=self._most_calls - len(self._calls),
-                    messages=self._most_messages - len(self._deliveries),
+                    # A try before Slack has said who the bot is would fail, and make people wait for the next one.
+                    messages=self._most_messages - len(self._deliveries) if self._connected() else 0,
                     not_to=self._rate_limit.blocked() | self._posting_to,
                     held=Held(frozenset(self._calls), frozenset(self._deliveries)),
                 )

@@ -224,6 +224,22 @@ async def test_more_than_one_claim_takes_is_begun_at_once(
     await running
 
 
+async def test_messages_wait_for_the_connection_and_calls_do_not(
+    workflow: Workflow, store: Store, gateway: FakeGateway, courier: FakeCourier, clock: Clock, wake: asyncio.Event
+) -> None:
+    """Before Slack has said who the bot is, no try is wasted."""
+    connected = False
+    gateway.answer.set()
+    worker = Worker(workflow, gateway, courier, now=clock, name="w", wake=wake, connected=lambda: connected)
+    asked = await approved(workflow)
+    await worker.until_idle()
+    assert await state(store, asked) == "cancelled"
+    assert courier.brought == []
+    connected = True
+    await worker.until_idle()
+    assert DeliveryKind.REPLY in courier.brought
+
+
 async def test_an_answer_is_written_down_through_a_failing_file(
     workflow: Workflow,
     store: Store,
