@@ -255,8 +255,8 @@ class Bot:
         self._wake.set()  # the messages that are owed have waited for this
         for pause in pauses(1.0, 60.0):
             approvers = await self._directory.members(Role.APPROVER)
-            await self.workflow.recount(approvers)
-            if approvers.complete:
+            counted = await self.workflow.recount(approvers)
+            if counted and approvers.complete:
                 return
             await asyncio.sleep(pause)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from aiohttp import web
 
 from bot import wording
+from bot.domain.freeze import Freeze
 from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
 
@@ -54,6 +55,12 @@ def clock_wrong(compared_with: str, apart: timedelta) -> str:
     way = "ahead of" if apart > timedelta(0) else "behind"
     seconds = f"{abs(apart.total_seconds()):.0f}"
     return f"this machine's clock is {seconds} s {way} {whose}: set it (NTP)"
+
+
+def frozen(freeze: Freeze) -> str:
+    """Return a clause about a freeze; people's own words are for Slack, as this address is open to everybody."""
+    since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"frozen by {freeze.by} since {since}: no request is taken and the gateway is not asked until it is unfrozen"
 
 
 def stuck(problem: str, count: int) -> str:

@@ -11,6 +11,7 @@ import structlog
 
 from bot import health, wording
 from bot.clock import Clock, OtherClocks
+from bot.domain.freeze import Freeze
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.store import Store, StoreError, Tables
@@ -47,6 +48,7 @@ class Watch:
         self._store_due: float | None = None
         """When the look at the store that is under way began, or when the next one should begin."""
         self._last_event: datetime | None = None
+        self._freeze: Freeze | None = None
         self._gateway_problem: str | None = None
 
     def readiness(self) -> Readiness:
@@ -76,8 +78,13 @@ class Watch:
     async def _look_at_store(self) -> Readiness:
         try:
             await self._store.probe()
-            stuck = await self._workflow.stuck()
-            return Readiness([], [health.stuck(problem, count) for problem, count in stuck])
+            stuck, freeze = await self._workflow.stuck(), await self._workflow.frozen()
+            if freeze != self._freeze:
+                # The operator may have begun or ended it on the command line, beside this process.
+                self._freeze = freeze
+                self._wake.set()
+            notes = [health.frozen(freeze)] if freeze else []
+            return Readiness([], notes + [health.stuck(problem, count) for problem, count in stuck])
         except StoreError as error:
             return Readiness([wording.store_error(error)], [])
 

@@ -5,8 +5,11 @@ are explained here are imported, so that every edge can use this module. A test 
 because it is a table of words for each code.
 """
 
+from datetime import UTC
+
 from bot.domain.attempt import Answer, Trouble
 from bot.domain.cancellation import State
+from bot.domain.freeze import Freeze
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.projection import Contradiction, Subject
 from bot.domain.verification import Damage, Verification
@@ -225,6 +228,23 @@ def erased(gone: Gone) -> str:
             "Somebody was reading the file, so the words are still on its pages or in its log. Erase again in a moment."
         )
     return " ".join(sentences)
+
+
+def frozen_already(freeze: Freeze) -> str:
+    """Return who began the freeze that is in force."""
+    return f"It was frozen already, by {freeze.name or freeze.by} since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+
+
+def freeze_begun(waiting: int) -> str:
+    """Return what stands still from now on; ``waiting`` requests are neither decided nor ended."""
+    requests = "1 request stands still" if waiting == 1 else f"{waiting or 'No'} requests stand still"
+    return f"Everything is frozen. {requests}. A call to the gateway that has begun still ends."
+
+
+def freeze_ended(waiting: int) -> str:
+    """Return what goes on from now on."""
+    requests = "1 request goes on" if waiting == 1 else f"{waiting or 'No'} requests go on"
+    return f"The freeze is over. {requests}; what is approved goes to the gateway now."
 
 
 EXAMPLE_HEAD = "#42·BINSYPIKDMWD2CQ3FQ6QUGZMHU"

@@ -13,7 +13,7 @@ from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested, Started
-from bot.domain.policy import Act, Actor, Members, Membership
+from bot.domain.policy import Act, Actor, Members, Membership, Verdict
 from bot.domain.projection import Ending
 from bot.domain.verification import walk
 from bot.store import Store, Tables
@@ -181,6 +181,14 @@ class World:
             decisions.settle, Act.SETTLE, about, clicks, cancelled=cancelled, how=how, seen=seen
         )
         return self.run(finding)
+
+    def freeze(self) -> Verdict:
+        """Stop everything as Ben."""
+        return self.run(self.workflow.freeze(self._click(BEN, Membership.MEMBER), "why", "/cancel-order")).verdict
+
+    def unfreeze(self) -> Verdict:
+        """Let everything go on as Ben."""
+        return self.run(self.workflow.unfreeze(self._click(BEN, Membership.MEMBER), "/cancel-order")).verdict
 
     # --- the worker ---------------------------------------------------------------------------
 

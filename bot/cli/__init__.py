@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import doctor, erase, record, run, sandbox
+from bot.cli import doctor, erase, freeze, record, run, sandbox
 from bot.cli.terminal import CommandLine
 
 
@@ -16,5 +16,15 @@ def main() -> None:
     """Cancel orders after a second person has approved, and keep a record of who cancelled what and why."""
 
 
-for command in (run.run, doctor.doctor, record.audit, record.backup, erase.erase, sandbox.demo, sandbox.playground):
+for command in (
+    run.run,
+    doctor.doctor,
+    record.audit,
+    record.backup,
+    erase.erase,
+    freeze.freeze,
+    freeze.unfreeze,
+    sandbox.demo,
+    sandbox.playground,
+):
     main.add_command(command)

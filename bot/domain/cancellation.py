@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.attempt import Answer
+from bot.domain.freeze import Freeze
 
 
 class State(StrEnum):
@@ -120,7 +121,7 @@ class Cancellation:
     then, an approved one is sent. While a call is under way, ``lease_until`` is set instead: at that time its worker
     counts as dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what
     approvers of a pending request must know of an earlier one for the same order: the gateway's confirmation, or else
-    the latest statement by hand.
+    the latest statement by hand. ``freeze`` is the one in force, as far as the reader has to know of it.
     """
 
     number: int
@@ -142,6 +143,7 @@ class Cancellation:
     decisions: tuple[Decision, ...] = ()
     last_answer: Answer | None = None
     earlier: Earlier | None = None
+    freeze: Freeze | None = None
 
     @property
     def version(self) -> str:

@@ -120,6 +120,26 @@ class Erased(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen(Content):
+    """Somebody stopped everything that could cancel an order; ``why`` is in their own words."""
+
+    kind = "frozen"
+    words = ("why",)
+    why: str = ""
+    ground: Ground | None = None
+    """None where it was done on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfrozen(Content):
+    """Somebody ended the freeze."""
+
+    kind = "unfrozen"
+    ground: Ground | None = None
+    """None where it was done on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
 class Requested(Content):
     """Somebody asked to cancel an order."""
 

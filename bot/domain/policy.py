@@ -112,6 +112,9 @@ class Verdict(StrEnum):
     WRONG_STATE = "wrong_state"
     UNCHECKED = "unchecked"
     NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
+    FROZEN = "frozen"
+    """Everything that could cancel an order is stopped."""
+    NOT_FROZEN = "not_frozen"
     BAD_ORDER_ID = "bad_order_id"
     NO_SUCH_REQUEST = "no_such_request"
     APPROVAL_TOO_OLD = "approval_too_old"
@@ -201,6 +204,11 @@ def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allo
         if actor.id in cancellation.approvers:
             return Verdict.ALREADY_COUNTED
     return Verdict.ALLOWED
+
+
+def may_freeze(actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may stop everything, or let it go on: every approver may."""
+    return _not_an_approver(actor) or Verdict.ALLOWED
 
 
 def may_withdraw(cancellation: Cancellation, actor: Actor) -> Verdict:

@@ -66,15 +66,17 @@ class Cancellations:
         found = self._all(f"c.number IN ({', '.join('?' * len(wanted))})", *wanted)
         return sorted(found, key=lambda each: wanted.index(each.number))
 
-    def due(self, now: datetime, *, held: Collection[str] = frozenset()) -> Cancellation | None:
+    def due(self, now: datetime, *, held: Collection[str] = frozenset(), frozen: bool = False) -> Cancellation | None:
         """Return the one that has waited longest for the worker: expired, to be sent, or left by a dead worker.
 
-        ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is.
+        ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is. While
+        everything is ``frozen``, nothing is to be sent.
         """
+        to_send = " AND state != 'approved'" if frozen else ""
         rows = self._connection.execute(
             "SELECT number FROM ("
             " SELECT number, at FROM (SELECT number, due_at AS at FROM cancellations"
-            "  WHERE due_at <= ? ORDER BY due_at LIMIT 1) AS due"
+            f"  WHERE due_at <= ?{to_send} ORDER BY due_at LIMIT 1) AS due"
             " UNION ALL SELECT number, at FROM (SELECT number, lease_until AS at FROM cancellations"
             f"  WHERE lease_until <= ? AND id NOT IN ({', '.join('?' * len(held))})"
             "  ORDER BY lease_until LIMIT 1) AS left_behind"
@@ -192,6 +194,10 @@ class Cancellations:
     def pending(self) -> list[Cancellation]:
         """Return every request that waits for a decision."""
         return self._all("c.state = ?", State.PENDING)
+
+    def waiting(self) -> list[Cancellation]:
+        """Return every request that waits for a decision or for a call to the gateway."""
+        return self._all("c.state IN (?, ?)", State.PENDING, State.APPROVED)
 
     def decided_against(self, cancellation: Cancellation) -> bool:
         """Return True where a later request for the same order was rejected, withdrawn or settled by hand."""

@@ -6,8 +6,10 @@ from itertools import islice
 
 from bot.domain.audit import FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation
-from bot.domain.events import KINDS, Content, Started, Stopped
+from bot.domain.events import KINDS, Content, Frozen, Started, Stopped
+from bot.domain.freeze import Freeze
 from bot.store.connection import Connection, Row
+from bot.store.schema import FREEZES
 
 COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
@@ -81,6 +83,16 @@ class Record:
         sql = "SELECT kind FROM audit_events WHERE kind IN (?, ?) ORDER BY seq DESC LIMIT 1"
         rows = self._connection.execute(sql, (Started.kind, Stopped.kind))
         return not rows or rows[0][0] == Stopped.kind
+
+    def freeze(self) -> Freeze | None:
+        """Return the freeze that is in force, or None. The events alone say so: no table has to be proved."""
+        found = self._connection.execute(
+            f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} ORDER BY seq DESC LIMIT 1"
+        )
+        if not found or Event(*found[0]).kind != Frozen.kind:
+            return None
+        (event,) = self.with_words(found)
+        return Freeze(event.actor, datetime.fromisoformat(event.at), event.words.get("why", ""))
 
     def has(self, cancellation: Cancellation, kind: type[Content]) -> bool:
         """Return True where the record has an event of this kind about this cancellation."""

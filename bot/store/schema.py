@@ -12,6 +12,7 @@ from bot.domain.attempt import Outcome, Reason
 from bot.domain.audit import GENESIS
 from bot.domain.cancellation import OPEN, Choice, State
 from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Frozen, Unfrozen
 
 migrations = Migrations("bot")
 
@@ -24,6 +25,9 @@ def one_of(column: str, values: Iterable[str]) -> str:
 
 OPEN_STATES = one_of("state", OPEN)
 """The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
+
+FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))
+"""The condition of the index that finds the last freeze. Each act asks for it, and nearly no event is one."""
 
 
 @migrations()
@@ -112,6 +116,7 @@ def first(db: Database) -> None:
             hash TEXT NOT NULL
         ) STRICT;
         CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq);
+        CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
 
         -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
         CREATE TABLE words (

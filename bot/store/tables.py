@@ -1,8 +1,10 @@
 """All tables over one connection: what a use case gets to work with."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.domain.audit import timestamp
+from bot.domain.freeze import Freeze
 from bot.store.attempts import Attempts
 from bot.store.cancellations import Cancellations
 from bot.store.connection import Connection
@@ -30,6 +32,11 @@ class Tables:
         self.lookups = Lookups(connection)
         self.projections = Projections(connection)
         self.timers = Timers(connection)
+
+    def freeze(self) -> Freeze | None:
+        """Return the freeze that is in force, with the name of whoever began it, or None."""
+        found = self.record.freeze()
+        return found and replace(found, name=self.people.names([found.by]).get(found.by, ""))
 
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""

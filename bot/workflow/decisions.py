@@ -41,6 +41,8 @@ def approve(
     if verdict is Verdict.ALREADY_COUNTED and votes.verdict(rules.approvals_required) is Verdict.ALLOWED:
         # The quorum was lowered since: nobody else has to come.
         verdict = Verdict.ALLOWED
+    if verdict is Verdict.ALLOWED and tx.freeze() is not None:
+        verdict = Verdict.FROZEN
     if verdict is not Verdict.ALLOWED:
         return verdict
     votes = replace(votes, valid=votes.valid | {actor.id})
@@ -80,11 +82,14 @@ def settle_votes(
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
 
-def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[Cancellation]:
+def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[Cancellation] | None:
     """Count the votes of every pending request by today's rules, after a start; return the requests that changed.
 
-    Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again.
+    Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again. While
+    everything is frozen no approval counts, so the votes stay as they are.
     """
+    if tx.freeze() is not None:
+        return None
     changed = []
     for cancellation in tx.cancellations.pending():
         votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
@@ -139,6 +144,8 @@ def retry(
         return verdict
     if seen != cancellation.version:
         return Verdict.WRONG_STATE
+    if tx.freeze() is not None:
+        return Verdict.FROZEN
     if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
         return Verdict.ANOTHER_IS_OPEN
     event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)

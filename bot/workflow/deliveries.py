@@ -1,6 +1,6 @@
 """The steps before and after a try to bring something to Slack, each inside one transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, Event
@@ -32,12 +32,15 @@ def claim(
     Nothing is claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
     """
     claimed: list[ClaimedDelivery] = []
+    freeze = tx.freeze()
     while len(claimed) < room:
         delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
         if delivery is None:
             break
         cancellation = tx.cancellations.get(delivery.cancellation_id)
         assert cancellation is not None
+        if freeze is not None:
+            cancellation = replace(cancellation, freeze=freeze)
         claimed.append(ClaimedDelivery(delivery, cancellation, tx.record.event(delivery.event_seq)))
         if delivery.kind.is_new_message:
             not_to |= {delivery.target}

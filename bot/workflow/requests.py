@@ -10,6 +10,7 @@ from bot.domain.audit import timestamp
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Requested, RequestRefused
+from bot.domain.freeze import Freeze
 from bot.domain.ids import is_order_id
 from bot.domain.policy import Actor, Verdict
 from bot.store import Tables
@@ -41,12 +42,13 @@ class Acted:
     """The answer to a person's act: the verdict, and the cancellation it is about as it was then.
 
     After ALLOWED that is the one kept or acted on, after ANOTHER_IS_OPEN the one in the way, with its requester's name
-    as far as it is known; None where there is none.
+    as far as it is known; None where there is none. ``freeze`` is the one in force, if there is one.
     """
 
     verdict: Verdict
     cancellation: Cancellation | None = None
     requester_name: str = ""
+    freeze: Freeze | None = None
 
 
 def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Acted:
@@ -54,12 +56,14 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
     earlier = tx.cancellations.by_form(wish.sent_as)
     if earlier is not None:
         return Acted(Verdict.ALLOWED, earlier)
-    verdict = policy.may_ask(actor)
+    verdict, freeze = policy.may_ask(actor), tx.freeze()
+    if verdict is Verdict.ALLOWED and freeze is not None:
+        verdict = Verdict.FROZEN
     if verdict is Verdict.ALLOWED and not is_order_id(rules.order_id_pattern, wish.order_id):
         verdict = Verdict.BAD_ORDER_ID
     if verdict is not Verdict.ALLOWED:
         tx.record.append(RequestRefused(verdict, asked_for=wish.order_id), actor.id, at)
-        return Acted(verdict)
+        return Acted(verdict, freeze=freeze)
     cancellation = _add(tx, rules, wish, actor, at)
     if cancellation is None:
         in_the_way = tx.cancellations.open_of(wish.order_id)

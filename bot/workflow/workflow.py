@@ -20,11 +20,13 @@ from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
+from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Verdict
 from bot.domain.projection import Contradiction
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, lookups, requests, timers
+from bot.workflow import attempts, decisions, deliveries, freezing, lookups, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.freezing import Froze
 from bot.workflow.lookups import Asked, Found
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import Rules
@@ -131,7 +133,7 @@ class Workflow:
                 event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
                 if verdict in _STALE_CARD or cancellation.state is not State.PENDING:
                     _refresh_card(tx, cancellation, event, at)
-            return Acted(verdict, cancellation)
+            return Acted(verdict, cancellation, freeze=tx.freeze() if verdict is Verdict.FROZEN else None)
 
         acted = await self._in_time(act, work)
         log.info(act, cancellation=cancellation_id, by=actor.id, verdict=str(acted.verdict))
@@ -159,6 +161,31 @@ class Workflow:
 
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, why=str(why))
+
+    async def freeze(self, actor: Actor, why: str, command: str) -> Froze:
+        """Stop everything that could cancel an order."""
+        return await self._freezing("frozen", actor, lambda tx, at: freezing.freeze(tx, actor, why, command, at))
+
+    async def unfreeze(self, actor: Actor, command: str) -> Froze:
+        """Let everything go on."""
+        return await self._freezing("unfrozen", actor, lambda tx, at: freezing.unfreeze(tx, actor, command, at))
+
+    async def _freezing(self, name: str, actor: Actor, step: Callable[[Tables, datetime], Froze]) -> Froze:
+        def work(tx: Tables) -> Froze:
+            at = self._now()
+            tx.people.remember(actor, at)
+            return step(tx, at)
+
+        froze = await self._store.transaction(name, work)
+        log.warning(
+            name if froze.verdict is Verdict.ALLOWED else f"not_{name}", by=actor.id, verdict=str(froze.verdict)
+        )
+        self._wake.set()
+        return froze
+
+    async def frozen(self) -> Freeze | None:
+        """Return the freeze that is in force, or None."""
+        return await self._store.read(lambda tables: tables.freeze())
 
     async def look_up(self, actor: Actor, asked: Asked) -> Found:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
@@ -239,8 +266,9 @@ class Workflow:
         settled: list[Cancellation] = []
         contradictions: list[Contradiction] = []
         begun: list[Attempt] = []
+        frozen = tx.freeze() is not None
         while len(begun) < room and len(settled) < _AT_A_TIME:
-            due = tx.cancellations.due(at, held=held)
+            due = tx.cancellations.due(at, held=held, frozen=frozen)
             if due is None:
                 break
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)
@@ -307,14 +335,15 @@ class Workflow:
         self._wake.set()
         return adopted
 
-    async def recount(self, approvers: Members) -> None:
-        """Count the votes of every pending request by today's settings, once after a start."""
+    async def recount(self, approvers: Members) -> bool:
+        """Count the votes of every pending request by today's settings; return False where a freeze forbids that."""
         changed = await self._store.transaction(
             "recount", lambda tx: decisions.recount(tx, self.rules, approvers, self._now())
         )
-        for cancellation in changed:
+        for cancellation in changed or ():
             log.info("votes_recounted", cancellation=cancellation.id, order=cancellation.order_id)
         self._wake.set()
+        return changed is not None
 
     async def stuck(self) -> list[tuple[str, int]]:
         """Return what keeps messages from Slack for more than a moment, and how many: pairs, the most first."""

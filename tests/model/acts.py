@@ -48,11 +48,12 @@ class Expected:
     """When the second request for the same order expires; None while there is none that is open."""
     against: bool = False
     """Somebody decided against the second request."""
+    frozen: bool = False
 
     def act(self, act: str) -> None:
         """Follow one act of ``ACTS``."""
         name, _, by = act.partition(" by ")
-        if name in _ON_THE_REQUEST:
+        if name in _ON_THE_REQUEST and not (self.frozen and name == "ask again"):
             self._expire()
         if by:
             self._by_somebody(name, by)
@@ -100,6 +101,8 @@ class Expected:
                 self.quorum = 1
             case "quorum of two":
                 self.quorum = 2
+            case "freeze" | "unfreeze":
+                self.frozen = act == "freeze"
             case "self-approval on" | "self-approval off":
                 self.self_approval = act == "self-approval on"
         if act in _RESTARTS:
@@ -108,7 +111,7 @@ class Expected:
             self._recount(unread="unread" in act)
 
     def _recount(self, *, unread: bool) -> None:
-        if self.state != "pending" or self.now >= _HOUR:
+        if self.state != "pending" or self.now >= _HOUR or self.frozen:
             return
         if unread:
             # Nobody's vote can be checked, but one's own vote does not count whatever Slack says.
@@ -130,7 +133,7 @@ class Expected:
         if self.state != "pending" or (person == ANN and not self.self_approval):
             return
         enough = len(self._valid(others_known=others_known)) >= self.quorum
-        if person in self.votes and not enough:
+        if (person in self.votes and not enough) or self.frozen:
             return
         if not others_known:
             perhaps = {each for each in self.votes if each != ANN or self.self_approval} | {person}
@@ -157,12 +160,15 @@ class Expected:
         return (
             self.state in {"failed", "unknown"}
             and not self.against
+            and not self.frozen
             and self.now - max(self.votes.values()) <= _HOUR
             and len(self._valid(others_known=others_known)) >= self.quorum
             and (self.state == "unknown" or self.other_expires is None)
         )
 
     def _ask_again(self) -> None:
+        if self.frozen:
+            return
         if self.other_expires is not None and self.other_expires <= self.now:
             self.other_expires = None
         if self.state not in _OPEN and self.other_expires is None:
@@ -179,7 +185,7 @@ class Expected:
             self.other_expires = None
         if self.state == "sending" and self.lease_until <= self.now:
             self._answer(len(self.calls) - 1, "lost")
-        if self.state == "approved" and self.due_at <= self.now:
+        if self.state == "approved" and self.due_at <= self.now and not self.frozen:
             self.state, self.lease_until = "sending", self.now + _LEASE
             self.attempts += 1
             self.calls.append("open")
@@ -273,6 +279,8 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "quorum of two": partial(_restart, quorum=2),
     "self-approval on": partial(_restart, self_approval=True, recount=False),
     "self-approval off": partial(_restart, self_approval=False),
+    "freeze": lambda world, _: world.freeze(),
+    "unfreeze": lambda world, _: world.unfreeze(),
     "work": lambda world, _: world.work(),
     "first call confirmed": partial(_answer_call, answer=ANSWERS["confirmed"], call=0),
     **{name: partial(_answer_call, answer=answer) for name, answer in ANSWERS.items()},
@@ -324,6 +332,10 @@ MORE_WAYS = {
     "believed lost, then refused": [
         *["approve by Ben", "work", "three minutes", "work", "three minutes", "work", "completed"],
     ],
+    "frozen": ["freeze"],
+    "approved, frozen": ["approve by Ben", "freeze"],
+    "failed, frozen": ["approve by Ben", "work", "denied", "freeze"],
+    "one vote of two, frozen": ["quorum of two", "approve by Ben", "freeze"],
     "settled, another one open": [*_UNKNOWN, "settle as not cancelled by Cleo", "ask again by Cleo"],
 }
 """More situations in which a next act may go wrong."""

@@ -121,6 +121,20 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.world.found(about).state in _SETTLED
         self._on_record(acted, Act.SETTLE)
 
+    @rule(about=cancellations, order=orders, person=people)
+    def freeze(self, about: str, order: str, person: str) -> None:
+        """Freeze everything for a while: nothing is asked for, approved, retried or sent; then it goes on."""
+        assert self.world.freeze() is Verdict.ALLOWED
+        calls = len(self.world.outside.under_way)
+        assert self.world.ask(order, person).verdict is Verdict.FROZEN
+        assert self.world.approve(about, person).verdict is not Verdict.ALLOWED
+        assert self.world.retry(about, person).verdict is not Verdict.ALLOWED
+        self.world.recount()
+        assert self.world.work() is None
+        assert len(self.world.outside.under_way) == calls
+        self.world.check()
+        assert self.world.unfreeze() is Verdict.ALLOWED
+
     @rule(approvers=_GROUPS)
     def change_approvers(self, approvers: Members) -> None:
         """Let somebody join or leave the group of approvers, or Slack not say who is in it."""

@@ -25,8 +25,10 @@ def answer_to(network: Network, response_url: str) -> Tell:
     return partial(respond, network, response_url)
 
 
-async def respond(network: Network, response_url: str, answer: str | Message, *, replace: bool = False) -> None:
-    """Answer privately; ``replace`` puts the answer in the place of the message that was clicked."""
+async def respond(
+    network: Network, response_url: str, answer: str | Message, *, replace: bool = False, to_all: bool = False
+) -> None:
+    """Answer privately, or ``to_all`` in the channel; ``replace`` puts it in the place of the message clicked."""
     if not response_url:
         return
     message = Message(escape(answer), [lines([words(answer)])]) if isinstance(answer, str) else answer
@@ -36,7 +38,7 @@ async def respond(network: Network, response_url: str, answer: str | Message, *,
         response = await client.send(
             text=message.text,
             blocks=message.blocks,
-            response_type="ephemeral",
+            response_type="in_channel" if to_all else "ephemeral",
             replace_original=replace,
         )
     except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself

@@ -11,10 +11,10 @@ from bot.domain.policy import Role, Verdict
 from bot.slack import places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.listeners.answers import answer_to
+from bot.slack.listeners.answers import answer_to, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
-from bot.slack.views import card, refusals
+from bot.slack.views import card, freezes, refusals
 from bot.slack.views.modals import OrderForm
 from bot.slack.views.text import trimmed
 from bot.workflow import Wish
@@ -44,9 +44,16 @@ class Asking:
         if is_help(typed.as_typed):
             await tell(refusals.USAGE)
             return
-        actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
         order_id, reason = split(typed.as_typed)
+        if order_id.lower() in {freezes.FREEZE, freezes.UNFREEZE}:
+            await self._freeze(typed, order_id.lower(), reason, tell)
+            return
+        actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
         verdict = policy.may_ask(actor)
+        if verdict is Verdict.ALLOWED and (freeze := await self._parts.workflow.frozen()):
+            await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.FROZEN)
+            await tell(freezes.refused(freeze))
+            return
         if verdict is Verdict.ALLOWED and self._parts.approval_channel is None:
             verdict = await places.may_hold_card(self._parts.client, typed)
         if verdict is Verdict.ALLOWED and names_another_order(order_id, reason):
@@ -58,6 +65,21 @@ class Asking:
         pattern = self._parts.workflow.rules.order_id_pattern.pattern
         view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, pattern=pattern)
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
+
+    async def _freeze(self, typed: Command, act: str, why: str, tell: Tell) -> None:
+        """Stop everything or let it go on; tell the channel, or the person alone why not."""
+        workflow = self._parts.workflow
+        actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.APPROVER)
+        if act == freezes.FREEZE:
+            froze = await workflow.freeze(actor, why, CANCEL_ORDER)
+        else:
+            froze = await workflow.unfreeze(actor, CANCEL_ORDER)
+        if froze.verdict is not Verdict.ALLOWED:
+            await tell(freezes.not_done(froze.verdict, froze.freeze))
+            return
+        name = typed.user_name or typed.user_id
+        text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.approved)
+        await respond(self._parts.network, typed.response_url, text, to_all=True)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""
@@ -90,6 +112,9 @@ class Asking:
                 return OrderForm.ORDER, refusals.already_open(acted.cancellation, acted.requester_name)
             case Verdict.BAD_ORDER_ID:
                 return OrderForm.ORDER, refusals.bad_order_id(pattern.pattern, order_id)
+            case Verdict.FROZEN:
+                assert acted.freeze is not None
+                return OrderForm.ORDER, freezes.refused(acted.freeze)
             case verdict:
                 return OrderForm.ORDER, refusals.command_refused(verdict)
 

@@ -131,7 +131,7 @@ class Deciding:
         acted = await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
         if acted.verdict is Verdict.ALLOWED:
             return ""
-        return refusals.click_refused(acted.verdict, acted.cancellation)
+        return refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze)
 
     def _open_form(self, click: Click, view: View) -> None:
         tell = answer_to(self._parts.network, click.response_url)
@@ -142,7 +142,7 @@ class Deciding:
         await ack()
         tell = answer_to(self._parts.network, click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
-            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation))
+            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze))
         cancellation, place = acted.cancellation, click.place
         if cancellation is not None and place is not None:
             known = (cancellation.card_channel, cancellation.card_ts)

@@ -234,6 +234,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return f"{content.events} events"
         case events.Erased():
             return content.why
+        case events.Frozen():
+            return quoted(content.why, _SHOWN)
         case events.Sending():
             return f"attempt {content.attempt}"
         case events.Answered(answer=answer):
@@ -255,6 +257,8 @@ _TITLES: dict[type[Content], str] = {
     events.Exported: "exported",
     events.BackedUp: "backed up",
     events.Erased: "words erased",
+    events.Frozen: "everything frozen",
+    events.Unfrozen: "freeze ended",
     events.Requested: "requested",
     events.RequestRefused: "request refused",
     events.Voted: "approved",
@@ -302,6 +306,8 @@ _VERDICTS = {
     Verdict.SHARED_CHANNEL: "in a channel shared with another company",
     Verdict.NOT_INVITED: "in a private channel without the bot",
     Verdict.TOO_LONG: "too long for the card",
+    Verdict.FROZEN: "everything was frozen",
+    Verdict.NOT_FROZEN: "nothing was frozen",
     Verdict.SEVERAL_ORDERS: "several orders at once",
 }
 _NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "is already cancelled", Reason.ALREADY_REFUNDED: "is already refunded"}

@@ -2,7 +2,7 @@
 
 from bot.domain.cancellation import Cancellation, Earlier, State
 from bot.domain.policy import Act
-from bot.slack.views import outcomes
+from bot.slack.views import freezes, outcomes
 from bot.slack.views.text import (
     Element,
     Message,
@@ -37,6 +37,7 @@ _SHOWN_IN_TEXT = 200
 _EARLIER = "An earlier request for this order ended"
 
 
+_STOPPED_BY_A_FREEZE = {State.PENDING, State.APPROVED}
 _DECIDE = "decide "
 SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
 """The action ids of the buttons for people who looked an unknown outcome up at the gateway."""
@@ -68,6 +69,8 @@ def card(cancellation: Cancellation) -> Message:
         rows.append([words("Rejected by "), person(rejection.approver), words(", "), moment(rejection.at)])
     if settlement is not None:
         rows.append([words("Settled by "), person(settlement.approver), words(", "), moment(settlement.at)])
+    if cancellation.freeze is not None and cancellation.state in _STOPPED_BY_A_FREEZE:
+        rows.append(freezes.banner(cancellation.freeze))
     if alike := _alike(cancellation):
         rows.append([words(f"⚠️ {alike}")])
     rows.append(_progress(cancellation))
@@ -124,9 +127,14 @@ def _text(cancellation: Cancellation) -> str:
         asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
         if cancellation.earlier is not None:
             asks += f" {_EARLIER} {mrkdwn_moment(cancellation.earlier.at)}: {_how(cancellation.earlier)}."
-        return f"{asks} {escape(_alike(cancellation))}".strip()
+        return " ".join(filter(None, [asks, _frozen(cancellation), escape(_alike(cancellation))]))
     found, answer = _words(cancellation), cancellation.last_answer
-    said = [f"{found.heading}.", f"<@{cancellation.requester}> asked to cancel order {order}{why}.", found.explanation]
+    said = [
+        _frozen(cancellation),
+        f"{found.heading}.",
+        f"<@{cancellation.requester}> asked to cancel order {order}{why}.",
+        found.explanation,
+    ]
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
     for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
@@ -134,6 +142,13 @@ def _text(cancellation: Cancellation) -> str:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
             said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
     return " ".join(filter(None, said))
+
+
+def _frozen(cancellation: Cancellation) -> str:
+    """Return in mrkdwn that everything is frozen, where that concerns this request."""
+    if cancellation.freeze is None or cancellation.state not in _STOPPED_BY_A_FREEZE:
+        return ""
+    return escape(freezes.in_force(cancellation.freeze))
 
 
 def _alike(cancellation: Cancellation) -> str:

@@ -1,8 +1,10 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
 from bot.domain.cancellation import Cancellation, State
+from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
+from bot.slack.views import freezes
 from bot.slack.views.text import invisible, mistakable, name_of
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
@@ -37,7 +39,8 @@ def not_sure(reference: str) -> str:
 USAGE = (
     "To ask for a cancellation, type /cancel-order with the order ID and the reason, for example "
     "“/cancel-order ord_1001 The customer ordered twice”. A form opens. After you send it, an approver decides, and I "
-    "tell you the result.\nTo look something up, type /cancel-audit. “/cancel-audit help” shows how."
+    "tell you the result.\nAn approver can stop everything with “/cancel-order freeze” and a reason, and end that with "
+    "“/cancel-order unfreeze”.\nTo look something up, type /cancel-audit. “/cancel-audit help” shows how."
 )
 
 
@@ -82,11 +85,13 @@ def command_refused(verdict: Verdict) -> str:
             return "You may not ask for cancellations here. The bot's operator can add you."
 
 
-def click_refused(verdict: Verdict, cancellation: Cancellation | None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
+def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
     """Return why a click changed nothing."""
     if cancellation is None:
         return "I have no record of this request, so this button does nothing."
     match verdict:
+        case Verdict.FROZEN if freeze is not None:
+            return freezes.refused(freeze)
         case Verdict.NOT_AN_APPROVER:
             return "Only approvers can do that. Nothing has changed."
         case Verdict.UNCHECKED:

@@ -1,0 +1,61 @@
+"""The commands that stop everything, and let it go on, for the day on which Slack is down."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.record import database_option
+
+if TYPE_CHECKING:
+    from bot.domain.events import Frozen, Unfrozen
+
+
+@click.command()
+@click.option("--why", metavar="TEXT", default="", help="The reason, which people in Slack read.")
+@database_option
+def freeze(why: str, database: Path | None) -> None:
+    """Stop everything that could cancel an order, also while the bot runs.
+
+    No request is taken, no approval counts, and no call to the gateway begins. A call that has begun still ends.
+    """
+    from bot.domain.events import Frozen
+
+    _put(Frozen(why.strip()), database)
+
+
+@click.command()
+@database_option
+def unfreeze(database: Path | None) -> None:
+    """End a freeze, also while the bot runs. What is approved goes to the gateway then."""
+    from bot.domain.events import Unfrozen
+
+    _put(Unfrozen(), database)
+
+
+def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
+    """Begin or end a freeze, or say in one line that there is nothing to do."""
+    from bot.cli.problems import fail
+    from bot.cli.record import at_the_terminal, settings_for
+    from bot.cli.terminal import say
+    from bot.domain.events import Frozen
+    from bot.settings import DatabaseSettings
+    from bot.store import StoreError, open_beside
+    from bot.wording import freeze_begun, freeze_ended, frozen_already, store_error
+    from bot.workflow import freezing
+
+    path = settings_for(DatabaseSettings, database).database_path
+    begins = isinstance(content, Frozen)
+    try:
+        with open_beside(path) as tx:
+            in_force = tx.freeze()
+            if begins == (in_force is None):
+                freezing.put(tx, content, at_the_terminal(), datetime.now(UTC))
+            waiting = len(tx.cancellations.waiting())
+    except StoreError as error:
+        fail(store_error(error))
+    if begins:
+        say(frozen_already(in_force) if in_force else freeze_begun(waiting))
+    else:
+        say(freeze_ended(waiting) if in_force else "Nothing was frozen.")

@@ -1,0 +1,72 @@
+"""The texts about a freeze: who stopped everything, why, and how it goes on."""
+
+from datetime import UTC
+
+from bot.domain.freeze import Freeze
+from bot.domain.policy import Verdict
+from bot.slack.commands import CANCEL_ORDER
+from bot.slack.views.text import Element, moment, person, quoted, words
+
+_SHOWN = 300
+_WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
+_STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
+FREEZE, UNFREEZE = "freeze", "unfreeze"
+"""The words behind the command."""
+
+
+def banner(freeze: Freeze) -> list[Element]:
+    """Return the line of a card."""
+    by = words("the bot's operator") if _is_operator(freeze) else person(freeze.by)
+    why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
+    return [
+        words("🧊 Everything is frozen by "),
+        by,
+        words(", since "),
+        moment(freeze.at),
+        *why,
+        words(f". No approval counts, and the gateway is not asked. {_WAY_OUT}"),
+    ]
+
+
+def in_force(freeze: Freeze) -> str:
+    """Return what stands still, since when, by whom and why, as plain text."""
+    by = "the bot's operator" if _is_operator(freeze) else freeze.name or freeze.by
+    why = f": {quoted(freeze.why, _SHOWN)}" if freeze.why else ""
+    return f"Everything is frozen by {by}, since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}."
+
+
+def refused(freeze: Freeze) -> str:
+    """Return why a request, an approval or a retry is not taken now."""
+    return f"{in_force(freeze)} Nothing has changed by what you did. Try again when it is over. {_WAY_OUT}"
+
+
+def begun(freeze: Freeze) -> str:
+    """Return what everybody in the channel reads when it begins."""
+    return f"🧊 {in_force(freeze)} {_STANDS_STILL} A call to the gateway that has begun still ends. {_WAY_OUT}"
+
+
+def ended(name: str, approved: int) -> str:
+    """Return what everybody in the channel reads when it ends; ``approved`` requests go to the gateway now."""
+    now = {0: "", 1: " One approved request goes to the gateway now."}.get(
+        approved, f" {approved} approved requests go to the gateway now."
+    )
+    return f"The freeze is over: {name} has ended it. Requests are taken again, and approvals count.{now}"
+
+
+def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
+    """Return to the person alone why a freeze did not begin or end."""
+    match verdict:
+        case Verdict.FROZEN if freeze is not None:
+            return f"It was frozen already. {in_force(freeze)} {_WAY_OUT}"
+        case Verdict.NOT_FROZEN:
+            return f"Nothing is frozen. An approver can stop everything with “{CANCEL_ORDER} {FREEZE}” and a reason."
+        case Verdict.UNCHECKED:
+            return (
+                "I couldn't check with Slack whether you are an approver. Nothing has changed. Try again in a minute."
+            )
+        case _:
+            return "Only approvers can stop everything or let it go on. Nothing has changed."
+
+
+def _is_operator(freeze: Freeze) -> bool:
+    return freeze.by.startswith("terminal:")

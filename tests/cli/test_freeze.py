@@ -1,0 +1,76 @@
+"""The commands that stop everything and let it go on, beside a bot that has the file open."""
+
+import asyncio
+from pathlib import Path
+
+from bot.domain.cancellation import State
+from bot.store import Store, verify_file
+from bot.workflow import Rules, Workflow
+from tests.cli.test_beside import command
+from tests.clock import Clock
+from tests.flows.desk import Desk
+from tests.workflow.steps import approve, requested
+
+
+async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database: Path) -> None:
+    """The bot obeys at once, shows it on the open card, and goes on when it is over; all of it verifies."""
+    async with Desk(database) as desk:
+        await desk.start_bot()
+        card = await desk.ask("ord_1")
+        code, out, _ = await command(database, "freeze", "--why", "Slack is down")
+        assert (code, out) == (
+            0,
+            "Everything is frozen. 1 request stands still. A call to the gateway that has begun still ends.\n",
+        )
+        shown = await desk.card_says(card, "Everything is frozen by the bot's operator")
+        assert "Slack is down" in shown
+        await desk.ben.click(card, "approve")
+        assert "Everything is frozen by the bot's operator" in await desk.told(desk.ben)
+        code, out, _ = await command(database, "unfreeze")
+        assert (code, out) == (
+            0,
+            "The freeze is over. 1 request goes on; what is approved goes to the gateway now.\n",
+        )
+        await desk.ben.click(card, "approve")
+        assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
+    assert verify_file(database).damage is None
+
+
+async def test_what_there_is_nothing_to_do_for_is_said_and_kept_off_the_record(
+    database: Path, store: Store, workflow: Workflow
+) -> None:
+    """A second freeze names whoever began the first."""
+    assert (await command(store.path, "unfreeze"))[:2] == (0, "Nothing was frozen.\n")
+    await command(store.path, "freeze")
+    code, out, _ = await command(store.path, "freeze", "--why", "again")
+    assert code == 0
+    assert out.startswith("It was frozen already, by terminal:")
+    kinds = await store.read(lambda tables: [event.kind for event in tables.record.all()])
+    assert kinds.count("frozen") == 1
+
+
+async def test_a_bot_that_starts_on_a_frozen_file_sends_nothing(database: Path, rules: Rules, clock: Clock) -> None:
+    """The freeze is in the file, whoever runs on it."""
+    store = Store(database)
+    await store.open()
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+    about = await requested(workflow)
+    await approve(workflow, about)
+    assert (await command(store.path, "freeze"))[0] == 0
+    claimed = await workflow.claim("w", calls=10, messages=0)
+    assert claimed.attempts == []
+    assert (await command(store.path, "unfreeze"))[0] == 0
+    (attempt,) = (await workflow.claim("w", calls=10, messages=0)).attempts
+    found = await store.read(lambda tables: tables.cancellations.get(attempt.cancellation_id))
+    assert found is not None
+    assert found.state is State.SENDING
+    await store.close()
+
+
+async def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    """Nothing is made in its place."""
+    code, out, err = await command(tmp_path / "none.db", "freeze")
+    assert code == 1
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "none.db").exists()

@@ -1,0 +1,187 @@
+"""A freeze: an approver stops everything that could cancel an order, everybody sees it, and it ends."""
+
+import asyncio
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from bot.domain.cancellation import State
+from bot.domain.events import Frozen, Unfrozen
+from bot.domain.policy import Verdict
+from bot.sandbox.faults import ApiError, Hang
+from tests.clock import Clock
+from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, Desk, quick_tuning
+
+WHY = "The gateway cancels the wrong orders"
+
+
+async def freeze(desk: Desk, why: str = WHY) -> None:
+    """Let Ben freeze everything, and wait until the channel has read it."""
+    await desk.ben.command(f"/cancel-order freeze {why}".strip(), LOBBY)
+    await desk.wait(lambda: any("Everything is frozen" in text for text in public(desk)))
+
+
+async def unfreeze(desk: Desk) -> str:
+    """Let Cleo end it; return what the channel reads."""
+    await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+    found: str = await desk.wait(lambda: next((text for text in public(desk) if "The freeze is over" in text), None))
+    return found
+
+
+def public(desk: Desk) -> list[str]:
+    """Return what everybody in the channel reads there."""
+    return [desk.ann.reads(message) for message in desk.slack.space.messages(LOBBY)]
+
+
+async def test_everybody_reads_who_froze_everything_and_why(desk: Desk) -> None:
+    """The channel of the command, the cards of open requests, /readyz and the record say it."""
+    card = await desk.ask("ord_1")
+    await freeze(desk)
+    (told,) = public(desk)
+    assert "Everything is frozen by ben" in told
+    assert WHY in told
+    shown = await desk.card_says(card, "Everything is frozen by @ben")
+    assert WHY in shown
+    assert "/cancel-order unfreeze" in shown
+    frozen = next(event for event in await desk.events() if isinstance(event.content, Frozen))
+    assert (frozen.actor, frozen.words) == (BEN, {"why": WHY})
+    async with asyncio.timeout(10):
+        while not desk.running_bot.readiness().notes:  # noqa: ASYNC110 -- the bot looks at its own pace
+            await asyncio.sleep(0.001)
+    status, body = await desk.get("/readyz")
+    assert status == HTTPStatus.OK
+    (note,) = body["notes"]
+    assert note.startswith(f"frozen by {BEN} since")
+    assert WHY not in note
+
+
+async def test_nothing_is_asked_for_and_no_approval_counts_while_frozen(desk: Desk) -> None:
+    """The person reads on the spot who froze it and why, and nothing has changed; it is on record."""
+    card = await desk.ask("ord_1")
+    await freeze(desk)
+    await desk.ben.click(card, "approve")
+    told = await desk.told(desk.ben)
+    assert "Everything is frozen by ben" in told
+    assert WHY in told
+    assert await desk.refusal() == (BEN, "ord_1", Verdict.FROZEN)
+    await desk.ann.command("/cancel-order ord_2 twice", LOBBY)
+    assert "Everything is frozen" in await desk.told(desk.ann)
+    assert desk.ann.modal is None
+    assert await desk.refusal() == (ANN, "", Verdict.FROZEN)
+    assert await desk.state() is State.PENDING
+    assert not desk.gateway.calls
+
+
+async def test_a_form_that_was_open_before_is_refused_on_its_field(desk: Desk) -> None:
+    """The text stays in the form, so that it can be sent again afterwards."""
+    await desk.ann.command("/cancel-order ord_1 twice", LOBBY)
+    await desk.wait(lambda: desk.ann.modal)
+    await freeze(desk)
+    errors = await desk.ann.submit()
+    assert errors is not None
+    assert errors["order_id"].startswith("Everything is frozen by ben, since")
+    assert await desk.state() is None
+    await unfreeze(desk)
+    assert await desk.ann.submit() is None
+
+
+async def test_people_can_still_reject_and_withdraw(desk: Desk) -> None:
+    """What cancels nothing goes on."""
+    first, second = await desk.ask("ord_1"), await desk.ask("ord_2")
+    await freeze(desk)
+    await desk.ann.click(first, "withdraw")
+    await desk.card_says(first, "Withdrawn")
+    await desk.ben.click(second, "reject")
+    await desk.wait(lambda: desk.ben.modal)
+    assert await desk.ben.submit(reason="no") is None
+    assert "frozen" not in await desk.card_says(second, "Rejected")
+
+
+async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(desk: Desk) -> None:
+    """No call begins; whoever ends the freeze reads how many approved requests go to the gateway now."""
+    await desk.gateway.stop()
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "attempt")
+    await freeze(desk)
+    await desk.card_says(card, "Everything is frozen")
+    await desk.gateway.start()
+    await desk.running_bot.worker.until_idle()
+    assert not desk.gateway.calls
+    assert "One approved request goes to the gateway now" in await unfreeze(desk)
+    assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
+    assert [type(event.content) for event in await desk.events() if isinstance(event.content, Frozen | Unfrozen)] == [
+        Frozen,
+        Unfrozen,
+    ]
+
+
+async def test_a_call_that_has_begun_still_ends(desk: Desk) -> None:
+    """Its answer is kept, and people read the result."""
+    answers = asyncio.Event()
+    desk.gateway.faults.add("ord_1", Hang(answers))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.gateway.wait_for(lambda: desk.gateway.calls)
+    await freeze(desk)
+    answers.set()
+    await desk.card_says(card, "✅ Cancelled")
+
+
+@pytest.mark.parametrize("word", ["freeze", "unfreeze", "FREEZE", "Freeze because"])
+async def test_only_approvers_freeze_and_unfreeze(desk: Desk, word: str) -> None:
+    """Anybody else reads why not, alone, and it is on record."""
+    await desk.ann.command(f"/cancel-order {word}", LOBBY)
+    assert "Only approvers can stop everything or let it go on" in await desk.told(desk.ann)
+    assert public(desk) == []
+    assert await desk.refusal() == (ANN, "", Verdict.NOT_AN_APPROVER)
+
+
+async def test_somebody_who_cannot_be_checked_freezes_nothing(quiet_desk: Desk) -> None:
+    """Slack does not say who is in the group."""
+    quiet_desk.slack.faults.always("usergroups.users.list", ApiError("internal_error"))
+    await quiet_desk.start_bot(APPROVERS=LEADS)
+    await quiet_desk.cleo.command("/cancel-order freeze", LOBBY)
+    assert "Try again in a minute" in await quiet_desk.told(quiet_desk.cleo)
+    assert public(quiet_desk) == []
+
+
+async def test_a_second_freeze_names_the_first_and_an_end_without_one_says_so(desk: Desk) -> None:
+    """Nobody takes somebody else's freeze for their own."""
+    await desk.ben.command("/cancel-order unfreeze", LOBBY)
+    assert "Nothing is frozen" in await desk.told(desk.ben)
+    await freeze(desk)
+    await desk.cleo.command("/cancel-order freeze me too", LOBBY)
+    told = await desk.told(desk.cleo)
+    assert "It was frozen already. Everything is frozen by ben" in told
+    assert [event.content.why for event in await desk.events() if isinstance(event.content, Frozen)] == [WHY]
+
+
+async def test_a_freeze_outlives_the_process_and_a_lowered_quorum_waits_for_its_end(database: Path) -> None:
+    """After a restart everything still stands; votes are counted once the freeze is over."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="2")
+        card = await desk.ask("ord_1")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "1 of 2")
+        await freeze(desk)
+        await desk.card_says(card, "Everything is frozen")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        await desk.start_bot(quick_tuning(now=clock), APPROVALS_REQUIRED="1")
+        await desk.running_bot.connection.ready.wait()
+        await desk.running_bot.worker.until_idle()
+        assert not desk.gateway.calls
+        await unfreeze(desk)
+        assert "1 of 1 approval: @ben" in await desk.card_says(card, "✅ Cancelled")
+
+
+async def test_no_word_of_a_freeze_becomes_alive(desk: Desk) -> None:
+    """What somebody types as the reason mentions nobody."""
+    card = await desk.ask("ord_1")
+    await freeze(desk, "<!channel> & <@U0OLGA> *now*")
+    shown = await desk.card_says(card, "Everything is frozen")
+    assert "<!channel> & <@U0OLGA> *now*" in shown
+    assert card.channel == PAYMENTS
