@@ -8,9 +8,16 @@ accepts what Slack would refuse.
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
-Json = dict[str, Any]
+from bot.sandbox.blockkit_elements import (
+    IN_ACTIONS,
+    IN_INPUTS,
+    Json,
+    check_element,
+    check_fields,
+    check_length,
+    check_text,
+)
 
 MESSAGE_BLOCKS, VIEW_BLOCKS = 50, 100
 MOST_IN_ALL = 13_000
@@ -55,7 +62,7 @@ def problems_with_view(view: object) -> list[str]:
     if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
         return ["a view must be an object of type modal or home"]
     problems = list(
-        _unknown(
+        check_fields(
             view,
             {
                 "type",
@@ -73,12 +80,12 @@ def problems_with_view(view: object) -> list[str]:
         )
     )
     if view["type"] == "modal":
-        problems += _text(view.get("title"), "title", 24, plain=True)
+        problems += check_text(view.get("title"), "title", 24, plain=True)
         for name in ("submit", "close"):
             if name in view:
-                problems += _text(view[name], name, 24, plain=True)
-    problems += _length(view.get("private_metadata", ""), "private_metadata", 3000, least=0)
-    problems += _length(view.get("callback_id", ""), "callback_id", 255, least=0)
+                problems += check_text(view[name], name, 24, plain=True)
+    problems += check_length(view.get("private_metadata", ""), "private_metadata", 3000, least=0)
+    problems += check_length(view.get("callback_id", ""), "callback_id", 255, least=0)
     problems += problems_with_blocks(view.get("blocks"), most=VIEW_BLOCKS, inputs=True)
     blocks = view.get("blocks")
     has_inputs = isinstance(blocks, list) and any(
@@ -105,111 +112,67 @@ def _block(block: Json, *, inputs: bool) -> Iterator[str]:
         yield f"unknown block type {kind!r} here"
         return
     if "block_id" in block:
-        yield from _length(block["block_id"], "block_id", 255)
+        yield from check_length(block["block_id"], "block_id", 255)
     yield from rules[kind](block)
 
 
 def _section(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "text", "fields", "accessory", "expand"})
+    yield from check_fields(block, {"type", "block_id", "text", "fields", "accessory", "expand"})
     if "text" not in block and "fields" not in block:
         yield "a section needs text or fields"
     if "text" in block:
-        yield from _text(block["text"], "text", 3000)
+        yield from check_text(block["text"], "text", 3000)
     fields = block.get("fields", [])
     if len(fields) > 10:
         yield "more than 10 fields"
     for field in fields:
-        yield from _text(field, "fields", 2000)
+        yield from check_text(field, "fields", 2000)
+    if "accessory" in block:
+        yield from check_element(block["accessory"], IN_ACTIONS)
 
 
 def _actions(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "elements"})
+    yield from check_fields(block, {"type", "block_id", "elements"})
     elements = block.get("elements")
     if not isinstance(elements, list) or not 1 <= len(elements) <= 25:
         yield "actions need 1 to 25 elements"
         return
-    ids = [element.get("action_id") for element in elements]
+    ids = [element.get("action_id") for element in elements if isinstance(element, dict)]
     if len(ids) != len(set(ids)):
         yield "an action_id is used twice in one block"
     for element in elements:
-        yield from _button(element)
-
-
-def _button(element: Json) -> Iterator[str]:
-    if element.get("type") != "button":
-        yield f"unknown element {element.get('type')!r}"
-        return
-    yield from _unknown(
-        element,
-        {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"},
-    )
-    yield from _text(element.get("text"), "button text", 75, plain=True)
-    yield from _length(element.get("action_id", ""), "action_id", 255)
-    if "value" in element:
-        yield from _length(element["value"], "value", 2000)
-    if element.get("style", "primary") not in {"primary", "danger"}:
-        yield "a button's style is primary or danger"
-    if "confirm" in element:
-        confirm = element["confirm"]
-        yield from _unknown(confirm, {"title", "text", "confirm", "deny", "style"})
-        yield from _text(confirm.get("title"), "confirm title", 100, plain=True)
-        yield from _text(confirm.get("text"), "confirm text", 300)
-        yield from _text(confirm.get("confirm"), "confirm button", 30, plain=True)
-        yield from _text(confirm.get("deny"), "deny button", 30, plain=True)
+        yield from check_element(element, IN_ACTIONS)
 
 
 def _context(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "elements"})
+    yield from check_fields(block, {"type", "block_id", "elements"})
     elements = block.get("elements")
     if not isinstance(elements, list) or not 1 <= len(elements) <= 10:
         yield "a context needs 1 to 10 elements"
         return
     for element in elements:
-        yield from _text(element, "context", 3000)
+        yield from check_text(element, "context", 3000)
 
 
 def _divider(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id"})
+    yield from check_fields(block, {"type", "block_id"})
 
 
 def _header(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "text"})
-    yield from _text(block.get("text"), "header", 150, plain=True)
+    yield from check_fields(block, {"type", "block_id", "text"})
+    yield from check_text(block.get("text"), "header", 150, plain=True)
 
 
 def _input(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "label", "element", "hint", "optional", "dispatch_action"})
-    yield from _text(block.get("label"), "label", 2000, plain=True)
+    yield from check_fields(block, {"type", "block_id", "label", "element", "hint", "optional", "dispatch_action"})
+    yield from check_text(block.get("label"), "label", 2000, plain=True)
     if "hint" in block:
-        yield from _text(block["hint"], "hint", 2000, plain=True)
-    element = block.get("element", {})
-    if element.get("type") != "plain_text_input":
-        yield f"unknown input element {element.get('type')!r}"
-        return
-    yield from _unknown(
-        element,
-        {
-            "type",
-            "action_id",
-            "initial_value",
-            "multiline",
-            "min_length",
-            "max_length",
-            "placeholder",
-            "focus_on_load",
-            "dispatch_action_config",
-        },
-    )
-    yield from _length(element.get("action_id", ""), "action_id", 255)
-    longest = element.get("max_length", 3000)
-    if not 1 <= longest <= 3000:
-        yield "max_length is 1 to 3000"
-    if len(element.get("initial_value", "")) > longest:
-        yield "initial_value is longer than max_length"
+        yield from check_text(block["hint"], "hint", 2000, plain=True)
+    yield from check_element(block.get("element"), IN_INPUTS)
 
 
 def _rich_text(block: Json) -> Iterator[str]:
-    yield from _unknown(block, {"type", "block_id", "elements"})
+    yield from check_fields(block, {"type", "block_id", "elements"})
     elements = block.get("elements")
     if not isinstance(elements, list) or not elements:
         yield "rich_text needs elements"
@@ -218,7 +181,7 @@ def _rich_text(block: Json) -> Iterator[str]:
         if element.get("type") not in {"rich_text_section", "rich_text_quote", "rich_text_preformatted"}:
             yield f"unknown rich text element {element.get('type')!r}"
             continue
-        yield from _unknown(element, {"type", "elements", "border"})
+        yield from check_fields(element, {"type", "elements", "border"})
         if not element.get("elements"):
             yield f"{element['type']} needs elements"
         for piece in element.get("elements", []):
@@ -250,28 +213,9 @@ def _rich_piece(piece: Json) -> Iterator[str]:
         for field, form in required.items()
         if not (isinstance(piece.get(field), str) and re.fullmatch(form, piece[field]))
     )
-    yield from _unknown(piece, {"type", *required, *others})
+    yield from check_fields(piece, {"type", *required, *others})
     style = piece.get("style", {})
     if not isinstance(style, dict) or set(style) - styles or not all(isinstance(on, bool) for on in style.values()):
         yield "unknown style"
     if kind == "date" and (not isinstance(piece.get("timestamp"), int) or isinstance(piece["timestamp"], bool)):
         yield "a date's timestamp is a whole number"
-
-
-def _text(text: object, what: str, most: int, *, plain: bool = False) -> Iterator[str]:
-    if not isinstance(text, dict) or text.get("type") not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
-        yield f"{what} must be a text object"
-        return
-    yield from _unknown(text, {"type", "text", "emoji", "verbatim"})
-    yield from _length(text.get("text"), what, most)
-
-
-def _length(text: object, what: str, most: int, *, least: int = 1) -> Iterator[str]:
-    if not isinstance(text, str):
-        yield f"{what} must be text"
-    elif not least <= len(text) <= most:
-        yield f"{what} must have {least} to {most} characters, not {len(text)}"
-
-
-def _unknown(thing: Json, known: set[str]) -> Iterator[str]:
-    yield from (f"unknown field {name!r}" for name in thing if name not in known)

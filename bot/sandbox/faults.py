@@ -120,7 +120,7 @@ _OF_THE_TOKEN = {
     "two_factor_setup_required",
 }
 """Errors that, as the pages of all methods say, concern the token: no method works with it."""
-_POSTING = {"chat.postMessage", "chat.update"}
+_POSTING = {"chat.postEphemeral", "chat.postMessage", "chat.update", "files.completeUploadExternal"}
 
 
 class Refusals:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
+from bot.sandbox.files import SlackFile
+from bot.sandbox.notifications import Notification
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
 from bot.sandbox.transcript import read
 from bot.sandbox.workspace import ESCAPING, Json, OpenView, Posted, ResponseUrl, Team, as_payload
@@ -65,6 +67,21 @@ class Person:
     def direct_messages(self) -> list[Posted]:
         """The direct messages between this person and the bot, oldest first."""
         return self._space.messages(self._space.direct_channel(self.id).id)
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """All that this person was notified of, oldest first."""
+        return [each for each in self._space.notifications if each.user == self.id]
+
+    @property
+    def files(self) -> list[SlackFile]:
+        """The files in this person's conversations, oldest first."""
+        return [
+            file
+            for message in self._space.posted
+            if self.id in self._space.channels[message.channel].members
+            for file in message.files
+        ]
 
     def reads(self, message: Posted) -> str:
         """Return a message as this person reads it."""
@@ -156,16 +173,36 @@ class Person:
         button = message.button(action_id)
         if button is None:
             raise LookupError(f"no button {action_id}")
-        action = {
-            "type": "button",
-            "action_id": action_id,
-            "block_id": button["block_id"] or "b",
-            "text": button["text"],
+        said = {name: button[name] for name in ("text", "value") if name in button}
+        return self.action_payload(message, self._action(message, button) | said)
+
+    async def choose(self, message: Posted, action_id: str, option: str) -> None:
+        """Choose an option of a message's overflow or select menu, and confirm its question if it has one.
+
+        ``option`` is the option's text or its value. Raises LookupError if the message has no such option by now.
+        """
+        await self._send("interactive", self.choice_payload(message, action_id, option), message.channel)
+
+    def choice_payload(self, message: Posted, action_id: str, option: str) -> Json:
+        """Return the payload that Slack sends for a chosen option. Raises LookupError if there is no such option."""
+        menu = message.element(action_id) or {}
+        for each in menu.get("options", []):
+            if option in {each["value"], each["text"]["text"]}:
+                action = self._action(message, menu) | {"selected_option": copy.deepcopy(each)}
+                return self.action_payload(message, action)
+        raise LookupError(f"no option {option} in {action_id}")
+
+    def _action(self, message: Posted, element: Json) -> Json:
+        """Return what all elements give in ``actions``. Raises ValueError if this person does not see the message."""
+        channel = self._space.channels[message.channel]
+        if message.only_for not in {None, self.id} or (channel.private and self.id not in channel.members):
+            raise ValueError(f"{self.name} does not see that message")
+        return {
+            "type": element["type"],
+            "action_id": element["action_id"],
+            "block_id": element["block_id"] or "b",
             "action_ts": self._space.next_ts(),
         }
-        if "value" in button:
-            action["value"] = button["value"]
-        return self.action_payload(message, action)
 
     def action_payload(self, message: Posted, action: Json) -> Json:
         """Return the payload that Slack sends when somebody uses any element of a message."""
@@ -194,7 +231,10 @@ class Person:
         return payload
 
     async def submit(self, **values: str) -> dict[str, str] | None:
-        """Fill in the form on top and send it. Return the errors by field, or None if the app accepted the form."""
+        """Fill in the form on top and send it. Return the errors by field, or None if the app accepted the form.
+
+        For a select menu, give the text or the value of an option.
+        """
         opened = self.modal
         if opened is None:
             raise LookupError("no form is open")
@@ -214,12 +254,9 @@ class Person:
             if block["type"] != "input":
                 continue
             element = block["element"]
-            value = values.get(element["action_id"], element.get("initial_value", ""))
-            if not value and not block.get("optional"):
+            field = _selected(element, values) if element["type"] == "static_select" else _typed(element, values)
+            if None in field.values() and not block.get("optional"):
                 raise ValueError(f"{element['action_id']} must be filled in")
-            if len(value) > element.get("max_length", 3000):
-                raise ValueError(f"{element['action_id']} is too long to type")
-            field: Json = {"type": "plain_text_input", "value": value or None}
             state[block["block_id"]] = {element["action_id"]: field}
         return {
             **self.envelope("view_submission", self._space.team_of(self.id)),
@@ -314,6 +351,24 @@ class Person:
             if channel is not None:
                 self.notify(_NOT_ACKNOWLEDGED, channel)
             raise
+
+
+def _typed(element: Json, values: dict[str, str]) -> Json:
+    value: str = {element["action_id"]: element.get("initial_value", ""), **values}[element["action_id"]]
+    if len(value) > element.get("max_length", 3000):
+        raise ValueError(f"{element['action_id']} is too long to type")
+    return {"type": "plain_text_input", "value": value or None}
+
+
+def _selected(element: Json, values: dict[str, str]) -> Json:
+    """Return the state of a select menu, with a null for none: "selected_option" in the examples of views."""
+    wanted, option = values.get(element["action_id"]), element.get("initial_option")
+    if wanted is not None:
+        found = (each for each in element["options"] if wanted in {each["value"], each["text"]["text"]})
+        option = next(found, None)
+        if wanted and option is None:
+            raise ValueError(f"{element['action_id']} has no option {wanted}")
+    return {"type": "static_select", "selected_option": copy.deepcopy(option)}
 
 
 def _as_payload(team: Team) -> Json:

@@ -57,7 +57,9 @@ class Envelope:
 
 
 class LocalSlack:
-    """A workspace with one app in it. ``calls`` are all Web API calls; the keys of ``faults`` are methods.
+    """A workspace with one app in it. ``calls`` are all Web API calls.
+
+    The keys of ``faults`` are methods, ``response_url``, and ``upload`` for the bytes of a file.
 
     With ``events_url`` set, payloads go there as signed requests, otherwise through Socket Mode. The app has the
     scopes that the bot's manifest asks for unless ``scopes`` says otherwise. ``ack_within`` is in seconds.
@@ -85,6 +87,7 @@ class LocalSlack:
             rate_limited=rate_limited,
             refusals=self.refusals,
             history=self.history,
+            origin=self._public,
         )
         self.calls: list[Call] = []
         self.unacknowledged: list[Envelope] = []
@@ -111,6 +114,7 @@ class LocalSlack:
         application.router.add_route("*", "/api/{method}", self._serve_method)
         application.router.add_get("/socket", self._serve_socket)
         application.router.add_post("/response/{id}", self._serve_response)
+        application.router.add_post("/upload/v1/{id}", self._serve_upload)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._place.listen(self._runner)
         self._origin = self._place.origin
@@ -130,6 +134,9 @@ class LocalSlack:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
         self._place.leave()
+
+    def _public(self) -> str:
+        return self.public_origin or self._origin
 
     def heal(self) -> None:
         """Let every call go well from now on, with Slack's clock as everybody else's."""
@@ -194,7 +201,7 @@ class LocalSlack:
             raise Refused("too_many_websockets")
         ticket = f"ticket-{next(self._counter)}"
         self._tickets.add(ticket)
-        origin = (self.public_origin or self._origin).replace("http", "ws", 1)
+        origin = self._public().replace("http", "ws", 1)
         return {"ok": True, "url": f"{origin}/socket?ticket={ticket}&app_id=A0LOCAL"}
 
     # --- Socket Mode --------------------------------------------------------------------------
@@ -334,7 +341,7 @@ class LocalSlack:
         """Return a new address for the answers to one command or click."""
         name = f"r{next(self._counter)}"
         self.response_urls[name] = ResponseUrl(user, channel, message, self._now() + timedelta(minutes=30))
-        return f"{self.public_origin or self._origin}/response/{name}"
+        return f"{self._public()}/response/{name}"
 
     async def _serve_response(self, request: web.Request) -> web.StreamResponse:
         found = self.response_urls.get(request.match_info["id"])
@@ -352,3 +359,17 @@ class LocalSlack:
             return web.Response(text="ok")
 
         return await serve(self.faults.next("response_url"), request, work)
+
+    # --- files --------------------------------------------------------------------------------
+
+    async def _serve_upload(self, request: web.Request) -> web.StreamResponse:
+        # "Slack will return HTTP 200 if the upload was successful and a non-200 code if it failed". Slack also takes
+        # forms here, and nobody uses them. The address is the permission: there is no token.
+        content = b"".join([part async for part in request.content.iter_any()])
+
+        async def work() -> web.StreamResponse:
+            if not self.api.uploads.receive(request.match_info["id"], content):
+                return web.Response(status=400, text="Bad Request")
+            return web.Response(text=f"OK - {len(content)}")
+
+        return await serve(self.faults.next("upload"), request, work)

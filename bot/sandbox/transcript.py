@@ -9,9 +9,10 @@ from bot.sandbox.workspace import Json, Posted
 
 def read(message: Posted, names: dict[str, str]) -> str:
     """Return all that a person sees of a message, times in UTC; ``names`` has people's and channels' names by id."""
-    if not message.blocks:
-        return _mrkdwn(message.text, names)
-    return "\n".join(line for block in message.blocks for line in _block(block, names))
+    lines = [line for block in message.blocks for line in _block(block, names)]
+    if not message.blocks and (message.text or not message.files):
+        lines = [_mrkdwn(message.text, names)]
+    return "\n".join([*lines, *(f"[file {file.name}]" for file in message.files)])
 
 
 def _block(block: Json, names: dict[str, str]) -> list[str]:
@@ -19,14 +20,21 @@ def _block(block: Json, names: dict[str, str]) -> list[str]:
         case "rich_text":
             return [line for element in block["elements"] for line in _rich(element, names)]
         case "actions":
-            return [" ".join(f"[ {element['text']['text']} ]" for element in block["elements"])]
+            return [" ".join(_element(element) for element in block["elements"])]
         case "divider":
             return ["---"]
         case "context":
             return [" ".join(_text(element, names) for element in block["elements"])]
         case _:
             texts = [block["text"]] if "text" in block else []
-            return [_text(text, names) for text in [*texts, *block.get("fields", [])]]
+            beside = [_element(block["accessory"])] if "accessory" in block else []
+            return [*(_text(text, names) for text in [*texts, *block.get("fields", [])]), *beside]
+
+
+def _element(element: Json) -> str:
+    options = " | ".join(option["text"]["text"] for option in element.get("options", []))
+    words: str = element["text"]["text"] if element["type"] == "button" else f"… {options}"
+    return f"[ {words} ]"
 
 
 def _rich(element: Json, names: dict[str, str]) -> list[str]:

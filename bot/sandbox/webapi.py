@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from bot.sandbox.blockkit import MOST_IN_ALL, counted, problems_with_blocks, problems_with_view
 from bot.sandbox.faults import History, Refusals
+from bot.sandbox.files import Uploads
 from bot.sandbox.workspace import Channel, Json, OpenView, Posted, User, Workspace, as_payload
 
 TRIGGER_LIFE = timedelta(seconds=3)
@@ -33,14 +34,23 @@ class WebApi:
     """The methods of the Web API on one workspace."""
 
     def __init__(
-        self, workspace: Workspace, *, scopes: set[str], rate_limited: bool, refusals: Refusals, history: History
+        self,
+        workspace: Workspace,
+        *,
+        scopes: set[str],
+        rate_limited: bool,
+        refusals: Refusals,
+        history: History,
+        origin: Callable[[], str],
     ) -> None:
         self.scopes = scopes
+        self.uploads = Uploads()
         self.triggers: dict[str, tuple[Any, bool]] = {}
         self.opened_for: dict[str, str] = {}
         self.hidden: frozenset[str] = frozenset()
         """The timestamps of the messages that the last search missed because history lags."""
         self._space = workspace
+        self._origin = origin
         self._rate_limited = rate_limited
         self._refusals = refusals
         self._history_trouble = history
@@ -50,12 +60,15 @@ class WebApi:
         self._methods: dict[str, Callable[[Json], Json]] = {
             "auth.test": self._auth_test,
             "chat.delete": self._delete,
+            "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
             "conversations.history": self._history,
             "conversations.info": self._info,
             "conversations.open": self._open,
             "conversations.replies": self._replies,
+            "files.completeUploadExternal": self._complete_upload,
+            "files.getUploadURLExternal": self._begin_upload,
             "usergroups.users.list": self._group_users,
             "users.info": self._user_info,
             "views.open": self._views_open,
@@ -67,13 +80,14 @@ class WebApi:
             raise Refused("unknown_method")
         error = self._refusals.of(method, self._channel_of(arguments))
         if error == "missing_scope":
-            raise Refused(error, needed="chat:write", provided=",".join(sorted(self.scopes - {"chat:write"})))
+            needed = "files:write" if method.startswith("files.") else "chat:write"
+            raise Refused(error, needed=needed, provided=",".join(sorted(self.scopes - {needed})))
         if error is not None:
             raise Refused(error)
         return {"ok": True, **self._methods[method](arguments)}
 
     def _channel_of(self, arguments: Json) -> str | None:
-        target = arguments.get("channel")
+        target = arguments.get("channel", arguments.get("channel_id"))
         if not isinstance(target, str):
             return None
         return self._space.direct_id(target) if target in self._space.users else target
@@ -133,6 +147,61 @@ class WebApi:
             )
         )
         return {"channel": channel.id, "ts": message.ts, "message": as_payload(message, self._space)}
+
+    def _post_ephemeral(self, arguments: Json) -> Json:
+        self._need("chat:write")
+        channel = self._member_of(_required(arguments, "channel"))
+        user = _required(arguments, "user")
+        if channel.archived:
+            raise Refused("is_archived")
+        if user not in channel.members:
+            raise Refused("user_not_in_channel")
+        self._check_content(arguments)
+        text, thread_ts = arguments.get("text") or "", arguments.get("thread_ts")
+        if len(text) > _LONGEST_TEXT:
+            raise Refused("msg_too_long")
+        blocks, author = arguments.get("blocks") or [], self._space.bot_user_id
+        message = Posted(channel.id, self._space.next_ts(), text, blocks, author, thread_ts, only_for=user)
+        # "Ephemeral messages in threads are only shown if there is already an active thread."
+        if thread_ts is None or self._space.messages(channel.id, thread_ts):
+            self._space.post(message)
+        return {"message_ts": message.ts}
+
+    def _begin_upload(self, arguments: Json) -> Json:
+        self._need("files:write")
+        name, length = _required(arguments, "filename"), str(arguments.get("length", ""))
+        if not length.isdecimal():
+            raise Refused("invalid_arguments", response_metadata={"messages": ["length must be a whole number"]})
+        # "Typically only occurs when the length provided is 0."
+        if int(length) == 0:
+            raise Refused("missing_argument")
+        file_id = self.uploads.begin(name, int(length))
+        return {"upload_url": f"{self._origin()}/upload/v1/{file_id}", "file_id": file_id}
+
+    def _complete_upload(self, arguments: Json) -> Json:
+        self._need("files:write")
+        wanted, channel_id = arguments.get("files"), arguments.get("channel_id")
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(each, dict) for each in wanted):
+            raise Refused("invalid_arguments", response_metadata={"messages": ["missing files"]})
+        # Slack also takes a list of channels, which nobody here uses. A person's id is no channel's, unlike in
+        # chat.postMessage: https://github.com/slackapi/bolt-js/issues/2115
+        if "channels" in arguments or not (channel_id is None or re.fullmatch("[CDG][A-Z0-9]+", str(channel_id))):
+            pattern = "^[CGDZ][A-Z0-9]{8,}$ [json-pointer:/channel_id]"
+            messages = [f"[ERROR] input must match regex pattern: {pattern}"]
+            raise Refused("invalid_arguments", response_metadata={"messages": messages})
+        channel = None if channel_id is None else self._member_of(str(channel_id))
+        if channel is not None and channel.archived:
+            raise Refused("posting_to_channel_denied")
+        thread_ts = arguments.get("thread_ts")
+        files = self.uploads.complete({str(each.get("id")): each.get("title") for each in wanted})
+        if files is None:
+            raise Refused("file_not_found")
+        # "If not specified the file will be private": then nobody sees it.
+        if channel is not None:
+            text, author = arguments.get("initial_comment") or "", self._space.bot_user_id
+            message = Posted(channel.id, self._space.next_ts(), text, [], author, thread_ts, files=files)
+            self._space.post(message)
+        return {"files": [{"id": file.id, "title": file.title} for file in files]}
 
     def _update(self, arguments: Json) -> Json:
         self._need("chat:write")
@@ -473,7 +542,7 @@ def _required(arguments: Json, name: str) -> str:
 def decoded(arguments: Json) -> Json:
     """Return the arguments of a call with its JSON texts parsed; clients send objects as text in forms."""
     found = dict(arguments)
-    for name in ("blocks", "view", "metadata"):
+    for name in ("blocks", "files", "view", "metadata"):
         if isinstance(found.get(name), str):
             try:
                 found[name] = json.loads(found[name])

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.changes import Changes
+from bot.sandbox.files import SlackFile
+from bot.sandbox.notifications import Notification, mentions
 from bot.slack.commands import COMMANDS
 
 Json = dict[str, Any]
@@ -102,15 +104,21 @@ class Posted:
     metadata: Json | None = None
     only_for: str | None = None
     edited: int = 0
+    files: list[SlackFile] = field(default_factory=list)
+
+    def element(self, action_id: str) -> Json | None:
+        """Return the button or menu of this action id with its block id, or None if the message has none now."""
+        for block in self.blocks:
+            beside = [block["accessory"]] if "accessory" in block else []
+            for element in block["elements"] if block.get("type") == "actions" else beside:
+                if element.get("action_id") == action_id:
+                    return {**element, "block_id": block.get("block_id", "")}
+        return None
 
     def button(self, action_id: str) -> Json | None:
         """Return the button of this action id with its block id, or None if the message has no such button now."""
-        for block in self.blocks:
-            if block.get("type") == "actions":
-                for element in block["elements"]:
-                    if element.get("action_id") == action_id:
-                        return {**element, "block_id": block.get("block_id", "")}
-        return None
+        element = self.element(action_id)
+        return element if element is not None and element["type"] == "button" else None
 
 
 @dataclass(slots=True)
@@ -160,6 +168,8 @@ class Workspace:
     channels: dict[str, Channel] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    """All notifications that there ever were, oldest first."""
     views: dict[str, list[OpenView]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     _last_ts: int = 0
@@ -320,10 +330,31 @@ class Workspace:
         return next(found, None)
 
     def post(self, message: Posted) -> Posted:
-        """Add a message to its channel or thread."""
+        """Add a message to its channel or thread, and notify those whom it concerns.
+
+        Only here: a message that is changed later notifies nobody, whatever it mentions then.
+        """
         self.posted.append(message)
+        self.notifications += self._notified(message)
         self.changes.touch()
         return message
+
+    def _notified(self, message: Posted) -> list[Notification]:
+        """Return the notifications of a new message.
+
+        A mention notifies the members of the channel. For a private channel Slack's help says so; what happens to
+        others in a public one is on no page. People who follow a thread are not notified here without a mention.
+        """
+        channel, found = self.channels.get(message.channel), mentions(message.text, message.blocks)
+        if channel is None or message.only_for is not None:
+            return []
+        named = found.users.union(*(self.groups.get(group, []) for group in found.groups))
+        direct = channel.is_im or channel.is_mpim
+        return [
+            Notification(person, channel.id, message.ts, message.text, mention=found.everybody or person in named)
+            for person in sorted(channel.members & self.users.keys() - {message.user, self.bot_user_id})
+            if not self.users[person].deleted and (direct or found.everybody or person in named)
+        ]
 
     def delete_message(self, channel: str, ts: str) -> None:
         """Remove a message, as when somebody deletes it; the replies in its thread stay."""
@@ -377,6 +408,8 @@ def as_payload(message: Posted, workspace: Workspace, *, metadata: bool = False)
         payload |= {"bot_id": workspace.bot_id, "app_id": workspace.app_id}
     if message.thread_ts is not None:
         payload |= {"thread_ts": message.thread_ts, "parent_user_id": workspace.bot_user_id}
+    if message.files:
+        payload["files"] = [file.as_payload(message.user) for file in message.files]
     if metadata and message.metadata is not None:
         payload["metadata"] = message.metadata
     return payload

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from bot.sandbox.files import SlackFile
 from bot.sandbox.playground.playground import Playground
 from bot.sandbox.playground.server import STATIC, PageServer
 from bot.sandbox.playground.snapshot import snapshot
@@ -174,6 +175,18 @@ async def test_a_call_without_an_answer_is_still_without_one_in_the_next_run(dat
     async with running(database) as playground:
         shown = await snapshot(playground, ANN)
         assert shown["gateway"]["calls"][0]["progress"] == "the answer was lost on the way"
+
+
+async def test_files_and_notifications_are_there_in_the_next_run(database: Path) -> None:
+    """The bytes of a file and the mention of a person come back as they were."""
+    async with running(database) as playground:
+        space = playground.slack.space
+        file = SlackFile("F1", "answer.csv", "Answer", b"\xef\xbb\xbforder")
+        space.post(Posted(PAYMENTS, space.next_ts(), f"<@{ANN}>", [], space.bot_user_id, files=[file]))
+        notified = playground.ann.notifications
+    async with running(database) as playground:
+        assert playground.ann.files == [file]
+        assert playground.ann.notifications == notified
 
 
 @pytest.mark.parametrize("left", [None, "{", '{"messages": [{}], "orders": []}'])

@@ -14,6 +14,8 @@ from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Verdict
+from bot.sandbox.files import SlackFile
+from bot.sandbox.notifications import Notification
 from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
@@ -121,6 +123,16 @@ class Desk(Stage):
         """Return the bot's last direct message to this person, as soon as there are so many."""
         await self.wait(lambda: len(person.direct_messages) >= count)
         return person.reads(person.direct_messages[-1])
+
+    async def notified(self, person: Person, count: int = 1) -> list[Notification]:
+        """Return all that this person was notified of, as soon as it is so many times."""
+        await self.wait(lambda: len(person.notifications) >= count)
+        return person.notifications
+
+    async def file(self, person: Person, count: int = 1) -> SlackFile:
+        """Return the last file in this person's conversations, as soon as there are so many."""
+        await self.wait(lambda: len(person.files) >= count)
+        return person.files[-1]
 
     async def events(self) -> list[Event]:
         """Return the whole record."""

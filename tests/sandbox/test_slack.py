@@ -11,9 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.sandbox.blockkit import MOST_IN_ALL, counted, problems_with_blocks
 from bot.sandbox.faults import ApiError, Hang, Without
@@ -24,10 +22,11 @@ from bot.sandbox.stage import GENERAL, ORGANISATION, PAYMENTS, Stage
 from bot.sandbox.transcript import read
 from bot.sandbox.workspace import OpenView, Posted, Workspace
 from tests.clock import Clock
+from tests.sandbox.conftest import ANN, BEN, PAY, refused
 
-PAY, PRIVATE = "C0PAY", "G0SECRET"
-ANN, BEN, SIRI, FRANK = "U0ANN", "U0BEN", "W0SIRI", "U0FRANK"
-"""Two members, a colleague of a sibling workspace, and a person of another company."""
+PRIVATE = "G0SECRET"
+SIRI, FRANK = "W0SIRI", "U0FRANK"
+"""A colleague of a sibling workspace, and a person of another company."""
 BUTTON = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}, "value": "1"}
 BLOCKS: list[dict[str, Any]] = [{"type": "actions", "block_id": "b", "elements": [BUTTON]}]
 FORM: dict[str, Any] = {
@@ -43,35 +42,6 @@ FORM: dict[str, Any] = {
         }
     ],
 }
-
-
-@pytest.fixture
-async def slack(clock: Clock) -> AsyncIterator[LocalSlack]:
-    """Yield a workspace with Ann and Ben in a channel, where the clock stands still."""
-    async with LocalSlack(now=clock, ack_within=0.2) as slack:
-        for user, name in ((ANN, "ann"), (BEN, "ben")):
-            slack.space.add_user(user, name)
-        slack.space.add_channel(PAY, "payments", (ANN, BEN))
-        yield slack
-
-
-@pytest.fixture
-async def client(slack: LocalSlack) -> AsyncIterator[AsyncWebClient]:
-    """Yield the SDK's client with the bot's token."""
-    async with aiohttp.ClientSession() as session:
-        yield AsyncWebClient(slack.bot_token, base_url=slack.api_url, session=session, retry_handlers=[])
-
-
-@contextlib.asynccontextmanager
-async def refused(error: str) -> AsyncIterator[dict[str, Any]]:
-    """Expect Slack's error of this name, and give its answer."""
-    answer: dict[str, Any] = {}
-    with pytest.raises(SlackApiError) as caught:
-        yield answer
-    assert isinstance(caught.value.response, AsyncSlackResponse)
-    assert isinstance(caught.value.response.data, dict)
-    answer |= caught.value.response.data
-    assert answer["error"] == error
 
 
 def join(slack: LocalSlack) -> Person:
