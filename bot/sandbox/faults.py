@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from aiohttp import web
 
@@ -71,23 +72,24 @@ def broken(status: int = 500) -> Canned:
     return Canned(status, b"<html><body>Something broke.</body></html>", _HTML)
 
 
+T = TypeVar("T")
 Work = Callable[[], Awaitable[web.StreamResponse]]
 
 
-class Faults:
+class Faults(Generic[T]):
     """The faults of the next calls. Keys are the server's: a Web API method, an order id, or ``*`` for any."""
 
     def __init__(self) -> None:
-        self._once: defaultdict[str, deque[Fault]] = defaultdict(deque)
-        self._always: dict[str, Fault] = {}
-        self.choose: Callable[[str], Fault | None] = lambda _key: None
+        self._once: defaultdict[str, deque[T]] = defaultdict(deque)
+        self._always: dict[str, T] = {}
+        self.choose: Callable[[str], T | None] = lambda _key: None
         """Called with the key of each call for which no other fault was ordered."""
 
-    def add(self, key: str, *faults: Fault) -> None:
+    def add(self, key: str, *faults: T) -> None:
         """Let the next calls go wrong in this order, one fault a call."""
         self._once[key].extend(faults)
 
-    def always(self, key: str, fault: Fault | None) -> None:
+    def always(self, key: str, fault: T | None) -> None:
         """Let every call go wrong until this is called with None."""
         if fault is None:
             self._always.pop(key, None)
@@ -100,7 +102,7 @@ class Faults:
         self._always.clear()
         self.choose = lambda _key: None
 
-    def next(self, key: str) -> Fault | None:
+    def next(self, key: str) -> T | None:
         """Return the fault of this call, and use it up if it was ordered for one call."""
         for name in (key, "*"):
             if self._once[name]:

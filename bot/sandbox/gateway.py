@@ -16,14 +16,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Drop, Fault, Faults, serve
 from bot.sandbox.gateway_answers import confirmation, error
-from bot.sandbox.place import Place
+from bot.sandbox.place import LocalServer
 
 T = TypeVar("T")
 
@@ -86,10 +86,9 @@ class _Refused(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
-class LocalGateway:
-    """A gateway on loopback, as an async context manager or with ``start`` and ``stop``.
+class LocalGateway(LocalServer):
+    """A gateway on loopback, whose ``base_url`` is for DVPAY_BASE_URL.
 
-    Started again, it listens on the same port; until the context ends no other program can get that port.
     ``effects`` counts how often each order was cancelled. ``calls`` holds every call but those to the bare origin,
     in the order of their arrival.
     """
@@ -101,45 +100,22 @@ class LocalGateway:
         api_key: str = "local-key",
         app_id: str | None = "local-app",
     ) -> None:
+        super().__init__()
         self.orders: dict[str, Order] = {}
         self.calls: list[GatewayCall] = []
         self.effects: Counter[str] = Counter()
-        self.faults = Faults()
+        self.faults = Faults[Fault]()
         self._now = now
         self._api_key = api_key
         self._app_id = app_id
-        self._place = Place()
-        self._runner: web.AppRunner | None = None
         self._changes = Changes()
         self._subscribers: set[asyncio.Queue[Order | GatewayCall]] = set()
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        self._place.leave()
-
-    @property
-    def base_url(self) -> str:
-        """The origin for DVPAY_BASE_URL; known once it has been started."""
-        return self._place.origin
-
-    async def start(self) -> None:
-        """Listen on loopback."""
+    def _application(self) -> web.Application:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
         app.on_response_prepare.append(self._tell_time)
-        # Calls that hang by a fault are cut off at the stop.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-        await self._place.listen(self._runner)
-
-    async def stop(self) -> None:
-        """Refuse connections from now on, and close the open ones."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        return app
 
     def add_order(self, order_id: str, status: str = OrderStatus.PENDING) -> Order:
         """Put an order into this state, and add it if it is new."""

@@ -8,17 +8,16 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from bot.sandbox.changes import Changes
-from bot.sandbox.faults import Canned, Drop, Hang, Twist, serve
+from bot.sandbox.faults import Canned, Drop, Faults, Hang, Twist, serve
 from bot.sandbox.middle_box_pages import nginx
-from bot.sandbox.place import Place
+from bot.sandbox.place import LocalServer
 
 T = TypeVar("T")
 
@@ -87,40 +86,6 @@ def recoded(encoding: str) -> Altered:
     return Altered(lambda body: body.decode().encode(encoding))
 
 
-class Meddlings:
-    """The treatment of the next calls, by order ID or ``*`` for any; the same calls as ``Faults``."""
-
-    def __init__(self) -> None:
-        self._once: defaultdict[str, deque[Meddling]] = defaultdict(deque)
-        self._always: dict[str, Meddling] = {}
-        self.choose: Callable[[str], Meddling | None] = lambda _key: None
-        """Called with the order ID of each call for which nothing else was ordered."""
-
-    def add(self, key: str, *meddlings: Meddling) -> None:
-        """Treat the next calls like this, one after the other."""
-        self._once[key].extend(meddlings)
-
-    def always(self, key: str, meddling: Meddling | None) -> None:
-        """Treat every call like this until None is given."""
-        if meddling is None:
-            self._always.pop(key, None)
-        else:
-            self._always[key] = meddling
-
-    def clear(self) -> None:
-        """Let every call through as it is from now on."""
-        self._once.clear()
-        self._always.clear()
-        self.choose = lambda _key: None
-
-    def next(self, key: str) -> Meddling | None:
-        """Return the treatment of this call, and use it up if it was ordered for one call."""
-        for name in (key, "*"):
-            if self._once[name]:
-                return self._once[name].popleft()
-        return self._always.get(key) or self._always.get("*") or self.choose(key)
-
-
 @dataclass(slots=True)
 class Passage:
     """One call that came to the box; ``upstream`` is the gateway's status, or None if it has not answered."""
@@ -130,52 +95,38 @@ class Passage:
     upstream: int | None = None
 
 
-class MiddleBox:
-    """A reverse proxy on loopback for the gateway at ``upstream_url``; a context manager or ``start`` and ``stop``.
+class MiddleBox(LocalServer):
+    """A reverse proxy on loopback for the gateway at ``upstream_url``; its ``base_url`` is for DVPAY_BASE_URL.
 
-    Started again, it listens on the same port. ``faults`` says how to treat the next calls. ``passages`` holds every
-    call in the order of arrival. If the gateway cannot be reached, it answers 502 with a page, as proxies do.
+    ``faults`` says how to treat the next calls. ``passages`` holds every call in the order of arrival. If the gateway
+    cannot be reached, it answers 502 with a page, as proxies do.
     """
 
     def __init__(self, upstream_url: str) -> None:
-        self.faults = Meddlings()
+        super().__init__()
+        self.faults = Faults[Meddling]()
         self.passages: list[Passage] = []
         self._upstream = upstream_url.rstrip("/")
-        self._place = Place()
-        self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
         self._changes = Changes()
         self._afterwards: set[asyncio.Task[web.Response]] = set()
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        self._place.leave()
-
-    @property
-    def base_url(self) -> str:
-        """The origin for DVPAY_BASE_URL; known once it has been started."""
-        return self._place.origin
+    def _application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        return app
 
     async def start(self) -> None:
         """Listen on loopback."""
         self._session = ClientSession(auto_decompress=False, timeout=ClientTimeout(total=60))
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-        await self._place.listen(self._runner)
+        await super().start()
 
     async def stop(self) -> None:
         """Refuse connections from now on, close the open ones, and forget the calls that were to go on afterwards."""
         for task in self._afterwards:
             task.cancel()
         await asyncio.gather(*self._afterwards, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await super().stop()
         if self._session is not None:
             await self._session.close()
             self._session = None

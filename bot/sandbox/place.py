@@ -1,6 +1,8 @@
-"""The address of a local server."""
+"""The address of a local server, and what all local servers have in common."""
 
 import socket
+from abc import ABC, abstractmethod
+from typing import Self
 
 from aiohttp import web
 
@@ -33,3 +35,43 @@ class Place:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+
+class LocalServer(ABC):
+    """A server on loopback, as an async context manager or with ``start`` and ``stop``.
+
+    Started again, it listens on the same port; until the context ends no other program can get that port.
+    """
+
+    def __init__(self) -> None:
+        self._place = Place()
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+        self._place.leave()
+
+    @property
+    def base_url(self) -> str:
+        """The origin; known once it has been started."""
+        return self._place.origin
+
+    @abstractmethod
+    def _application(self) -> web.Application:
+        """Return what it serves, made anew for each start."""
+
+    async def start(self) -> None:
+        """Listen on loopback."""
+        # Calls that hang by a fault are cut off at the stop.
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.01)
+        await self._place.listen(self._runner)
+
+    async def stop(self) -> None:
+        """Refuse connections from now on, and close the open ones."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None

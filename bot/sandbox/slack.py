@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from bot.sandbox.blockkit import problems_with_blocks
-from bot.sandbox.faults import Faults, History, Refusals, rate_limited, serve
-from bot.sandbox.place import Place
+from bot.sandbox.faults import Fault, Faults, History, Refusals, rate_limited, serve
+from bot.sandbox.place import LocalServer
 from bot.sandbox.webapi import Refused, WebApi, decoded
 from bot.sandbox.workspace import Json, Posted, ResponseUrl, Workspace
 from bot.slack.scopes import SCOPES
@@ -56,7 +56,7 @@ class Envelope:
     at: datetime
 
 
-class LocalSlack:
+class LocalSlack(LocalServer):
     """A workspace with one app in it. ``calls`` are all Web API calls.
 
     The keys of ``faults`` are methods, ``response_url``, and ``upload`` for the bytes of a file.
@@ -78,9 +78,10 @@ class LocalSlack:
         rate_limited: bool = False,
         ack_within: float = 3.0,
     ) -> None:
+        super().__init__()
         self.space = Workspace(now)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
-        self.faults, self.refusals, self.history = Faults(), Refusals(), History()
+        self.faults, self.refusals, self.history = Faults[Fault](), Refusals(), History()
         self.api = WebApi(
             self.space,
             scopes=set(SCOPES) if scopes is None else scopes,
@@ -98,7 +99,6 @@ class LocalSlack:
         """The origin of the addresses that Slack tells the bot, if something stands in front of this server."""
         self.connections: list[web.WebSocketResponse] = []
         self.response_urls: dict[str, ResponseUrl] = {}
-        self._place = Place()
         self._now = now
         self._ack_within = ack_within
         self._waiting: dict[str, asyncio.Future[Json | None]] = {}
@@ -108,35 +108,32 @@ class LocalSlack:
 
     # --- life ---------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Listen on the same port as before, if there was one; ``api_url`` is known from then on."""
+    def _application(self) -> web.Application:
         application = web.Application(client_max_size=4 * 1024 * 1024)
         application.router.add_route("*", "/api/{method}", self._serve_method)
         application.router.add_get("/socket", self._serve_socket)
         application.router.add_post("/response/{id}", self._serve_response)
         application.router.add_post("/upload/v1/{id}", self._serve_upload)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._place.listen(self._runner)
-        self._origin = self._place.origin
-        self.api_url = f"{self._origin}/api/"
+        return application
+
+    @property
+    def api_url(self) -> str:
+        """The address of the Web API; known once it has been started."""
+        return f"{self.base_url}/api/"
+
+    async def start(self) -> None:
+        """Listen on loopback."""
+        await super().start()
         self._session = aiohttp.ClientSession()
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""
         await self.drop_connections()
         await self._session.close()
-        await self._runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        self._place.leave()
+        await super().stop()
 
     def _public(self) -> str:
-        return self.public_origin or self._origin
+        return self.public_origin or self.base_url
 
     def heal(self) -> None:
         """Let every call go well from now on, with Slack's clock as everybody else's."""
