@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import aiohttp
 import structlog
@@ -17,7 +18,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import __version__, health, http_server, name_look_ups
-from bot.clock import Clock
+from bot.clock import Clock, OtherClocks
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
 from bot.gateway import GatewayClient
@@ -71,7 +72,10 @@ class Bot:
             patience=tuning.patience,
         )
         self.clock = Clock(tuning.now, tuning.monotonic)
-        self.workflow = Workflow(self.store, rules, now=self.clock.now, wake=wake)
+        self._other_clocks = OtherClocks(self.clock, on_confirmed=wake.set)
+        self.workflow = Workflow(
+            self.store, rules, now=self.clock.now, unconfirmed=self._other_clocks.latest, wake=wake
+        )
         self._client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
         self.connection = Connection(
             self._client,
@@ -81,7 +85,7 @@ class Bot:
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
             recheck=tuning.token_check,
-            heard_at=lambda date: self._watch.other_clocks.compare("slack", date),
+            heard_at=partial(self._other_clocks.compare, "slack"),
         )
         self._gateway = GatewayClient(
             base_url=settings.dvpay_base_url,
@@ -118,7 +122,15 @@ class Bot:
                 approval_channel=settings.approval_channel,
             ),
         )
-        self._watch = Watch(self.store, self.workflow, self._gateway, self.clock, tuning, wake=wake)
+        self._watch = Watch(
+            self.store,
+            self.workflow,
+            self._gateway,
+            self.clock,
+            tuning,
+            other_clocks=self._other_clocks,
+            wake=wake,
+        )
         self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:
@@ -250,13 +262,16 @@ class Bot:
         return application
 
     async def _recount(self) -> None:
-        """Count the votes of pending requests by today's settings, once Slack can say who the approvers are."""
+        """Count the votes of pending requests by today's settings, once Slack can say who the approvers are.
+
+        While the clock is not confirmed, requests that may be overdue are left out, and counted later.
+        """
         await self.connection.ready.wait()
         self._wake.set()  # the messages that are owed have waited for this
         for pause in pauses(1.0, 60.0):
             approvers = await self._directory.members(Role.APPROVER)
             counted = await self.workflow.recount(approvers)
-            if counted and approvers.complete:
+            if counted and approvers.complete and self._other_clocks.confirmed:
                 return
             await asyncio.sleep(pause)
 

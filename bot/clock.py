@@ -75,16 +75,53 @@ class Clock:
 class OtherClocks:
     """The clocks that this machine's is compared with, by name; ``apart`` has those that differ by over a minute.
 
-    The difference is positive where this machine's clock is ahead.
+    The difference is positive where this machine's clock is ahead. ``confirmed`` is true from the moment on in which
+    the bot's time first agrees with another clock; ``on_confirmed`` is called then. After that, steps are noticed by
+    ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start.
     """
 
-    def __init__(self, wall: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Clock, on_confirmed: Callable[[], None] = lambda: None) -> None:
         self.apart: dict[str, timedelta] = {}
-        self._wall = wall
+        self.confirmed = False
+        self._clock = clock
+        self._on_confirmed = on_confirmed
+        self._began: dict[str, datetime] = {}
+        """The time by each of the clocks at which the monotonic clock was zero."""
+        self._doubted = False
 
     def compare(self, name: str, theirs: datetime) -> None:
-        """Keep how far apart the clocks are; log it where that begins and where it ends."""
-        apart = self._wall() - theirs
+        """Compare with a clock of somebody else; log where a difference begins and where it ends."""
+        self._keep(name, self._clock.wall() - theirs)
+        self._began[name] = theirs - timedelta(seconds=self._clock.monotonic())
+        self.look()
+
+    def not_before(self, name: str, at: datetime) -> None:
+        """Compare with a time that is certainly over: a later one is no surprise."""
+        self._keep(name, min(self._clock.wall() - at, timedelta(0)))
+
+    def look(self) -> None:
+        """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""
+        if self.confirmed or not self._began:
+            return
+        self.confirmed = any(abs(self._clock.now() - each) <= _MAY_DIFFER for each in self._times())
+        if not self.confirmed:
+            if not self._doubted:
+                log.warning("expiry_paused")
+            self._doubted = True
+            return
+        if self._doubted:
+            log.info("expiry_resumed")
+        self._on_confirmed()
+
+    def latest(self) -> datetime | None:
+        """Return the latest time that it may be, as far as any clock says; None once the bot's time is confirmed."""
+        return None if self.confirmed else max([self._clock.now(), *self._times()])
+
+    def _times(self) -> list[datetime]:
+        passed = timedelta(seconds=self._clock.monotonic())
+        return [each + passed for each in list(self._began.values())]  # the writer's thread asks too
+
+    def _keep(self, name: str, apart: timedelta) -> None:
         if abs(apart) <= _MAY_DIFFER:
             if self.apart.pop(name, None) is not None:
                 log.info("clock_right", compared_with=name)
@@ -92,7 +129,3 @@ class OtherClocks:
         if name not in self.apart:
             log.warning("clock_wrong", compared_with=name, seconds=round(apart.total_seconds()))
         self.apart[name] = apart
-
-    def not_before(self, name: str, at: datetime) -> None:
-        """Compare with a time that is certainly over: a later one is no surprise."""
-        self.compare(name, max(at, self._wall()))

@@ -12,6 +12,10 @@ from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
 
 DATABASE_SILENT = "the database does not answer"
+CLOCK_UNCONFIRMED = (
+    "since the start, neither Slack's clock nor the gateway's has agreed with this machine's:"
+    " until one does, no request expires, and none that may be overdue can be approved or retried"
+)
 
 
 @dataclass(frozen=True, slots=True)

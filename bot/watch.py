@@ -16,7 +16,7 @@ from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.store import Store, StoreError, Tables
 from bot.tuning import Tuning
-from bot.workflow import Workflow, timers
+from bot.workflow import Workflow
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +35,14 @@ class Watch:
         clock: Clock,
         tuning: Tuning,
         *,
+        other_clocks: OtherClocks,
         wake: asyncio.Event,
     ) -> None:
-        self.other_clocks = OtherClocks(clock.wall)
         self._store = store
         self._workflow = workflow
         self._gateway = gateway
         self._clock = clock
+        self._other_clocks = other_clocks
         self._tuning = tuning
         self._wake = wake
         self._found = Readiness([], [])
@@ -57,7 +58,8 @@ class Watch:
         late = self._store_due is not None and now - self._store_due > STORE_WITHIN
         missing = [health.DATABASE_SILENT] if late else self._found.missing
         notes = [health.gateway_away(self._gateway_problem)] if self._gateway_problem else []
-        notes += [health.clock_wrong(name, apart) for name, apart in self.other_clocks.apart.items()]
+        notes += [health.clock_wrong(name, apart) for name, apart in self._other_clocks.apart.items()]
+        notes += [] if self._other_clocks.confirmed else [health.CLOCK_UNCONFIRMED]
         return Readiness(missing, notes + self._found.notes)
 
     async def read_last_event(self) -> None:
@@ -92,10 +94,11 @@ class Watch:
         """Follow the steps of the machine's clock that stand, and compare it with the record."""
         while True:
             if self._last_event:
-                self.other_clocks.not_before("record", self._last_event)
+                self._other_clocks.not_before("record", self._last_event)
             if step := self._clock.look():
                 with contextlib.suppress(StoreError):  # the file's own trouble is told elsewhere; the step still stands
                     await self._follow(step)
+            self._other_clocks.look()
             await asyncio.sleep(self._tuning.clock_check)
 
     async def _follow(self, step: timedelta) -> None:
@@ -104,7 +107,7 @@ class Watch:
         def work(tx: Tables) -> None:
             # In here, because all that is written before has the old time, and all that is written later the new one.
             self._clock.offset = after
-            timers.shift(tx, step, self._clock.now())
+            self._workflow.shift(tx, step)
 
         try:
             await self._store.transaction("follow", work)
@@ -120,7 +123,7 @@ class Watch:
             problem = None
             try:
                 if date := await self._gateway.reach():
-                    self.other_clocks.compare("gateway", date)
+                    self._other_clocks.compare("gateway", date)
             except GatewayUnreachable as error:
                 problem = wording.trouble(error.trouble, error.about)
             if problem != self._gateway_problem:

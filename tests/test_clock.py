@@ -93,7 +93,7 @@ def test_the_machines_own_clock_is_carried_on_by_seconds_that_only_go_forward() 
 
 def test_a_clock_that_differs_from_others_is_told_once() -> None:
     """The log has a line when that begins and when it ends."""
-    others = OtherClocks(lambda: START)
+    others = OtherClocks(Clock(lambda: START))
     with structlog.testing.capture_logs() as logs:
         for seconds in (60, -61, -90, 59):
             others.compare("gateway", START - timedelta(seconds=seconds))
@@ -103,8 +103,40 @@ def test_a_clock_that_differs_from_others_is_told_once() -> None:
 
 def test_a_clock_that_is_behind_what_has_happened_is_wrong() -> None:
     """It may be much later than the last event, but not earlier."""
-    others = OtherClocks(lambda: START)
+    others = OtherClocks(Clock(lambda: START))
     others.not_before("record", START - timedelta(days=900))
     assert others.apart == {}
     others.not_before("record", START + timedelta(days=900))
     assert others.apart == {"record": timedelta(days=-900)}
+
+
+def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
+    """Until then it may be as late as any of them says; afterwards a difference takes nothing back."""
+    machine, confirmed = Machine(), []
+    others = OtherClocks(machine.clock, lambda: confirmed.append(True))
+    assert others.latest() == START
+    with structlog.testing.capture_logs() as logs:
+        others.compare("slack", START + timedelta(hours=3))
+        machine.passed += 10
+        assert others.latest() == START + timedelta(hours=3, seconds=10)
+        others.compare("gateway", START + timedelta(hours=3, seconds=10))
+        assert not confirmed
+        others.compare("gateway", START + timedelta(seconds=11))
+        others.compare("gateway", START + timedelta(hours=3))
+    assert confirmed == [True]
+    assert others.latest() is None
+    assert [line["event"] for line in logs if line["event"].startswith("expiry")] == ["expiry_paused", "expiry_resumed"]
+
+
+def test_a_step_that_the_bot_has_not_followed_confirms_nothing() -> None:
+    """It is the bot's own time that decides, and that follows the machine's clock a minute later."""
+    machine = Machine()
+    others = OtherClocks(machine.clock)
+    others.compare("slack", START - timedelta(hours=3))
+    machine.wrong = timedelta(hours=-3)
+    others.compare("slack", START - timedelta(hours=3))
+    assert others.apart == {}
+    assert not others.confirmed
+    machine.clock.offset = timedelta(hours=-3)
+    others.look()
+    assert others.confirmed

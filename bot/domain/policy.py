@@ -134,6 +134,8 @@ class Verdict(StrEnum):
     """Too few of the people who approved may still approve today."""
     VOTES_UNCHECKED = "votes_unchecked"
     """Slack did not say whether the people who approved earlier may still approve."""
+    TIME_UNCHECKED = "time_unchecked"
+    """No other clock has confirmed the bot's since its start, so nobody knows whether the time for the act is over."""
 
 
 class Scope(StrEnum):
@@ -239,6 +241,22 @@ def may_retry(
     if cancellation.retry_until is None or cancellation.retry_until < at:
         return Verdict.APPROVAL_TOO_OLD
     return votes
+
+
+def time_unchecked(cancellation: Cancellation, actor: Actor, act: Act, latest: datetime) -> Verdict | None:
+    """Return the refusal of an act whose time may be over: ``latest`` is the latest time that it may be by now.
+
+    An approval and a retry lead to a call to the gateway; the other acts do no harm after their time.
+    """
+    match act:
+        case Act.APPROVE:
+            over = cancellation.overdue(latest)
+        case Act.RETRY:
+            until = cancellation.retry_until
+            over = cancellation.state.may_retry and until is not None and until < latest
+        case _:
+            over = False
+    return (_not_an_approver(actor) or Verdict.TIME_UNCHECKED) if over else None
 
 
 def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:

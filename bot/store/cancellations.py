@@ -66,17 +66,24 @@ class Cancellations:
         found = self._all(f"c.number IN ({', '.join('?' * len(wanted))})", *wanted)
         return sorted(found, key=lambda each: wanted.index(each.number))
 
-    def due(self, now: datetime, *, held: Collection[str] = frozenset(), frozen: bool = False) -> Cancellation | None:
+    def newest(self) -> int:
+        """Return the number of the newest cancellation, or 0."""
+        return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM cancellations")[0][0])
+
+    def due(
+        self, now: datetime, *, held: Collection[str] = frozenset(), expiring: bool = True, sending: bool = True
+    ) -> Cancellation | None:
         """Return the one that has waited longest for the worker: expired, to be sent, or left by a dead worker.
 
-        ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is. While
-        everything is ``frozen``, nothing is to be sent.
+        ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is. Where
+        ``expiring`` is false, pending requests are left out, and where ``sending`` is false, approved ones.
         """
-        to_send = " AND state != 'approved'" if frozen else ""
+        left_out = "" if expiring else f" AND state <> '{State.PENDING}'"
+        left_out += "" if sending else f" AND state <> '{State.APPROVED}'"
         rows = self._connection.execute(
             "SELECT number FROM ("
             " SELECT number, at FROM (SELECT number, due_at AS at FROM cancellations"
-            f"  WHERE due_at <= ?{to_send} ORDER BY due_at LIMIT 1) AS due"
+            f"  WHERE due_at <= ?{left_out} ORDER BY due_at LIMIT 1) AS due"
             " UNION ALL SELECT number, at FROM (SELECT number, lease_until AS at FROM cancellations"
             f"  WHERE lease_until <= ? AND id NOT IN ({', '.join('?' * len(held))})"
             "  ORDER BY lease_until LIMIT 1) AS left_behind"

@@ -16,13 +16,17 @@ class Timers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def shift(self, by: timedelta) -> None:
+    def shift(self, by: timedelta, made_after: int) -> None:
         """Move everything that waits, so that it waits as long as before while the clock moves as far.
 
-        A request keeps the time that is left for it. The clock's step is no time that anybody had.
+        A request keeps the time that is left for it. The clock's step is no time that anybody had. Pending requests
+        with numbers up to ``made_after`` got their time by another clock, and keep it.
         """
-        waiting = "SELECT number, due_at, lease_until FROM cancellations WHERE due_at > '' OR lease_until > ''"
-        for number, due_at, lease_until in self._connection.execute(waiting):
+        waiting = (
+            "SELECT number, due_at, lease_until FROM cancellations"
+            " WHERE (due_at > '' OR lease_until > '') AND (number > ? OR state <> ?)"
+        )
+        for number, due_at, lease_until in self._connection.execute(waiting, (made_after, State.PENDING)):
             self._connection.execute(
                 "UPDATE cancellations SET due_at = ?, lease_until = ? WHERE number = ?",
                 (_moved(due_at, by), _moved(lease_until, by), number),
@@ -36,18 +40,27 @@ class Timers:
                 (_moved(due_at, by), _moved(lease_until, by), position),
             )
 
-    def bring_forward(self, at: datetime, longest: timedelta) -> list[int]:
+    def bring_forward(self, at: datetime, longest: timedelta) -> None:
         """Make everything due that waits longer than the bot ever pauses: the clock was ahead when it was put off.
 
-        A pending request that was made later than now keeps as much time as it was given; return the numbers of those.
+        Pending requests are another matter: see ``bring_expiry_forward``.
         """
         late = (timestamp(at), timestamp(at + longest))
         self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
         self._connection.execute(
             "UPDATE cancellations SET due_at = ? WHERE due_at > ? AND state <> ?", (*late, State.PENDING)
         )
-        early = "SELECT number, requested_at, expires_at FROM cancellations WHERE state = ? AND requested_at > ?"
-        moved = self._connection.execute(early, (State.PENDING, timestamp(at)))
+
+    def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:
+        """Let each pending request that was made later than now have as much time as it was given; return the numbers.
+
+        That is for requests with numbers up to ``made_before``.
+        """
+        early = (
+            "SELECT number, requested_at, expires_at FROM cancellations"
+            " WHERE state = ? AND requested_at > ? AND number <= ?"
+        )
+        moved = self._connection.execute(early, (State.PENDING, timestamp(at), made_before))
         for number, requested_at, expires_at in moved:
             until = timestamp(at + (datetime.fromisoformat(expires_at) - datetime.fromisoformat(requested_at)))
             self._connection.execute(

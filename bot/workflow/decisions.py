@@ -82,11 +82,14 @@ def settle_votes(
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
 
 
-def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[Cancellation] | None:
+def recount(
+    tx: Tables, rules: Rules, approvers: Members, at: datetime, *, latest: datetime
+) -> list[Cancellation] | None:
     """Count the votes of every pending request by today's rules, after a start; return the requests that changed.
 
-    Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again. While
-    everything is frozen no approval counts, so the votes stay as they are.
+    Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again. The same holds
+    for requests that are overdue at ``latest``, the latest time that it may be. While everything is frozen no approval
+    counts, so the votes stay as they are.
     """
     if tx.freeze() is not None:
         return None
@@ -96,7 +99,7 @@ def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime) -> list[
         # Cards show the quorum, and a dialog says by it whether an approval is the last one.
         other_quorum = cancellation.approvals_required != rules.approvals_required
         enough = votes.verdict(rules.approvals_required) is Verdict.ALLOWED
-        if not cancellation.overdue(at) and (votes.void or other_quorum or enough):
+        if not cancellation.overdue(latest) and (votes.void or other_quorum or enough):
             settle_votes(tx, rules, cancellation, votes, actor=None, at=at)
             changed.append(cancellation)
     return changed

@@ -51,8 +51,11 @@ class Acted:
     freeze: Freeze | None = None
 
 
-def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Acted:
-    """Keep a request and owe its card, or put on record why not."""
+def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *, expiring: bool = True) -> Acted:
+    """Keep a request and owe its card, or put on record why not.
+
+    Where ``expiring`` is false, a pending request is in the way however old it is.
+    """
     earlier = tx.cancellations.by_form(wish.sent_as)
     if earlier is not None:
         return Acted(Verdict.ALLOWED, earlier)
@@ -68,7 +71,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) ->
     if cancellation is None:
         in_the_way = tx.cancellations.open_of(wish.order_id)
         assert in_the_way is not None
-        if not in_the_way.overdue(at):
+        if not (expiring and in_the_way.overdue(at)):
             return _another_is_open(tx, wish, in_the_way, actor, at)
         expire(tx, in_the_way, at)
         cancellation = _add(tx, rules, wish, actor, at)

@@ -9,10 +9,23 @@ from bot.domain.events import ExpiryMoved
 from bot.store import Tables
 
 
-def shift(tx: Tables, step: timedelta, at: datetime) -> None:
-    """Let everything that waits go on waiting as long as it would have; ``at`` is the new time."""
-    tx.timers.shift(step)
+def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None:
+    """Let everything that waits go on waiting as long as it would have; ``at`` is the new time.
+
+    Pending requests with numbers up to ``made_after`` keep their time.
+    """
+    tx.timers.shift(step, made_after)
     for cancellation in tx.cancellations.pending():
+        if cancellation.number > made_after:
+            expiry_moved(tx, cancellation, at)
+
+
+def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
+    """Give each pending request that was made later than now its whole time again: the clock was ahead then.
+
+    Requests with numbers over ``made_before`` keep their time.
+    """
+    for cancellation in tx.cancellations.many(tx.timers.bring_expiry_forward(at, made_before)):
         expiry_moved(tx, cancellation, at)
 
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Concatenate, ParamSpec
 
@@ -21,7 +21,7 @@ from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
-from bot.domain.policy import Act, Actor, Members, Verdict
+from bot.domain.policy import Act, Actor, Members, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, freezing, lookups, requests, timers
@@ -73,7 +73,9 @@ NOTHING_HELD = Held()
 class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
-    ``answer_within`` is how many seconds a person's act may wait for the file; Slack shows an error after three.
+    ``unconfirmed`` returns the latest time that it may be, and None once another clock has confirmed ``now``. Until
+    then nothing expires, and no age decides. ``answer_within`` is how many seconds a person's act may wait for the
+    file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
 
@@ -84,12 +86,16 @@ class Workflow:
         *,
         now: Callable[[], datetime],
         wake: asyncio.Event,
+        unconfirmed: Callable[[], datetime | None] = lambda: None,
         answer_within: float = 2.5,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.rules = rules
         self._store = store
         self._now = now
+        self._unconfirmed = unconfirmed
+        self._of_earlier_runs: int | None = None
+        """The number of the newest request that was made before the start, until its time has been looked at."""
         self._wake = wake
         self._answer_within = answer_within
         self._jitter = jitter
@@ -102,7 +108,7 @@ class Workflow:
         def work(tx: Tables) -> Acted:
             at = self._now()
             tx.people.remember(actor, at)
-            return requests.request(tx, self.rules, wish, actor, at)
+            return requests.request(tx, self.rules, wish, actor, at, expiring=self._unconfirmed() is None)
 
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
@@ -121,14 +127,16 @@ class Workflow:
             at = self._now()
             tx.people.remember(actor, at)
             cancellation = tx.cancellations.get(cancellation_id)
-            if cancellation is not None and cancellation.overdue(at):
+            latest = self._unconfirmed()
+            if cancellation is not None and latest is None and cancellation.overdue(at):
                 # A click that comes before the worker expired the request is too late all the same.
                 expire(tx, cancellation, at)
                 cancellation = tx.cancellations.get(cancellation_id)
             if cancellation is None:
                 tx.record.append(ClickRefused(act, Verdict.NO_SUCH_REQUEST), actor.id, at)
                 return Acted(Verdict.NO_SUCH_REQUEST)
-            verdict = decision(tx, self.rules, cancellation, actor, at, *args, **kwargs)
+            refusal = latest and time_unchecked(cancellation, actor, act, latest)
+            verdict = refusal or decision(tx, self.rules, cancellation, actor, at, *args, **kwargs)
             if verdict is not Verdict.ALLOWED:
                 event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
                 if verdict in _STALE_CARD or cancellation.state is not State.PENDING:
@@ -213,13 +221,12 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             at = self._now()
-            moved = tx.timers.bring_forward(at, self.rules.patience.longest)
+            self._of_earlier_runs = tx.cancellations.newest()
+            tx.timers.bring_forward(at, self.rules.patience.longest)
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
             unclean = not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
-            for cancellation in tx.cancellations.many(moved):
-                timers.expiry_moved(tx, cancellation, at)
             return unclean
 
         if await self._store.transaction("start", work):
@@ -228,6 +235,14 @@ class Workflow:
     async def stop(self) -> None:
         """Put on record that the bot stops in order."""
         await self._store.transaction("stop", lambda tx: tx.record.append(Stopped(), BOT, self._now()))
+
+    def shift(self, tx: Tables, step: timedelta) -> None:
+        """Follow a step of the clock, in the transaction in which ``now`` follows it.
+
+        Until the clock is confirmed, it was the start's clock that was wrong: by it only requests of this run got their
+        time.
+        """
+        timers.shift(tx, step, self._now(), made_after=(self._of_earlier_runs or 0) if self._unconfirmed() else 0)
 
     async def claim(
         self,
@@ -244,14 +259,19 @@ class Workflow:
         claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
+        sure = self._unconfirmed() is None
 
         def work(tx: Tables) -> tuple[list[Cancellation], list[Contradiction], Claimed]:
             at = self._now()
-            settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at)
+            if sure and self._of_earlier_runs is not None:
+                timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
+            settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
             claimed = deliveries.claim(tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries)
             return settled, contradictions, Claimed(begun, claimed, len(settled) == _AT_A_TIME, tx.next_due(at))
 
         settled, contradictions, claimed = await self._store.transaction("claim", work)
+        if sure:
+            self._of_earlier_runs = None
         for found in settled:
             log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
         for contradiction in contradictions:
@@ -260,15 +280,15 @@ class Workflow:
         return claimed
 
     def _begin(
-        self, tx: Tables, worker: str, room: int, held: frozenset[str], at: datetime
+        self, tx: Tables, worker: str, room: int, held: frozenset[str], at: datetime, *, expiring: bool
     ) -> tuple[list[Cancellation], list[Contradiction], list[Attempt]]:
         """Settle what is due; return it as it was, why some of it is not sent, and the attempts to make for it."""
         settled: list[Cancellation] = []
         contradictions: list[Contradiction] = []
         begun: list[Attempt] = []
-        frozen = tx.freeze() is not None
+        sending = tx.freeze() is None
         while len(begun) < room and len(settled) < _AT_A_TIME:
-            due = tx.cancellations.due(at, held=held, frozen=frozen)
+            due = tx.cancellations.due(at, held=held, expiring=expiring, sending=sending)
             if due is None:
                 break
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)
@@ -337,9 +357,12 @@ class Workflow:
 
     async def recount(self, approvers: Members) -> bool:
         """Count the votes of every pending request by today's settings; return False where a freeze forbids that."""
-        changed = await self._store.transaction(
-            "recount", lambda tx: decisions.recount(tx, self.rules, approvers, self._now())
-        )
+
+        def work(tx: Tables) -> list[Cancellation] | None:
+            at = self._now()
+            return decisions.recount(tx, self.rules, approvers, at, latest=self._unconfirmed() or at)
+
+        changed = await self._store.transaction("recount", work)
         for cancellation in changed or ():
             log.info("votes_recounted", cancellation=cancellation.id, order=cancellation.order_id)
         self._wake.set()

@@ -301,6 +301,7 @@ _VERDICTS = {
     Verdict.APPROVAL_TOO_OLD: "the approval was too old",
     Verdict.DECIDED_AGAINST: "a later request was rejected, withdrawn or settled",
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
+    Verdict.TIME_UNCHECKED: "the bot's clock could not be checked",
     Verdict.VOTES_MISSING: "too few approvals still counted",
     Verdict.DIRECT_MESSAGE: "in a direct message",
     Verdict.SHARED_CHANNEL: "in a channel shared with another company",

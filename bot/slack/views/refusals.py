@@ -122,6 +122,11 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
                 "I couldn't check with Slack whether everybody who approved this may still approve. "
                 "Nothing has changed. Try again in a minute."
             )
+        case Verdict.TIME_UNCHECKED:
+            return (
+                "I can't tell whether the time for this is over: since my start my clock has not been checked, or it "
+                "is wrong. Nothing has changed. Try again in a minute. If it happens again, tell the bot's operator."
+            )
         case Verdict.ANOTHER_IS_OPEN:
             return "There is another open request for this order. Decide on that one."
         case _:

@@ -37,6 +37,7 @@ CLICK_VERDICTS = {
     Verdict.NOT_AN_APPROVER: {State.PENDING, State.FAILED},
     Verdict.UNCHECKED: {State.PENDING},
     Verdict.VOTES_UNCHECKED: {State.PENDING},
+    Verdict.TIME_UNCHECKED: {State.PENDING, State.FAILED},
     Verdict.OWN_REQUEST: {State.PENDING, State.UNKNOWN},
     Verdict.ALREADY_COUNTED: {State.PENDING},
     Verdict.NOT_THE_REQUESTER: {State.PENDING},
