@@ -96,8 +96,12 @@ class OtherClocks:
         self.look()
 
     def not_before(self, name: str, at: datetime) -> None:
-        """Compare with a time that is certainly over: a later one is no surprise."""
-        self._keep(name, min(self._clock.wall() - at, timedelta(0)))
+        """Compare with a time that is over by now: a later one is no surprise.
+
+        Where a clock of somebody else agrees with this machine's, that time was set by a wrong one, and says nothing.
+        """
+        agrees = any(other not in self.apart for other in self._began)
+        self._keep(name, timedelta(0) if agrees else min(self._clock.wall() - at, timedelta(0)))
 
     def look(self) -> None:
         """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""

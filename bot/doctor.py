@@ -17,7 +17,7 @@ from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, fetch_identity
 from bot.slack.scopes import SCOPES
 from bot.store import StoreError, verify_file
-from bot.wording import events, no_way_to_slack, store_problem, trouble, verification
+from bot.wording import events, no_way_to_slack, span, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
 """The gateway rejects timestamps that are five minutes off; this leaves time to set a clock that drifts."""
@@ -139,9 +139,9 @@ async def _gateway(settings: Settings, network: Network) -> Finding:
         return Finding("gateway", "reachable, but its answer has no date to compare clocks with")
     apart = abs(clock - datetime.now(UTC))
     if apart > _CLOCKS_MAY_DIFFER:
-        state = f"its clock and this machine's are {apart.total_seconds():.0f} s apart; above 300 s it rejects calls"
+        state = f"its clock and this machine's are {span(apart)} apart; above 300 s it rejects calls"
         return Finding("gateway", state, "Set this machine's clock (NTP).")
-    return Finding("gateway", f"reachable, clocks {apart.total_seconds():.0f} s apart")
+    return Finding("gateway", f"reachable, clocks {span(apart)} apart")
 
 
 async def _asked(subject: str, ask: Callable[[], Awaitable[Finding]]) -> Finding:

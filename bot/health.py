@@ -57,8 +57,7 @@ def clock_wrong(compared_with: str, apart: timedelta) -> str:
     """Return a clause about this machine's clock; ``apart`` is positive where it is ahead."""
     whose = {"record": "the last event on record", "slack": "Slack's", "gateway": "the gateway's"}[compared_with]
     way = "ahead of" if apart > timedelta(0) else "behind"
-    seconds = f"{abs(apart.total_seconds()):.0f}"
-    return f"this machine's clock is {seconds} s {way} {whose}: set it (NTP)"
+    return f"this machine's clock is {wording.span(apart)} {way} {whose}: set it (NTP)"
 
 
 def frozen(freeze: Freeze) -> str:

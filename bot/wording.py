@@ -5,7 +5,7 @@ are explained here are imported, so that every edge can use this module. A test 
 because it is a table of words for each code.
 """
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from bot.domain.attempt import Answer, Trouble
 from bot.domain.cancellation import State
@@ -175,6 +175,12 @@ def trouble(trouble: Trouble, about: str) -> str:
         limit=f"within {about} s" if about else "in time",
         certificate=_certificate(about),
     )
+
+
+def span(of_time: timedelta) -> str:
+    """Return how long this is, without a sign: in seconds, or in whole days from two days on."""
+    long = abs(of_time)
+    return f"{long.days} days" if long >= timedelta(days=2) else f"{long.total_seconds():.0f} s"
 
 
 _UNKNOWN_ISSUERS = ("self-signed", "self signed", "issuer", "verify the first certificate")

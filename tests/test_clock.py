@@ -110,6 +110,18 @@ def test_a_clock_that_is_behind_what_has_happened_is_wrong() -> None:
     assert others.apart == {"record": timedelta(days=-900)}
 
 
+def test_another_clock_that_agrees_ends_the_comparison_with_the_record() -> None:
+    """A run with a wrong clock has left a late time on record; it is told until somebody says that today's is right."""
+    others = OtherClocks(Clock(lambda: START))
+    late = START + timedelta(days=27000)
+    others.compare("gateway", START - timedelta(hours=1))
+    others.not_before("record", late)
+    assert set(others.apart) == {"gateway", "record"}
+    others.compare("slack", START)
+    others.not_before("record", late)
+    assert set(others.apart) == {"gateway"}
+
+
 def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
     """Until then it may be as late as any of them says; afterwards a difference takes nothing back."""
     machine, confirmed = Machine(), []

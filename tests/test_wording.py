@@ -1,6 +1,7 @@
 """The operator's sentences: every code has one, with its parameter and no code name in it."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from bot.wording import (
     events,
     look_up_mistake,
     no_way_to_slack,
+    span,
     store_error,
     store_problem,
     trouble,
@@ -203,3 +205,11 @@ def test_every_mistake_in_a_look_up_is_a_sentence(mistake: Mistake) -> None:
 def test_the_usage_names_every_state() -> None:
     """Somebody who typed a wrong state finds the right one below the message."""
     assert [state for state in State if state not in FILTERS] == []
+
+
+@pytest.mark.parametrize(
+    "seconds, says", [(61, "61 s"), (-10800, "10800 s"), (172799, "172799 s"), (-2335262397, "27028 days")]
+)
+def test_big_differences_of_clocks_are_told_in_days(seconds: int, says: str) -> None:
+    """Nobody can read ten digits of seconds."""
+    assert span(timedelta(seconds=seconds)) == says

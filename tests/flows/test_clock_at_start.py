@@ -250,3 +250,15 @@ async def test_a_lowered_quorum_approves_nothing_that_may_be_over(desk: Desk, ma
     await bot.worker.until_idle()
     assert await desk.state() is State.PENDING
     assert desk.gateway.calls == []
+
+
+async def test_the_traces_of_a_run_on_a_wrong_clock_are_not_told_for_ever(desk: Desk, machine: Machine) -> None:
+    """A run in the year 2100 has left its time on record; Slack's clock says that today's is right."""
+    machine.wrong = CENTURY
+    await start(desk, machine)
+    await desk.stop_bot()
+    machine.wrong = timedelta(0)
+    await start(desk, machine)
+    async with asyncio.timeout(10):
+        while (await desk.get("/readyz"))[1]["notes"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

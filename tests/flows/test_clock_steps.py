@@ -188,7 +188,7 @@ async def test_a_clock_that_is_wrong_at_the_start_is_told(database: Path, clock:
             await until(lambda: {line["compared_with"] for line in logs if line["event"] == "clock_wrong"} == known)
         _, body = await desk.get("/readyz")
         for whose in ("Slack's", "the gateway's"):
-            assert any(f" s {way} {whose}: set it (NTP)" in note for note in body["notes"])
+            assert any(f" days {way} {whose}: set it (NTP)" in note for note in body["notes"])
         assert any("the last event on record" in note for note in body["notes"]) == (year == 1970)
 
 
