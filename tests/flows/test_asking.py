@@ -167,6 +167,19 @@ async def test_help_is_no_order(desk: Desk, text: str) -> None:
     assert "an order ID: the whole story of that order" in await desk.told(desk.ann, 2)
 
 
+@pytest.mark.parametrize("text", ["hlep", "halp", "freez", "Unfrezze", "freeze", "unfreeze ord_1"])
+async def test_a_mistyped_word_is_told_and_nothing_is_kept(desk: Desk, text: str) -> None:
+    """The person reads the usage, and how to ask for an order that has such an ID; the form then takes it."""
+    before = await desk.events()
+    await desk.ann.command(f"/cancel-order {text}", LOBBY)
+    told = await desk.told(desk.ann)
+    assert "To ask for a cancellation, type /cancel-order" in told
+    assert (f"I don't take “{text}” for an order ID" in told) == (text in {"hlep", "halp", "freez", "Unfrezze"})
+    assert desk.ann.modal is None
+    assert await desk.events() == before
+    assert await desk.fill_in(text.split(maxsplit=1)[0]) is None
+
+
 @pytest.mark.parametrize(
     "pasted", ["\u200bord_1", "ord_1\ufeff", "\u2060 ord_1\u00a0", "\u202aord_1\u202c", "ord_1\u00ad"]
 )

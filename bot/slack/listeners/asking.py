@@ -1,6 +1,5 @@
 """``/cancel-order`` and its form."""
 
-import difflib
 import re
 
 from slack_bolt.async_app import AsyncAck
@@ -8,7 +7,7 @@ from slack_bolt.async_app import AsyncAck
 from bot.domain import policy
 from bot.domain.ids import CHANNEL_ID, is_order_id
 from bot.domain.policy import Role, Verdict
-from bot.slack import places
+from bot.slack import command_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.answers import answer_to, respond
@@ -16,11 +15,7 @@ from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
 from bot.slack.views import card, freezes, refusals
 from bot.slack.views.modals import OrderForm
-from bot.slack.views.text import trimmed
 from bot.workflow import Wish
-
-_LIKE_HELP = 0.75
-"""How alike a word must be to "help" to be taken for it; a swapped letter is."""
 
 
 class Asking:
@@ -41,13 +36,15 @@ class Asking:
             refuse = self._parts.refuse_stranger(home, typed.user_id, typed.user_name, CANCEL_ORDER)
             await tell(await refuse)
             return
-        if is_help(typed.as_typed):
-            await tell(refusals.USAGE)
-            return
-        order_id, reason = split(typed.as_typed)
-        if order_id.lower() in {freezes.FREEZE, freezes.UNFREEZE}:
-            await self._freeze(typed, order_id.lower(), reason, tell)
-            return
+        match command_text.read(typed.as_typed):
+            case command_text.Order(order_id, reason):
+                await self._ask_in_form(typed, order_id, reason, tell)
+            case command_text.Help(mistyped):
+                await tell(refusals.usage(mistyped))
+            case command_text.Freeze() | command_text.Unfreeze() as wanted:
+                await self._freeze(typed, wanted, tell)
+
+    async def _ask_in_form(self, typed: Command, order_id: str, reason: str, tell: Tell) -> None:
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
         verdict = policy.may_ask(actor)
         if verdict is Verdict.ALLOWED and (freeze := await self._parts.workflow.frozen()):
@@ -66,12 +63,12 @@ class Asking:
         view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, pattern=pattern)
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
 
-    async def _freeze(self, typed: Command, act: str, why: str, tell: Tell) -> None:
+    async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
         """Stop everything or let it go on; tell the channel, or the person alone why not."""
         workflow = self._parts.workflow
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.APPROVER)
-        if act == freezes.FREEZE:
-            froze = await workflow.freeze(actor, why, CANCEL_ORDER)
+        if isinstance(wanted, command_text.Freeze):
+            froze = await workflow.freeze(actor, wanted.why, CANCEL_ORDER)
         else:
             froze = await workflow.unfreeze(actor, CANCEL_ORDER)
         if froze.verdict is not Verdict.ALLOWED:
@@ -117,18 +114,6 @@ class Asking:
                 return OrderForm.ORDER, freezes.refused(acted.freeze)
             case verdict:
                 return OrderForm.ORDER, refusals.command_refused(verdict)
-
-
-def is_help(text: str) -> bool:
-    """Return True for a text that asks how the command works, also with a typing error."""
-    word = trimmed(text).lower()
-    return word == "?" or bool(difflib.get_close_matches(word, ["help"], cutoff=_LIKE_HELP))
-
-
-def split(text: str) -> tuple[str, str]:
-    """Return the order id and the reason behind it, whatever white space is between them."""
-    order_id, *rest = trimmed(text).split(None, 1) or [""]
-    return trimmed(order_id), trimmed(rest[0]) if rest else ""
 
 
 def names_another_order(order_id: str, reason: str) -> bool:

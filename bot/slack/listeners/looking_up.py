@@ -8,8 +8,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.lookup import NotAFilter
 from bot.domain.policy import Actor, Role, Verdict
+from bot.slack import command_text
 from bot.slack.commands import CANCEL_AUDIT
-from bot.slack.listeners import asking
 from bot.slack.listeners.answers import answer_to, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
@@ -63,7 +63,7 @@ class LookingUp:
             text = await self._parts.refuse_stranger(home, somebody.id, somebody.name, CANCEL_AUDIT)
             await respond(self._parts.network, response_url, text)
             return
-        if asking.is_help(button.query):
+        if command_text.is_help(button.query):
             await respond(self._parts.network, response_url, audit_page.USAGE)
             return
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)

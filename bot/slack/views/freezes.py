@@ -10,8 +10,6 @@ from bot.slack.views.text import Element, moment, person, quoted, words
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
-FREEZE, UNFREEZE = "freeze", "unfreeze"
-"""The words behind the command."""
 
 
 def banner(freeze: Freeze) -> list[Element]:
@@ -59,7 +57,7 @@ def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
         case Verdict.FROZEN if freeze is not None:
             return f"It was frozen already. {in_force(freeze)} {_WAY_OUT}"
         case Verdict.NOT_FROZEN:
-            return f"Nothing is frozen. An approver can stop everything with “{CANCEL_ORDER} {FREEZE}” and a reason."
+            return f"Nothing is frozen. An approver can stop everything with “{CANCEL_ORDER} freeze” and a reason."
         case Verdict.UNCHECKED:
             return (
                 "I couldn't check with Slack whether you are an approver. Nothing has changed. Try again in a minute."

@@ -44,6 +44,16 @@ USAGE = (
 )
 
 
+def usage(mistyped: str = "") -> str:
+    """Return how the command works; ``mistyped`` is the word that was not taken for an order ID."""
+    if not mistyped:
+        return USAGE
+    return (
+        f"I don't take “{mistyped}” for an order ID, and I have not kept anything. If it is one, type /cancel-order "
+        f"alone, and enter it in the form.\n{USAGE}"
+    )
+
+
 def form_not_opened(problem: str, again: str) -> str:
     """Return the words after Slack did not open a form; ``problem`` is Slack's name for the error."""
     if problem == "expired_trigger_id":

@@ -174,6 +174,7 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
         refusals.REASON_TOO_LONG,
         refusals.FINDING_MISSING,
         refusals.USAGE,
+        refusals.usage("hlep"),
         refusals.apology("0a1b2c3d"),
         refusals.not_sure("0a1b2c3d"),
     ]

@@ -1,0 +1,73 @@
+"""The text behind ``/cancel-order``: help, freeze, unfreeze, or an order with a reason."""
+
+import difflib
+from dataclasses import dataclass
+
+from bot.slack.views.text import trimmed
+
+_HELP, _FREEZE, _UNFREEZE = "help", "freeze", "unfreeze"
+_AROUND_A_WORD = "-/!?.,;:\"'`“”"
+"""The signs that people type around a word, as in ``--help`` and ``freeze!``."""
+_ALIKE = 0.75
+"""How alike a word must be to one of ours, as difflib measures it: one wrong letter in four, or two swapped ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """A wish to know how the command works. ``mistyped`` is a word that is almost one of ours, as it was typed."""
+
+    mistyped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The word that stops everything, with the reason typed behind it."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfreeze:
+    """The word that ends a freeze."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order id and the reason behind it; both may be empty or wrong, which the form shows."""
+
+    order_id: str = ""
+    reason: str = ""
+
+
+def read(text: str) -> Help | Freeze | Unfreeze | Order:
+    """Return what the text asks for, whatever white space is between its words, in capital or small letters.
+
+    A word that is almost one of ours counts as mistyped only where it is alone and has no digit in it: every other
+    text is an order, also if its id looks like one of our words.
+    """
+    first, *rest = trimmed(text).split(None, 1) or [""]
+    first, behind = trimmed(first), trimmed(rest[0]) if rest else ""
+    word = _bare(first)
+    if word == _FREEZE:
+        return Freeze(behind)
+    if word == _UNFREEZE:
+        return Help() if behind else Unfreeze()  # nothing is meant by more words, and a freeze ends by no accident
+    if not behind and is_help(first):
+        return Help("" if word in {_HELP, ""} else first)
+    if not behind and _almost(word, _FREEZE, _UNFREEZE):
+        return Help(first)
+    return Order(first, behind)
+
+
+def is_help(text: str) -> bool:
+    """Return True for a text that asks how a command works, also with a typing error."""
+    word = _bare(text)
+    return ("?" in text if not word else word == _HELP or _almost(word, _HELP)) and len(text.split()) == 1
+
+
+def _bare(text: str) -> str:
+    return trimmed(text).strip(_AROUND_A_WORD).lower()
+
+
+def _almost(word: str, *ours: str) -> bool:
+    return word.isalpha() and bool(difflib.get_close_matches(word, ours, cutoff=_ALIKE))

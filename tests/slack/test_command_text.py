@@ -1,0 +1,78 @@
+"""The text behind /cancel-order: what is help, a freeze or an order."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bot.slack.command_text import Freeze, Help, Order, Unfreeze, is_help, read
+
+
+@pytest.mark.parametrize("text", ["help", "HELP", " Help ", "help?", "--help", "/help", "`help`", "?", "help\u200b"])
+def test_a_call_for_help_is_help(text: str) -> None:
+    """Capital letters, signs around the word and invisible characters make no difference."""
+    assert read(text) == Help()
+    assert is_help(text)
+
+
+TYPOS = ["hlep", "halp", "hepl", "hel", "helpp", "ehlp", "Hlep!", "jelp"]
+TYPOS_OF_A_FREEZE = ["freez", "freze", "freezee", "fereze", "frezee", "unfreez", "unfreze", "unfrezze", "unfrozen"]
+
+
+@pytest.mark.parametrize("text", TYPOS + TYPOS_OF_A_FREEZE)
+def test_a_mistyped_word_alone_is_no_order(text: str) -> None:
+    """A word that is almost one of ours is told as such, as it was typed."""
+    assert read(text) == Help(text)
+    assert is_help(text) == (text in TYPOS)
+
+
+@pytest.mark.parametrize(
+    "text, order",
+    [
+        ("", Order()),
+        ("ord_1", Order("ord_1")),
+        ("ord_1 typed twice", Order("ord_1", "typed twice")),
+        ("ord_1\u00a0\n typed  twice ", Order("ord_1", "typed  twice")),
+        ("1001", Order("1001")),
+        ("foo", Order("foo")),
+        ("hold", Order("hold")),
+        ("hello", Order("hello")),
+        ("refund", Order("refund")),
+        ("release", Order("release")),
+        ("help1", Order("help1")),
+        ("freeze2", Order("freeze2")),
+        ("help me", Order("help", "me")),
+        ("hlep typed twice", Order("hlep", "typed twice")),
+        ("freez typed twice", Order("freez", "typed twice")),
+        ("-", Order("-")),
+    ],
+)
+def test_everything_else_is_an_order(text: str, order: Order) -> None:
+    """A word with a reason behind it is an order ID, and so is a word with a digit or one that is like none of ours."""
+    assert read(text) == order
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("freeze", ""),
+        ("FREEZE!", ""),
+        ("freeze gateway sends nonsense", "gateway sends nonsense"),
+        ("Freeze:\tord_1 ", "ord_1"),
+    ],
+)
+def test_freeze_stops_everything_with_the_words_behind_it(text: str, why: str) -> None:
+    """The word comes first, and the rest is the reason, whatever it looks like."""
+    assert read(text) == Freeze(why)
+
+
+def test_unfreeze_has_no_words_behind_it() -> None:
+    """A freeze ends by the one word; with more words the person reads how to type it."""
+    assert read(" Unfreeze. ") == Unfreeze()
+    assert read("unfreeze ord_1") == Help()
+
+
+@given(st.text() | st.lists(st.sampled_from(["help", "freeze", "unfreeze", "?", "ord_1", " ", "\n"])).map("".join))
+def test_any_text_is_something(text: str) -> None:
+    """No text makes the reader fail, and an order keeps every word."""
+    found = read(text)
+    if isinstance(found, Order):
+        assert len(found.order_id.split()) <= 1
