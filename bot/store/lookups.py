@@ -4,8 +4,8 @@ A page costs one walk down an index, however many cancellations there are; with 
 else, at most down all that this person asked for or decided.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from bot.domain.audit import Event, timestamp
@@ -20,10 +20,50 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of an answer, newest first. ``older`` is where the next page begins, or None at the end."""
+    """One page of an answer, newest first. ``older`` is where the next page begins, or None at the end.
+
+    ``newer`` is where the page before ends. ``newest``, ``before`` and ``total`` are known once all that match were
+    counted: the first row of all pages, how many rows are newer than this page's, and how many there are.
+    """
 
     items: Sequence[T]
     older: str | None
+    newer: str | None = None
+    newest: str | None = None
+    before: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The part of an answer that somebody wants, each end by the key of a row, or None for no end.
+
+    The row of ``newest`` belongs to it, those of ``older_than`` and ``newer_than`` do not. With ``newer_than``, or
+    with ``last``, a page has the oldest rows of the part, else the newest.
+    """
+
+    newest: str | None = None
+    older_than: str | None = None
+    newer_than: str | None = None
+    last: bool = False
+
+    @property
+    def order(self) -> str:
+        """The direction in which the rows are to be read."""
+        return "ASC" if self.last or self.newer_than is not None else "DESC"
+
+    def values(self) -> dict[str, Any]:
+        """Return the ends that are given, as parameters: a time (empty in the key of an event) and a number."""
+        values: dict[str, Any] = {}
+        for name in ("newest", "older_than", "newer_than"):
+            key: str | None = getattr(self, name)
+            if key is not None:
+                at, _, number = key.rpartition("|")
+                values |= {f"{name}_at": at, f"{name}_number": int(number)}
+        return values
+
+
+EVERYTHING = Span()
 
 
 class Lookups:
@@ -35,60 +75,85 @@ class Lookups:
         self._record = Record(connection)
 
     def find(
-        self, lookup: Lookup, *, only_of: str | None = None, older_than: str | None = None, limit: int = 10
+        self,
+        lookup: Lookup,
+        *,
+        only_of: str | None = None,
+        older_than: str | None = None,
+        limit: int = 10,
+        span: Span = EVERYTHING,
     ) -> Page[Cancellation]:
-        """Return the cancellations that match. ``only_of`` limits them to this requester's."""
-        values = _values(lookup, only_of) | {"limit": limit + 1}
-        if older_than is not None:
-            at, _, number = older_than.rpartition("|")
-            values |= {"older_at": at, "older_number": int(number)}
-        newest = "ORDER BY {0}.requested_at DESC, {0}.number DESC".format
+        """Return the cancellations that match. ``only_of`` limits them to this requester's.
+
+        ``older_than`` is short for a span with this end.
+        """
+        span = span if older_than is None else replace(span, older_than=older_than)
+        values = _values(lookup, only_of) | span.values() | {"limit": limit + 1}
+        order = f"ORDER BY {{0}}.requested_at {span.order}, {{0}}.number {span.order}".format
         sql = f"SELECT c.number, c.requested_at FROM cancellations c WHERE {self._where(values)}"
         if lookup.person is None:
-            sql += f" {newest('c')} LIMIT :limit"
+            sql += f" {order('c')} LIMIT :limit"
         else:
             # Two walks, each down its own index, merged: an OR over both would sort all matches. Somebody who
             # approved and then rejected has two decisions, hence twice the limit.
             sql = (
                 "SELECT number, requested_at FROM"
-                f" ({sql} AND c.requester = :person {newest('c')} LIMIT :limit) AS asked"
+                f" ({sql} AND c.requester = :person {order('c')} LIMIT :limit) AS asked"
                 " UNION SELECT number, requested_at FROM (SELECT d.number, d.requested_at FROM decisions d"
                 "  JOIN cancellations c ON c.number = d.number"
-                f"  WHERE d.approver = :person AND {self._where(values, 'd')} {newest('d')}"
+                f"  WHERE d.approver = :person AND {self._where(values, 'd')} {order('d')}"
                 "  LIMIT 2 * :limit) AS decided"
-                " ORDER BY requested_at DESC, number DESC LIMIT :limit"
+                f" ORDER BY requested_at {span.order}, number {span.order} LIMIT :limit"
             )
         found = self._cancellations.many(row[0] for row in self._connection.execute(sql, values))
-        older = None
-        if len(found) > limit:
-            found.pop()
-            older = f"{timestamp(found[-1].requested_at)}|{found[-1].number}"
-        return Page(found, older)
+        return _page(found, limit, span, lambda each: f"{timestamp(each.requested_at)}|{each.number}")
 
     def story(
-        self, lookup: Lookup, *, only_of: str | None = None, older_than: str | None = None, limit: int = 10
+        self,
+        lookup: Lookup,
+        *,
+        only_of: str | None = None,
+        older_than: str | None = None,
+        limit: int = 10,
+        span: Span = EVERYTHING,
     ) -> Page[Event]:
         """Return the events of the cancellations that match. ``lookup.order_id`` must be given."""
-        values = _values(lookup, only_of)
-        where = self._where(values)
+        span = span if older_than is None else replace(span, older_than=older_than)
+        values = _values(lookup, only_of) | span.values() | {"limit": limit + 1}
+        rows = self._connection.execute(
+            f"SELECT {COLUMNS} FROM audit_events WHERE {self._of_story(lookup, values)}"
+            f" ORDER BY seq {span.order} LIMIT :limit",
+            values,
+        )
+        return _page(self._record.with_words(rows), limit, span, lambda each: str(each.seq))
+
+    def count(self, lookup: Lookup, *, only_of: str | None = None, span: Span = EVERYTHING) -> int:
+        """Return how many cancellations match, or events where an order is named, in this part of the answer."""
+        values = _values(lookup, only_of) | span.values()
+        if lookup.order_id is not None:
+            sql = f"SELECT count(*) FROM audit_events WHERE {self._of_story(lookup, values)}"
+        else:
+            sql = f"SELECT count(*) FROM cancellations c WHERE {self._where(values)}"
+            if lookup.person is not None:
+                # Those that this person asked for, and those of others that they decided, some of them twice.
+                sql = (
+                    f"SELECT ({sql} AND c.requester = :person) + (SELECT count(DISTINCT d.number) FROM decisions d"
+                    "  JOIN cancellations c ON c.number = d.number"
+                    f"  WHERE d.approver = :person AND c.requester <> :person AND {self._where(values, 'd')})"
+                )
+        return int(self._connection.execute(sql, values)[0][0])
+
+    def _of_story(self, lookup: Lookup, values: dict[str, Any]) -> str:
+        """Return the conditions for these parameters on an event."""
+        ends = {"newest_number": "<=", "older_than_number": "<", "newer_than_number": ">"}
+        where = self._where({name: value for name, value in values.items() if not name.endswith("_at")})
         if lookup.person is not None:
             where += (
                 " AND (c.requester = :person OR EXISTS (SELECT 1 FROM decisions d"
                 " WHERE d.number = c.number AND d.approver = :person))"
             )
-        values |= {"before": int(older_than) if older_than else 2**62, "limit": limit + 1}
-        rows = self._connection.execute(
-            f"SELECT {COLUMNS} FROM audit_events WHERE cancellation IN"
-            f" (SELECT c.id FROM cancellations c WHERE {where}) AND seq < :before"
-            " ORDER BY seq DESC LIMIT :limit",
-            values,
-        )
-        events = self._record.with_words(rows)
-        older = None
-        if len(events) > limit:
-            events.pop()
-            older = str(events[-1].seq)
-        return Page(events, older)
+        terms = [f"cancellation IN (SELECT c.id FROM cancellations c WHERE {where})"]
+        return " AND ".join(terms + [f"seq {sign} :{name}" for name, sign in ends.items() if name in values])
 
     def recorded_as(self, order_id: str, *, only_of: str | None = None) -> str:
         """Return the order id as it is on record, also if it was typed in another case; else return it as it is.
@@ -117,7 +182,9 @@ class Lookups:
             "state": f"{in_state}c.state = :state",
             "since": f"{timed}.requested_at >= :since",
             "until": f"{timed}.requested_at < :until",
-            "older_at": f"({timed}.requested_at, {timed}.number) < (:older_at, :older_number)",
+            "newest_at": f"({timed}.requested_at, {timed}.number) <= (:newest_at, :newest_number)",
+            "older_than_at": f"({timed}.requested_at, {timed}.number) < (:older_than_at, :older_than_number)",
+            "newer_than_at": f"({timed}.requested_at, {timed}.number) > (:newer_than_at, :newer_than_number)",
         }
         return " AND ".join(term for name, term in terms.items() if name in values) or "TRUE"
 
@@ -133,3 +200,16 @@ def _values(lookup: Lookup, only_of: str | None) -> dict[str, Any]:
         "only_of": only_of,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _page(found: list[T], limit: int, span: Span, key: Callable[[T], str]) -> Page[T]:
+    """Return the rows, read in the span's order with one too many, as a page with the newest first."""
+    more = len(found) > limit
+    items = found[:limit]
+    if span.order == "ASC":
+        # Behind it are the rows that the page before ended with.
+        items.reverse()
+        more = span.newer_than is not None
+    if not items:
+        return Page(items, None)
+    return Page(items, key(items[-1]) if more else None, newer=key(items[0]))

@@ -1,7 +1,10 @@
 """Reading the record, and the rights to read it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
+from typing import TypeVar
 
 from bot.domain import lookup, policy
 from bot.domain.audit import Event
@@ -9,8 +12,10 @@ from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
 from bot.domain.projection import Contradiction
-from bot.store import Page, Tables
+from bot.store import Page, Span, Tables
 from bot.workflow.rules import Rules
+
+T = TypeVar("T")
 
 
 class MayNotRead(Exception):
@@ -19,11 +24,17 @@ class MayNotRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A look-up as somebody typed it, with their time zone and the page that they want."""
+    """A look-up as somebody typed it, with their time zone and the page that they want.
+
+    ``at`` and ``newest`` are when the first page was asked for, and its first row; None for the first page itself.
+    """
 
     text: str
     zone: tzinfo = UTC
     older_than: str | None = None
+    newer_than: str | None = None
+    at: datetime | None = None
+    newest: str | None = None
     limit: int = 10
 
 
@@ -31,13 +42,16 @@ class Asked:
 class Found:
     """One page of an answer: cancellations, or the events of the story of the order named.
 
-    ``contradictions`` is how the tables contradict the record there; the page shows what the record says.
+    ``contradictions`` is how the tables contradict the record there; the page shows what the record says. ``at`` is
+    when the first page was asked for, and ``zone`` the name of the time zone in which its filters were read.
     """
 
     page: Page[Cancellation] | Page[Event]
     scope: Scope
     order_id: str | None
     contradictions: tuple[Contradiction, ...] = ()
+    at: datetime | None = None
+    zone: str = "UTC"
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
@@ -45,21 +59,46 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
 
     Raises NotAFilter or MayNotRead.
     """
+    at = asked.at or at
     scope = policy.may_read(actor)
     wanted = _wanted(tables, rules, actor, asked, at)
     if scope is Scope.OWN and wanted.person not in {None, actor.id}:
         raise MayNotRead
     only_of = actor.id if scope is Scope.OWN else None
+    count = partial(tables.lookups.count, only_of=only_of)
     if wanted.order_id is None:
-        page = tables.lookups.find(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
+        page = _page(partial(tables.lookups.find, wanted, only_of=only_of), partial(count, wanted), asked)
         checked = tables.projections.checked(page.items)
         page = replace(page, items=[each for each, _ in checked])
-        return Found(page, scope, None, tuple(found for _, found in checked if found is not None))
+        return Found(page, scope, None, tuple(found for _, found in checked if found is not None), at, str(asked.zone))
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
-    story = tables.lookups.story(wanted, only_of=only_of, older_than=asked.older_than, limit=asked.limit)
+    story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     about = tables.cancellations.of_order(wanted.order_id) if wanted.order_id is not None else []
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
-    return Found(story, scope, wanted.order_id, tuple(found for _, found in checked if found is not None))
+    return Found(
+        story, scope, wanted.order_id, tuple(found for _, found in checked if found is not None), at, str(asked.zone)
+    )
+
+
+def _page(find: Callable[..., Page[T]], count: Callable[..., int], asked: Asked) -> Page[T]:
+    """Return the page that is asked for, with its place among all that match.
+
+    The page begins behind a row, not behind a number of rows, and what came after the first page was asked for is left
+    out: so no row is shown twice or left out because others came or no longer match. Where that leaves nothing of the
+    page, it is the nearest one.
+    """
+    span = Span(asked.newest, asked.older_than, asked.newer_than)
+    page = find(span=span, limit=asked.limit)
+    if span.newer_than is not None and len(page.items) < asked.limit:
+        page = find(span=Span(asked.newest), limit=asked.limit)
+    elif span.older_than is not None and not page.items:
+        page = find(span=Span(asked.newest, last=True), limit=asked.limit)
+    if not page.items:
+        return page
+    newest = asked.newest or find(limit=1).newer
+    before, total = count(span=Span(newest, newer_than=page.newer)), count(span=Span(newest))
+    newer = page.newer if before else None
+    return replace(page, newest=newest, newer=newer, before=before, total=total)
 
 
 def _wanted(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Lookup:

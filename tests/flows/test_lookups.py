@@ -8,6 +8,7 @@ import pytest
 
 from bot.sandbox.faults import ApiError, Fault, broken
 from bot.sandbox.person import Person
+from bot.sandbox.workspace import Posted
 from bot.slack.views.audit_page import PageButton
 from tests.clock import Clock
 from tests.flows.desk import LOBBY, OLGA, VERA, Desk, quick_tuning
@@ -250,20 +251,97 @@ async def test_people_read_what_they_may(history: Desk) -> None:
     assert (last.kind, last.actor) == ("request_refused", history.olga.id)
 
 
+def page_of(desk: Desk, message: Posted) -> tuple[str, list[str]]:
+    """Return the place that a page names, such as 11–20 of 23, and its orders."""
+    heading, *rows = desk.vera.reads(message).splitlines()
+    return heading.rpartition(" · ")[2], [row.split(" · ")[1] for row in rows if " · " in row]
+
+
+async def turned(desk: Desk, message: Posted, button: str) -> tuple[str, list[str]]:
+    """Press a paging button, and return the page that comes in place of the one before."""
+    edited = message.edited
+    await desk.vera.click(message, f"audit_page:{button}")
+    await desk.wait(lambda: message.edited > edited)
+    return page_of(desk, message)
+
+
+def numbered(first: int, last: int) -> list[str]:
+    """Return the ids of these orders, newest first."""
+    return [f"ord_p{number:02}" for number in range(first, last - 1, -1)]
+
+
 async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
-    """Eleven cancellations are two pages; the buttons replace the answer in place."""
-    for number in range(11):
+    """Each page says which rows of how many it has; the buttons replace the answer in place, at no end beyond it."""
+    for number in range(23):
         await desk.fill_in(f"ord_p{number:02}")
-    first = await look_up(desk, desk.vera, "/cancel-audit")
-    assert "ord_p10" in first
-    assert "ord_p00" not in first
+    await look_up(desk, desk.vera, "/cancel-audit")
     message = desk.vera.ephemerals[-1]
-    await desk.vera.click(message, "audit_page:older")
-    await desk.wait(lambda: "ord_p00" in desk.vera.reads(message))
-    assert "[ Back to the newest ]" in desk.vera.reads(message)
-    await desk.vera.click(message, "audit_page:newest")
-    await desk.wait(lambda: "ord_p10" in desk.vera.reads(message))
+    assert page_of(desk, message) == ("1–10 of 23 requests", numbered(22, 13))
+    assert message.button("audit_page:newer") is None
+    assert await turned(desk, message, "older") == ("11–20 of 23 requests", numbered(12, 3))
+    assert await turned(desk, message, "older") == ("21–23 of 23 requests", numbered(2, 0))
+    assert message.button("audit_page:older") is None
+    assert await turned(desk, message, "newer") == ("11–20 of 23 requests", numbered(12, 3))
+    assert await turned(desk, message, "newer") == ("1–10 of 23 requests", numbered(22, 13))
     assert len(desk.vera.ephemerals) == 1
+
+
+async def test_a_page_stays_a_page_while_requests_come(desk: Desk) -> None:
+    """Newer requests, and a restart of the bot, shift no page and no count; a new look-up shows them."""
+    for number in range(12):
+        await desk.fill_in(f"ord_p{number:02}")
+    await look_up(desk, desk.vera, "/cancel-audit today")
+    message = desk.vera.ephemerals[-1]
+    await desk.ask("ord_1")
+    await desk.ask("ord_2")
+    assert await turned(desk, message, "older") == ("11–12 of 12 requests", numbered(1, 0))
+    await desk.stop_bot()
+    await desk.start_bot(**(desk.by_http if desk.slack.events_url else {}))
+    assert await turned(desk, message, "newer") == ("1–10 of 12 requests", numbered(11, 2))
+    await look_up(desk, desk.vera, "/cancel-audit today")
+    assert page_of(desk, desk.vera.ephemerals[-1])[0] == "1–10 of 14 requests"
+
+
+async def test_what_no_longer_matches_is_not_counted_and_hides_nothing(desk: Desk) -> None:
+    """A page begins behind the last row that was read, though rows before it have left the answer since."""
+    for number in range(13):
+        await desk.fill_in(f"ord_p{number:02}")
+    await look_up(desk, desk.vera, "/cancel-audit pending")
+    message = desk.vera.ephemerals[-1]
+    for number in (12, 11):
+        card = await desk.card(f"ord_p{number:02}")
+        await desk.ann.click(card, "withdraw")
+    assert await turned(desk, message, "older") == ("9–11 of 11 requests", numbered(2, 0))
+    assert await turned(desk, message, "newer") == ("1–10 of 11 requests", numbered(10, 1))
+    for number in (1, 0):
+        await desk.ann.click(await desk.card(f"ord_p{number:02}"), "withdraw")
+    assert await turned(desk, message, "older") == ("1–9 of 9 requests", numbered(10, 2))
+
+
+async def test_a_count_is_that_of_ones_own_requests(desk: Desk) -> None:
+    """A non-auditor learns nothing of how many requests others make, also not from a button."""
+    await desk.ask("ord_1", person=desk.olga)
+    for number in range(12):
+        await desk.fill_in(f"ord_p{number:02}")
+    answer = await look_up(desk, desk.olga, "/cancel-audit")
+    assert answer.splitlines()[0].endswith(" · 1 of 1 request")
+    assert [block["type"] for block in desk.olga.ephemerals[-1].blocks] == ["rich_text", "rich_text"]
+
+
+async def test_a_page_beyond_the_end_is_the_last_page(history: Desk) -> None:
+    """A button that leads behind everything, be it forged, is answered with what is there."""
+    await look_up(history, history.vera, "/cancel-audit")
+    message = history.vera.ephemerals[-1]
+    forged = [("older", PageButton("", older_than="0|0")), ("newer", PageButton("", newer_than="9999|1"))]
+    for query, end in (("", "3"), ("ord_1", "2026|1")):
+        forged += [("older", PageButton(query, older_than=end)), ("newer", PageButton(query, newer_than=end))]
+    for which, button in forged:
+        element = {"type": "button", "action_id": f"audit_page:{which}", "value": button.encode()}
+        text = {"type": "plain_text", "text": which}
+        message.blocks = [{"type": "actions", "elements": [element | {"text": text}]}]
+        place, _ = await turned(history, message, which)
+        assert " of " in place, button
+        assert f"ord_{'1' if button.query else '2'}" in history.vera.reads(message), button
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Finding cancellations and their stories, a page at a time."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -8,7 +11,7 @@ from bot.domain.audit import BOT
 from bot.domain.cancellation import Choice, State
 from bot.domain.events import Requested, Withdrawn
 from bot.domain.lookup import Lookup
-from bot.store import Store, Tables
+from bot.store import Page, Span, Store, Tables
 from tests.clock import Clock
 from tests.store.rows import add, again, brought
 
@@ -95,6 +98,55 @@ async def test_each_filter_finds_what_it_says_page_by_page(filled: Store, lookup
 async def test_a_limited_reader_finds_their_own_requests(filled: Store, lookup: Lookup, numbers: list[int]) -> None:
     """Every filter works within the requests of this person, and none leads out of them."""
     assert await find(filled, lookup, only_of="U2") == numbers
+
+
+FILTERS = [
+    Lookup(),
+    Lookup(order_id="ord_2"),
+    Lookup(person="U1"),
+    Lookup(person="U3"),
+    Lookup(person="U9"),
+    Lookup(state=State.REJECTED),
+    Lookup(since=minute(2)(), until=minute(4)()),
+    Lookup(person="U3", state=State.REJECTED),
+    Lookup("ord_2", "U1", State.REJECTED, minute(1)(), minute(9)()),
+]
+
+
+@pytest.mark.parametrize("only_of", [None, "U1", "U2"])
+@pytest.mark.parametrize("lookup", FILTERS, ids=str)
+async def test_every_part_of_an_answer_is_counted_and_read_from_both_ends(
+    filled: Store, lookup: Lookup, only_of: str | None
+) -> None:
+    """A count is that of what is read, between any two rows; the old end is read as the new one, the other way."""
+
+    def check(tables: Tables) -> None:
+        options: dict[str, Any] = {"only_of": only_of}
+        count = partial(tables.lookups.count, lookup, **options)
+        find: Callable[..., Page[Any]] = tables.lookups.find if lookup.order_id is None else tables.lookups.story
+        rows = find(lookup, **options, limit=99).items
+        keys = _keys(find, lookup, options)
+        assert count() == len(keys) == len(rows)
+        for first, newest in enumerate(keys):
+            assert count(span=Span(newest)) == len(rows) - first
+            for index, key in enumerate(keys[first:], first):
+                assert count(span=Span(newest, newer_than=key)) == index - first
+                assert count(span=Span(newest, older_than=key)) == len(rows) - index - 1
+                before = find(lookup, **options, span=Span(newest, newer_than=key), limit=2)
+                assert list(before.items) == list(rows[first:index][-2:])
+        last = find(lookup, **options, span=Span(last=True), limit=2)
+        assert list(last.items) == list(rows[-2:])
+        assert last.older is None
+
+    await filled.read(check)
+
+
+def _keys(find: Callable[..., Page[Any]], lookup: Lookup, options: dict[str, Any]) -> list[str]:
+    """Return the key of every row, newest first."""
+    keys: list[str] = []
+    while (page := find(lookup, **options, limit=1, older_than=keys[-1] if keys else None)).newer is not None:
+        keys.append(page.newer)
+    return keys
 
 
 async def test_requests_of_the_same_moment_are_found_once_each(store: Store, clock: Clock) -> None:

@@ -93,7 +93,7 @@ async def test_words_that_are_no_filter_are_refused(filled: Workflow) -> None:
         ("me", []),
         ("today", ["ord_3", "ord_2", "ord_1"]),
         ("yesterday", []),
-        ("2026-11-22 – 2026-11-23", ["ord_3", "ord_2", "ord_1"]),  # noqa: RUF001 -- people's dash
+        ("2026-11-22 – 2026-11-23", ["ord_3", "ord_2", "ord_1"]),
         ("1D pending", ["ord_3", "ord_2"]),
         ("@ann", ["ord_2", "ord_1"]),
         ("@Ann pending", ["ord_2"]),

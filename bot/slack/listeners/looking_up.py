@@ -13,7 +13,6 @@ from bot.slack.commands import CANCEL_AUDIT
 from bot.slack.listeners.answers import answer_to, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
-from bot.slack.people import Profile
 from bot.slack.views import audit_page, refusals
 from bot.slack.views.audit_page import PageButton
 from bot.workflow import Asked, MayNotRead
@@ -28,12 +27,12 @@ class LookingUp:
     def register(self, app: AsyncApp) -> None:
         """Bind them to Bolt's app."""
         app.command(CANCEL_AUDIT)(self.cancel_audit)
-        app.action(re.compile(rf"{audit_page.PAGE}:(older|newest)"))(self.turn_page)
+        app.action(re.compile(rf"{audit_page.PAGE}:(older|newer|newest)"))(self.turn_page)
 
     async def cancel_audit(self, ack: AsyncAck, typed: Command) -> None:
         """Answer from the record, to the person alone."""
         await ack()
-        tell, button = answer_to(self._parts.network, typed.response_url), PageButton(typed.as_typed, None)
+        tell, button = answer_to(self._parts.network, typed.response_url), PageButton(typed.as_typed)
         team = (typed.team_id, typed.enterprise_id)
         work = self._look_up(Actor(typed.user_id, typed.user_name), team, button, typed.response_url)
         self._parts.background.start(work, tell=tell)
@@ -67,10 +66,21 @@ class LookingUp:
             await respond(self._parts.network, response_url, audit_page.USAGE)
             return
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
-        profile = await self._parts.directory.profile(somebody.id)
+        zone = button.zone
+        if zone is None and (profile := await self._parts.directory.profile(somebody.id)) is not None:
+            zone = profile.time_zone
         try:
             found = await self._parts.workflow.look_up(
-                actor, Asked(button.query, _zone(profile), button.older_than, audit_page.PER_PAGE)
+                actor,
+                Asked(
+                    button.query,
+                    _zone(zone),
+                    older_than=button.older_than,
+                    newer_than=button.newer_than,
+                    at=button.at,
+                    newest=button.newest,
+                    limit=audit_page.PER_PAGE,
+                ),
             )
         except NotAFilter as error:
             await respond(self._parts.network, response_url, audit_page.usage(error))
@@ -78,14 +88,14 @@ class LookingUp:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await respond(self._parts.network, response_url, refusals.OWN_REQUESTS_ONLY)
         else:
-            answer = audit_page.page(found, button.query, actor.id, first=button.older_than is None)
+            answer = audit_page.page(found, button.query, actor.id)
             await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), answer.text)
             await respond(self._parts.network, response_url, answer, replace=replace)
 
 
-def _zone(profile: Profile | None) -> tzinfo:
-    """Return the reader's time zone, or UTC where Slack does not name one that this machine knows."""
+def _zone(name: str | None) -> tzinfo:
+    """Return the time zone of this name, or UTC where Slack does not name one that this machine knows."""
     try:
-        return ZoneInfo(profile.time_zone) if profile else UTC
+        return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError):
         return UTC

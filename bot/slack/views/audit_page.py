@@ -6,7 +6,7 @@ It is long because each kind of event has its words here.
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bot.domain import events
 from bot.domain.attempt import Reason
@@ -43,6 +43,8 @@ _SHOWN = 140
 _SHOWN_FILTERS = 8
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
+_LATEST = 253_370_764_800_000
+"""Milliseconds: the year 9999, with room for a time zone."""
 
 USAGE = (
     "Type any of these behind /cancel-audit, in any order, each kind once:\n"
@@ -58,32 +60,52 @@ USAGE = (
 
 @dataclass(frozen=True, slots=True)
 class PageButton:
-    """The memory of a paging button: the filters as typed, and where its page begins."""
+    """The memory of a paging button: the filters as typed, when and in which time zone, and which page it leads to.
+
+    The page is behind the row of ``older_than`` or before the row of ``newer_than``; ``newest`` is the first row of
+    the first page. So it is the same page whatever came or went meanwhile, and nothing is lost by a restart.
+    """
 
     query: str
-    older_than: str | None
+    at: datetime | None = None
+    zone: str | None = None
+    newest: str | None = None
+    older_than: str | None = None
+    newer_than: str | None = None
 
     def encode(self) -> str:
         """Return the button's value."""
-        return json.dumps({"q": self.query, "o": self.older_than}, separators=(",", ":"), ensure_ascii=False)
+        at = None if self.at is None else int(self.at.timestamp() * 1000)
+        fields = {"q": self.query, "t": at, "z": self.zone}
+        fields |= {"n": self.newest, "o": self.older_than, "w": self.newer_than}
+        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def decode(cls, value: str) -> "PageButton | None":
-        """Read a button's value; return None if no button of ours has such a value."""
+        """Read a button's value; return None if no button of ours has such a value.
+
+        The buttons of older versions have no more than ``q`` and ``o``.
+        """
         try:
-            match json.loads(value):
-                case {"q": str(query), "o": None}:
-                    return cls(query, None)
-                case {"q": str(query), "o": str(older)} if _is_cursor(older):
-                    return cls(query, older)
+            fields = json.loads(value)
         except ValueError:
-            pass
-        return None
+            return None
+        if not isinstance(fields, dict):
+            return None
+        query, at, zone, *keys = (fields.get(name) for name in "qtznow")
+        if not (isinstance(query, str) and isinstance(zone, str | None) and all(map(_is_key, keys))):
+            return None
+        if at is None:
+            return cls(query, None, zone, *keys)
+        if not isinstance(at, int) or not 0 <= at <= _LATEST:
+            return None
+        return cls(query, datetime.fromtimestamp(at / 1000, UTC), zone, *keys)
 
 
-def _is_cursor(text: str) -> bool:
-    number = text.rpartition("|")[2]
-    return number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
+def _is_key(text: object) -> bool:
+    """Return True for the key of a row, or None where there is none."""
+    number = text.rpartition("|")[2] if isinstance(text, str) else ""
+    return text is None or (number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER)
 
 
 def usage(error: NotAFilter) -> str:
@@ -107,17 +129,22 @@ def usage(error: NotAFilter) -> str:
     return f"{wrong}\n{USAGE}"
 
 
-def page(found: Found, query: str, reader: str, *, first: bool) -> Message:
-    """Return one page of an answer, newest first, with the buttons that lead to the others."""
+def page(found: Found, query: str, reader: str) -> Message:
+    """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
     rows = [
         _event_row(each, None if found.scope is Scope.ALL else reader)
         if isinstance(each, Event)
         else _cancellation_row(each)
         for each in found.page.items
     ]
+    place = _place(found)
     blocks: list[Block] = [
         lines(
-            [words("Cancellations on record", bold=True), *(_asked_for(query) or [words(", the latest")])],
+            [
+                words("Cancellations on record", bold=True),
+                *(_asked_for(query) or [words(", the latest")]),
+                *([words(place)] if place else []),
+            ],
             [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
         ),
     ]
@@ -132,15 +159,26 @@ def page(found: Found, query: str, reader: str, *, first: bool) -> Message:
     blocks += [lines([words(warning)]) for warning in warnings]
     blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
     buttons = []
-    if not first:
-        buttons.append(_button("newest", "Back to the newest", PageButton(query, None)))
+    here = PageButton(query, found.at, found.zone, found.page.newest)
+    if found.page.before:
+        buttons.append(_button("newer", "Newer", replace(here, newer_than=found.page.newer)))
     if found.page.older is not None:
-        buttons.append(_button("older", "Older", PageButton(query, found.page.older)))
+        buttons.append(_button("older", "Older", replace(here, older_than=found.page.older)))
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
     text = "\n".join([*map(escape, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
-    return Message(f"Cancellations on record{_spoken(_asked_for(query))}\n{own}{text}", blocks)
+    return Message(f"Cancellations on record{_spoken(_asked_for(query))}{place}\n{own}{text}", blocks)
+
+
+def _place(found: Found) -> str:
+    """Return which rows of how many these are, such as ``· 11–20 of 57 requests``; nothing where there are none."""
+    page, count = found.page, len(found.page.items)
+    if not count:
+        return ""
+    rows = f"{page.before + 1:,}–{page.before + count:,}" if count > 1 else f"{page.before + 1:,}"
+    what = "request" if found.order_id is None else "event"
+    return f" · {rows} of {page.total:,} {what}{'' if page.total == 1 else 's'}"
 
 
 def _contradiction(found: Contradiction) -> str:

@@ -102,8 +102,8 @@ def story(*contents: Content, actor: str = "U0BEN", scope: Scope = Scope.ALL) ->
 def story_page(*contents: Content, actor: str = "U0BEN", scope: Scope = Scope.ALL) -> Message:
     """Return the story with these events, as Ann gets it."""
     events = [event_of(content, seq=number, actor=actor) for number, content in enumerate(contents, 1)]
-    found: Page[Event] = Page(events, None)
-    return audit_page.page(Found(found, scope, order_id="ord_1"), "ord_1", "U0ANN", first=True)
+    found: Page[Event] = Page(events, None, total=len(events))
+    return audit_page.page(Found(found, scope, order_id="ord_1"), "ord_1", "U0ANN")
 
 
 def test_a_story_tells_every_kind_of_event_in_words(snapshot: SnapshotAssertion) -> None:
@@ -162,7 +162,7 @@ def test_a_row_names_who_approved_and_who_rejected(state: State) -> None:
         ((APPROVAL, Decision("U0CLEO", Choice.SETTLE, "", AT)), "approved by @ben · settled by @cleo"),
     ]:
         found = Found(Page([replace(CANCELLATION, state=state, decisions=decisions)], None), Scope.ALL, order_id=None)
-        (line,) = shown(audit_page.page(found, "", "U0ANN", first=True)).splitlines()[1:]
+        (line,) = shown(audit_page.page(found, "", "U0ANN")).splitlines()[1:]
         assert f" · {str(state).replace('_', ' ')} · requested by @ann · {says} · “typed twice” · card" in line
 
 
@@ -249,22 +249,43 @@ def test_an_empty_answer_claims_no_more_than_it_knows(
 ) -> None:
     """People read what was looked for, whether they see only their own requests, and how to find other things."""
     nothing: Page[Event] = Page([], None)
-    page = audit_page.page(Found(nothing, scope, order_id), "<@U0ANN> 7d", "U0ANN", first=True)
+    page = audit_page.page(Found(nothing, scope, order_id), "<@U0ANN> 7d", "U0ANN")
     assert (shown(page), page.text) == snapshot
     assert "<!" not in page.text
 
 
-@given(
-    orders=st.lists(ANY_TEXT, max_size=10), query=st.text(max_size=500), older=st.one_of(st.none(), st.just("2026|5"))
-)
-def test_any_page_of_a_look_up_fits(orders: list[str], query: str, older: str | None) -> None:
+@given(orders=st.lists(ANY_TEXT, min_size=1, max_size=10), query=st.text(max_size=500), before=st.integers(0, 100_000))
+def test_any_page_of_a_look_up_fits(orders: list[str], query: str, before: int) -> None:
     """Ten cancellations with any texts are one message that Slack takes, and its buttons remember the filters."""
     cancellations = [replace(CANCELLATION, order_id=order, reason=order) for order in orders]
-    found = Found(Page(cancellations, older), Scope.OWN, order_id=None)
-    message = audit_page.page(found, query, "U0ANN", first=False)
+    end, total = "2026-11-23T09:00:00.000Z|123456", before + len(orders) + 1
+    page = Page(cancellations, end, newer=end, newest=end, before=before, total=total)
+    found = Found(page, Scope.OWN, None, at=AT, zone="America/Argentina/ComodRivadavia")
+    message = audit_page.page(found, query, "U0ANN")
     shown(message)
-    button = message.blocks[-1]["elements"][-1]
-    assert PageButton.decode(button["value"]) == PageButton(query, older)
+    *newer, older = [PageButton.decode(button["value"]) for button in message.blocks[-1]["elements"]]
+    remembered = PageButton(query, AT, "America/Argentina/ComodRivadavia", end)
+    assert older == replace(remembered, older_than=end)
+    assert newer == ([replace(remembered, newer_than=end)] if before else [])
+
+
+@pytest.mark.parametrize(
+    "before, count, total, place",
+    [
+        (0, 1, 1, " · 1 of 1 request"),
+        (0, 3, 3, " · 1–3 of 3 requests"),
+        (10, 10, 57, " · 11–20 of 57 requests"),
+        (50, 7, 57, " · 51–57 of 57 requests"),
+        (56, 1, 57, " · 57 of 57 requests"),
+        (99_990, 10, 100_000, " · 99,991–100,000 of 100,000 requests"),
+    ],
+)
+def test_a_page_says_which_rows_it_has(before: int, count: int, total: int, place: str) -> None:
+    """The heading, and the text for screen readers, say which rows of how many these are."""
+    page = Page([CANCELLATION] * count, None, before=before, total=total)
+    message = audit_page.page(Found(page, Scope.ALL, None), "pending", "U0ANN")
+    assert shown(message).splitlines()[0] == f"Cancellations on record for pending{place}"
+    assert message.text.splitlines()[0] == f"Cancellations on record for pending{place}"
 
 
 @given(texts=st.lists(ANY_TEXT, max_size=10))
@@ -274,9 +295,33 @@ def test_any_story_fits(texts: list[str]) -> None:
     story(*(Rejected(text) for text in texts))
 
 
-@pytest.mark.parametrize(
-    "value", ["", "{}", '{"q":"","o":"x"}', '{"q":1,"o":null}', "[", '{"q":"","o":"9|99999999999999999999"}']
-)
+NO_BUTTONS = [
+    "",
+    "{}",
+    "[",
+    "[1]",
+    '{"q":"","o":"x"}',
+    '{"q":1,"o":null}',
+    '{"q":"","o":"9|99999999999999999999"}',
+    '{"q":"","w":"٣"}',
+    '{"q":"","n":5}',
+    '{"q":"","z":5}',
+    '{"q":"","t":"now"}',
+    '{"q":"","t":-1}',
+    '{"q":"","t":999999999999999999}',
+    '{"q":"","t":1.5}',
+]
+"""Values of paging buttons that only somebody else can have made."""
+
+
+@pytest.mark.parametrize("value", NO_BUTTONS)
 def test_a_value_that_no_button_has_is_none(value: str) -> None:
     """A tampered button reads as nothing."""
     assert PageButton.decode(value) is None
+
+
+def test_the_buttons_of_an_older_version_still_turn_pages() -> None:
+    """They are in answers that people have open while the bot is updated."""
+    older = PageButton.decode('{"q":"7d","o":"2026-11-23T09:00:00.000Z|5"}')
+    assert older == PageButton("7d", older_than="2026-11-23T09:00:00.000Z|5")
+    assert PageButton.decode('{"q":"7d","o":null}') == PageButton("7d")
