@@ -198,8 +198,10 @@ def test_an_answer_without_the_gateways_words_is_a_line_all_the_same(reason: Rea
 
 def test_every_verdict_has_words(snapshot: SnapshotAssertion) -> None:
     """No refusal shows its code, and no two refusals read the same."""
-    commands = story(*(RequestRefused(verdict) for verdict in Verdict))
-    clicks = story(*(ClickRefused(Act.APPROVE, verdict) for verdict in Verdict))
+    # One message would not take all of them.
+    first, others = list(Verdict)[:12], list(Verdict)[12:]
+    commands = [line for some in (first, others) for line in story(*map(RequestRefused, some))]
+    clicks = [line for some in (first, others) for line in story(*(ClickRefused(Act.APPROVE, each) for each in some))]
     assert commands + clicks == snapshot
     for lines in (commands, clicks):
         assert len({line.rpartition(" · ")[0] for line in lines}) == len(Verdict)
