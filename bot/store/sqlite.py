@@ -216,10 +216,15 @@ def copy(source: Path, target: Path) -> None:
 def altered(connection: Connection) -> str:
     """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text.
 
-    A trigger of the right name that does nothing protects nothing, so the texts are compared.
+    A trigger of the right name that does nothing protects nothing, so the texts are compared. So is what a start goes
+    by: the migrations in the file, and the mark in its header.
     """
-    differing = _expected_definitions() ^ set(connection.execute(_DEFINITIONS))
-    return min((name for name, *_ in differing), default="")
+    with closing(Database(memory=True)) as fresh:
+        schema.migrations.apply(fresh)
+        for query in (_DEFINITIONS, _MIGRATIONS):
+            if differing := set(fresh.execute(query)) ^ set(connection.execute(query)):
+                return str(min(name for name, *_ in differing))
+    return "" if connection.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
 
 
 def complaint(connection: Connection) -> str:
@@ -233,11 +238,7 @@ _DEFINITIONS = (
     "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat[0-9]'"
 )
 
-
-def _expected_definitions() -> frozenset[Row]:
-    with closing(Database(memory=True)) as fresh:
-        schema.migrations.apply(fresh)
-        return frozenset(fresh.execute(_DEFINITIONS))
+_MIGRATIONS = f"SELECT '{schema.migrations.migrations_table}', migration_set, name FROM _sqlite_migrations"
 
 
 def _migrate(connection: SQLite, path: Path) -> None:
@@ -247,10 +248,13 @@ def _migrate(connection: SQLite, path: Path) -> None:
     if not is_new and (not database["audit_events"].exists() or _lacks_events(connection)):
         raise StoreError(StoreProblem.EMPTIED, path)
     with closing(Database(memory=True)) as empty:
-        known = {migration.name for migration in schema.migrations.pending(empty)}
+        known = [migration.name for migration in schema.migrations.pending(empty)]
     applied = {migration.name for migration in schema.migrations.applied(database)}
-    if applied - known:
-        raise StoreError(StoreProblem.NEWER_SCHEMA, path, ", ".join(sorted(applied - known)))
+    if newer := applied - set(known):
+        raise StoreError(StoreProblem.NEWER_SCHEMA, path, ", ".join(sorted(newer)))
+    if not is_new and (not applied or applied != set(known[: len(applied)])):
+        # What is in the file would be made a second time.
+        raise StoreError(StoreProblem.SCHEMA_ALTERED, path, schema.migrations.migrations_table)
     # One outer transaction, so that a crash leaves either the old version or the new one.
     connection.begin()
     try:

@@ -72,6 +72,26 @@ async def test_a_newer_schema_is_not_touched(database: Path) -> None:
     assert (error.problem, error.about) == (StoreProblem.NEWER_SCHEMA, "from_the_future")
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM _sqlite_migrations", "DROP TABLE _sqlite_migrations"])
+async def test_a_file_that_has_forgotten_its_migrations_is_not_touched(database: Path, statement: str) -> None:
+    """The start names the table and the way out, and does not try to make everything a second time."""
+    await spoiled(database, statement)
+    error = await refused(database)
+    assert (error.problem, error.about) == (StoreProblem.SCHEMA_ALTERED, "_sqlite_migrations")
+
+
+async def test_a_migration_in_the_middle_cannot_be_missing(database: Path, next_version: Migrations) -> None:
+    """Migrations are applied in their order, so somebody has deleted that row."""
+
+    @next_version()
+    def second(db: Database) -> None:
+        db.executescript("CREATE TABLE extra (x);")
+
+    await spoiled(database, "DELETE FROM _sqlite_migrations WHERE name = 'first'")
+    error = await refused(database)
+    assert (error.problem, error.about) == (StoreProblem.SCHEMA_ALTERED, "_sqlite_migrations")
+
+
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> Migrations:
     """Return the migrations of a version after this one, to which a test can add more."""

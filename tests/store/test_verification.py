@@ -194,6 +194,10 @@ GUARD = "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEG
     [
         ("audit_events_no_update", ["DROP TRIGGER audit_events_no_update", GUARD]),
         ("audit_events_no_delete", ["DROP TRIGGER audit_events_no_delete"]),
+        ("_sqlite_migrations", ["DELETE FROM _sqlite_migrations"]),
+        ("_sqlite_migrations", ["UPDATE _sqlite_migrations SET name = 'zeroth'"]),
+        ("_sqlite_migrations", ["DROP TABLE _sqlite_migrations"]),
+        ("application_id", ["PRAGMA application_id = 0"]),
         ("later", ["CREATE TRIGGER later AFTER INSERT ON people BEGIN DELETE FROM people; END"]),
         (
             "audit_events_by_cancellation",
