@@ -68,7 +68,9 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         lookup = parse(" ".join(filters), order_id_pattern=settings.order_id_pattern, now=datetime.now(UTC))
     except NotAFilter as error:
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
-    printer = Printer()
+    printer, recorded = Printer(), is_the_bots_own(settings.database_path, database)
+    if recorded:
+        prove_that_it_can_be_put_on_record(settings.database_path)
     try:
         with open_reader(settings.database_path) as tables:
             printer.print(read_rows(tables, lookup, limit), fields(lookup), form)
@@ -76,10 +78,9 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         fail(store_error(error))
     finally:
         # Also where the reader went away in the middle: what was handed out is handed out.
-        if printer.began and is_the_bots_own(settings.database_path, database):
-            put_on_record(
-                settings.database_path, Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
-            )
+        if printer.began and recorded:
+            exported = Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
+            put_on_record(settings.database_path, exported, "Something was printed")
 
 
 @audit.command("verify")
@@ -141,7 +142,7 @@ def backup(file: Path, database: Path | None) -> None:
     if is_the_bots_own(source, database):
         with file.open("rb") as copy:
             digest = hashlib.file_digest(copy, "sha256").hexdigest()
-        put_on_record(source, BackedUp(found.events, digest))
+        put_on_record(source, BackedUp(found.events, digest), f"{path_shown(file)} is written")
     say(f"{file}: {events(found)}.")
 
 
@@ -164,9 +165,33 @@ def is_the_bots_own(path: Path, option: Path | None) -> bool:
     return option is None or in_use(path)
 
 
-def put_on_record(database: Path, content: "Content") -> None:
-    """Append an event about what was handed out to the bot's own record, also while the bot runs."""
-    from bot.cli.terminal import say
+def prove_that_it_can_be_put_on_record(database: Path) -> None:
+    """End the command unless an event can be written to the record: nobody may read what will not be on it."""
+    from bot.cli.problems import fail
+    from bot.store import StoreError, open_beside, open_reader
+    from bot.wording import store_error
+
+    try:
+        with open_reader(database) as tables:
+            tables.record.last()  # first, so that a file that cannot be read is told as that
+    except StoreError as error:
+        fail(store_error(error))
+    try:
+        with open_beside(database) as tx:
+            tx.beat(datetime.now(UTC))
+    except StoreError as error:
+        fail(
+            f"Nothing is printed, because it could not be put on record. {store_error(error)} "
+            "To look into it all the same, copy the file and name the copy with --database."
+        )
+
+
+def put_on_record(database: Path, content: "Content", handed_out: str) -> None:
+    """Append an event about what was handed out to the bot's own record, also while the bot runs.
+
+    Where that fails, end the command with a message that begins with ``handed_out``.
+    """
+    from bot.cli.problems import fail
     from bot.store import StoreError, open_beside
     from bot.wording import store_error
 
@@ -174,7 +199,7 @@ def put_on_record(database: Path, content: "Content") -> None:
         with open_beside(database) as tx:
             tx.record.append(content, at_the_terminal(), datetime.now(UTC))
     except StoreError as error:
-        say(f"This could not be put on record. {store_error(error)}", error=True)
+        fail(f"{handed_out}, but this could not be put on record. {store_error(error)}")
 
 
 def settings_for(kind: "type[T]", database: Path | None) -> "T":

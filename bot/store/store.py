@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.domain.audit import timestamp
 from bot.store import sqlite
 from bot.store.connection import Connection
 from bot.store.errors import StoreError, StoreProblem, explained
@@ -198,10 +197,7 @@ class Store:
             self._tables.connection.check()
             if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
                 raise StoreError(StoreProblem.NEARLY_FULL, self.path, str(free // 1024))
-            self._tables.connection.execute(
-                "INSERT INTO heartbeat (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-                (timestamp(datetime.now(UTC)),),
-            )
+            self._tables.beat(datetime.now(UTC))
 
     def _close(self) -> None:
         if self._tables is not None:

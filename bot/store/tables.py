@@ -38,6 +38,13 @@ class Tables:
         found = self.record.freeze()
         return found and replace(found, name=self.people.names([found.by]).get(found.by, ""))
 
+    def beat(self, at: datetime) -> None:
+        """Write something small, to prove that the file takes it."""
+        self.connection.execute(
+            "INSERT INTO heartbeat (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            (timestamp(at),),
+        )
+
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""
         at = timestamp(after)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pwd
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -24,7 +25,7 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import Event
 from bot.domain.events import BackedUp, Exported
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
-from bot.store import Store, open_reader, verify_file
+from bot.store import Store, StoreError, StoreProblem, open_reader, verify_file
 from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
@@ -423,12 +424,43 @@ def test_a_copy_that_somebody_looks_into_stays_as_it_is(cli: Cli, tmp_path: Path
     assert copy.read_bytes() == before
 
 
-def test_an_export_that_cannot_be_put_on_record_says_so(cli: Cli) -> None:
-    """People get their answer, and read that nobody will know of it."""
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_nothing_is_printed_that_cannot_be_put_on_record(cli: Cli, form: list[str], tmp_path: Path) -> None:
+    """Nobody reads it, a script sees that by the exit code, and the way out works."""
     forge(cli.database)
-    ended = cli("audit", "find")
-    assert (ended.exit_code, "ord_1" in ended.stdout) == (0, True)
-    assert ended.stderr.startswith("This could not be put on record. ")
+    ended = cli("audit", "find", *form)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Nothing is printed, because it could not be put on record. ")
+    shutil.copy(cli.database, tmp_path / "copy.db")
+    assert "ord_1" in cli("audit", "find", *form, "--database", str(tmp_path / "copy.db")).stdout
+
+
+def test_an_export_that_fails_to_get_on_record_afterwards_fails(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk gets full while it is printed: nothing brings the output back, but nobody takes it for recorded."""
+
+    def full(*_: object) -> None:
+        raise StoreError(StoreProblem.DISK_FULL, cli.database, "database or disk is full")
+
+    monkeypatch.setattr("bot.store.record.Record.append", full)
+    ended = cli("audit", "find", "--csv")
+    assert (ended.exit_code, "ord_1" in ended.stdout) == (1, True)
+    assert ended.stderr.startswith("Something was printed, but this could not be put on record. ")
+
+
+def test_a_backup_that_cannot_be_put_on_record_is_kept_and_fails(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bot whose disk is full needs its backup most."""
+
+    def full(*_: object) -> None:
+        raise StoreError(StoreProblem.DISK_FULL, cli.database, "database or disk is full")
+
+    monkeypatch.setattr("bot.store.record.Record.append", full)
+    copy = tmp_path / "copy.db"
+    ended = cli("backup", str(copy))
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"{copy} is written, but this could not be put on record. ")
+    assert verify_file(copy).damage is None
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"]])
