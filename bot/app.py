@@ -193,8 +193,6 @@ class Bot:
         name_look_ups.install()
         self._opened.push_async_callback(self.store.close)
         await self.store.open()
-        if self.store.readable_by_others:
-            log.warning("file_readable_by_others", file=str(self.store.path))
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._opened.push_async_callback(session.close)
         self._opened.push_async_callback(self._directory.aclose)

@@ -12,6 +12,10 @@ from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
 
 DATABASE_SILENT = "the database does not answer"
+FILE_READABLE = (
+    "other users can read the database file, and the bot may not change that: give the file to the bot's user,"
+    " or set its mode to 0600"
+)
 CLOCK_UNCONFIRMED = (
     "since the start, neither Slack's clock nor the gateway's has agreed with this machine's:"
     " until one does, no request expires, and none that may be overdue can be approved or retried"

@@ -14,7 +14,7 @@ from bot.clock import Clock, OtherClocks
 from bot.domain.freeze import Freeze
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
-from bot.store import Store, StoreError, Tables
+from bot.store import Privacy, Store, StoreError, Tables
 from bot.tuning import Tuning
 from bot.workflow import Workflow
 
@@ -48,6 +48,7 @@ class Watch:
         self._found = Readiness([], [])
         self._store_due: float | None = None
         """When the look at the store that is under way began, or when the next one should begin."""
+        self._privacy = Privacy.PRIVATE
         self._last_event: datetime | None = None
         self._freeze: Freeze | None = None
         self._gateway_problem: str | None = None
@@ -69,7 +70,7 @@ class Watch:
             self._last_event = datetime.fromisoformat(at).astimezone(UTC)
 
     async def store(self) -> None:
-        """Look whether the file can be written, and what keeps messages from Slack."""
+        """Look whether the file can be written and who can use it, and what keeps messages from Slack."""
         now = asyncio.get_running_loop().time
         while True:
             self._store_due = now()
@@ -80,15 +81,24 @@ class Watch:
     async def _look_at_store(self) -> Readiness:
         try:
             await self._store.probe()
+            privacy = self._privacy_notes(await self._store.close_to_others())
             stuck, freeze = await self._workflow.stuck(), await self._workflow.frozen()
             if freeze != self._freeze:
                 # The operator may have begun or ended it on the command line, beside this process.
                 self._freeze = freeze
                 self._wake.set()
-            notes = [health.frozen(freeze)] if freeze else []
+            notes = privacy + ([health.frozen(freeze)] if freeze else [])
             return Readiness([], notes + [health.stuck(problem, count) for problem, count in stuck])
         except StoreError as error:
             return Readiness([wording.store_error(error)], [])
+
+    def _privacy_notes(self, privacy: Privacy) -> list[str]:
+        if privacy is Privacy.CLOSED:
+            log.warning("file_closed_to_others", file=str(self._store.path))
+        elif privacy is Privacy.OPEN and self._privacy is not Privacy.OPEN:
+            log.warning("file_readable_by_others", file=str(self._store.path))
+        self._privacy = privacy
+        return [health.FILE_READABLE] if privacy is Privacy.OPEN else []
 
     async def clock(self) -> None:
         """Follow the steps of the machine's clock that stand, and compare it with the record."""

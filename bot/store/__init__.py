@@ -6,7 +6,7 @@
 from bot.store.backup import UnsoundCopy, backup
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.file import in_use
+from bot.store.file import Privacy, in_use
 from bot.store.lookups import Page, Span
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
@@ -16,6 +16,7 @@ __all__ = [
     "Erasure",
     "Gone",
     "Page",
+    "Privacy",
     "Span",
     "Store",
     "StoreError",

@@ -15,7 +15,7 @@ import stat
 import struct
 import sys
 import threading
-from contextlib import suppress
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,20 @@ _LOG_HEADER = 32
 _LOG_MAGIC = b"\x37\x7f\x06"
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes on which SQLite's users of a file have their shared locks; only who can lock all of them may tidy up."""
+
+
+_OF_OTHERS = 0o077
+"""The bits of a mode that give rights to anybody but the owner."""
+
+
+class Privacy(IntEnum):
+    """Whether other users can use the file, the best first."""
+
+    PRIVATE = 0
+    CLOSED = 1
+    """They could until now."""
+    OPEN = 2
+    """They can, and the system did not let the bot change that."""
 
 
 class Header(NamedTuple):
@@ -94,7 +108,7 @@ class File:
         try:
             self._lock()
             self._judge()
-            self._close_to_others()
+            close_to_others(self._real)
         except BaseException:
             self.close()
             raise
@@ -157,12 +171,6 @@ class File:
                     marks.append(first.mark)
         return not marks or marks[0] - 1 <= found.mark <= marks[-1]
 
-    def _close_to_others(self) -> None:
-        for place in (self._real, self._log, Path(f"{self._real}-shm")):
-            if place.exists() and (mode := place.stat().st_mode) & 0o077:
-                with suppress(OSError):  # not the owner, or a file system without modes
-                    place.chmod(stat.S_IMODE(mode) & 0o700)
-
     def remember(self) -> None:
         """Take the files beside it, which are there by now, for those that ``check`` must find."""
         self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
@@ -221,6 +229,23 @@ class File:
         """Release the lock."""
         for descriptor in {self._descriptor, self._lock_descriptor, self._log_descriptor} - {None}:
             os.close(descriptor)  # type: ignore[arg-type]  # None is taken out
+
+
+def close_to_others(path: Path) -> Privacy:
+    """Take the rights of other users off the file and off those beside it; return how that went."""
+    found = Privacy.PRIVATE
+    for place in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        try:
+            if (mode := place.stat().st_mode) & _OF_OTHERS:
+                found = max(found, Privacy.CLOSED)
+                place.chmod(stat.S_IMODE(mode) & ~_OF_OTHERS)
+                if place.stat().st_mode & _OF_OTHERS:
+                    found = Privacy.OPEN
+        except FileNotFoundError:
+            continue
+        except OSError:  # not the owner, or a file system without modes
+            found = Privacy.OPEN
+    return found
 
 
 def in_use(path: Path) -> bool:

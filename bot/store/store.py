@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from bot.store import sqlite
 from bot.store.connection import Connection
 from bot.store.errors import StoreError, StoreProblem, explained
+from bot.store.file import Privacy, close_to_others
 from bot.store.tables import Tables
 
 T = TypeVar("T")
@@ -78,11 +79,6 @@ class Store:
         """
         await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
 
-    @property
-    def readable_by_others(self) -> bool:
-        """Return True where other users can use the open file, because the system did not let the bot change that."""
-        return bool(self.path.stat().st_mode & 0o077)
-
     async def transaction(self, name: str, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` returns, once everything it wrote is on the disk; an exception undoes all of it.
 
@@ -107,6 +103,11 @@ class Store:
         """Prove with a small commit that the file can be written and has room to grow. Raises StoreError if not."""
         self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
+
+    async def close_to_others(self) -> Privacy:
+        """Take the rights of other users off the open file, as its opening did; return how that went."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._writer, close_to_others, self.path.resolve())
 
     async def close(self) -> None:
         """Finish what is under way, close the file and release the lock."""

@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import os
+import stat
+from pathlib import Path
 
 import pytest
 import structlog
 
+from bot import health
 from bot.store import StoreError, StoreProblem
 from tests.flows.desk import Desk, quick_tuning
 from tests.test_http_server import answer_to
@@ -17,6 +21,13 @@ async def until_missing(desk: Desk, *missing: str) -> None:
     """Wait until exactly this is missing."""
     async with asyncio.timeout(10):
         while (await desk.get("/readyz"))[1]["missing"] != [*missing]:  # noqa: ASYNC110 -- it is what is tested
+            await asyncio.sleep(0.001)
+
+
+async def until_noted(desk: Desk, *notes: str) -> None:
+    """Wait until exactly this is noted."""
+    async with asyncio.timeout(10):
+        while (await desk.get("/readyz"))[1]["notes"] != [*notes]:  # noqa: ASYNC110 -- it is what is tested
             await asyncio.sleep(0.001)
 
 
@@ -63,6 +74,35 @@ async def test_a_database_that_fails_is_not_ready(quiet_desk: Desk, monkeypatch:
         while not any("full" in each for each in (await quiet_desk.get("/readyz"))[1]["missing"]):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     await until_missing(quiet_desk)
+
+
+async def test_a_file_that_is_opened_to_others_is_closed_again(quiet_desk: Desk) -> None:
+    """The bot takes the rights back as it does at a start, and the log says that there were some."""
+    await quiet_desk.start_bot()
+    with structlog.testing.capture_logs() as logs:
+        quiet_desk.database.chmod(0o644)
+        async with asyncio.timeout(10):
+            while stat.S_IMODE(quiet_desk.database.stat().st_mode) != 0o600:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            while not logs:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    assert [line["event"] for line in logs] == ["file_closed_to_others"]
+
+
+async def test_a_file_that_stays_open_to_others_is_told(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/readyz` says so for as long as it lasts, and the log once."""
+    await quiet_desk.start_bot()
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with structlog.testing.capture_logs() as logs:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "chmod", fail)
+            os.chmod(quiet_desk.database, 0o644)  # noqa: PTH101 -- Path's own is the one that fails
+            await until_noted(quiet_desk, health.FILE_READABLE)
+        await until_noted(quiet_desk)
+    assert [line["event"] for line in logs] == ["file_readable_by_others", "file_closed_to_others"]
 
 
 async def test_idle_connections_are_closed(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ import pytest
 from bot.domain.audit import BOT, Event
 from bot.domain.events import Started
 from bot.settings import table
-from bot.store import Store, StoreError, StoreProblem, Tables, backup, open_reader
+from bot.store import Privacy, Store, StoreError, StoreProblem, Tables, backup, open_reader
 from bot.store.file import header
 from bot.store.sqlite import SQLite
 from tests.writer import Writer
@@ -567,8 +567,20 @@ async def test_a_file_that_cannot_be_closed_to_others_is_known(database: Path, m
     monkeypatch.setattr(Path, "chmod", fail)
     store = Store(database)
     await store.open()
-    assert store.readable_by_others
+    assert await store.close_to_others() is Privacy.OPEN
     await store.close()
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+async def test_a_file_that_is_opened_to_others_later_is_closed_again(store: Store, database: Path, ending: str) -> None:
+    """Whoever does it, by hand or by a script that sets modes, the file is the bot's alone."""
+    await put(store)
+    assert await store.close_to_others() is Privacy.PRIVATE
+    opened = database.with_name(f"{database.name}{ending}")
+    opened.chmod(0o644)
+    assert await store.close_to_others() is Privacy.CLOSED
+    assert stat.S_IMODE(opened.stat().st_mode) == 0o600
+    assert await store.close_to_others() is Privacy.PRIVATE
 
 
 async def test_deleted_words_are_in_no_file(store: Store, writer: Writer) -> None:
