@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.audit import Event
@@ -24,24 +25,30 @@ log = structlog.get_logger(__name__)
 
 METADATA_TYPE = "cancellation_delivery"
 
-_IMPOSSIBLE = {
-    "message_not_found",
-    "cant_update_message",
-    "edit_window_closed",
+_UNFIT = {
     "msg_too_long",
     "msg_blocks_too_long",
     "invalid_blocks",
     "invalid_blocks_format",
     "invalid_arguments",
     "no_text",
-    "user_not_found",
-    "user_disabled",
-    "users_not_found",
-    "cannot_dm_bot",
-    "user_not_visible",
-    "messages_tab_disabled",
 }
-"""Errors that concern this one message and will not change."""
+"""Errors about what is in the message."""
+_CARD_LOST = {"message_not_found", "cant_update_message", "edit_window_closed"}
+"""Errors about the message that should be updated."""
+_NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"}
+"""Errors about the person who should get a direct message."""
+_FINAL = {
+    ("chat.postMessage", DeliveryKind.CARD): _UNFIT,
+    ("chat.postMessage", DeliveryKind.REPLY): _UNFIT,
+    ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE): _UNFIT | _NOBODY_THERE,
+    ("conversations.open", DeliveryKind.DIRECT_MESSAGE): _NOBODY_THERE,
+    ("chat.update", DeliveryKind.CARD_UPDATE): _UNFIT | _CARD_LOST,
+}
+"""Errors that concern this one message and will not change: by the method that gave it, and what it was called for.
+
+The same name means something else at another call. A search gives none of them: it is not the message that it is about.
+"""
 _PASSING = {"ratelimited", "not_reachable", "proxy_not_reachable", "not_connected_yet"}
 """Problems that end by themselves. Every other definite refusal waits for a person."""
 _THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
@@ -70,13 +77,11 @@ class SlackCourier:
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
         if event.kind == CardBlocked.kind and cancellation.card_ts is not None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="card_is_there")
-        searched = False
         try:
             if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
                 found = await self._find(delivery, cancellation, identity)
                 if found is not None:
                     return found
-            searched = True
             match delivery.kind:
                 case DeliveryKind.CARD:
                     if not cancellation.state.awaits_people:
@@ -92,9 +97,7 @@ class SlackCourier:
                         delivery, identity, channel, results.direct_message(cancellation, event, identity.bot_user_id)
                     )
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
-            # One search that found nothing ends no doubt: what Slack took may become visible later.
-            doubt = delivery.in_doubt_since is not None
-            return _receipt(error, in_doubt=doubt, blind=doubt and not searched)
+            return _receipt(error, delivery)
 
     async def remove(self, receipt: Receipt) -> None:
         """Delete a duplicate; where Slack does not let the bot, a click on it closes it."""
@@ -229,16 +232,23 @@ def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
     return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
 
 
-def _receipt(error: Exception, *, in_doubt: bool, blind: bool) -> Receipt:
-    """Return what a failure means. ``blind`` is true where the search failed: then nothing is known of the message."""
+def _receipt(error: Exception, delivery: Delivery) -> Receipt:
+    """Return what a failure means for this delivery."""
     problem = problem_of(error)
     if problem.unclear:
         outcome = DeliveryOutcome.IN_DOUBT
     elif problem.name in _PASSING:
         outcome = DeliveryOutcome.LATER
-    elif problem.name in _IMPOSSIBLE and not blind:
+    elif problem.name in _FINAL.get((_method(error), delivery.kind), ()):
         outcome = DeliveryOutcome.IMPOSSIBLE
     else:
         outcome = DeliveryOutcome.BLOCKED
-    in_doubt = in_doubt or outcome is DeliveryOutcome.IN_DOUBT
+    # One search that found nothing ends no doubt: what Slack took may become visible later.
+    in_doubt = delivery.in_doubt_since is not None or outcome is DeliveryOutcome.IN_DOUBT
     return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)
+
+
+def _method(error: Exception) -> str:
+    """Return the name of the method that gave this error, or an empty text if no answer of Slack's did."""
+    address = getattr(error.response, "api_url", "") if isinstance(error, SlackApiError) else ""
+    return str(address).rpartition("/")[2]

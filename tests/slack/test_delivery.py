@@ -165,6 +165,45 @@ async def test_each_of_slacks_errors_has_its_outcome(
     )
 
 
+PERSON = ["user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"]
+CARD_LOST = ["message_not_found", "cant_update_message", "edit_window_closed"]
+UNFIT = [
+    "msg_too_long",
+    "msg_blocks_too_long",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_arguments",
+    "no_text",
+]
+FINAL = [
+    ("chat.postMessage", DeliveryKind.CARD, UNFIT),
+    ("chat.postMessage", DeliveryKind.REPLY, UNFIT),
+    ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE, UNFIT + PERSON),
+    ("conversations.open", DeliveryKind.DIRECT_MESSAGE, PERSON),
+    ("chat.update", DeliveryKind.CARD_UPDATE, UNFIT + CARD_LOST),
+    ("conversations.history", DeliveryKind.CARD, []),
+    ("conversations.history", DeliveryKind.REPLY, []),
+    ("conversations.replies", DeliveryKind.REPLY, []),
+    ("conversations.history", DeliveryKind.DIRECT_MESSAGE, []),
+]
+
+
+@pytest.mark.parametrize("method, kind, final", FINAL)
+async def test_an_error_is_final_only_where_it_is_about_this_message(
+    slack: LocalSlack, courier: SlackCourier, method: str, kind: DeliveryKind, final: list[str]
+) -> None:
+    """A card is never dropped for an error about somebody else, nor a reply for one about the card's update."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    delivery = queued(kind, in_doubt="history" in method or "replies" in method)
+    for name in [*UNFIT, *PERSON, *CARD_LOST, "messages_tab_disabled"]:
+        if name == "message_not_found" and kind is not DeliveryKind.CARD_UPDATE:
+            continue  # that the thread is gone is another matter
+        slack.faults.add(method, ApiError(name))
+        receipt = await courier.deliver(delivery, card, EVENT)
+        outcome = DeliveryOutcome.IMPOSSIBLE if name in final else DeliveryOutcome.BLOCKED
+        assert (name, receipt.outcome, receipt.problem) == (name, outcome, name)
+
+
 async def test_a_rate_limit_says_how_long(slack: LocalSlack, courier: SlackCourier) -> None:
     """Slack's Retry-After reaches the worker."""
     slack.faults.add("chat.postMessage", rate_limited(30))
