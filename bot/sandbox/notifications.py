@@ -25,6 +25,7 @@ class Notification:
     user: str
     channel: str
     ts: str
+    thread_ts: str | None
     text: str
     mention: bool
 

@@ -351,7 +351,14 @@ class Workspace:
         named = found.users.union(*(self.groups.get(group, []) for group in found.groups))
         direct = channel.is_im or channel.is_mpim
         return [
-            Notification(person, channel.id, message.ts, message.text, mention=found.everybody or person in named)
+            Notification(
+                user=person,
+                channel=channel.id,
+                ts=message.ts,
+                thread_ts=message.thread_ts,
+                text=message.text,
+                mention=found.everybody or person in named,
+            )
             for person in sorted(channel.members & self.users.keys() - {message.user, self.bot_user_id})
             if not self.users[person].deleted and (direct or found.everybody or person in named)
         ]

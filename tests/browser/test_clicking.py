@@ -47,7 +47,7 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await expect(thread).to_be_hidden()
 
     await desk.choose("ann")
-    await page.get_by_role("link", name="cancel-desk 1 unread").click()
+    await page.get_by_role("link", name="cancel-desk 1 notification").click()
     await expect(page.locator("#place")).to_have_text("cancel-desk")
     await page.get_by_role("link", name="Open the card").click()
     await expect(page.locator("#place")).to_have_text("# payments")
@@ -182,7 +182,7 @@ async def test_two_approvers_click_at_once(visit: Visit, playground: Playground)
 
 async def test_with_a_quorum_of_two_the_hint_names_the_next_approver(browser: Browser, database: Path) -> None:
     """The hint does not name somebody who has approved already."""
-    async with running(database, approvals=2) as playground:
+    async with running(database, settings={"APPROVALS_REQUIRED": "2"}) as playground:
         server = PageServer(playground)
         await server.start()
         card = await playground.ask("ord_1001", "twice")

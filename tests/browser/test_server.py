@@ -15,7 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+import yaml
+from click.testing import CliRunner
 
+from bot.cli import main
 from bot.sandbox.files import SlackFile
 from bot.sandbox.playground.playground import Playground
 from bot.sandbox.playground.server import STATIC, PageServer
@@ -108,6 +111,10 @@ async def test_there_is_nothing_else_to_get(served: PageServer, session: aiohttp
         ("gateway", '{"order": "", "status": "pending"}'),
         ("gateway", '{"order": "ord_9", "status": "eaten"}'),
         ("gateway", '{"fault": "choose", "on": true}'),
+        ("gateway", '{"next": "418"}'),
+        ("slack", "{}"),
+        ("slack", '{"trouble": "weather", "on": true}'),
+        ("act", f'{{"person": "{ANN}", "do": "choose", "channel": "{PAYMENTS}", "ts": "1.2", "menu": {{}}}}'),
     ],
 )
 async def test_a_request_that_the_page_would_not_send_is_refused(
@@ -135,6 +142,39 @@ async def test_each_person_gets_their_own_messages(
         assert "local-key" not in text
     assert texts == {ANN: ["for ann", "only ann", "for all"], OLGA: ["for all"]}
     assert state["commands"] == [asdict(command) for command in COMMANDS]
+
+
+async def test_a_choice_on_a_message_that_changed(
+    served: PageServer, playground: Playground, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot gets it as it was on the page."""
+    delivered: list[dict[str, Any]] = []
+
+    async def deliver(_: str, payload: dict[str, Any]) -> None:
+        delivered.append(payload)
+
+    monkeypatch.setattr(playground.slack, "deliver", deliver)
+    space = playground.slack.space
+    message = space.post(Posted(PAYMENTS, space.next_ts(), "no menu by now", [], space.bot_user_id))
+    option = {"text": {"type": "plain_text", "text": "Withdraw"}, "value": "withdraw"}
+    menu = {"type": "overflow", "action_id": "more", "block_id": "b", "options": [option]}
+    act = {"person": ANN, "do": "choose", "channel": PAYMENTS, "ts": message.ts, "menu": menu, "option": "withdraw"}
+    async with session.post(f"{served.url}act", headers=own(served), json=act) as answer:
+        assert answer.status == 200
+    async with session.post(f"{served.url}act", headers=own(served), json=act | {"option": "retry"}) as answer:
+        assert answer.status == 400
+    assert [payload["actions"][0]["selected_option"] for payload in delivered] == [option]
+
+
+async def test_the_box_of_the_bots_direct_messages_is_closed_as_the_manifest_has_it(
+    served: PageServer, session: aiohttp.ClientSession
+) -> None:
+    """What is typed there is refused by the server, too."""
+    manifest = yaml.safe_load((ROOT / "manifest.yml").read_text("utf-8"))
+    assert manifest["features"]["app_home"]["messages_tab_read_only_enabled"] is True
+    typed = SAY.replace(PAYMENTS, "D0ANN")
+    async with session.post(f"{served.url}act", headers=own(served), data=typed) as answer:
+        assert answer.status == 400
 
 
 async def test_the_page_is_small_and_makes_no_markup_from_data() -> None:
@@ -204,11 +244,36 @@ async def test_lost_messages_are_said_to_be_lost(database: Path, left: str | Non
 
 async def test_quorum_can_be_two(database: Path) -> None:
     """With two approvals required, the first one is counted and sends nothing."""
-    async with running(database, approvals=2) as playground:
+    async with running(database, settings={"APPROVALS_REQUIRED": "2"}) as playground:
         card = await playground.ask("ord_1001", "twice")
         await playground.ben.click(card, "approve")
         await playground.slack.space.changes.wait_for(lambda: "1 of 2" in playground.ann.reads(card))
         assert not playground.gateway.calls
+
+
+@pytest.mark.parametrize(
+    "words, settings",
+    [
+        ([], {"APPROVALS_REQUIRED": "1"}),
+        (["--ttl", "90s", "--approvals", "2"], {"APPROVALS_REQUIRED": "2", "APPROVAL_TTL": "90s"}),
+    ],
+)
+async def test_options_become_settings_of_the_bot(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], settings: dict[str, str]
+) -> None:
+    """Without an option the bot's own default stays."""
+    given: list[object] = []
+    monkeypatch.setattr("bot.sandbox.playground.server.play", lambda *_, **options: given.append(options["settings"]))
+    monkeypatch.setattr("asyncio.run", lambda _: None)
+    assert CliRunner().invoke(main, ["playground", *words]).exit_code == 0
+    assert given == [settings]
+
+
+async def test_a_time_that_is_none_is_refused() -> None:
+    """The message says what a time looks like."""
+    ended = CliRunner().invoke(main, ["playground", "--ttl", "soon"])
+    assert ended.exit_code == 2
+    assert "is not a duration such as 90s" in ended.output
 
 
 async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) -> None:

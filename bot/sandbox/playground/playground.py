@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.audit import Event
 from bot.domain.verification import Verification, walk
 from bot.sandbox.changes import Changes
-from bot.sandbox.faults import Drop, Fault, Hang
+from bot.sandbox.faults import Canned, Drop, Fault, Hang
 from bot.sandbox.gateway import OrderStatus
+from bot.sandbox.gateway_answers import error, internal_error, too_many
+from bot.sandbox.middle_box_pages import nginx
 from bot.sandbox.playground import kept
-from bot.sandbox.stage import ANN, BEN, CLEO, OLGA, VERA, Stage
+from bot.sandbox.stage import ANN, BEN, CLEO, OLGA, PAYMENTS, VERA, Stage
 from bot.store import StoreError, Tables
 from bot.tuning import Tuning
 
@@ -27,6 +29,18 @@ _ORDERS = {
     "ord_1005": OrderStatus.PAID,
     "ord_1006": OrderStatus.PENDING,
 }
+NEXT: dict[str, Callable[[str], Canned]] = {
+    "401": lambda _: error(401, "INVALID_API_KEY", "X-Api-Key is missing or wrong."),
+    "409": lambda order: error(
+        409, "ORDER_ALREADY_CANCELLED", "Order is already cancelled.", order_id=order, current_status="cancelled"
+    ),
+    "429": lambda _: too_many(3),
+    "500": lambda _: internal_error(),
+    "page": lambda _: nginx(502),
+}
+"""The answers that people can order for the next call to the gateway; ``page`` is that of a proxy on the way."""
+_REFUSAL = "restricted_action"
+"""The error of a Slack that refuses posts: "a workspace preference prevents the authenticated user from posting"."""
 _SAVE_AFTER = 0.2
 """Seconds: changes come in bursts, and one file for a burst is enough."""
 _VERIFY_EVERY = 2.0
@@ -41,15 +55,23 @@ _NOT_KEPT = "{} cannot be written ({}). The next run will not have these message
 
 @dataclass(slots=True)
 class Switches:
-    """The gateway's faults that people can switch on. ``slow_by`` is the time that a slow answer takes, in seconds."""
+    """The gateway's faults that people can switch on.
+
+    ``slow_by`` is the time that a slow answer takes, in seconds. ``next`` is the name in ``NEXT`` of the next answer,
+    or empty.
+    """
 
     slow: bool = False
     down: bool = False
     lost: bool = False
     slow_by: float = 5.0
+    next: str = ""
 
-    def choose(self, _order_id: str) -> Fault | None:
-        """Return the fault of the next call. An answer is lost once: the call after it is answered again."""
+    def choose(self, order_id: str) -> Fault | None:
+        """Return the fault of the next call. One that is for the next call only does not come again."""
+        if self.next:
+            answer, self.next = NEXT[self.next](order_id), ""
+            return answer
         if self.lost:
             self.lost = False
             return Drop(after_effect=True)
@@ -64,12 +86,18 @@ class Playground(Stage):
     """A stage whose every change is counted in ``version``, and whose content lasts.
 
     The bot keeps its database at ``database``; the messages, orders and calls are kept beside it as JSON.
-    ``notice`` is a sentence for the page to show, or empty.
+    ``settings`` are changes of the bot's settings. ``notice`` is a sentence for the page to show, or empty.
     """
 
-    def __init__(self, database: Path, *, approvals: int = 1, tuning: Tuning | None = None) -> None:
-        settings = {"REQUESTERS": f"{ANN},{BEN},{CLEO}", "APPROVALS_REQUIRED": str(approvals)}
-        super().__init__(database, orders=_ORDERS, settings=settings, tuning=tuning)
+    def __init__(
+        self, database: Path, *, settings: Mapping[str, str] | None = None, tuning: Tuning | None = None
+    ) -> None:
+        super().__init__(
+            database,
+            orders=_ORDERS,
+            settings={"REQUESTERS": f"{ANN},{BEN},{CLEO}", **(settings or {})},
+            tuning=tuning,
+        )
         self.switches = Switches()
         self.changes = Changes()
         self.version = 0
@@ -126,6 +154,45 @@ class Playground(Stage):
                 await (self.gateway.stop() if on else self.gateway.start())
             setattr(self.switches, name, on)
         self.touch()
+
+    def order_answer(self, name: str) -> None:
+        """Let the next call get the answer of this name in ``NEXT``, or a sound one if it is empty. Raises KeyError."""
+        if name and name not in NEXT:
+            raise KeyError(name)
+        self.switches.next = name
+        self.touch()
+
+    # --- Slack's trouble ------------------------------------------------------------------------
+
+    @property
+    def slack_trouble(self) -> dict[str, bool]:
+        """What is wrong in Slack at the moment, by name."""
+        removed = self.slack.space.bot_user_id not in self.slack.space.channels[PAYMENTS].members
+        return {"removed": removed, "refused": self.slack.refusals.of("chat.postMessage", None) is not None}
+
+    def trouble_slack(self, name: str, *, on: bool) -> None:
+        """Remove the bot from #payments, or let Slack refuse all posts, or end that. Raises KeyError for others."""
+        members, bot = self.slack.space.channels[PAYMENTS].members, self.slack.space.bot_user_id
+        match name, on:
+            case "removed", True:
+                members.discard(bot)
+            case "removed", False:
+                members.add(bot)
+            case "refused", True:
+                self.slack.refusals.start(_REFUSAL)
+            case "refused", False:
+                self.slack.refusals.end()
+            case _:
+                raise KeyError(name)
+        self.touch()
+
+    def delete_card(self) -> bool:
+        """Delete the bot's newest message in #payments, as an owner of the workspace can. Return False without one."""
+        space = self.slack.space
+        found = [each for each in space.messages(PAYMENTS) if each.user == space.bot_user_id]
+        if found:
+            space.delete_message(PAYMENTS, found[-1].ts)
+        return bool(found)
 
     # --- following ------------------------------------------------------------------------------
 

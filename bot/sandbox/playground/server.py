@@ -8,10 +8,11 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -22,7 +23,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.playground.playground import PARTS, Playground
 from bot.sandbox.playground.snapshot import snapshot
 from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.workspace import Json
+from bot.sandbox.workspace import Json, Posted
 from bot.slack.commands import COMMANDS
 
 STATIC = Path(__file__).parent / "static"
@@ -76,6 +77,8 @@ class PageServer:
         application.router.add_get("/events", self._events)
         application.router.add_post("/act", self._act)
         application.router.add_post("/gateway", self._gateway)
+        application.router.add_post("/slack", self._slack)
+        application.router.add_get("/file/{id}", self._file)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         try:
@@ -128,6 +131,15 @@ class PageServer:
     async def _state(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await snapshot(self._playground, request.query["person"]))
 
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        files = self._playground.person(request.query["person"]).files
+        file = next((file for file in files if file.id == request.match_info["id"]), None)
+        if file is None:
+            raise web.HTTPNotFound
+        # Never shown in the page's own origin, whatever is in it.
+        attached = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"}
+        return web.Response(body=file.content, content_type="application/octet-stream", headers=attached)
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Send a line with the version at each change, as long as the page is open."""
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
@@ -153,12 +165,20 @@ class PageServer:
         if body["person"] not in PARTS:
             raise NotUnderstood
         person = self._playground.person(body["person"])
-        acts = {"type": self._type, "click": self._click, "submit": self._submit, "close": self._close}
+        acts = {
+            "type": self._type,
+            "click": self._click,
+            "choose": self._choose,
+            "submit": self._submit,
+            "close": self._close,
+        }
         return web.json_response(await acts[body["do"]](person, body))
 
     async def _type(self, person: Person, body: Json) -> Json:
         text, channel, thread_ts = str(body["text"]).strip(), body["channel"], body.get("thread_ts")
-        if person.id not in self._playground.slack.space.channels[channel].members or not text:
+        place = self._playground.slack.space.channels[channel]
+        # The box of the bot's direct messages is read-only, as manifest.yml has it (messages_tab_read_only_enabled).
+        if person.id not in place.members or place.direct_with is not None or not text:
             raise NotUnderstood
         name = text.split()[0]
         if not text.startswith("/"):
@@ -175,15 +195,25 @@ class PageServer:
 
     async def _click(self, person: Person, body: Json) -> Json:
         """Press a button as it was on the page, though the message may look different by now."""
-        button: Json = body["button"]
+        message = self._as_shown(person, body, body["button"])
+        with contextlib.suppress(NotAcknowledged):
+            await person.click(message, body["button"]["action_id"])
+        return {}
+
+    async def _choose(self, person: Person, body: Json) -> Json:
+        """Choose an option of a menu as it was on the page."""
+        message = self._as_shown(person, body, body["menu"])
+        with contextlib.suppress(NotAcknowledged):
+            await person.choose(message, body["menu"]["action_id"], body["option"])
+        return {}
+
+    def _as_shown(self, person: Person, body: Json, element: Json) -> Posted:
         message = self._playground.slack.space.message(body["channel"], body["ts"])
         if message is None or message.only_for not in {None, person.id}:
             raise NotUnderstood
-        if message.button(button["action_id"]) is None:
-            message = replace(message, blocks=[{"type": "actions", "elements": [button]}])
-        with contextlib.suppress(NotAcknowledged):
-            await person.click(message, button["action_id"])
-        return {}
+        if message.element(element["action_id"]) is None:
+            return replace(message, blocks=[{"type": "actions", "elements": [element]}])
+        return message
 
     async def _submit(self, person: Person, body: Json) -> Json:
         opened, values = person.modal, {str(name): str(value) for name, value in body["values"].items()}
@@ -218,13 +248,26 @@ class PageServer:
                 self._playground.gateway.add_order(order, OrderStatus(status))
             case {"fault": str(name), "on": bool(on)}:
                 await self._playground.switch(name, on=on)
+            case {"next": str(name)}:
+                self._playground.order_answer(name)
+            case _:
+                raise NotUnderstood
+        return web.json_response({})
+
+    async def _slack(self, request: web.Request) -> web.StreamResponse:
+        match await request.json():
+            case {"trouble": str(name), "on": bool(on)}:
+                self._playground.trouble_slack(name, on=on)
+            case {"delete_card": True}:
+                if not self._playground.delete_card():
+                    return web.json_response({"notice": "There is no card in #payments."})
             case _:
                 raise NotUnderstood
         return web.json_response({})
 
 
-async def play(database: Path = DATABASE, *, port: int | None, approvals: int, open_browser: bool) -> None:
-    """Run the playground until Ctrl-C or SIGTERM.
+async def play(database: Path = DATABASE, *, port: int | None, settings: Mapping[str, str], open_browser: bool) -> None:
+    """Run the playground until Ctrl-C or SIGTERM, with these changes of the bot's settings.
 
     Without a ``port`` it uses the usual one, or any free one if that is taken. Raises StoreError, and OSError if the
     port asked for is taken.
@@ -233,7 +276,7 @@ async def play(database: Path = DATABASE, *, port: int | None, approvals: int, o
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with Playground(database, approvals=approvals) as playground:
+    async with Playground(database, settings=settings) as playground:
         server = PageServer(playground)
         try:
             await server.start(PORT if port is None else port)

@@ -6,6 +6,7 @@ from bot import wording
 from bot.domain.lookup import Lookup
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.gateway import GatewayCall, Order
+from bot.sandbox.notifications import Notification
 from bot.sandbox.playground.playground import PARTS, Playground
 from bot.sandbox.stage import NAMES
 from bot.sandbox.workspace import Json, Posted
@@ -38,6 +39,8 @@ async def snapshot(playground: Playground, person: str) -> Json:
         "channels": [{"id": each.id, "name": each.name, "direct": each.direct_with is not None} for each in channels],
         "messages": [_message(message) for message in shown[-_MESSAGES:]],
         "modal": {"id": views[-1].id, "hash": views[-1].hash, "view": views[-1].view} if views else None,
+        "notifications": [_notification(each) for each in space.notifications[-_MESSAGES:]],
+        "slack": playground.slack_trouble,
         "cancellations": await _cancellations(playground),
         "gateway": _gateway(playground),
         "audit": await _audit(playground),
@@ -54,7 +57,13 @@ def _message(message: Posted) -> Json:
         "text": message.text,
         "blocks": message.blocks,
         "ephemeral": message.only_for is not None,
+        "files": [{"id": file.id, "name": file.name, "size": len(file.content)} for file in message.files],
     }
+
+
+def _notification(each: Notification) -> Json:
+    # Everybody's, for the marks beside the names at the top, and so without the text.
+    return {name: value for name, value in asdict(each).items() if name != "text"}
 
 
 async def _cancellations(playground: Playground) -> list[Json]:
@@ -84,6 +93,7 @@ def _gateway(playground: Playground) -> Json:
         "orders": [_order(order, gateway.effects[order.id]) for order in gateway.orders.values()],
         "calls": [{"number": number, **_call(call)} for number, call in list(enumerate(gateway.calls, 1))[-_CALLS:]],
         "switches": {"slow": switches.slow, "down": switches.down, "lost": switches.lost},
+        "next": switches.next,
         "slow_by": switches.slow_by,
     }
 

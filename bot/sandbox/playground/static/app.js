@@ -1,16 +1,17 @@
 // The page: it shows the state for one person, and asks for it again at each of the server's events.
 
 import { GatewayPane, showAudit } from './backstage.js';
+import { welcome } from './begin.js';
 import { Composer } from './composer.js';
 import { Modal, confirmed } from './dialogs.js';
 import { focusIn, h, keyed } from './dom.js';
 import { showPane } from './frame.js';
 import { hint } from './hints.js';
-import { avatar, rows } from './messages.js';
+import { avatar, mark, rows } from './messages.js';
 import { address, goToFirst, place } from './place.js';
 import { fill, holdAtEnd, toEnd } from './scrolling.js';
 import { post, stateFor } from './server.js';
-import { markRead, unread } from './unread.js';
+import { markRead, notified, unread } from './unread.js';
 import { clock } from './when.js';
 
 const $ = (id) => document.getElementById(id);
@@ -30,8 +31,8 @@ async function act(body) {
   return answer;
 }
 
-async function gateway(body) {
-  const { notice } = await post('/gateway', body);
+async function backstage(path, body) {
+  const { notice } = await post(path, body);
   if (notice) toast(notice);
 }
 
@@ -65,11 +66,12 @@ function toast(words) {
 
 // --- acts -----------------------------------------------------------------------------------------
 
-async function press(message, button, node) {
+async function press(message, button, node, option) {
   if (node.ariaBusy === 'true') return;
   if (button.confirm && !(await confirmed(button.confirm, names()))) return;
   node.ariaBusy = 'true';
-  await act({ do: 'click', channel: message.channel, ts: message.ts, button });
+  const pressed = option ? { do: 'choose', menu: button, option: option.value } : { do: 'click', button };
+  await act({ channel: message.channel, ts: message.ts, ...pressed });
   node.ariaBusy = 'false';
 }
 
@@ -86,11 +88,16 @@ const modal = new Modal({
   submit: (id, values) => act({ do: 'submit', modal: id, values }),
   dismiss: (id) => act({ do: 'close', modal: id }),
 });
-const gatewayPane = new GatewayPane($('gateway'), gateway);
+const gatewayPane = new GatewayPane($('gateway'), backstage);
 
-$('hint').addEventListener('click', ({ target }) => {
-  if (!target.dataset.try) return;
+addEventListener('click', ({ target }) => {
+  if (!target.dataset?.try) return;
   showPane('slack');
+  // Nobody can write to the bot in its direct messages.
+  if (channelHere().direct) {
+    go(state.channels.find(({ direct }) => !direct).id);
+    show();
+  }
   composer.fill(target.dataset.try);
 });
 
@@ -124,13 +131,12 @@ function channelHere() {
 function show() {
   // Another person was chosen while this answer was under way; their answer is coming.
   if (state.me.name !== place().name && state.people.some(({ name }) => name === place().name)) return;
-  showPeople();
   const hinted = h('span', {}, hint(state));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
   banner(state.notice || (state.bot.connected ? '' : 'The bot has no connection to Slack at the moment.'));
   showMessages();
   modal.show(state.me.id, state.modal, names());
-  gatewayPane.show(state.gateway, $('gateway-state'));
+  gatewayPane.show(state.gateway, state.slack, $('gateway-state'));
   const { people: known, channels } = names();
   const name = (id) => (known.has(id) ? `@${known.get(id)}` : channels.has(id) ? `#${channels.get(id)}` : id);
   showAudit(state.audit, $('events'), $('proof'), name);
@@ -143,16 +149,17 @@ function banner(words) {
 }
 
 function showPeople() {
-  keyed($('people'), state.people.map((person) => ({
+  const items = state.people.map((person) => ({ person, count: notified(person.id, state.notifications).length }));
+  keyed($('people'), items.map(({ person, count }) => ({
     key: person.id,
-    sign: String(person.id === state.me.id),
+    sign: `${person.id === state.me.id} ${count}`,
     build: () => h('button', {
       type: 'button', class: 'person', 'aria-pressed': String(person.id === state.me.id), 'data-focus': 'choose',
       onclick: () => {
         const direct = channelHere().direct ? `D${person.id.slice(1)}` : channelHere().id;
         location.hash = address(person.name, direct);
       },
-    }, avatar(person.id, names()), h('span', {}, h('b', {}, person.name), h('small', {}, person.part))),
+    }, avatar(person.id, names()), h('span', {}, h('b', {}, person.name), h('small', {}, person.part)), mark(count, count === 1 ? 'notification' : 'notifications')),
   })));
 }
 
@@ -168,20 +175,28 @@ function showMessages() {
 
   $('place').textContent = here.direct ? state.bot.name : `# ${here.name}`;
   document.title = `${label} · ${state.me.name} · Cancel Desk playground`;
-  const context = { names: names(), press };
+  const mentions = new Set(state.notifications.filter(({ user, mention }) => mention && user === state.me.id).map(({ ts }) => ts));
+  for (const each of inChannel) {
+    each.mentioned = mentions.has(each.ts);
+    each.notified = notified(state.me.id, state.notifications, here.id, each.ts).length;
+  }
+  const context = { names: names(), press, closed: here.direct };
   const spot = `${state.me.id}/${here.id}`;
   const repliesTo = (root) => threads.get(root) ?? [];
-  fill($('scroll'), $('messages'), rows(roots, { ...context, openThread: (root) => open(here.id, root) }, repliesTo),
+  const shown = rows(roots, { ...context, openThread: (root) => open(here.id, root) }, repliesTo);
+  fill($('scroll'), $('messages'), state.messages.length || here.direct ? shown : [welcome()],
     spot !== shownPlace);
   if (spot !== shownPlace && document.activeElement === document.body) composer.input.focus({ preventScroll: true });
   shownPlace = spot;
-  composer.moveTo(spot, `Message ${label}`);
+  composer.moveTo(spot, `Message ${label}`, here.direct);
   showThread(here, thread, roots.find((each) => each.ts === thread), repliesTo(thread), context);
   if (target) flash($(`${thread ? 't' : 'm'}-${target.ts}`));
 
   announce(inChannel);
   markRead(state.me.id, here.id, roots);
+  if (shownThread) markRead(state.me.id, `${here.id}/${shownThread}`, repliesTo(shownThread));
   showChannels(here);
+  showPeople();
 }
 
 function open(channel, root) {
@@ -199,7 +214,7 @@ function showThread(here, ts, root, replies, context) {
   }
   fill($('thread-scroll'), $('replies'), rows([root, ...replies], { ...context, prefix: 't' }), ts !== shownThread);
   shownThread = ts;
-  reply.moveTo(`${state.me.id}/${here.id}/${ts}`, 'Reply…');
+  reply.moveTo(`${state.me.id}/${here.id}/${ts}`, 'Reply…', here.direct);
 }
 
 holdAtEnd($('scroll'));
@@ -230,15 +245,17 @@ function announce(messages) {
 function showChannels(here) {
   const item = (channel) => {
     const count = unread(state.me.id, channel.id, state.messages);
+    const marked = notified(state.me.id, state.notifications, channel.id).length;
     const name = channel.direct ? state.bot.name : channel.name;
     const current = channel.id === here.id;
     return {
       key: channel.id,
-      sign: JSON.stringify([name, count, current, state.me.name]),
+      sign: JSON.stringify([name, count, marked, current, state.me.name]),
       build: () => h('li', {}, h('a', {
         href: address(state.me.name, channel.id), 'aria-current': current ? 'page' : null, class: count ? 'unread' : '', 'data-focus': 'go',
       }, channel.direct ? avatar(state.bot.id, names()) : h('span', { 'aria-hidden': 'true' }, '# '), h('span', {}, name),
-      count > 0 && h('span', { class: 'count' }, count, h('span', { class: 'unseen' }, ' unread')))),
+      count > 0 && !channel.direct && h('span', { class: 'count' }, count, h('span', { class: 'unseen' }, ' unread')),
+      mark(marked, marked === 1 ? 'notification' : 'notifications'))),
     };
   };
   keyed($('channels'), state.channels.filter(({ direct }) => !direct).map(item));

@@ -5,12 +5,28 @@ import { clockWithSeconds, inFull } from './when.js';
 
 const STATES = ['pending', 'processing', 'paid', 'completed', 'failed', 'cancelled', 'refunded', 'partially_refunded', 'expired'];
 
+const NEXT = [
+  ['', 'as it should be'],
+  ['401', '401 wrong API key'],
+  ['409', '409 already cancelled'],
+  ['429', '429 too many requests'],
+  ['500', '500 internal error'],
+  ['page', '502 a proxy’s page'],
+];
+const TROUBLE = [
+  ['removed', 'Remove the bot', '#payments'],
+  ['refused', 'Refuse posts', 'everywhere'],
+];
+
 export class GatewayPane {
   #unfolded = new Set();
 
   constructor(parent, act) {
     this.act = act;
     this.switches = h('div', { class: 'switches' });
+    this.next = h('div', { class: 'next' });
+    this.slack = h('div', { class: 'switches' });
+    const gone = h('button', { type: 'button', class: 'button', onclick: () => act('/slack', { delete_card: true }) }, 'Delete the newest card');
     this.orders = h('ul', { class: 'orders' });
     this.calls = h('ol', { class: 'calls', reversed: true });
     this.none = h('p', { class: 'about' }, 'No calls yet. The bot calls the gateway when a request is approved.');
@@ -21,16 +37,17 @@ export class GatewayPane {
     const add = h('form', { class: 'add' }, input, h('button', { class: 'button' }, 'Add order'));
     add.addEventListener('submit', (event) => {
       event.preventDefault();
-      act({ order: input.value, status: 'pending' });
+      act('/gateway', { order: input.value, status: 'pending' });
       input.value = '';
     });
     parent.append(
-      h('h3', {}, 'Faults'), this.switches,
+      h('h3', {}, 'Faults'), this.switches, this.next,
       h('h3', {}, 'Calls'), this.none, this.calls,
-      h('h3', {}, 'Orders'), add, this.orders);
+      h('h3', {}, 'Orders'), add, this.orders,
+      h('h3', {}, 'Trouble in Slack'), this.slack, gone);
   }
 
-  show({ orders, calls, switches, slow_by: seconds }, status) {
+  show({ orders, calls, switches, slow_by: seconds, next }, slack, status) {
     status.textContent = switches.down ? 'down' : 'up';
     status.className = `state ${switches.down ? 'bad' : 'good'}`;
     const faults = [
@@ -39,7 +56,13 @@ export class GatewayPane {
       ['lost', 'Lose the next answer', 'the order is still cancelled'],
     ];
     keyed(this.switches, faults.map(([name, label, about]) => ({
-      key: name, sign: `${switches[name]} ${about}`, build: () => this.#switch(name, label, about, switches[name]),
+      key: name, sign: `${switches[name]} ${about}`,
+      build: () => this.#switch(name, label, about, switches[name], () => this.act('/gateway', { fault: name, on: !switches[name] })),
+    })));
+    keyed(this.next, [{ key: 'next', sign: next, build: () => this.#next(next) }]);
+    keyed(this.slack, TROUBLE.map(([name, label, about]) => ({
+      key: name, sign: String(slack[name]),
+      build: () => this.#switch(name, label, about, slack[name], () => this.act('/slack', { trouble: name, on: !slack[name] })),
     })));
     keyed(this.orders, orders.map((order) => ({
       key: order.id, sign: JSON.stringify(order), build: () => this.#order(order),
@@ -50,17 +73,23 @@ export class GatewayPane {
     this.none.hidden = calls.length > 0;
   }
 
-  #switch(name, label, about, on) {
+  #next(next) {
+    return h('label', {}, h('b', {}, 'Next answer'), h('select', {
+      'data-focus': 'next', class: `state ${next ? 'odd' : ''}`, onchange: ({ target }) => this.act('/gateway', { next: target.value }),
+    }, NEXT.map(([name, label]) => h('option', { value: name, selected: name === next }, label))));
+  }
+
+  #switch(name, label, about, on, turn) {
     return h('button', {
       type: 'button', class: 'switch', role: 'switch', 'aria-checked': String(on), 'data-focus': name,
-      onclick: () => this.act({ fault: name, on: !on }),
+      onclick: turn,
     }, h('span', { class: 'knob', 'aria-hidden': 'true' }), h('span', {}, h('b', {}, label), h('small', {}, about)));
   }
 
   #order({ id, status, effects, cancelled_at: at, reason }) {
     const choice = h('select', {
       'aria-label': `State of ${id}`, 'data-focus': 'state', class: `state ${tone(status)}`,
-      onchange: (event) => this.act({ order: id, status: event.target.value }),
+      onchange: (event) => this.act('/gateway', { order: id, status: event.target.value }),
     }, STATES.map((each) => h('option', { value: each, selected: each === status }, each.replaceAll('_', ' '))));
     const about = at && `cancelled ${effects > 1 ? `${effects} times, last ` : ''}${clockWithSeconds(at)}${reason ? `: ${reason}` : ''}`;
     return h('li', { tabindex: -1 }, h('code', {}, id), choice, about && h('small', { title: inFull(at) }, about));

@@ -1,17 +1,18 @@
 // Block Kit, drawn from its JSON. Source: https://docs.slack.dev/reference/block-kit/blocks
 
 import { h } from './dom.js';
+import { overflow, select } from './menus.js';
 import { channel, link, mention, moment, mrkdwn } from './mrkdwn.js';
 
-// `names` knows people, channels and addresses; `press` is called with a button and its element;
-// `field` draws an input block, in views that may have inputs.
+// `names` knows people, channels and addresses; `press` is called with a button or menu, its element
+// and the chosen option; `field` draws an input block, in views that may have inputs.
 export function drawn(blocks, { names, press, field }) {
   const draw = {
     rich_text: (block) => block.elements.map((element) => richText(element, names)),
     section: (block) => [
       block.text && h('div', { class: 'section' }, text(block.text, names)),
       block.fields && h('div', { class: 'fields' }, block.fields.map((each) => h('div', {}, text(each, names)))),
-      block.accessory && actions([block.accessory], press),
+      block.accessory && actions([{ ...block.accessory, block_id: block.block_id }], press),
     ],
     context: (block) => h('div', { class: 'context' }, block.elements.map((each) => text(each, names))),
     header: (block) => h('h3', {}, block.text.text),
@@ -27,8 +28,12 @@ export function text(object, names) {
   return object.type === 'mrkdwn' ? mrkdwn(object.text, names) : h('div', { class: 'text' }, object.text);
 }
 
-function actions(buttons, press) {
-  return h('div', { class: 'actions' }, buttons.map((button) => {
+const MENUS = { overflow, static_select: select };
+
+function actions(elements, press) {
+  return h('div', { class: 'actions' }, elements.map((button) => {
+    const menu = MENUS[button.type];
+    if (menu) return menu(button, (option, node) => press(button, node, option));
     const node = h('button', {
       type: 'button',
       class: `button ${button.style ?? ''}`,

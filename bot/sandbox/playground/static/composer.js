@@ -20,17 +20,21 @@ export class Composer {
     });
     this.list = h('ul', { id: `${id}-list`, class: 'completions', role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
     this.hint = h('p', { id: `${id}-hint`, class: 'usage' });
-    const form = h('form', { class: 'composer' }, this.list, this.input,
+    this.form = h('form', { class: 'composer' }, this.list, this.input,
       h('button', { class: 'button primary', 'aria-label': 'Send' }, '➤'));
-    form.addEventListener('submit', (event) => {
+    this.closed = h('p', { class: 'closed', hidden: true }, 'Sending messages to this app has been turned off.');
+    this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#send();
     });
-    parent.append(form, this.hint);
+    parent.append(this.form, this.closed, this.hint);
   }
 
-  // Go to another channel or thread. A draft stays with its channel or thread.
-  moveTo(place, label) {
+  // Go to another channel or thread. A draft stays with its channel or thread. Where the box is `closed`, nobody can write.
+  moveTo(place, label, closed = false) {
+    this.form.hidden = closed;
+    this.hint.hidden = closed;
+    this.closed.hidden = !closed;
     if (place !== this.#place) {
       this.#drafts.set(this.#place, this.input.value);
       this.input.value = this.#drafts.get(place) ?? '';

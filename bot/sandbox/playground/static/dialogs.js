@@ -3,6 +3,7 @@
 
 import { drawn, text } from './blocks.js';
 import { focusIn, h } from './dom.js';
+import { choice } from './menus.js';
 
 let opener = null;
 
@@ -27,7 +28,7 @@ function close(dialog) {
 
 function goRound(event) {
   if (event.key !== 'Tab') return;
-  const stops = [...event.currentTarget.querySelectorAll('button, input, textarea, a[href]')];
+  const stops = [...event.currentTarget.querySelectorAll('button, input, textarea, select, a[href]')];
   const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
   if (document.activeElement === from) {
     event.preventDefault();
@@ -77,7 +78,7 @@ export class Modal {
     if (!modal || modal.id === this.#gone) return;
     this.#dialog = this.#build(modal, names);
     open(this.#dialog);
-    (this.#dialog.querySelector('.field input, .field textarea') ?? this.#dialog.querySelector('.foot button')).focus();
+    (this.#dialog.querySelector('.field :is(input, textarea, select)') ?? this.#dialog.querySelector('.foot button')).focus();
   }
 
   #build({ id, view }, names) {
@@ -97,7 +98,7 @@ export class Modal {
       event.preventDefault();
       if (form.ariaBusy === 'true') return;
       form.ariaBusy = 'true';
-      const inputs = [...form.querySelectorAll('.field input, .field textarea')];
+      const inputs = [...form.querySelectorAll('.field :is(input, textarea, select)')];
       const answer = await this.#actions.submit(id, Object.fromEntries(inputs.map((each) => [each.name, each.value])));
       form.ariaBusy = String(!answer.errors && !answer.notice);
       problem.textContent = answer.notice ?? '';
@@ -120,12 +121,18 @@ function field(block) {
   const about = { id, name: element.action_id, maxlength: element.max_length, 'data-block': block.block_id,
     'aria-describedby': `${id}-error ${id}-hint`, 'aria-required': block.optional ? null : 'true', autocomplete: 'off',
     placeholder: element.placeholder?.text };
-  const input = element.multiline ? h('textarea', { ...about, rows: 4 }) : h('input', { ...about, type: 'text' });
-  input.value = element.initial_value ?? '';
+  const input = control(element, about, block.optional);
   return h('div', { class: 'field' },
     h('label', { for: id }, block.label.text, block.optional && h('span', {}, ' (optional)')), input,
     h('p', { class: 'error', id: `${id}-error`, role: 'alert' }),
     block.hint && h('p', { class: 'about', id: `${id}-hint` }, block.hint.text));
+}
+
+function control(element, about, optional) {
+  if (element.type === 'static_select') return choice(element, about, optional);
+  const input = element.multiline ? h('textarea', { ...about, rows: 4 }) : h('input', { ...about, type: 'text' });
+  input.value = element.initial_value ?? '';
+  return input;
 }
 
 function mark(inputs, errors) {

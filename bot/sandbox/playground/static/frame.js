@@ -1,5 +1,7 @@
 // The page's frame: its theme, and on a narrow screen the choice of one pane.
 
+import { h } from './dom.js';
+
 const themeButton = document.getElementById('theme');
 const paneButtons = [...document.querySelectorAll('[data-show]')];
 
@@ -7,7 +9,7 @@ function showTheme() {
   const dark = document.documentElement.dataset.theme
     ? document.documentElement.dataset.theme === 'dark'
     : matchMedia('(prefers-color-scheme: dark)').matches;
-  themeButton.textContent = dark ? '☀ Light' : '☾ Dark';
+  themeButton.replaceChildren(dark ? '☀ ' : '☾ ', h('span', {}, dark ? 'Light' : 'Dark'));
   themeButton.onclick = () => {
     document.documentElement.dataset.theme = dark ? 'light' : 'dark';
     localStorage.setItem('theme', document.documentElement.dataset.theme);

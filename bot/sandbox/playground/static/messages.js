@@ -12,7 +12,13 @@ export function avatar(id, names) {
   return h('span', { class: `avatar ${id === names.bot ? 'app' : `tint-${tint}`}`, 'aria-hidden': 'true' }, initials);
 }
 
-// Items for `keyed`. `context` has names, press(message, button, node) and, outside threads, openThread(ts).
+// The mark for notifications, which is not the one for messages that were not seen.
+export function mark(number, words) {
+  return number > 0 && h('span', { class: 'mark' }, h('span', { 'aria-hidden': 'true' }, '@'), number, h('span', { class: 'unseen' }, ` ${words}`));
+}
+
+// Items for `keyed`. `context` has names, press(message, element, node, option) and, outside threads, openThread(ts).
+// Where it is `closed`, nobody can write.
 export function rows(messages, context, repliesTo = () => []) {
   const items = [];
   let day = '';
@@ -32,24 +38,30 @@ export function rows(messages, context, repliesTo = () => []) {
   return items;
 }
 
-function row(message, replies, { names, press, openThread, prefix = 'm' }) {
+function row(message, replies, { names, press, openThread, closed, prefix = 'm' }) {
   const name = names.people.get(message.user) ?? message.user;
   const time = h('time', { title: inFull(message.ts) }, clock(message.ts));
   const content = message.blocks.length
-    ? drawn(message.blocks, { names, press: (button, node) => press(message, button, node) })
+    ? drawn(message.blocks, { names, press: (...pressed) => press(message, ...pressed) })
     : h('div', { class: 'block' }, mrkdwn(message.text, names));
-  return h('li', { class: `message${message.ephemeral ? ' private' : ''}`, id: `${prefix}-${message.ts}`, tabindex: -1 },
+  const kind = [message.ephemeral && 'private', message.mentioned && 'mentioned'].filter(Boolean).join(' ');
+  return h('li', { class: `message ${kind}`, id: `${prefix}-${message.ts}`, tabindex: -1 },
     message.ephemeral && h('p', { class: 'only' }, '👁 Only visible to you'),
     avatar(message.user, names),
     h('div', { class: 'body' },
       h('div', { class: 'head' }, h('b', {}, name), message.user === names.bot && h('span', { class: 'app' }, 'APP'), time),
-      content,
+      content, message.files.map((each) => file(each, names)),
       openThread && replies.length > 0 && threadLink(message, replies, names, openThread)),
-    openThread && !message.ephemeral && h('div', { class: 'tools' },
+    openThread && !closed && !message.ephemeral && h('div', { class: 'tools' },
       h('button', {
         type: 'button', class: 'quiet', 'data-focus': 'tool', 'aria-label': `Reply in thread to ${name}, ${clock(message.ts)}`,
         onclick: () => openThread(message.ts),
       }, '💬 Reply in thread')));
+}
+
+function file({ id, name, size }, names) {
+  return h('a', { class: 'file', href: `/file/${id}?person=${names.me}`, download: name },
+    h('span', { 'aria-hidden': 'true' }, '📄'), h('b', {}, name), h('small', {}, `${size.toLocaleString('en')} bytes, download`));
 }
 
 function threadLink(message, replies, names, openThread) {
@@ -57,5 +69,6 @@ function threadLink(message, replies, names, openThread) {
   const last = written(replies.at(-1).ts, '{date_short_pretty} {time}', '');
   const authors = [...new Set(replies.map((reply) => reply.user))];
   return h('button', { type: 'button', class: 'replies', 'data-focus': 'thread', onclick: () => openThread(message.ts) },
-    authors.slice(0, 3).map((user) => avatar(user, names)), h('span', {}, count), h('small', {}, `Last reply ${last}`));
+    authors.slice(0, 3).map((user) => avatar(user, names)), h('span', {}, count), mark(message.notified, 'new'),
+    h('small', {}, `Last reply ${last}`));
 }
