@@ -209,7 +209,7 @@ async def test_the_next_run_goes_on_where_this_one_ended(database: Path) -> None
 async def test_a_call_without_an_answer_is_still_without_one_in_the_next_run(database: Path) -> None:
     """A lost answer is shown as lost, not as under way for ever."""
     async with running(database) as playground:
-        await playground.switch("lost", on=True)
+        playground.order_answer("lost")
         await playground.ben.click(await playground.ask("ord_1001", "twice"), "approve")
         await playground.gateway.wait_for(lambda: len(playground.gateway.calls) > 1)
     async with running(database) as playground:

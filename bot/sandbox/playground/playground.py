@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.domain.audit import Event
 from bot.domain.verification import Verification, walk
 from bot.sandbox.changes import Changes
-from bot.sandbox.faults import Canned, Drop, Fault, Hang
+from bot.sandbox.faults import Drop, Fault, Hang
 from bot.sandbox.gateway import OrderStatus
 from bot.sandbox.gateway_answers import error, internal_error, too_many
 from bot.sandbox.middle_box_pages import nginx
@@ -29,7 +29,8 @@ _ORDERS = {
     "ord_1005": OrderStatus.PAID,
     "ord_1006": OrderStatus.PENDING,
 }
-NEXT: dict[str, Callable[[str], Canned]] = {
+NEXT: dict[str, Callable[[str], Fault]] = {
+    "lost": lambda _: Drop(after_effect=True),
     "401": lambda _: error(401, "INVALID_API_KEY", "X-Api-Key is missing or wrong."),
     "409": lambda order: error(
         409, "ORDER_ALREADY_CANCELLED", "Order is already cancelled.", order_id=order, current_status="cancelled"
@@ -38,7 +39,10 @@ NEXT: dict[str, Callable[[str], Canned]] = {
     "500": lambda _: internal_error(),
     "page": lambda _: nginx(502),
 }
-"""The answers that people can order for the next call to the gateway; ``page`` is that of a proxy on the way."""
+"""What people can order for the next call to the gateway.
+
+``lost`` is an answer that gets lost after the work, and ``page`` that of a proxy on the way, instead of it.
+"""
 _REFUSAL = "restricted_action"
 """The error of a Slack that refuses posts: "a workspace preference prevents the authenticated user from posting"."""
 _SAVE_AFTER = 0.2
@@ -63,7 +67,6 @@ class Switches:
 
     slow: bool = False
     down: bool = False
-    lost: bool = False
     slow_by: float = 5.0
     next: str = ""
 
@@ -72,9 +75,6 @@ class Switches:
         if self.next:
             answer, self.next = NEXT[self.next](order_id), ""
             return answer
-        if self.lost:
-            self.lost = False
-            return Drop(after_effect=True)
         if self.slow:
             until = asyncio.Event()
             asyncio.get_running_loop().call_later(self.slow_by, until.set)
@@ -145,8 +145,8 @@ class Playground(Stage):
         return await self.running_bot.store.read(read)
 
     async def switch(self, name: str, *, on: bool) -> None:
-        """Turn a fault of the gateway on or off: slow, down or lost. Raises KeyError for another name."""
-        if name not in {"slow", "down", "lost"}:
+        """Turn a fault of the gateway on or off: slow or down. Raises KeyError for another name."""
+        if name not in {"slow", "down"}:
             raise KeyError(name)
         # Two switches at once must not start the gateway twice.
         async with self._switching:

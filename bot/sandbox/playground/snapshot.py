@@ -92,7 +92,7 @@ def _gateway(playground: Playground) -> Json:
     return {
         "orders": [_order(order, gateway.effects[order.id]) for order in gateway.orders.values()],
         "calls": [{"number": number, **_call(call)} for number, call in list(enumerate(gateway.calls, 1))[-_CALLS:]],
-        "switches": {"slow": switches.slow, "down": switches.down, "lost": switches.lost},
+        "switches": {"slow": switches.slow, "down": switches.down},
         "next": switches.next,
         "slow_by": switches.slow_by,
     }

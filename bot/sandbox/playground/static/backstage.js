@@ -7,6 +7,7 @@ const STATES = ['pending', 'processing', 'paid', 'completed', 'failed', 'cancell
 
 const NEXT = [
   ['', 'as it should be'],
+  ['lost', 'lost, after the order is cancelled'],
   ['401', '401 wrong API key'],
   ['409', '409 already cancelled'],
   ['429', '429 too many requests'],
@@ -53,7 +54,6 @@ export class GatewayPane {
     const faults = [
       ['slow', 'Slow', `answers after ${seconds} s`],
       ['down', 'Down', 'refuses connections'],
-      ['lost', 'Lose the next answer', 'the order is still cancelled'],
     ];
     keyed(this.switches, faults.map(([name, label, about]) => ({
       key: name, sign: `${switches[name]} ${about}`,
