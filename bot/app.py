@@ -34,6 +34,7 @@ from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.socket_mode import Connection
+from bot.slack.views.presentation import Presentation
 from bot.store import Store, StoreError
 from bot.tuning import Tuning
 from bot.watch import Watch
@@ -120,6 +121,8 @@ class Bot:
                 background=self._background,
                 identity=self._identity,
                 approval_channel=settings.approval_channel,
+                allow_shared_channels=settings.allow_shared_channels,
+                presentation=Presentation(settings.contact, settings.order_id_example),
             ),
         )
         self._watch = Watch(

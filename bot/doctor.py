@@ -1,6 +1,7 @@
 """``doctor``: a check of everything that the bot needs, with a remedy for each problem."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.attempt import Trouble
+from bot.domain.ids import GROUP_ID, USER_ID
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.network import Network
 from bot.settings import Settings
@@ -74,7 +76,10 @@ async def examine(
     yield _scopes(identity)
     if settings.approval_channel is not None:
         channel = settings.approval_channel
-        yield await _asked("approval channel", lambda: _channel(client, channel))
+        yield await _asked("approval channel", lambda: _channel(client, channel, shared=settings.allow_shared_channels))
+    if settings.contact is not None:
+        contact = settings.contact
+        yield await _asked("contact", lambda: _contact(client, contact))
     for user in sorted(settings.approvers.users):
         yield await _asked(f"approver {user}", lambda user=user: _user(client, user, identity))  # type: ignore[misc]
     for group in sorted(settings.approvers.groups):
@@ -192,17 +197,36 @@ def _scopes(identity: Identity) -> Finding:
     return Finding("Slack scopes", f"missing {needed}", "Update the app from manifest.yml and reinstall it.")
 
 
-async def _channel(client: AsyncWebClient, channel: str) -> Finding:
+async def _channel(client: AsyncWebClient, channel: str, *, shared: bool) -> Finding:
     answer = await client.conversations_info(channel=channel)
     found = answer["channel"]
     if found.get("is_archived"):
         return Finding("approval channel", "is archived", "Unarchive it, or set APPROVAL_CHANNEL to another channel.")
     if not found.get("is_member"):
         return Finding("approval channel", "the bot is not in it", "Type /invite and the bot's name in that channel.")
-    if found.get("is_ext_shared"):
-        remedy = "Its people read every request, and their clicks are refused. Use a channel of your own company."
+    if found.get("is_ext_shared") and not shared:
+        remedy = (
+            "Its people read every request, and their clicks are refused. Use a channel of your own company, or set"
+            " ALLOW_SHARED_CHANNELS=true if they may read them."
+        )
         return Finding("approval channel", f"#{found.get('name')} is shared with another company", remedy)
     return Finding("approval channel", f"#{found.get('name')}")
+
+
+async def _contact(client: AsyncWebClient, contact: str) -> Finding:
+    """Return whether there is somebody to ask for help under this id."""
+    if re.fullmatch(GROUP_ID, contact):
+        count = len((await client.usergroups_users_list(usergroup=contact))["users"])
+        remedy = "" if count else "Add members in Slack, or set CONTACT to somebody else."
+        return Finding("contact", f"a user group with {count} members" if count else "is an empty user group", remedy)
+    if re.fullmatch(USER_ID, contact):
+        user = (await client.users_info(user=contact))["user"]
+        gone = user.get("deleted") or user.get("is_bot")
+        remedy = "Set CONTACT to somebody who can help." if gone else ""
+        return Finding("contact", "is deactivated or a bot" if gone else str(user.get("name")), remedy)
+    channel = (await client.conversations_info(channel=contact))["channel"]
+    remedy = "Unarchive it, or set CONTACT to another channel." if channel.get("is_archived") else ""
+    return Finding("contact", "is archived" if remedy else f"#{channel.get('name')}", remedy)
 
 
 async def _user(client: AsyncWebClient, user: str, identity: Identity) -> Finding:

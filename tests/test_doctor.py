@@ -13,10 +13,11 @@ import pytest
 from bot.doctor import Finding, examine
 from bot.sandbox.faults import ApiError, Drop
 from bot.sandbox.gateway import LocalGateway
+from bot.sandbox.stage import GENERAL
 from bot.settings import load, load_network
 from bot.store import Store
 from bot.tuning import utc_now
-from tests.flows.desk import BEN, LEADS, PAYMENTS, Desk
+from tests.flows.desk import BEN, LEADS, OLGA, PAYMENTS, Desk
 from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
@@ -103,6 +104,43 @@ async def test_each_problem_has_a_line_with_a_remedy(desk: Desk, spoil: Callable
     assert len(found) == 1
     assert found[0].startswith("problem ")
     assert words in found[0]
+
+
+@pytest.mark.parametrize("contact, state", [(PAYMENTS, "#payments"), (LEADS, "a user group with 1"), (BEN, "ben")])
+async def test_a_contact_is_looked_up(desk: Desk, contact: str, state: str) -> None:
+    """Whoever people are sent to exists, be it a channel, a group or a person."""
+    [line] = [each.line for each in await report(desk, CONTACT=contact) if each.subject == "contact"]
+    assert line.startswith(f"ok       contact: {state}")
+
+
+@pytest.mark.parametrize(
+    "contact, spoil, words",
+    [
+        ("C0NOWHERE", lambda _: None, "Slack does not know this ID (channel_not_found)"),
+        ("S0NOWHERE", lambda _: None, "Slack does not know this ID (no_such_subteam)"),
+        ("U0NOWHERE", lambda _: None, "Slack does not know this ID (user_not_found)"),
+        (GENERAL, lambda desk: setattr(desk.slack.space.channels[GENERAL], "archived", True), "is archived. Unarchive"),
+        (OLGA, lambda desk: setattr(desk.slack.space.users[OLGA], "deleted", True), "is deactivated or a bot. Set"),
+        ("S0EMPTY", lambda desk: desk.slack.space.groups.update({"S0EMPTY": []}), "is an empty user group. Add"),
+    ],
+)
+async def test_a_contact_that_cannot_help_is_a_problem(
+    desk: Desk, contact: str, spoil: Callable[[Desk], object], words: str
+) -> None:
+    """People would be sent to nobody."""
+    spoil(desk)
+    [line] = [finding.line for finding in await report(desk, CONTACT=contact) if finding.remedy]
+    assert line.startswith("problem  contact: ")
+    assert words in line
+
+
+async def test_an_approval_channel_that_is_shared_is_a_problem_unless_that_is_allowed(desk: Desk) -> None:
+    """The remedy names both ways out."""
+    desk.share(PAYMENTS)
+    [line] = [finding.line for finding in await report(desk) if finding.remedy]
+    assert "#payments is shared with another company" in line
+    assert "ALLOW_SHARED_CHANNELS=true" in line
+    assert not [each for each in await report(desk, ALLOW_SHARED_CHANNELS="true") if each.remedy]
 
 
 async def test_slack_and_gateway_away(desk: Desk) -> None:

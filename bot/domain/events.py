@@ -60,6 +60,7 @@ class Started(Content):
     dvpay_base_url: str = ""
     unclean: bool = False
     """True where the run before did not end by a stop: it was killed, or its machine went down."""
+    allow_shared_channels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ GROUP_ID = "S[A-Z0-9]{1,30}"
 CHANNEL_ID = "[CDG][A-Z0-9]{1,30}"
 ORDER_ID = "[A-Za-z0-9_-]{1,64}"
 """The default of the setting ORDER_ID_PATTERN."""
+EXAMPLE = "ord_1001"
+"""An order id that fits this default."""
 LONGEST_ORDER_ID = 255
 """Characters. The time that a pattern takes depends on the length of the text, and people can paste anything."""
 

@@ -125,6 +125,8 @@ class Verdict(StrEnum):
     """A place where no card can be posted: a direct message between people, or with the bot."""
     SHARED_CHANNEL = "shared_channel"
     """A channel that is shared with another company."""
+    ARCHIVED_CHANNEL = "archived_channel"
+    """A channel in which nothing can be posted any more."""
     NOT_INVITED = "not_invited"
     """A private channel that the bot is not in."""
     SEVERAL_ORDERS = "several_orders"

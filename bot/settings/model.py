@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from bot.domain.events import Started
-from bot.domain.ids import ORDER_ID
+from bot.domain.ids import EXAMPLE, ORDER_ID, is_order_id
 from bot.domain.policy import People
+from bot.masking import shown
 from bot.settings import values
 from bot.settings.values import by
 
@@ -96,6 +97,9 @@ class Settings(RecordSettings, _Accounts):
     approval_channel: Annotated[str | None, by(values.channel)] = _setting(
         "the ID of the channel for the cards", None, unset="the command's channel"
     )
+    allow_shared_channels: Annotated[bool, by(values.yes_or_no)] = _setting(
+        "`true` if cards may go to a channel that is shared with another company, whose people then read them", "false"
+    )
     approvals_required: Annotated[int, by(values.whole_number(1, 100))] = _setting(
         "the number of different approvers who must approve", "1"
     )
@@ -104,6 +108,14 @@ class Settings(RecordSettings, _Accounts):
     )
     approval_ttl: Annotated[timedelta, by(values.duration)] = _setting(
         "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "2h"
+    )
+    order_id_example: Annotated[str | None, by(str)] = _setting(
+        "the order ID that forms and errors show as an example; `ORDER_ID_PATTERN` must fit it",
+        None,
+        unset="ord_1001 if `ORDER_ID_PATTERN` is not set",
+    )
+    contact: Annotated[str | None, by(values.contact)] = _setting(
+        "whom people are to ask for help: the ID of a channel, a user group or a person", None, unset="nobody by name"
     )
     host: Annotated[str, by(values.host)] = _setting(
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
@@ -128,6 +140,16 @@ class Settings(RecordSettings, _Accounts):
             raise ValueError(f"{value} approvals can never be reached: APPROVERS names {len(approvers.users)}")
         return value
 
+    @field_validator("order_id_example")
+    @classmethod
+    def _fits(cls, value: str | None, info: ValidationInfo) -> str | None:
+        pattern: re.Pattern[str] | None = info.data.get("order_id_pattern")
+        if value is None or pattern is None:
+            return EXAMPLE if pattern is not None and pattern.pattern == ORDER_ID else None
+        if not is_order_id(pattern, value):
+            raise ValueError(f"{shown(value)} does not fit ORDER_ID_PATTERN, so people would be shown a wrong example")
+        return value
+
     @field_validator("log_format")
     @classmethod
     def _by_terminal(cls, value: str | None) -> str:
@@ -144,6 +166,7 @@ class Settings(RecordSettings, _Accounts):
             allow_self_approval=self.allow_self_approval,
             approval_ttl_seconds=int(self.approval_ttl.total_seconds()),
             approval_channel=self.approval_channel or "",
+            allow_shared_channels=self.allow_shared_channels,
             order_id_pattern=self.order_id_pattern.pattern,
             dvpay_base_url=self.dvpay_base_url,
         )

@@ -159,6 +159,13 @@ def channel(text: str) -> str:
     return text
 
 
+def contact(text: str) -> str:
+    """Return the id of a channel, a user group or a person; nobody else can read somebody's direct messages."""
+    if not re.fullmatch(f"{USER_ID}|{GROUP_ID}|{CHANNEL_ID}", text) or text.startswith(_DIRECT_MESSAGES):
+        raise ValueError(f"{shown(text)} is not the ID of a channel (C…, G…), a user group (S…) or a person (U…, W…)")
+    return text
+
+
 def host(text: str) -> str:
     """Return the host name or IP address."""
     if not re.fullmatch(r"[0-9A-Za-z.:_-]+", text):

@@ -15,11 +15,12 @@ _ANSWER_WITHIN = 1.5
 """Seconds; the form must open within three."""
 
 
-async def may_hold_card(client: AsyncWebClient, typed: Command) -> Verdict:
+async def may_hold_card(client: AsyncWebClient, typed: Command, *, shared: bool) -> Verdict:
     """Return ALLOWED where a card could be posted in the command's channel, and decided there.
 
     Nobody can invite the bot into a direct message between people (``mpdm-…`` is one between several). In a channel
-    that is shared with another company its people would read every reason.
+    that is shared with another company its people would read every reason; ``shared`` allows that. Into a public
+    channel the bot can be invited later, and the card then follows.
     """
     if typed.channel_id.startswith("D") or typed.channel_name.startswith("mpdm-"):
         return Verdict.DIRECT_MESSAGE
@@ -33,6 +34,8 @@ async def may_hold_card(client: AsyncWebClient, typed: Command) -> Verdict:
         return Verdict.NOT_INVITED if problem == "channel_not_found" else Verdict.UNCHECKED
     if channel.get("is_im") or channel.get("is_mpim"):
         return Verdict.DIRECT_MESSAGE
-    if channel.get("is_ext_shared") or channel.get("is_pending_ext_shared"):
+    if not shared and (channel.get("is_ext_shared") or channel.get("is_pending_ext_shared")):
         return Verdict.SHARED_CHANNEL
+    if channel.get("is_archived"):
+        return Verdict.ARCHIVED_CHANNEL
     return Verdict.ALLOWED

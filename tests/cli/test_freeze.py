@@ -22,10 +22,10 @@ async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database:
             0,
             "Everything is frozen. 1 request stands still. A call to the gateway that has begun still ends.\n",
         )
-        shown = await desk.card_says(card, "Everything is frozen by the bot's operator")
+        shown = await desk.card_says(card, "Everything is frozen by an operator at the command line")
         assert "Slack is down" in shown
         await desk.ben.click(card, "approve")
-        assert "Everything is frozen by the bot's operator" in await desk.told(desk.ben)
+        assert "Everything is frozen by an operator at the command line" in await desk.told(desk.ben)
         code, out, _ = await command(database, "unfreeze")
         assert (code, out) == (
             0,

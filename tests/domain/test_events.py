@@ -203,6 +203,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
             "allow_self_approval": False,
             "approval_ttl_seconds": 0,
             "unclean": False,
+            "allow_shared_channels": False,
         },
         "looked_up": {"rows": 0},
         "exported": {"rows": 0},

@@ -6,7 +6,7 @@ import pytest
 
 from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Drop
-from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, Desk
+from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, Desk
 
 
 async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) -> None:
@@ -16,6 +16,30 @@ async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) 
     assert "You may not ask for cancellations here" in await quiet_desk.told(quiet_desk.olga)
     assert quiet_desk.olga.modal is None
     assert (await quiet_desk.ask("ord_1")).button("approve")
+
+
+@pytest.mark.parametrize("contact, shown", [(PAYMENTS, "#payments"), (LEADS, f"@{LEADS}"), (BEN, "@ben")])
+async def test_a_refusal_names_the_one_to_ask(quiet_desk: Desk, contact: str, shown: str) -> None:
+    """CONTACT stands in it as an element that leads there, be it a channel, a group or a person."""
+    await quiet_desk.start_bot(REQUESTERS=ANN, CONTACT=contact)
+    await quiet_desk.olga.command("/cancel-order ord_1", LOBBY)
+    assert f"You may not ask for cancellations here. Ask {shown} to add you." in await quiet_desk.told(quiet_desk.olga)
+    message = quiet_desk.olga.ephemerals[-1]
+    assert contact in message.text
+    kinds = [each["type"] for each in message.blocks[0]["elements"][0]["elements"]]
+    assert kinds == ["text", {"C": "channel", "S": "usergroup", "U": "user"}[contact[0]], "text"]
+
+
+async def test_the_example_is_that_of_the_settings(quiet_desk: Desk) -> None:
+    """The form, its error and the usage show an order ID as they look here."""
+    await quiet_desk.start_bot(ORDER_ID_PATTERN="INV-[0-9]+", ORDER_ID_EXAMPLE="INV-17")
+    await quiet_desk.ann.command("/cancel-order help", LOBBY)
+    assert "“/cancel-order INV-17 The customer ordered twice”" in await quiet_desk.told(quiet_desk.ann)
+    errors = await quiet_desk.fill_in("ord_1")
+    assert errors == {"order_id": "This is not an order ID. Copy the order ID from the console, for example INV-17."}
+    assert quiet_desk.ann.modal is not None
+    hint = quiet_desk.ann.modal.view["blocks"][0]["hint"]["text"]
+    assert hint == "Use the order ID from the console, for example INV-17"
 
 
 async def test_a_group_that_slack_does_not_name_is_refused(quiet_desk: Desk) -> None:

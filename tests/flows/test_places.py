@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.domain.cancellation import State
 from bot.domain.events import RequestRefused
 from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Fault, Hang, broken
@@ -53,6 +54,12 @@ def private_without_the_bot(desk: Desk) -> str:
     return PRIVATE
 
 
+def archived(desk: Desk) -> str:
+    """Return a channel that somebody has just archived."""
+    desk.slack.space.channels[LOBBY].archived = True
+    return LOBBY
+
+
 PLACES = [
     pytest.param(direct_with_the_bot, Verdict.DIRECT_MESSAGE, "in a direct message", id="the bot's own messages"),
     pytest.param(between_two, Verdict.DIRECT_MESSAGE, "in a direct message", id="between two people"),
@@ -60,6 +67,7 @@ PLACES = [
     pytest.param(of_many, Verdict.DIRECT_MESSAGE, "in a direct message", id="an old id of a group message"),
     pytest.param(shared, Verdict.SHARED_CHANNEL, "shared with another company", id="a shared channel"),
     pytest.param(shared_private, Verdict.SHARED_CHANNEL, "shared with another company", id="a private shared channel"),
+    pytest.param(archived, Verdict.ARCHIVED_CHANNEL, "This channel is archived", id="an archived channel"),
     pytest.param(about_to_be_shared, Verdict.SHARED_CHANNEL, "with another company", id="about to be shared"),
     pytest.param(
         private_without_the_bot, Verdict.NOT_INVITED, "not a member of this private channel", id="a private channel"
@@ -91,13 +99,48 @@ async def test_a_place_without_a_card_is_refused_at_once(
     assert quiet_desk.ann.ephemerals[-1].channel == channel
 
 
+@pytest.mark.parametrize("mode", ["socket", "http"])
 @pytest.mark.parametrize("place", [place.values[0] for place in PLACES], ids=[place.id for place in PLACES])
-async def test_any_place_will_do_where_cards_have_a_channel_of_their_own(quiet_desk: Desk, place: object) -> None:
+async def test_any_place_will_do_where_cards_have_a_channel_of_their_own(
+    quiet_desk: Desk, place: object, mode: str
+) -> None:
     """With APPROVAL_CHANNEL set, a command may be typed anywhere: the card goes to that channel."""
     assert callable(place)
-    await quiet_desk.start_bot()
+    await quiet_desk.start_bot(**(quiet_desk.by_http if mode == "http" else {}))
     await quiet_desk.fill_in("ord_1", channel=place(quiet_desk))
     assert (await quiet_desk.card("ord_1", PAYMENTS)).button("approve")
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+@pytest.mark.parametrize("place", [shared, shared_private, about_to_be_shared])
+async def test_a_shared_channel_holds_cards_where_that_is_allowed(quiet_desk: Desk, place: object, mode: str) -> None:
+    """Its people read the card then; those of the other company still decide nothing, also if a setting names them."""
+    assert callable(place)
+    transport = quiet_desk.by_http if mode == "http" else {}
+    await quiet_desk.start_bot(
+        APPROVAL_CHANNEL="", ALLOW_SHARED_CHANNELS="true", APPROVERS=f"{BEN},{FRANK}", **transport
+    )
+    channel = place(quiet_desk)
+    quiet_desk.slack.space.channels[channel].members.add(quiet_desk.slack.space.bot_user_id)
+    await quiet_desk.fill_in("ord_1", channel=channel)
+    card = await quiet_desk.card("ord_1", channel)
+    if place is not about_to_be_shared:
+        await quiet_desk.frank.click(card, "approve")
+        assert "Only people of the bot's own workspace can do that" in await quiet_desk.told(quiet_desk.frank)
+        assert await quiet_desk.refusal() == (FRANK, "ord_1", Verdict.NOT_OF_THIS_WORKSPACE)
+    assert await quiet_desk.state("ord_1") is State.PENDING
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+
+
+async def test_a_direct_message_holds_no_card_where_shared_channels_are_allowed(quiet_desk: Desk) -> None:
+    """Nobody can decide there, whatever is allowed."""
+    await quiet_desk.start_bot(APPROVAL_CHANNEL="", ALLOW_SHARED_CHANNELS="true")
+    for place in (direct_with_the_bot, between_two, between_three, private_without_the_bot, archived):
+        known = len(quiet_desk.ann.ephemerals)
+        await quiet_desk.ann.command("/cancel-order ord_1 typed twice", place(quiet_desk))
+        assert "not kept anything" in await quiet_desk.told(quiet_desk.ann, known + 1)
+    assert quiet_desk.ann.modal is None
 
 
 async def test_a_channel_of_several_workspaces_of_the_organisation_holds_cards(quiet_desk: Desk) -> None:

@@ -34,6 +34,9 @@ def test_the_required_settings_are_enough() -> None:
         "approvals_required": 1,
         "allow_self_approval": False,
         "approval_ttl": timedelta(hours=2),
+        "allow_shared_channels": False,
+        "order_id_example": "ord_1001",
+        "contact": None,
         "order_id_pattern": re.compile("[A-Za-z0-9_-]{1,64}"),
         "host": "127.0.0.1",
         "port": 3000,
@@ -96,6 +99,23 @@ def test_the_event_of_a_start_has_the_rules_and_no_secret() -> None:
     )
     assert given_that(REQUESTERS="U02,U01").started("1.2.3").requesters == ("U01", "U02")
     assert given_that().started("1.2.3").approval_channel == ""
+    assert given_that(ALLOW_SHARED_CHANNELS="true").started("1.2.3").allow_shared_channels
+
+
+def test_the_example_fits_the_pattern() -> None:
+    """A pattern of one's own has no example but the one that is set, and a wrong one ends the start."""
+    assert given_that(ORDER_ID_PATTERN="INV-[0-9]+").order_id_example is None
+    assert given_that(ORDER_ID_PATTERN="INV-[0-9]+", ORDER_ID_EXAMPLE="INV-17").order_id_example == "INV-17"
+    assert given_that(ORDER_ID_EXAMPLE="A17").order_id_example == "A17"
+    wrong = "ORDER_ID_EXAMPLE: 'ord_1001' does not fit ORDER_ID_PATTERN, so people would be shown a wrong example"
+    assert problems(ORDER_ID_PATTERN="INV-[0-9]+", ORDER_ID_EXAMPLE="ord_1001") == [wrong]
+    assert len(problems(ORDER_ID_PATTERN="(", ORDER_ID_EXAMPLE="ord_1001")) == 1
+
+
+@pytest.mark.parametrize("contact", ["C0HELP", "G0HELP", "S0HELP", "U0HELP", "W0HELP"])
+def test_a_contact_is_a_channel_a_group_or_a_person(contact: str) -> None:
+    """Each is told by its first letter."""
+    assert given_that(CONTACT=contact).contact == contact
 
 
 def test_settings_stay_as_they_were_read() -> None:
@@ -134,9 +154,12 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "REQUESTERS",
         "AUDITORS",
         "APPROVAL_CHANNEL",
+        "ALLOW_SHARED_CHANNELS",
         "APPROVALS_REQUIRED",
         "ALLOW_SELF_APPROVAL",
         "APPROVAL_TTL",
+        "ORDER_ID_EXAMPLE",
+        "CONTACT",
         "HOST",
         "PORT",
         "LOG_LEVEL",
@@ -152,7 +175,8 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
 
 def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """Return the defaults that are values, without those that are words about them."""
-    words = {"", "required", "everyone", "the command's channel", "console on a terminal, else json"}
+    words = {"", "required", "everyone", "the command's channel", "console on a terminal, else json", "nobody by name"}
+    words.add("ord_1001 if `ORDER_ID_PATTERN` is not set")
     return {name: default for name, default, _ in rows if default not in words}
 
 

@@ -57,6 +57,17 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
         ("DATABASE_URL", "sqlite:///", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
         ("DATABASE_URL", "sqlite:///:memory:", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
         ("DATABASE_URL", "sqlite:///x.db?mode=ro", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        (
+            "CONTACT",
+            "#help",
+            "'#help' is not the ID of a channel (C…, G…), a user group (S…) or a person (U…, W…)",
+        ),
+        (
+            "CONTACT",
+            "D0HELP",
+            "'D0HELP' is not the ID of a channel (C…, G…), a user group (S…) or a person (U…, W…)",
+        ),
+        ("ALLOW_SHARED_CHANNELS", "maybe", "'maybe' is not true or false"),
         ("APPROVERS", "bob", "'bob' is not a user ID (U…, W…) or a user-group ID (S…)"),
         (
             "APPROVERS",

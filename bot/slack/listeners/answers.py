@@ -12,7 +12,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.network import Network
 from bot.slack.background import Tell
 from bot.slack.errors import problem_of
-from bot.slack.views.text import Message, escape, lines, words
+from bot.slack.views.text import Message, addressed, lines, mrkdwn
 
 log = structlog.get_logger(__name__)
 
@@ -20,18 +20,31 @@ _TIMEOUT = 10
 """Seconds."""
 
 
-def answer_to(network: Network, response_url: str) -> Tell:
-    """Return a way to say something to the person who acted, and to nobody else."""
-    return partial(respond, network, response_url)
+def answer_to(network: Network, response_url: str, contact: str | None = None) -> Tell:
+    """Return a way to say something to the person who acted, and to nobody else.
+
+    ``contact`` is the channel, group or person that the words name in place of the bot's operator.
+    """
+    return partial(respond, network, response_url, contact=contact)
 
 
 async def respond(
-    network: Network, response_url: str, answer: str | Message, *, replace: bool = False, to_all: bool = False
+    network: Network,
+    response_url: str,
+    answer: str | Message,
+    *,
+    replace: bool = False,
+    to_all: bool = False,
+    contact: str | None = None,
 ) -> None:
     """Answer privately, or ``to_all`` in the channel; ``replace`` puts it in the place of the message clicked."""
     if not response_url:
         return
-    message = Message(escape(answer), [lines([words(answer)])]) if isinstance(answer, str) else answer
+    if isinstance(answer, str):
+        elements = addressed(answer, contact)
+        message = Message(mrkdwn(elements), [lines(elements)])
+    else:
+        message = answer
     try:
         client = AsyncWebhookClient(response_url, timeout=_TIMEOUT, ssl=network.tls)
         client.proxy = network.proxy_for(response_url)  # the SDK's own choice ignores NO_PROXY

@@ -10,7 +10,7 @@ from bot.domain.policy import Role, Verdict
 from bot.slack import command_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.listeners.answers import answer_to, respond
+from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
 from bot.slack.views import card, freezes, refusals
@@ -27,7 +27,7 @@ class Asking:
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text."""
         await ack()
-        tell = answer_to(self._parts.network, typed.response_url)
+        tell = self._parts.answer_to(typed.response_url)
         self._parts.background.start(self._open_form(typed, tell), tell=tell)
 
     async def _open_form(self, typed: Command, tell: Tell) -> None:
@@ -40,7 +40,7 @@ class Asking:
             case command_text.Order(order_id, reason):
                 await self._ask_in_form(typed, order_id, reason, tell)
             case command_text.Help(mistyped):
-                await tell(refusals.usage(mistyped))
+                await tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
             case command_text.Freeze() | command_text.Unfreeze() as wanted:
                 await self._freeze(typed, wanted, tell)
 
@@ -52,15 +52,15 @@ class Asking:
             await tell(freezes.refused(freeze))
             return
         if verdict is Verdict.ALLOWED and self._parts.approval_channel is None:
-            verdict = await places.may_hold_card(self._parts.client, typed)
+            verdict = await places.may_hold_card(self._parts.client, typed, shared=self._parts.allow_shared_channels)
         if verdict is Verdict.ALLOWED and names_another_order(order_id, reason):
             verdict = Verdict.SEVERAL_ORDERS
         if verdict is not Verdict.ALLOWED:
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, verdict)
             await tell(refusals.command_refused(verdict))
             return
-        pattern = self._parts.workflow.rules.order_id_pattern.pattern
-        view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, pattern=pattern)
+        example = self._parts.presentation.order_id_example
+        view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, example=example)
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
 
     async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
@@ -108,7 +108,9 @@ class Asking:
                 assert acted.cancellation is not None
                 return OrderForm.ORDER, refusals.already_open(acted.cancellation, acted.requester_name)
             case Verdict.BAD_ORDER_ID:
-                return OrderForm.ORDER, refusals.bad_order_id(pattern.pattern, order_id)
+                return OrderForm.ORDER, refusals.bad_order_id(
+                    pattern.pattern, order_id, self._parts.presentation.order_id_example
+                )
             case Verdict.FROZEN:
                 assert acted.freeze is not None
                 return OrderForm.ORDER, freezes.refused(acted.freeze)

@@ -14,7 +14,6 @@ from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.slack.errors import problem_of
-from bot.slack.listeners.answers import answer_to
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
 from bot.slack.views import card, refusals
@@ -116,7 +115,7 @@ class Deciding:
         action = click.actions[0].action_id
         text = await self._parts.refuse_stranger(home, user.id, user.shown_name, action, click.value)
         await ack()
-        self._parts.say(answer_to(self._parts.network, click.response_url), text)
+        self._parts.say(self._parts.answer_to(click.response_url), text)
         return None
 
     async def _submit(
@@ -134,13 +133,13 @@ class Deciding:
         return refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze)
 
     def _open_form(self, click: Click, view: View) -> None:
-        tell = answer_to(self._parts.network, click.response_url)
+        tell = self._parts.answer_to(click.response_url)
         work = self._parts.open_form(click.trigger_id, view, tell, "Press the button again.")
         self._parts.background.start(work, tell=tell)
 
     async def _answer(self, ack: AsyncAck, click: Click, acted: Acted) -> None:
         await ack()
-        tell = answer_to(self._parts.network, click.response_url)
+        tell = self._parts.answer_to(click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
             self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze))
         cancellation, place = acted.cancellation, click.place

@@ -9,11 +9,11 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
-from bot.slack.listeners.answers import answer_to
 from bot.slack.listeners.parts import Parts
 from bot.slack.payloads import Click
 from bot.slack.views import refusals
 from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, form_no_longer_in_use
+from bot.slack.views.text import addressed, mrkdwn
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class Leftovers:
     async def unknown_button(self, ack: AsyncAck, click: Click) -> None:
         """Answer a button that an older version posted."""
         await ack()
-        self._parts.say(answer_to(self._parts.network, click.response_url), refusals.NO_LONGER_IN_USE)
+        self._parts.say(self._parts.answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
 
     async def unknown_form(self, ack: AsyncAck) -> None:
         """Answer a form that an older version opened."""
@@ -54,8 +54,9 @@ class Leftovers:
                 field = fields.get(body["view"]["callback_id"], OrderForm.ORDER)
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
             case "block_actions":
-                self._parts.say(answer_to(self._parts.network, body["response_url"]), text)
+                self._parts.say(self._parts.answer_to(body["response_url"]), text)
                 # No acknowledgement: then Slack puts a warning beside the button, also where the apology gets lost.
                 return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
             case _:
-                return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text})
+                shown = mrkdwn(addressed(text, self._parts.presentation.contact))
+                return BoltResponse(status=200, body={"response_type": "ephemeral", "text": shown})

@@ -10,7 +10,7 @@ from bot.domain.lookup import NotAFilter
 from bot.domain.policy import Actor, Role, Verdict
 from bot.slack import command_text
 from bot.slack.commands import CANCEL_AUDIT
-from bot.slack.listeners.answers import answer_to, respond
+from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
 from bot.slack.views import audit_page, refusals
@@ -32,7 +32,7 @@ class LookingUp:
     async def cancel_audit(self, ack: AsyncAck, typed: Command) -> None:
         """Answer from the record, to the person alone."""
         await ack()
-        tell, button = answer_to(self._parts.network, typed.response_url), PageButton(typed.as_typed)
+        tell, button = self._parts.answer_to(typed.response_url), PageButton(typed.as_typed)
         team = (typed.team_id, typed.enterprise_id)
         work = self._look_up(Actor(typed.user_id, typed.user_name), team, button, typed.response_url)
         self._parts.background.start(work, tell=tell)
@@ -40,7 +40,7 @@ class LookingUp:
     async def turn_page(self, ack: AsyncAck, click: Click) -> None:
         """Show another page of a look-up, in place of the one before."""
         await ack()
-        tell, button = answer_to(self._parts.network, click.response_url), PageButton.decode(click.value)
+        tell, button = self._parts.answer_to(click.response_url), PageButton.decode(click.value)
         if button is None:
             self._parts.say(tell, refusals.NO_LONGER_IN_USE)
             return

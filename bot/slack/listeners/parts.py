@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -14,9 +14,11 @@ from bot.network import Network
 from bot.slack.background import Background, Tell
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
+from bot.slack.listeners.answers import answer_to
 from bot.slack.payloads import User
 from bot.slack.people import Directory
 from bot.slack.views import refusals
+from bot.slack.views.presentation import Presentation
 from bot.workflow import Workflow
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,12 @@ class Parts:
     background: Background
     identity: Callable[[], Identity | None]
     approval_channel: str | None
+    allow_shared_channels: bool = False
+    presentation: Presentation = field(default_factory=Presentation)
+
+    def answer_to(self, response_url: str) -> Tell:
+        """Return a way to say something to the person who acted, and to nobody else."""
+        return answer_to(self.network, response_url, self.presentation.contact)
 
     async def arrive(
         self, user: User, team_id: str | None, enterprise_id: str | None, *roles: Role

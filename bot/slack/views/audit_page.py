@@ -343,6 +343,7 @@ _VERDICTS = {
     Verdict.VOTES_MISSING: "too few approvals still counted",
     Verdict.DIRECT_MESSAGE: "in a direct message",
     Verdict.SHARED_CHANNEL: "in a channel shared with another company",
+    Verdict.ARCHIVED_CHANNEL: "in an archived channel",
     Verdict.NOT_INVITED: "in a private channel without the bot",
     Verdict.TOO_LONG: "too long for the card",
     Verdict.FROZEN: "everything was frozen",

@@ -14,7 +14,7 @@ _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not
 
 def banner(freeze: Freeze) -> list[Element]:
     """Return the line of a card."""
-    by = words("the bot's operator") if _is_operator(freeze) else person(freeze.by)
+    by = words("an operator at the command line") if _is_operator(freeze) else person(freeze.by)
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
         words("🧊 Everything is frozen by "),
@@ -28,7 +28,7 @@ def banner(freeze: Freeze) -> list[Element]:
 
 def in_force(freeze: Freeze) -> str:
     """Return what stands still, since when, by whom and why, as plain text."""
-    by = "the bot's operator" if _is_operator(freeze) else freeze.name or freeze.by
+    by = "an operator at the command line" if _is_operator(freeze) else freeze.name or freeze.by
     why = f": {quoted(freeze.why, _SHOWN)}" if freeze.why else ""
     return f"Everything is frozen by {by}, since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}."
 

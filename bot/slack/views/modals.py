@@ -3,7 +3,6 @@
 from typing import Any
 
 from bot.domain.cancellation import Cancellation
-from bot.domain.ids import ORDER_ID
 from bot.slack.payloads import FormView
 from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
 
@@ -21,15 +20,15 @@ class OrderForm:
     REASON = "reason"
 
     @classmethod
-    def build(cls, *, channel: str, order_id: str, reason: str, pattern: str = ORDER_ID) -> View:
-        """Return the form, filled in with the text behind the command; ``pattern`` is that of order ids."""
-        example = ", for example ord_1001" if pattern == ORDER_ID else ""
+    def build(cls, *, channel: str, order_id: str, reason: str, example: str | None = None) -> View:
+        """Return the form, filled in with the text behind the command; ``example`` is an order id."""
+        shown = f", for example {example}" if example else ""
         return _modal(
             cls.CALLBACK,
             "Cancel an order",
             "Ask for approval",
             channel,
-            _input(cls.ORDER, "Order ID", order_id, hint=f"Use the order ID from the console{example}"),
+            _input(cls.ORDER, "Order ID", order_id, hint=f"Use the order ID from the console{shown}"),
             _input(
                 cls.REASON,
                 "Reason",

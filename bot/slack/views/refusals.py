@@ -5,7 +5,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.slack.views import freezes
-from bot.slack.views.text import invisible, mistakable, name_of
+from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
@@ -24,7 +24,7 @@ def apology(reference: str) -> str:
     """Return the words after an error of our own; the log has the same reference."""
     return (
         "Sorry, something went wrong on my side. Please try again. "
-        f"If it happens again, give the bot's operator this reference: {reference}"
+        f"If it happens again, give {OPERATOR} this reference: {reference}"
     )
 
 
@@ -32,25 +32,26 @@ def not_sure(reference: str) -> str:
     """Return the words where an act took too long to keep: nobody knows yet whether it counted."""
     return (
         "I'm slow right now, and I don't know yet whether this counted. Look at the card before you try again, or "
-        f"look the order up with /cancel-audit. The reference for the bot's operator is {reference}"
+        f"look the order up with /cancel-audit. The reference for {OPERATOR} is {reference}"
     )
 
 
-USAGE = (
-    "To ask for a cancellation, type /cancel-order with the order ID and the reason, for example "
-    "“/cancel-order ord_1001 The customer ordered twice”. A form opens. After you send it, an approver decides, and I "
-    "tell you the result.\nAn approver can stop everything with “/cancel-order freeze” and a reason, and end that with "
-    "“/cancel-order unfreeze”.\nTo look something up, type /cancel-audit. “/cancel-audit help” shows how."
-)
+def usage(example: str | None, mistyped: str = "") -> str:
+    """Return how the command works, with an order ID as an example.
 
-
-def usage(mistyped: str = "") -> str:
-    """Return how the command works; ``mistyped`` is the word that was not taken for an order ID."""
-    if not mistyped:
-        return USAGE
-    return (
+    ``mistyped`` is a word that was not taken for an order ID.
+    """
+    not_taken = (
         f"I don't take “{mistyped}” for an order ID, and I have not kept anything. If it is one, type /cancel-order "
-        f"alone, and enter it in the form.\n{USAGE}"
+        "alone, and enter it in the form.\n"
+    )
+    shown = f", for example “/cancel-order {example} The customer ordered twice”" if example else ""
+    return (
+        f"{not_taken if mistyped else ''}To ask for a cancellation, type /cancel-order with the order ID and the "
+        f"reason{shown}. A form opens. After you send it, an approver decides, and I tell you the result.\n"
+        "An approver can stop everything with “/cancel-order freeze” and a reason, and end that with "
+        "“/cancel-order unfreeze”.\n"
+        "To look something up, type /cancel-audit. “/cancel-audit help” shows how."
     )
 
 
@@ -76,6 +77,11 @@ def command_refused(verdict: Verdict) -> str:
                 "This channel is shared with another company, or about to be, and its people would see the request. "
                 "I have not kept anything. Type the command in a channel of your own company."
             )
+        case Verdict.ARCHIVED_CHANNEL:
+            return (
+                "This channel is archived, so I can't post an approval card here. I have not kept anything. "
+                "Type the command in another channel."
+            )
         case Verdict.NOT_INVITED:
             return (
                 "I am not a member of this private channel, so I can't post an approval card here. I have not kept "
@@ -92,7 +98,7 @@ def command_refused(verdict: Verdict) -> str:
                 "then the reason."
             )
         case _:
-            return "You may not ask for cancellations here. The bot's operator can add you."
+            return f"You may not ask for cancellations here. Ask {OPERATOR} to add you."
 
 
 def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
@@ -113,7 +119,7 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
         case Verdict.OWN_REQUEST:
             return (
                 "You can't do that with your own request. Another approver has to. "
-                "If there is none, ask the bot's operator to add one."
+                f"If there is none, ask {OPERATOR} to add one."
             )
         case Verdict.ALREADY_COUNTED:
             missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
@@ -186,8 +192,8 @@ def already_open(cancellation: Cancellation, requester_name: str) -> str:
 _NAMES = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\u00a0": "a no-break space"}
 
 
-def bad_order_id(pattern: str, order_id: str) -> str:
-    """Return what an order ID looks like, for text that does not match this pattern."""
+def bad_order_id(pattern: str, order_id: str, example: str | None = None) -> str:
+    """Return what an order ID looks like, for text that does not match this pattern; ``example`` is one that does."""
     hidden = next((each for each in order_id if invisible(each) or (each.isspace() and each != " ")), None)
     if hidden is not None:
         name = _NAMES.get(hidden) or name_of(hidden)
@@ -199,6 +205,8 @@ def bad_order_id(pattern: str, order_id: str) -> str:
             "Type the ID by hand."
         )
     if pattern == ORDER_ID:
-        return "An order ID has 1 to 64 letters, digits, - and _, and nothing else. For example: ord_1001"
+        shown = f" For example: {example}" if example else ""
+        return f"An order ID has 1 to 64 letters, digits, - and _, and nothing else.{shown}"
     # A regular expression would tell these readers nothing.
-    return "This is not an order ID. Copy the order ID from the console."
+    shown = f", for example {example}" if example else ""
+    return f"This is not an order ID. Copy the order ID from the console{shown}."

@@ -59,9 +59,35 @@ def words(text: str, **style: bool) -> Element:
     return element | {"style": style} if style else element
 
 
+def mention(somebody: str) -> Element:
+    """Return an element that names the channel, user group or person of this id."""
+    kind = {"C": "channel", "G": "channel", "S": "usergroup"}.get(somebody[0], "user")
+    return {"type": kind, f"{kind}_id": somebody}
+
+
+def mrkdwn(elements: list[Element]) -> str:
+    """Return words and mentions as a mrkdwn text."""
+    signs = {"channel": "#", "usergroup": "!subteam^", "user": "@"}
+    parts = ((each["type"], each) for each in elements)
+    return "".join(
+        f"<{signs[kind]}{each[f'{kind}_id']}>" if kind in signs else escape(each["text"]) for kind, each in parts
+    )
+
+
 def person(user_id: str) -> Element:
     """Return an element that shows a person under the name that each reader knows."""
     return {"type": "user", "user_id": user_id}
+
+
+OPERATOR = "the bot's operator"
+"""The person who is to help, in sentences for which nobody is named; ``addressed`` puts the setting CONTACT there."""
+
+
+def addressed(text: str, contact: str | None) -> list[Element]:
+    """Return words of our own as elements, with the channel, group or person of this id in place of OPERATOR."""
+    if contact is None:
+        return [words(text)]
+    return listed([[words(part)] if part else [] for part in text.split(OPERATOR)], mention(contact))
 
 
 def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> Element:
@@ -84,11 +110,11 @@ def link(url: str, label: str) -> list[Element]:
     return [{"type": "link", "url": url, "text": label}] if url else []
 
 
-def listed(parts: list[list[Element]], between: str = ", ") -> list[Element]:
+def listed(parts: list[list[Element]], between: str | Element = ", ") -> list[Element]:
     """Return the parts in one line, with commas or ``between`` between them."""
     line: list[Element] = []
     for index, part in enumerate(parts):
-        line += ([words(between)] if index else []) + part
+        line += ([words(between) if isinstance(between, str) else between] if index else []) + part
     return line
 
 

@@ -63,7 +63,7 @@ def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
     """The forms say what happens to what is typed into them."""
     forms = [
         OrderForm.build(channel="C1", order_id="", reason=""),
-        OrderForm.build(channel="C1", order_id="", reason="", pattern="[0-9]+"),
+        OrderForm.build(channel="C1", order_id="", reason="", example="INV-17"),
         RejectForm.build(CANCELLATION),
         SettleForm.build(CANCELLATION, cancelled=True),
         SettleForm.build(CANCELLATION, cancelled=False),

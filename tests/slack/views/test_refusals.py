@@ -65,6 +65,7 @@ COMMAND_VERDICTS = [
     Verdict.UNCHECKED,
     Verdict.DIRECT_MESSAGE,
     Verdict.SHARED_CHANNEL,
+    Verdict.ARCHIVED_CHANNEL,
     Verdict.NOT_INVITED,
     Verdict.TOO_LONG,
     Verdict.SEVERAL_ORDERS,
@@ -157,7 +158,8 @@ def test_refusals_of_forms_and_unknown_requests(snapshot: SnapshotAssertion) -> 
     """An open request is named with its requester and state; a pattern of one's own is not shown."""
     told = [refusals.already_open(replace(CANCELLATION, state=state), "ann") for state in State]
     told += [refusals.already_open(CANCELLATION, ""), refusals.already_open(replace(CANCELLATION, card_ts=None), "ann")]
-    told += [refusals.bad_order_id(ORDER_ID, "ord 1"), refusals.bad_order_id("[0-9]+", "ord 1")]
+    told += [refusals.bad_order_id(ORDER_ID, "ord 1", "ord_1001"), refusals.bad_order_id(ORDER_ID, "ord 1")]
+    told += [refusals.bad_order_id("[0-9]+", "ord 1", "1001"), refusals.bad_order_id("[0-9]+", "ord 1")]
     told += [refusals.click_refused(Verdict.NO_SUCH_REQUEST, None)]
     assert told == snapshot
 
@@ -173,8 +175,9 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
         refusals.REASON_MISSING,
         refusals.REASON_TOO_LONG,
         refusals.FINDING_MISSING,
-        refusals.USAGE,
-        refusals.usage("hlep"),
+        refusals.usage("ord_1001"),
+        refusals.usage("INV-17", "hlep"),
+        refusals.usage(None),
         refusals.apology("0a1b2c3d"),
         refusals.not_sure("0a1b2c3d"),
     ]

@@ -7,6 +7,8 @@ from hypothesis import given, strategies as st
 
 from bot.sandbox.blockkit import counted
 from bot.slack.views.text import (
+    OPERATOR,
+    addressed,
     cut,
     cut_to_weight,
     escape,
@@ -15,6 +17,7 @@ from bot.slack.views.text import (
     link,
     listed,
     moment,
+    mrkdwn,
     plain,
     quote,
     quoted,
@@ -140,3 +143,27 @@ def test_what_scripts_and_emoji_need_stays() -> None:
 def test_a_sentence_has_one_full_stop(text: str, ended: str) -> None:
     """The gateway's words often bring one of their own."""
     assert sentence(text) == ended
+
+
+@pytest.mark.parametrize(
+    "contact, element, written",
+    [
+        ("C0HELP", {"type": "channel", "channel_id": "C0HELP"}, "<#C0HELP>"),
+        ("G0HELP", {"type": "channel", "channel_id": "G0HELP"}, "<#G0HELP>"),
+        ("S0HELP", {"type": "usergroup", "usergroup_id": "S0HELP"}, "<!subteam^S0HELP>"),
+        ("U0HELP", {"type": "user", "user_id": "U0HELP"}, "<@U0HELP>"),
+        ("W0HELP", {"type": "user", "user_id": "W0HELP"}, "<@W0HELP>"),
+    ],
+)
+def test_a_sentence_names_the_one_to_ask(contact: str, element: dict[str, str], written: str) -> None:
+    """The channel, group or person stands in the sentence as an element, and in the text as a mention."""
+    found = addressed(f"Ask {OPERATOR} <now>.", contact)
+    assert found == [words("Ask "), element, words(" <now>.")]
+    assert mrkdwn(found) == f"Ask {written} &lt;now&gt;."
+
+
+def test_without_a_contact_a_sentence_says_who_that_is() -> None:
+    """A sentence that names nobody stays as it is, with a contact as without."""
+    assert addressed(f"Ask {OPERATOR}.", None) == [words("Ask the bot's operator.")]
+    assert addressed("Try again.", "C0HELP") == [words("Try again.")]
+    assert mrkdwn(addressed(OPERATOR, "C0HELP")) == "<#C0HELP>"
