@@ -56,9 +56,10 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
     state:cancelled, 7d, 2026-11-01..2026-11-23.
     """
     from bot.cli.problems import fail
-    from bot.cli.rows import Printer, fields, read_rows
+    from bot.cli.rows import Printer, read_rows
     from bot.domain.events import Exported
     from bot.domain.lookup import NotAFilter, parse
+    from bot.rows import fields
     from bot.settings import RecordSettings
     from bot.store import StoreError, open_reader
     from bot.wording import FILTERS, look_up_mistake, store_error
@@ -73,7 +74,8 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         prove_that_it_can_be_put_on_record(settings.database_path)
     try:
         with open_reader(settings.database_path) as tables:
-            printer.print(read_rows(tables, lookup, limit), fields(lookup), form)
+            names = fields(of_events=lookup.order_id is not None)
+            printer.print(read_rows(tables, lookup, limit), names, form)
     except StoreError as error:
         fail(store_error(error))
     finally:

@@ -44,6 +44,8 @@ class Mistake(StrEnum):
     NO_STATE = "no_state"
     NO_SUCH_TIME = "no_such_time"
     NO_FILTER = "no_filter"
+    CSV_NOT_LAST = "csv_not_last"
+    """The word that asks for a file stands before another word, or twice."""
 
 
 class NotAFilter(ValueError):
@@ -52,6 +54,20 @@ class NotAFilter(ValueError):
     def __init__(self, mistake: Mistake, word: str = "") -> None:
         super().__init__(mistake, word)
         self.mistake, self.word = mistake, word
+
+
+def wants_file(text: str) -> tuple[str, bool]:
+    """Return the filters without the word ``csv`` at their end, and whether it was there. Raises NotAFilter.
+
+    ``order:csv`` means an order of this name.
+    """
+    filters, *last = text.rsplit(None, 1) if len(text.split()) > 1 else ("", *text.split())
+    asked = [word for word in text.split() if word.lower() == "csv"]
+    if not asked:
+        return text, False
+    if len(asked) > 1 or last != asked:
+        raise NotAFilter(Mistake.CSV_NOT_LAST, asked[0])
+    return filters, True
 
 
 def parse(

@@ -22,12 +22,12 @@ class Command:
 
 COMMANDS = (
     # A reason is kept as it was typed, so its names are not turned into mentions.
-    Command(CANCEL_ORDER, "Ask for the cancellation of an order", "[order id] [reason]", should_escape=False),
+    Command(CANCEL_ORDER, "Ask for the cancellation of an order", "[order id] [reason], or help", should_escape=False),
     # A look-up by person needs the id, as names are neither unique nor lasting.
     Command(
         CANCEL_AUDIT,
         "Look up who cancelled what, when and why",
-        "[order id] [@person] [state:cancelled] [7d or 2026-11-01..2026-11-23]",
+        "[order id] [@person] [cancelled] [7d or 2026-11-01..2026-11-23] [csv], or help",
         should_escape=True,
     ),
 )

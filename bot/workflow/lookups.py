@@ -9,6 +9,7 @@ from typing import TypeVar
 from bot.domain import lookup, policy
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
+from bot.domain.events import RequestRefused
 from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
 from bot.domain.projection import Contradiction
@@ -27,6 +28,7 @@ class Asked:
     """A look-up as somebody typed it, with their time zone and the page that they want.
 
     ``at`` and ``newest`` are when the first page was asked for, and its first row; None for the first page itself.
+    Without ``counted``, nobody needs to know how many match in all.
     """
 
     text: str
@@ -36,14 +38,16 @@ class Asked:
     at: datetime | None = None
     newest: str | None = None
     limit: int = 10
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One page of an answer: cancellations, or the events of the story of the order named.
 
-    ``contradictions`` is how the tables contradict the record there; the page shows what the record says. ``at`` is
-    when the first page was asked for, and ``zone`` the name of the time zone in which its filters were read.
+    ``checked`` has, for each cancellation of the page, how the tables contradict the record there, or None; the page
+    shows what the record says. ``contradictions`` are those of the page, or of the story's order. ``at`` is when the
+    first page was asked for, and ``zone`` the name of the time zone in which its filters were read.
     """
 
     page: Page[Cancellation] | Page[Event]
@@ -52,6 +56,7 @@ class Found:
     contradictions: tuple[Contradiction, ...] = ()
     at: datetime | None = None
     zone: str = "UTC"
+    checked: tuple[Contradiction | None, ...] = ()
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
@@ -70,14 +75,24 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
         page = _page(partial(tables.lookups.find, wanted, only_of=only_of), partial(count, wanted), asked)
         checked = tables.projections.checked(page.items)
         page = replace(page, items=[each for each, _ in checked])
-        return Found(page, scope, None, tuple(found for _, found in checked if found is not None), at, str(asked.zone))
+        return Found(page, scope, None, _only(checked), at, str(asked.zone), tuple(each for _, each in checked))
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
+    story = replace(story, items=[_readable(each, only_of) for each in story.items])
     about = tables.cancellations.of_order(wanted.order_id) if wanted.order_id is not None else []
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
-    return Found(
-        story, scope, wanted.order_id, tuple(found for _, found in checked if found is not None), at, str(asked.zone)
-    )
+    return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone))
+
+
+def _only(checked: list[tuple[Cancellation, Contradiction | None]]) -> tuple[Contradiction, ...]:
+    return tuple(found for _, found in checked if found is not None)
+
+
+def _readable(event: Event, only_of: str | None) -> Event:
+    """Return an event without the words of another person's request for the same order, which was refused."""
+    if event.kind == RequestRefused.kind and only_of not in {None, event.actor}:
+        return event._replace(words=dict.fromkeys(RequestRefused.words, ""))
+    return event
 
 
 def _page(find: Callable[..., Page[T]], count: Callable[..., int], asked: Asked) -> Page[T]:
@@ -93,10 +108,12 @@ def _page(find: Callable[..., Page[T]], count: Callable[..., int], asked: Asked)
         page = find(span=Span(asked.newest), limit=asked.limit)
     elif span.older_than is not None and not page.items:
         page = find(span=Span(asked.newest, last=True), limit=asked.limit)
-    if not page.items:
+    if not page.items or not asked.counted:
         return page
     newest = asked.newest or find(limit=1).newer
-    before, total = count(span=Span(newest, newer_than=page.newer)), count(span=Span(newest))
+    turned = asked.older_than is not None or asked.newer_than is not None
+    before = count(span=Span(newest, newer_than=page.newer)) if turned else 0
+    total = count(span=Span(newest))
     newer = page.newer if before else None
     return replace(page, newest=newest, newer=newer, before=before, total=total)
 

@@ -7,10 +7,9 @@ method here; what happens inside each transaction is in the other modules.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Concatenate, ParamSpec
 
 import structlog
@@ -40,6 +39,8 @@ Decision = Callable[Concatenate[Tables, Rules, Cancellation, Actor, datetime, P]
 
 _AT_A_TIME = 20
 """The most that is claimed in one transaction; a longer one would hold up the people's."""
+_PART = 100
+"""Rows that are read at once of an answer that may have any number of them."""
 _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED}
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
 _SETTLED = {State.PENDING: "expired", State.APPROVED: "sending", State.SENDING: "answer_lost"}
@@ -199,13 +200,28 @@ class Workflow:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
         return await self._store.read(lambda tables: lookups.look_up(tables, self.rules, actor, asked, self._now()))
 
-    async def looked_up(self, actor: Actor, filters: str, rows: int, answer: str) -> None:
-        """Put a look-up on record before its answer is handed out. Raises StoreError, and then nobody may read it."""
+    async def look_up_all(self, actor: Actor, asked: Asked) -> AsyncIterator[Found]:
+        """Yield all that this person may read, a part at a time, so that others read and write in between.
+
+        Raises NotAFilter or MayNotRead.
+        """
+        older: str | None = ""
+        while older is not None:
+            part = replace(asked, older_than=older or None, limit=_PART, counted=False)
+            found = await self.look_up(actor, part)
+            yield found
+            asked, older = replace(asked, at=found.at), found.page.older
+
+    async def looked_up(self, actor: Actor, filters: str, rows: int, digest: str) -> None:
+        """Put a look-up on record before its answer is handed out. Raises StoreError, and then nobody may read it.
+
+        ``digest`` is the SHA-256 of the answer, as 64 hexadecimal digits.
+        """
 
         def work(tx: Tables) -> None:
             at = self._now()
             tx.people.remember(actor, at)
-            tx.record.append(LookedUp(filters, rows, sha256(answer.encode()).hexdigest()), actor.id, at)
+            tx.record.append(LookedUp(filters, rows, digest), actor.id, at)
 
         await self._store.transaction("looked_up", work)
         log.info("looked_up", by=actor.id, rows=rows)

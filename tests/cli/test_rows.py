@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.cli.rows import Printer, Row
+from bot.cli.rows import Printer
+from bot.rows import Row, harmless
 
 SIGNS = "=+-@＝＋－＠"  # noqa: RUF001
 
@@ -56,9 +57,7 @@ def test_a_cell_is_text_for_a_spreadsheet(capsys: pytest.CaptureFixture[str], re
 @given(st.text(st.sampled_from(f"{SIGNS}\t\r\n;,\"' aö\x1b\u202e\u200b")))
 def test_no_line_of_a_cell_begins_a_formula(reason: str) -> None:
     """That holds wherever a spreadsheet sees the beginning of a line, and no control character is left."""
-    from bot.cli.rows import _harmless
-
-    cell = str(_harmless(reason))
+    cell = str(harmless(reason))
     assert not re.search(rf"""(^|[\r\n;])[\s"]*[{re.escape(SIGNS)}]""", cell)
     assert all(line.isprintable() for line in cell.split("\n"))
 

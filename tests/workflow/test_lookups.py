@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Actor, Membership, Scope, Verdict
-from bot.workflow import Asked, MayNotRead, Workflow
+from bot.workflow import Asked, MayNotRead, Wish, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import approve, ask, requested
 from tests.world import actor
@@ -231,3 +231,29 @@ async def test_a_day_has_as_many_hours_as_the_reader_lives_through(
         clock.at = midnight + timedelta(minutes=minute)
         await requested(workflow, order, form=order)
     assert await orders(workflow, AUDITOR, day, zone=berlin) == ["last", "first"]
+
+
+@pytest.mark.parametrize("reader, reads", [(AUDITOR, True), (ANN, False), (BEN, True)])
+async def test_the_words_of_a_refused_request_are_its_authors(filled: Workflow, reader: Actor, reads: bool) -> None:
+    """In the story of their own order people see that somebody else asked, and never why; auditors see all."""
+    wish = Wish("V9", "ord_1", "secret-word", "C1")
+    await filled.request(wish, actor("UBEN"))
+    if reader is BEN:
+        await ask(filled, "ord_4", form="V10", by=actor("UBEN"))
+        await filled.request(replace(wish, form_id="V11", order_id="ord_4"), actor("UBEN"))
+    order = "ord_4" if reader is BEN else "ord_1"
+    found = await filled.look_up(reader, Asked(order))
+    refused = [event for event in found.page.items if event.kind == "request_refused"]  # type: ignore[union-attr]
+    assert len(refused) == 1
+    assert ("secret-word" in str(refused[0].content)) == reads  # type: ignore[union-attr]
+    assert "erased" not in str(refused[0].content)  # type: ignore[union-attr]
+
+
+async def test_all_of_an_answer_is_read_a_part_at_a_time(filled: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part begins where the one before ended, and nothing that this person may not read is in it."""
+    monkeypatch.setattr("bot.workflow.workflow._PART", 1)
+    for reader, orders_read in ((AUDITOR, ["ord_3", "ord_2", "ord_1"]), (ANN, ["ord_2", "ord_1"])):
+        parts = [found async for found in filled.look_up_all(reader, Asked("today"))]
+        assert [[item.order_id for item in part.page.items] for part in parts] == [[order] for order in orders_read]
+        assert {part.at for part in parts} == {parts[0].at}
+    assert [len(part.page.items) async for part in filled.look_up_all(AUDITOR, Asked("cancelled"))] == [0]

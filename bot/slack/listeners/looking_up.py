@@ -1,21 +1,37 @@
 """``/cancel-audit`` and the buttons that turn its pages."""
 
+import asyncio
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, tzinfo
+from hashlib import sha256
+from tempfile import SpooledTemporaryFile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.domain.lookup import NotAFilter
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation
+from bot.domain.lookup import NotAFilter, wants_file
 from bot.domain.policy import Actor, Role, Verdict
+from bot.rows import CsvFile, Row, cancellation_row, event_row, fields
 from bot.slack import command_text
+from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_AUDIT
+from bot.slack.files import FileNotSent, send_file
 from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
-from bot.slack.views import audit_page, refusals
+from bot.slack.views import audit_file, audit_page, refusals
 from bot.slack.views.audit_page import PageButton
-from bot.workflow import Asked, MayNotRead
+from bot.workflow import Asked, Found, MayNotRead
+
+log = structlog.get_logger(__name__)
+
+_IN_MEMORY = 1024 * 1024
+"""Bytes of a file; a larger one is in a temporary file without a name, which is gone when it was sent."""
 
 
 class LookingUp:
@@ -23,6 +39,7 @@ class LookingUp:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._one_at_a_time = asyncio.Semaphore(1)
 
     def register(self, app: AsyncApp) -> None:
         """Bind them to Bolt's app."""
@@ -45,7 +62,7 @@ class LookingUp:
             self._parts.say(tell, refusals.NO_LONGER_IN_USE)
             return
         somebody, team = Actor(click.user.id, click.user.shown_name), (click.user.team_id, None)
-        work = self._look_up(somebody, team, button, click.response_url, replace=True)
+        work = self._look_up(somebody, team, button, click.response_url, in_place=True)
         self._parts.background.start(work, tell=tell)
 
     async def _look_up(
@@ -55,7 +72,7 @@ class LookingUp:
         button: PageButton,
         response_url: str,
         *,
-        replace: bool = False,
+        in_place: bool = False,
     ) -> None:
         home = await self._parts.home_of(somebody.id, *team)
         if home is not Home.HERE:
@@ -65,32 +82,63 @@ class LookingUp:
         if command_text.is_help(button.query):
             await respond(self._parts.network, response_url, audit_page.USAGE)
             return
+        tell = self._parts.answer_to(response_url)
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
         zone = button.zone
         if zone is None and (profile := await self._parts.directory.profile(somebody.id)) is not None:
             zone = profile.time_zone
         try:
-            found = await self._parts.workflow.look_up(
-                actor,
-                Asked(
-                    button.query,
-                    _zone(zone),
-                    older_than=button.older_than,
-                    newer_than=button.newer_than,
-                    at=button.at,
-                    newest=button.newest,
-                    limit=audit_page.PER_PAGE,
-                ),
+            filters, as_file = wants_file(button.query)
+            asked = Asked(
+                filters,
+                _zone(zone),
+                older_than=button.older_than,
+                newer_than=button.newer_than,
+                at=button.at,
+                newest=button.newest,
+                limit=audit_page.PER_PAGE,
             )
+            found = await self._parts.workflow.look_up(actor, asked)
         except NotAFilter as error:
             await respond(self._parts.network, response_url, audit_page.usage(error))
         except MayNotRead:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await respond(self._parts.network, response_url, refusals.OWN_REQUESTS_ONLY)
         else:
-            answer = audit_page.page(found, button.query, actor.id)
-            await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), answer.text)
-            await respond(self._parts.network, response_url, answer, replace=replace)
+            if as_file and found.page.items:
+                await tell(audit_file.coming(found))
+                await self._hand_out(actor, replace(asked, at=found.at), button.query, tell)
+                return
+            answer = audit_page.page(found, asked.text)
+            digest = sha256(answer.text.encode()).hexdigest()
+            await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), digest)
+            await respond(self._parts.network, response_url, answer, replace=in_place)
+
+    async def _hand_out(self, actor: Actor, asked: Asked, typed: str, tell: Tell) -> None:
+        """Send the whole answer as a file by direct message, or tell the person why that does not work."""
+        # However many people want a file, the bot has room and time for its other work.
+        async with self._one_at_a_time:
+            with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+                csv, contradicted = CsvFile(file), False
+                async for found in self._parts.workflow.look_up_all(actor, asked):
+                    csv.add(fields(of_events=found.order_id is not None), _rows(found))
+                    contradicted |= bool(found.contradictions)
+                await self._parts.workflow.looked_up(actor, typed, csv.rows, csv.sha256)
+                words = audit_file.words(found, asked.text, csv.rows, csv.sha256, contradicted=contradicted)
+                try:
+                    await send_file(self._parts.client, self._parts.network, actor.id, file, words)
+                except FileNotSent as error:
+                    log.warning("file_not_sent", by=actor.id, problem=error.problem.name)
+                    await tell(refusals.file_not_sent(error.problem.name, unclear=error.problem.unclear))
+
+
+def _rows(found: Found) -> Iterator[Row]:
+    for index, each in enumerate(found.page.items):
+        match each:
+            case Cancellation():
+                yield cancellation_row(each, found.checked[index])
+            case Event():
+                yield event_row(each)
 
 
 def _zone(name: str | None) -> tzinfo:

@@ -54,6 +54,7 @@ USAGE = (
     "• a state: " + ", ".join(State) + "\n"
     "• a time: today, yesterday, 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23\n"
     "• order:7d for an order ID that looks like one of these\n"
+    "• csv as the last word: the whole answer as a file, by direct message\n"
     "Type nothing to see the latest."
 )
 
@@ -116,6 +117,8 @@ def usage(error: NotAFilter) -> str:
             wrong = "That is too long to look up."
         case Mistake.TWICE:
             wrong = f"{word} is one filter too many: give each kind once."
+        case Mistake.CSV_NOT_LAST:
+            wrong = f"Type {word} once, as the last word: then I send you the whole answer as a file."
         case Mistake.ENDS_BEFORE_IT_BEGINS:
             wrong = "The time ends before it begins."
         case Mistake.NOBODY:
@@ -129,14 +132,9 @@ def usage(error: NotAFilter) -> str:
     return f"{wrong}\n{USAGE}"
 
 
-def page(found: Found, query: str, reader: str) -> Message:
+def page(found: Found, query: str) -> Message:
     """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
-    rows = [
-        _event_row(each, None if found.scope is Scope.ALL else reader)
-        if isinstance(each, Event)
-        else _cancellation_row(each)
-        for each in found.page.items
-    ]
+    rows = [_event_row(each) if isinstance(each, Event) else _cancellation_row(each) for each in found.page.items]
     place = _place(found)
     blocks: list[Block] = [
         lines(
@@ -215,12 +213,8 @@ def _cancellation_row(found: Cancellation) -> list[Element]:
     return listed([part for part in parts if part], " · ")
 
 
-def _event_row(event: Event, only_for: str | None) -> list[Element]:
-    """Return a line for an event. ``only_for`` is a reader who may not read other people's requests, or None."""
+def _event_row(event: Event) -> list[Element]:
     content = event.content
-    if isinstance(content, events.RequestRefused) and only_for not in {None, event.actor}:
-        # A second request for the same order: its reason is another person's.
-        content = replace(content, reason="", asked_for="")
     title, detail = _TITLES[type(content)], _detail(content)
     match content:
         case events.Approved() if event.actor == BOT:

@@ -55,6 +55,42 @@ def usage(example: str | None, mistyped: str = "") -> str:
     )
 
 
+_NO_DIRECT_MESSAGES = {
+    "cannot_dm_bot",
+    "channel_not_found",
+    "messages_tab_disabled",
+    "not_in_channel",
+    "posting_to_channel_denied",
+    "user_disabled",
+    "user_not_found",
+    "user_not_visible",
+}
+"""Slack's names for the causes why a person gets no direct message from the bot."""
+_NOT_NOW = {"not_reachable", "no_answer_in_time", "proxy_not_reachable", "ratelimited", "service_unavailable"}
+
+
+def file_not_sent(problem: str, *, unclear: bool) -> str:
+    """Return the words after a file was not sent, or perhaps not; ``problem`` is Slack's name for the error or ours."""
+    if unclear:
+        return (
+            f"Slack did not say whether it took the file ({problem}). Look at my direct messages before you ask for it "
+            "again."
+        )
+    if problem == "missing_scope":
+        return (
+            "I may not send files here: the app in Slack lacks the permission files:write. Nothing was sent. "
+            f"Ask {OPERATOR} to update the app."
+        )
+    if problem in _NO_DIRECT_MESSAGES:
+        return (
+            f"I can't send you a direct message ({problem}), so you have not got the file. Look at the app's messages "
+            f"in Slack, or ask {OPERATOR}."
+        )
+    if problem in _NOT_NOW:
+        return f"Slack does not take files at the moment ({problem}). Nothing was sent. Try again in a minute."
+    return f"Slack did not take the file ({problem}). Nothing was sent. If it happens again, ask {OPERATOR}."
+
+
 def form_not_opened(problem: str, again: str) -> str:
     """Return the words after Slack did not open a form; ``problem`` is Slack's name for the error."""
     if problem == "expired_trigger_id":

@@ -1,0 +1,121 @@
+"""The record as flat rows for machines and spreadsheets, for ``audit find`` and for files by direct message."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import IO, Any, Protocol
+
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation
+from bot.domain.events import with_words
+from bot.domain.projection import Contradiction
+from bot.printable import printable
+from bot.wording import answer, subject
+
+Row = dict[str, Any]
+
+CONTRADICTS = "contradicts_the_record_in"
+"""The column that is empty as long as the tables say what the events say."""
+_FORMULA = re.compile(r"""(^|[\n;])(?=[ "']*[=+@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−-])""")  # noqa: RUF001
+"""The place before a formula: where a cell begins, or a line in it, or after the separator of some countries.
+
+Spreadsheets know the wide and small forms of the signs too, and some skip blanks and quotes before them.
+"""
+
+
+class Writer(Protocol):
+    """Anything that takes text."""
+
+    def write(self, text: str, /) -> object:
+        """Take some text."""
+
+
+def fields(*, of_events: bool) -> list[str]:
+    """Return the names of the columns: those of events, or those of cancellations."""
+    return list(_EVENT) if of_events else [*_CANCELLATION, CONTRADICTS]
+
+
+def event_row(event: Event) -> Row:
+    """Return an event as a row."""
+    return {name: shown(event) for name, shown in _EVENT.items()}
+
+
+def cancellation_row(found: Cancellation, contradiction: Contradiction | None) -> Row:
+    """Return a cancellation as a row, with the first thing in which the tables contradict its events."""
+    row = {name: shown(found) for name, shown in _CANCELLATION.items()}
+    return row | {CONTRADICTS: subject(contradiction.subject, contradiction.seq) if contradiction else ""}
+
+
+def write_csv(into: Writer, names: list[str], rows: Iterable[Row], *, header: bool = True) -> None:
+    """Write rows as CSV in which a spreadsheet finds no formula."""
+    writer = csv.DictWriter(into, names, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow({key: harmless(value) for key, value in row.items()})
+
+
+class CsvFile:
+    """CSV that is written into a file row by row; ``sha256`` is that of everything so far, in hexadecimal digits."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.rows = 0
+        self._file = file
+        self._digest = sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file."""
+        return self._digest.hexdigest()
+
+    def add(self, names: list[str], rows: Iterable[Row]) -> None:
+        """Add rows with these columns, below a header if they are the first."""
+        is_first = not self.rows
+        write_csv(self, names, self._counted(rows), header=is_first)
+
+    def write(self, text: str) -> None:
+        """Write some text; the csv module calls this."""
+        data = text.encode()
+        self._digest.update(data)
+        self._file.write(data)
+
+    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.rows += 1
+            yield row
+
+
+_EVENT: dict[str, Callable[[Event], Any]] = {
+    "seq": lambda event: event.seq,
+    "at": lambda event: event.at,
+    "kind": lambda event: event.kind,
+    "order": lambda event: event.order_id,
+    "actor": lambda event: event.actor,
+    "data": lambda event: with_words(event.kind, event.data, event.words),
+    "cancellation": lambda event: event.cancellation,
+}
+_CANCELLATION: dict[str, Callable[[Cancellation], Any]] = {
+    "requested_at": lambda found: found.requested_at.isoformat(timespec="seconds"),
+    "order": lambda found: found.order_id,
+    "state": lambda found: str(found.state),
+    "requester": lambda found: found.requester,
+    "decided_by": lambda found: " ".join(f"{decision.choice}:{decision.approver}" for decision in found.decisions),
+    "reason": lambda found: found.reason,
+    "result": lambda found: answer(found.last_answer) if found.last_answer else "",
+    "card": lambda found: found.card_link,
+    "cancellation": lambda found: found.id,
+}
+"""The columns, and what each shows."""
+
+
+def harmless(value: object) -> object:
+    """Return a value that a spreadsheet takes for text: whatever might begin a formula gets a quote in front."""
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return value
+    # Some programs take a bare carriage return for the end of the row, and do not look at the quotes around it.
+    text = printable(re.sub("\r\n?", "\n", value))
+    return _FORMULA.sub(r"\1'", "'" + text if value.startswith(("\t", "\r", "\n")) else text)

@@ -1,0 +1,78 @@
+"""Files by direct message.
+
+Source: https://docs.slack.dev/messaging/working-with-files. The SDK's own method for the three calls holds the whole
+file in memory.
+"""
+
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import IO, TypeVar
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.network import Network
+from bot.slack.errors import Problem, problem_of
+from bot.slack.views.audit_file import FileWords
+
+T = TypeVar("T")
+
+_CHUNK = 64 * 1024
+_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=60)
+
+
+class FileNotSent(Exception):
+    """A file did not reach its reader, or with an unclear problem perhaps did."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.name)
+        self.problem = problem
+
+
+async def send_file(client: AsyncWebClient, network: Network, user_id: str, file: IO[bytes], words: FileWords) -> None:
+    """Bring a file to a person's direct messages with the bot. Raises FileNotSent.
+
+    Nobody sees a file before the last call, so only that one can leave a doubt.
+    """
+    length = file.seek(0, 2)
+    # This call takes no person's id in place of a channel's: https://github.com/slackapi/bolt-js/issues/2115
+    channel = (await _answered(client.conversations_open(users=user_id)))["channel"]["id"]
+    place = await _answered(client.files_getUploadURLExternal(filename=words.name, length=length))
+    await _answered(_upload(network, str(place["upload_url"]), file, length))
+    files: list[dict[str, str | None]] = [{"id": place["file_id"], "title": words.title}]
+    completion = client.files_completeUploadExternal(files=files, channel_id=channel, initial_comment=words.comment)
+    await _answered(completion, is_last=True)
+
+
+async def _answered(call: Awaitable[T], *, is_last: bool = False) -> T:
+    try:
+        return await call
+    except FileNotSent:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever it was, the person reads that they have no file
+        problem = problem_of(error)
+        raise FileNotSent(replace(problem, unclear=problem.unclear and is_last)) from None
+
+
+async def _upload(network: Network, url: str, file: IO[bytes], length: int) -> None:
+    headers = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
+    async with (
+        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+        session.post(
+            url,
+            data=_chunks(file),
+            headers=headers,
+            ssl=network.tls,
+            proxy=network.proxy_for(url),
+            allow_redirects=False,
+        ) as answer,
+    ):
+        if answer.status != HTTPStatus.OK:
+            raise FileNotSent(Problem(f"http_{answer.status}", unclear=False))
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        yield chunk

@@ -1,0 +1,56 @@
+"""The words around the file that ``/cancel-audit … csv`` brings by direct message."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.domain.policy import Scope
+from bot.slack.views.text import cut, escape
+from bot.workflow import Found
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileWords:
+    """A file's name, its title, and the mrkdwn text of the message that brings it."""
+
+    name: str
+    title: str
+    comment: str
+
+
+def coming(found: Found) -> str:
+    """Return the answer while the file is written."""
+    total = found.page.total
+    return (
+        f"I send you the whole answer, {_counted(found, total)}, as a file by direct message. "
+        "If it has not come in ten minutes, type the command again."
+    )
+
+
+def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: bool) -> FileWords:
+    """Return the words of a file with so many rows, of which ``found`` is the last part; ``digest`` is its SHA-256.
+
+    ``contradicted`` is true where the tables say something else than the record.
+    """
+    at = (found.at or datetime.now(UTC)).astimezone(UTC)
+    what = f" for {cut(filters, _SHOWN)}" if filters else ""
+    warning = (
+        "\n⚠️ The bot's database was changed: it contradicts the bot's record. Only the record counts, and the file "
+        "shows what it says. Tell the bot's operator."
+    )
+    own = " These are only your own requests." if found.scope is Scope.OWN else ""
+    return FileWords(
+        name=f"cancellations-{at:%Y-%m-%d-%H%M%S}-UTC.csv",
+        title=f"Cancellations on record, {at:%Y-%m-%d %H:%M} UTC",
+        comment=(
+            f"Cancellations on record{escape(what)}: {_counted(found, rows)}, as of {at:%Y-%m-%d %H:%M} UTC.{own} All "
+            f"times in the file are in UTC. It is on record that you got it, with its SHA-256: {digest}"
+            f"{warning if contradicted else ''}"
+        ),
+    )
+
+
+def _counted(found: Found, count: int) -> str:
+    what = "request" if found.order_id is None else "event"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
