@@ -185,6 +185,9 @@ def _rich_text(block: Json) -> Iterator[str]:
         if not element.get("elements"):
             yield f"{element['type']} needs elements"
         for piece in element.get("elements", []):
+            # Mentions and all the rest "must be used within" the other elements, say their pages.
+            if element["type"] == "rich_text_preformatted" and piece.get("type") not in {"text", "link"}:
+                yield f"no {piece.get('type')!r} in preformatted text"
             yield from _rich_piece(piece)
 
 

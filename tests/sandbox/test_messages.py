@@ -310,6 +310,27 @@ async def test_the_bytes_of_a_file_get_lost(slack: LocalSlack, client: AsyncWebC
     assert slack.space.posted == []
 
 
+# --- mentions: https://docs.slack.dev/reference/block-kit/block-elements/usergroup-element ----------------------------
+
+
+@pytest.mark.parametrize("kind", ["rich_text_section", "rich_text_quote", "rich_text_preformatted"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        {"type": "user", "user_id": ANN},
+        {"type": "usergroup", "usergroup_id": LEADS},
+        {"type": "usergroup", "usergroup_id": "U0ANN"},
+        {"type": "usergroup", "usergroup_id": "leads"},
+        {"type": "text", "text": "hi"},
+    ],
+)
+def test_where_a_mention_is_taken(kind: str, piece: dict[str, Any]) -> None:
+    """A mention "must be used within" a section or a quote, and a group's id begins with S."""
+    sound = piece.get("usergroup_id", LEADS) == LEADS and (kind != "rich_text_preformatted" or piece["type"] == "text")
+    problems = problems_with_blocks([{"type": "rich_text", "elements": [{"type": kind, "elements": [piece]}]}])
+    assert (problems == []) == sound
+
+
 # --- notifications: https://docs.slack.dev/messaging/formatting-message-text -----------------------------------------
 
 _BY_BLOCKS = [
