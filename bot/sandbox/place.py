@@ -62,7 +62,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _application(self) -> web.Application:
-        """Return what it serves, made anew for each start."""
+        """Return what the next start serves; an application serves once only."""
 
     async def start(self) -> None:
         """Listen on loopback."""

@@ -169,7 +169,7 @@ async def test_a_choice_on_a_message_that_changed(
 async def test_the_box_of_the_bots_direct_messages_is_closed_as_the_manifest_has_it(
     served: PageServer, session: aiohttp.ClientSession
 ) -> None:
-    """What is typed there is refused by the server, too."""
+    """The server refuses what is typed there, too."""
     manifest = yaml.safe_load((ROOT / "manifest.yml").read_text("utf-8"))
     assert manifest["features"]["app_home"]["messages_tab_read_only_enabled"] is True
     typed = SAY.replace(PAYMENTS, "D0ANN")

@@ -166,7 +166,7 @@ class Playground(Stage):
 
     @property
     def slack_trouble(self) -> dict[str, bool]:
-        """What is wrong in Slack at the moment, by name."""
+        """The troubles that can be ordered in Slack, by name, each true while it lasts."""
         removed = self.slack.space.bot_user_id not in self.slack.space.channels[PAYMENTS].members
         return {"removed": removed, "refused": self.slack.refusals.of("chat.postMessage", None) is not None}
 
