@@ -3,8 +3,9 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
 
 import click
 
@@ -31,7 +32,8 @@ class CommandLine(click.Group):
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(errors="backslashreplace")  # an answer in another alphabet is no reason to fail
         try:
-            code = super().main(args, prog_name, None, standalone_mode=False, **extra)
+            with redirect_stdout(cast(TextIO, sys.stdout and _Output(sys.stdout))):
+                code = super().main(args, prog_name, None, standalone_mode=False, **extra)
         except click.ClickException as error:
             if not standalone_mode:
                 raise
@@ -66,10 +68,37 @@ def write(text: str, *, error: bool = False, flush: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if stream is None:
         return  # the shell closed it: ``>&-``
-    try:
+    with _ending(stream):
         stream.write(text)
         if flush:
             stream.flush()
+
+
+class _Output:
+    """Stdout for everything that prints by itself, such as click with its help: an error ends the command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if text == "":
+            return 0  # click tries with this whether it is a stream of text
+        with _ending(self._stream):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _ending(self._stream):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _ending(stream: TextIO) -> Iterator[None]:
+    """End the command if this stream takes nothing more: quietly if nobody reads it, else with one line."""
+    try:
+        yield
     except OSError as problem:
         _discard(stream)
         if isinstance(problem, BrokenPipeError):

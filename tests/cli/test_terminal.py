@@ -1,5 +1,6 @@
 """The output of a command: no character that a terminal obeys, and a quiet end if nobody reads on."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,40 @@ def test_an_old_terminal_gets_escapes_and_no_traceback() -> None:
         check=False,
     )
     assert (ended.returncode, "'Zo\\xeb' is not a head" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["audit", "find", "--help"], ["run", "-h"], ["audit"]])
+def test_help_that_cannot_be_written_is_one_line(words: list[str], unbuffered: str) -> None:
+    """The disk is full: the exit code says so, and nobody reads a traceback."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bot", *words],
+            env={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if words == ["audit"]:  # a group without a command: this help is for stderr
+        assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    else:
+        assert (ended.returncode, ended.stderr) == (
+            1,
+            "Error: The output cannot be written: No space left on device.\n",
+        )
+
+
+def test_help_that_nobody_reads_to_its_end_ends_quietly() -> None:
+    """As with any other output, there is the exit code of a closed pipe and no word."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    ended = subprocess.run(
+        [sys.executable, "-m", "bot", "--help"],
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(theirs)
+    assert (ended.returncode, ended.stderr) == (141, b"")
