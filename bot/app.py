@@ -122,7 +122,7 @@ class Bot:
                 identity=self._identity,
                 approval_channel=settings.approval_channel,
                 allow_shared_channels=settings.allow_shared_channels,
-                presentation=Presentation(settings.contact, settings.order_id_example),
+                presentation=Presentation(contact=settings.contact, order_id_example=settings.order_id_example),
             ),
         )
         self._watch = Watch(

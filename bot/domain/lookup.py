@@ -61,13 +61,13 @@ def wants_file(text: str) -> tuple[str, bool]:
 
     ``order:csv`` means an order of this name.
     """
-    filters, *last = text.rsplit(None, 1) if len(text.split()) > 1 else ("", *text.split())
-    asked = [word for word in text.split() if word.lower() == "csv"]
+    words = text.split()
+    asked = [word for word in words if word.lower() == "csv"]
     if not asked:
         return text, False
-    if len(asked) > 1 or last != asked:
+    if asked != words[-1:]:
         raise NotAFilter(Mistake.CSV_NOT_LAST, asked[0])
-    return filters, True
+    return " ".join(words[:-1]), True
 
 
 def parse(

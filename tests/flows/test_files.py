@@ -13,7 +13,7 @@ from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, broken, rate
 from bot.sandbox.files import SlackFile
 from bot.sandbox.person import Person
 from bot.slack.listeners import looking_up
-from tests.flows.desk import OLGA, VERA, Desk
+from tests.flows.desk import ANN, OLGA, VERA, Desk
 from tests.flows.test_lookups import look_up
 
 
@@ -47,6 +47,14 @@ async def test_the_whole_answer_comes_as_a_file(desk: Desk) -> None:
     assert digest in message.text
     recorded = [event for event in await desk.events() if event.kind == "looked_up"]
     assert [(event.actor, event.content) for event in recorded] == [(VERA, LookedUp("pending today CSV", 12, digest))]
+
+
+async def test_the_message_names_people_as_people(desk: Desk) -> None:
+    """A filter by person is shown under the name that each reader knows, and other signs as they were typed."""
+    await desk.ask("ord_1")
+    await file_of(desk, desk.vera, "/cancel-audit @ann csv")
+    assert f"Cancellations on record for <@{ANN}>: 1 request" in desk.vera.direct_messages[-1].text
+    assert "for @ann: 1 request" in desk.vera.reads(desk.vera.direct_messages[-1])
 
 
 async def test_the_story_of_an_order_comes_as_a_file(desk: Desk) -> None:
@@ -99,7 +107,7 @@ async def test_the_command_is_acknowledged_while_slack_takes_no_file(desk: Desk)
     go_on = asyncio.Event()
     desk.slack.faults.add("upload", Hang(go_on))
     await desk.ask("ord_1")
-    assert "1 request, as a file by direct message" in await look_up(desk, desk.vera, "/cancel-audit csv")
+    assert "comes as a file by direct message: 1 request." in await look_up(desk, desk.vera, "/cancel-audit csv")
     assert "ord_1" in await look_up(desk, desk.ben, "/cancel-audit")
     assert not desk.vera.files
     go_on.set()
@@ -165,3 +173,20 @@ async def test_a_large_answer_is_whole(desk: Desk, monkeypatch: pytest.MonkeyPat
     file = await file_of(desk, desk.vera, "/cancel-audit csv")
     assert [row["order"] for row in rows_of(file)] == [f"ord_p{number:02}" for number in range(7, -1, -1)]
     assert file.content.count(b"requested_at") == 1
+
+
+async def test_a_stop_does_not_wait_for_a_file(quiet_desk: Desk) -> None:
+    """A file that is under way when the bot stops is not sent; after the next start the person asks again."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.add("upload", Hang(asyncio.Event()))
+    await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit csv")
+    asked_for = "files.getUploadURLExternal"
+    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == asked_for])
+    with structlog.testing.capture_logs() as logs:
+        await quiet_desk.stop_bot()
+    assert not [event for event in logs if event["log_level"] in {"warning", "error"}]
+    quiet_desk.slack.heal()
+    await quiet_desk.start_bot()
+    assert rows_of(await file_of(quiet_desk, quiet_desk.vera, "/cancel-audit csv"))

@@ -9,6 +9,7 @@ import pytest
 from bot.sandbox.faults import ApiError, Fault, broken
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
+from bot.slack.listeners import looking_up
 from bot.slack.views.audit_page import PageButton
 from tests.clock import Clock
 from tests.flows.desk import LOBBY, OLGA, VERA, Desk, quick_tuning
@@ -165,6 +166,12 @@ async def test_days_are_the_readers_own(
         assert "ord_1" in await look_up(desk, desk.vera, f"/cancel-audit {text}"), text
     for text in empty:
         assert "No requests match." in await look_up(desk, desk.vera, f"/cancel-audit {text}"), text
+
+
+@pytest.mark.parametrize("name", [None, "", "Mars/Olympus", "America", "../UTC", "x" * 300, "a\x00b", "\ud800"])
+def test_a_time_zone_that_is_none_is_utc(name: str | None) -> None:
+    """Slack, or a button that somebody forged, may call it anything."""
+    assert looking_up._zone(name) is UTC  # noqa: SLF001
 
 
 @pytest.mark.parametrize("fault", [ApiError("user_not_found"), broken(503)])

@@ -145,5 +145,5 @@ def _zone(name: str | None) -> tzinfo:
     """Return the time zone of this name, or UTC where Slack does not name one that this machine knows."""
     try:
         return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC

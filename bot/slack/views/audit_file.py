@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.domain.policy import Scope
-from bot.slack.views.text import cut, escape
+from bot.slack.views.audit_page import asked_for
+from bot.slack.views.text import mrkdwn
 from bot.workflow import Found
-
-_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +20,8 @@ class FileWords:
 
 def coming(found: Found) -> str:
     """Return the answer while the file is written."""
-    total = found.page.total
     return (
-        f"I send you the whole answer, {_counted(found, total)}, as a file by direct message. "
+        f"The whole answer comes as a file by direct message: {_counted(found, found.page.total)}. "
         "If it has not come in ten minutes, type the command again."
     )
 
@@ -34,7 +32,6 @@ def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: b
     ``contradicted`` is true where the tables say something else than the record.
     """
     at = (found.at or datetime.now(UTC)).astimezone(UTC)
-    what = f" for {cut(filters, _SHOWN)}" if filters else ""
     warning = (
         "\n⚠️ The bot's database was changed: it contradicts the bot's record. Only the record counts, and the file "
         "shows what it says. Tell the bot's operator."
@@ -44,9 +41,9 @@ def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: b
         name=f"cancellations-{at:%Y-%m-%d-%H%M%S}-UTC.csv",
         title=f"Cancellations on record, {at:%Y-%m-%d %H:%M} UTC",
         comment=(
-            f"Cancellations on record{escape(what)}: {_counted(found, rows)}, as of {at:%Y-%m-%d %H:%M} UTC.{own} All "
-            f"times in the file are in UTC. It is on record that you got it, with its SHA-256: {digest}"
-            f"{warning if contradicted else ''}"
+            f"Cancellations on record{mrkdwn(asked_for(filters))}: {_counted(found, rows)}, "
+            f"as of {at:%Y-%m-%d %H:%M} UTC.{own} All times in the file are in UTC. "
+            f"It is on record that you got it, with its SHA-256: {digest}{warning if contradicted else ''}"
         ),
     )
 

@@ -140,7 +140,7 @@ def page(found: Found, query: str) -> Message:
         lines(
             [
                 words("Cancellations on record", bold=True),
-                *(_asked_for(query) or [words(", the latest")]),
+                *(asked_for(query) or [words(", the latest")]),
                 *([words(place)] if place else []),
             ],
             [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
@@ -157,7 +157,8 @@ def page(found: Found, query: str) -> Message:
     blocks += [lines([words(warning)]) for warning in warnings]
     blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
     buttons = []
-    here = PageButton(query, found.at, found.zone, found.page.newest)
+    # White space may take six characters each in a value, and a value has room for 2,000.
+    here = PageButton(" ".join(query.split()), found.at, found.zone, found.page.newest)
     if found.page.before:
         buttons.append(_button("newer", "Newer", replace(here, newer_than=found.page.newer)))
     if found.page.older is not None:
@@ -166,7 +167,7 @@ def page(found: Found, query: str) -> Message:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
     text = "\n".join([*map(escape, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
-    return Message(f"Cancellations on record{_spoken(_asked_for(query))}{place}\n{own}{text}", blocks)
+    return Message(f"Cancellations on record{_spoken(asked_for(query))}{place}\n{own}{text}", blocks)
 
 
 def _place(found: Found) -> str:
@@ -367,7 +368,7 @@ _DELIVERIES = {
 }
 
 
-def _asked_for(query: str) -> list[Element]:
+def asked_for(query: str) -> list[Element]:
     """Return the filters as they were typed, with people under their names."""
     parts: list[list[Element]] = []
     for word in query.split()[:_SHOWN_FILTERS]:

@@ -256,9 +256,18 @@ def test_any_page_of_a_look_up_fits(orders: list[str], query: str, before: int) 
     message = audit_page.page(found, query)
     shown(message)
     *newer, older = [PageButton.decode(button["value"]) for button in message.blocks[-1]["elements"]]
-    remembered = PageButton(query, AT, "America/Argentina/ComodRivadavia", end)
+    remembered = PageButton(" ".join(query.split()), AT, "America/Argentina/ComodRivadavia", end)
     assert older == replace(remembered, older_than=end)
     assert newer == ([replace(remembered, newer_than=end)] if before else [])
+
+
+def test_filters_with_much_white_space_fit_into_a_button() -> None:
+    """Some white space is long in JSON; none of it changes what is looked for."""
+    page = Page([CANCELLATION], "1|1", newer="1|1", newest="1|1", total=2)
+    message = audit_page.page(Found(page, Scope.ALL, None, at=AT), "pending" + "\x1c" * 480 + "7d")
+    shown(message)
+    (older,) = message.blocks[-1]["elements"]
+    assert PageButton.decode(older["value"]) == PageButton("pending 7d", AT, "UTC", "1|1", older_than="1|1")
 
 
 @pytest.mark.parametrize(
