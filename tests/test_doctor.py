@@ -108,7 +108,7 @@ async def test_each_problem_has_a_line_with_a_remedy(desk: Desk, spoil: Callable
 
 @pytest.mark.parametrize("contact, state", [(PAYMENTS, "#payments"), (LEADS, "a user group with 1"), (BEN, "ben")])
 async def test_a_contact_is_looked_up(desk: Desk, contact: str, state: str) -> None:
-    """Whoever people are sent to exists, be it a channel, a group or a person."""
+    """The line names the channel or the person, or says how many are in the group."""
     [line] = [each.line for each in await report(desk, CONTACT=contact) if each.subject == "contact"]
     assert line.startswith(f"ok       contact: {state}")
 

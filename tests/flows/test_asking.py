@@ -20,7 +20,7 @@ async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) 
 
 @pytest.mark.parametrize("contact, shown", [(PAYMENTS, "#payments"), (LEADS, f"@{LEADS}"), (BEN, "@ben")])
 async def test_a_refusal_names_the_one_to_ask(quiet_desk: Desk, contact: str, shown: str) -> None:
-    """CONTACT stands in it as an element that leads there, be it a channel, a group or a person."""
+    """A refusal shows CONTACT as an element that leads there: a channel, a group or a person."""
     await quiet_desk.start_bot(REQUESTERS=ANN, CONTACT=contact)
     await quiet_desk.olga.command("/cancel-order ord_1", LOBBY)
     assert f"You may not ask for cancellations here. Ask {shown} to add you." in await quiet_desk.told(quiet_desk.olga)

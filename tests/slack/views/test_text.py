@@ -156,7 +156,7 @@ def test_a_sentence_has_one_full_stop(text: str, ended: str) -> None:
     ],
 )
 def test_a_sentence_names_the_one_to_ask(contact: str, element: dict[str, str], written: str) -> None:
-    """The channel, group or person stands in the sentence as an element, and in the text as a mention."""
+    """The sentence has the channel, group or person as an element, and the text has them as a mention."""
     found = addressed(f"Ask {OPERATOR} <now>.", contact)
     assert found == [words("Ask "), element, words(" <now>.")]
     assert mrkdwn(found) == f"Ask {written} &lt;now&gt;."
