@@ -4,6 +4,7 @@ The events are the truth. The tables of cancellations, decisions, attempts and d
 be searched. ``compare`` finds the first thing in which the tables contradict the events.
 """
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -413,8 +414,8 @@ _SUBJECTS = (
 
 
 def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
-    decisions = {
-        _Decision(
+    decisions = [
+        (
             choice,
             approver,
             text(each.seq, "how" if choice is Choice.SETTLE else "reason", each.text),
@@ -422,12 +423,11 @@ def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | N
             said.requested_at,
         )
         for (choice, approver), each in said.decisions.items()
-    }
-    if decisions == set(kept.decisions) and len(decisions) == len(kept.decisions):
+    ]
+    # As lists first: to hash them took nearly half the time of a comparison.
+    if decisions == kept.decisions or Counter(decisions) == Counter(kept.decisions):
         return None
-    return Contradiction(
-        Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(map(_Decision._make, kept.decisions))
-    )
+    return Contradiction(Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(kept.decisions))
 
 
 def _attempts(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
@@ -499,11 +499,12 @@ def _fits(word: Word | None, commitment: str, *, erased: bool) -> bool:
         return False  # the salt is no hexadecimal number
 
 
-def _attempt(said: Said, text: "_Text") -> _Attempt:
+def _attempt(said: Said, text: "_Text") -> Row:
+    """Return a row of ``attempts``, with the columns of ``_Attempt``."""
     answer = said.answer
     if answer is None:
-        return _Attempt(said.at, None, None, None, None, "", None, "", "", "", "")
-    return _Attempt(
+        return (said.at, None, None, None, None, "", None, "", "", "", "")
+    return (
         said.at,
         said.answered_at,
         answer.outcome,
@@ -540,8 +541,8 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
     return None
 
 
-def _people(decisions: Iterable[_Decision]) -> str:
-    return ", ".join(sorted(_person(each) for each in decisions))
+def _people(decisions: Iterable[Row]) -> str:
+    return ", ".join(sorted(_person(_Decision._make(each)) for each in decisions))
 
 
 def _person(decision: _Decision) -> str:
@@ -549,6 +550,7 @@ def _person(decision: _Decision) -> str:
     return f"{shown}: {decision.reason}" if decision.reason else shown
 
 
-def _difference(said: _Attempt, kept: Row) -> tuple[str, str]:
+def _difference(said: Row, kept: Row) -> tuple[str, str]:
     """Return the first field in which two attempts differ, with both values."""
-    return next((f"{name} {a}", f"{name} {b}") for name, a, b in zip(said._fields, said, kept, strict=True) if a != b)
+    rows = zip(_Attempt._fields, said, kept, strict=True)
+    return next((f"{name} {a}", f"{name} {b}") for name, a, b in rows if a != b)

@@ -1,10 +1,14 @@
 """The tables held against the record: for one cancellation before a call, and for all of them in a verification."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+from pydantic import ValidationError
 
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
@@ -35,6 +39,30 @@ _DELIVERY = "o.kind, o.event_seq, o.target, o.status, o.ts, o.drawn_seq"
 _EVENT = (
     "e.seq, e.at, e.kind, e.cancellation, e.order_id, e.actor, e.data, e.prev_hash, e.hash, w.field, w.salt, w.text"
 )
+_NAMES = """
+    WITH named AS (
+        SELECT actor, max(seq) AS seq FROM audit_events WHERE cancellation = '' AND kind = :named GROUP BY actor
+    )
+    SELECT coalesce(w.text, ''), p.name
+    FROM people p LEFT JOIN named n ON n.actor = p.id LEFT JOIN words w ON w.seq = n.seq AND w.field = 'name'
+    WHERE coalesce(w.text, '') <> p.name
+    UNION ALL
+    SELECT w.text, ''
+    FROM named n JOIN words w ON w.seq = n.seq AND w.field = 'name' LEFT JOIN people p ON p.id = n.actor
+    WHERE p.id IS NULL AND w.text <> ''
+"""
+"""The names that differ: by the last event of each person, and in the table. The database joins them, because one name
+for each person who ever acted would not fit into a fixed amount of memory."""
+
+ALL = range(-(2**63), 2**63)
+"""All numbers that a row can have, also one that somebody made up."""
+
+
+class Seen(NamedTuple):
+    """The number of events and of words that a comparison read."""
+
+    events: int
+    words: int
 
 
 class Projections:
@@ -55,50 +83,80 @@ class Projections:
         return [compared[each.number].check(each) for each in cancellations]
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield every contradiction between the tables and the record, cancellation by cancellation.
-
-        Everything is read in the order of the cancellations' numbers, so that memory grows only with the people who
-        have a name and with the erased events that are about no cancellation.
-        """
-        seen_events = seen_words = 0
-        for each in self._compared():
-            seen_events += len(each.events)
-            seen_words += len(each.words)
+        """Yield every contradiction between the tables and the record, cancellation by cancellation."""
+        events = words = 0
+        for each in self._compared(ALL):
+            events += each.events
+            words += len(each.words)
             if each.contradiction is not None:
                 yield each.contradiction
         sql = "SELECT count(*) FROM audit_events WHERE cancellation <> ''"
-        if self._connection.execute(sql)[0][0] != seen_events:
+        if self._connection.execute(sql)[0][0] != events:
             yield self._orphan()
-        yield from self._apart(seen_words)
+        for each in self._compared_apart():
+            words += len(each.words)
+            if each.contradiction is not None:
+                yield each.contradiction
+        if self.everything().words != words:
+            yield Contradiction(Subject.WORDS, "")
+        yield from self._names()
 
-    def _compared(self, numbers: Sequence[int] | None = None) -> Iterator["_Compared"]:
-        """Yield the comparison of these cancellations, or of all."""
+    def seen(self, numbers: range) -> Seen | None:
+        """Return how much was read of the cancellations of these numbers, or None if anything contradicts them."""
+        return _seen(self._compared(numbers))
 
-        def rows(columns: str, tables: str, then: str = "") -> Iterator[Row]:
-            # The last word of the tables is the name of the one with the number.
-            number = f"{tables.rpartition(' ')[2] if ' JOIN ' not in tables else 'c'}.number"
-            some = "" if numbers is None else f" WHERE {number} IN ({', '.join('?' * len(numbers))})"
-            sql = f"SELECT {number}, {columns} FROM {tables}{some} ORDER BY {number}{then}"
-            return self._connection.stream(sql, numbers or ())
+    def seen_apart(self) -> Seen | None:
+        """Return how much was read of what is about no cancellation, or None if there is a contradiction in it."""
+        return None if any(self._names()) else _seen(self._compared_apart())
+
+    def everything(self) -> Seen:
+        """Return how much there is to read."""
+        sql = "SELECT (SELECT count(*) FROM audit_events), (SELECT count(*) FROM words)"
+        return Seen(*self._connection.execute(sql)[0])
+
+    def parts(self, size: int) -> list[range]:
+        """Return ranges that have all numbers, each with so many cancellations at most."""
+        ((first, last),) = self._connection.execute("SELECT min(number), max(number) FROM cancellations")
+        between = range(first + size, last + 1, size) if first is not None else ()
+        borders = [ALL.start, *between, ALL.stop]
+        return [range(*each) for each in pairwise(borders)]
+
+    def _compared(self, numbers: Sequence[int]) -> Iterator["_Compared"]:
+        """Yield the comparison of the cancellations of these numbers.
+
+        Everything is read in the order of the numbers, one cancellation at a time.
+        """
+        if isinstance(numbers, range):
+            those, values = "BETWEEN ? AND ?", [numbers.start, numbers.stop - 1]
+        else:
+            those, values = f"IN ({', '.join('?' * len(numbers))})", list(numbers)
+
+        def rows(number: str, columns: str, tables: str, then: str = "") -> Iterator[Row]:
+            sql = f"SELECT {number}, {columns} FROM {tables} WHERE {number} {those} ORDER BY {number}{then}"
+            return self._connection.stream(sql, values)
 
         events = _Groups(
             rows(
+                "c.number",
                 _EVENT,
                 "cancellations c JOIN audit_events e ON e.cancellation = c.id LEFT JOIN words w ON w.seq = e.seq",
                 ", e.seq",
             )
         )
-        decisions = _Groups(rows(_DECISION, "decisions d"))
-        attempts = _Groups(rows(_ATTEMPT, "attempts a", ", a.id"))
-        deliveries = _Groups(rows(_DELIVERY, "deliveries o", ", o.position"))
-        for row in rows(_CANCELLATION, "cancellations c"):
+        decisions = _Groups(rows("d.number", _DECISION, "decisions d"))
+        attempts = _Groups(rows("a.number", _ATTEMPT, "attempts a", ", a.id"))
+        deliveries = _Groups(rows("o.number", _DELIVERY, "deliveries o", ", o.position"))
+        for row in rows("c.number", _CANCELLATION, "cancellations c"):
             number = row[0]
             about, words = _events(events.take(number))
-            said = fold(about)
             kept = Kept(row[1:], decisions.take(number), attempts.take(number), deliveries.take(number))
-            yield _Compared(number, about, words, said, compare(said, kept, words))
+            if (edited := _edited(about)) is not None:
+                yield _Compared(number, len(about), words, None, replace(edited, order_id=row[1]))
+            else:
+                said = fold(about)
+                yield _Compared(number, len(about), words, said, compare(said, kept, words))
         if any(each.left_over() for each in (events, decisions, attempts, deliveries)):
-            yield _Compared(0, [], {}, Projection(), Contradiction(Subject.REQUEST, ""))
+            yield _Compared(0, 0, {}, None, Contradiction(Subject.REQUEST, ""))
 
     def _orphan(self) -> Contradiction:
         """Return the first event about a cancellation that is not there."""
@@ -108,50 +166,51 @@ class Projections:
         )
         return Contradiction(Subject.REQUEST, *((rows[0][1], rows[0][0]) if rows else ("", 0)))
 
-    def _apart(self, seen_words: int) -> Iterator[Contradiction]:
-        """Yield the contradictions in what is about no cancellation: the words there, and the names of people."""
-        sql = f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.cancellation = ''"
-        erased: set[int] = set()
-        for (data,) in self._connection.stream(
-            "SELECT data FROM audit_events WHERE cancellation = '' AND kind = ?", (Erased.kind,)
-        ):
-            content = from_json(Erased.kind, data)
-            assert isinstance(content, Erased)
-            erased.update(content.events)
-        names: dict[str, str] = {}
-        for _, group in groupby(self._connection.stream(f"{sql} ORDER BY e.seq"), itemgetter(0)):
-            (event,), words = _events(list(group))
-            seen_words += len(words)
-            if (found := compare_apart(event, words, erased)) is not None:
-                yield found
-            if event.kind == Named.kind:
-                names[event.actor] = words[event.seq, "name"].text if words else ""
-        if self._connection.execute("SELECT count(*) FROM words")[0][0] != seen_words:
-            yield Contradiction(Subject.WORDS, "")
-        for user_id, name in self._connection.stream("SELECT id, name FROM people"):
-            if (said := names.pop(user_id, "")) != name:
-                yield Contradiction(Subject.NAME, "", 0, said, name)
-        for name in names.values():
-            if name:
-                yield Contradiction(Subject.NAME, "", 0, name, "")
+    def _compared_apart(self) -> Iterator["_Compared"]:
+        """Yield the comparison of each event that is about no cancellation."""
+        erased = self._erased_apart()
+        sql = (
+            f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.cancellation = ''"
+            " ORDER BY e.seq"
+        )
+        for _, group in groupby(self._connection.stream(sql), itemgetter(0)):
+            (event,), words = _events(group)
+            found = _edited([event]) or compare_apart(event, words, erased)
+            yield _Compared(0, 1, words, None, found)
+
+    def _erased_apart(self) -> "_Numbers":
+        """Return the events whose words were erased, of those about no cancellation."""
+        ((last,),) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM audit_events")
+        erased = _Numbers(last)
+        sql = "SELECT data FROM audit_events WHERE cancellation = '' AND kind = ?"
+        for (data,) in self._connection.stream(sql, (Erased.kind,)):
+            # What cannot be read is a contradiction of its own, and erased nothing.
+            with suppress(ValidationError):
+                content = from_json(Erased.kind, data)
+                assert isinstance(content, Erased)
+                erased.add(content.events)
+        return erased
+
+    def _names(self) -> Iterator[Contradiction]:
+        """Yield the names that differ from what the events say."""
+        for said, kept in self._connection.stream(_NAMES, {"named": Named.kind}):
+            yield Contradiction(Subject.NAME, "", 0, said, kept)
 
 
 class _Compared(NamedTuple):
-    """One cancellation held against its events."""
+    """One cancellation, or one event that is about none, held against its events."""
 
     number: int
-    events: list[Event]
+    events: int
     words: dict[tuple[int, str], Word]
-    said: Projection
+    said: Projection | None
+    """None where there is nothing to say it: an event was edited by itself, or there is no cancellation."""
     contradiction: Contradiction | None
 
     def check(self, found: Cancellation) -> tuple[Cancellation, Contradiction | None]:
-        """Return the cancellation as its events say it; an event that was edited by itself says nothing."""
-        for event in self.events:
-            if event.computed_hash() != event.hash:
-                return found, Contradiction(Subject.EVENT, found.order_id, event.seq)
-        if self.contradiction is None:
-            return found, None
+        """Return the cancellation as its events say it."""
+        if self.contradiction is None or self.said is None:
+            return found, self.contradiction
         return corrected(found, self.said, self.words), self.contradiction
 
 
@@ -159,42 +218,75 @@ class _Groups:
     """The rows of a stream, taken by their first column, which only grows."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
-        self._next = next(rows, _END)
+        self._groups: Iterator[_Group] = groupby(rows, itemgetter(0))
+        self._number, self._rows = next(self._groups, _END)
         self._skipped = False
 
     def take(self, number: int) -> list[Row]:
         """Return the rows of this number, without their first column; there may be none."""
-        # No groupby and no attributes inside of the loop: every row of the file passes here.
-        rows, row, found = self._rows, self._next, []
-        while row[0] < number:
+        while self._number < number:
             self._skipped = True
-            row = next(rows, _END)
-        while row[0] == number:
-            found.append(row[1:])
-            row = next(rows, _END)
-        self._next = row
+            self._number, self._rows = next(self._groups, _END)
+        if self._number != number:
+            return []
+        found = [row[1:] for row in self._rows]
+        self._number, self._rows = next(self._groups, _END)
         return found
 
     def left_over(self) -> bool:
         """Return True where rows were there that nobody took."""
-        return self._skipped or self._next is not _END
+        return self._skipped or self._number != math.inf
 
 
-_END: Row = (math.inf,)
-"""A row after every number."""
+_Group: TypeAlias = tuple[float, Iterator[Row]]
+_END: _Group = (math.inf, iter(()))
+"""A group after every number."""
 
 
-def _events(rows: list[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
+class _Numbers:
+    """A set of numbers of events, at one bit for each event of the record."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._bits = bytearray(last // 8 + 1)
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Add those numbers that an event of the record has."""
+        for number in numbers:
+            if 0 <= number <= self._last:
+                self._bits[number // 8] |= 1 << number % 8
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and bool(self._bits[number // 8] >> number % 8 & 1)
+
+
+def _seen(compared: Iterable[_Compared]) -> Seen | None:
+    events = words = 0
+    for each in compared:
+        if each.contradiction is not None:
+            return None
+        events += each.events
+        words += len(each.words)
+    return Seen(events, words)
+
+
+def _edited(events: Iterable[Event]) -> Contradiction | None:
+    """Return the first event that was edited by itself."""
+    for event in events:
+        if event.computed_hash() != event.hash:
+            return Contradiction(Subject.EVENT, event.order_id, event.seq)
+    return None
+
+
+def _events(rows: Iterable[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
     """Return the events of these rows, one row for each text beside an event, and the texts."""
     events: list[Event] = []
     words: dict[tuple[int, str], Word] = {}
     last = None
-    for row in rows:
-        seq = row[0]
+    for seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
         if seq != last:
-            events.append(Event(*row[:9]))
+            events.append(Event(seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash_))
             last = seq
-        if row[9] is not None:
-            words[seq, row[9]] = Word(*row[9:])
+        if field is not None:
+            words[seq, field] = Word(field, salt, text)
     return events, words

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from bot.domain.audit import FIRST, Event, follow, timestamp
+from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
 from bot.domain.cancellation import Cancellation
 from bot.domain.events import KINDS, Content, Frozen, Started, Stopped
 from bot.domain.freeze import Freeze
@@ -77,6 +77,23 @@ class Record:
     def chain(self) -> Iterator[Event]:
         """Yield the whole record from its first event, one at a time and without words: all that the hashes cover."""
         return (Event(*row) for row in self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
+
+    def linked(self) -> bool:
+        """Return True where the numbers have no gaps, and each event names the hash of the one before it.
+
+        It takes the database a tenth of the time of a walk, and does not compute the hashes again.
+        """
+        ((count, first, last),) = self._connection.execute("SELECT count(*), min(seq), max(seq) FROM audit_events")
+        return (first, last) == (1, count) and not self._connection.execute(
+            "SELECT 1 FROM audit_events e LEFT JOIN audit_events before ON before.seq = e.seq - 1"
+            " WHERE coalesce(before.hash, ?) <> e.prev_hash LIMIT 1",
+            (GENESIS,),
+        )
+
+    def has_head(self, head: Head) -> bool:
+        """Return True where the event of the head's number has the head's hash."""
+        rows = self._connection.execute("SELECT hash FROM audit_events WHERE seq = ?", (head.seq,))
+        return bool(rows) and head.fits(rows[0][0])
 
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""

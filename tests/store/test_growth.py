@@ -1,16 +1,20 @@
 """The cost of one request and of one look-up does not grow with the number of all that there ever were."""
 
 import asyncio
+import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryOutcome
 from bot.domain.lookup import Lookup
+from bot.store import open_reader
 from bot.store.sqlite import open_read_only
 from bot.store.tables import Tables
 from tests.bench.record import EACH, START, fill
@@ -156,3 +160,21 @@ def test_what_is_stuck_and_what_is_pending_take_as_much_work_in_a_long_record(re
     """The health check and the count of votes after a start look at what is open, not at everything there ever was."""
     assert difference(records, lambda tables: tables.deliveries.stuck(3)) < 10
     assert difference(records, lambda tables: tables.cancellations.pending()) < 10
+
+
+def test_a_comparison_with_the_record_takes_as_much_memory_for_a_long_record(records: list[Path]) -> None:
+    """Neither the requests nor the people who ever acted are held together: one bit remains for each event."""
+    tracemalloc.start()
+    # pydantic keeps thousands of short texts that it has read, so that it need not make them again.
+    TypeAdapter(list[str]).validate_json(json.dumps([f"{number:063}" for number in range(50_000)]))
+    peaks = []
+    # Once before, for everything that is made at the first use.
+    for path in [records[0], *records]:
+        with open_reader(path) as tables:
+            tracemalloc.reset_peak()
+            assert list(tables.projections.contradictions()) == []
+            peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    _, short, long = peaks
+    # A name and an id took 200 bytes, and there are 1,200 more of them.
+    assert long - short < 20_000

@@ -301,6 +301,21 @@ async def test_a_false_event_that_was_appended_is_found(
     assert (found.subject, found.order_id) == (subject, order)
 
 
+@pytest.mark.parametrize("data", ["{}", "[", '{"events":[-1,0,99999999999999999999]}'])
+async def test_a_false_erasure_about_no_request_is_found(played: Path, store: Store, data: str) -> None:
+    """It cannot be read, or it erased nothing: then the words that somebody deleted are missing without an erasure."""
+    last = max(await store.read(lambda tables: list(tables.record.all())))
+    forged = last._replace(
+        seq=last.seq + 1, kind=Erased.kind, cancellation="", order_id="", data=data, prev_hash=last.hash
+    ).sealed()
+    with closing(sqlite3.connect(played)) as connection, connection:
+        connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
+        connection.execute("DELETE FROM words WHERE field = 'name'")
+    found = verify_file(played)
+    assert found.contradiction is not None
+    assert found.contradiction.subject in {Subject.EVENT, Subject.WORDS}
+
+
 def test_a_request_that_ended_before_its_card_is_no_contradiction(tmp_path: Path) -> None:
     """A weekend off drops a card, and with it the update that nobody can see: the record of it is intact."""
     world = World(tmp_path)
