@@ -72,7 +72,7 @@ def main() -> None:
         "Milliseconds until an acknowledgement, by the number of people who act in the same moment:",
         tables[0],
         tables[1],
-        "Milliseconds for a page of a look-up, and events that `audit verify` checks in a second:",
+        "Milliseconds for a page of a look-up and the proof of an order, and events that are verified in a second:",
         tables[2],
     ])  # fmt: skip
     build = Path("build")

@@ -26,5 +26,5 @@ async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mod
 def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
     """Every look-up finds something, and the record verifies."""
     (row,) = growth(tmp_path, [1_000])
-    assert row["events"] == 1_000
+    assert row["events"] == 996  # whole cancellations
     assert all(figure > 0 for figure in row.values())
