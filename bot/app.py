@@ -70,6 +70,9 @@ class Bot:
             allow_self_approval=settings.allow_self_approval,
             approval_ttl=settings.approval_ttl,
             order_id_pattern=settings.order_id_pattern,
+            remind_after=settings.remind_after or (),
+            escalate_after=settings.escalate_after,
+            escalate_to=settings.escalate_to or People(),
             patience=tuning.patience,
         )
         self.clock = Clock(tuning.now, tuning.monotonic)
@@ -98,7 +101,7 @@ class Bot:
         self.worker = Worker(
             self.workflow,
             self._gateway,
-            SlackCourier(self._client, self._identity),
+            SlackCourier(self._client, self._identity, _presentation(settings), now=self.clock.now),
             now=self.clock.now,
             name=f"{socket.gethostname()}:{os.getpid()}",
             wake=wake,
@@ -122,7 +125,7 @@ class Bot:
                 identity=self._identity,
                 approval_channel=settings.approval_channel,
                 allow_shared_channels=settings.allow_shared_channels,
-                presentation=Presentation(contact=settings.contact, order_id_example=settings.order_id_example),
+                presentation=_presentation(settings),
             ),
         )
         self._watch = Watch(
@@ -293,7 +296,18 @@ class Bot:
 def _roles(settings: Settings) -> dict[Role, People]:
     """Return the people of each role; a role that is missing is everyone's."""
     roles = {Role.APPROVER: settings.approvers, Role.AUDITOR: settings.auditors}
+    roles |= {Role.ESCALATION: settings.escalate_to} if settings.escalate_to is not None else {}
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
+
+
+def _presentation(settings: Settings) -> Presentation:
+    return Presentation(
+        mentions=settings.approvers if settings.mention_approvers else None,
+        escalation=settings.escalate_to or People(),
+        allow_self_approval=settings.allow_self_approval,
+        contact=settings.contact,
+        order_id_example=settings.order_id_example,
+    )
 
 
 async def run(settings: Settings, network: Network | None = None) -> None:

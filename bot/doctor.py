@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.attempt import Trouble
 from bot.domain.ids import GROUP_ID, USER_ID
+from bot.domain.policy import People
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.network import Network
 from bot.settings import Settings
@@ -80,10 +82,21 @@ async def examine(
     if settings.contact is not None:
         contact = settings.contact
         yield await _asked("contact", lambda: _contact(client, contact))
-    for user in sorted(settings.approvers.users):
-        yield await _asked(f"approver {user}", lambda user=user: _user(client, user, identity))  # type: ignore[misc]
-    for group in sorted(settings.approvers.groups):
-        yield await _asked(f"approver group {group}", lambda group=group: _group(client, group))  # type: ignore[misc]
+    async for finding in _deciding(client, identity, settings.approvers, "approver", "APPROVERS"):
+        yield finding
+    escalation = settings.escalate_to or People()
+    async for finding in _deciding(client, identity, escalation, "escalation", "ESCALATE_TO"):
+        yield finding
+
+
+async def _deciding(
+    client: AsyncWebClient, identity: Identity, people: People, title: str, setting: str
+) -> AsyncIterator[Finding]:
+    """Yield a finding for each person and group that may decide; ``title`` is what this setting makes of them."""
+    users = {f"{title} {user}": partial(_user, client, user, identity, setting) for user in sorted(people.users)}
+    groups = {f"{title} group {group}": partial(_group, client, group, setting) for group in sorted(people.groups)}
+    for subject, ask in (users | groups).items():
+        yield replace(await _asked(subject, ask), subject=subject)
 
 
 def _database(path: Path) -> list[Finding]:
@@ -229,19 +242,19 @@ async def _contact(client: AsyncWebClient, contact: str) -> Finding:
     return Finding("contact", "is archived" if remedy else f"#{channel.get('name')}", remedy)
 
 
-async def _user(client: AsyncWebClient, user: str, identity: Identity) -> Finding:
+async def _user(client: AsyncWebClient, user: str, identity: Identity, setting: str) -> Finding:
     answer = await client.users_info(user=user)
     found = answer["user"]
     if found.get("deleted") or found.get("is_bot"):
-        return Finding(f"approver {user}", "is deactivated or a bot", "Remove this ID from APPROVERS.")
+        return Finding(user, "is deactivated or a bot", f"Remove this ID from {setting}.")
     if not identity.is_home_of(found.get("team_id"), (found.get("enterprise_user") or {}).get("enterprise_id")):
-        return Finding(f"approver {user}", "belongs to another company, so every click is refused", "Remove this ID.")
-    return Finding(f"approver {user}", str(found.get("name")))
+        return Finding(user, "belongs to another company, so every click is refused", "Remove this ID.")
+    return Finding(user, str(found.get("name")))
 
 
-async def _group(client: AsyncWebClient, group: str) -> Finding:
+async def _group(client: AsyncWebClient, group: str, setting: str) -> Finding:
     answer = await client.usergroups_users_list(usergroup=group)
     count = len(answer["users"])
     if not count:
-        return Finding(f"approver group {group}", "is empty", "Add members in Slack, or remove this ID from APPROVERS.")
-    return Finding(f"approver group {group}", f"{count} members")
+        return Finding(group, "is empty", f"Add members in Slack, or remove this ID from {setting}.")
+    return Finding(group, f"{count} members")

@@ -17,7 +17,7 @@ from bot.sandbox.stage import GENERAL
 from bot.settings import load, load_network
 from bot.store import Store
 from bot.tuning import utc_now
-from tests.flows.desk import BEN, LEADS, OLGA, PAYMENTS, Desk
+from tests.flows.desk import BEN, LEADS, OLGA, PAYMENTS, VERA, Desk
 from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
@@ -141,6 +141,17 @@ async def test_an_approval_channel_that_is_shared_is_a_problem_unless_that_is_al
     assert "#payments is shared with another company" in line
     assert "ALLOW_SHARED_CHANNELS=true" in line
     assert not [each for each in await report(desk, ALLOW_SHARED_CHANNELS="true") if each.remedy]
+
+
+async def test_the_people_of_an_escalation_are_checked_like_approvers(desk: Desk) -> None:
+    """Each person and group of ESCALATE_TO has a line of its own, and a remedy that names this setting."""
+    desk.slack.space.users[VERA].deleted = True
+    changes = {"ESCALATE_AFTER": "20m", "ESCALATE_TO": f"{OLGA},{VERA},{LEADS},S0NONE"}
+    lines = {finding.subject: finding.line for finding in await report(desk, **changes)}
+    assert lines[f"escalation {OLGA}"] == f"ok       escalation {OLGA}: olga"
+    assert "Remove this ID from ESCALATE_TO" in lines[f"escalation {VERA}"]
+    assert lines[f"escalation group {LEADS}"].endswith("1 members")
+    assert "does not know this ID" in lines["escalation group S0NONE"]
 
 
 async def test_slack_and_gateway_away(desk: Desk) -> None:

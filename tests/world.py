@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import Requested, Started
-from bot.domain.policy import Act, Actor, Members, Membership, Verdict
+from bot.domain.events import Escalated, GatewayTrouble, Reminded, Requested, Started, Voted
+from bot.domain.policy import Act, Actor, Members, Membership, People, Verdict
 from bot.domain.projection import Ending
 from bot.domain.verification import walk
 from bot.store import Store, Tables
@@ -23,8 +23,16 @@ from tests.writer import Writer
 
 T = TypeVar("T")
 
-ANN, BEN, CLEO = "UANN", "UBEN", "UCLEO"
+ANN, BEN, CLEO, DORA = "UANN", "UBEN", "UCLEO", "UDORA"
 ALL_THREE = Members(frozenset({ANN, BEN, CLEO}))
+ESCALATION = Members(frozenset({DORA}))
+_OF_USE_IN = {
+    "voted": {State.PENDING},
+    "reminded": {State.PENDING},
+    "escalated": {State.PENDING},
+    "gateway_trouble": {State.APPROVED, State.SENDING},
+}
+"""The states in which a message about these events may be posted."""
 TABLES = ("people", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
 
 _WATCH = """
@@ -84,7 +92,10 @@ class Outside:
 
 
 class World:
-    """Two calls to the gateway at most for each approval; requests expire after an hour, leases after two minutes."""
+    """Two calls to the gateway at most for each approval; requests expire after an hour, leases after two minutes.
+
+    Approvers are reminded of a request after 20 and after 35 minutes, and Dora is asked as well after 25.
+    """
 
     def __init__(self, folder: Path, *, quorum: int = 1, self_approval: bool = False) -> None:
         self.runner = asyncio.Runner()
@@ -95,7 +106,16 @@ class World:
         self.store = Store(folder / "bot.db", connect=self.writer.open, on_commit=self._committed)
         self.run(self.store.open())
         self.writer.sqlite.database.conn.executescript(_WATCH)
-        rules = Rules(quorum, self_approval, timedelta(hours=1), re.compile(r"\w+"), Patience(max_attempts=2))
+        rules = Rules(
+            quorum,
+            self_approval,
+            timedelta(hours=1),
+            re.compile(r"\w+"),
+            Patience(max_attempts=2),
+            remind_after=(timedelta(minutes=20), timedelta(minutes=35)),
+            escalate_after=timedelta(minutes=25),
+            escalate_to=People(users=ESCALATION.ids),
+        )
         self.workflow = self._process(rules)
         self.outside = Outside()
         self.forms = 0
@@ -145,13 +165,17 @@ class World:
 
     def _click(self, person: str, membership: Membership | None) -> Actor:
         """Return this person as the bot sees them now, unless a membership is given."""
-        return actor(person, membership or self.outside.approvers.membership(person))
+        found = actor(person, membership or self.outside.approvers.membership(person))
+        return replace(found, escalation=ESCALATION.membership(person))
+
+    def _everybody(self, approvers: Members | None) -> Members:
+        return replace(approvers or self.outside.approvers, escalation=ESCALATION)
 
     def approve(
         self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
     ) -> Acted:
         """Approve as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
-        clicks, everybody = self._click(person, membership), approvers or self.outside.approvers
+        clicks, everybody = self._click(person, membership), self._everybody(approvers)
         return self.run(self.workflow.act(decisions.approve, Act.APPROVE, about, clicks, approvers=everybody))
 
     def reject(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
@@ -167,7 +191,7 @@ class World:
         self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
     ) -> Acted:
         """Retry as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
-        clicks, everybody = self._click(person, membership), approvers or self.outside.approvers
+        clicks, everybody = self._click(person, membership), self._everybody(approvers)
         seen = self.found(about).version
         return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody, seen=seen))
 
@@ -218,7 +242,11 @@ class World:
 
     def begin_delivery(self) -> ClaimedDelivery | None:
         """Begin the delivery that is due, if one is."""
-        return self.run(next_delivery(self.workflow))
+        claimed = self.run(next_delivery(self.workflow))
+        if claimed is not None and claimed.delivery.kind.is_new_message:
+            # Nobody is asked for what is decided, and nobody hears of trouble that is over.
+            assert claimed.cancellation.state in _OF_USE_IN.get(claimed.event.kind, {claimed.cancellation.state})
+        return claimed
 
     def reach_slack(self, claimed: ClaimedDelivery, *, blind: bool = False) -> Receipt:
         """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
@@ -289,7 +317,7 @@ class World:
 
     def recount(self, approvers: Members | None = None) -> None:
         """Let the process count the votes again; ``approvers`` is what Slack says of them, if it is not what is so."""
-        self.run(self.workflow.recount(approvers or self.outside.approvers))
+        self.run(self.workflow.recount(self._everybody(approvers)))
 
     # --- what always holds --------------------------------------------------------------------
 
@@ -322,8 +350,13 @@ class World:
 
     def _check_times(self) -> None:
         """Check that the worker comes back to everything that waits for it, and to nothing else."""
-        for state, due_at, lease_until in self.rows("SELECT state, due_at, lease_until FROM cancellations"):
+        times = "state, due_at, lease_until, expires_at, remind_at, escalate_at"
+        for state, due_at, lease_until, *of_a_decision in self.rows(f"SELECT {times} FROM cancellations"):
             assert (due_at is not None) == (state in {State.PENDING, State.APPROVED})
+            if state == State.PENDING:
+                assert due_at == min(filter(None, of_a_decision))
+            else:
+                assert of_a_decision[1:] == [None, None]
             assert (lease_until is not None) == (state == State.SENDING)
         held = "SELECT status, lease_until, claimed_by, in_doubt_since FROM deliveries WHERE claimed_by IS NOT NULL"
         for status, lease_until, _, in_doubt_since in self.rows(held):
@@ -344,6 +377,10 @@ class World:
             match event.content:
                 case Requested():
                     assert kinds == ["card"]
+                case Voted() | Reminded() | Escalated():
+                    assert kinds.count("reply") == 1
+                case GatewayTrouble():
+                    assert sorted(kinds) == ["direct_message", "reply"]
                 case content if isinstance(content, Ending):
                     assert kinds.count("reply") == 1
                     assert kinds.count("direct_message") == (event.actor != requester)

@@ -18,7 +18,7 @@ def _age(_context: click.Context, _option: click.Parameter, value: str | None) -
     return timedelta(days=int(match[1]))
 
 
-_WHY = "The reason for the record, such as a ticket. This text itself can never be erased, so it must hold no personal data."
+_WHY = "The reason for the record, such as a ticket. This text itself can never be erased: no personal data here."
 
 
 @click.command()

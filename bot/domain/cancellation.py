@@ -117,8 +117,10 @@ class Cancellation:
     ``number`` counts up from 1 in the order of asking and never leaves the store and the record;
     ``id`` is random and appears in buttons, logs and the command line. ``card_ts`` is None, and
     ``card_link`` empty, until the card is posted in ``card_channel``. ``attempts`` counts the calls to the
-    gateway since the last approval or retry. ``due_at`` is when the worker must act on it: a pending request expires
-    then, an approved one is sent. While a call is under way, ``lease_until`` is set instead: at that time its worker
+    gateway since the last approval or retry. ``due_at`` is when the worker must act on it: an approved one is sent
+    then, and a pending one is due at the first of ``remind_at``, ``escalate_at`` and ``expires_at``. The first two are
+    None where nothing of the kind will come; ``reminded`` counts the reminders so far, and ``escalated_at`` is None
+    until the request is escalated. While a call is under way, ``lease_until`` is set instead: at that time its worker
     counts as dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what
     approvers of a pending request must know of an earlier one for the same order: the gateway's confirmation, or else
     the latest statement by hand. ``freeze`` is the one in force, as far as the reader has to know of it.
@@ -140,6 +142,10 @@ class Cancellation:
     due_at: datetime | None
     lease_until: datetime | None
     changed_at: datetime
+    remind_at: datetime | None = None
+    escalate_at: datetime | None = None
+    reminded: int = 0
+    escalated_at: datetime | None = None
     decisions: tuple[Decision, ...] = ()
     last_answer: Answer | None = None
     earlier: Earlier | None = None

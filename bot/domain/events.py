@@ -58,6 +58,9 @@ class Started(Content):
     """Empty where cards go to the channel in which the command was typed."""
     order_id_pattern: str = ""
     dvpay_base_url: str = ""
+    escalate_after_seconds: int = 0
+    """0 where nothing is escalated."""
+    escalate_to: tuple[str, ...] = ()
     unclean: bool = False
     """True where the run before did not end by a stop: it was killed, or its machine went down."""
     allow_shared_channels: bool = False
@@ -216,6 +219,22 @@ class ExpiryMoved(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class Reminded(Content):
+    """Nobody had decided for a while, so the approvers were reminded; ``number`` counts the reminders from 1."""
+
+    kind = "reminded"
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated(Content):
+    """Nobody had decided for longer still, so the people and groups of ESCALATE_TO may decide this request as well."""
+
+    kind = "escalated"
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Content):
     """An approver rejected the request."""
 
@@ -277,6 +296,20 @@ class Repeating(Answered):
     """The attempt did not settle it, and another one is due."""
 
     kind = "repeating"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayTrouble(Content):
+    """The gateway had not settled it for a while, and people were told, once for each approval or retry.
+
+    ``attempts`` counts since then. ``unclear`` is true where one of all attempts may have cancelled the order. About at
+    ``until`` the last attempt begins.
+    """
+
+    kind = "gateway_trouble"
+    attempts: int
+    unclear: bool
+    until: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Role(StrEnum):
     REQUESTER = "requester"
     APPROVER = "approver"
     AUDITOR = "auditor"
+    ESCALATION = "escalation"
+    """The people who decide like approvers once a request is escalated."""
 
 
 class Membership(StrEnum):
@@ -36,11 +38,13 @@ class Membership(StrEnum):
 class Ground:
     """The ground on which somebody may decide: the user group that they are in, and when Slack last said so.
 
-    Both are empty where the setting names the person.
+    Both are empty where the setting names the person. ``escalated`` is true where that is ESCALATE_TO, and false where
+    it is APPROVERS.
     """
 
     group: str = ""
     read_at: str = ""
+    escalated: bool = False
 
 
 NAMED = Ground()
@@ -57,12 +61,20 @@ class Members:
     """The people that a setting names, with everybody in its user groups, as of now.
 
     ``everyone`` is true where the setting names nobody in particular. ``complete`` is false where Slack did not say who
-    is in one of the groups.
+    is in one of the groups. ``escalation`` are the people who join the approvers of a request once it is escalated.
     """
 
     ids: frozenset[str] = frozenset()
     everyone: bool = False
     complete: bool = True
+    escalation: "Members | None" = None
+
+    def of(self, cancellation: Cancellation) -> "Members":
+        """Return the approvers of this request."""
+        more = self.escalation
+        if more is None or cancellation.escalated_at is None:
+            return self
+        return Members(self.ids | more.ids, self.everyone, self.complete and more.complete)
 
     def membership(self, user_id: str) -> Membership:
         """Return this person's place among them."""
@@ -83,8 +95,10 @@ class Actor:
     requester: Membership = Membership.UNCHECKED
     approver: Membership = Membership.UNCHECKED
     auditor: Membership = Membership.UNCHECKED
+    escalation: Membership = Membership.UNCHECKED
+    """It matters for a request that is escalated, and only where this person is not an approver anyway."""
     ground: Ground | None = None
-    """The ground of the approver's role."""
+    """The ground of the approver's role, or of the escalation."""
     surface: Surface | None = None
 
 
@@ -178,6 +192,7 @@ def count_votes(cancellation: Cancellation, approvers: Members, *, allow_self_ap
 
     A vote is void if its approver was removed since, or is the requester and self-approval is off by now.
     """
+    approvers = approvers.of(cancellation)
     memberships = {
         each: Membership.OUTSIDER
         if each == cancellation.requester and not allow_self_approval
@@ -197,7 +212,7 @@ def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allo
     Membership comes before the state, so that an outsider learns nothing from a click. An approver
     who has approved may still reject while others are awaited; a second approval counts for nothing.
     """
-    refusal = _not_an_approver(actor)
+    refusal = _not_an_approver(cancellation, actor)
     if refusal is not None:
         return refusal
     if cancellation.state is not State.PENDING:
@@ -212,7 +227,7 @@ def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allo
 
 def may_freeze(actor: Actor) -> Verdict:
     """Return ALLOWED where this person may stop everything, or let it go on: every approver may."""
-    return _not_an_approver(actor) or Verdict.ALLOWED
+    return _not_among(actor.approver) or Verdict.ALLOWED
 
 
 def may_withdraw(cancellation: Cancellation, actor: Actor) -> Verdict:
@@ -231,7 +246,7 @@ def may_retry(
     count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
     for it; and not once people decided against the same order (``decided_against``).
     """
-    refusal = _not_an_approver(actor)
+    refusal = _not_an_approver(cancellation, actor)
     if refusal is not None:
         return refusal
     if not cancellation.state.may_retry:
@@ -258,12 +273,12 @@ def time_unchecked(cancellation: Cancellation, actor: Actor, act: Act, latest: d
             over = cancellation.state.may_retry and until is not None and until < latest
         case _:
             over = False
-    return (_not_an_approver(actor) or Verdict.TIME_UNCHECKED) if over else None
+    return (_not_an_approver(cancellation, actor) or Verdict.TIME_UNCHECKED) if over else None
 
 
 def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may state how an order stands whose outcome the gateway left unknown."""
-    refusal = _not_an_approver(actor)
+    refusal = _not_an_approver(cancellation, actor)
     if refusal is not None:
         return refusal
     if cancellation.state is not State.UNKNOWN:
@@ -276,11 +291,12 @@ def may_read(actor: Actor) -> Scope:
     return Scope.ALL if Membership.MEMBER in {actor.approver, actor.auditor} else Scope.OWN
 
 
-def _not_an_approver(actor: Actor) -> Verdict | None:
-    match actor.approver:
-        case Membership.MEMBER:
-            return None
-        case Membership.OUTSIDER:
-            return Verdict.NOT_AN_APPROVER
-        case Membership.UNCHECKED:
-            return Verdict.UNCHECKED
+def _not_an_approver(cancellation: Cancellation, actor: Actor) -> Verdict | None:
+    """Return None for an approver of this request: one of APPROVERS, and after an escalation one of ESCALATE_TO."""
+    return _not_among(actor.approver, *([actor.escalation] if cancellation.escalated_at is not None else []))
+
+
+def _not_among(*places: Membership) -> Verdict | None:
+    if Membership.MEMBER in places:
+        return None
+    return Verdict.UNCHECKED if Membership.UNCHECKED in places else Verdict.NOT_AN_APPROVER

@@ -37,6 +37,10 @@ class Subject(StrEnum):
     CHANGED_AT = "changed_at"
     CARD = "card"
     ATTEMPT_COUNT = "attempt_count"
+    REMINDED = "reminded"
+    ESCALATED_AT = "escalated_at"
+    DUE_AT = "due_at"
+    """A pending request that the worker would not look at before it expires."""
     DECISIONS = "decisions"
     ATTEMPTS = "attempts"
     DELIVERIES = "deliveries"
@@ -69,8 +73,9 @@ Row: TypeAlias = tuple[Any, ...]
 class Kept(NamedTuple):
     """Everything that the tables hold about one cancellation, as plain rows: a verification reads very many.
 
-    The columns of the cancellation are those of ``_SUBJECTS``, of a decision those of ``_Decision``, and of an attempt
-    those of ``_Attempt``. Those of a delivery are its kind, event, target, status, ts, and the last event drawn.
+    The columns of the cancellation are those of ``_SUBJECTS`` and then ``due_at``, of a decision those of
+    ``_Decision``, and of an attempt those of ``_Attempt``. Those of a delivery are its kind, event, target, status, ts,
+    and the last event drawn.
     """
 
     cancellation: Row
@@ -135,6 +140,8 @@ class Projection:
     card_ts: str | None = None
     card_link: str = ""
     attempt_count: int = 0
+    reminded: int = 0
+    escalated_at: str | None = None
     decisions: dict[tuple[Choice, str], Said] = field(default_factory=dict)
     attempts: list[Said] = field(default_factory=list)
     owed: dict[tuple[int, DeliveryKind], str] = field(default_factory=dict)
@@ -143,6 +150,10 @@ class Projection:
     """The events that may owe another card or a direct message."""
     changed_seq: int = 0
     """The last event after which the card must show something else."""
+    passing: dict[type[Content], int] = field(default_factory=dict)
+    """The newest event of each kind in ``PASSING`` whose messages are still of use."""
+    outdated: dict[int, int] = field(default_factory=dict)
+    """The events whose messages are of no use any more, with the event that made them so."""
     abandoned: set[DeliveryKind] = field(default_factory=set)
     commitments: dict[tuple[int, str], str] = field(default_factory=dict)
     erased: set[int] = field(default_factory=set)
@@ -159,7 +170,15 @@ class Projection:
         if self.state is None or to not in NEXT[self.state]:
             return False
         self.state, self.changed_at, self.changed_seq = to, event.at, event.seq
+        for kind in [kind for kind in self.passing if to not in PASSING[kind]]:
+            self.outdated[self.passing.pop(kind)] = event.seq
         return True
+
+    def stand(self, event: Event, kind: type[Content]) -> None:
+        """Let this event's messages take the place of those of the same kind before it."""
+        if (before := self.passing.get(kind)) is not None:
+            self.outdated[before] = event.seq
+        self.passing[kind] = event.seq
 
     def decide(self, event: Event, choice: Choice, text: str = "") -> None:
         """Count a decision; the same choice of the same person counts once, and a recount by the bot is nobody's."""
@@ -182,6 +201,16 @@ Ending: TypeAlias = (
 
 
 _ENDINGS = frozenset(get_args(Ending))
+PASSING: Mapping[type[Content], frozenset[State]] = {
+    events.Voted: frozenset({State.PENDING}),
+    events.Reminded: frozenset({State.PENDING}),
+    events.Escalated: frozenset({State.PENDING}),
+    events.GatewayTrouble: frozenset({State.APPROVED, State.SENDING}),
+}
+"""The events whose messages are of use only for a while: in these states, and until the next event of the same kind.
+
+After that they are called off. The messages of all other events are brought to Slack however late it is.
+"""
 
 
 def messages_owed(content: Content, actor: str, requester: str) -> tuple[DeliveryKind, ...]:
@@ -194,6 +223,10 @@ def messages_owed(content: Content, actor: str, requester: str) -> tuple[Deliver
         return (DeliveryKind.CARD,)
     if kind is events.CardBlocked:
         return (DeliveryKind.DIRECT_MESSAGE,)
+    if kind is events.GatewayTrouble:
+        return (DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE)
+    if kind in PASSING:
+        return (DeliveryKind.REPLY,)
     return ()
 
 
@@ -213,11 +246,21 @@ def fold(about: Iterable[Event]) -> Projection:
         follow = _STEPS.get(type(content))
         if follow is not None and not follow(found, event, content):
             found.broken = found.broken or event.seq
+        if found.escalated_at is None and _by_escalation(content):
+            found.broken = found.broken or event.seq
+        if type(content) in PASSING:
+            found.stand(event, type(content))
         if content.words:
             found.commitments |= _commitments(event.seq, content)
         for kind in messages_owed(content, event.actor, found.requester):
             found.owed[event.seq, kind] = found.requester if kind is DeliveryKind.DIRECT_MESSAGE else ""
     return found
+
+
+def _by_escalation(content: Content) -> bool:
+    """Return True for a decision that only an escalation gave its person the right to."""
+    ground = getattr(content, "ground", None)
+    return ground is not None and ground.escalated
 
 
 def _commitments(seq: int, content: Content) -> dict[tuple[int, str], str]:
@@ -267,6 +310,16 @@ def _expiry_moved(found: Projection, event: Event, content: events.ExpiryMoved) 
     return found.state is State.PENDING
 
 
+def _reminded(found: Projection, _: Event, content: events.Reminded) -> bool:
+    found.reminded += 1
+    return found.state is State.PENDING and content.number == found.reminded
+
+
+def _escalated(found: Projection, event: Event, _: events.Escalated) -> bool:
+    first, found.escalated_at, found.changed_seq = found.escalated_at is None, event.at, event.seq
+    return first and found.state is State.PENDING
+
+
 def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool:
     found.decide(event, Choice.REJECT, content.reason)
     return found.step(event, State.REJECTED)
@@ -302,6 +355,10 @@ def _answered(found: Projection, event: Event, content: events.Answered) -> bool
     return found.step(event, State(content.kind))
 
 
+def _gateway_trouble(found: Projection, _: Event, content: events.GatewayTrouble) -> bool:
+    return found.state is State.APPROVED and content.attempts == found.attempt_count
+
+
 def _retried(found: Projection, event: Event, _: events.Retried) -> bool:
     found.attempt_count = 0
     return found.step(event, State.APPROVED)
@@ -332,6 +389,8 @@ _STEPS: dict[type[Content], _Step] = {
     events.VotesVoided: _votes_voided,
     events.QuorumChanged: _quorum_changed,
     events.ExpiryMoved: _expiry_moved,
+    events.Reminded: _reminded,
+    events.Escalated: _escalated,
     events.Rejected: _rejected,
     events.Withdrawn: _ended,
     events.Expired: _ended,
@@ -342,6 +401,7 @@ _STEPS: dict[type[Content], _Step] = {
     events.Failed: _answered,
     events.Unknown: _answered,
     events.AnsweredLate: _answered,
+    events.GatewayTrouble: _gateway_trouble,
     events.Retried: _retried,
     events.SettledCancelled: _settled,
     events.SettledNotCancelled: _settled,
@@ -390,10 +450,15 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         said.card_ts,
         said.card_link,
         said.attempt_count,
+        said.reminded,
+        said.escalated_at,
     )
-    if says != kept.cancellation:
-        rows = zip(_SUBJECTS, says, kept.cancellation, strict=True)
+    *has, due_at = kept.cancellation
+    if says != tuple(has):
+        rows = zip(_SUBJECTS, says, has, strict=True)
         return next(differs(subject, right, has, said.seq) for subject, right, has in rows if right != has)
+    if said.state is State.PENDING and not (due_at and due_at <= said.expires_at):
+        return differs(Subject.DUE_AT, said.expires_at, due_at, said.seq)
     return _decisions(said, kept, text) or _attempts(said, kept, text) or _outbox(said, kept)
 
 
@@ -410,6 +475,8 @@ _SUBJECTS = (
     Subject.CARD,
     Subject.CARD,
     Subject.ATTEMPT_COUNT,
+    Subject.REMINDED,
+    Subject.ESCALATED_AT,
 )
 
 
@@ -466,6 +533,7 @@ def corrected(found: Cancellation, said: Projection, words: Words) -> Cancellati
         card_channel=said.channels[-1],
         card_ts=said.card_ts,
         card_link=said.card_link,
+        escalated_at=datetime.fromisoformat(said.escalated_at) if said.escalated_at else None,
         decisions=tuple(decision(*who, each) for who, each in said.decisions.items()),
         last_answer=next((each.answer for each in reversed(said.attempts) if each.answer is not None), None),
     )
@@ -531,7 +599,11 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, said.channels[-1], target)
         dropped = status == "abandoned" and not said.abandoned & {kind, DeliveryKind.CARD}
         unplaced = status == "delivered" and not update and not ts
-        if dropped or unplaced:
+        # A message that is of no use any more is called off, and no other is. Nobody began to post it after that.
+        outdated_by = said.outdated.get(event_seq)
+        dropped = dropped or (status == "called_off" and (update or outdated_by is None))
+        too_late = status == "delivered" and not update and outdated_by is not None and drawn_seq >= outdated_by
+        if dropped or unplaced or too_late:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, kind, status)
         if update:
             shown = shown or status == "queued" or drawn_seq >= said.changed_seq

@@ -18,6 +18,8 @@ from bot.masking import shown
 from bot.settings import values
 from bot.settings.values import by
 
+_REMIND = "5m,15m"
+
 
 def _setting(meaning: str, default: str | None, *, unset: str = "") -> Any:
     """Return a field whose default is written as people write it, and parsed the same way as their values.
@@ -117,6 +119,18 @@ class Settings(RecordSettings, _Accounts):
     contact: Annotated[str | None, by(values.contact)] = _setting(
         "whom people are to ask for help: the ID of a channel, a user group or a person", None, unset="nobody by name"
     )
+    mention_approvers: Annotated[bool, by(values.yes_or_no)] = _setting(
+        "`false` if no card and no message mentions the approvers", "true"
+    )
+    remind_after: Annotated[tuple[timedelta, ...] | None, by(values.durations)] = _setting(
+        "remind the approvers of a request that was pending this long, each time; `off` for never", None, unset=_REMIND
+    )
+    escalate_after: Annotated[timedelta | None, by(values.duration_or_off)] = _setting(
+        "ask `ESCALATE_TO` as well about a request that was pending this long", None, unset=values.OFF
+    )
+    escalate_to: Annotated[People | None, by(values.people)] = _setting(
+        "the people who may then decide that request, in the same form as `APPROVERS`", None
+    )
     host: Annotated[str, by(values.host)] = _setting(
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
     )
@@ -150,6 +164,38 @@ class Settings(RecordSettings, _Accounts):
             raise ValueError(f"{shown(value)} does not fit ORDER_ID_PATTERN, so people would be shown a wrong example")
         return value
 
+    @field_validator("remind_after")
+    @classmethod
+    def _reminded_in_time(
+        cls, value: tuple[timedelta, ...] | None, info: ValidationInfo
+    ) -> tuple[timedelta, ...] | None:
+        ttl: timedelta | None = info.data.get("approval_ttl")
+        if value is None:
+            # Nobody chose these, so those that come too late for a short APPROVAL_TTL are left out.
+            return tuple(each for each in values.durations(_REMIND) if ttl is None or each < ttl)
+        if ttl is not None and value and value[-1] >= ttl:
+            raise ValueError(f"{values.written(value[-1])} is too late: {_expires(ttl)}")
+        return value
+
+    @field_validator("escalate_after")
+    @classmethod
+    def _escalated_in_time(cls, value: timedelta | None, info: ValidationInfo) -> timedelta | None:
+        ttl: timedelta | None = info.data.get("approval_ttl")
+        if value is not None and ttl is not None and value >= ttl:
+            raise ValueError(f"{values.written(value)} is too late: {_expires(ttl)}")
+        return value
+
+    @field_validator("escalate_to")
+    @classmethod
+    def _escalated_to_somebody(cls, value: People | None, info: ValidationInfo) -> People | None:
+        # An ESCALATE_AFTER with a problem of its own is not in info.data, and needs no second line.
+        after = info.data.get("escalate_after", ...)
+        if value is None and isinstance(after, timedelta):
+            raise ValueError("names nobody, but ESCALATE_AFTER is set; set both, or neither")
+        if value is not None and after is None:
+            raise ValueError("is set, but ESCALATE_AFTER is off; set both, or neither")
+        return value
+
     @field_validator("log_format")
     @classmethod
     def _by_terminal(cls, value: str | None) -> str:
@@ -169,12 +215,18 @@ class Settings(RecordSettings, _Accounts):
             allow_shared_channels=self.allow_shared_channels,
             order_id_pattern=self.order_id_pattern.pattern,
             dvpay_base_url=self.dvpay_base_url,
+            escalate_after_seconds=int(self.escalate_after.total_seconds()) if self.escalate_after else 0,
+            escalate_to=_ids(self.escalate_to) if self.escalate_to else (),
         )
 
     def secrets(self) -> list[str]:
         """Return every secret in plain text, for ``bot.log`` to keep out of the log."""
         found = (getattr(self, name) for name in type(self).model_fields)
         return [value.get_secret_value() for value in found if isinstance(value, SecretStr)]
+
+
+def _expires(ttl: timedelta) -> str:
+    return f"a request expires after {values.written(ttl)} (APPROVAL_TTL)"
 
 
 def _ids(named: People) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +23,7 @@ from bot.settings import patterns
 _LONGEST = timedelta(days=365)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIRECT_MESSAGES = "D"
+OFF = "off"
 _QUOTES = {(quotes[0], quotes[1]) for quotes in ('""', "''", "``", "“”", "‘’", "„“")}  # noqa: RUF001
 
 
@@ -99,6 +101,29 @@ def duration(text: str) -> timedelta:
     if not timedelta(0) < length <= _LONGEST:
         raise ValueError(f"{shown(text)} is not between 1s and {_LONGEST.days}d")
     return length
+
+
+def duration_or_off(text: str) -> timedelta | None:
+    """Return the time that a number and a unit give, or None for "off"."""
+    return None if text.lower() == OFF else duration(text)
+
+
+def durations(text: str) -> tuple[timedelta, ...]:
+    """Return the times of a comma-separated list, each longer than the one before; none for "off"."""
+    if text.lower() == OFF:
+        return ()
+    found = tuple(duration(part.strip()) for part in text.split(","))
+    if any(later <= earlier for earlier, later in pairwise(found)):
+        raise ValueError(f"{shown(text)} does not ascend: each time counts from the request, so write 5m,15m")
+    return found
+
+
+def written(length: timedelta) -> str:
+    """Return a time as people write it in a setting."""
+    seconds = int(length.total_seconds())
+    sizes = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+    unit = next(unit for unit, size in sizes.items() if not seconds % size)
+    return f"{seconds // sizes[unit]}{unit}"
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

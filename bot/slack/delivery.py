@@ -5,20 +5,23 @@ whose answer was lost the channel or thread is searched for it first.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.clock import utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import CardBlocked
+from bot.domain.projection import PASSING
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
-from bot.slack.views import card, results
+from bot.slack.views import card, notices, results
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
 
 log = structlog.get_logger(__name__)
@@ -62,9 +65,18 @@ _MOST_PAGES = 25
 class SlackCourier:
     """The way to Slack through one Web API client, which must not repeat calls by itself."""
 
-    def __init__(self, client: AsyncWebClient, identity: Callable[[], Identity | None]) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        identity: Callable[[], Identity | None],
+        presentation: Presentation = NO_SETTINGS,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._client = client
         self._identity = identity
+        self._presentation = presentation
+        self._now = now
         self._direct_channels: dict[str, str] = {}
 
     async def deliver(  # noqa: PLR0911 -- one way out for each kind of delivery
@@ -86,16 +98,20 @@ class SlackCourier:
                 case DeliveryKind.CARD:
                     if not cancellation.state.awaits_people:
                         return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
-                    return await self._post(delivery, identity, cancellation.card_channel, card.card(cancellation))
+                    message = card.card(cancellation, self._presentation)
+                    return await self._post(delivery, identity, cancellation.card_channel, message)
                 case DeliveryKind.CARD_UPDATE:
                     return await self._update(cancellation)
                 case DeliveryKind.REPLY:
                     return await self._reply(delivery, identity, cancellation, event)
                 case DeliveryKind.DIRECT_MESSAGE:
                     channel = await self._direct_channel(delivery.target)
-                    return await self._post(
-                        delivery, identity, channel, results.direct_message(cancellation, event, identity.bot_user_id)
+                    message = (
+                        notices.direct_notice(cancellation, event)
+                        if type(event.content) in PASSING
+                        else results.direct_message(cancellation, event, identity.bot_user_id)
                     )
+                    return await self._post(delivery, identity, channel, message)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery)
 
@@ -129,7 +145,7 @@ class SlackCourier:
     async def _update(self, cancellation: Cancellation) -> Receipt:
         if cancellation.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        message = card.card(cancellation)
+        message = card.card(cancellation, self._presentation)
         await self._client.chat_update(
             channel=cancellation.card_channel,
             ts=cancellation.card_ts,
@@ -149,7 +165,11 @@ class SlackCourier:
     ) -> Receipt:
         if cancellation.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        message = results.reply(cancellation, event)
+        message = (
+            notices.notice(cancellation, event, self._presentation, self._now())
+            if type(event.content) in PASSING
+            else results.reply(cancellation, event)
+        )
         channel = cancellation.card_channel
         try:
             return await self._post(delivery, identity, channel, message, thread_ts=cancellation.card_ts)

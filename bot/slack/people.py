@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -26,6 +26,8 @@ _FAILURE_FRESH = 3.0
 _ANSWER_WITHIN = 1.5
 """Seconds; an acknowledgement is due after three."""
 _MOST_PROFILES = 10_000
+_TOGETHER = {Role.APPROVER: (Role.APPROVER, Role.ESCALATION)}
+"""The roles that are looked up together, because a decision needs all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,41 +71,56 @@ class Directory:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
         memberships = {role: await self._membership(user_id, role) for role in roles}
         unchecked = Membership.UNCHECKED
+        escalation = unchecked
+        if memberships.get(Role.APPROVER, Membership.MEMBER) is not Membership.MEMBER:
+            escalation = await self._membership(user_id, Role.ESCALATION)
         return Actor(
             user_id,
             name,
             requester=memberships.get(Role.REQUESTER, unchecked),
             approver=memberships.get(Role.APPROVER, unchecked),
             auditor=memberships.get(Role.AUDITOR, unchecked),
+            escalation=escalation,
             ground=self._ground(user_id) if Role.APPROVER in memberships else None,
         )
 
     def _ground(self, user_id: str) -> Ground | None:
         """Return why this person may decide, as far as it is known now, or None for an outsider."""
-        people = self._roles.get(Role.APPROVER, People())
-        if user_id in people.users:
-            return NAMED
-        for group in sorted(people.groups):
-            _, members, read_at = self._groups.get(group, (0.0, None, ""))
-            if members is not None and user_id in members:
-                return Ground(group, read_at)
+        for role in (Role.APPROVER, Role.ESCALATION):
+            people, escalated = self._people(role) or People(), role is Role.ESCALATION
+            if user_id in people.users:
+                return replace(NAMED, escalated=escalated)
+            for group in sorted(people.groups):
+                _, members, read_at = self._groups.get(group, (0.0, None, ""))
+                if members is not None and user_id in members:
+                    return Ground(group, read_at, escalated)
         return None
 
+    def _people(self, role: Role) -> People | None:
+        """Return the people of this role; None stands for everyone, who never gets a request by an escalation."""
+        return self._roles.get(role, People() if role is Role.ESCALATION else None)
+
     async def members(self, role: Role) -> Members:
-        """Return everybody who has this role now."""
-        people = self._roles.get(role)
+        """Return everybody who has this role now; the approvers with those of the escalation."""
+        named = [people for each in _TOGETHER.get(role, (role,)) if (people := self._people(each)) is not None]
+        groups = frozenset[str]().union(*(people.groups for people in named))
+        # Nearly always all of them are fresh, and then there is nothing to wait for: no task, no turn of the loop.
+        if stale := sorted(group for group in groups if not self._knows(group)):
+            await asyncio.gather(*(self._shared(("group", each), partial(self._fetch_group, each)) for each in stale))
+        found = self._known(role)
+        if role is Role.APPROVER and Role.ESCALATION in self._roles:
+            return replace(found, escalation=self._known(Role.ESCALATION))
+        return found
+
+    def _known(self, role: Role) -> Members:
+        people = self._people(role)
         if people is None:
             return Members(everyone=True)
-        if not people.groups:
-            return Members(people.users)
-        # Nearly always all of them are fresh, and then there is nothing to wait for: no task, no turn of the loop.
-        if stale := sorted(group for group in people.groups if not self._knows(group)):
-            await asyncio.gather(*(self._shared(("group", each), partial(self._fetch_group, each)) for each in stale))
         known = [members for group in people.groups if (members := self._groups[group][1]) is not None]
         return Members(people.users.union(*known), complete=len(known) == len(people.groups))
 
     async def _membership(self, user_id: str, role: Role) -> Membership:
-        people = self._roles.get(role)
+        people = self._people(role)
         if people is not None and user_id in people.users:
             return Membership.MEMBER  # whatever the groups say, and however long Slack takes to say it
         return (await self.members(role)).membership(user_id)

@@ -54,6 +54,12 @@ class Attempts:
         sql = "SELECT count(*) FROM attempts WHERE number = ? AND id <= ?"
         return int(self._connection.execute(sql, (cancellation.number, attempt.id))[0][0])
 
+    def began(self, cancellation: Cancellation) -> datetime:
+        """Return when the first attempt since the last approval or retry was made; there must be one."""
+        sql = "SELECT started_at FROM attempts WHERE number = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+        ((at,),) = self._connection.execute(sql, (cancellation.number, cancellation.attempts - 1))
+        return datetime.fromisoformat(at)
+
     def under_way(self, cancellation: Cancellation) -> Attempt | None:
         """Return the attempt of this cancellation that has no answer yet, or None."""
         rows = self._connection.execute(

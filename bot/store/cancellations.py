@@ -15,7 +15,8 @@ from bot.store.schema import OPEN_STATES, one_of
 
 _OWN = (
     "c.number, c.id, c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
-    " c.card_channel, c.card_ts, c.card_link, c.attempts, c.due_at, c.lease_until, c.changed_at"
+    " c.card_channel, c.card_ts, c.card_link, c.attempts, c.due_at, c.lease_until, c.changed_at, c.remind_at,"
+    " c.escalate_at, c.reminded, c.escalated_at"
 )
 _COLUMNS = (
     f"{_OWN},"
@@ -32,7 +33,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = c.number"
 )
 """One row for each decision: one statement, as a second one costs more than the columns that repeat."""
-_BEFORE_ANSWER, _BEFORE_DECISION = 17, 26
+_BEFORE_ANSWER, _BEFORE_DECISION = 21, 30
 """So many columns come before those of the last answer, and before those of a decision."""
 _NOTHING_YET = (None,) * 14
 """The columns of an earlier request, a last answer and a decision, as a request has them that has just been added."""
@@ -73,7 +74,9 @@ class Cancellations:
     def due(
         self, now: datetime, *, held: Collection[str] = frozenset(), expiring: bool = True, sending: bool = True
     ) -> Cancellation | None:
-        """Return the one that has waited longest for the worker: expired, to be sent, or left by a dead worker.
+        """Return the one that has waited longest for the worker.
+
+        It is to be expired, reminded of, escalated or sent, or was left by a dead worker.
 
         ``held`` are the ids that the asking worker has in hand. It never settles those, however late it is. Where
         ``expiring`` is false, pending requests are left out, and where ``sending`` is false, approved ones.
@@ -103,6 +106,8 @@ class Cancellations:
         approvals_required: int,
         at: datetime,
         expires_at: datetime,
+        remind_at: datetime | None = None,
+        escalate_at: datetime | None = None,
     ) -> Cancellation | None:
         """Add a pending cancellation; return None if the order has an open one already.
 
@@ -110,8 +115,8 @@ class Cancellations:
         """
         added = self._connection.execute(
             "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required,"
-            " requested_at, expires_at, changed_at, form_id, card_channel, due_at)"
-            " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)"
+            " requested_at, expires_at, changed_at, form_id, card_channel, remind_at, escalate_at, due_at)"
+            " VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING {_OWN.replace('c.', '')}",
             (
                 secrets.token_hex(8),
@@ -124,7 +129,9 @@ class Cancellations:
                 timestamp(at),
                 form_id,
                 card_channel,
-                timestamp(expires_at),
+                remind_at and timestamp(remind_at),
+                escalate_at and timestamp(escalate_at),
+                timestamp(min(filter(None, (remind_at, escalate_at, expires_at)))),
             ),
         )
         # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
@@ -168,7 +175,8 @@ class Cancellations:
             alone = f" AND NOT EXISTS (SELECT 1 FROM cancellations WHERE order_id = :order_id AND {OPEN_STATES})"
         moved = self._connection.execute(
             "UPDATE cancellations SET state = :to, changed_at = :at, due_at = :due_at, lease_until = :lease_until,"
-            " claimed_by = :claimed_by, attempts = :attempts"
+            # Nobody is reminded of what is decided.
+            " claimed_by = :claimed_by, attempts = :attempts, remind_at = NULL, escalate_at = NULL"
             f" WHERE number = :number AND state = :state{alone} RETURNING number",
             {
                 "to": to,
@@ -237,7 +245,7 @@ def _cancellation(rows: list[Row]) -> Cancellation:
     """Return the cancellation of these rows of ``_COLUMNS``, one for each decision."""
     number, cancellation_id, order_id, reason, requester, state, approvals_required, *rest = rows[0][:_BEFORE_ANSWER]
     requested_at, expires_at, card_channel, card_ts, card_link, attempts, due_at, lease_until, *rest = rest
-    changed_at, earlier = rest
+    changed_at, remind_at, escalate_at, reminded, escalated_at, earlier = rest
     return Cancellation(
         number=number,
         id=cancellation_id,
@@ -255,6 +263,10 @@ def _cancellation(rows: list[Row]) -> Cancellation:
         due_at=due_at and _time(due_at),
         lease_until=lease_until and _time(lease_until),
         changed_at=_time(changed_at),
+        remind_at=remind_at and _time(remind_at),
+        escalate_at=escalate_at and _time(escalate_at),
+        reminded=reminded,
+        escalated_at=escalated_at and _time(escalated_at),
         decisions=tuple(_decision(*row[_BEFORE_DECISION:]) for row in rows if row[_BEFORE_DECISION] is not None),
         last_answer=_answer(*rows[0][_BEFORE_ANSWER:_BEFORE_DECISION]),
         earlier=earlier and _earlier(*earlier.split(" ")),

@@ -11,7 +11,10 @@ from bot.store.connection import Connection, Row
 
 
 class Deliveries:
-    """The table ``deliveries``. A row is queued, then delivered or abandoned; ``lease_until`` is set while claimed."""
+    """The table ``deliveries``. A row is queued, then delivered, abandoned or called off.
+
+    ``lease_until`` is set while it is claimed.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -128,6 +131,17 @@ class Deliveries:
         )
         return bool(settled)
 
+    def call_off(self, delivery: Delivery, at: datetime) -> None:
+        """Keep that this delivery is of no use any more, so that nobody tries it again.
+
+        An earlier try may have brought it to Slack, while it still was of use.
+        """
+        self._connection.execute(
+            "UPDATE deliveries SET status = 'called_off', done_at = ?, claimed_by = NULL, lease_until = NULL,"
+            " in_doubt_since = NULL WHERE position = ? AND status = 'queued'",
+            (timestamp(at), delivery.position),
+        )
+
     def postpone(self, delivery: Delivery, receipt: Receipt, due_at: datetime) -> bool:
         """Try this delivery again at that time; a message that is certainly not in Slack is no longer in doubt.
 
@@ -164,6 +178,11 @@ class Deliveries:
         sql = "SELECT channel, ts FROM deliveries WHERE position = ?"
         ((channel, ts),) = self._connection.execute(sql, (delivery.position,))
         return channel, ts
+
+    def called_off(self, delivery: Delivery) -> bool:
+        """Return True where this delivery was called off."""
+        sql = "SELECT 1 FROM deliveries WHERE position = ? AND status = 'called_off'"
+        return bool(self._connection.execute(sql, (delivery.position,)))
 
     def stuck(self, tries: int) -> list[tuple[str, int]]:
         """Return what keeps deliveries from Slack after so many tries, and how many of them: pairs, the most first."""

@@ -25,10 +25,11 @@ from bot.domain.projection import (
 )
 from bot.domain.words import Word
 from bot.store.connection import Connection, Row
+from bot.store.record import COLUMNS
 
 _CANCELLATION = (
     "c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
-    " c.changed_at, c.card_channel, c.card_ts, c.card_link, c.attempts"
+    " c.changed_at, c.card_channel, c.card_ts, c.card_link, c.attempts, c.reminded, c.escalated_at, c.due_at"
 )
 _DECISION = "d.choice, d.approver, d.reason, d.at, d.requested_at"
 _ATTEMPT = (
@@ -81,6 +82,11 @@ class Projections:
             return []
         compared = {each.number: each for each in self._compared([each.number for each in cancellations])}
         return [compared[each.number].check(each) for each in cancellations]
+
+    def said(self, cancellation: Cancellation) -> Projection:
+        """Return this cancellation as its own events say."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? ORDER BY seq"
+        return fold(Event(*row) for row in self._connection.execute(sql, (cancellation.id,)))
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield every contradiction between the tables and the record, cancellation by cancellation."""

@@ -30,6 +30,10 @@ FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))
 """The condition of the index that finds the last freeze. Each act asks for it, and nearly no event is one."""
 
 
+_STATUSES = ("queued", "delivered", "abandoned", "called_off")
+"""What becomes of a delivery. A message that came to be of no use before anybody posted it is called off."""
+
+
 @migrations()
 def first(db: Database) -> None:
     """Create everything."""
@@ -61,6 +65,10 @@ def first(db: Database) -> None:
             card_ts TEXT,
             card_link TEXT NOT NULL DEFAULT '',
             attempts INTEGER NOT NULL DEFAULT 0,
+            remind_at TEXT,
+            escalate_at TEXT,
+            reminded INTEGER NOT NULL DEFAULT 0,
+            escalated_at TEXT,
             due_at TEXT,
             lease_until TEXT,
             claimed_by TEXT
@@ -135,7 +143,7 @@ def first(db: Database) -> None:
             lane TEXT GENERATED ALWAYS AS (CASE WHEN kind = 'direct_message' THEN 'direct' ELSE 'card' END) VIRTUAL,
             event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
             target TEXT NOT NULL,
-            status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", ("queued", "delivered", "abandoned"))}),
+            status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", _STATUSES)}),
             enqueued_at TEXT NOT NULL,
             done_at TEXT,
             channel TEXT NOT NULL DEFAULT '',

@@ -1,4 +1,4 @@
-"""Everything in the database that waits for a time, for when the clock was wrong.
+"""Everything in the database that waits for a time: a pending request, and all of it when the clock was wrong.
 
 Times in the database are the bot's own (``bot.clock``), which a step of the machine's clock leaves as it is at first.
 """
@@ -6,15 +6,38 @@ Times in the database are the bot's own (``bot.clock``), which a step of the mac
 from datetime import datetime, timedelta
 
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Cancellation, State
 from bot.store.connection import Connection
 
 
 class Timers:
-    """The columns ``due_at``, ``lease_until`` and ``expires_at``, of everything that still waits."""
+    """The columns with the times for which something waits, of everything that still waits."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def put_off(
+        self,
+        waiting: Cancellation,
+        *,
+        remind_at: datetime | None,
+        escalate_at: datetime | None,
+        reminded: int,
+        escalated_at: datetime | None,
+    ) -> None:
+        """Keep what a pending request has had of reminders and of an escalation, and when the next of them is due."""
+        self._connection.execute(
+            "UPDATE cancellations SET remind_at = ?, escalate_at = ?, reminded = ?, escalated_at = ?, due_at = ?"
+            " WHERE number = ? AND state = 'pending'",
+            (
+                remind_at and timestamp(remind_at),
+                escalate_at and timestamp(escalate_at),
+                reminded,
+                escalated_at and timestamp(escalated_at),
+                timestamp(min(filter(None, (remind_at, escalate_at, waiting.expires_at)))),
+                waiting.number,
+            ),
+        )
 
     def shift(self, by: timedelta, made_after: int) -> None:
         """Move everything that waits, so that it waits as long as before while the clock moves as far.
@@ -31,8 +54,12 @@ class Timers:
                 "UPDATE cancellations SET due_at = ?, lease_until = ? WHERE number = ?",
                 (_moved(due_at, by), _moved(lease_until, by), number),
             )
-        # A pending request is due when it expires.
-        self._connection.execute("UPDATE cancellations SET expires_at = due_at WHERE state = ?", (State.PENDING,))
+        pending = f"SELECT number, {_OF_A_DECISION} FROM cancellations WHERE state = ? AND number > ?"
+        for number, *times in self._connection.execute(pending, (State.PENDING, made_after)):
+            self._connection.execute(
+                "UPDATE cancellations SET expires_at = ?, remind_at = ?, escalate_at = ? WHERE number = ?",
+                (*(_moved(each, by) for each in times), number),
+            )
         queued = "SELECT position, due_at, lease_until FROM deliveries WHERE status = 'queued'"
         for position, due_at, lease_until in self._connection.execute(queued):
             self._connection.execute(
@@ -57,16 +84,21 @@ class Timers:
         That is for requests with numbers up to ``made_before``.
         """
         early = (
-            "SELECT number, requested_at, expires_at FROM cancellations"
+            f"SELECT number, requested_at, due_at, {_OF_A_DECISION} FROM cancellations"
             " WHERE state = ? AND requested_at > ? AND number <= ?"
         )
         moved = self._connection.execute(early, (State.PENDING, timestamp(at), made_before))
-        for number, requested_at, expires_at in moved:
-            until = timestamp(at + (datetime.fromisoformat(expires_at) - datetime.fromisoformat(requested_at)))
+        for number, requested_at, *times in moved:
+            by = at - datetime.fromisoformat(requested_at)
             self._connection.execute(
-                "UPDATE cancellations SET due_at = ?, expires_at = ? WHERE number = ?", (until, until, number)
+                "UPDATE cancellations SET due_at = ?, expires_at = ?, remind_at = ?, escalate_at = ? WHERE number = ?",
+                (*(_moved(each, by) for each in times), number),
             )
-        return [number for number, _, _ in moved]
+        return [number for number, *_ in moved]
+
+
+_OF_A_DECISION = "expires_at, remind_at, escalate_at"
+"""The times of a pending request; it is due at the first of them."""
 
 
 def _moved(moment: str | None, by: timedelta) -> str | None:

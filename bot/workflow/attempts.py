@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
-from bot.domain.audit import BOT
+from bot.domain.audit import BOT, timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import AnsweredLate, Cancelled, Failed, Refused, Repeating, Sending, Unknown
+from bot.domain.events import AnsweredLate, Cancelled, Failed, GatewayTrouble, Refused, Repeating, Sending, Unknown
 from bot.domain.projection import Contradiction
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import end, expire
+from bot.workflow.transitions import end, expire, owe_messages
+from bot.workflow.waiting import fall_due
 
 _CONTRADICTED = Answer(Outcome.NOT_SENT, trouble=Trouble.RECORD_CONTRADICTS)
 _INTERRUPTED = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.STOPPED)
@@ -34,12 +35,14 @@ def settle(
 ) -> Attempt | Contradiction | None:
     """Do what a cancellation is due for; return the attempt to make now, if it is one, or why there is none.
 
-    A pending request past its time expires. A call whose worker died counts as a lost answer. Nothing is sent where the
-    tables contradict the record.
+    A pending request past its time expires; before that, people are reminded of it, or it is escalated. A call whose
+    worker died counts as a lost answer. Nothing is sent where the tables contradict the record.
     """
     match due.state:
-        case State.PENDING:
+        case State.PENDING if due.overdue(at):
             expire(tx, due, at)
+        case State.PENDING:
+            fall_due(tx, rules, due, at)
         case State.SENDING:
             lost = tx.attempts.under_way(due)
             assert lost is not None
@@ -87,6 +90,7 @@ def conclude(
             tx.cancellations.move(cancellation, state, at=at, due_at=at + pause)
             event = tx.record.append(Repeating(number, answer, call), BOT, at, cancellation)
             tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+            _tell_of_trouble(tx, rules, cancellation, at, at + pause, unclear=unclear or _is_unclear(answer))
         case State.CANCELLED:
             by_repeat = answer.outcome is Outcome.REFUSED
             end(tx, cancellation, Cancelled(number, answer, call, confirmed_by_repeat=by_repeat), BOT, at)
@@ -115,4 +119,22 @@ def _state_after(answer: Answer, *, unclear: bool, attempts_left: int) -> State:
         case Outcome.NOT_SENT | Outcome.UNKNOWN:
             if answer.repeat and attempts_left > 0:
                 return State.APPROVED
-            return State.UNKNOWN if unclear or answer.outcome is Outcome.UNKNOWN else State.FAILED
+            return State.UNKNOWN if unclear or _is_unclear(answer) else State.FAILED
+
+
+def _is_unclear(answer: Answer) -> bool:
+    return answer.outcome is Outcome.UNKNOWN
+
+
+def _tell_of_trouble(
+    tx: Tables, rules: Rules, cancellation: Cancellation, at: datetime, next_at: datetime, *, unclear: bool
+) -> None:
+    """Tell people once, until the end or a retry, that the gateway takes long, and what happens next."""
+    if next_at - tx.attempts.began(cancellation) < rules.patience.told_after:
+        return
+    if GatewayTrouble in tx.projections.said(cancellation).passing:
+        return
+    until = timestamp(rules.patience.last_attempt(cancellation.attempts, next_at))
+    content = GatewayTrouble(cancellation.attempts, unclear, until)
+    event = tx.record.append(content, BOT, at, cancellation)
+    owe_messages(tx, cancellation, event, content, at)

@@ -26,7 +26,7 @@ from bot.domain.events import (
 from bot.domain.policy import Actor, Members, Verdict, Votes
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import end
+from bot.workflow.transitions import end, owe_messages
 
 
 def approve(
@@ -80,6 +80,7 @@ def settle_votes(
         by = actor.id if actor is not None and isinstance(content, Approved | Voted) else BOT
         event = tx.record.append(content, by, at, cancellation)
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        owe_messages(tx, cancellation, event, content, at)
 
 
 def recount(

@@ -7,10 +7,13 @@ from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
+from bot.domain.projection import PASSING
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
 
+MOST_CALLED_OFF = 20
+"""The most that is called off in one transaction; a longer one would hold up the people's."""
 TRIES_BEFORE_TELLING = 3
 """After so many tries people hear that Slack does not take something; by then it is no passing trouble."""
 
@@ -26,25 +29,36 @@ class ClaimedDelivery:
 
 def claim(
     tx: Tables, rules: Rules, worker: str, at: datetime, *, room: int, not_to: frozenset[str], held: frozenset[int]
-) -> list[ClaimedDelivery]:
-    """Claim up to ``room`` deliveries that are due.
+) -> tuple[list[ClaimedDelivery], int]:
+    """Claim up to ``room`` deliveries that are due; return them, and how many were called off on the way.
 
     Nothing is claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
+    From its claim on a message counts as posted: only what was outdated before that is called off.
     """
     claimed: list[ClaimedDelivery] = []
     freeze = tx.freeze()
-    while len(claimed) < room:
+    called_off = 0
+    while len(claimed) < room and called_off < MOST_CALLED_OFF:
         delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
         if delivery is None:
             break
         cancellation = tx.cancellations.get(delivery.cancellation_id)
         assert cancellation is not None
+        event = tx.record.event(delivery.event_seq)
+        if delivery.kind.is_new_message and _is_outdated(tx, cancellation, event):
+            tx.deliveries.call_off(delivery, at)
+            called_off += 1
+            continue
         if freeze is not None:
             cancellation = replace(cancellation, freeze=freeze)
-        claimed.append(ClaimedDelivery(delivery, cancellation, tx.record.event(delivery.event_seq)))
+        claimed.append(ClaimedDelivery(delivery, cancellation, event))
         if delivery.kind.is_new_message:
             not_to |= {delivery.target}
-    return claimed
+    return claimed, called_off
+
+
+def _is_outdated(tx: Tables, cancellation: Cancellation, event: Event) -> bool:
+    return type(event.content) in PASSING and event.seq in tx.projections.said(cancellation).outdated
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +127,11 @@ def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: dat
 
 
 def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
-    """Return True for a second message of a delivery, or for a card that was abandoned meanwhile."""
+    """Return True for a second message of a delivery, or for one that was given up or called off meanwhile."""
     known = tx.deliveries.place(delivery)
     if not delivery.kind.is_new_message or known == (receipt.channel, receipt.ts):
         return False
-    return known != ("", "") or delivery.kind is DeliveryKind.CARD
+    return known != ("", "") or delivery.kind is DeliveryKind.CARD or tx.deliveries.called_off(delivery)
 
 
 def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:

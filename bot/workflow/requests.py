@@ -16,6 +16,7 @@ from bot.domain.policy import Actor, Verdict
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import expire, owe_messages
+from bot.workflow.waiting import escalation, first_reminder
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Ca
         approvals_required=rules.approvals_required,
         at=at,
         expires_at=at + rules.approval_ttl,
+        remind_at=first_reminder(rules, at),
+        escalate_at=escalation(rules, at),
     )
 
 

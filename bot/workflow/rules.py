@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.domain.backoff import pause_after
+from bot.domain.policy import People
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Patience:
     the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time after which
     the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
     sent, by this process or the one before, gets to become visible in Slack before the bot looks for it. After
-    ``late_in_slack``, Slack has carried out whatever it once took.
+    ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not settle a
+    cancellation where that takes ``told_after`` or longer.
     """
 
     max_attempts: int = 20
@@ -28,6 +30,7 @@ class Patience:
     delivery_lease: timedelta = timedelta(minutes=2)
     settle_delay: timedelta = timedelta(seconds=3)
     late_in_slack: timedelta = timedelta(minutes=1)
+    told_after: timedelta = timedelta(minutes=1)
 
     @property
     def longest(self) -> timedelta:
@@ -38,6 +41,14 @@ class Patience:
         """Return the pause after this many attempts: ``spread`` times longer, and at least ``retry_after`` seconds."""
         pause = pause_after(attempts, self.first_pause.total_seconds(), self.longest_pause.total_seconds())
         return timedelta(seconds=max(pause * (1 + spread), retry_after or 0))
+
+    def last_attempt(self, attempts: int, next_at: datetime) -> datetime:
+        """Return when the last attempt begins at the latest, where each of the next is answered at once.
+
+        ``next_at`` is when the attempt after this many begins.
+        """
+        rest = (self.before_next_attempt(number, None, 0.25) for number in range(attempts + 1, self.max_attempts))
+        return next_at + sum(rest, timedelta(0))
 
     def before_next_try(self, tries: int) -> timedelta:
         """Return the pause after this many tries to deliver something."""
@@ -54,3 +65,13 @@ class Rules:
     approval_ttl: timedelta
     order_id_pattern: re.Pattern[str]
     patience: Patience = field(default_factory=Patience)
+    remind_after: tuple[timedelta, ...] = ()
+    """The ages of a request at which the approvers are reminded of it; they ascend."""
+    escalate_after: timedelta | None = None
+    escalate_to: People = field(default_factory=People)
+
+    def before_reminder(self, number: int) -> timedelta | None:
+        """Return the time between this reminder and the one before it or the request, or None if there is no such."""
+        if number > len(self.remind_after):
+            return None
+        return self.remind_after[number - 1] - (self.remind_after[number - 2] if number > 1 else timedelta(0))

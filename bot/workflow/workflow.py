@@ -43,8 +43,8 @@ _PART = 100
 """Rows that are read at once of an answer that may have any number of them."""
 _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED}
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
-_SETTLED = {State.PENDING: "expired", State.APPROVED: "sending", State.SENDING: "answer_lost"}
-"""The name in the log of what was due in each state."""
+_SETTLED = {State.PENDING: "nobody_decided", State.APPROVED: "sending", State.SENDING: "answer_lost"}
+"""The name in the log of what was due in each state; a request past its time has expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,25 +271,30 @@ class Workflow:
     ) -> Claimed:
         """Settle what is due, and claim up to so many calls and messages, kept as begun.
 
-        Pending requests past their time expire. A call whose worker died counts as a lost answer. Nothing is
-        claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
+        Pending requests past their time expire; people are reminded of others, or they are escalated. A call whose
+        worker died counts as a lost answer. Nothing is claimed for the channels and people in ``not_to``, and at most
+        one new message for each of the others.
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
         sure = self._unconfirmed() is None
 
-        def work(tx: Tables) -> tuple[list[Cancellation], list[Contradiction], Claimed]:
+        def work(tx: Tables) -> tuple[list[tuple[str, Cancellation]], list[Contradiction], Claimed]:
             at = self._now()
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
-            claimed = deliveries.claim(tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries)
-            return settled, contradictions, Claimed(begun, claimed, len(settled) == _AT_A_TIME, tx.next_due(at))
+            claimed, called_off = deliveries.claim(
+                tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries
+            )
+            more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
+            named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
+            return named, contradictions, Claimed(begun, claimed, more, tx.next_due(at))
 
         settled, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
             self._of_earlier_runs = None
-        for found in settled:
-            log.info(_SETTLED[found.state], cancellation=found.id, order=found.order_id)
+        for name, found in settled:
+            log.info(name, cancellation=found.id, order=found.order_id)
         for contradiction in contradictions:
             # Somebody has changed the file, so nothing was sent.
             log.error("record_contradicted", order=contradiction.order_id, subject=str(contradiction.subject))

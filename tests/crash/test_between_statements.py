@@ -13,7 +13,7 @@ from bot.domain.policy import Act, Members, Membership, Verdict
 from bot.store import open_reader
 from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import ClaimedDelivery, decisions
-from tests.world import ANN, BEN, CLEO, TABLES, World, actor, next_delivery
+from tests.world import ANN, BEN, CLEO, DORA, TABLES, World, actor, next_delivery
 
 
 class Died(Exception):
@@ -148,6 +148,34 @@ def _with_a_card(world: World) -> str:
     return about
 
 
+def _long_pending(world: World) -> str:
+    """Return a request that is due for its first reminder and for its escalation."""
+    about = world.asked()
+    world.deliver(DeliveryOutcome.DELIVERED)
+    world.clock.advance(minutes=26)
+    return about
+
+
+def _reminded(world: World) -> str:
+    """Return a request whose reminder and escalation are owed, and that is decided before they are posted."""
+    about = _long_pending(world)
+    world.work()
+    world.reject(about)
+    return about
+
+
+def _escalated(world: World) -> str:
+    about = _long_pending(world)
+    world.work()
+    return about
+
+
+def _called_for_long(world: World) -> str:
+    about = _called(world)
+    world.clock.advance(minutes=1)
+    return about
+
+
 def _overdue(world: World) -> str:
     about = world.asked()
     world.clock.advance(minutes=61)
@@ -267,6 +295,10 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
     "settle in vain": (_unknown, lambda world, about: world.settle(about, ANN)),
     "ask for a finding": (_unknown, _ask_for_a_finding),
     "expire": (_overdue, lambda world, _: world.work()),
+    "remind and escalate": (_long_pending, lambda world, _: world.work()),
+    "approve by an escalation": (_escalated, lambda world, about: world.approve(about, DORA)),
+    "call reminders off": (_reminded, lambda world, _: world.run(world.workflow.claim("w", calls=5, messages=5))),
+    "tell of trouble": (_called_for_long, _answered(Outcome.UNKNOWN, repeat=True)),
     "begin a call": (_approved, lambda world, _: world.work()),
     "cancelled": (_called, _cancelled),
     "cancelled late, while asking again": (_believed_lost, _cancelled),

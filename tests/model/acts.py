@@ -7,7 +7,7 @@ from functools import partial
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.cancellation import State
 from bot.domain.policy import Members, Membership
-from tests.world import ANN, BEN, CLEO, World
+from tests.world import ANN, BEN, CLEO, DORA, World
 
 LOST = Answer(Outcome.UNKNOWN, repeat=True)
 ANSWERS = {
@@ -39,6 +39,11 @@ class Expected:
     """The time of each vote that counted."""
     counted_with: int = 1
     """The quorum that the request shows."""
+    reminded: int = 0
+    remind_at: float | None = 20
+    escalate_at: float = 25
+    escalated: bool = False
+    """Dora may decide as well."""
     attempts: int = 0
     calls: list[str] = field(default_factory=list)
     """For each call that was made: "open", or the answer that was kept."""
@@ -66,8 +71,8 @@ class Expected:
 
     def _by_somebody(self, name: str, by: str) -> None:
         """Follow an act of Ann, Ben or Cleo."""
-        person = {"Ann": ANN, "Ben": BEN}.get(by, CLEO)
-        approver = person in self.approvers and by not in {"an outsider", "somebody unchecked"}
+        person = {"Ann": ANN, "Ben": BEN, "Dora": DORA}.get(by, CLEO)
+        approver = person in self._approvers() and by not in {"an outsider", "somebody unchecked"}
         others_known = not by.endswith("others unchecked")
         match name:
             case "approve" if approver:
@@ -91,6 +96,8 @@ class Expected:
         match act:
             case "an hour":
                 self.now += _HOUR + 1
+            case "half an hour":
+                self.now += _HOUR / 2 + 1
             case "three minutes":
                 self.now += 3
             case "work":
@@ -114,9 +121,11 @@ class Expected:
         if self.state != "pending" or self.now >= _HOUR or self.frozen:
             return
         if unread:
-            # Nobody's vote can be checked, but one's own vote does not count whatever Slack says.
+            # No approver's vote can be checked, but one's own vote does not count whatever Slack says.
             self.votes = {each: at for each, at in self.votes.items() if each != ANN or self.self_approval}
             self.counted_with = self.quorum
+            if DORA in self.votes and self.quorum == 1:
+                self._approved()
         else:
             self._count()
 
@@ -126,8 +135,11 @@ class Expected:
 
     def _valid(self, *, others_known: bool = True) -> set[str]:
         """Return the people whose votes count by today's rules."""
-        known = self.approvers if others_known else {CLEO}
+        known = self._approvers() if others_known else {CLEO, DORA}
         return {each for each in self.votes if each in known and (each != ANN or self.self_approval)}
+
+    def _approvers(self) -> set[str]:
+        return self.approvers | ({DORA} if self.escalated else set())
 
     def _approve(self, person: str, *, others_known: bool) -> None:
         if self.state != "pending" or (person == ANN and not self.self_approval):
@@ -183,12 +195,21 @@ class Expected:
         self._expire()
         if self.other_expires is not None and self.other_expires <= self.now:
             self.other_expires = None
+        if self.state == "pending":
+            self._remind_and_escalate()
         if self.state == "sending" and self.lease_until <= self.now:
             self._answer(len(self.calls) - 1, "lost")
         if self.state == "approved" and self.due_at <= self.now and not self.frozen:
             self.state, self.lease_until = "sending", self.now + _LEASE
             self.attempts += 1
             self.calls.append("open")
+
+    def _remind_and_escalate(self) -> None:
+        self.escalated |= self.escalate_at <= self.now
+        if self.remind_at is not None and self.remind_at <= self.now:
+            self.reminded += 1
+            # There are two reminders, 15 minutes apart.
+            self.remind_at = self.now + 15 if self.reminded == 1 and self.now + 15 < _HOUR else None
 
     def _answer(self, call: int, answer: str) -> None:
         kept, before = self.calls[call], "lost" in self.calls
@@ -252,6 +273,10 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "approve by Cleo, others unchecked": lambda world, about: world.approve(about, CLEO, None, _ONLY_CLEO_KNOWN),
     "approve by an outsider": lambda world, about: world.approve(about, CLEO, OUTSIDER),
     "approve by somebody unchecked": lambda world, about: world.approve(about, CLEO, UNCHECKED),
+    "approve by Dora": lambda world, about: world.approve(about, DORA),
+    "reject by Dora": lambda world, about: world.reject(about, DORA),
+    "retry by Dora": lambda world, about: world.retry(about, DORA),
+    "settle as cancelled by Dora": lambda world, about: world.settle(about, DORA),
     "reject by Ben": lambda world, about: world.reject(about),
     "reject by an outsider": lambda world, about: world.reject(about, CLEO, OUTSIDER),
     "withdraw by Ann": lambda world, about: world.withdraw(about),
@@ -269,6 +294,7 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "reject the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.reject(it, CLEO)),
     "withdraw the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.withdraw(it, CLEO)),
     "an hour": lambda world, _: world.clock.advance(minutes=_HOUR + 1),
+    "half an hour": lambda world, _: world.clock.advance(minutes=_HOUR / 2 + 1),
     "three minutes": lambda world, _: world.clock.advance(minutes=3),
     "remove Ben": _remove_ben,
     "recount": lambda world, _: world.recount(),
@@ -323,6 +349,9 @@ MORE_WAYS = {
     ],
     "approved by two, failed": ["quorum of two", "approve by Ben", "approve by Cleo", "work", "denied"],
     "approved by oneself, failed": ["self-approval on", "approve by Ann", "work", "denied"],
+    "escalated": ["half an hour", "work"],
+    "escalated, one vote of two": ["quorum of two", "half an hour", "work", "approve by Dora"],
+    "approved after an escalation, failed": ["half an hour", "work", "approve by Dora", "work", "denied"],
     "failed, another one open": ["approve by Ben", "work", "denied", "ask again by Cleo"],
     "failed, another one rejected": [
         *["approve by Ben", "work", "denied", "ask again by Cleo", "reject the other by Cleo"],

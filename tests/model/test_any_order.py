@@ -13,7 +13,7 @@ from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Members, Verdict
 from bot.workflow import Acted, ClaimedDelivery
 from tests.model.acts import ANSWERS, LOST
-from tests.world import ALL_THREE, ANN, BEN, CLEO, World
+from tests.world import ALL_THREE, ANN, BEN, CLEO, DORA, World
 
 Try = tuple[ClaimedDelivery, Receipt, int]
 """A try to deliver something, its receipt, and the number of starts before it."""
@@ -35,7 +35,7 @@ class AnyOrder(RuleBasedStateMachine):
     cancellations = Bundle("cancellations")
     calls = Bundle("calls")
     tries = Bundle("tries")
-    orders, people = st.sampled_from(["ord_1", "ord_2"]), st.sampled_from([ANN, BEN, CLEO])
+    orders, people = st.sampled_from(["ord_1", "ord_2"]), st.sampled_from([ANN, BEN, CLEO, DORA])
 
     @initialize(target=cancellations, quorum=st.integers(1, 2), self_approval=st.booleans())
     def open(self, quorum: int, self_approval: bool) -> str:
@@ -85,7 +85,8 @@ class AnyOrder(RuleBasedStateMachine):
         """Reject: only a member's rejection counts."""
         acted = self.world.reject(about, person)
         if acted.verdict is Verdict.ALLOWED:
-            assert person in self.world.outside.approvers.ids
+            assert acted.cancellation is not None
+            assert person in self._approvers(acted.cancellation)
         self._on_record(acted, Act.REJECT)
 
     @rule(about=cancellations, person=people)
@@ -104,7 +105,7 @@ class AnyOrder(RuleBasedStateMachine):
         acted = self.world.retry(about, person)
         if acted.verdict is Verdict.ALLOWED:
             assert before.state in {State.FAILED, State.UNKNOWN}
-            assert person in self.world.outside.approvers.ids - {before.requester}
+            assert person in self._approvers(before) - {before.requester}
             assert self.world.clock() - self._last_vote(before) <= timedelta(hours=1)
             assert not self._decided_against(before)
             self._approved_by_enough(before)
@@ -117,7 +118,7 @@ class AnyOrder(RuleBasedStateMachine):
         acted = self.world.settle(about, person, cancelled=cancelled)
         if acted.verdict is Verdict.ALLOWED:
             assert before.state is State.UNKNOWN
-            assert person in self.world.outside.approvers.ids - {before.requester}
+            assert person in self._approvers(before) - {before.requester}
             assert self.world.found(about).state in _SETTLED
         self._on_record(acted, Act.SETTLE)
 
@@ -235,7 +236,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- everything else ----------------------------------------------------------------------
 
-    @rule(minutes=st.sampled_from([0.01, 1, 3, 61, 4000]))
+    @rule(minutes=st.sampled_from([0.01, 1, 3, 22, 61, 4000]))
     def pass_time(self, minutes: float) -> None:
         """Let time pass, up to a weekend."""
         self.world.clock.advance(minutes=minutes)
@@ -265,7 +266,12 @@ class AnyOrder(RuleBasedStateMachine):
     def _may_approve(self, cancellation: Cancellation) -> frozenset[str]:
         """Return the people whose approvals count today, as far as Slack tells."""
         nobody = frozenset() if self.world.workflow.rules.allow_self_approval else {cancellation.requester}
-        return self.world.outside.approvers.ids - nobody
+        return self._approvers(cancellation) - nobody
+
+    def _approvers(self, cancellation: Cancellation) -> frozenset[str]:
+        """Return the approvers of this request, as far as Slack tells; Dora is one after its escalation."""
+        more = frozenset({DORA}) if cancellation.escalated_at is not None else frozenset()
+        return self.world.outside.approvers.ids | more
 
     def _approved_by_enough(self, cancellation: Cancellation) -> None:
         """Check that an approval is that of as many people as today's rules demand."""

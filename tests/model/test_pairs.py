@@ -86,6 +86,7 @@ def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, wa
         found = world.found(about)
         assert (found.state, set(found.approvers)) == (now.state, set(now.votes)), act
         assert found.approvals_required == now.counted_with, act
+        assert (found.reminded, found.escalated_at is not None) == (now.reminded, now.escalated), act
         world.check()
         return now
 

@@ -37,6 +37,10 @@ def test_the_required_settings_are_enough() -> None:
         "allow_shared_channels": False,
         "order_id_example": "ord_1001",
         "contact": None,
+        "mention_approvers": True,
+        "remind_after": (timedelta(minutes=5), timedelta(minutes=15)),
+        "escalate_after": None,
+        "escalate_to": None,
         "order_id_pattern": re.compile("[A-Za-z0-9_-]{1,64}"),
         "host": "127.0.0.1",
         "port": 3000,
@@ -73,6 +77,58 @@ def test_a_quorum_is_not_judged_by_approvers_that_have_a_problem() -> None:
     assert len(problems(APPROVERS="bob", APPROVALS_REQUIRED="5")) == 1
 
 
+@pytest.mark.parametrize(
+    "changed, minutes",
+    [
+        ({}, [5, 15]),
+        ({"REMIND_AFTER": ""}, [5, 15]),
+        ({"REMIND_AFTER": "off"}, []),
+        ({"REMIND_AFTER": "1m, 2m,1h"}, [1, 2, 60]),
+        # Nobody asked for the defaults that a short time leaves no room for.
+        ({"APPROVAL_TTL": "16m"}, [5, 15]),
+        ({"APPROVAL_TTL": "15m"}, [5]),
+        ({"APPROVAL_TTL": "5m"}, []),
+    ],
+)
+def test_reminders_come_before_the_end(changed: dict[str, str], minutes: list[int]) -> None:
+    """They are those that the setting names, or those of the default that a request lives to see."""
+    assert given_that(**changed).remind_after == tuple(timedelta(minutes=each) for each in minutes)
+
+
+@pytest.mark.parametrize(
+    "changed, named",
+    [
+        ({"REMIND_AFTER": "2h"}, ["REMIND_AFTER", "APPROVAL_TTL", "2h"]),
+        ({"REMIND_AFTER": "5m,15m", "APPROVAL_TTL": "10m"}, ["REMIND_AFTER", "APPROVAL_TTL", "15m", "10m"]),
+        ({"REMIND_AFTER": "15m,5m"}, ["REMIND_AFTER", "ascend"]),
+        ({"REMIND_AFTER": "5m,5m"}, ["REMIND_AFTER", "ascend"]),
+        ({"REMIND_AFTER": "5m,"}, ["REMIND_AFTER", "duration"]),
+        ({"REMIND_AFTER": "soon"}, ["REMIND_AFTER", "duration"]),
+        ({"ESCALATE_AFTER": "20m"}, ["ESCALATE_AFTER", "ESCALATE_TO"]),
+        ({"ESCALATE_AFTER": "20m", "ESCALATE_TO": ""}, ["ESCALATE_AFTER", "ESCALATE_TO"]),
+        ({"ESCALATE_TO": "U09"}, ["ESCALATE_AFTER", "ESCALATE_TO"]),
+        ({"ESCALATE_TO": "U09", "ESCALATE_AFTER": "off"}, ["ESCALATE_AFTER", "ESCALATE_TO"]),
+        ({"ESCALATE_TO": "U09", "ESCALATE_AFTER": "2h"}, ["ESCALATE_AFTER", "APPROVAL_TTL"]),
+        ({"ESCALATE_TO": "U09", "ESCALATE_AFTER": "soon"}, ["ESCALATE_AFTER", "duration"]),
+        ({"ESCALATE_TO": "bob", "ESCALATE_AFTER": "20m"}, ["ESCALATE_TO", "user ID"]),
+    ],
+)
+def test_what_could_never_come_is_refused_in_one_line(changed: dict[str, str], named: list[str]) -> None:
+    """An escalation to nobody or after the end, and a reminder after the end, name the variables that disagree."""
+    (problem,) = problems(**changed)
+    assert [word for word in named if word not in problem] == []
+
+
+def test_an_escalation_needs_both_settings() -> None:
+    """With both, people are asked after that time; without both, nobody is."""
+    settings = given_that(ESCALATE_AFTER="20m", ESCALATE_TO="U09,S01")
+    assert (settings.escalate_after, settings.escalate_to) == (
+        timedelta(minutes=20),
+        People(users=frozenset({"U09"}), groups=frozenset({"S01"})),
+    )
+    assert given_that(ESCALATE_AFTER="off").escalate_after is None
+
+
 @pytest.mark.parametrize("terminal, expected", [(True, "console"), (False, "json")])
 def test_the_log_format_depends_on_the_terminal(terminal: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal gets lines for people, anything else gets JSON."""
@@ -83,7 +139,14 @@ def test_the_log_format_depends_on_the_terminal(terminal: bool, expected: str, m
 
 def test_the_event_of_a_start_has_the_rules_and_no_secret() -> None:
     """The record of a start has the version and the settings that decide who may do what."""
-    settings = given_that(AUDITORS="U09", APPROVERS="S01,U02", APPROVAL_CHANNEL="C01", SLACK_SIGNING_SECRET="s3cret")
+    settings = given_that(
+        AUDITORS="U09",
+        APPROVERS="S01,U02",
+        APPROVAL_CHANNEL="C01",
+        SLACK_SIGNING_SECRET="s3cret",
+        ESCALATE_AFTER="20m",
+        ESCALATE_TO="U08,S07",
+    )
 
     assert settings.started("1.2.3") == Started(
         version="1.2.3",
@@ -96,6 +159,8 @@ def test_the_event_of_a_start_has_the_rules_and_no_secret() -> None:
         approval_channel="C01",
         order_id_pattern=ORDER_ID,
         dvpay_base_url="https://merchant.dv.vai247.pro",
+        escalate_after_seconds=1200,
+        escalate_to=("S07", "U08"),
     )
     assert given_that(REQUESTERS="U02,U01").started("1.2.3").requesters == ("U01", "U02")
     assert given_that().started("1.2.3").approval_channel == ""
@@ -160,6 +225,10 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "APPROVAL_TTL",
         "ORDER_ID_EXAMPLE",
         "CONTACT",
+        "MENTION_APPROVERS",
+        "REMIND_AFTER",
+        "ESCALATE_AFTER",
+        "ESCALATE_TO",
         "HOST",
         "PORT",
         "LOG_LEVEL",
@@ -175,7 +244,15 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
 
 def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """Return the defaults that are values, without those that are words about them."""
-    words = {"", "required", "everyone", "the command's channel", "console on a terminal, else json", "nobody by name"}
+    words = {
+        "",
+        "off",
+        "required",
+        "everyone",
+        "the command's channel",
+        "console on a terminal, else json",
+        "nobody by name",
+    }
     words.add("ord_1001 if `ORDER_ID_PATTERN` is not set")
     return {name: default for name, default, _ in rows if default not in words}
 

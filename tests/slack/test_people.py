@@ -178,3 +178,38 @@ async def test_people_who_arrive_late_wait_no_longer_than_the_look_up(slack: Loc
     background.cancel()
     await directory.aclose()
     until.set()
+
+
+async def test_the_people_of_an_escalation_are_no_approvers(slack: LocalSlack, clock: Clock) -> None:
+    """They have a place and a ground of their own, which count only for a request that is escalated."""
+    slack.space.groups["S1"], slack.space.groups["S2"] = ["U0CLEO"], ["U0DORA"]
+    client = AsyncWebClient(slack.bot_token, slack.api_url)
+    directory = Directory(
+        client,
+        monotonic=lambda: clock().timestamp(),
+        now=clock,
+        roles={
+            Role.APPROVER: People(users=frozenset({"U0BEN"}), groups=frozenset({"S1"})),
+            Role.ESCALATION: People(users=frozenset({"U0ED"}), groups=frozenset({"S2"})),
+        },
+    )
+    found = [await directory.actor(person, "", Role.APPROVER) for person in ("U0BEN", "U0ED", "U0DORA", "U9")]
+    member, outsider = Membership.MEMBER, Membership.OUTSIDER
+    assert [actor.approver for actor in found] == [member, outsider, outsider, outsider]
+    assert [actor.escalation for actor in found[1:]] == [member, member, outsider]
+    assert [actor.ground for actor in found] == [
+        NAMED,
+        Ground(escalated=True),
+        Ground("S2", timestamp(clock()), escalated=True),
+        None,
+    ]
+    everybody = await directory.members(Role.APPROVER)
+    assert everybody.ids == {"U0BEN", "U0CLEO"}
+    assert everybody.escalation == Members(frozenset({"U0ED", "U0DORA"}))
+
+
+async def test_nobody_is_in_an_escalation_that_the_settings_do_not_name(directory: Directory) -> None:
+    """A role that is missing stands for everyone; this one never does."""
+    actor = await directory.actor("U9", "", Role.APPROVER)
+    assert actor.escalation is Membership.OUTSIDER
+    assert (await directory.members(Role.APPROVER)).escalation is None

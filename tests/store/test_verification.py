@@ -31,7 +31,7 @@ from tests.workflow.steps import (
     settle,
     unknown,
 )
-from tests.world import World, actor, next_attempt
+from tests.world import DORA, World, actor, next_attempt
 
 
 @pytest.fixture
@@ -77,6 +77,10 @@ NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
         (f"UPDATE cancellations SET card_ts = '9.9' {OF(2)}", Subject.CARD),
         (f"UPDATE cancellations SET card_link = 'https://evil' {OF(2)}", Subject.CARD),
         (f"UPDATE cancellations SET attempts = 7 {OF(2)}", Subject.ATTEMPT_COUNT),
+        (f"UPDATE cancellations SET reminded = 1 {OF(4)}", Subject.REMINDED),
+        (f"UPDATE cancellations SET escalated_at = requested_at {OF(4)}", Subject.ESCALATED_AT),
+        (f"UPDATE cancellations SET due_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.DUE_AT),
+        (f"UPDATE cancellations SET due_at = NULL {OF(4)}", Subject.DUE_AT),
         ("UPDATE decisions SET approver = 'UTWO' WHERE choice = 'approve'", Subject.DECISIONS),
         ("UPDATE decisions SET reason = 'other words' WHERE choice = 'reject'", Subject.DECISIONS),
         ("UPDATE decisions SET reason = 'other words' WHERE choice = 'settle'", Subject.DECISIONS),
@@ -110,6 +114,10 @@ NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
         ("UPDATE deliveries SET target = 'CEVIL' WHERE kind = 'reply'", Subject.DELIVERIES),
         (f"UPDATE deliveries SET status = 'delivered' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
         (f"UPDATE deliveries SET status = 'abandoned' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
+        *(
+            (f"UPDATE deliveries SET status = 'called_off' WHERE kind = '{kind}'", Subject.DELIVERIES)
+            for kind in DeliveryKind
+        ),
         (
             (
                 "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
@@ -419,3 +427,45 @@ async def test_a_look_up_shows_what_the_record_says(played: Path, workflow: Work
 def shown(row: object) -> object:
     """Return what people read of a row."""
     return replace(row, due_at=None, lease_until=None, attempts=0, last_answer=None)  # type: ignore[type-var]
+
+
+def reminded(world: World) -> str:
+    """Return a request with a reminder and an escalation, of which Slack took the messages before it was rejected."""
+    about = world.asked()
+    world.clock.advance(minutes=26)
+    world.work()
+    while world.deliver(DeliveryOutcome.DELIVERED):
+        pass
+    world.reject(about)
+    return about
+
+
+@pytest.mark.parametrize(
+    "statement, subject",
+    [
+        ("UPDATE cancellations SET reminded = 0", Subject.REMINDED),
+        ("UPDATE cancellations SET escalated_at = NULL", Subject.ESCALATED_AT),
+        ("DELETE FROM deliveries WHERE kind = 'reply' AND event_seq = {reminded}", Subject.DELIVERIES),
+        ("DELETE FROM deliveries WHERE kind = 'reply' AND event_seq = {escalated}", Subject.DELIVERIES),
+        # It would have been posted after the decision.
+        ("UPDATE deliveries SET drawn_seq = 99 WHERE kind = 'reply' AND event_seq = {reminded}", Subject.DELIVERIES),
+        ("UPDATE deliveries SET status = 'called_off' WHERE event_seq = {rejected}", Subject.DELIVERIES),
+        ("UPDATE deliveries SET status = 'called_off' WHERE kind = 'card_update'", Subject.DELIVERIES),
+    ],
+)
+def test_a_reminder_and_an_escalation_are_proved(world: World, statement: str, subject: Subject) -> None:
+    """Their columns, their messages, and that no message was begun after the decision follow from the events."""
+    reminded(world)
+    world.check()
+    seqs = {event.kind: event.seq for event in world.tables.record.all()}
+    world.writer.sqlite.execute(statement.format(**seqs))
+    assert [found.subject for found in world.tables.projections.contradictions()] == [subject]
+
+
+def test_nothing_is_sent_for_somebody_whom_a_forged_escalation_let_approve(world: World) -> None:
+    """Dora approves because the file says so, and the record does not: the request fails before any call."""
+    about = world.asked()
+    world.writer.sqlite.execute("UPDATE cancellations SET escalated_at = requested_at")
+    assert world.approve(about, DORA).verdict is Verdict.ALLOWED
+    assert world.work() is None
+    assert world.found(about).state is State.FAILED

@@ -352,7 +352,7 @@ async def test_an_update_that_was_in_doubt_is_sent_once_more_and_holds_back_noth
         update.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
     )
     clock.advance(3)
-    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]
     await reject(workflow, cancellation, "UTWO")
     news = [DeliveryKind.CARD_UPDATE, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.REPLY]
     assert sorted(await deliver_all(workflow)) == news

@@ -27,7 +27,9 @@ from bot.slack.views.text import (
     lines,
     link,
     listed,
+    mention,
     moment,
+    mrkdwn,
     person,
     plain,
     quoted,
@@ -41,6 +43,7 @@ PAGE = "audit_page"
 PER_PAGE = 10
 _SHOWN = 140
 _SHOWN_FILTERS = 8
+_MENTIONS = {"user", "usergroup"}
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = 253_370_764_800_000
@@ -191,7 +194,7 @@ def _contradiction(found: Contradiction) -> str:
 def _spoken(row: list[Element]) -> str:
     """Return a row as text: screen readers take nothing else."""
     return "".join(
-        f"<@{each['user_id']}>" if each["type"] == "user" else escape(str(each.get("text") or each.get("fallback", "")))
+        mrkdwn([each]) if each["type"] in _MENTIONS else escape(str(each.get("text") or each.get("fallback", "")))
         for each in row
     )
 
@@ -224,12 +227,13 @@ def _event_row(event: Event) -> list[Element]:
             title = _NOTHING_TO_DO[answer.reason]
         case events.RequestRefused() if content.command and not content.command.startswith("/"):
             title = "click refused"
-    voided = content.approvers if isinstance(content, events.VotesVoided) else ()
+    people = content.approvers if isinstance(content, events.VotesVoided) else ()
+    people = content.to if isinstance(content, events.Escalated) else people
     parts: list[list[Element]] = [
         [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
         [words(title, bold=True)],
         [words("the bot")] if event.actor == BOT else [person(event.actor)],
-        listed([[person(approver)] for approver in voided]),
+        listed([[mention(each)] for each in people]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],
         [words(f"#{event.seq}")],
     ]
@@ -245,8 +249,12 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return "; ".join(filter(None, [_VERDICTS[content.why], quoted(content.reason, _SHOWN)]))
         case events.Voted() | events.Approved():
             return f"{content.approvals} of {content.of} {'approval' if content.of == 1 else 'approvals'}"
-        case events.VotesVoided():
+        case events.VotesVoided() | events.Escalated():
             return ""  # the row shows the people
+        case events.Reminded():
+            return f"reminder {content.number}"
+        case events.GatewayTrouble():
+            return f"told after {content.attempts} {'attempt' if content.attempts == 1 else 'attempts'}"
         case events.QuorumChanged():
             return f"{content.now} needed, {content.before} before"
         case events.Rejected():
@@ -299,12 +307,15 @@ _TITLES: dict[type[Content], str] = {
     events.VotesVoided: "approvals no longer count",
     events.QuorumChanged: "number of approvals changed",
     events.ExpiryMoved: "time to expire moved with the clock",
+    events.Reminded: "nobody had decided",
+    events.Escalated: "escalated to",
     events.Rejected: "rejected",
     events.Withdrawn: "withdrawn",
     events.Expired: "expired",
     events.ClickRefused: "click refused",
     events.Sending: "asking the gateway",
     events.Repeating: "not confirmed yet",
+    events.GatewayTrouble: "the gateway takes long",
     events.Cancelled: "cancelled",
     events.Refused: "refused",
     events.Failed: "failed",
@@ -363,7 +374,7 @@ _WAS = {
 _DELIVERIES = {
     DeliveryKind.CARD: "the card",
     DeliveryKind.CARD_UPDATE: "an update of the card",
-    DeliveryKind.REPLY: "the result in the thread",
+    DeliveryKind.REPLY: "the message in the thread",
     DeliveryKind.DIRECT_MESSAGE: "the direct message",
 }
 

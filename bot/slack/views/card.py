@@ -3,6 +3,7 @@
 from bot.domain.cancellation import Cancellation, Earlier, State
 from bot.domain.policy import Act
 from bot.slack.views import freezes, outcomes
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
     Element,
     Message,
@@ -15,6 +16,7 @@ from bot.slack.views.text import (
     listed,
     mistakable,
     moment,
+    mrkdwn,
     mrkdwn_moment,
     name_of,
     person,
@@ -48,10 +50,11 @@ def heading(cancellation: Cancellation) -> str:
     return _words(cancellation).title
 
 
-def card(cancellation: Cancellation) -> Message:
+def card(cancellation: Cancellation, presentation: Presentation = NO_SETTINGS) -> Message:
     """Return the card for this state. Buttons that can do nothing are not there.
 
-    It shows every character of the order id and of the reason: nobody approves text that they could not read.
+    It shows every character of the order id and of the reason: nobody approves text that they could not read. While it
+    waits, it mentions those who can approve; Slack notifies them of a new card, and of no update.
     """
     rejection, settlement = cancellation.rejection, cancellation.settlement
     rows: list[list[Element]] = [
@@ -61,6 +64,8 @@ def card(cancellation: Cancellation) -> Message:
         _approvals(cancellation),
     ]
     if cancellation.state is State.PENDING:
+        whom = presentation.still_needed(cancellation)
+        rows.append([words("To decide: "), *whom] if whom else [])
         rows.append([words("Expires "), moment(cancellation.expires_at)])
     if cancellation.earlier is not None:
         how = f": {_how(cancellation.earlier)}."
@@ -88,7 +93,7 @@ def card(cancellation: Cancellation) -> Message:
     if buttons := _buttons(cancellation):
         # Slack sends it back with a click: so a click tells which state the person saw.
         blocks.append({"type": "actions", "block_id": f"{_DECIDE}{cancellation.version}", "elements": buttons})
-    return Message(bounded(_text(cancellation)), blocks)
+    return Message(bounded(_text(cancellation, presentation)), blocks)
 
 
 def version_seen(block_id: str) -> str:
@@ -114,7 +119,7 @@ def _words(cancellation: Cancellation) -> outcomes.Words:
     return outcomes.words(cancellation.state, answer.reason if answer else None)
 
 
-def _text(cancellation: Cancellation) -> str:
+def _text(cancellation: Cancellation, presentation: Presentation) -> str:
     """Return the card in a few sentences, because screen readers and notifications read only this."""
     order = escape(cut(cancellation.order_id, _SHOWN_ORDER))
     reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
@@ -123,6 +128,8 @@ def _text(cancellation: Cancellation) -> str:
         # If all are there and it still waits, Slack has not said yet who of them may approve.
         missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
         needed = f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
+        if whom := mrkdwn(presentation.still_needed(cancellation)):
+            needed += f" from {whom}"
         expires = mrkdwn_moment(cancellation.expires_at)
         asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
         if cancellation.earlier is not None:

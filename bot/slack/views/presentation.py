@@ -1,11 +1,59 @@
 """The settings that change what people read in Slack, and nothing else."""
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.policy import People
+from bot.slack.views.text import Element, listed, mention, person, words
+
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """``contact`` is the id of the channel, user group or person to ask for help, ``order_id_example`` an order id."""
+    """The part of the settings that the views show. ``mentions`` are the approvers, or None where nobody is mentioned.
 
+    ``escalation`` are the people who join them once a request is escalated. The mentions are the bot's own elements: a
+    mention that people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for
+    help, ``order_id_example`` an order id.
+    """
+
+    mentions: People | None = None
+    escalation: People = field(default_factory=People)
+    allow_self_approval: bool = False
     contact: str | None = None
     order_id_example: str | None = None
+
+    def still_needed(self, cancellation: Cancellation) -> list[Element]:
+        """Return the mentions of those who can bring this request further; nothing where there are none.
+
+        A waiting request needs the approvers who have not approved yet. After that it may need any of them, but the
+        requester, who hears of it by direct message.
+        """
+        done = {cancellation.requester}
+        if cancellation.state is State.PENDING:
+            own = set() if self.allow_self_approval else done
+            done = own | set(cancellation.approvers)
+        if self.mentions is None:
+            return []
+        people = self.mentions
+        if cancellation.escalated_at is not None:
+            people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
+        return mentions(people, but=done)
+
+
+NO_SETTINGS = Presentation()
+
+
+def mentions(people: People, but: Container[str] = ()) -> list[Element]:
+    """Return the mentions of user groups, and of at most ten people by name, with commas between them."""
+    named = sorted(user for user in people.users if user not in but)
+    more = len(named) - _MOST_NAMED
+    return listed(
+        [
+            *([mention(each)] for each in sorted(people.groups)),
+            *([person(each)] for each in named[:_MOST_NAMED]),
+            *([[words(f"and {more} more")]] if more > 0 else []),
+        ]
+    )

@@ -23,6 +23,7 @@ from bot.slack.views.text import (
     lines,
     link,
     listed,
+    mrkdwn,
     person,
     quote,
     quoted,
@@ -99,21 +100,9 @@ def _blocked(cancellation: Cancellation, content: CardBlocked, bot_user_id: str)
         tell = "I can't tell whether the approval card is in "
         rows[1] = [words(tell), channel, words(f": {outcomes.delivery_problem(content.problem)}. I go on trying.")]
         rows[2] = [words("If you don't see it there, nobody can approve yet.")]
-    spoken = "".join(_spoken(element) for element in rows[1])
-    rest = "".join(_spoken(element) for element in rows[2])
     order = escape(cut(cancellation.order_id, _SHOWN_IN_TEXT))
-    text = f"{found.heading} · order {order}. {spoken} {rest}"
+    text = f"{found.heading} · order {order}. {mrkdwn(rows[1])} {mrkdwn(rows[2])}"
     return Message(text, [lines(*rows)])
-
-
-def _spoken(element: Element) -> str:
-    match element["type"]:
-        case "channel":
-            return f"<#{element['channel_id']}>"
-        case "user":
-            return f"<@{element['user_id']}>"
-        case _:
-            return escape(str(element["text"]))
 
 
 def _words(content: Content, state: State) -> Words:

@@ -65,13 +65,25 @@ def mention(somebody: str) -> Element:
     return {"type": kind, f"{kind}_id": somebody}
 
 
-def mrkdwn(elements: list[Element]) -> str:
-    """Return words and mentions as a mrkdwn text."""
-    signs = {"channel": "#", "usergroup": "!subteam^", "user": "@"}
-    parts = ((each["type"], each) for each in elements)
-    return "".join(
-        f"<{signs[kind]}{each[f'{kind}_id']}>" if kind in signs else escape(each["text"]) for kind, each in parts
-    )
+def mrkdwn(row: list[Element]) -> str:
+    """Return a row of elements as mrkdwn text: screen readers and notifications take nothing else."""
+    return "".join(map(_mrkdwn, row))
+
+
+def _mrkdwn(element: Element) -> str:
+    match element:
+        case {"type": "channel", "channel_id": str(channel)}:
+            return f"<#{channel}>"
+        case {"type": "user", "user_id": str(user)}:
+            return f"<@{user}>"
+        case {"type": "usergroup", "usergroup_id": str(group)}:
+            return f"<!subteam^{group}>"
+        case {"type": "date", "timestamp": int(at), "format": str(form), "fallback": str(fallback)}:
+            return f"<!date^{at}^{form}|{fallback}>"
+        case {"type": "link", "url": str(url)}:
+            return url
+        case _:
+            return escape(str(element["text"]))
 
 
 def person(user_id: str) -> Element:

@@ -1,0 +1,111 @@
+"""The messages that are of use only for a while: who is needed now, and what the gateway has not settled yet.
+
+Each is written when it is posted, so that it says how the request stands then.
+"""
+
+from datetime import datetime, timedelta
+
+from bot.domain.audit import Event
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
+from bot.slack.views import outcomes
+from bot.slack.views.presentation import Presentation, mentions
+from bot.slack.views.text import (
+    Element,
+    Message,
+    bounded,
+    cut,
+    escape,
+    lines,
+    link,
+    moment,
+    mrkdwn,
+    quoted,
+    sentence,
+    words,
+)
+
+_SHOWN_REASON = 200
+_SHOWN_WORDS = 300
+
+
+def notice(cancellation: Cancellation, event: Event, presentation: Presentation, at: datetime) -> Message:
+    """Return the message in the card's thread about an event of ``PASSING``, as it is posted at this time."""
+    order, whom = words(cancellation.order_id, code=True), presentation.still_needed(cancellation)
+    match event.content:
+        case Voted():
+            rows = [[words(f"👀 {_needed(cancellation)} for order "), order, *_colon(whom), words(".")]]
+        case Reminded():
+            asks = [words(f"⏰ {_needed(cancellation)} for order "), order, *_colon(whom), words(". ")]
+            rows = [asks + _time_left(cancellation, at)]
+        case Escalated():
+            asks = [words(f"🔔 {_needed(cancellation)} for order "), order, words(". ")]
+            # They were not asked before, so they are mentioned whatever the settings say about the approvers.
+            asks += [*mentions(presentation.escalation), words(": you can approve or reject this request now. ")]
+            rows = [asks + _time_left(cancellation, at)]
+        case GatewayTrouble() as trouble:
+            return _message(cancellation, _trouble(cancellation, trouble, whom))
+        case content:
+            raise AssertionError(content)
+    return _message(cancellation, rows)
+
+
+def direct_notice(cancellation: Cancellation, event: Event) -> Message:
+    """Return the message to the requester about an event of ``PASSING``, with a link to the card."""
+    assert isinstance(event.content, GatewayTrouble)
+    rows = [*_trouble(cancellation, event.content, []), link(cancellation.card_link, "Open the card")]
+    return _message(cancellation, rows)
+
+
+def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
+    answer = cancellation.last_answer
+    detail = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
+    known = "This request has not changed the order so far."
+    if content.unclear:
+        known = "The gateway's answers don't say whether the order was cancelled."
+    until = moment(datetime.fromisoformat(content.until), "{time}")
+    now = [words("I am asking again now")]
+    if cancellation.state is State.APPROVED and cancellation.due_at is not None:
+        now = [words("I ask again at "), moment(cancellation.due_at, "{time_secs}")]
+    return [
+        [
+            words("⏳ The gateway has not settled order "),
+            words(cancellation.order_id, code=True),
+            words(" yet"),
+            *_colon(whom),
+            words("."),
+        ],
+        [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)],
+        [*now, words(", and go on until about "), until, words(". You need do nothing. I tell you how it ends.")],
+    ]
+
+
+def _needed(cancellation: Cancellation) -> str:
+    # If all are there and it still waits, Slack has not said yet who of them may approve.
+    missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
+    more = " more" if cancellation.approvers else ""
+    return f"{missing}{more} {'approval' if missing == 1 else 'approvals'} needed"
+
+
+def _time_left(cancellation: Cancellation, at: datetime) -> list[Element]:
+    left = _length(cancellation.expires_at - at)
+    return [words(f"{left} left: the request expires "), moment(cancellation.expires_at), words(".")]
+
+
+def _length(time: timedelta) -> str:
+    """Return a length of time in its two largest units."""
+    minutes = round(time.total_seconds() / 60)
+    if minutes < 1:
+        return "Less than a minute"
+    parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
+
+
+def _colon(whom: list[Element]) -> list[Element]:
+    return [words(": "), *whom] if whom else []
+
+
+def _message(cancellation: Cancellation, rows: list[list[Element]]) -> Message:
+    reason = escape(quoted(cancellation.reason, _SHOWN_REASON))
+    asked = f"Requested by <@{cancellation.requester}>" + (f": {reason}." if reason else ".")
+    return Message(bounded(" ".join([*map(mrkdwn, filter(None, rows)), asked])), [lines(*rows)])

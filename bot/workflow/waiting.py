@@ -1,0 +1,55 @@
+"""What comes while a request waits for a decision: reminders and the escalation, each inside one transaction."""
+
+from datetime import datetime
+
+from bot.domain.audit import BOT
+from bot.domain.cancellation import Cancellation
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Content, Escalated, Reminded
+from bot.store import Tables
+from bot.workflow.rules import Rules
+from bot.workflow.transitions import owe_messages
+
+
+def first_reminder(rules: Rules, at: datetime) -> datetime | None:
+    """Return when to remind the approvers of a request made now, or None."""
+    return _next_reminder(rules, 1, at, at + rules.approval_ttl)
+
+
+def escalation(rules: Rules, at: datetime) -> datetime | None:
+    """Return when to escalate a request made now, or None."""
+    return at + rules.escalate_after if rules.escalate_after is not None else None
+
+
+def fall_due(tx: Tables, rules: Rules, waiting: Cancellation, at: datetime) -> None:
+    """Remind and escalate, if it is time for that, and put the next down.
+
+    However late it is, there is one reminder, and the next keeps its distance. What the settings switched off since
+    does not come any more.
+    """
+    remind_at, escalate_at = waiting.remind_at, waiting.escalate_at
+    reminded, escalated_at = waiting.reminded, waiting.escalated_at
+    happened: list[Content] = []
+    if escalate_at is not None and escalate_at <= at:
+        escalate_at = None
+        if to := rules.escalate_to.users | rules.escalate_to.groups:
+            escalated_at = at
+            happened.append(Escalated(tuple(sorted(to))))
+    if remind_at is not None and remind_at <= at:
+        if reminded < len(rules.remind_after):
+            reminded += 1
+            happened.append(Reminded(reminded))
+        remind_at = _next_reminder(rules, reminded + 1, at, waiting.expires_at)
+    tx.timers.put_off(
+        waiting, remind_at=remind_at, escalate_at=escalate_at, reminded=reminded, escalated_at=escalated_at
+    )
+    for content in happened:
+        event = tx.record.append(content, BOT, at, waiting)
+        if isinstance(content, Escalated):
+            tx.deliveries.enqueue(waiting, DeliveryKind.CARD_UPDATE, event, at)
+        owe_messages(tx, waiting, event, content, at)
+
+
+def _next_reminder(rules: Rules, number: int, at: datetime, expires_at: datetime) -> datetime | None:
+    pause = rules.before_reminder(number)
+    return at + pause if pause is not None and at + pause < expires_at else None
