@@ -307,6 +307,7 @@ def _presentation(settings: Settings) -> Presentation:
         allow_self_approval=settings.allow_self_approval,
         contact=settings.contact,
         order_id_example=settings.order_id_example,
+        order_url=settings.order_url or "",
     )
 
 

@@ -23,7 +23,7 @@ class State(StrEnum):
     REFUSED = "refused"
     """The gateway gave a final no."""
     FAILED = "failed"
-    """It is certain that nothing was cancelled, and the attempts ran out."""
+    """It is certain that nothing was cancelled, and the attempts ran out or a person stopped them."""
     UNKNOWN = "unknown"
     """The order may or may not be cancelled; a person must look."""
     REJECTED = "rejected"
@@ -57,7 +57,7 @@ class State(StrEnum):
 NEXT: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.APPROVED, State.REJECTED, State.WITHDRAWN, State.EXPIRED}),
     # A confirmation counts whenever it comes, also after its attempt was believed lost.
-    State.APPROVED: frozenset({State.SENDING, State.CANCELLED}),
+    State.APPROVED: frozenset({State.SENDING, State.CANCELLED, State.FAILED}),
     State.SENDING: frozenset(
         {State.APPROVED, State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN},
     ),
@@ -106,6 +106,15 @@ class Earlier:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a person did to a request, by the kind of its event, with its time."""
+
+    kind: str
+    person: str
+    at: datetime
+
+
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 
@@ -123,7 +132,9 @@ class Cancellation:
     until the request is escalated. While a call is under way, ``lease_until`` is set instead: at that time its worker
     counts as dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what
     approvers of a pending request must know of an earlier one for the same order: the gateway's confirmation, or else
-    the latest statement by hand. ``freeze`` is the one in force, as far as the reader has to know of it.
+    the latest statement by hand. ``unclear`` is true for an approved one if an attempt for its order may have taken
+    effect without our knowing. ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``history`` is
+    what people did, and ``freeze`` the one in force, as far as the reader has to show it.
     """
 
     number: int
@@ -150,6 +161,9 @@ class Cancellation:
     last_answer: Answer | None = None
     earlier: Earlier | None = None
     freeze: Freeze | None = None
+    unclear: bool = False
+    stopped_by: str = ""
+    history: tuple[Step, ...] = ()
 
     @property
     def version(self) -> str:

@@ -359,6 +359,25 @@ class Retried(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class Hurried(Content):
+    """An approver had the next attempt made at once."""
+
+    kind = "hurried"
+    ground: Ground | None = None
+    surface: Surface | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedTrying(Content):
+    """An approver or the requester ended the attempts, of which certainly none had done anything."""
+
+    kind = "stopped_trying"
+    ground: Ground | None = None
+    """None where the requester is no approver."""
+    surface: Surface | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SettledCancelled(Content):
     """An approver found that the order is cancelled; ``how`` they know is in their own words."""
 
@@ -378,6 +397,22 @@ class SettledNotCancelled(Content):
     how: str
     ground: Ground | None = None
     surface: Surface | None = None
+
+
+HISTORY: tuple[type[Content], ...] = (
+    Requested,
+    Escalated,
+    Voted,
+    Approved,
+    Rejected,
+    Withdrawn,
+    Retried,
+    Hurried,
+    StoppedTrying,
+    SettledCancelled,
+    SettledNotCancelled,
+)
+"""The acts of people that a card lists, each with its person and time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class Act(StrEnum):
     REJECT = "reject"
     WITHDRAW = "withdraw"
     RETRY = "retry"
+    TRY_NOW = "try_now"
+    STOP = "stop"
     SETTLE = "settle"
 
 
@@ -119,11 +121,17 @@ class Verdict(StrEnum):
     NOT_A_REQUESTER = "not_a_requester"
     NOT_AN_APPROVER = "not_an_approver"
     NOT_THE_REQUESTER = "not_the_requester"
+    NOT_INVOLVED = "not_involved"
+    """Neither the requester nor an approver."""
     NOT_AN_AUDITOR = "not_an_auditor"
     OWN_REQUEST = "own_request"
     ALREADY_COUNTED = "already_counted"
     ANOTHER_IS_OPEN = "another_is_open"
     WRONG_STATE = "wrong_state"
+    CALL_UNDER_WAY = "call_under_way"
+    """The gateway is being called in this moment, or will be as soon as the bot gets to it."""
+    MAY_HAVE_BEEN_SENT = "may_have_been_sent"
+    """An attempt may have taken effect, so only the gateway's answer can end the request."""
     UNCHECKED = "unchecked"
     NOT_OF_THIS_WORKSPACE = "not_of_this_workspace"
     FROZEN = "frozen"
@@ -276,6 +284,27 @@ def time_unchecked(cancellation: Cancellation, actor: Actor, act: Act, latest: d
     return (_not_an_approver(cancellation, actor) or Verdict.TIME_UNCHECKED) if over else None
 
 
+def may_try_now(cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+    """Return ALLOWED where this person may have the next attempt made at once, and that changes something."""
+    refusal = _not_an_approver(cancellation, actor)
+    if refusal is not None:
+        return refusal
+    if cancellation.state is State.APPROVED and (cancellation.due_at is None or cancellation.due_at <= at):
+        return Verdict.CALL_UNDER_WAY
+    return _not_between_attempts(cancellation) or Verdict.ALLOWED
+
+
+def may_stop(cancellation: Cancellation, actor: Actor) -> Verdict:
+    """Return ALLOWED where this person may end an approved request of which certainly nothing was done yet.
+
+    Stopping takes no second person: approvers may, and the requester.
+    """
+    refusal = _not_an_approver(cancellation, actor)
+    if refusal is not None and actor.id != cancellation.requester:
+        return Verdict.NOT_INVOLVED if refusal is Verdict.NOT_AN_APPROVER else refusal
+    return _not_between_attempts(cancellation) or Verdict.ALLOWED
+
+
 def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may state how an order stands whose outcome the gateway left unknown."""
     refusal = _not_an_approver(cancellation, actor)
@@ -289,6 +318,17 @@ def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:
 def may_read(actor: Actor) -> Scope:
     """Return ALL for auditors and approvers; anyone else, and anyone unchecked, reads only their own requests."""
     return Scope.ALL if Membership.MEMBER in {actor.approver, actor.auditor} else Scope.OWN
+
+
+def _not_between_attempts(cancellation: Cancellation) -> Verdict | None:
+    """Return why an approved request cannot be touched now, or None while all its attempts certainly did nothing."""
+    match cancellation.state:
+        case State.APPROVED:
+            return Verdict.MAY_HAVE_BEEN_SENT if cancellation.unclear else None
+        case State.SENDING:
+            return Verdict.CALL_UNDER_WAY
+        case _:
+            return Verdict.WRONG_STATE
 
 
 def _not_an_approver(cancellation: Cancellation, actor: Actor) -> Verdict | None:

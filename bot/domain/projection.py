@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, get_args
 from pydantic import ValidationError
 
 from bot.domain import events
-from bot.domain.attempt import Answer
+from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import NEXT, Cancellation, Choice, Decision, State
 from bot.domain.delivery import DeliveryKind
@@ -142,6 +142,7 @@ class Projection:
     attempt_count: int = 0
     reminded: int = 0
     escalated_at: str | None = None
+    stopped_by: str = ""
     decisions: dict[tuple[Choice, str], Said] = field(default_factory=dict)
     attempts: list[Said] = field(default_factory=list)
     owed: dict[tuple[int, DeliveryKind], str] = field(default_factory=dict)
@@ -190,6 +191,7 @@ Ending: TypeAlias = (
     events.Cancelled
     | events.Refused
     | events.Failed
+    | events.StoppedTrying
     | events.Unknown
     | events.Rejected
     | events.Withdrawn
@@ -197,7 +199,12 @@ Ending: TypeAlias = (
     | events.SettledCancelled
     | events.SettledNotCancelled
 )
-"""The events that end a cancellation. Each is named for the state that it leads to."""
+"""The events that end a cancellation."""
+
+
+def leads_to(ending: Content) -> State:
+    """Return the state to which an ending leads: the one that it is named for, but a stop leads to a failure."""
+    return State.FAILED if isinstance(ending, events.StoppedTrying) else State(ending.kind)
 
 
 _ENDINGS = frozenset(get_args(Ending))
@@ -327,11 +334,22 @@ def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool
 
 def _settled(found: Projection, event: Event, content: events.SettledCancelled | events.SettledNotCancelled) -> bool:
     found.decide(event, Choice.SETTLE, content.how)
-    return found.step(event, State(content.kind))
+    return found.step(event, leads_to(content))
 
 
 def _ended(found: Projection, event: Event, content: Content) -> bool:
-    return found.step(event, State(content.kind))
+    return found.step(event, leads_to(content))
+
+
+def _hurried(found: Projection, event: Event, _: events.Hurried) -> bool:
+    found.changed_seq = event.seq
+    return found.state is State.APPROVED
+
+
+def _stopped_trying(found: Projection, event: Event, content: events.StoppedTrying) -> bool:
+    found.stopped_by = event.actor
+    nothing_done = all(each.answer and each.answer.outcome is Outcome.NOT_SENT for each in found.attempts)
+    return found.state is State.APPROVED and nothing_done and _ended(found, event, content)
 
 
 def _sending(found: Projection, event: Event, content: events.Sending) -> bool:
@@ -352,7 +370,7 @@ def _answered(found: Projection, event: Event, content: events.Answered) -> bool
             return True
         case events.Repeating():
             return found.step(event, State.APPROVED)
-    return found.step(event, State(content.kind))
+    return found.step(event, leads_to(content))
 
 
 def _gateway_trouble(found: Projection, _: Event, content: events.GatewayTrouble) -> bool:
@@ -360,7 +378,7 @@ def _gateway_trouble(found: Projection, _: Event, content: events.GatewayTrouble
 
 
 def _retried(found: Projection, event: Event, _: events.Retried) -> bool:
-    found.attempt_count = 0
+    found.attempt_count, found.stopped_by = 0, ""
     return found.step(event, State.APPROVED)
 
 
@@ -403,6 +421,8 @@ _STEPS: dict[type[Content], _Step] = {
     events.AnsweredLate: _answered,
     events.GatewayTrouble: _gateway_trouble,
     events.Retried: _retried,
+    events.Hurried: _hurried,
+    events.StoppedTrying: _stopped_trying,
     events.SettledCancelled: _settled,
     events.SettledNotCancelled: _settled,
     events.CardPosted: _card_posted,
@@ -536,6 +556,7 @@ def corrected(found: Cancellation, said: Projection, words: Words) -> Cancellati
         escalated_at=datetime.fromisoformat(said.escalated_at) if said.escalated_at else None,
         decisions=tuple(decision(*who, each) for who, each in said.decisions.items()),
         last_answer=next((each.answer for each in reversed(said.attempts) if each.answer is not None), None),
+        stopped_by=said.stopped_by,
     )
 
 

@@ -131,6 +131,9 @@ class Settings(RecordSettings, _Accounts):
     escalate_to: Annotated[People | None, by(values.people)] = _setting(
         "the people who may then decide that request, in the same form as `APPROVERS`", None
     )
+    order_url: Annotated[str | None, by(values.order_url)] = _setting(
+        "the page of an order, `https://…/{order_id}`: the card links to it", None, unset="no link"
+    )
     host: Annotated[str, by(values.host)] = _setting(
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
     )

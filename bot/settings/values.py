@@ -20,6 +20,8 @@ from bot.domain.policy import People
 from bot.masking import is_token, shown
 from bot.settings import patterns
 
+ORDER_ID_HERE = "{order_id}"
+"""The place of the order id in an address."""
 _LONGEST = timedelta(days=365)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIRECT_MESSAGES = "D"
@@ -219,6 +221,21 @@ def origin(text: str) -> str:
 def base_url(text: str) -> str:
     """Return the address with one slash at its end, so that a method's name can follow."""
     return _url(text).geturl().rstrip("/") + "/"
+
+
+def order_url(text: str) -> str:
+    """Return the address of an order's page: https, with ``{order_id}`` once, and behind the host."""
+    url = _split(text.replace(ORDER_ID_HERE, "x", 1))
+    if url is None or url.scheme != "https":
+        raise ValueError(f"must be an https address, such as https://example.com/orders/{ORDER_ID_HERE}")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not contain a user name or a password")
+    if text.count(ORDER_ID_HERE) != 1 or re.search(r"[{}<>|]", text.replace(ORDER_ID_HERE, "")):
+        raise ValueError(f"must contain {ORDER_ID_HERE} once, and no other {{ or }}")
+    if ORDER_ID_HERE in text.removeprefix("https://").replace("?", "/").replace("#", "/").partition("/")[0]:
+        # An order id is text from people, and must not choose the host.
+        raise ValueError(f"must have {ORDER_ID_HERE} behind the host: https://example.com/orders/{ORDER_ID_HERE}")
+    return text
 
 
 def _url(text: str) -> SplitResult:

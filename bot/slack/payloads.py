@@ -74,13 +74,20 @@ class Command(Payload):
         return self.text.strip().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-class Action(Payload):
-    """One pressed button."""
+class Option(Payload):
+    """The entry of a menu that somebody chose."""
 
-    type: Literal["button"]
+    value: Annotated[str, StringConstraints(max_length=150)] = ""
+
+
+class Action(Payload):
+    """One pressed button, or one entry chosen from the menu beside the buttons."""
+
+    type: Literal["button", "overflow"]
     action_id: Name
     block_id: Name = ""
     value: Annotated[str, StringConstraints(max_length=2000)] = ""
+    selected_option: Option | None = None
 
 
 class Channel(Payload):
@@ -96,7 +103,7 @@ class Container(Payload):
 
 
 class Click(Payload):
-    """A pressed button with the person who pressed it, and the address for answers.
+    """A pressed button or a chosen entry of a menu, with the person who pressed it, and the address for answers.
 
     ``team`` and ``enterprise`` are the app's, whoever clicked: they prove nothing about the person.
     """
@@ -110,9 +117,22 @@ class Click(Payload):
     container: Container | None = None
 
     @property
+    def act(self) -> str:
+        """The name of what the person wants to do: the button's action id, or the first word of the menu's entry."""
+        return self._pressed[0]
+
+    @property
     def value(self) -> str:
-        """The button's value."""
-        return self.actions[0].value
+        """The button's value, or the rest of the menu's entry."""
+        return self._pressed[1]
+
+    @property
+    def _pressed(self) -> tuple[str, str]:
+        action = self.actions[0]
+        if action.selected_option is None:
+            return action.action_id, action.value
+        act, _, value = action.selected_option.value.partition(" ")
+        return act, value
 
     @property
     def place(self) -> tuple[str, str] | None:

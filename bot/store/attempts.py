@@ -6,6 +6,19 @@ from bot.domain.attempt import Answer, Attempt, Outcome
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import Cancellation, State
 from bot.store.connection import Connection
+from bot.store.schema import one_of
+
+MAYBE_DONE = (
+    "SELECT 1 FROM cancellations s JOIN attempts t ON t.number = s.number WHERE s.order_id = c.order_id"
+    f" AND (s.number = c.number OR {one_of('s.state', (State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED))})"
+    f" AND t.outcome = '{Outcome.UNKNOWN}'"
+)
+"""The attempts that may have cancelled the order of a cancellation ``c`` without our knowing.
+
+These are attempts of this cancellation, or of an earlier one that a person settled by hand: their word is not the
+gateway's. No others count. A cancellation with an unclear attempt stays open, so that none can begin beside it, until
+somebody settles it or the gateway says how the order stands.
+"""
 
 
 class Attempts:
@@ -68,21 +81,7 @@ class Attempts:
         return Attempt(rows[0][0], cancellation.id, cancellation.order_id, cancellation.reason) if rows else None
 
     def any_unclear(self, cancellation: Cancellation) -> bool:
-        """Return True where an earlier attempt for this order may have taken effect without our knowing.
-
-        That is an attempt of this cancellation, or of an earlier one that a person settled by hand: their word is not
-        the gateway's. No others count. A cancellation with an unclear attempt stays open, so that none can begin
-        beside it, until somebody settles it or the gateway says how the order stands.
-        """
-        rows = self._connection.execute(
-            "SELECT 1 FROM cancellations c JOIN attempts a ON a.number = c.number"
-            " WHERE c.order_id = ? AND (c.number = ? OR c.state IN (?, ?)) AND a.outcome = ? LIMIT 1",
-            (
-                cancellation.order_id,
-                cancellation.number,
-                State.SETTLED_CANCELLED,
-                State.SETTLED_NOT_CANCELLED,
-                Outcome.UNKNOWN,
-            ),
-        )
+        """Return True where an earlier attempt for this order may have taken effect without our knowing."""
+        sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({MAYBE_DONE})"
+        rows = self._connection.execute(sql, (cancellation.number,))
         return bool(rows)

@@ -10,6 +10,7 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import MAY_BE_CANCELLED, NEXT, Cancellation, Choice, Decision, Earlier, State
 from bot.domain.delivery import Receipt
+from bot.store.attempts import MAYBE_DONE
 from bot.store.connection import Connection, Row
 from bot.store.schema import OPEN_STATES, one_of
 
@@ -23,6 +24,10 @@ _COLUMNS = (
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
     f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
+    f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE 0 END,"
+    " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
+    "  FROM audit_events e WHERE e.cancellation = c.id AND e.kind IN ('failed', 'stopped_trying')"
+    "  ORDER BY e.seq DESC LIMIT 1), '') ELSE '' END,"
     " a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message, a.request_id, a.cancelled_at,"
     " d.approver, d.choice, d.reason, d.at"
 )
@@ -33,10 +38,10 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = c.number"
 )
 """One row for each decision: one statement, as a second one costs more than the columns that repeat."""
-_BEFORE_ANSWER, _BEFORE_DECISION = 21, 30
+_BEFORE_ANSWER, _BEFORE_DECISION = 23, 32
 """So many columns come before those of the last answer, and before those of a decision."""
-_NOTHING_YET = (None,) * 14
-"""The columns of an earlier request, a last answer and a decision, as a request has them that has just been added."""
+_NOTHING_YET = (None, 0, "") + (None,) * 13
+"""The columns after its own, as a request has them that has just been added."""
 
 
 class Cancellations:
@@ -192,6 +197,13 @@ class Cancellations:
         )
         return bool(moved)
 
+    def hurry(self, cancellation: Cancellation, at: datetime) -> None:
+        """Make the next attempt of an approved request due at this time."""
+        self._connection.execute(
+            "UPDATE cancellations SET due_at = ? WHERE number = ? AND state = ?",
+            (timestamp(at), cancellation.number, State.APPROVED),
+        )
+
     def void_votes(self, cancellation: Cancellation, approvers: Iterable[str]) -> None:
         """Take these people's approvals out of the count; they may approve again if they become approvers again."""
         for approver in approvers:
@@ -245,7 +257,7 @@ def _cancellation(rows: list[Row]) -> Cancellation:
     """Return the cancellation of these rows of ``_COLUMNS``, one for each decision."""
     number, cancellation_id, order_id, reason, requester, state, approvals_required, *rest = rows[0][:_BEFORE_ANSWER]
     requested_at, expires_at, card_channel, card_ts, card_link, attempts, due_at, lease_until, *rest = rest
-    changed_at, remind_at, escalate_at, reminded, escalated_at, earlier = rest
+    changed_at, remind_at, escalate_at, reminded, escalated_at, earlier, unclear, stopped_by = rest
     return Cancellation(
         number=number,
         id=cancellation_id,
@@ -270,6 +282,8 @@ def _cancellation(rows: list[Row]) -> Cancellation:
         decisions=tuple(_decision(*row[_BEFORE_DECISION:]) for row in rows if row[_BEFORE_DECISION] is not None),
         last_answer=_answer(*rows[0][_BEFORE_ANSWER:_BEFORE_DECISION]),
         earlier=earlier and _earlier(*earlier.split(" ")),
+        unclear=bool(unclear),
+        stopped_by=stopped_by,
     )
 
 

@@ -1,18 +1,19 @@
 """The append-only record."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 
-from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
-from bot.domain.cancellation import Cancellation
-from bot.domain.events import KINDS, Content, Frozen, Started, Stopped
+from bot.domain.audit import BOT, FIRST, GENESIS, Event, Head, follow, timestamp
+from bot.domain.cancellation import Cancellation, Step
+from bot.domain.events import HISTORY, KINDS, Content, Escalated, Frozen, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.store.connection import Connection, Row
-from bot.store.schema import FREEZES
+from bot.store.schema import FREEZES, one_of
 
 COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
+_BY_PEOPLE = one_of("kind", (kind.kind for kind in HISTORY))
 _WITH_WORDS = frozenset(kind for kind, content in KINDS.items() if content.words)
 
 
@@ -95,6 +96,13 @@ class Record:
         rows = self._connection.execute("SELECT hash FROM audit_events WHERE seq = ?", (head.seq,))
         return bool(rows) and head.fits(rows[0][0])
 
+    def history(self, cancellation: Cancellation) -> tuple[Step, ...]:
+        """Return what people did to this request, and its escalation; a recount by the bot is no act of anybody."""
+        sql = f"SELECT kind, actor, at FROM audit_events WHERE cancellation = ? AND {_BY_PEOPLE} ORDER BY seq"
+        rows = self._connection.execute(sql, (cancellation.id,))
+        steps = (Step(kind, actor, datetime.fromisoformat(at)) for kind, actor, at in rows)
+        return tuple(step for step in steps if step.person != BOT or step.kind == Escalated.kind)
+
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""
         sql = "SELECT kind FROM audit_events WHERE kind IN (?, ?) ORDER BY seq DESC LIMIT 1"
@@ -110,6 +118,13 @@ class Record:
             return None
         (event,) = self.with_words(found)
         return Freeze(event.actor, datetime.fromisoformat(event.at), event.words.get("why", ""))
+
+    def last_at(self, cancellation: Cancellation, *kinds: type[Content]) -> datetime:
+        """Return the time of the last event of these kinds about this cancellation, or the beginning of time."""
+        which = one_of("kind", (kind.kind for kind in kinds))
+        sql = f"SELECT at FROM audit_events WHERE cancellation = ? AND {which} ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (cancellation.id,))
+        return datetime.fromisoformat(rows[0][0]) if rows else datetime.min.replace(tzinfo=UTC)
 
     def has(self, cancellation: Cancellation, kind: type[Content]) -> bool:
         """Return True where the record has an event of this kind about this cancellation."""

@@ -1,4 +1,4 @@
-"""The acts on a request: approve, reject, withdraw, retry, settle. Each runs inside one transaction.
+"""The acts on a request: approve, reject, withdraw, retry, try now, stop, settle. Each runs inside one transaction.
 
 Each function gets the cancellation as it is in this transaction, changes it if the policy allows that, and returns
 the policy's verdict. ``Workflow.act`` puts every refusal on record.
@@ -14,11 +14,13 @@ from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Approved,
     Content,
+    Hurried,
     QuorumChanged,
     Rejected,
     Retried,
     SettledCancelled,
     SettledNotCancelled,
+    StoppedTrying,
     Voted,
     VotesVoided,
     Withdrawn,
@@ -154,6 +156,35 @@ def retry(
         return Verdict.ANOTHER_IS_OPEN
     event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    return verdict
+
+
+def try_now(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+    """Have the next attempt made at once. ``seen`` is the version that the person saw: a click acts once."""
+    verdict = policy.may_try_now(cancellation, actor, at)
+    if verdict is Verdict.ALLOWED and seen != cancellation.version:
+        return Verdict.WRONG_STATE
+    if verdict is Verdict.ALLOWED and tx.freeze() is not None:
+        return Verdict.FROZEN
+    if verdict is Verdict.ALLOWED:
+        tx.cancellations.hurry(cancellation, at)
+        event = tx.record.append(Hurried(actor.ground, actor.surface), actor.id, at, cancellation)
+        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    return verdict
+
+
+def stop(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+    """End an approved request of which certainly nothing was done, before another attempt is made.
+
+    ``seen`` is the version that the person saw. It may be that of an earlier pause, as attempts follow each other
+    within seconds. But a click that comes late or twice must not end the attempts of a later retry.
+    """
+    verdict = policy.may_stop(cancellation, actor)
+    began = tx.record.last_at(cancellation, Approved, Retried).isoformat(timespec="milliseconds")
+    if verdict is Verdict.ALLOWED and not began <= seen <= cancellation.version:
+        return Verdict.WRONG_STATE
+    if verdict is Verdict.ALLOWED:
+        end(tx, cancellation, StoppedTrying(actor.ground, actor.surface), actor.id, at)
     return verdict
 
 

@@ -49,8 +49,7 @@ def claim(
             tx.deliveries.call_off(delivery, at)
             called_off += 1
             continue
-        if freeze is not None:
-            cancellation = replace(cancellation, freeze=freeze)
+        cancellation = replace(cancellation, history=tx.record.history(cancellation), freeze=freeze)
         claimed.append(ClaimedDelivery(delivery, cancellation, event))
         if delivery.kind.is_new_message:
             not_to |= {delivery.target}

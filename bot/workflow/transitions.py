@@ -3,20 +3,19 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Expired
-from bot.domain.projection import Ending, messages_owed
+from bot.domain.projection import Ending, leads_to, messages_owed
 from bot.store import Tables
 
 
 def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: datetime) -> None:
-    """Step to the state that this event names, and owe the news to the card, its thread and the requester.
+    """Step to the state that this event leads to, and owe the news to the card, its thread and the requester.
 
     Raises AssertionError if no step leads there, which is a fault of the caller's.
     """
-    # The events that end a cancellation have the names of the states they lead to.
-    if not tx.cancellations.move(cancellation, State(ending.kind), at=at):
+    if not tx.cancellations.move(cancellation, leads_to(ending), at=at):
         msg = f"{cancellation.id}: no step from {cancellation.state} to {ending.kind}"
         raise AssertionError(msg)
     event = tx.record.append(ending, actor, at, cancellation)

@@ -24,7 +24,7 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await expect(form.get_by_label("Order ID")).to_have_value("ord_1001")
     await expect(form.get_by_label("Reason")).to_have_value("ordered twice")
     await form.get_by_role("button", name="Ask for approval").click()
-    card = desk.message("Cancel this order?")
+    card = desk.message("asks to cancel order")
     await expect(card.locator("blockquote")).to_have_text("ordered twice")
     await expect(card).to_contain_text("Requested by @ann, today")
 

@@ -39,7 +39,8 @@ from bot.sandbox.slack import Call
 from bot.sandbox.stage import FRANK
 from bot.sandbox.webapi import decoded
 from bot.sandbox.workspace import Posted
-from bot.slack.views.card import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED, heading
+from bot.slack.views.buttons import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED
+from bot.slack.views.card import heading
 from bot.store import open_reader
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Calls, delivery_of

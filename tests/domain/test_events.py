@@ -23,6 +23,7 @@ from bot.domain.events import (
     SettledCancelled,
     SettledNotCancelled,
     Started,
+    StoppedTrying,
     Voted,
     VotesVoided,
     Withdrawn,
@@ -30,7 +31,7 @@ from bot.domain.events import (
     to_json,
 )
 from bot.domain.policy import Ground, Surface, Verdict
-from bot.domain.projection import Ending
+from bot.domain.projection import Ending, leads_to
 from bot.domain.words import ERASED
 
 # UTF-8, and so SQLite, has no lone surrogates; JSON has no infinities.
@@ -63,10 +64,14 @@ def test_every_event_has_a_kind_of_its_own() -> None:
 
 
 def test_events_that_end_a_cancellation_are_named_for_their_states() -> None:
-    """The last step of a cancellation and its event have one name, and every state that ends one has an event."""
+    """The last step of a cancellation and its event have one name, and every state that ends one has an event.
+
+    Only a stop leads to a state that has another event as well.
+    """
     # A confirmation that comes late follows an end as well.
     ends = {state for state, following in NEXT.items() if following <= {State.CANCELLED} or state.may_retry}
-    assert {State(each.kind) for each in get_args(Ending)} == ends
+    assert {State(each.kind) for each in get_args(Ending) if each is not StoppedTrying} == ends
+    assert leads_to(StoppedTrying()) is State.FAILED
     assert set(get_args(Ending)) <= set(KINDS.values())
 
 

@@ -19,6 +19,8 @@ from bot.domain.policy import (
     may_read,
     may_retry,
     may_settle,
+    may_stop,
+    may_try_now,
     may_withdraw,
 )
 from tests.domain.examples import AT, PENDING
@@ -90,6 +92,30 @@ def test_withdrawing() -> None:
     assert may_withdraw(PENDING, Actor("UASKER")) is Verdict.ALLOWED
     assert may_withdraw(PENDING, Actor("UONE")) is Verdict.NOT_THE_REQUESTER
     assert may_withdraw(replace(PENDING, state=State.APPROVED), Actor("UASKER")) is Verdict.WRONG_STATE
+
+
+@pytest.mark.parametrize("state", State)
+def test_stopping_and_hurrying(state: State) -> None:
+    """Approvers may stop or hurry what waits for its next attempt, the requester may stop it, and nobody else may."""
+    cancellation = replace(VOTED, state=state, due_at=AT + timedelta(seconds=30))
+    refused = Verdict.CALL_UNDER_WAY if state is State.SENDING else Verdict.WRONG_STATE
+    verdict = Verdict.ALLOWED if state is State.APPROVED else refused
+    approver, outsider = Actor("UTWO", approver=Membership.MEMBER), Actor("UTWO", approver=Membership.OUTSIDER)
+    assert may_stop(cancellation, approver) is may_stop(cancellation, Actor("UASKER")) is verdict
+    assert may_try_now(cancellation, approver, AT) is verdict
+    assert may_stop(cancellation, outsider) is Verdict.NOT_INVOLVED
+    assert may_stop(cancellation, Actor("UTWO")) is may_try_now(cancellation, Actor("UTWO"), AT) is Verdict.UNCHECKED
+    assert may_try_now(cancellation, outsider, AT) is Verdict.NOT_AN_APPROVER
+    unclear = replace(cancellation, unclear=True)
+    verdict = Verdict.MAY_HAVE_BEEN_SENT if state is State.APPROVED else refused
+    assert may_stop(unclear, approver) is may_try_now(unclear, approver, AT) is verdict
+
+
+def test_what_is_due_already_cannot_be_hurried() -> None:
+    """A click that would change nothing is refused."""
+    due, approver = replace(VOTED, state=State.APPROVED, due_at=AT), Actor("UTWO", approver=Membership.MEMBER)
+    assert may_try_now(due, approver, AT) is Verdict.CALL_UNDER_WAY
+    assert may_try_now(due, approver, AT - timedelta(seconds=1)) is Verdict.ALLOWED
 
 
 FAILED = replace(VOTED, state=State.FAILED, approvals_required=1)

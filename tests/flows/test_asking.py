@@ -64,7 +64,7 @@ async def test_a_bad_order_id_is_refused_on_its_field(desk: Desk, order: str) ->
 async def test_an_order_id_is_trimmed(desk: Desk) -> None:
     """Blanks around an order ID do not matter."""
     assert await desk.fill_in("  ord_1 ") is None
-    assert "Order ord_1" in desk.ann.reads(await desk.card("ord_1"))
+    assert "cancel order ord_1" in desk.ann.reads(await desk.card("ord_1"))
 
 
 async def test_an_order_with_an_open_request_is_refused_with_who_and_when(desk: Desk) -> None:
@@ -93,7 +93,7 @@ async def test_what_people_type_is_shown_and_never_interpreted(desk: Desk) -> No
     reason = "<!channel> *bold* _x_ `c` <https://evil|good> &amp; @here :bomb: <@U0BEN>"
     card = await desk.ask("ord_1", reason)
     assert f"> {reason}" in desk.ann.reads(card)
-    assert [block["type"] for block in card.blocks] == ["rich_text", "rich_text", "actions"]
+    assert [block["type"] for block in card.blocks] == ["rich_text", "rich_text", "rich_text", "actions"]
     quoted = card.blocks[1]["elements"][0]["elements"]
     assert quoted == [{"type": "text", "text": reason}]
 
@@ -115,7 +115,7 @@ async def test_a_long_order_id_is_whole_for_the_approvers(quiet_desk: Desk) -> N
     quiet_desk.gateway.add_order(order, "pending")
     await quiet_desk.start_bot(ORDER_ID_PATTERN="ord_[0-9]+")
     card = await quiet_desk.ask(order)
-    assert f"Order {order}" in quiet_desk.ann.reads(card).splitlines()
+    assert quiet_desk.ann.reads(card).splitlines()[0].endswith(f" asks to cancel order {order}")
     await quiet_desk.ben.click(card, "approve")
     await quiet_desk.card_says(card, "✅ Cancelled")
     await quiet_desk.replies(card)
@@ -213,7 +213,7 @@ async def test_invisible_characters_around_an_id_are_dropped(desk: Desk, pasted:
     opened = await desk.wait(lambda: desk.ann.modal)
     assert opened.view["blocks"][0]["element"]["initial_value"] == "ord_1"
     assert await desk.ann.submit(order_id=pasted) is None
-    assert "Order ord_1" in desk.ann.reads(await desk.card("ord_1")).splitlines()
+    assert desk.ann.reads(await desk.card("ord_1")).splitlines()[0] == "❓ @ann asks to cancel order ord_1"
 
 
 async def test_an_invisible_character_inside_an_id_is_named(desk: Desk) -> None:

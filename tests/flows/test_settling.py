@@ -34,7 +34,7 @@ async def unknown(desk: Desk, *, person: Person | None = None, approver: Person 
     desk.gateway.faults.always("ord_1", Drop(after_effect=True))
     card = await desk.ask("ord_1", person=person)
     await (approver or desk.ben).click(card, "approve")
-    await desk.card_says(card, "[ It is cancelled ] [ It is not cancelled ]")
+    await desk.card_says(card, "[ ⋯ Settle by hand: it is cancelled | Settle by hand: it is not cancelled ]")
     desk.gateway.faults.clear()
     return card
 
@@ -255,7 +255,7 @@ async def test_retry_is_over_once_somebody_settled_the_order(desk: Desk) -> None
     await desk.fill_in("ord_1", "once more")
     later = await desk.card("once more")
     await desk.ben.click(later, "approve")
-    await desk.card_says(later, "[ It is not cancelled ]")
+    await desk.card_says(later, "Settle by hand: it is not cancelled ]")
     assert await settle(desk, desk.cleo, later, "settle_not_cancelled", "keep it") is None
     await desk.card_says(later, "Settled by hand: not cancelled")
     calls = len(desk.gateway.calls)

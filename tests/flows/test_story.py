@@ -7,12 +7,12 @@ async def test_ask_approve_cancel_tell(desk: Desk) -> None:
     """A request that a second person approves is cancelled once, and everybody concerned reads it."""
     card = await desk.ask("ord_1", "typed twice")
     text = desk.ann.reads(card)
-    assert "Cancel this order?" in text
+    assert "@ann asks to cancel order" in text
     assert "ord_1" in text
     assert "Requested by @ann" in text
     assert "> typed twice" in text
     assert "0 of 1 approval" in text
-    assert "[ Approve ] [ Reject ] [ Withdraw ]" in text
+    assert "[ Approve ] [ Reject ] [ ⋯ Withdraw ]" in text
     await desk.ben.click(card, "approve")
     final = await desk.card_says(card, "✅ Cancelled")
     assert "1 of 1 approval: @ben" in final

@@ -42,6 +42,7 @@ def test_the_required_settings_are_enough() -> None:
         "escalate_after": None,
         "escalate_to": None,
         "order_id_pattern": re.compile("[A-Za-z0-9_-]{1,64}"),
+        "order_url": None,
         "host": "127.0.0.1",
         "port": 3000,
         "log_level": "INFO",
@@ -229,6 +230,7 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "REMIND_AFTER",
         "ESCALATE_AFTER",
         "ESCALATE_TO",
+        "ORDER_URL",
         "HOST",
         "PORT",
         "LOG_LEVEL",
@@ -247,6 +249,7 @@ def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     words = {
         "",
         "off",
+        "no link",
         "required",
         "everyone",
         "the command's channel",

@@ -51,6 +51,34 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
         ("DVPAY_BASE_URL", "https://x.test/?", "must not contain ? or #"),
         ("DVPAY_BASE_URL", "https://x.test/#top", "must not contain ? or #"),
         ("DVPAY_BASE_URL", "https://x.test/api", "must have no path: write it like https://example.com"),
+        *(
+            ("ORDER_URL", value, "must be an https address, such as https://example.com/orders/{order_id}")
+            for value in (
+                "http://x.test/{order_id}",
+                "x.test/{order_id}",
+                "https:///{order_id}",
+                "https://x/ {order_id}",
+            )
+        ),
+        *(
+            ("ORDER_URL", value, "must contain {order_id} once, and no other { or }")
+            for value in (
+                "https://x.test/orders",
+                "https://x.test/{order}",
+                "https://x.test/{order_id}/{order_id}",
+                "https://x.test/{order_id}/{x}",
+                "https://x.test/{{order_id}}",
+            )
+        ),
+        *(
+            (
+                "ORDER_URL",
+                value,
+                "must have {order_id} behind the host: https://example.com/orders/{order_id}",
+            )
+            for value in ("https://{order_id}", "https://{order_id}.x.test/orders")
+        ),
+        ("ORDER_URL", "https://u:hunter2@x.test/{order_id}", "must not contain a user name or a password"),
         ("DATABASE_URL", "postgres://u:hunter2@h/d", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
         ("DATABASE_URL", "data/bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
         ("DATABASE_URL", "sqlite://bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
@@ -228,3 +256,17 @@ def test_levels_and_formats_are_taken_in_any_case() -> None:
     settings = given_that(LOG_LEVEL="debug", LOG_FORMAT="JSON")
 
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://x.test/orders/{order_id}",
+        "https://x.test/orders?id={order_id}&view=all",
+        "https://x.test/#/orders/{order_id}",
+        "https://x.test?{order_id}",
+    ],
+)
+def test_the_page_of_an_order_has_its_id_behind_the_host(address: str) -> None:
+    """Consoles name the order in the path, the query or the fragment."""
+    assert given_that(ORDER_URL=address).order_url == address

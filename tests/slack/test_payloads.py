@@ -122,3 +122,15 @@ def test_the_wrong_types_and_lengths_are_refused(
     """A payload that is not as Slack documents it reaches no listener."""
     with pytest.raises(ValidationError):
         kind.model_validate(changed(body, place, value))
+
+
+def test_a_chosen_entry_of_a_menu_names_the_act_and_what_it_is_about() -> None:
+    """A button names its act in its action id, a menu in the value of the entry that was chosen."""
+    pressed = Click.model_validate(CLICK)
+    assert (pressed.act, pressed.value) == ("approve", "c0ffee")
+    menu = {"type": "overflow", "action_id": "more", "block_id": "decide"}
+    chosen = menu | {"selected_option": {"text": {"type": "plain_text", "text": "Stop"}, "value": "stop c0ffee"}}
+    click = Click.model_validate(CLICK | {"actions": [chosen]})
+    assert (click.act, click.value) == ("stop", "c0ffee")
+    nothing = Click.model_validate(CLICK | {"actions": [menu | {"selected_option": {"value": None}}]})
+    assert (nothing.act, nothing.value) == ("", "")

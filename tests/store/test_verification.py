@@ -11,7 +11,7 @@ import pytest
 from bot.domain.audit import Event, follow, parse_head
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome
-from bot.domain.events import Approved, Content, Erased, Expired, Requested, Sending
+from bot.domain.events import Approved, Content, Erased, Expired, Hurried, Requested, Sending, StoppedTrying
 from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
 from bot.domain.verification import Damage
@@ -289,6 +289,8 @@ async def test_a_record_rewritten_together_with_its_tables_is_found_by_a_head(pl
         ("ord_4", Sending(1), "bot", Subject.EVENT),
         ("ord_4", Expired(), "bot", Subject.STATE),
         ("ord_2", Expired(), "bot", Subject.EVENT),
+        ("ord_2", StoppedTrying(), "UEVIL", Subject.EVENT),
+        ("ord_2", Hurried(), "UEVIL", Subject.EVENT),
         ("ord_4", Approved(2, 2), "UEVIL", Subject.EVENT),
         ("ord_4", Requested("again"), "UEVIL", Subject.EVENT),
         ("ord_2", Erased(tuple(range(1, 50))), "terminal:root", Subject.WORDS),

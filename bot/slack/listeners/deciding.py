@@ -1,4 +1,4 @@
-"""The buttons of the card: approve, reject (with its form), withdraw, retry.
+"""The buttons of the card and its menu: approve, reject (with its form), withdraw, retry, try now, stop, settle.
 
 Each click is one transaction before its acknowledgement. A refusal goes to the person who clicked, and to nobody else.
 """
@@ -16,7 +16,7 @@ from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.slack.errors import problem_of
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
-from bot.slack.views import card, refusals
+from bot.slack.views import buttons, card, refusals
 from bot.slack.views.modals import RejectForm, SettleForm, View
 from bot.workflow import Acted, decisions
 from bot.workflow.workflow import Decision
@@ -37,8 +37,10 @@ class Deciding:
         app.view(RejectForm.CALLBACK)(self.reject_form)
         app.action(str(Act.REJECT))(self.reject)
         app.action(str(Act.WITHDRAW))(self.withdraw)
+        app.action(buttons.MENU)(self.menu)
         app.action(str(Act.RETRY))(self.retry)
-        app.action(re.compile(f"{card.SETTLE_CANCELLED}|{card.SETTLE_NOT_CANCELLED}"))(self.settle)
+        app.action(str(Act.TRY_NOW))(self.try_now)
+        app.action(re.compile(f"{buttons.SETTLE_CANCELLED}|{buttons.SETTLE_NOT_CANCELLED}"))(self.settle)
         app.view(SettleForm.CALLBACK)(self.settle_form)
 
     async def approve(self, ack: AsyncAck, click: Click) -> None:
@@ -49,6 +51,19 @@ class Deciding:
                 decisions.approve, Act.APPROVE, click.value, actor, approvers=approvers
             )
             await self._answer(ack, click, acted)
+
+    async def menu(self, ack: AsyncAck, click: Click) -> None:
+        """Do what was chosen from the card's menu."""
+        match click.act:
+            case Act.WITHDRAW:
+                await self.withdraw(ack, click)
+            case Act.STOP:
+                await self.stop(ack, click)
+            case buttons.SETTLE_CANCELLED | buttons.SETTLE_NOT_CANCELLED:
+                await self.settle(ack, click)
+            case _:
+                await ack()
+                self._parts.say(self._parts.answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
 
     async def reject(self, ack: AsyncAck, click: Click) -> None:
         """Ask for the reason in a form."""
@@ -77,10 +92,24 @@ class Deciding:
         """Have the approved cancel sent again."""
         if actor := await self._arrive(ack, click, Role.APPROVER):
             approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
-            seen = card.version_seen(click.actions[0].block_id)
+            seen = buttons.version_seen(click.actions[0].block_id)
             acted = await self._parts.workflow.act(
                 decisions.retry, Act.RETRY, click.value, actor, approvers=approvers, seen=seen
             )
+            await self._answer(ack, click, acted)
+
+    async def try_now(self, ack: AsyncAck, click: Click) -> None:
+        """Have the next attempt made at once."""
+        if actor := await self._arrive(ack, click, Role.APPROVER):
+            seen = buttons.version_seen(click.actions[0].block_id)
+            acted = await self._parts.workflow.act(decisions.try_now, Act.TRY_NOW, click.value, actor, seen=seen)
+            await self._answer(ack, click, acted)
+
+    async def stop(self, ack: AsyncAck, click: Click) -> None:
+        """Have no further attempt made."""
+        if actor := await self._arrive(ack, click, Role.APPROVER):
+            seen = buttons.version_seen(click.actions[0].block_id)
+            acted = await self._parts.workflow.act(decisions.stop, Act.STOP, click.value, actor, seen=seen)
             await self._answer(ack, click, acted)
 
     async def settle(self, ack: AsyncAck, click: Click) -> None:
@@ -89,7 +118,7 @@ class Deciding:
             acted = await self._parts.workflow.act(decisions.may_settle, Act.SETTLE, click.value, actor)
             await self._answer(ack, click, acted)
             if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
-                cancelled = click.actions[0].action_id == card.SETTLE_CANCELLED
+                cancelled = click.act == buttons.SETTLE_CANCELLED
                 self._open_form(click, SettleForm.build(acted.cancellation, cancelled=cancelled))
 
     async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
@@ -112,8 +141,7 @@ class Deciding:
         home, actor = await self._parts.arrive(user, user.team_id, None, *roles)
         if home is Home.HERE:
             return replace(actor, surface=Surface.CARD)
-        action = click.actions[0].action_id
-        text = await self._parts.refuse_stranger(home, user.id, user.shown_name, action, click.value)
+        text = await self._parts.refuse_stranger(home, user.id, user.shown_name, click.act, click.value)
         await ack()
         self._parts.say(self._parts.answer_to(click.response_url), text)
         return None

@@ -209,6 +209,7 @@ def _cancellation_row(found: Cancellation) -> list[Element]:
         [words("approved by "), *listed(approved)] if approved else [],
         [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],
         [words("settled by "), person(found.settlement.approver)] if found.settlement else [],
+        [words("stopped by "), person(found.stopped_by)] if found.stopped_by else [],
         [] if found.decisions else [words("nobody decided")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
@@ -264,7 +265,7 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
         case events.ClickRefused():
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
             why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
-            return f"wanted to {content.act}: {why}"
+            return f"wanted to {str(content.act).replace('_', ' ')}: {why}"
         case events.Started():
             return "the run before did not end in order" if content.unclean else ""
         case events.Named():
@@ -322,6 +323,8 @@ _TITLES: dict[type[Content], str] = {
     events.Unknown: "unknown",
     events.AnsweredLate: "answered late",
     events.Retried: "retried",
+    events.Hurried: "sent at once",
+    events.StoppedTrying: "stopped trying",
     events.SettledCancelled: "settled by hand: cancelled",
     events.SettledNotCancelled: "settled by hand: not cancelled",
     events.CardPosted: "card posted",
@@ -334,6 +337,9 @@ _VERDICTS = {
     Verdict.NOT_AN_APPROVER: "not an approver",
     Verdict.NOT_THE_REQUESTER: "not the requester",
     Verdict.NOT_AN_AUDITOR: "not an auditor",
+    Verdict.NOT_INVOLVED: "neither the requester nor an approver",
+    Verdict.CALL_UNDER_WAY: "the gateway was being asked",
+    Verdict.MAY_HAVE_BEEN_SENT: "the order might have been cancelled already",
     Verdict.OWN_REQUEST: "their own request",
     Verdict.ALREADY_COUNTED: "had already approved",
     Verdict.ANOTHER_IS_OPEN: "another request for this order is open",

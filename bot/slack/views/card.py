@@ -1,8 +1,22 @@
 """The card: the approval message, as it must look in each state."""
 
-from bot.domain.cancellation import Cancellation, Earlier, State
-from bot.domain.policy import Act
-from bot.slack.views import freezes, outcomes
+from collections.abc import Mapping
+
+from bot.domain.cancellation import Cancellation, Earlier, State, Step
+from bot.domain.events import (
+    Approved,
+    Escalated,
+    Hurried,
+    Rejected,
+    Requested,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+    StoppedTrying,
+    Voted,
+    Withdrawn,
+)
+from bot.slack.views import buttons, freezes, outcomes
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
     Element,
@@ -20,7 +34,6 @@ from bot.slack.views.text import (
     mrkdwn_moment,
     name_of,
     person,
-    plain,
     quote,
     quoted,
     sentence,
@@ -29,7 +42,6 @@ from bot.slack.views.text import (
 )
 
 _SHOWN_ORDER = 150
-"""Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
 _REJECTION_WEIGHT = 1500
 """So much of a rejection's reason is on the card; the message in its thread has all of it."""
 _FITTING_WEIGHT = 7000
@@ -40,14 +52,29 @@ _EARLIER = "An earlier request for this order ended"
 
 
 _STOPPED_BY_A_FREEZE = {State.PENDING, State.APPROVED}
-_DECIDE = "decide "
-SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
-"""The action ids of the buttons for people who looked an unknown outcome up at the gateway."""
+_MOST_STEPS = 10
+"""Rows of the history, for which the message has room beside everything else."""
+_MAY_STOP = "An approver can press Try now. An approver or the requester can stop it in the menu (⋯)."
+
+_STEPS: Mapping[str, str] = {
+    Requested.kind: "Requested by",
+    Escalated.kind: "Escalated",
+    Voted.kind: "Approved by",
+    Approved.kind: "Approved by",
+    Rejected.kind: "Rejected by",
+    Withdrawn.kind: "Withdrawn by",
+    Retried.kind: "Retried by",
+    Hurried.kind: "Try now pressed by",
+    StoppedTrying.kind: "Stopped by",
+    SettledCancelled.kind: "Settled by hand as cancelled by",
+    SettledNotCancelled.kind: "Settled by hand as not cancelled by",
+}
+_APPROVALS = {Voted.kind, Approved.kind}
 
 
 def heading(cancellation: Cancellation) -> str:
-    """Return the card's first line, without its sign."""
-    return _words(cancellation).title
+    """Return the words for how the request stands, without their sign."""
+    return outcomes.words_for(cancellation).title
 
 
 def card(cancellation: Cancellation, presentation: Presentation = NO_SETTINGS) -> Message:
@@ -56,49 +83,21 @@ def card(cancellation: Cancellation, presentation: Presentation = NO_SETTINGS) -
     It shows every character of the order id and of the reason: nobody approves text that they could not read. While it
     waits, it mentions those who can approve; Slack notifies them of a new card, and of no update.
     """
-    rejection, settlement = cancellation.rejection, cancellation.settlement
-    rows: list[list[Element]] = [
-        [words(_words(cancellation).heading, bold=True)],
-        [words("Order "), words(cancellation.order_id, code=True)],
-        [words("Requested by "), person(cancellation.requester), words(", "), moment(cancellation.requested_at)],
-        _approvals(cancellation),
-    ]
-    if cancellation.state is State.PENDING:
-        whom = presentation.still_needed(cancellation)
-        rows.append([words("To decide: "), *whom] if whom else [])
-        rows.append([words("Expires "), moment(cancellation.expires_at)])
-    if cancellation.earlier is not None:
-        how = f": {_how(cancellation.earlier)}."
-        rows.append([words(f"⚠️ {_EARLIER} "), moment(cancellation.earlier.at), words(how)])
-    if rejection is not None:
-        rows.append([words("Rejected by "), person(rejection.approver), words(", "), moment(rejection.at)])
-    if settlement is not None:
-        rows.append([words("Settled by "), person(settlement.approver), words(", "), moment(settlement.at)])
-    if cancellation.freeze is not None and cancellation.state in _STOPPED_BY_A_FREEZE:
-        rows.append(freezes.banner(cancellation.freeze))
-    if alike := _alike(cancellation):
-        rows.append([words(f"⚠️ {alike}")])
-    rows.append(_progress(cancellation))
-    blocks = [lines(*rows)]
+    found = outcomes.words_for(cancellation)
+    blocks = [lines(*_beginning(cancellation, found, presentation))]
     if cancellation.reason:
         blocks.append(quote(cancellation.reason))
-    if rejection is not None and rejection.reason:
+    rows = _how_it_stands(cancellation, found, presentation) + _history(cancellation)
+    blocks += [lines(*rows)] if any(rows) else []
+    if (rejection := cancellation.rejection) is not None and rejection.reason:
         blocks += [
-            lines([words("Reason for the rejection:")]),
+            lines([words("Why "), person(rejection.approver), words(" rejected it:")]),
             quote(cut_to_weight(rejection.reason, _REJECTION_WEIGHT)),
         ]
-    if settlement is not None:
+    if (settlement := cancellation.settlement) is not None:
         finding = cut_to_weight(settlement.reason, _REJECTION_WEIGHT)
-        blocks += [lines([words("How they know:")]), quote(finding)]
-    if buttons := _buttons(cancellation):
-        # Slack sends it back with a click: so a click tells which state the person saw.
-        blocks.append({"type": "actions", "block_id": f"{_DECIDE}{cancellation.version}", "elements": buttons})
-    return Message(bounded(_text(cancellation, presentation)), blocks)
-
-
-def version_seen(block_id: str) -> str:
-    """Return the version of the cancellation that a clicked card showed; empty for cards without one."""
-    return block_id.removeprefix(_DECIDE)
+        blocks += [lines([words("How "), person(settlement.approver), words(" knows:")]), quote(finding)]
+    return Message(bounded(_text(cancellation, presentation)), blocks + buttons.actions(cancellation))
 
 
 def fits(order_id: str, reason: str) -> bool:
@@ -114,9 +113,52 @@ def copy(cancellation: Cancellation) -> Message:
     return Message(text.strip(), [lines(row)])
 
 
-def _words(cancellation: Cancellation) -> outcomes.Words:
-    answer = cancellation.last_answer
-    return outcomes.words(cancellation.state, answer.reason if answer else None)
+def _beginning(cancellation: Cancellation, found: outcomes.Words, presentation: Presentation) -> list[list[Element]]:
+    """Return who asks to cancel which order, and then how that stands."""
+    order = words(cancellation.order_id, code=True)
+    if address := presentation.page_of(cancellation.order_id):
+        order = {"type": "link", "url": address, "text": order["text"], "style": order["style"]}
+    pending = cancellation.state is State.PENDING
+    asks = " asks to cancel order " if pending else " asked to cancel order "
+    sign = [words(f"{found.sign} ")] if pending else []
+    first = [*sign, person(cancellation.requester), words(asks, bold=True), order]
+    return [first] if pending else [first, [words(found.heading, bold=True)]]
+
+
+def _how_it_stands(
+    cancellation: Cancellation, found: outcomes.Words, presentation: Presentation
+) -> list[list[Element]]:
+    rows: list[list[Element]] = [[words(f"⚠️ {alike}")]] if (alike := _alike(cancellation)) else []
+    if cancellation.earlier is not None:
+        how = f": {_how(cancellation.earlier)}."
+        rows.append([words(f"⚠️ {_EARLIER} "), moment(cancellation.earlier.at), words(how)])
+    if cancellation.freeze is not None and cancellation.state in _STOPPED_BY_A_FREEZE:
+        rows.append(freezes.banner(cancellation.freeze))
+    if cancellation.state is State.PENDING:
+        whom = presentation.still_needed(cancellation)
+        rows.append([words("To decide: "), *whom] if whom else [])
+        rows.append([words(f"{_needed(cancellation)}. Expires "), moment(cancellation.expires_at)])
+    elif found.explanation:
+        rows.append([words(found.explanation)])
+    return [*rows, _approvals(cancellation), _progress(cancellation)]
+
+
+def _history(cancellation: Cancellation) -> list[list[Element]]:
+    """Return who did what, each with its time. Where it is long, the middle of it is left out."""
+    steps = cancellation.history
+    left_out = len(steps) - _MOST_STEPS
+    rows = [_step(cancellation, step) for step in steps]
+    if left_out > 0:
+        middle = [words(f"… {left_out} more: see /cancel-audit {cut(cancellation.order_id, _SHOWN_ORDER)}")]
+        rows = [rows[0], middle, *rows[left_out + 1 :]]
+    return rows
+
+
+def _step(cancellation: Cancellation, step: Step) -> list[Element]:
+    by = [words(" "), person(step.person)] if step.kind != Escalated.kind else []
+    row = [words(_STEPS[step.kind]), *by, words(", "), moment(step.at)]
+    voided = step.kind in _APPROVALS and step.person not in cancellation.approvers
+    return [*row, words(" (no longer counts)")] if voided else row
 
 
 def _text(cancellation: Cancellation, presentation: Presentation) -> str:
@@ -125,9 +167,7 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
     reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
     why = f": {reason}" if reason else ""
     if cancellation.state is State.PENDING:
-        # If all are there and it still waits, Slack has not said yet who of them may approve.
-        missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
-        needed = f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
+        needed = _needed(cancellation)
         if whom := mrkdwn(presentation.still_needed(cancellation)):
             needed += f" from {whom}"
         expires = mrkdwn_moment(cancellation.expires_at)
@@ -135,7 +175,7 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
         if cancellation.earlier is not None:
             asks += f" {_EARLIER} {mrkdwn_moment(cancellation.earlier.at)}: {_how(cancellation.earlier)}."
         return " ".join(filter(None, [asks, _frozen(cancellation), escape(_alike(cancellation))]))
-    found, answer = _words(cancellation), cancellation.last_answer
+    found, answer = outcomes.words_for(cancellation), cancellation.last_answer
     said = [
         _frozen(cancellation),
         f"{found.heading}.",
@@ -144,6 +184,10 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
     ]
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
+    if buttons.between_attempts(cancellation) and cancellation.attempts and cancellation.due_at:
+        said.append(f"I ask again at {mrkdwn_moment(cancellation.due_at)}. {_MAY_STOP}")
+    if cancellation.stopped_by:
+        said.append(f"Stopped by <@{cancellation.stopped_by}>.")
     for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
         if decision is not None:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
@@ -185,6 +229,12 @@ def _approvals(cancellation: Cancellation) -> list[Element]:
     return [count, words(": "), *listed([[person(each)] for each in approvers])] if approvers else [count]
 
 
+def _needed(cancellation: Cancellation) -> str:
+    # If all are there and it still waits, Slack has not said yet who of them may approve.
+    missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
+    return f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
+
+
 def _progress(cancellation: Cancellation) -> list[Element]:
     answer = cancellation.last_answer
     said = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
@@ -196,14 +246,17 @@ def _progress(cancellation: Cancellation) -> list[Element]:
                     f"{sentence(f'Not confirmed yet after {_attempts(cancellation.attempts)}{why}')} I ask again at "
                 ),
                 moment(cancellation.due_at, "{time_secs}"),
-                words("."),
+                words(f". {_MAY_STOP}" if buttons.between_attempts(cancellation) else "."),
             ]
         case State.SENDING if cancellation.attempts > 1:
             return [words(f"Attempt {cancellation.attempts} is under way.")]
         case State.PENDING | State.APPROVED | State.SENDING:
             return []
         case State.FAILED | State.UNKNOWN:
-            row = [words("Last attempt "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
+            at = moment(cancellation.changed_at)
+            row = [words("Last attempt "), at, *([words(f": {said}")] if said else [])]
+            if cancellation.stopped_by:
+                row = [words("Ended "), at, *([words(f". Last attempt: {said}")] if said else [])]
             return row + _retry_until(cancellation)
         case State.REFUSED:
             return [words("Ended "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
@@ -225,58 +278,3 @@ def _retry_until(cancellation: Cancellation) -> list[Element]:
 
 def _attempts(count: int) -> str:
     return "one attempt" if count == 1 else f"{count} attempts"
-
-
-def _buttons(cancellation: Cancellation) -> list[Element]:
-    order = cut(cancellation.order_id, _SHOWN_ORDER)
-    if cancellation.state is State.PENDING:
-        approve = _confirm("Cancel this order?", _approving(cancellation, order), "Approve")
-        withdraw = _confirm(
-            "Withdraw this request?",
-            f"Order {order} will not be cancelled. Only the requester can withdraw it.",
-            "Withdraw",
-        )
-        return [
-            _button(cancellation, Act.APPROVE, "Approve", "primary", approve),
-            _button(cancellation, Act.REJECT, "Reject", "danger"),
-            _button(cancellation, Act.WITHDRAW, "Withdraw", None, withdraw),
-        ]
-    if cancellation.state.may_retry:
-        retry = _confirm(
-            "Ask the gateway again?",
-            f"The same cancellation of order {order} is sent once more. This is safe: an order that is already "
-            "cancelled stays cancelled.",
-            "Retry",
-        )
-        found = [
-            _button(cancellation, SETTLE_CANCELLED, "It is cancelled", None),
-            _button(cancellation, SETTLE_NOT_CANCELLED, "It is not cancelled", None),
-        ]
-        settle = found if cancellation.state is State.UNKNOWN else []
-        return [_button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
-    return []
-
-
-def _approving(cancellation: Cancellation, order: str) -> str:
-    """Return what the next approval does."""
-    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
-    final = "A cancelled order can't be restored."
-    if number < needed:
-        return f"This is approval {number} of {needed}. Order {order} is cancelled after the last one. {final}"
-    return f"Order {order} is cancelled at the payment gateway now. {final}"
-
-
-def _button(
-    cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None
-) -> Element:
-    # The value is the id only: what was approved is what the database holds.
-    button: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
-    if style:
-        button["style"] = style
-    if confirm:
-        button["confirm"] = confirm
-    return button
-
-
-def _confirm(title: str, text: str, yes: str) -> Element:
-    return {"title": plain(title), "text": plain(cut(text, 300)), "confirm": plain(yes), "deny": plain("Go back")}

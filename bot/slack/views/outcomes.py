@@ -6,8 +6,8 @@ command line shows every detail.
 
 from dataclasses import dataclass
 
-from bot.domain.attempt import Answer, Reason, Trouble
-from bot.domain.cancellation import State
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.cancellation import Cancellation, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Words:
 
 
 _THEN_RETRY = "Then an approver can press Retry on the card."
-_RETRY = "Then an approver can press Retry on the card, or you ask again."
+_THEN_RETRY_OR_ASK = "Then an approver can press Retry on the card, or you ask again."
+_RETRY = "An approver can press Retry on the card, or you ask again."
 # Nobody asked the gateway, so nobody knows the order's state.
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
 _UNKNOWN = "Not known whether the order is cancelled"
@@ -40,7 +41,7 @@ _BY_STATE = {
     State.FAILED: Words(
         "⚠️",
         "Not cancelled by this request: the gateway did not take it",
-        "This request has not changed the order. An approver can press Retry on the card.",
+        f"This request has not changed the order. {_RETRY}",
     ),
     State.UNKNOWN: Words(
         "⚠️",
@@ -97,17 +98,18 @@ _BY_CAUSE = {
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
-        f"The bot's operator must fix this. {_RETRY}",
+        f"The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
     ),
     (State.FAILED, Reason.CLOCK): Words(
         "⚠️",
         "Not cancelled by this request: the bot's clock is wrong",
-        f"The gateway did not accept the time of the request. The bot's operator must set the clock. {_RETRY}",
+        "The gateway did not accept the time of the request. The bot's operator must set the clock. "
+        f"{_THEN_RETRY_OR_ASK}",
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
-        f"This request has not changed the order. The bot's operator must look at this. {_RETRY}",
+        f"This request has not changed the order. The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
@@ -128,6 +130,51 @@ _BY_CAUSE = {
         f"Look the order up at the gateway. The bot's operator must look at this. {_THEN_RETRY}",
     ),
 }
+
+STOPPED = Words(
+    "✋",
+    "Stopped by a person: not cancelled by this request",
+    "No attempt has changed the order, and I make no further one. "
+    "If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
+)
+"""The words for a failure that a person brought about."""
+
+_NOT_REACHED_AT_ALL = Words(
+    "⚠️",
+    "Not cancelled by this request: the gateway could not be reached",
+    f"This request has not changed the order. If this lasts, tell the bot's operator. {_RETRY}",
+)
+_NO_SECURE_CONNECTION = Words(
+    "⚠️",
+    "Not cancelled by this request: no secure connection to the gateway",
+    f"This request has not changed the order. The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
+)
+_WRONG_SETTINGS = Words(
+    "⚠️",
+    "Not cancelled by this request: the bot's settings for the gateway are wrong",
+    f"This request has not changed the order. The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
+)
+_FAILED_BY_TROUBLE = {
+    Trouble.NAME_NOT_FOUND: _NOT_REACHED_AT_ALL,
+    Trouble.NOT_CONNECTED: _NOT_REACHED_AT_ALL,
+    Trouble.NO_CONNECTION_IN_TIME: _NOT_REACHED_AT_ALL,
+    Trouble.PROXY: _NOT_REACHED_AT_ALL,
+    Trouble.CERTIFICATE: _NO_SECURE_CONNECTION,
+    Trouble.TLS: _NO_SECURE_CONNECTION,
+    Trouble.UNFIT_CREDENTIAL: _WRONG_SETTINGS,
+    Trouble.BAD_ADDRESS: _WRONG_SETTINGS,
+    Trouble.NO_FREE_CONNECTION: Words(
+        "⚠️",
+        "Not cancelled by this request: too many calls to the gateway at once",
+        f"This request has not changed the order. {_RETRY}",
+    ),
+    Trouble.RECORD_CONTRADICTS: Words(
+        "⚠️",
+        "Not cancelled by this request: the bot's database was changed",
+        "It contradicts the bot's record, so I send nothing. The bot's operator must look at this first.",
+    ),
+}
+"""The words for a failure whose last attempt did not get as far as the gateway."""
 
 CONFIRMED_BY_REPEAT = (
     "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled."
@@ -176,11 +223,21 @@ _DESPITE_WORDS = {
 """Obstacles that matter more than the answer's own words, which may read like a success."""
 
 
-def words(state: State, reason: Reason | None = None) -> Words:
-    """Return the words for a state, and for the gateway's reason where it has one of its own."""
-    if reason is None:
-        return _BY_STATE[state]
-    return _BY_CAUSE.get((state, reason), _BY_STATE[state])
+def words(
+    state: State, reason: Reason | None = None, trouble: Trouble | None = None, *, stopped: bool = False
+) -> Words:
+    """Return the words for a state and its cause: the gateway's reason, what stood in the way, or a person's stop."""
+    if state is State.FAILED and stopped:
+        return STOPPED
+    if state is State.FAILED and reason is None and trouble in _FAILED_BY_TROUBLE:
+        return _FAILED_BY_TROUBLE[trouble]
+    return _BY_CAUSE.get((state, reason), _BY_STATE[state]) if reason is not None else _BY_STATE[state]
+
+
+def words_for(cancellation: Cancellation) -> Words:
+    """Return the words for how a cancellation stands."""
+    answer = cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    return words(cancellation.state, answer.reason, answer.trouble, stopped=bool(cancellation.stopped_by))
 
 
 def said(answer: Answer) -> str:

@@ -2,12 +2,15 @@
 
 from collections.abc import Container
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.policy import People
 from bot.slack.views.text import Element, listed, mention, person, words
 
 _MOST_NAMED = 10
+_LONGEST_ADDRESS = 500
+"""Characters. A longer one would take the room of the reason, and no console has order pages with such names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Presentation:
 
     ``escalation`` are the people who join them once a request is escalated. The mentions are the bot's own elements: a
     mention that people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for
-    help, ``order_id_example`` an order id.
+    help, ``order_id_example`` an order id, and ``order_url`` the address of an order's page with ``{order_id}`` in it.
     """
 
     mentions: People | None = None
@@ -24,6 +27,7 @@ class Presentation:
     allow_self_approval: bool = False
     contact: str | None = None
     order_id_example: str | None = None
+    order_url: str = ""
 
     def still_needed(self, cancellation: Cancellation) -> list[Element]:
         """Return the mentions of those who can bring this request further; nothing where there are none.
@@ -41,6 +45,15 @@ class Presentation:
         if cancellation.escalated_at is not None:
             people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
         return mentions(people, but=done)
+
+    def page_of(self, order_id: str) -> str:
+        """Return the address of this order's page; empty where there is none, or none that fits into a message."""
+        # Order ids are typed by people: encoded like this, none can lead to another page. Browsers take dots alone for
+        # a step up, encoded or not.
+        if not order_id.strip("."):
+            return ""
+        address = self.order_url.replace("{order_id}", quote(order_id, safe=""))
+        return address if len(address) <= _LONGEST_ADDRESS else ""
 
 
 NO_SETTINGS = Presentation()

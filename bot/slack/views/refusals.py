@@ -163,6 +163,18 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
             return f"You have already approved this. {needed} needed."
         case Verdict.NOT_THE_REQUESTER:
             return "Only the requester can withdraw this request."
+        case Verdict.NOT_INVOLVED:
+            return "Only approvers and the requester can do that. Nothing has changed."
+        case Verdict.CALL_UNDER_WAY:
+            return (
+                "The gateway is being asked at this moment, so nothing has changed. "
+                "If its answer does not settle the request, the card shows what you can do then."
+            )
+        case Verdict.MAY_HAVE_BEEN_SENT:
+            return (
+                "An answer of the gateway was lost or not clear, so the order may be cancelled already. "
+                "Nothing has changed: I go on asking until I know."
+            )
         case Verdict.DECIDED_AGAINST:
             return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.APPROVAL_TOO_OLD:
@@ -182,7 +194,12 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
         case Verdict.ANOTHER_IS_OPEN:
             return "There is another open request for this order. Decide on that one."
         case _:
-            return f"Nothing has changed: {describe(cancellation.state)}."
+            stopped = cancellation.state is State.FAILED and cancellation.stopped_by
+            how = _STOPPED if stopped else describe(cancellation.state)
+            return f"Nothing has changed: {how}."
+
+
+_STOPPED = "this request was stopped by a person, and its card has a Retry button"
 
 
 def _instead_of_retry(cancellation: Cancellation) -> str:

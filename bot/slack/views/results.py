@@ -11,7 +11,9 @@ from bot.domain.events import (
     Rejected,
     SettledCancelled,
     SettledNotCancelled,
+    StoppedTrying,
 )
+from bot.domain.projection import leads_to
 from bot.slack.views import outcomes
 from bot.slack.views.outcomes import Words
 from bot.slack.views.text import (
@@ -67,6 +69,8 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
         said = quoted(content.reason, _SHOWN_IN_TEXT)
         blocks.append(lines([words("Rejected by "), person(event.actor), words(":" if content.reason else ".")]))
         blocks += [quote(content.reason)] if content.reason else []
+    if isinstance(content, StoppedTrying):
+        blocks.append(lines([words("Stopped by "), person(event.actor), words(".")]))
     blocks.append(lines(listed([[words(f"Record {event.head}")], *([way] if way else [])], " · ")))
     return Message(bounded(_text(cancellation, event, found, said)), blocks)
 
@@ -81,6 +85,8 @@ def _text(cancellation: Cancellation, event: Event, found: Words, said: str) -> 
             sentences.append(f"Rejected by <@{event.actor}>" + (f": {escape(said)}." if said else "."))
         case SettledCancelled() | SettledNotCancelled():
             sentences.append(f"Found by <@{event.actor}>: {escape(said)}.")
+        case StoppedTrying():
+            sentences.append(f"Stopped by <@{event.actor}>.")
         case _ if said:
             sentences.append(f"Detail: {sentence(escape(said))}")
     sentences.append(f"Requested by <@{cancellation.requester}>" + (f": {reason}." if reason else "."))
@@ -111,7 +117,9 @@ def _words(content: Content, state: State) -> Words:
             cancelled = outcomes.words(State.CANCELLED)
             return Words(cancelled.sign, cancelled.title, outcomes.CONFIRMED_BY_REPEAT)
         case Answered():
-            return outcomes.words(State(content.kind), content.answer.reason)
+            return outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
+        case StoppedTrying():
+            return outcomes.STOPPED
         case CardBlocked():
             return Words(
                 "⚠️",
@@ -129,7 +137,7 @@ def _words(content: Content, state: State) -> Words:
                 f"Tell the bot's operator.{expires}",
             )
         case _:
-            return outcomes.words(State(content.kind))
+            return outcomes.words(leads_to(content))
 
 
 def _why_blocked(content: CardBlocked, bot_user_id: str) -> list[Element]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import assume, given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State
-from bot.slack.views import card
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State, Step
+from bot.domain.events import HISTORY
+from bot.slack.views import buttons, card
+from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, MOST_TEXT, shown
 
@@ -33,6 +36,9 @@ LAST_ANSWERS: dict[State, Answer | None] = {
 }
 
 
+LINKED = Presentation(order_url="https://console.payments.example/merchants/4711/orders?view=all&id={order_id}")
+ASKED, FIRST_VOTE = Step("requested", "U0ANN", AT), Step("voted", "U0BEN", AT)
+LONG_HISTORY = (ASKED, FIRST_VOTE, *(Step("settled_not_cancelled", "U0123456789", AT) for _ in range(30)))
 ENDED_BY = {
     State.REJECTED: Choice.REJECT,
     State.SETTLED_CANCELLED: Choice.SETTLE,
@@ -54,6 +60,7 @@ def in_state(state: State) -> Cancellation:
         due_at=AT,
         last_answer=answer,
         decisions=decisions,
+        history=(ASKED, FIRST_VOTE),
     )
 
 
@@ -130,11 +137,11 @@ def test_any_text_that_fits_is_shown_whole_and_stays_text(
     assume(card.fits(order, reason))
     decided = (Decision("U0CLEO", ENDED_BY[state], why, AT),) if state in ENDED_BY else ()
     cancellation = replace(
-        CANCELLATION, state=state, order_id=order, reason=reason, attempts=2, due_at=AT,
+        CANCELLATION, state=state, order_id=order, reason=reason, attempts=2, due_at=AT, history=LONG_HISTORY,
         last_answer=Answer(Outcome.REFUSED, reason=about, message=said[:300]),
         decisions=(APPROVAL, *decided),
     )  # fmt: skip
-    message = card.card(cancellation)
+    message = card.card(cancellation, LINKED)
     shown(message)
     assert {block["type"] for block in message.blocks} <= {"rich_text", "actions"}
     assert "<!" not in re.sub(r"<!date\^\d+\^[^|<>]*\|[^<>]*>", "", message.text)
@@ -181,17 +188,17 @@ def test_a_reason_of_3000_characters_is_on_the_card_to_the_last(state: State, ch
     """Nobody approves text that they could not read, and a form takes 3,000 characters."""
     order, reason = "ord_" + "1" * 60, character * 2999 + "."
     assert card.fits(order, reason)
-    cancellation = replace(CANCELLATION, state=state, order_id=order, reason=reason)
-    text = shown(card.card(cancellation))
+    cancellation = replace(CANCELLATION, state=state, order_id=order, reason=reason, history=LONG_HISTORY)
+    text = shown(card.card(cancellation, LINKED))
     assert f"> {reason}" in text.splitlines()
-    assert f"Order {order}" in text.splitlines()
+    assert text.splitlines()[0].endswith(f" to cancel order {order}")
 
 
 def test_a_long_order_id_is_on_the_card_to_the_last() -> None:
     """The pattern for order ids may allow more characters than a line has."""
     order = "ord_" + "0123456789" * 200
     assert card.fits(order, "typed twice")
-    assert f"Order {order}" in shown(card.card(replace(CANCELLATION, order_id=order))).splitlines()
+    assert shown(card.card(replace(CANCELLATION, order_id=order))).splitlines()[0].endswith(f" {order}")
 
 
 @pytest.mark.parametrize("reason", ["&" * 3000, "&<>" * 1000, "\x00" * 3000])
@@ -233,3 +240,68 @@ def test_a_copy_of_a_card_has_no_buttons(snapshot: SnapshotAssertion) -> None:
     assert (shown(message), message.text) == snapshot
     assert {block["type"] for block in message.blocks} == {"rich_text"}
     assert "ord_1" in shown(card.copy(replace(CANCELLATION, card_link="")))
+
+
+def test_a_card_lists_who_did_what_and_when() -> None:
+    """Each thing that a person did has a line with its person and time, in words, and in the order of the record."""
+    steps = [Step(kind.kind, "U0BEN", AT + timedelta(minutes=number)) for number, kind in enumerate(HISTORY)]
+    text = shown(card.card(replace(in_state(State.FAILED), history=tuple(steps)))).splitlines()
+    lines = [line for line in text if " by @ben, " in line]
+    assert lines == [
+        "Requested by @ben, 2026-11-23 09:00",
+        "Approved by @ben, 2026-11-23 09:01",
+        "Approved by @ben, 2026-11-23 09:02",
+        "Rejected by @ben, 2026-11-23 09:03",
+        "Withdrawn by @ben, 2026-11-23 09:04",
+        "Retried by @ben, 2026-11-23 09:05",
+        "Try now pressed by @ben, 2026-11-23 09:06",
+        "Stopped by @ben, 2026-11-23 09:07",
+        "Settled by hand as cancelled by @ben, 2026-11-23 09:08",
+        "Settled by hand as not cancelled by @ben, 2026-11-23 09:09",
+    ]
+
+
+def test_a_vote_that_counts_no_longer_is_marked() -> None:
+    """Approvers read whom the count above leaves out."""
+    voided = replace(in_state(State.PENDING), decisions=())
+    assert "Approved by @ben, 2026-11-23 09:00 (no longer counts)" in shown(card.card(voided)).splitlines()
+
+
+def test_a_long_history_keeps_its_ends() -> None:
+    """A request that was retried for hours still shows who asked, and what was done last."""
+    text = shown(card.card(replace(in_state(State.FAILED), history=LONG_HISTORY)))
+    assert "Requested by @ann, 2026-11-23 09:00\n… 22 more: see /cancel-audit ord_1\nSettled by hand" in text
+
+
+def test_a_stopped_card_says_so(snapshot: SnapshotAssertion) -> None:
+    """It does not read like a failure of the gateway's, and names who stopped it."""
+    history = (ASKED, FIRST_VOTE, Step("stopped_trying", "U0CLEO", AT))
+    message = card.card(replace(in_state(State.FAILED), stopped_by="U0CLEO", history=history))
+    assert (shown(message), message.text) == snapshot
+
+
+@pytest.mark.parametrize(
+    "order, address",
+    [
+        ("ord_1", "https://console.example/orders/ord_1"),
+        ("a/../b?c#d%20 é", "https://console.example/orders/a%2F..%2Fb%3Fc%23d%2520%20%C3%A9"),
+        ("evil.example", "https://console.example/orders/evil.example"),
+        ("..", None),
+        ("1" * 500, None),
+    ],
+)
+def test_the_order_is_a_link_to_its_page(order: str, address: str | None) -> None:
+    """The order ID is percent-encoded as a whole, and stays text where it has no page of its own."""
+    linked = Presentation(order_url="https://console.example/orders/{order_id}")
+    first = card.card(replace(CANCELLATION, order_id=order), linked).blocks[0]["elements"][0]["elements"]
+    assert first[-1].get("url") == address
+    assert first[-1]["text"] == order
+
+
+def test_the_menu_has_room_for_every_act() -> None:
+    """Slack once took 75 characters in the value of an entry, and takes 75 in its label."""
+    longest = replace(CANCELLATION, id="0123456789abcdef", state=State.UNKNOWN)
+    (block,) = buttons.actions(longest)
+    entries = [option for element in block["elements"] for option in element.get("options", [])]
+    assert len(entries) == 2
+    assert max(len(entry["value"]) for entry in entries) <= 75

@@ -5,12 +5,14 @@ The tables here say what each cell must claim, independently of the views' own t
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
+from typing import TypeAlias
 
 import pytest
 
 from bot.domain import policy
-from bot.domain.attempt import Answer, Outcome, Reason
-from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.cancellation import Cancellation, Choice, Decision, State, Step
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -20,17 +22,27 @@ from bot.domain.events import (
     Rejected,
     SettledCancelled,
     SettledNotCancelled,
+    StoppedTrying,
     Unknown,
     Withdrawn,
 )
 from bot.domain.policy import Act, Actor, Membership, Verdict
-from bot.slack.views import card, results
+from bot.slack.views import buttons, card, results
 from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
 
-CAUSES = (None, *Reason)
+ENDED_BY_AN_ANSWER = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN}
+STOP = Act.STOP
+"""The cause of a failure that a person brought about."""
+Cause: TypeAlias = Reason | Trouble | Act | None
+CAUSES: tuple[Cause, ...] = (None, *Reason, *Trouble, STOP)
 QUORUMS = [(0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]
 """Approvals that were given, and approvals that are needed."""
-CELLS = list(itertools.product(State, CAUSES))
+CELLS = [
+    (state, cause)
+    for state, cause in itertools.product(State, CAUSES)
+    # What stood in the way of the last attempt is a cause only where that attempt ended the request.
+    if not isinstance(cause, Trouble) or state in ENDED_BY_AN_ANSWER
+]
 IDS = [f"{state}-{cause}" for state, cause in CELLS]
 
 NOT_KNOWN = "⚠️ Not known whether the order is cancelled"
@@ -50,7 +62,24 @@ HEADINGS: dict[State, str] = {
     State.SETTLED_NOT_CANCELLED: "📝 Settled by hand: not cancelled",
 }
 """The heading of each state, whatever an earlier attempt was told."""
-HEADINGS_BY_CAUSE: dict[tuple[State, Reason], str] = {
+NOT_REACHED = "⚠️ Not cancelled by this request: the gateway could not be reached"
+NOT_SECURE = "⚠️ Not cancelled by this request: no secure connection to the gateway"
+WRONG_SETTINGS = "⚠️ Not cancelled by this request: the bot's settings for the gateway are wrong"
+TOO_MANY = "⚠️ Not cancelled by this request: too many calls to the gateway at once"
+CHANGED = "⚠️ Not cancelled by this request: the bot's database was changed"
+STOPPED = "✋ Stopped by a person: not cancelled by this request"
+HEADINGS_BY_CAUSE: dict[tuple[State, Cause], str] = {
+    (State.FAILED, STOP): STOPPED,
+    (State.FAILED, Trouble.NAME_NOT_FOUND): NOT_REACHED,
+    (State.FAILED, Trouble.NOT_CONNECTED): NOT_REACHED,
+    (State.FAILED, Trouble.NO_CONNECTION_IN_TIME): NOT_REACHED,
+    (State.FAILED, Trouble.PROXY): NOT_REACHED,
+    (State.FAILED, Trouble.CERTIFICATE): NOT_SECURE,
+    (State.FAILED, Trouble.TLS): NOT_SECURE,
+    (State.FAILED, Trouble.UNFIT_CREDENTIAL): WRONG_SETTINGS,
+    (State.FAILED, Trouble.BAD_ADDRESS): WRONG_SETTINGS,
+    (State.FAILED, Trouble.NO_FREE_CONNECTION): TOO_MANY,
+    (State.FAILED, Trouble.RECORD_CONTRADICTS): CHANGED,
     (State.REFUSED, Reason.COMPLETED): "⛔ Not cancelled: the order is completed or paid",
     (State.REFUSED, Reason.ALREADY_CANCELLED): "☑️ Already cancelled",
     (State.REFUSED, Reason.ALREADY_REFUNDED): "☑️ Already refunded",
@@ -87,6 +116,12 @@ CLAIMS: dict[str, set[str]] = {
         "this request did not cancel it",
         "turned away",
     },
+    STOPPED: {"this request did not cancel it", "a person stopped it"},
+    NOT_REACHED: {"this request did not cancel it", "not reached"},
+    NOT_SECURE: {"this request did not cancel it", "no secure connection"},
+    WRONG_SETTINGS: {"this request did not cancel it", "wrong settings"},
+    TOO_MANY: {"this request did not cancel it", "too many calls"},
+    CHANGED: {"this request did not cancel it", "the database was changed"},
     NOT_KNOWN: {"the outcome is not known"},
     "⛔ Rejected": {"an approver said no"},
     "↩️ Withdrawn": {"the requester took it back"},
@@ -101,7 +136,7 @@ TRUE_IN_STATE: dict[State, set[str]] = {
     State.SENDING: {"approved", "the outcome is open"},
     State.CANCELLED: {"approved", "the order is cancelled"},
     State.REFUSED: {"approved", "this request did not cancel it", "the gateway refused"},
-    State.FAILED: {"approved", "this request did not cancel it", "not taken"},
+    State.FAILED: {"approved", "this request did not cancel it"},
     State.UNKNOWN: {"approved", "the outcome is not known"},
     State.REJECTED: {"an approver said no"},
     State.WITHDRAWN: {"the requester took it back"},
@@ -109,23 +144,37 @@ TRUE_IN_STATE: dict[State, set[str]] = {
     State.SETTLED_CANCELLED: {"approved", "an approver states that it is cancelled"},
     State.SETTLED_NOT_CANCELLED: {"approved", "an approver states that it is not cancelled"},
 }
-TRUE_FOR_CAUSE: dict[Reason, set[str]] = {
-    Reason.COMPLETED: {"the order is completed or paid"},
-    Reason.ALREADY_CANCELLED: {"the order is cancelled"},
-    Reason.ALREADY_REFUNDED: {"the order is refunded"},
-    Reason.PARTLY_REFUNDED: {"part of it is refunded"},
-    Reason.NO_SUCH_ORDER: {"there is no such order"},
+NOT_TAKEN = {"not taken"}
+TRUE_FOR_CAUSE: dict[Cause, set[str]] = {
+    None: NOT_TAKEN,
+    **dict.fromkeys(Trouble, NOT_TAKEN),
+    Trouble.NAME_NOT_FOUND: {"not reached"},
+    Trouble.NOT_CONNECTED: {"not reached"},
+    Trouble.NO_CONNECTION_IN_TIME: {"not reached"},
+    Trouble.PROXY: {"not reached"},
+    Trouble.CERTIFICATE: {"no secure connection"},
+    Trouble.TLS: {"no secure connection"},
+    Trouble.UNFIT_CREDENTIAL: {"wrong settings"},
+    Trouble.BAD_ADDRESS: {"wrong settings"},
+    Trouble.NO_FREE_CONNECTION: {"too many calls"},
+    Trouble.RECORD_CONTRADICTS: {"the database was changed"},
+    STOP: {"a person stopped it"},
+    # A failure with one of the reasons that end a request as refused does not happen.
+    Reason.COMPLETED: {"the order is completed or paid", *NOT_TAKEN},
+    Reason.ALREADY_CANCELLED: {"the order is cancelled", *NOT_TAKEN},
+    Reason.ALREADY_REFUNDED: {"the order is refunded", *NOT_TAKEN},
+    Reason.PARTLY_REFUNDED: {"part of it is refunded", *NOT_TAKEN},
+    Reason.NO_SUCH_ORDER: {"there is no such order", *NOT_TAKEN},
     Reason.CREDENTIALS: {"credentials"},
     Reason.CLOCK: {"clock"},
     Reason.TURNED_AWAY: {"turned away"},
-    Reason.EXPIRED: {"it has expired"},
+    Reason.EXPIRED: {"it has expired", *NOT_TAKEN},
 }
 """What the latest answer says; it counts only where that answer ended the request."""
 
-ENDED_BY_AN_ANSWER = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN}
 NEXT_STEPS: dict[State, str] = {
     State.PENDING: "needed",
-    State.APPROVED: "",  # the bot goes on by itself
+    State.APPROVED: "press Try now",  # or the bot goes on by itself
     State.SENDING: "",
     State.CANCELLED: "",  # nothing is left to do
     State.REFUSED: "",
@@ -138,7 +187,13 @@ NEXT_STEPS: dict[State, str] = {
     State.SETTLED_NOT_CANCELLED: "Ask again",
 }
 """Words of the next step that a person must take."""
-NEXT_STEPS_BY_CAUSE: dict[tuple[State, Reason], list[str]] = {
+NEXT_STEPS_BY_CAUSE: dict[tuple[State, Cause], list[str]] = {
+    (State.FAILED, STOP): ["press Retry", "ask again"],
+    (State.FAILED, Trouble.CERTIFICATE): ["operator must look", "press Retry"],
+    (State.FAILED, Trouble.TLS): ["operator must look", "press Retry"],
+    (State.FAILED, Trouble.UNFIT_CREDENTIAL): ["operator must fix", "press Retry"],
+    (State.FAILED, Trouble.BAD_ADDRESS): ["operator must fix", "press Retry"],
+    (State.FAILED, Trouble.RECORD_CONTRADICTS): ["operator must look"],
     (State.REFUSED, Reason.COMPLETED): ["Use a refund instead"],
     (State.REFUSED, Reason.ALREADY_CANCELLED): ["Nothing to do"],
     (State.REFUSED, Reason.ALREADY_REFUNDED): ["Nothing to do"],
@@ -153,14 +208,15 @@ NEXT_STEPS_BY_CAUSE: dict[tuple[State, Reason], list[str]] = {
     (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must set the clock", "press Retry"],
 }
 BUTTONS: dict[State, list[str]] = {
-    State.PENDING: ["approve", "reject", "withdraw"],
+    State.PENDING: ["approve", "reject", "⋯ withdraw"],
+    State.APPROVED: ["try_now", "⋯ stop"],
     State.FAILED: ["retry"],
-    State.UNKNOWN: ["retry", "settle_cancelled", "settle_not_cancelled"],
+    State.UNKNOWN: ["retry", "⋯ settle_cancelled", "⋯ settle_not_cancelled"],
 }
-"""The buttons of a card; in all other states it has none."""
+"""The buttons of a card, and the entries of its menu; in all other states it has none."""
 
 
-def cell(state: State, cause: Reason | None, quorum: tuple[int, int] = (1, 1)) -> Cancellation:
+def cell(state: State, cause: Cause, quorum: tuple[int, int] = (1, 1)) -> Cancellation:
     """Return a cancellation in this state, whose latest attempt was told this cause."""
     given, needed = quorum
     decisions = [Decision(approver, Choice.APPROVE, "", AT) for approver in ("U0BEN", "U0CLEO")[:given]]
@@ -168,7 +224,12 @@ def cell(state: State, cause: Reason | None, quorum: tuple[int, int] = (1, 1)) -
         decisions.append(Decision("U0DORA", Choice.REJECT, "no fraud", AT))
     if state in {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}:
         decisions.append(Decision("U0DORA", Choice.SETTLE, "I saw it in the console", AT))
-    answer = Answer(Outcome.UNKNOWN if cause is None else Outcome.REFUSED, reason=cause)
+    answer = Answer(
+        Outcome.UNKNOWN if cause is None else Outcome.REFUSED,
+        reason=cause if isinstance(cause, Reason) else None,
+        trouble=cause if isinstance(cause, Trouble) else None,
+    )
+    history = [Step("requested", "U0ANN", AT), *(Step("voted", each.approver, AT) for each in decisions[:given])]
     return replace(
         CANCELLATION,
         state=state,
@@ -177,6 +238,8 @@ def cell(state: State, cause: Reason | None, quorum: tuple[int, int] = (1, 1)) -
         attempts=2,
         due_at=AT,
         last_answer=None if state is State.PENDING and cause is None else answer,
+        stopped_by="U0DORA" if state is State.FAILED and cause is STOP else "",
+        history=tuple(history),
     )
 
 
@@ -187,7 +250,7 @@ def ending(cancellation: Cancellation) -> Content | None:
     endings: dict[State, Content] = {
         State.CANCELLED: Cancelled(2, answer, confirmed_by_repeat=by_repeat),
         State.REFUSED: Refused(2, answer),
-        State.FAILED: Failed(2, answer),
+        State.FAILED: StoppedTrying() if cancellation.stopped_by else Failed(2, answer),
         State.UNKNOWN: Unknown(2, answer),
         State.REJECTED: Rejected("no fraud"),
         State.WITHDRAWN: Withdrawn(),
@@ -198,37 +261,42 @@ def ending(cancellation: Cancellation) -> Content | None:
     return endings.get(cancellation.state)
 
 
-def expected(state: State, cause: Reason | None) -> str:
+def expected(state: State, cause: Cause) -> str:
     """Return the heading that this cell must have."""
-    return HEADINGS[state] if cause is None else HEADINGS_BY_CAUSE.get((state, cause), HEADINGS[state])
+    return HEADINGS_BY_CAUSE.get((state, cause), HEADINGS[state])
 
 
-def next_steps(state: State, cause: Reason | None) -> list[str]:
+def next_steps(state: State, cause: Cause) -> list[str]:
     """Return the words that tell a reader of this cell what to do."""
-    found = [NEXT_STEPS[state]]
-    return found if cause is None else NEXT_STEPS_BY_CAUSE.get((state, cause), found)
+    return NEXT_STEPS_BY_CAUSE.get((state, cause), [NEXT_STEPS[state]])
 
 
-def true_of(state: State, cause: Reason | None) -> set[str]:
+def true_of(state: State, cause: Cause) -> set[str]:
     """Return everything that is true in this cell."""
-    told = TRUE_FOR_CAUSE[cause] if cause is not None and state in ENDED_BY_AN_ANSWER else set()
-    return TRUE_IN_STATE[state] | told
+    return TRUE_IN_STATE[state] | (TRUE_FOR_CAUSE[cause] if state in ENDED_BY_AN_ANSWER else set())
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
-@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
-def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Reason | None, quorum: tuple[int, int]) -> None:
-    """Card, thread and direct message begin with the same words, which the number of approvals does not change."""
-    cancellation = cell(state, cause, quorum)
-    assert shown(card.card(cancellation)).splitlines()[0] == expected(state, cause)
-    if (content := ending(cancellation)) is not None:
-        first = f"{expected(state, cause)} · order ord_1"
-        assert shown(results.reply(cancellation, event_of(content))).splitlines()[0] == first
-        assert shown(results.direct_message(cancellation, event_of(content), BOT)).splitlines()[0] == first
+def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> None:
+    """Card, thread and direct message have the same heading, which the number of approvals does not change.
+
+    A card begins with who asks to cancel which order.
+    """
+    for quorum in QUORUMS:
+        cancellation = cell(state, cause, quorum)
+        first, second, *_ = shown(card.card(cancellation)).splitlines()
+        if state is State.PENDING:
+            assert first == "❓ @ann asks to cancel order ord_1"
+        else:
+            assert (first, second) == ("@ann asked to cancel order ord_1", expected(state, cause))
+        if (content := ending(cancellation)) is not None:
+            first = f"{expected(state, cause)} · order ord_1"
+            assert shown(results.reply(cancellation, event_of(content))).splitlines()[0] == first
+            assert shown(results.direct_message(cancellation, event_of(content), BOT)).splitlines()[0] == first
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
-def test_no_heading_claims_what_is_not_true(state: State, cause: Reason | None) -> None:
+def test_no_heading_claims_what_is_not_true(state: State, cause: Cause) -> None:
     """A heading that serves several causes is true for each of them."""
     assert CLAIMS[expected(state, cause)] <= true_of(state, cause)
 
@@ -236,26 +304,26 @@ def test_no_heading_claims_what_is_not_true(state: State, cause: Reason | None) 
 def test_the_tables_know_every_heading() -> None:
     """A new state, cause or heading must get its row here."""
     assert set(HEADINGS) == set(TRUE_IN_STATE) == set(NEXT_STEPS) == set(State)
-    assert set(TRUE_FOR_CAUSE) == set(Reason)
+    assert set(TRUE_FOR_CAUSE) == set(CAUSES)
     assert {expected(state, cause) for state, cause in CELLS} == set(CLAIMS)
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
-@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
-def test_the_top_level_text_says_all(state: State, cause: Reason | None, quorum: tuple[int, int]) -> None:
+def test_the_top_level_text_says_all(state: State, cause: Cause) -> None:
     """Screen readers have only the text: order, requester, reason, outcome and the next step are in it."""
-    cancellation = cell(state, cause, quorum)
-    messages = [card.card(cancellation)]
-    if (content := ending(cancellation)) is not None:
-        event = event_of(content)
-        messages += [results.reply(cancellation, event), results.direct_message(cancellation, event, BOT)]
-    for message in messages:
-        assert "order ord_1" in message.text
-        assert "<@U0ANN>" in message.text
-        assert "“typed twice”" in message.text
-        assert all(step in message.text for step in next_steps(state, cause))
-        if state is not State.PENDING:
-            assert message.text.startswith(expected(state, cause))
+    for quorum in QUORUMS:
+        cancellation = cell(state, cause, quorum)
+        messages = [card.card(cancellation)]
+        if (content := ending(cancellation)) is not None:
+            event = event_of(content)
+            messages += [results.reply(cancellation, event), results.direct_message(cancellation, event, BOT)]
+        for message in messages:
+            assert "order ord_1" in message.text
+            assert "<@U0ANN>" in message.text
+            assert "“typed twice”" in message.text
+            assert all(step in message.text for step in next_steps(state, cause))
+            if state is not State.PENDING:
+                assert message.text.startswith(expected(state, cause))
 
 
 @pytest.mark.parametrize("quorum", [quorum for quorum in QUORUMS if quorum[0] < quorum[1]])
@@ -269,18 +337,43 @@ def test_a_phone_shows_who_asks_for_which_order_and_why(quorum: tuple[int, int])
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
-@pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
-def test_only_buttons_that_can_do_something_are_there(
-    state: State, cause: Reason | None, quorum: tuple[int, int]
-) -> None:
+def test_only_buttons_that_can_do_something_are_there(state: State, cause: Cause) -> None:
     """There is a person for each button whose click would count, and none for a button that is missing."""
-    cancellation = cell(state, cause, quorum)
-    actions = [block for block in card.card(cancellation).blocks if block["type"] == "actions"]
-    buttons = [element for block in actions for element in block["elements"]]
-    assert [button["action_id"] for button in buttons] == BUTTONS.get(state, [])
-    assert {button["value"] for button in buttons} <= {cancellation.id}
-    possible = {act for act in Act if any(may(cancellation, person, act) for person in PEOPLE)}
-    assert {Act(button["action_id"].partition("_")[0]) for button in buttons} == possible
+    for quorum in QUORUMS:
+        cancellation = cell(state, cause, quorum)
+        assert pressable(cancellation) == BUTTONS.get(state, [])
+        possible = {act for act in Act if any(may(cancellation, person, act) for person in PEOPLE)}
+        names = {name.removeprefix("⋯ ") for name in pressable(cancellation)}
+        assert {Act("settle") if name.startswith("settle") else Act(name) for name in names} == possible
+
+
+def test_nothing_can_be_stopped_that_may_have_been_done() -> None:
+    """After an attempt without a clear answer only the gateway's word ends the request: there is no button."""
+    unclear = replace(cell(State.APPROVED, None), unclear=True)
+    assert pressable(unclear) == []
+    assert not any(may(unclear, person, act) for person in PEOPLE for act in Act)
+    assert "Try now" not in card.card(unclear).text
+
+
+def test_what_was_not_tried_yet_can_be_stopped() -> None:
+    """Before the first attempt there is no pause to cut short."""
+    assert pressable(replace(cell(State.APPROVED, None), attempts=0)) == ["⋯ stop"]
+
+
+def pressable(cancellation: Cancellation) -> list[str]:
+    """Return the names of the acts that the card offers: those of its buttons, and with dots those of its menu."""
+    names = []
+    for block in card.card(cancellation).blocks:
+        for element in block["elements"] if block["type"] == "actions" else []:
+            if element["type"] == "overflow":
+                assert element["action_id"] == buttons.MENU
+                values = [option["value"].split(" ") for option in element["options"]]
+                assert {about for _, about in values} == {cancellation.id}
+                names += [f"⋯ {name}" for name, _ in values]
+            else:
+                assert element["value"] == cancellation.id
+                names.append(element["action_id"])
+    return names
 
 
 PEOPLE = [Actor(person, approver=Membership.MEMBER) for person in ("U0ANN", "U0BEN", "U0CLEO", "U0DORA")]
@@ -297,13 +390,17 @@ def may(cancellation: Cancellation, person: Actor, act: Act) -> bool:
         case Act.RETRY:
             once = replace(cancellation, decisions=(Decision("U0BEN", Choice.APPROVE, "", AT),))
             verdict = policy.may_retry(once, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
+        case Act.TRY_NOW:
+            verdict = policy.may_try_now(cancellation, person, AT - timedelta(seconds=1))
+        case Act.STOP:
+            verdict = policy.may_stop(cancellation, person)
         case Act.SETTLE:
             verdict = policy.may_settle(cancellation, person)
     return verdict is Verdict.ALLOWED
 
 
 NOW = "Order ord_1 is cancelled at the payment gateway now. A cancelled order can't be restored."
-LATER = "This is approval {} of {}. Order ord_1 is cancelled after the last one. A cancelled order can't be restored."
+LATER = "This is approval {} of {}. Order ord_1 is cancelled after the {} one. A cancelled order can't be restored."
 
 
 @pytest.mark.parametrize(
@@ -312,9 +409,10 @@ LATER = "This is approval {} of {}. Order ord_1 is cancelled after the last one.
         ((0, 1), NOW),
         ((1, 2), NOW),
         ((2, 3), NOW),
-        ((0, 2), LATER.format(1, 2)),
-        ((0, 3), LATER.format(1, 3)),
-        ((1, 3), LATER.format(2, 3)),
+        ((0, 2), LATER.format(1, 2, "second")),
+        ((0, 3), LATER.format(1, 3, "third")),
+        ((1, 3), LATER.format(2, 3, "third")),
+        ((0, 9), LATER.format(1, 9, "last")),
         # A quorum that was lowered since: the next click cancels the order.
         ((1, 1), NOW),
         ((2, 2), NOW),
@@ -326,10 +424,18 @@ def test_the_approve_dialog_says_what_the_click_does(quorum: tuple[int, int], sa
 
 
 def test_the_other_dialogs_say_what_the_click_does() -> None:
-    """Reject and the two findings open a form, so they need no dialog."""
+    """Reject and the two findings open a form, and Try now only shortens a pause, so they need no dialog."""
     pending, unknown = dialogs(cell(State.PENDING, None)), dialogs(cell(State.UNKNOWN, None))
-    assert set(pending) == {"approve", "withdraw"}
-    assert pending["withdraw"] == "Order ord_1 will not be cancelled. Only the requester can withdraw it."
+    assert set(pending) == {"approve", buttons.MENU}
+    assert pending[buttons.MENU] == (
+        "The request ends, and it does not cancel order ord_1. Only the requester can withdraw it."
+    )
+    waiting = dialogs(cell(State.APPROVED, None))
+    assert set(waiting) == {buttons.MENU}
+    assert waiting[buttons.MENU] == (
+        "No further attempt is made. This request does not cancel order ord_1. Only approvers and the requester can "
+        "stop it. Then an approver can press Retry."
+    )
     assert set(unknown) == {"retry"}
     assert unknown["retry"] == (
         "The same cancellation of order ord_1 is sent once more. This is safe: an order that is already cancelled "
@@ -351,10 +457,13 @@ def dialogs(cancellation: Cancellation) -> dict[str, str]:
 @pytest.mark.parametrize("quorum", QUORUMS, ids=lambda quorum: f"{quorum[0]} of {quorum[1]}")
 @pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.CANCELLED])
 def test_the_card_counts_the_approvals(state: State, quorum: tuple[int, int]) -> None:
-    """The card says how many of how many approved, with their names, and each name once."""
+    """The card says how many of how many approved and how many are missing, and each approver's time once."""
     given, needed = quorum
-    text = shown(card.card(cell(state, None, quorum)))
-    approvals = "approval" if needed == 1 else "approvals"
+    text = shown(card.card(cell(state, None, quorum))).splitlines()
     names = ["", ": @ben", ": @ben, @cleo"][given]
-    line = f"{given} of {needed} {approvals}{names}"
-    assert (line in text.splitlines()) == bool(given or state is State.PENDING)
+    line = f"{given} of {needed} {'approval' if needed == 1 else 'approvals'}{names}"
+    assert (line in text) == bool(given or state is State.PENDING)
+    missing = "2 more approvals are needed." if needed - given == 2 else "1 more approval is needed."
+    assert any(each.startswith(missing) for each in text) == (state is State.PENDING)
+    for name in ["ben", "cleo"][:given]:
+        assert text.count(f"Approved by @{name}, 2026-11-23 09:00") == 1

@@ -24,6 +24,14 @@ def test_a_click_that_comes_too_late_says_how_the_request_stands(state: State, s
     assert refusals.click_refused(Verdict.WRONG_STATE, replace(CANCELLATION, state=state)) == snapshot
 
 
+def test_a_click_that_comes_after_a_stop_says_that_a_person_stopped_it() -> None:
+    """Two causes of a failure have two texts."""
+    failed = replace(CANCELLATION, state=State.FAILED)
+    stopped = refusals.click_refused(Verdict.WRONG_STATE, replace(failed, stopped_by="U0CLEO"))
+    assert stopped == "Nothing has changed: this request was stopped by a person, and its card has a Retry button."
+    assert stopped != refusals.click_refused(Verdict.WRONG_STATE, failed)
+
+
 @pytest.mark.parametrize("verdict", [Verdict.APPROVAL_TOO_OLD, Verdict.VOTES_MISSING])
 def test_a_refused_retry_says_what_is_possible_instead(verdict: Verdict) -> None:
     """A failed request does not block the order; an unknown outcome does, so a new request would be refused."""
@@ -41,6 +49,9 @@ CLICK_VERDICTS = {
     Verdict.OWN_REQUEST: {State.PENDING, State.UNKNOWN},
     Verdict.ALREADY_COUNTED: {State.PENDING},
     Verdict.NOT_THE_REQUESTER: {State.PENDING},
+    Verdict.NOT_INVOLVED: {State.APPROVED},
+    Verdict.CALL_UNDER_WAY: {State.APPROVED, State.SENDING},
+    Verdict.MAY_HAVE_BEEN_SENT: {State.APPROVED},
     Verdict.WRONG_STATE: set(State) - {State.SENDING, State.SETTLED_NOT_CANCELLED},
     Verdict.DECIDED_AGAINST: {State.FAILED},
     Verdict.APPROVAL_TOO_OLD: {State.FAILED, State.UNKNOWN},

@@ -1,0 +1,109 @@
+"""The buttons of the card, its menu, and the dialogs that say what a click does."""
+
+from collections.abc import Mapping
+
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.policy import Act
+from bot.slack.views.text import Element, cut, plain
+
+_SHOWN_ORDER = 150
+"""Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
+_DECIDE = "decide "
+MENU = "more"
+"""The action id of the menu. The value of each option is the name of an act and the cancellation's id."""
+SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
+"""The names of the acts of people who looked an unknown outcome up at the gateway."""
+_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+
+
+def actions(cancellation: Cancellation) -> list[Element]:
+    """Return the block of buttons for this state, or nothing: buttons that can do nothing are not there."""
+    elements = _buttons(cancellation)
+    # Slack sends the block's id back with a click: so a click tells which state the person saw.
+    block: Element = {"type": "actions", "block_id": f"{_DECIDE}{cancellation.version}", "elements": elements}
+    return [block] if elements else []
+
+
+def version_seen(block_id: str) -> str:
+    """Return the version of the cancellation that a clicked card showed; empty for cards without one."""
+    return block_id.removeprefix(_DECIDE)
+
+
+def between_attempts(cancellation: Cancellation) -> bool:
+    """Return True where the next attempt is awaited and certainly none has done anything, so that people may act."""
+    return cancellation.state is State.APPROVED and not cancellation.unclear
+
+
+def _buttons(cancellation: Cancellation) -> list[Element]:
+    order = cut(cancellation.order_id, _SHOWN_ORDER)
+    if cancellation.state is State.PENDING:
+        approve = _confirm("Cancel this order?", _approving(cancellation, order), "Approve")
+        withdraw = _confirm(
+            "Withdraw this request?",
+            f"The request ends, and it does not cancel order {order}. Only the requester can withdraw it.",
+            "Withdraw",
+        )
+        return [
+            _button(cancellation, Act.APPROVE, "Approve", "primary", approve),
+            _button(cancellation, Act.REJECT, "Reject", "danger"),
+            _menu(cancellation, {Act.WITHDRAW: "Withdraw"}, withdraw),
+        ]
+    if between_attempts(cancellation):
+        stop = _confirm(
+            "Stop trying?",
+            f"No further attempt is made. This request does not cancel order {order}. Only approvers and the requester "
+            "can stop it. Then an approver can press Retry.",
+            "Stop trying",
+        )
+        try_now = [_button(cancellation, Act.TRY_NOW, "Try now", "primary")] if cancellation.attempts else []
+        return [*try_now, _menu(cancellation, {Act.STOP: "Stop trying"}, stop)]
+    if cancellation.state.may_retry:
+        retry = _confirm(
+            "Ask the gateway again?",
+            f"The same cancellation of order {order} is sent once more. This is safe: an order that is already "
+            "cancelled stays cancelled.",
+            "Retry",
+        )
+        found = {
+            SETTLE_CANCELLED: "Settle by hand: it is cancelled",
+            SETTLE_NOT_CANCELLED: "Settle by hand: it is not cancelled",
+        }
+        settle = [_menu(cancellation, found)] if cancellation.state is State.UNKNOWN else []
+        return [_button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
+    return []
+
+
+def _approving(cancellation: Cancellation, order: str) -> str:
+    """Return what the next approval does."""
+    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
+    final = "A cancelled order can't be restored."
+    if number < needed:
+        last = _ORDINALS.get(needed, "last")
+        return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
+    return f"Order {order} is cancelled at the payment gateway now. {final}"
+
+
+def _button(
+    cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None
+) -> Element:
+    # The value is the id only: what was approved is what the database holds.
+    button: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
+    if style:
+        button["style"] = style
+    if confirm:
+        button["confirm"] = confirm
+    return button
+
+
+def _menu(cancellation: Cancellation, options: Mapping[str, str], confirm: Element | None = None) -> Element:
+    """Return the menu of the acts that are not the main ones; its dialog is asked before each of them."""
+    chosen = [
+        {"text": plain(label), "value": f"{action} {cancellation.id}"}  # at most 75 characters each
+        for action, label in options.items()
+    ]
+    menu: Element = {"type": "overflow", "action_id": MENU, "options": chosen}
+    return menu | {"confirm": confirm} if confirm else menu
+
+
+def _confirm(title: str, text: str, yes: str) -> Element:
+    return {"title": plain(title), "text": plain(cut(text, 300)), "confirm": plain(yes), "deny": plain("Go back")}

@@ -1,0 +1,127 @@
+"""Try now and Stop trying, as people use them while the gateway is away."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.cancellation import State
+from bot.domain.policy import Verdict
+from bot.sandbox.faults import Hang
+from bot.sandbox.workspace import Posted
+from bot.slack.views.refusals import NO_LONGER_IN_USE
+from tests.flows.desk import QUICK, Desk, quick_tuning
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(params=["socket", "http"])
+async def patient_desk(quiet_desk: Desk, request: pytest.FixtureRequest) -> Desk:
+    """Return a desk whose bot waits for an hour between two calls to the gateway."""
+    tuning = quick_tuning(patience=replace(QUICK, first_pause=HOUR, longest_pause=HOUR))
+    await quiet_desk.start_bot(tuning, **(quiet_desk.by_http if request.param == "http" else {}))
+    return quiet_desk
+
+
+async def waiting(desk: Desk) -> Posted:
+    """Return the card of an approved request whose first call did not reach the gateway."""
+    await desk.gateway.stop()
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Try now ] [ ⋯ Stop trying ]")
+    await desk.gateway.start()
+    return card
+
+
+async def test_an_approver_tries_now(patient_desk: Desk) -> None:
+    """The pause ends at once, and the card names who pressed it."""
+    card = await waiting(patient_desk)
+    assert "An approver can press Try now." in patient_desk.ann.reads(card)
+    await patient_desk.olga.click(card, "try_now")
+    assert "Only approvers can do that" in await patient_desk.told(patient_desk.olga)
+    await patient_desk.cleo.click(card, "try_now")
+    assert "Try now pressed by @cleo" in await patient_desk.card_says(card, "✅ Cancelled")
+    assert len(patient_desk.gateway.calls) == 1
+
+
+async def test_the_requester_stops_it(patient_desk: Desk) -> None:
+    """It ends as failed, the thread says who stopped it, nothing is sent, and the requester needs no message."""
+    card = await waiting(patient_desk)
+    await patient_desk.ann.click(card, "stop")
+    text = await patient_desk.card_says(card, "✋ Stopped by a person: not cancelled by this request")
+    assert "Stopped by @ann" in text
+    (reply,) = await patient_desk.replies(card)
+    assert reply.startswith("✋ Stopped by a person: not cancelled by this request · order ord_1")
+    assert "Stopped by @ann." in reply
+    assert await patient_desk.state() is State.FAILED
+    assert not patient_desk.ann.direct_messages
+    assert not patient_desk.gateway.calls
+
+
+async def test_an_approver_stops_it_and_another_one_retries(patient_desk: Desk) -> None:
+    """The requester is told; from there Retry works as after every failure."""
+    card = await waiting(patient_desk)
+    await patient_desk.cleo.click(card, "stop")
+    assert "✋ Stopped by a person" in await patient_desk.direct(patient_desk.ann)
+    await patient_desk.card_says(card, "[ Retry ]")
+    await patient_desk.ben.click(card, "retry")
+    text = await patient_desk.card_says(card, "✅ Cancelled")
+    assert "Stopped by @cleo" in text
+    assert "Retried by @ben" in text
+
+
+async def test_an_outsider_does_not_stop_it(patient_desk: Desk) -> None:
+    """The refusal is on record with its order, and nothing has changed."""
+    card = await waiting(patient_desk)
+    await patient_desk.olga.click(card, "stop")
+    assert await patient_desk.told(patient_desk.olga) == (
+        "Only approvers and the requester can do that. Nothing has changed."
+    )
+    assert await patient_desk.refusal() == (patient_desk.olga.id, "ord_1", Verdict.NOT_INVOLVED)
+    assert await patient_desk.state() is State.APPROVED
+
+
+async def test_a_stop_after_the_call_has_left_is_refused(patient_desk: Desk) -> None:
+    """The person reads that the gateway is being asked, and its answer counts."""
+    card = await waiting(patient_desk)
+    seen = patient_desk.ann.click_payload(card, "stop")
+    patient_desk.gateway.faults.always("ord_1", Hang(asyncio.Event()))
+    await patient_desk.cleo.click(card, "try_now")
+    await patient_desk.card_says(card, "Attempt 2 is under way.")
+    assert card.button("stop") is None
+    await patient_desk.slack.deliver("interactive", seen)
+    assert (await patient_desk.told(patient_desk.ann)).startswith("The gateway is being asked at this moment")
+    assert await patient_desk.state() is State.SENDING
+
+
+async def test_an_entry_of_another_version_is_answered(desk: Desk) -> None:
+    """A menu that an older or newer version posted may have entries that this one does not know."""
+    card = await desk.ask("ord_1")
+    payload = desk.ann.click_payload(card, "withdraw")
+    payload["actions"][0]["selected_option"]["value"] = "hide c0ffee"
+    await desk.slack.deliver("interactive", payload)
+    assert await desk.told(desk.ann) == NO_LONGER_IN_USE
+    assert await desk.state() is State.PENDING
+
+
+async def test_a_button_of_an_older_card_still_withdraws(desk: Desk) -> None:
+    """Cards that were posted before the menu have a button for it."""
+    card = await desk.ask("ord_1")
+    payload = desk.ann.click_payload(card, "approve")
+    payload["actions"][0]["action_id"] = "withdraw"
+    await desk.slack.deliver("interactive", payload)
+    await desk.card_says(card, "Withdrawn by @ann")
+
+
+async def test_the_order_on_the_card_leads_to_its_page(quiet_desk: Desk) -> None:
+    """With ORDER_URL set, the order ID in the first line is a link, before and after every update."""
+    await quiet_desk.start_bot(ORDER_URL="https://console.example/orders/{order_id}")
+    card = await quiet_desk.ask("ord_1")
+    for words in ("asks to cancel order ord_1", "✅ Cancelled"):
+        await quiet_desk.card_says(card, words)
+        first = card.blocks[0]["elements"][0]["elements"]
+        links = [piece["url"] for piece in first if piece["type"] == "link"]
+        assert links == ["https://console.example/orders/ord_1"]
+        if card.button("approve"):
+            await quiet_desk.ben.click(card, "approve")
