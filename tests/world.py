@@ -195,6 +195,16 @@ class World:
         seen = self.found(about).version
         return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody, seen=seen))
 
+    def try_now(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
+        """Press Try now as this person."""
+        clicks, seen = self._click(person, membership), self.found(about).version
+        return self.run(self.workflow.act(decisions.try_now, Act.TRY_NOW, about, clicks, seen=seen))
+
+    def stop(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
+        """Choose Stop trying as this person."""
+        clicks, seen = self._click(person, membership), self.found(about).version
+        return self.run(self.workflow.act(decisions.stop, Act.STOP, about, clicks, seen=seen))
+
     def settle(
         self, about: str, person: str = BEN, membership: Membership | None = None, *, cancelled: bool = True
     ) -> Acted:

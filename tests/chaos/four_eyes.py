@@ -4,18 +4,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from bot.domain.attempt import Outcome
 from bot.domain.audit import BOT, Event
 from bot.domain.events import (
+    Answered,
     Approved,
     ClickRefused,
+    Hurried,
     Named,
     Rejected,
     Requested,
     RequestRefused,
     Retried,
+    Sending,
     SettledCancelled,
     SettledNotCancelled,
     Started,
+    StoppedTrying,
     Unknown,
     Voted,
     VotesVoided,
@@ -37,6 +42,9 @@ class _Request:
     lives: timedelta
     votes: dict[str, datetime] = field(default_factory=dict)
     unknown: bool = False
+    unclear: bool = False
+    """A call had no clear answer."""
+    under_way: bool = False
 
 
 class FourEyes:
@@ -92,7 +100,13 @@ class FourEyes:
             case VotesVoided(approvers=approvers):
                 request.votes = {voter: when for voter, when in request.votes.items() if voter not in approvers}
             case Unknown():
-                request.unknown = True
+                request.unknown = request.unclear = True
+                request.under_way = False
+            case Sending():
+                request.under_way = True
+            case Answered(answer=answer):
+                request.under_way = False
+                request.unclear |= answer.outcome is Outcome.UNKNOWN
             case _:
                 yield from self._decision(request, event, at)
 
@@ -109,6 +123,13 @@ class FourEyes:
                 yield from self._approver(event.actor)
                 yield from self._retry(event, request, at)
                 request.unknown = False
+            case Hurried():
+                yield from self._approver(event.actor)
+            case StoppedTrying():
+                if event.actor != request.requester:
+                    yield from self._approver(event.actor)
+                if request.unclear or request.under_way:
+                    yield "the order may have been cancelled"
             case SettledCancelled() | SettledNotCancelled():
                 yield from self._approver(event.actor)
                 if event.actor == request.requester:

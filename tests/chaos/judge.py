@@ -22,6 +22,7 @@ from bot.domain.events import (
     DeliveryAbandoned,
     Expired,
     Failed,
+    Hurried,
     Refused,
     Rejected,
     RequestRefused,
@@ -29,6 +30,7 @@ from bot.domain.events import (
     SettledCancelled,
     SettledNotCancelled,
     Started,
+    StoppedTrying,
     Unknown,
     Withdrawn,
 )
@@ -47,14 +49,15 @@ from tests.chaos.copies import Calls, delivery_of
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.havoc import Havoc
 from tests.chaos.outcomes import Outcomes
-from tests.chaos.people import CHANNELS, Crowd, buttons
+from tests.chaos.people import CHANNELS, Crowd, buttons, pressed
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
 
 TITLES = {
     Cancelled.kind: ("✅ Cancelled",),
     Refused.kind: ("⛔ Not cancelled", "☑️ Already cancelled", "☑️ Already refunded", "⛔ Partly refunded"),
-    Failed.kind: ("⚠️ Not cancelled", "⚠️ Not sent"),
+    Failed.kind: ("⚠️ Not cancelled",),
+    StoppedTrying.kind: ("✋ Stopped by a person: not cancelled by this request",),
     Unknown.kind: ("⚠️ Not known whether the order is cancelled",),
     Rejected.kind: ("⛔ Rejected",),
     Withdrawn.kind: ("↩️ Withdrawn",),
@@ -123,7 +126,7 @@ def useless(desk: Desk) -> list[Posted]:
     for message in desk.slack.space.posted:
         shown = buttons(message)
         if shown:
-            about = by_id[(message.button(shown[0]) or {})["value"]]
+            about = by_id[pressed(message.button(shown[0]) or {})[1]]
             is_card = (message.channel, message.ts) == (about.card_channel, about.card_ts)
             if not is_card or set(shown) != _BUTTONS.get(about.state, set()):
                 found.append(message)
@@ -208,6 +211,7 @@ class Judge:
             "settled by hand": kinds[SettledCancelled.kind] + kinds[SettledNotCancelled.kind],
             "outcomes unknown at first": kinds[Unknown.kind],
             "retries": kinds[Retried.kind],
+            "tried at once, and stopped": f"{kinds[Hurried.kind]}, {kinds[StoppedTrying.kind]}",
             "acts refused": kinds[ClickRefused.kind] + kinds[RequestRefused.kind],
             "plots": _counted(self._crowd.plots),
             "faults": _counted(log.done),
@@ -380,7 +384,8 @@ class Judge:
                 self._judge_title(cancellation, text, self._calls.last_made((message.channel, message.ts)).at)
                 message, text = self._written(message, lost)  # noqa: PLW2901
             shown = set(buttons(message))
-            if heading(cancellation) not in text.split("\n")[0] or shown != _BUTTONS.get(state, set()):
+            expected = "asks to cancel order" if state is State.PENDING else heading(cancellation)
+            if expected not in _title(text) or shown != _BUTTONS.get(state, set()):
                 self._wrong(f"{order}: {state}, but the card says {text!r}")
             self._judge_title(cancellation, text, self._now)
         return len(left)
@@ -390,7 +395,7 @@ class Judge:
         return datetime.fromisoformat(event.at) if self._clock_is_right else datetime.min.replace(tzinfo=UTC)
 
     def _judge_title(self, about: Cancellation, text: str, at: datetime) -> None:
-        title, _, _ = text.partition("\n")
+        title = _title(text)
         if wrong := self._truth.contradiction(title, about, at):
             self._wrong(f"{about.order_id}: the card says {title!r}, but {wrong}")
 
@@ -436,6 +441,12 @@ class Judge:
         if len(direct) != 1:
             self._wrong(f"{event.order_id}: {event.kind} was told to the requester {len(direct)} times")
         return len(left), len(direct)
+
+
+def _title(text: str) -> str:
+    """Return the line of a card that says how its request stands: the second one, below who asks for which order."""
+    first, second, *_ = [*text.split("\n"), ""]
+    return first if "asks to cancel" in first else second
 
 
 def _spread(counts: Iterable[int]) -> str:

@@ -29,6 +29,7 @@ CHANNELS = [f"C0DESK{number}" for number in range(6)]
 
 _ORDER_FORM = "cancel_order"
 RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "retry", "settle_cancelled", "settle_not_cancelled"
+TRY_NOW, STOP = "try_now", "stop"
 
 _PLOTS = {
     "approve": 8,
@@ -41,7 +42,7 @@ _PLOTS = {
     "slowly": 3,
 }
 """The stories of a request, by how often they happen."""
-_ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝")
+_ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝", "✋")
 
 Payload = dict[str, Any]
 
@@ -104,6 +105,7 @@ class Crowd:
         with contextlib.suppress(TimeoutError):
             card = await self._desk.wait(lambda: self._offering(order, "approve"), 15.0)
             await self._decide(draw, order, card)
+            await self._between_attempts(draw, order, card)
             for _ in range(2):
                 if not await self._left_open(order, card):
                     break
@@ -232,6 +234,28 @@ class Crowd:
         form = await self._form_behind(draw, person, order, card, "reject")
         await self._submit(draw, person, form, reason="the customer changed their mind")
 
+    async def _between_attempts(self, draw: random.Random, order: str, card: Posted) -> None:
+        """Press Try now and Stop trying at the same moment, while the gateway is away: people who may, and others."""
+
+        def look() -> bool:
+            return card.button(STOP) is not None or card.button(RETRY) is not None or card.text.startswith(_ENDED)
+
+        if draw.random() < 0.5:
+            return
+        with contextlib.suppress(TimeoutError):
+            await self._desk.wait(look, 2.0)
+        if card.button(STOP) is None:
+            return
+        person = self._desk.person
+        acts = [
+            self._click(draw, person(draw.choice([*self.approvers, OLGA])), order, card, TRY_NOW),
+            self._click(draw, self._asker(card) if draw.random() < 0.5 else person(OLGA), order, card, STOP),
+        ]
+        if draw.random() < 0.5:
+            acts.append(self._click(draw, person(draw.choice(self.approvers)), order, as_seen(card), STOP))
+        draw.shuffle(acts)
+        await asyncio.gather(*acts)
+
     # --- after an outcome that leaves something to do -----------------------------------------
 
     async def _clear_up(self, draw: random.Random, order: str) -> None:
@@ -283,8 +307,9 @@ class Crowd:
                     await self._send(payload, copies=1)
                     action = payload["actions"][0]
                     # As long as the bot takes somebody for an approver, a button that opens a form leaves no trace.
-                    if person.id not in REMOVED or action["action_id"] in {"approve", "withdraw", RETRY}:
-                        self._note(person, action["action_id"], action["value"])
+                    act, about = pressed(action)
+                    if person.id not in REMOVED or act in {"approve", "withdraw", RETRY, TRY_NOW, STOP}:
+                        self._note(person, act, about)
 
     def _note(self, person: Person, what: str, about: str) -> None:
         """Keep that an act was acknowledged; the form of a new request names a channel."""
@@ -302,7 +327,7 @@ class Crowd:
         if shown is not None:
             payload = person.click_payload(shown, action)
             if await self._insist(draw, payload) is not None:
-                self._note(person, action, payload["actions"][0]["value"])
+                self._note(person, *pressed(payload["actions"][0]))
 
     async def _form_behind(
         self, draw: random.Random, person: Person, order: str, card: Posted, action: str
@@ -311,7 +336,7 @@ class Crowd:
         shown = card if card.button(action) else self._offering(order, action)
         if shown is None:
             return None
-        about = str((shown.button(action) or {})["value"])
+        _, about = pressed(shown.button(action) or {})
         metadata = about if action == "reject" else f"{action.removeprefix('settle_')} {about}"
         forms = self._desk.slack.space.views.setdefault(person.id, [])
 
@@ -378,10 +403,23 @@ def _passes(answer: Payload) -> bool:
 
 
 def buttons(message: Posted) -> list[str]:
-    """Return the action ids of a message's buttons."""
+    """Return the names of what can be pressed in a message: the ids of its buttons, and the entries of its menu."""
     return [
-        str(element["action_id"])
+        str(name)
         for block in message.blocks
         if block["type"] == "actions"
         for element in block["elements"]
+        for name in (
+            [option["value"].partition(" ")[0] for option in element["options"]]
+            if "options" in element
+            else [element["action_id"]]
+        )
     ]
+
+
+def pressed(action: Payload) -> tuple[str, str]:
+    """Return the name of what was pressed, and the id of its cancellation."""
+    if "selected_option" in action:
+        name, _, about = action["selected_option"]["value"].partition(" ")
+        return str(name), str(about)
+    return str(action["action_id"]), str(action["value"])

@@ -14,15 +14,18 @@ from bot.domain.events import (
     Cancelled,
     Content,
     Failed,
+    Hurried,
     Refused,
     Rejected,
     Repeating,
     Requested,
     RequestRefused,
     Retried,
+    Sending,
     SettledCancelled,
     SettledNotCancelled,
     Started,
+    StoppedTrying,
     Unknown,
     Voted,
     VotesVoided,
@@ -45,6 +48,7 @@ START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ASKER = ASKERS[0]
 REMOVED = ALL_REMOVED[0]
 UNKNOWN = Unknown(1, Answer(Outcome.UNKNOWN))
+BUSY = Repeating(1, Answer(Outcome.NOT_SENT, repeat=True))
 Line = tuple[str, Content] | tuple[str, Content, float]
 
 ONE = Started("1", approvals_required=1, approval_ttl_seconds=60)
@@ -84,6 +88,8 @@ def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -
         [("bot", ONE), ASKED, APPROVED, ("bot", UNKNOWN), (BEN, SettledCancelled("seen"))],
         [("bot", ONE), ASKED, (ASKER, Withdrawn()), (FRANK, RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE))],
         [("bot", ONE), ASKED, (REMOVED, Rejected("no"))],
+        [("bot", ONE), ASKED, APPROVED, ("bot", Sending(1)), ("bot", BUSY), (BEN, Hurried()), (CLEO, StoppedTrying())],
+        [("bot", ONE), ASKED, APPROVED, (ASKER, StoppedTrying())],
     ],
 )
 def test_what_people_may_do(database: Path, lines: list[Line]) -> None:
@@ -116,6 +122,14 @@ def test_what_people_may_do(database: Path, lines: list[Line]) -> None:
             "own statement",
         ),
         ([("bot", ONE), ASKED, APPROVED, (CLEO, SettledCancelled("seen"))], "nothing was unknown"),
+        ([("bot", ONE), ASKED, APPROVED, (OLGA, Hurried())], "not an approver"),
+        ([("bot", ONE), ASKED, APPROVED, (ASKER, Hurried())], "not an approver"),
+        ([("bot", ONE), ASKED, APPROVED, (OLGA, StoppedTrying())], "not an approver"),
+        ([("bot", ONE), ASKED, APPROVED, ("bot", Sending(1)), (BEN, StoppedTrying())], "may have been cancelled"),
+        (
+            [("bot", ONE), ASKED, APPROVED, ("bot", Repeating(1, Answer(Outcome.UNKNOWN))), (BEN, StoppedTrying())],
+            "may have",
+        ),
     ],
 )
 def test_what_people_may_not_do(database: Path, lines: list[Line], words: str) -> None:

@@ -17,13 +17,13 @@ _CLAIMS: dict[str, set[str | None]] = {
     "⛔ Not cancelled by this request: no such order": {None},
     "⛔ Not cancelled by this request: the order has expired": {"expired"},
     "⚠️ Not cancelled": {_ANY},
-    "⚠️ Not sent": {_ANY},
+    "✋ Stopped": {_ANY},
     "⚠️ Not known": {_ANY},
 }
 """The beginnings of titles that say something about an order, and the states at the gateway in which each is true."""
-_NOT_BY_US = ("☑️ Already refunded", "⛔ Partly", "⛔ Not", "⚠️ Not cancelled", "⚠️ Not sent")
+_NOT_BY_US = ("☑️ Already refunded", "⛔ Partly", "⛔ Not", "⚠️ Not cancelled", "✋ Stopped")
 """The beginnings of titles that say that this request did not cancel the order."""
-_IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⛔ Partly", "⚠️ Not")
+_IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⛔ Partly", "⚠️ Not", "✋")
 _NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
 """The titles that say that the gateway was not asked."""
 

@@ -106,6 +106,12 @@ def _unknown(world: World) -> str:
     return about
 
 
+def _turned_away(world: World) -> str:
+    about = _called(world)
+    world.answer(world.outside.under_way[-1], Answer(Outcome.NOT_SENT, repeat=True))
+    return about
+
+
 def _believed_lost(world: World) -> str:
     about = _called(world)
     for _ in range(2):
@@ -290,6 +296,11 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
     "click on a stale card": (_with_a_card, lambda world, about: world.approve(about)),
     "retry": (_unknown, lambda world, about: world.retry(about)),
     "retry in vain": (_unknown, lambda world, about: world.retry(about, ANN)),
+    "try now": (_turned_away, lambda world, about: world.try_now(about)),
+    "try now in vain": (_unknown, lambda world, about: world.try_now(about)),
+    "stop trying": (_turned_away, lambda world, about: world.stop(about)),
+    "stop one's own request": (_turned_away, lambda world, about: world.stop(about, ANN)),
+    "stop a call that has left": (_called, lambda world, about: world.stop(about)),
     "settle as cancelled": (_unknown, lambda world, about: world.settle(about)),
     "settle as not cancelled": (_unknown, lambda world, about: world.settle(about, cancelled=False)),
     "settle in vain": (_unknown, lambda world, about: world.settle(about, ANN)),

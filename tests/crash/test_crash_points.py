@@ -84,7 +84,7 @@ async def test_a_crash_while_somebody_settles_leads_to_one_statement(quiet_desk:
     async with bot_process(quiet_desk, **{when: "settle,settle,2"}) as process:
         card = await quiet_desk.ask("ord_1")
         await quiet_desk.ben.click(card, "approve")
-        await quiet_desk.card_says(card, "[ It is cancelled ]")
+        await quiet_desk.card_says(card, "Settle by hand: it is cancelled")
         await quiet_desk.cleo.click(card, "settle_cancelled")
         await quiet_desk.wait(lambda: quiet_desk.cleo.modal)
         with contextlib.suppress(NotAcknowledged):
@@ -101,3 +101,31 @@ async def test_a_crash_while_somebody_settles_leads_to_one_statement(quiet_desk:
         events = list(tables.record.all())
         assert verify(tables).damage is None
     assert [event.kind for event in events].count("settled_cancelled") == 1
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("act", ["stop", "try_now"])
+async def test_a_crash_while_somebody_stops_or_hurries_leads_to_one_end(quiet_desk: Desk, act: str, when: str) -> None:
+    """A stop that was acknowledged is final, and never sent; after an error the person clicks again."""
+    patient = {"FIRST_PAUSE": "3600", "LONGEST_PAUSE": "3600"}
+    await quiet_desk.gateway.stop()
+    async with bot_process(quiet_desk, **patient, **{when: f"{act},{act},1"}) as process:
+        card = await quiet_desk.ask("ord_1")
+        await quiet_desk.ben.click(card, "approve")
+        await quiet_desk.card_says(card, "[ Try now ]")
+        await quiet_desk.gateway.start()
+        with contextlib.suppress(NotAcknowledged):
+            await quiet_desk.cleo.click(card, act)
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == -9
+    async with bot_process(quiet_desk, **patient):
+        if when == "KILL_BEFORE":
+            await quiet_desk.cleo.click(card, act)
+        await quiet_desk.card_says(card, "Stopped by @cleo" if act == "stop" else "✅ Cancelled")
+        assert len(await quiet_desk.replies(card)) == 1
+        await quiet_desk.direct(quiet_desk.ann)
+    assert len(quiet_desk.gateway.calls) == (0 if act == "stop" else 1)
+    with open_reader(quiet_desk.database) as tables:
+        kinds = [event.kind for event in tables.record.all()]
+        assert verify(tables).damage is None
+    assert kinds.count("stopped_trying" if act == "stop" else "hurried") == 1

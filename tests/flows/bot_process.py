@@ -1,7 +1,7 @@
 """The real bot in a process of its own, as quick as tests want it, for tests that kill it.
 
-The environment changes its clock and its patience: ``CLOCK_AHEAD``, ``PING_INTERVAL`` and ``LONGEST_DELIVERY_PAUSE``
-are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE`` name a commit.
+The environment changes its clock and its patience: ``CLOCK_AHEAD``, ``PING_INTERVAL``, ``FIRST_PAUSE``,
+``LONGEST_PAUSE`` and ``LONGEST_DELIVERY_PAUSE`` are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE`` name a commit.
 """
 
 import asyncio
@@ -70,7 +70,12 @@ def _tuning() -> Tuning:
     return quick_tuning(
         now=now,
         rate_limit=RateLimit(elapsed, every=timedelta(0)),
-        patience=replace(QUICK, longest_delivery_pause=longest),
+        patience=replace(
+            QUICK,
+            longest_delivery_pause=longest,
+            longest_pause=_duration("LONGEST_PAUSE", QUICK.longest_pause),
+            first_pause=_duration("FIRST_PAUSE", QUICK.first_pause),
+        ),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
         on_commit=_killer(os.environ.get("KILL_AFTER", "")),
     )

@@ -83,6 +83,10 @@ class Expected:
                 self.state = "withdrawn"
             case "retry" if approver and person != ANN and self._may_retry(others_known=others_known):
                 self._approved()
+            case "try now" if approver and self._waits() and self.now < self.due_at:
+                self.due_at = self.now
+            case "stop" if (approver or person == ANN) and self._waits():
+                self.state = "failed"
             case "settle as cancelled" | "settle as not cancelled" if approver and person != ANN:
                 if self.state == "unknown":
                     self.state = name.replace("settle as", "settled").replace(" ", "_")
@@ -177,6 +181,10 @@ class Expected:
             and len(self._valid(others_known=others_known)) >= self.quorum
             and (self.state == "unknown" or self.other_expires is None)
         )
+
+    def _waits(self) -> bool:
+        """Return True while it is approved and certainly nothing was done."""
+        return self.state == "approved" and "lost" not in self.calls
 
     def _ask_again(self) -> None:
         if self.frozen:
@@ -286,6 +294,12 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "retry by Cleo, others unchecked": lambda world, about: world.retry(about, CLEO, None, _ONLY_CLEO_KNOWN),
     "retry by Ann": lambda world, about: world.retry(about, ANN),
     "retry by an outsider": lambda world, about: world.retry(about, CLEO, OUTSIDER),
+    "try now by Ben": lambda world, about: world.try_now(about),
+    "try now by Ann": lambda world, about: world.try_now(about, ANN),
+    "try now by an outsider": lambda world, about: world.try_now(about, CLEO, OUTSIDER),
+    "stop by Ben": lambda world, about: world.stop(about),
+    "stop by Ann": lambda world, about: world.stop(about, ANN),
+    "stop by an outsider": lambda world, about: world.stop(about, CLEO, OUTSIDER),
     "settle as cancelled by Ben": lambda world, about: world.settle(about),
     "settle as not cancelled by Cleo": lambda world, about: world.settle(about, CLEO, cancelled=False),
     "settle as cancelled by Ann": lambda world, about: world.settle(about, ANN),
@@ -320,6 +334,8 @@ _ON_THE_REQUEST = {
     "reject",
     "withdraw",
     "retry",
+    "try now",
+    "stop",
     "settle as cancelled",
     "settle as not cancelled",
     "ask again",
@@ -342,6 +358,10 @@ WAYS = {
 }
 """The acts that lead to each state."""
 MORE_WAYS = {
+    "turned away, to be sent again": ["approve by Ben", "work", "busy"],
+    "stopped": ["approve by Ben", "work", "busy", "stop by Ann"],
+    "hurried": ["approve by Ben", "work", "busy", "try now by Ben"],
+    "lost, then turned away": [*["approve by Ben", "work", "lost", "three minutes", "work", "busy"], "retry by Cleo"],
     "one vote of two": ["quorum of two", "approve by Ben"],
     "one's own vote of two": ["self-approval on", "quorum of two", "approve by Ann"],
     "two votes that both count no longer": [

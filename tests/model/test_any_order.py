@@ -111,6 +111,31 @@ class AnyOrder(RuleBasedStateMachine):
             self._approved_by_enough(before)
         self._on_record(acted, Act.RETRY)
 
+    @rule(about=cancellations, person=people)
+    def try_now(self, about: str, person: str) -> None:
+        """Try now: an approver, while certainly nothing was done; the next call is due at once."""
+        before = self.world.found(about)
+        acted = self.world.try_now(about, person)
+        if acted.verdict is Verdict.ALLOWED:
+            assert person in self.world.outside.approvers.ids
+            self._certainly_not_done(before)
+            assert before.due_at is not None
+            assert before.due_at > self.world.clock()
+            assert self.world.found(about).due_at == self.world.clock()
+        self._on_record(acted, Act.TRY_NOW)
+
+    @rule(about=cancellations, person=people)
+    def stop(self, about: str, person: str) -> None:
+        """Stop trying: an approver or the requester, while certainly nothing was done; no call follows."""
+        before = self.world.found(about)
+        acted = self.world.stop(about, person)
+        if acted.verdict is Verdict.ALLOWED:
+            assert person in self.world.outside.approvers.ids | {before.requester}
+            self._certainly_not_done(before)
+            now = self.world.found(about)
+            assert (now.state, now.stopped_by) == (State.FAILED, person)
+        self._on_record(acted, Act.STOP)
+
     @rule(about=cancellations, person=people, cancelled=st.booleans())
     def settle(self, about: str, person: str, cancelled: bool) -> None:
         """Settle by hand: a second person, where the outcome is unknown."""
@@ -278,6 +303,12 @@ class AnyOrder(RuleBasedStateMachine):
         if cancellation.state is not State.PENDING:
             enough = self.world.workflow.rules.approvals_required
             assert len(self._may_approve(cancellation) & set(cancellation.approvers)) >= enough
+
+    def _certainly_not_done(self, cancellation: Cancellation) -> None:
+        """Check that no call of this request is under way, and that every one certainly did nothing."""
+        assert cancellation.state is State.APPROVED
+        sql = "SELECT outcome FROM attempts WHERE number = ?"
+        assert {outcome for (outcome,) in self.world.rows(sql, cancellation.number)} <= {"not_sent"}
 
     def _last_vote(self, cancellation: Cancellation) -> datetime:
         return max(decision.at for decision in cancellation.decisions if decision.choice == "approve")
