@@ -257,8 +257,9 @@ def fold(about: Iterable[Event]) -> Projection:
             found.broken = found.broken or event.seq
         if type(content) in PASSING:
             found.stand(event, type(content))
-        if content.words:
-            found.commitments |= _commitments(event.seq, content)
+        for path in content.words:
+            if text := _getter(path)(content):
+                found.commitments[event.seq, path] = text
         for kind in messages_owed(content, event.actor, found.requester):
             found.owed[event.seq, kind] = found.requester if kind is DeliveryKind.DIRECT_MESSAGE else ""
     return found

@@ -37,9 +37,8 @@ _ATTEMPT = (
     " a.request_id, a.cancelled_at"
 )
 _DELIVERY = "o.kind, o.event_seq, o.target, o.status, o.ts, o.drawn_seq"
-_EVENT = (
-    "e.seq, e.at, e.kind, e.cancellation, e.order_id, e.actor, e.data, e.prev_hash, e.hash, w.field, w.salt, w.text"
-)
+_EVENT = "e.seq, e.at, e.kind, e.order_id, e.actor, e.data, e.prev_hash, e.hash, w.field, w.salt, w.text"
+"""The event without its cancellation, which is known where it is read, and the words beside it."""
 _NAMES = """
     WITH named AS (
         SELECT actor, max(seq) AS seq FROM audit_events WHERE cancellation = '' AND kind = :named GROUP BY actor
@@ -152,12 +151,11 @@ class Projections:
         decisions = _Groups(rows("d.number", _DECISION, "decisions d"))
         attempts = _Groups(rows("a.number", _ATTEMPT, "attempts a", ", a.id"))
         deliveries = _Groups(rows("o.number", _DELIVERY, "deliveries o", ", o.position"))
-        for row in rows("c.number", _CANCELLATION, "cancellations c"):
-            number = row[0]
-            about, words = _events(events.take(number))
-            kept = Kept(row[1:], decisions.take(number), attempts.take(number), deliveries.take(number))
+        for number, cancellation_id, *row in rows("c.number", f"c.id, {_CANCELLATION}", "cancellations c"):
+            about, words = _events(events.take(number), cancellation_id)
+            kept = Kept(tuple(row), decisions.take(number), attempts.take(number), deliveries.take(number))
             if (edited := _edited(about)) is not None:
-                yield _Compared(number, len(about), words, None, replace(edited, order_id=row[1]))
+                yield _Compared(number, len(about), words, None, replace(edited, order_id=row[0]))
             else:
                 said = fold(about)
                 yield _Compared(number, len(about), words, said, compare(said, kept, words))
@@ -180,7 +178,7 @@ class Projections:
             " ORDER BY e.seq"
         )
         for _, group in groupby(self._connection.stream(sql), itemgetter(0)):
-            (event,), words = _events(group)
+            (event,), words = _events(group, "")
             found = _edited([event]) or compare_apart(event, words, erased)
             yield _Compared(0, 1, words, None, found)
 
@@ -224,7 +222,7 @@ class _Groups:
     """The rows of a stream, taken by their first column, which only grows."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
-        self._groups: Iterator[_Group] = groupby(rows, itemgetter(0))
+        self._groups: Iterator[_Group] = groupby(rows, _FIRST)
         self._number, self._rows = next(self._groups, _END)
         self._skipped = False
 
@@ -235,7 +233,7 @@ class _Groups:
             self._number, self._rows = next(self._groups, _END)
         if self._number != number:
             return []
-        found = [row[1:] for row in self._rows]
+        found = list(map(_REST, self._rows))
         self._number, self._rows = next(self._groups, _END)
         return found
 
@@ -244,6 +242,7 @@ class _Groups:
         return self._skipped or self._number != math.inf
 
 
+_FIRST, _REST = itemgetter(0), itemgetter(slice(1, None))
 _Group: TypeAlias = tuple[float, Iterator[Row]]
 _END: _Group = (math.inf, iter(()))
 """A group after every number."""
@@ -284,12 +283,12 @@ def _edited(events: Iterable[Event]) -> Contradiction | None:
     return None
 
 
-def _events(rows: Iterable[Row]) -> tuple[list[Event], dict[tuple[int, str], Word]]:
-    """Return the events of these rows, one row for each text beside an event, and the texts."""
+def _events(rows: Iterable[Row], cancellation: str) -> tuple[list[Event], dict[tuple[int, str], Word]]:
+    """Return the events of these rows, which are all about this, and the texts beside them, one of them in a row."""
     events: list[Event] = []
     words: dict[tuple[int, str], Word] = {}
     last = None
-    for seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
+    for seq, at, kind, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
         if seq != last:
             events.append(Event(seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash_))
             last = seq
