@@ -319,7 +319,8 @@ def contradiction(found: Contradiction) -> str:
             return f"The record is damaged. Event {found.seq}, on {about}, cannot follow the events before it."
         case Subject.WORDS:
             place = f"The words beside event {found.seq}" if found.seq else "Some words beside the events"
-            return f"The record is damaged. {place} are missing or changed, and no event says that they were erased."
+            how = "are missing, changed or added, and no event says that they were erased"
+            return f"The record is damaged. {place} {how}."
         case Subject.REQUEST:
             return f"The database contradicts the record in {about}: one of them has no such request."
     said, kept = (f"“{text}”" if text else "nothing" for text in (found.said, found.kept))

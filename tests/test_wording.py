@@ -213,3 +213,9 @@ def test_the_usage_names_every_state() -> None:
 def test_big_differences_of_clocks_are_told_in_days(seconds: int, says: str) -> None:
     """Nobody can read ten digits of seconds."""
     assert span(timedelta(seconds=seconds)) == says
+
+
+def test_words_that_were_added_are_told_as_well() -> None:
+    """The engineer must not look for what is missing where somebody has put a text in."""
+    says = contradiction(Contradiction(Subject.WORDS, "ord_1", 7, "more"))
+    assert "The words beside event 7 are missing, changed or added" in says
