@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import Cancellation
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Expired
 from bot.domain.projection import Ending, leads_to, messages_owed
@@ -13,13 +13,20 @@ from bot.store import Tables
 def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: datetime) -> None:
     """Step to the state that this event leads to, and owe the news to the card, its thread and the requester.
 
+    The card of a newer request for the same order shows some of these states as well, so it is owed the news too.
+
     Raises AssertionError if no step leads there, which is a fault of the caller's.
     """
-    if not tx.cancellations.move(cancellation, leads_to(ending), at=at):
+    state = leads_to(ending)
+    if not tx.cancellations.move(cancellation, state, at=at):
         msg = f"{cancellation.id}: no step from {cancellation.state} to {ending.kind}"
         raise AssertionError(msg)
     event = tx.record.append(ending, actor, at, cancellation)
     tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    if state in MAY_BE_CANCELLED:
+        newer = tx.cancellations.open_of(cancellation.order_id)
+        if newer is not None and newer.state is State.PENDING:
+            tx.deliveries.enqueue(newer, DeliveryKind.CARD_UPDATE, event, at)
     owe_messages(tx, cancellation, event, ending, at)
 
 

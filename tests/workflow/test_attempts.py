@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.attempt import Answer, Attempt
-from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import DeliveryKind
+from bot.domain.cancellation import Cancellation, Earlier, State
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Answered, AnsweredLate, Cancelled, Repeating, Started, Unknown
 from bot.domain.policy import Verdict
 from bot.store import Store, verify
@@ -25,17 +25,19 @@ from tests.workflow.steps import (
     VAGUE,
     approved,
     ask,
+    claimed,
     contents,
     deliver_all,
     kinds,
     now,
+    requested,
     retry,
     sending,
     settle,
     state_of,
     unknown,
 )
-from tests.world import next_attempt
+from tests.world import next_attempt, next_delivery
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,37 @@ async def test_a_confirmation_counts_after_a_refusal(workflow: Workflow, store: 
     assert await state_of(store, cancellation) is State.REFUSED
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
+
+
+@pytest.mark.parametrize("posted_first", [True, False])
+@pytest.mark.parametrize("settled", [True, False])
+async def test_a_late_confirmation_is_shown_on_the_card_of_a_newer_request(
+    workflow: Workflow, store: Store, clock: Clock, settled: bool, posted_first: bool
+) -> None:
+    """Its approvers read that the gateway confirmed an earlier request, also if the card is on its way just then."""
+    cancellation, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False) if settled else COMPLETED)
+    if settled:
+        await settle(workflow, cancellation, cancelled=False)
+    await deliver_all(workflow)
+    newer = await requested(workflow, form="V2")
+    if posted_first:
+        await deliver_all(workflow)
+        await workflow.record_answer(late, CANCELLED)
+    else:
+        on_its_way = await claimed(workflow)
+        await workflow.record_answer(late, CANCELLED)
+        posted = Receipt(DeliveryOutcome.DELIVERED, "C1", "77.1", "link")
+        await workflow.record_delivery(on_its_way.delivery, posted)
+    drawn = []
+    while delivery := await next_delivery(workflow):
+        drawn.append((delivery.delivery.kind, delivery.cancellation.id, delivery.cancellation.earlier))
+        await workflow.record_delivery(
+            delivery.delivery, Receipt(DeliveryOutcome.DELIVERED, "C1", f"88.{len(drawn)}", "link")
+        )
+    at = (await now(store, cancellation)).changed_at
+    assert (DeliveryKind.CARD_UPDATE, newer.id, Earlier(State.CANCELLED, at)) in drawn
+    assert (await store.read(verify)).damage is None
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
