@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import IO, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.network import Network
+from bot.network import Network, is_loopback
 from bot.slack.errors import Problem, problem_of
 from bot.slack.views.audit_file import FileWords
 
@@ -56,6 +57,9 @@ async def _answered(call: Awaitable[T], *, is_last: bool = False) -> T:
 
 
 async def _upload(network: Network, url: str, file: IO[bytes], length: int) -> None:
+    address = urlsplit(url)
+    if address.scheme != "https" and not is_loopback(address.hostname or ""):
+        raise FileNotSent(Problem("address_not_secure", unclear=False))
     headers = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
     async with (
         aiohttp.ClientSession(timeout=_TIMEOUT) as session,

@@ -104,11 +104,13 @@ def _page(find: Callable[..., Page[T]], count: Callable[..., int], asked: Asked)
     """
     span = Span(asked.newest, asked.older_than, asked.newer_than)
     page = find(span=span, limit=asked.limit)
+    if not asked.counted:
+        return page
     if span.newer_than is not None and len(page.items) < asked.limit:
         page = find(span=Span(asked.newest), limit=asked.limit)
     elif span.older_than is not None and not page.items:
         page = find(span=Span(asked.newest, last=True), limit=asked.limit)
-    if not page.items or not asked.counted:
+    if not page.items:
         return page
     newest = asked.newest or find(limit=1).newer
     turned = asked.older_than is not None or asked.newer_than is not None

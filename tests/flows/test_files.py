@@ -114,6 +114,10 @@ async def test_the_command_is_acknowledged_while_slack_takes_no_file(desk: Desk)
     await desk.wait(lambda: desk.vera.files)
 
 
+NOT_SECURE = Canned(
+    200, b'{"ok":true,"upload_url":"http://files.test/1","file_id":"F1"}', {"Content-Type": "application/json"}
+)
+"""An address to which the words of others would go without TLS."""
 METHODS = ["conversations.open", "files.getUploadURLExternal", "upload", "files.completeUploadExternal"]
 
 
@@ -128,6 +132,11 @@ METHODS = ["conversations.open", "files.getUploadURLExternal", "upload", "files.
         ("files.getUploadURLExternal", ApiError("file_uploads_disabled"), "(file_uploads_disabled). Nothing was sent"),
         ("conversations.open", ApiError("cannot_dm_bot"), "I can't send you a direct message (cannot_dm_bot)"),
         ("files.completeUploadExternal", ApiError("channel_not_found"), "can't send you a direct message"),
+        (
+            "files.getUploadURLExternal",
+            NOT_SECURE,
+            "Slack did not take the file (address_not_secure).",
+        ),
         ("upload", Canned(413, b"", {}), "Slack did not take the file (http_413). Nothing was sent."),
         ("files.completeUploadExternal", Drop(after_effect=True), "Look at my direct messages before you ask for it"),
     ],

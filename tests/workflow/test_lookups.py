@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Actor, Membership, Scope, Verdict
 from bot.workflow import Asked, MayNotRead, Wish, Workflow
@@ -257,3 +258,17 @@ async def test_all_of_an_answer_is_read_a_part_at_a_time(filled: Workflow, monke
         assert [[item.order_id for item in part.page.items] for part in parts] == [[order] for order in orders_read]
         assert {part.at for part in parts} == {parts[0].at}
     assert [len(part.page.items) async for part in filled.look_up_all(AUDITOR, Asked("cancelled"))] == [0]
+
+
+async def test_what_leaves_an_answer_while_it_is_read_brings_no_row_back(
+    filled: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of which nothing matches any more is empty; it is not filled with rows that were read before."""
+    monkeypatch.setattr("bot.workflow.workflow._PART", 1)
+    parts = filled.look_up_all(AUDITOR, Asked("pending"))
+    first = await anext(parts)
+    assert [item.order_id for item in first.page.items] == ["ord_3"]
+    (other,) = (await filled.look_up(AUDITOR, Asked("pending", older_than=first.page.older))).page.items
+    assert isinstance(other, Cancellation)
+    await approve(filled, other)
+    assert [list(part.page.items) async for part in parts] == [[]]

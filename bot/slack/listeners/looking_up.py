@@ -74,15 +74,14 @@ class LookingUp:
         *,
         in_place: bool = False,
     ) -> None:
+        tell = self._parts.answer_to(response_url)
         home = await self._parts.home_of(somebody.id, *team)
         if home is not Home.HERE:
-            text = await self._parts.refuse_stranger(home, somebody.id, somebody.name, CANCEL_AUDIT)
-            await respond(self._parts.network, response_url, text)
+            await tell(await self._parts.refuse_stranger(home, somebody.id, somebody.name, CANCEL_AUDIT))
             return
         if command_text.is_help(button.query):
-            await respond(self._parts.network, response_url, audit_page.USAGE)
+            await tell(audit_page.USAGE)
             return
-        tell = self._parts.answer_to(response_url)
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
         zone = button.zone
         if zone is None and (profile := await self._parts.directory.profile(somebody.id)) is not None:
@@ -100,10 +99,10 @@ class LookingUp:
             )
             found = await self._parts.workflow.look_up(actor, asked)
         except NotAFilter as error:
-            await respond(self._parts.network, response_url, audit_page.usage(error))
+            await tell(audit_page.usage(error))
         except MayNotRead:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
-            await respond(self._parts.network, response_url, refusals.OWN_REQUESTS_ONLY)
+            await tell(refusals.OWN_REQUESTS_ONLY)
         else:
             if as_file and found.page.items:
                 await tell(audit_file.coming(found))
