@@ -112,7 +112,7 @@ class Settings(RecordSettings, _Accounts):
         "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "2h"
     )
     order_id_example: Annotated[str | None, by(str)] = _setting(
-        "the order ID that forms and errors show as an example; `ORDER_ID_PATTERN` must fit it",
+        "the order ID that forms and errors show as an example; it must match `ORDER_ID_PATTERN`",
         None,
         unset="ord_1001 if `ORDER_ID_PATTERN` is not set",
     )
@@ -164,7 +164,7 @@ class Settings(RecordSettings, _Accounts):
         if value is None or pattern is None:
             return EXAMPLE if pattern is not None and pattern.pattern == ORDER_ID else None
         if not is_order_id(pattern, value):
-            raise ValueError(f"{shown(value)} does not fit ORDER_ID_PATTERN, so people would be shown a wrong example")
+            raise ValueError(f"{shown(value)} does not match ORDER_ID_PATTERN, so it would mislead people")
         return value
 
     @field_validator("remind_after")

@@ -135,11 +135,14 @@ class Lookups:
         else:
             sql = f"SELECT count(*) FROM cancellations c WHERE {self._where(values)}"
             if lookup.person is not None:
-                # Those that this person asked for, and those of others that they decided, some of them twice.
+                # Those that this person asked for, and those that they decided, some twice, without those in both. Most
+                # of them need no look at their cancellation, which takes ten times as long.
+                joined = "JOIN cancellations c ON c.number = d.number" if values.keys() & {"state", "only_of"} else ""
+                decided = "EXISTS (SELECT 1 FROM decisions d WHERE d.number = c.number AND d.approver = :person)"
                 sql = (
-                    f"SELECT ({sql} AND c.requester = :person) + (SELECT count(DISTINCT d.number) FROM decisions d"
-                    "  JOIN cancellations c ON c.number = d.number"
-                    f"  WHERE d.approver = :person AND c.requester <> :person AND {self._where(values, 'd')})"
+                    f"SELECT ({sql} AND c.requester = :person) - ({sql} AND c.requester = :person AND {decided})"
+                    f" + (SELECT count(DISTINCT d.number) FROM decisions d {joined}"
+                    f"  WHERE d.approver = :person AND {self._where(values, 'd')})"
                 )
         return int(self._connection.execute(sql, values)[0][0])
 

@@ -173,7 +173,7 @@ def test_the_example_fits_the_pattern() -> None:
     assert given_that(ORDER_ID_PATTERN="INV-[0-9]+").order_id_example is None
     assert given_that(ORDER_ID_PATTERN="INV-[0-9]+", ORDER_ID_EXAMPLE="INV-17").order_id_example == "INV-17"
     assert given_that(ORDER_ID_EXAMPLE="A17").order_id_example == "A17"
-    wrong = "ORDER_ID_EXAMPLE: 'ord_1001' does not fit ORDER_ID_PATTERN, so people would be shown a wrong example"
+    wrong = "ORDER_ID_EXAMPLE: 'ord_1001' does not match ORDER_ID_PATTERN, so it would mislead people"
     assert problems(ORDER_ID_PATTERN="INV-[0-9]+", ORDER_ID_EXAMPLE="ord_1001") == [wrong]
     assert len(problems(ORDER_ID_PATTERN="(", ORDER_ID_EXAMPLE="ord_1001")) == 1
 
