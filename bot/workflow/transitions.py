@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Expired
 from bot.domain.projection import Ending, leads_to, messages_owed

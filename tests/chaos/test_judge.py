@@ -48,7 +48,7 @@ START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ASKER = ASKERS[0]
 REMOVED = ALL_REMOVED[0]
 UNKNOWN = Unknown(1, Answer(Outcome.UNKNOWN))
-BUSY = Repeating(1, Answer(Outcome.NOT_SENT, repeat=True))
+TURNED_AWAY = Repeating(1, Answer(Outcome.NOT_SENT, repeat=True))
 Line = tuple[str, Content] | tuple[str, Content, float]
 
 ONE = Started("1", approvals_required=1, approval_ttl_seconds=60)
@@ -88,7 +88,15 @@ def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -
         [("bot", ONE), ASKED, APPROVED, ("bot", UNKNOWN), (BEN, SettledCancelled("seen"))],
         [("bot", ONE), ASKED, (ASKER, Withdrawn()), (FRANK, RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE))],
         [("bot", ONE), ASKED, (REMOVED, Rejected("no"))],
-        [("bot", ONE), ASKED, APPROVED, ("bot", Sending(1)), ("bot", BUSY), (BEN, Hurried()), (CLEO, StoppedTrying())],
+        [
+            ("bot", ONE),
+            ASKED,
+            APPROVED,
+            ("bot", Sending(1)),
+            ("bot", TURNED_AWAY),
+            (BEN, Hurried()),
+            (CLEO, StoppedTrying()),
+        ],
         [("bot", ONE), ASKED, APPROVED, (ASKER, StoppedTrying())],
     ],
 )
