@@ -5,11 +5,11 @@ import contextlib
 
 import pytest
 
-from bot.sandbox.faults import Drop
+from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.slack import NotAcknowledged
 from bot.store import open_reader, verify
-from tests.crash.processes import bot_process, finished
-from tests.flows.desk import PAYMENTS, Desk
+from tests.crash.processes import bot_process, finished, start
+from tests.flows.desk import PAYMENTS, VERA, Desk
 
 POINTS = [
     "request,request,1",
@@ -60,6 +60,63 @@ async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, poi
         events = list(tables.record.all())
         assert verify(tables).damage is None
     assert [event.kind for event in events].count("cancelled") == 1
+
+
+REMINDING = {"REMIND_AFTER": "2s", "ESCALATE_AFTER": "2s", "ESCALATE_TO": VERA, "APPROVAL_TTL": "2h"}
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
+async def test_a_crash_around_a_reminder_and_an_escalation_leads_to_one_of_each(
+    quiet_desk: Desk, number: int, when: str
+) -> None:
+    """The bot dies at one of the commits by which it owes and posts them, and the next one posts what is missing."""
+    async with bot_process(quiet_desk, **REMINDING):
+        card = await quiet_desk.ask("ord_1")
+    point = f"start,{'claim' if number % 2 else 'record_delivery'},{(number + 1) // 2}"
+    later = {"CLOCK_AHEAD": "60"}
+    # It may die before it is connected.
+    process = await start(quiet_desk, "tests.flows.bot_process", **REMINDING, **later, **{when: point})
+    await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == -9
+    await quiet_desk.slack.drop_connections()
+    async with bot_process(quiet_desk, **REMINDING, **later):
+        await quiet_desk.replies(card, 2)
+        await quiet_desk.vera.click(card, "approve")
+        await quiet_desk.card_says(card, "✅ Cancelled")
+        thread = await quiet_desk.replies(card, 3)
+    assert [reply[0] for reply in thread] == ["🔔", "⏰", "✅"]
+    with open_reader(quiet_desk.database) as tables:
+        kinds = [event.kind for event in tables.record.all()]
+        assert verify(tables).damage is None
+    assert (kinds.count("reminded"), kinds.count("escalated")) == (1, 1)
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_crash_around_the_news_of_trouble_leads_to_one_of_it(quiet_desk: Desk, number: int, when: str) -> None:
+    """The thread and the requester hear of it once, whether the bot died as it owed the news or as it brought them."""
+    quiet_desk.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": "60"}))
+    point = "record_answer,record_answer,1" if number == 1 else "record_answer,record_delivery,2"
+    async with bot_process(quiet_desk, **{when: point}) as process:
+        card = await quiet_desk.ask("ord_1")
+        await quiet_desk.ben.click(card, "approve")
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == -9
+    if number == 1 and when == "KILL_BEFORE":
+        quiet_desk.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": "60"}))
+    async with bot_process(quiet_desk):
+        await quiet_desk.replies(card)
+        await quiet_desk.direct(quiet_desk.ann)
+    async with bot_process(quiet_desk, CLOCK_AHEAD="90"):
+        await quiet_desk.card_says(card, "✅ Cancelled")
+        thread = await quiet_desk.replies(card, 2)
+        await quiet_desk.direct(quiet_desk.ann, 2)
+    assert [reply[0] for reply in thread] == ["⏳", "✅"]
+    assert len(quiet_desk.ann.direct_messages) == 2
+    with open_reader(quiet_desk.database) as tables:
+        assert [event.kind for event in tables.record.all()].count("gateway_trouble") == 1
+        assert verify(tables).damage is None
 
 
 @pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
