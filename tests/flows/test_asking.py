@@ -191,6 +191,12 @@ async def test_help_is_no_order(desk: Desk, text: str) -> None:
     assert "an order ID: the whole story of that order" in await desk.told(desk.ann, 2)
 
 
+async def test_what_is_too_long_for_an_order_id_is_looked_through_by_nobody(desk: Desk) -> None:
+    """Thousands of digits behind an order ID are a reason; looking for an ID in them once held up everybody."""
+    await desk.ann.command(f"/cancel-order ord_1 ord_{'1' * 300}", LOBBY)
+    assert await desk.wait(lambda: desk.ann.modal)
+
+
 @pytest.mark.parametrize("text", ["hlep", "halp", "freez", "Unfrezze", "unfreeze ord_1"])
 async def test_a_mistyped_word_is_told_and_nothing_is_kept(desk: Desk, text: str) -> None:
     """The person reads the usage, and how to ask for an order that has such an ID; the form then takes it."""

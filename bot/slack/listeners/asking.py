@@ -5,7 +5,7 @@ import re
 from slack_bolt.async_app import AsyncAck
 
 from bot.domain import policy
-from bot.domain.ids import CHANNEL_ID, is_order_id
+from bot.domain.ids import CHANNEL_ID, LONGEST_ORDER_ID, is_order_id
 from bot.domain.policy import Role, Verdict
 from bot.slack import command_text, places
 from bot.slack.background import Tell
@@ -121,7 +121,8 @@ class Asking:
 def names_another_order(order_id: str, reason: str) -> bool:
     """Return True where the reason begins with an order id of the same shape: the same letters, or as many digits."""
     words = [word.strip(",;") for word in reason.split() if word not in {"and", "&", "+", ","}]
-    if not words:
+    # What is longer is no order id, and looking for digits in all of it would hold up everybody.
+    if not words or max(len(order_id), len(words[0])) > LONGEST_ORDER_ID:
         return False
     if re.fullmatch(r"\d{4,}", order_id):
         # A number at the beginning of a sentence may be an amount.
