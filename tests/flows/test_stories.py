@@ -34,9 +34,9 @@ async def story(desk: Desk, order: str) -> list[str]:
 def events_in(desk: Desk, answer: Posted, order: str) -> list[str]:
     """Return the lines of one page that are events; fail if there are other lines than the heading and the buttons."""
     heading, *lines = desk.vera.reads(answer).splitlines()
-    assert heading == f"Cancellations on record for {order}"
+    assert re.fullmatch(rf"Cancellations on record for {order} · \d+(–\d+)? of \d+ events?", heading)
     events = [line for line in lines if re.match(rf"{TIME} · ", line)]
-    assert set(lines) - set(events) <= {"[ Older ]", "[ Back to the newest ]", "[ Back to the newest ] [ Older ]"}
+    assert set(lines) - set(events) <= {"[ Older ]", "[ Newer ]", "[ Newer ] [ Older ]"}
     return events
 
 
