@@ -158,7 +158,9 @@ def first(db: Database) -> None:
             claimed_by TEXT
         ) STRICT;
         CREATE INDEX deliveries_by_cancellation ON deliveries (number, position);
-        CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until) WHERE status = 'queued';
+        -- With everything that a claim asks of those that it passes over, of which there may be very many.
+        CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
+            WHERE status = 'queued';
 
         -- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
         CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN

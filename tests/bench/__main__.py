@@ -15,7 +15,7 @@ from tabulate import tabulate
 from bot import log
 from tests.bench.acks import compare
 from tests.bench.apps import prepare
-from tests.bench.record import commit_cost, growth
+from tests.bench.record import commit_cost, growth, reminders
 from tests.bench.whole import cancellations, starts
 from tests.flows.desk import Desk
 
@@ -60,13 +60,16 @@ def main() -> None:
         folder = Path(name)
         commit = asyncio.run(commit_cost(folder / "commit.db"))
         acks, whole = asyncio.run(with_slack(folder, quick=options.quick))
+        reminded = asyncio.run(reminders(folder / "reminders.db", 200 if options.quick else 10_000))
         record = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
     judge(acks)
     machine = (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()},"
         f" SQLite {sqlite3.sqlite_version}; one commit {commit:.2f} ms"
     )
-    tables = [tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github") for rows in (acks, whole, record)]
+    tables = [
+        tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github") for rows in (acks, whole, record, [reminded])
+    ]
     text = "\n\n".join([
         machine,
         "Milliseconds until an acknowledgement, by the number of people who act in the same moment:",
@@ -74,6 +77,8 @@ def main() -> None:
         tables[1],
         "Milliseconds for a page of a look-up and the proof of an order, and events that are verified in a second:",
         tables[2],
+        "Milliseconds for a claim while so many requests are due for a reminder, and while all that follows waits:",
+        tables[3],
     ])  # fmt: skip
     build = Path("build")
     build.mkdir(exist_ok=True)

@@ -216,6 +216,34 @@ async def commit_cost(path: Path) -> float:
     return statistics.median(times)
 
 
+async def reminders(path: Path, pending: int) -> dict[str, Any]:
+    """Return the median milliseconds of a claim while so many requests are due for a reminder, and after that.
+
+    Each of the first claims reminds of as many requests as one transaction may. After them, everything that they owe is
+    queued, and no channel may get a message.
+    """
+    store = Store(path)
+    await store.open()
+    at = [datetime.now(UTC)]
+    rules = Rules(1, False, timedelta(hours=2), re.compile(r".*"), remind_after=(timedelta(minutes=5),))
+    workflow = Workflow(store, rules, now=lambda: at[0], wake=asyncio.Event())
+    ann = Actor("UANN", "ann", requester=Membership.MEMBER)
+    for number in range(pending):
+        wish = Wish(form_id=f"F{number}", order_id=f"new_{number}", reason="bench", channel="C1")
+        assert (await workflow.request(wish, ann)).verdict is Verdict.ALLOWED
+    at[0] += timedelta(minutes=6)
+    row: dict[str, Any] = {"pending": pending}
+    for name in ("reminders due ms", "messages waiting ms"):
+        times, more = [], True
+        while more or len(times) < 21:
+            began = time.perf_counter()
+            more = (await workflow.claim("bench", calls=100, messages=8, not_to=frozenset({"C1"}))).more
+            times.append((time.perf_counter() - began) * 1000)
+        row[name] = statistics.median(times)
+    await store.close()
+    return row
+
+
 def growth(folder: Path, sizes: list[int]) -> list[dict[str, Any]]:
     """Return a row for each size of the record."""
     rows = []

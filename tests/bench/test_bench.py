@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.store import open_reader
 from tests.bench.acks import ACTS, at_work, one_round
 from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL
-from tests.bench.record import growth
+from tests.bench.record import growth, reminders
 
 
 @pytest.mark.parametrize(
@@ -27,4 +28,13 @@ def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
     """Every look-up finds something, and the record verifies."""
     (row,) = growth(tmp_path, [1_000])
     assert row["events"] == 996  # whole cancellations
+    assert all(figure > 0 for figure in row.values())
+
+
+async def test_many_requests_are_reminded_of(tmp_path: Path) -> None:
+    """Every claim ends, with as many reminders as there are requests."""
+    row = await reminders(tmp_path / "bot.db", 30)
+    with open_reader(tmp_path / "bot.db") as tables:
+        assert tables.connection.execute("SELECT count(*) FROM cancellations WHERE reminded = 1") == [(30,)]
+    assert row["pending"] == 30
     assert all(figure > 0 for figure in row.values())

@@ -17,7 +17,7 @@ from bot.store import StoreError, StoreProblem, Tables
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
-from tests.flows.desk import Desk, quick_tuning
+from tests.flows.desk import CLEO, Desk, quick_tuning
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -69,11 +69,15 @@ def machine() -> Machine:
     return Machine()
 
 
+WAITING = {"APPROVAL_TTL": "2h", "REMIND_AFTER": "70m,80m", "ESCALATE_AFTER": "90m", "ESCALATE_TO": CLEO}
+"""Settings by which something comes for a request long before its end, and not before the first hour is over."""
+
+
 @pytest.fixture
 async def desk(database: Path, machine: Machine) -> AsyncIterator[Desk]:
     """Yield a desk with a bot on that machine."""
     async with Desk(database, now=machine.others) as desk:
-        machine.bot = await desk.start_bot(machine.tuning(), APPROVAL_TTL="2h")
+        machine.bot = await desk.start_bot(machine.tuning(), **WAITING)
         yield desk
 
 
@@ -84,6 +88,13 @@ async def due(desk: Desk, table: str) -> list[datetime]:
         lambda tables: tables.connection.execute(f"SELECT due_at FROM {table} WHERE {condition}")
     )
     return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+async def timers(desk: Desk) -> list[timedelta]:
+    """Return the times that are left until the one pending request is due, and until each of its timers."""
+    sql = "SELECT due_at, remind_at, escalate_at, expires_at FROM cancellations"
+    ((*times,),) = await desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
+    return [datetime.fromisoformat(at) - desk.running_bot.clock.now() for at in times]
 
 
 async def until_due(desk: Desk, at: datetime) -> None:
@@ -139,13 +150,48 @@ async def test_a_pending_request_keeps_the_time_that_is_left(desk: Desk, machine
     before = len([call for call in desk.slack.calls if call.method == "chat.update"])
     await machine.step(step)
     await machine.stand()
-    (at,) = await due(desk, "cancellations")
-    assert timedelta(minutes=58) < at - machine.now() < HOUR
+    *_, expires = await timers(desk)
+    assert timedelta(minutes=58) < expires < HOUR
     await desk.running_bot.worker.until_idle()
     assert len([call for call in desk.slack.calls if call.method == "chat.update"]) > before
     machine.passed += 3600
     await desk.running_bot.worker.until_idle()
     assert await desk.state() is State.EXPIRED
+
+
+@pytest.mark.parametrize("step", [-HOUR, 2 * DAY])
+async def test_reminders_and_the_escalation_keep_their_distance(desk: Desk, machine: Machine, step: timedelta) -> None:
+    """After a step that stands they come when as much time has passed as without it, and each once."""
+    card = await desk.ask("ord_1")
+    await desk.running_bot.worker.until_idle()
+    await machine.step(step)
+    await desk.running_bot.worker.until_idle()
+    await machine.stand()
+    stood = timedelta(seconds=GRACE + 1)
+    waits = (timedelta(minutes=70), timedelta(minutes=70), timedelta(minutes=90), 2 * HOUR)
+    assert await timers(desk) == [wait - stood for wait in waits]
+    thread = []
+    for minutes in (66, 4, 9, 1, 8, 1, 20):
+        machine.passed += minutes * 60
+        await desk.running_bot.worker.until_idle()
+        thread.append("".join(desk.ann.reads(each)[0] for each in desk.slack.space.messages(card.channel, card.ts)))
+    assert thread == ["", "⏰", "⏰", "⏰⏰", "⏰⏰", "⏰⏰🔔", "⏰⏰🔔"]
+
+
+async def test_a_request_of_a_clock_that_was_ahead_keeps_the_distance_of_its_reminders(
+    database: Path, clock: Clock
+) -> None:
+    """A start with the right clock moves all of its timers together."""
+    clock.advance(days=2)
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
+        await desk.ask("ord_1")
+        await desk.running_bot.worker.until_idle()
+        before = await timers(desk)
+        await desk.stop_bot()
+        clock.advance(days=-2)
+        await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
+        assert await timers(desk) == before
 
 
 async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database: Path, clock: Clock) -> None:
