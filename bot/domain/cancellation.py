@@ -108,7 +108,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a person did to a request, by the kind of its event, with its time."""
+    """One thing that was done to a request, by the kind of its event, with its time; ``person`` may be the bot."""
 
     kind: str
     person: str
@@ -134,7 +134,7 @@ class Cancellation:
     approvers of a pending request must know of an earlier one for the same order: the gateway's confirmation, or else
     the latest statement by hand. ``unclear`` is true for an approved one if an attempt for its order may have taken
     effect without our knowing. ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``history`` is
-    what people did, and ``freeze`` the one in force, as far as the reader has to show it.
+    who did what, and ``freeze`` the one in force, as far as the reader has to show it.
     """
 
     number: int

@@ -412,7 +412,7 @@ HISTORY: tuple[type[Content], ...] = (
     SettledCancelled,
     SettledNotCancelled,
 )
-"""The acts of people that a card lists, each with its person and time."""
+"""The events that a card lists, each with its person and time."""
 
 
 @dataclass(frozen=True, slots=True)

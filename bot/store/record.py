@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from bot.domain.audit import BOT, FIRST, GENESIS, Event, Head, follow, timestamp
+from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
 from bot.domain.cancellation import Cancellation, Step
-from bot.domain.events import HISTORY, KINDS, Content, Escalated, Frozen, Started, Stopped
+from bot.domain.events import HISTORY, KINDS, Content, Frozen, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.store.connection import Connection, Row
 from bot.store.schema import FREEZES, one_of
 
 COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
-_BY_PEOPLE = one_of("kind", (kind.kind for kind in HISTORY))
+_LISTED = one_of("kind", (kind.kind for kind in HISTORY))
 _WITH_WORDS = frozenset(kind for kind, content in KINDS.items() if content.words)
 
 
@@ -97,11 +97,10 @@ class Record:
         return bool(rows) and head.fits(rows[0][0])
 
     def history(self, cancellation: Cancellation) -> tuple[Step, ...]:
-        """Return what people did to this request, and its escalation; a recount by the bot is no act of anybody."""
-        sql = f"SELECT kind, actor, at FROM audit_events WHERE cancellation = ? AND {_BY_PEOPLE} ORDER BY seq"
+        """Return what was done to this request, in the order of the record, as far as its card lists it."""
+        sql = f"SELECT kind, actor, at FROM audit_events WHERE cancellation = ? AND {_LISTED} ORDER BY seq"
         rows = self._connection.execute(sql, (cancellation.id,))
-        steps = (Step(kind, actor, datetime.fromisoformat(at)) for kind, actor, at in rows)
-        return tuple(step for step in steps if step.person != BOT or step.kind == Escalated.kind)
+        return tuple(Step(kind, actor, datetime.fromisoformat(at)) for kind, actor, at in rows)
 
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""

@@ -240,8 +240,6 @@ class Crowd:
         def look() -> bool:
             return card.button(STOP) is not None or card.button(RETRY) is not None or card.text.startswith(_ENDED)
 
-        if draw.random() < 0.5:
-            return
         with contextlib.suppress(TimeoutError):
             await self._desk.wait(look, 2.0)
         if card.button(STOP) is None:

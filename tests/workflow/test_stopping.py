@@ -260,7 +260,7 @@ async def test_a_stopped_order_can_be_asked_for_again(workflow: Workflow) -> Non
 
 
 async def test_the_card_gets_the_history_of_the_record(workflow: Workflow, clock: Clock) -> None:
-    """A delivery comes with what people did, each with its time; what the bot did is not in it."""
+    """A delivery comes with who did what, each with its time; calls and answers are not in it."""
     cancellation = await waiting(workflow)
     await deliver_all(workflow)
     clock.advance(seconds=1)

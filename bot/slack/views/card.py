@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, Earlier, State, Step
 from bot.domain.events import (
     Approved,
@@ -58,7 +59,6 @@ _MAY_STOP = "An approver can press Try now. An approver or the requester can sto
 
 _STEPS: Mapping[str, str] = {
     Requested.kind: "Requested by",
-    Escalated.kind: "Escalated",
     Voted.kind: "Approved by",
     Approved.kind: "Approved by",
     Rejected.kind: "Rejected by",
@@ -68,6 +68,11 @@ _STEPS: Mapping[str, str] = {
     StoppedTrying.kind: "Stopped by",
     SettledCancelled.kind: "Settled by hand as cancelled by",
     SettledNotCancelled.kind: "Settled by hand as not cancelled by",
+}
+_BY_THE_BOT: Mapping[str, str] = {
+    Escalated.kind: "Escalated",
+    Voted.kind: "Approvals counted again",
+    Approved.kind: "Enough approvals by the settings of today",
 }
 _APPROVALS = {Voted.kind, Approved.kind}
 
@@ -155,8 +160,9 @@ def _history(cancellation: Cancellation) -> list[list[Element]]:
 
 
 def _step(cancellation: Cancellation, step: Step) -> list[Element]:
-    by = [words(" "), person(step.person)] if step.kind != Escalated.kind else []
-    row = [words(_STEPS[step.kind]), *by, words(", "), moment(step.at)]
+    if step.person == BOT:
+        return [words(f"{_BY_THE_BOT[step.kind]}, "), moment(step.at)]
+    row = [words(f"{_STEPS[step.kind]} "), person(step.person), words(", "), moment(step.at)]
     voided = step.kind in _APPROVALS and step.person not in cancellation.approvers
     return [*row, words(" (no longer counts)")] if voided else row
 

@@ -176,9 +176,12 @@ _FAILED_BY_TROUBLE = {
 }
 """The words for a failure whose last attempt did not get as far as the gateway."""
 
-CONFIRMED_BY_REPEAT = (
-    "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled."
+BY_REPEAT = Words(
+    "✅",
+    "Cancelled",
+    "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled.",
 )
+"""The words for a cancellation that a repeat found done."""
 
 _NOT_REACHED = "the gateway could not be reached"
 _NOT_SECURE = "there is no secure connection to the gateway; the bot's operator must look at this"
@@ -237,6 +240,8 @@ def words(
 def words_for(cancellation: Cancellation) -> Words:
     """Return the words for how a cancellation stands."""
     answer = cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    if cancellation.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
+        return BY_REPEAT
     return words(cancellation.state, answer.reason, answer.trouble, stopped=bool(cancellation.stopped_by))
 
 

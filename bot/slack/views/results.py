@@ -114,8 +114,7 @@ def _blocked(cancellation: Cancellation, content: CardBlocked, bot_user_id: str)
 def _words(content: Content, state: State) -> Words:
     match content:
         case Cancelled(confirmed_by_repeat=True):
-            cancelled = outcomes.words(State.CANCELLED)
-            return Words(cancelled.sign, cancelled.title, outcomes.CONFIRMED_BY_REPEAT)
+            return outcomes.BY_REPEAT
         case Answered():
             return outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
         case StoppedTrying():

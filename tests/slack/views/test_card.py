@@ -10,8 +10,9 @@ from hypothesis import assume, given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State, Step
-from bot.domain.events import HISTORY
+from bot.domain.events import HISTORY, Escalated
 from bot.slack.views import buttons, card
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
@@ -244,7 +245,10 @@ def test_a_copy_of_a_card_has_no_buttons(snapshot: SnapshotAssertion) -> None:
 
 def test_a_card_lists_who_did_what_and_when() -> None:
     """Each thing that a person did has a line with its person and time, in words, and in the order of the record."""
-    steps = [Step(kind.kind, "U0BEN", AT + timedelta(minutes=number)) for number, kind in enumerate(HISTORY)]
+    steps = [
+        Step(kind.kind, BOT if kind is Escalated else "U0BEN", AT + timedelta(minutes=number))
+        for number, kind in enumerate(HISTORY)
+    ]
     # One card shows ten at most.
     cards = [card.card(replace(in_state(State.FAILED), history=tuple(some))) for some in (steps[:6], steps[6:])]
     assert [line for each in cards for line in shown(each).splitlines() if ", 2026-11-23 09:" in line] == [
@@ -266,6 +270,12 @@ def test_a_vote_that_counts_no_longer_is_marked() -> None:
     """Approvers read whom the count above leaves out."""
     voided = replace(in_state(State.PENDING), decisions=())
     assert "Approved by @ben, 2026-11-23 09:00 (no longer counts)" in shown(card.card(voided)).splitlines()
+
+
+def test_what_the_bot_counted_is_nobodys_approval() -> None:
+    """A lowered quorum may be reached without a click; the card names nobody for that."""
+    text = shown(card.card(replace(in_state(State.APPROVED), history=(ASKED, Step("approved", BOT, AT)))))
+    assert "Enough approvals by the settings of today, 2026-11-23 09:00" in text.splitlines()
 
 
 def test_a_long_history_keeps_its_ends() -> None:

@@ -467,3 +467,15 @@ def test_the_card_counts_the_approvals(state: State, quorum: tuple[int, int]) ->
     assert any(each.startswith(missing) for each in text) == (state is State.PENDING)
     for name in ["ben", "cleo"][:given]:
         assert text.count(f"Approved by @{name}, 2026-11-23 09:00") == 1
+
+
+def test_card_and_thread_say_alike_that_a_repeat_found_it_cancelled() -> None:
+    """Nobody reads that the gateway confirmed it where only a repeated call found it done."""
+    cancellation = cell(State.CANCELLED, Reason.ALREADY_CANCELLED)
+    found = "Asked again, it says that the order is cancelled."
+    content = ending(cancellation)
+    assert content is not None
+    assert found in shown(card.card(cancellation))
+    assert found in card.card(cancellation).text
+    assert found in shown(results.reply(cancellation, event_of(content)))
+    assert found not in card.card(cell(State.CANCELLED, None)).text

@@ -62,7 +62,7 @@ def test_the_gateways_own_words_come_first() -> None:
     """People read what the gateway said, if it said something; a plain confirmation needs no words."""
     assert said(Answer(Outcome.REFUSED, trouble=Trouble.NO_REASON, message="locked")) == "locked"
     assert said(Answer(Outcome.CANCELLED)) == ""
-    assert outcomes.CONFIRMED_BY_REPEAT.endswith(".")
+    assert outcomes.BY_REPEAT.explanation.endswith(".")
 
 
 @pytest.mark.parametrize("problem", ["no_permission", "msg_too_long"])
