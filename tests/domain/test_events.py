@@ -60,7 +60,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 33
+    assert len(classes) == len(KINDS) == 38
 
 
 def test_events_that_end_a_cancellation_are_named_for_their_states() -> None:
@@ -152,6 +152,7 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "exported": {"command", "sha256"},
         "backed_up": {"sha256"},
         "expiry_moved": {"expires_at"},
+        "gateway_trouble": {"until"},
         "card_posted": {"channel", "ts", "link"},
         "card_blocked": {"channel", "problem"},
         "delivery_abandoned": {"problem"},
@@ -209,6 +210,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
             "approval_ttl_seconds": 0,
             "unclean": False,
             "allow_shared_channels": False,
+            "escalate_after_seconds": 0,
         },
         "looked_up": {"rows": 0},
         "exported": {"rows": 0},
