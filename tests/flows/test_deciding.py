@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -171,18 +172,18 @@ async def test_an_unknown_button_says_so(desk: Desk) -> None:
     assert await desk.told(desk.ben) == "This button is no longer in use."
 
 
-async def test_requests_expire_on_the_card_and_in_the_record(quiet_desk: Desk) -> None:
+async def test_requests_expire_on_the_card_and_in_the_record(database: Path, clock: Clock) -> None:
     """After APPROVAL_TTL the card says that it expired, and so does the record."""
-    clock = Clock()
-    bot = await quiet_desk.start_bot(quick_tuning(now=clock), APPROVAL_TTL="2h")
-    card = await quiet_desk.ask("ord_1")
-    clock.advance(hours=2)
-    await bot.worker.until_idle()
-    assert "[" not in await quiet_desk.card_says(card, "Expired")
-    assert "Ask again if it is still needed" in await quiet_desk.direct(quiet_desk.ann)
-    events = await bot.store.read(lambda tables: list(tables.record.all()))
-    assert "expired" in {event.kind for event in events}
-    assert timedelta(hours=2) == bot.workflow.rules.approval_ttl
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock), APPROVAL_TTL="2h")
+        card = await desk.ask("ord_1")
+        clock.advance(hours=2)
+        await bot.worker.until_idle()
+        assert "[" not in await desk.card_says(card, "Expired")
+        assert "Ask again if it is still needed" in await desk.direct(desk.ann)
+        events = await bot.store.read(lambda tables: list(tables.record.all()))
+        assert "expired" in {event.kind for event in events}
+        assert timedelta(hours=2) == bot.workflow.rules.approval_ttl
 
 
 async def test_an_unknown_form_says_so(desk: Desk) -> None:
