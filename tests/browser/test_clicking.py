@@ -134,7 +134,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await desk.ask("ord_1001")
     await desk.choose("ben")
     await desk.approve("ord_1001")
-    await expect(desk.message("the gateway did not take it")).to_be_visible()
+    await expect(desk.message("the gateway could not be reached")).to_be_visible()
     await page.get_by_role("switch", name="Down").click()
     await page.get_by_role("switch", name="Slow").click()
     await expect(desk.hint).to_contain_text("Press Retry")
@@ -225,7 +225,7 @@ async def test_the_newest_message_stays_in_sight_on_a_phone(visit: Visit, playgr
     ann = await visit("ann", viewport={"width": 390, "height": 844})
     await expect(ann.message("message 11")).to_be_in_viewport()
     await playground.ask("ord_1001", "twice")
-    await expect(ann.message("ord_1001").get_by_role("button", name="Withdraw")).to_be_in_viewport(ratio=1)
+    await expect(ann.message("ord_1001").get_by_role("button", name="More actions")).to_be_in_viewport(ratio=1)
 
 
 async def test_a_click_on_a_stale_button_is_answered(visit: Visit, playground: Playground) -> None:
