@@ -275,7 +275,8 @@ class Bot:
         for pause in pauses(1.0, 60.0):
             approvers = await self._directory.members(Role.APPROVER)
             counted = await self.workflow.recount(approvers)
-            if counted and approvers.complete and self._other_clocks.confirmed:
+            complete = approvers.complete and (approvers.escalation is None or approvers.escalation.complete)
+            if counted and complete and self._other_clocks.confirmed:
                 return
             await asyncio.sleep(pause)
 

@@ -234,7 +234,8 @@ async def reminders(path: Path, pending: int) -> dict[str, Any]:
     at[0] += timedelta(minutes=6)
     row: dict[str, Any] = {"pending": pending}
     for name in ("reminders due ms", "messages waiting ms"):
-        times, more = [], True
+        times: list[float] = []
+        more = True
         while more or len(times) < 21:
             began = time.perf_counter()
             more = (await workflow.claim("bench", calls=100, messages=8, not_to=frozenset({"C1"}))).more

@@ -159,6 +159,7 @@ class Havoc:
             "DVPAY_BASE_URL": self._box.base_url,
             "APPROVALS_REQUIRED": str(self._quorum),
             "APPROVAL_TTL": _SHORT,
+            "REMIND_AFTER": "1s,3s",
             "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
         }
         environment = os.environ | self._desk.environment(**self._settings | settings | changes)

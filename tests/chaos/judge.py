@@ -25,6 +25,7 @@ from bot.domain.events import (
     Hurried,
     Refused,
     Rejected,
+    Reminded,
     RequestRefused,
     Retried,
     SettledCancelled,
@@ -43,7 +44,7 @@ from bot.sandbox.webapi import decoded
 from bot.sandbox.workspace import Posted
 from bot.slack.views.buttons import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED
 from bot.slack.views.card import heading
-from bot.store import open_reader
+from bot.store import open_reader, verify
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Calls, delivery_of
 from tests.chaos.four_eyes import FourEyes
@@ -162,6 +163,10 @@ class Judge:
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
             self._attempts = Counter(sql("SELECT number, outcome FROM attempts"))
             self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
+            called_off = "SELECT count(*) FROM deliveries WHERE status = 'called_off'"
+            ((self._called_off,),) = sql(called_off)
+            if (damage := verify(tables).damage) is not None:
+                self._wrong(f"the tables contradict the record: {damage}")
             self._given_up = {found for (found,) in sql("SELECT id FROM deliveries WHERE status = 'abandoned'")}
             self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
@@ -219,6 +224,7 @@ class Judge:
             "messages owed over each weekend": ", ".join(map(str, log.owed)),
             "lasting refusals told": len(self._told),
             "requesters told of a blocked card": kinds[CardBlocked.kind],
+            "reminders": f"{kinds[Reminded.kind]}, {self._called_off} called off",
             "cards put right by one click": len(self._stale.messages),
             "cards whose last update Slack lost": self._never_updated,
             "second copies": _counted(self._excused),

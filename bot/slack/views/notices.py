@@ -9,7 +9,7 @@ from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.slack.views import outcomes
-from bot.slack.views.presentation import Presentation, mentions
+from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
     Element,
     Message,
@@ -40,8 +40,8 @@ def notice(cancellation: Cancellation, event: Event, presentation: Presentation,
             rows = [asks + _time_left(cancellation, at)]
         case Escalated():
             asks = [words(f"🔔 {_needed(cancellation)} for order "), order, words(". ")]
-            # They were not asked before, so they are mentioned whatever the settings say about the approvers.
-            asks += [*mentions(presentation.escalation), words(": you can approve or reject this request now. ")]
+            if asked := presentation.asked_as_well(cancellation):
+                asks += [*asked, words(": you can approve or reject this request now. ")]
             rows = [asks + _time_left(cancellation, at)]
         case GatewayTrouble() as trouble:
             return _message(cancellation, _trouble(cancellation, trouble, whom))

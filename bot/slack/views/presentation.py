@@ -35,12 +35,11 @@ class Presentation:
         A waiting request needs the approvers who have not approved yet. After that it may need any of them, but the
         requester, who hears of it by direct message.
         """
-        done = {cancellation.requester}
-        if cancellation.state is State.PENDING:
-            own = set() if self.allow_self_approval else done
-            done = own | set(cancellation.approvers)
         if self.mentions is None:
             return []
+        done = {cancellation.requester}
+        if cancellation.state is State.PENDING:
+            done = self._may_not_approve(cancellation) | set(cancellation.approvers)
         people = self.mentions
         if cancellation.escalated_at is not None:
             people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
@@ -54,6 +53,16 @@ class Presentation:
             return ""
         address = self.order_url.replace("{order_id}", quote(order_id, safe=""))
         return address if len(address) <= _LONGEST_ADDRESS else ""
+
+    def asked_as_well(self, cancellation: Cancellation) -> list[Element]:
+        """Return the mentions of those whom the escalation of this request asks; nothing where there are none.
+
+        They were not asked before, so they are mentioned whatever the settings say about the approvers.
+        """
+        return mentions(self.escalation, but=self._may_not_approve(cancellation))
+
+    def _may_not_approve(self, cancellation: Cancellation) -> set[str]:
+        return set() if self.allow_self_approval else {cancellation.requester}
 
 
 NO_SETTINGS = Presentation()

@@ -66,6 +66,8 @@ def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
     for settings in (SETTINGS, replace(SETTINGS, mentions=None)):
         text = shown(said(Escalated(("U0DORA",)), escalated, settings))
         assert "🔔 1 approval needed for order ord_1. @U0DORA: you can approve or reject this request now." in text
+    alone = shown(said(Escalated(("U0DORA",)), replace(escalated, requester="U0DORA")))
+    assert alone.startswith("🔔 1 approval needed for order ord_1. 23 h 55 min left")
     assert "@U0DORA" in shown(said(Reminded(2), escalated))
     assert "@U0DORA" not in shown(said(Reminded(2), PENDING))
 
