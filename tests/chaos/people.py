@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.person import Person, as_seen
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ELSEWHERE, FRANK, SIRI
@@ -199,6 +200,9 @@ class Crowd:
             return self._click(draw, person, order, seen if draw.random() < 0.15 else card, action)
 
         acts: list[Coroutine[Any, Any, None]] = []
+        if plot in {"approve", "crowd"} and draw.random() < 0.4:
+            # The gateway is too busy for a while, so that there is a pause to cut short, and something to stop.
+            self._desk.gateway.faults.add(order, *[answers.too_many(3)] * 2)
         if plot in {"approve", "crowd", "contradict", "take back"}:
             acts += [click(person, "approve") for person in approvers[:wanted]]
         match plot:

@@ -94,8 +94,8 @@ _SLACK: dict[str, _Kind[Fault]] = {
 _GATEWAY: dict[str, _Kind[Fault]] = {
     "500": _Kind(2, lambda _: answers.internal_error()),
     "502 HTML": _Kind(1, lambda _: broken(502)),
-    "429": _Kind(4, lambda draw: answers.too_many(draw.random.choice([0, 2]))),
-    "503": _Kind(4, lambda draw: answers.maintenance(draw.random.choice([0, 2]))),
+    "429": _Kind(2, lambda _: answers.too_many(0)),
+    "503": _Kind(2, lambda _: answers.maintenance(0)),
     "wrong time": _Kind(2, lambda _: answers.error(401, "INVALID_TIMESTAMP", "X-Timestamp is too old.")),
     "wrong key": _Kind(2, lambda _: answers.error(401, "INVALID_API_KEY", "X-Api-Key is wrong.")),
     _EASILY_MISREAD: _Kind(4, lambda draw: answers.error(*draw.random.choice(_PROSE))),
