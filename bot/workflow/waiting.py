@@ -1,4 +1,4 @@
-"""What comes while a request waits for a decision: reminders and the escalation, each inside one transaction."""
+"""The reminders and the escalation of a request that waits for a decision, each inside one transaction."""
 
 from datetime import datetime
 
