@@ -10,8 +10,10 @@ from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import ClickRefused, Hurried, StoppedTrying
 from bot.domain.policy import NAMED, Act, Ground, Membership, Surface, Verdict
+from bot.domain.projection import Subject
 from bot.store import Store
 from bot.workflow import Workflow, decisions
+from bot.workflow.transitions import end
 from tests.clock import Clock
 from tests.workflow.steps import (
     ANN,
@@ -273,3 +275,15 @@ async def test_the_card_gets_the_history_of_the_record(workflow: Workflow, clock
         ("stopped_trying", ANN.id),
     ]
     assert history[2].at - history[1].at == clock() - history[0].at
+
+
+async def test_a_stop_on_record_after_an_unclear_answer_cannot_be_true(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """A file in which somebody made tables and events agree on it is found all the same."""
+    cancellation = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), LOST)
+    waits = await now(store, cancellation)
+    await store.transaction("forge", lambda tx: end(tx, waits, StoppedTrying(), "UEVIL", clock()))
+    (found,) = await store.read(lambda tables: list(tables.projections.contradictions()))
+    assert found.subject is Subject.EVENT
