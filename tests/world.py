@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Requested, Started, Voted
-from bot.domain.policy import Act, Actor, Members, Membership, People, Verdict
+from bot.domain.policy import Act, Actor, Members, Membership, People, Surface, Verdict
 from bot.domain.projection import Ending
 from bot.domain.verification import walk
 from bot.store import Store, Tables
@@ -62,11 +62,13 @@ async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
 
 
 class Look(NamedTuple):
-    """The part of a card that people rely on."""
+    """The part of a card or receipt that people rely on; a receipt leads to a card, or says that it is missing."""
 
     state: State
     approvers: tuple[str, ...]
     quorum: int
+    card: str | None = None
+    missing: MissingCard | None = None
 
 
 @dataclass
@@ -84,6 +86,8 @@ class Outside:
     """The id of the delivery that posted each message, by the message's timestamp."""
     cards: dict[str, Look] = field(default_factory=dict)
     """The look of each card in Slack, by its timestamp."""
+    own: dict[str, Look] = field(default_factory=dict)
+    """The look of each requester's receipt in Slack, by its timestamp."""
     receipts: set[str] = field(default_factory=set)
     """The timestamps of messages whose receipt came."""
     refused: set[tuple[str, DeliveryKind]] = field(default_factory=set)
@@ -183,9 +187,10 @@ class World:
         clicks = self._click(person, membership)
         return self.run(self.workflow.act(decisions.reject, Act.REJECT, about, clicks, reason="no"))
 
-    def withdraw(self, about: str, person: str = ANN) -> Acted:
-        """Withdraw as this person."""
-        return self.run(self.workflow.act(decisions.withdraw, Act.WITHDRAW, about, actor(person)))
+    def withdraw(self, about: str, person: str = ANN, surface: Surface = Surface.CARD) -> Acted:
+        """Withdraw as this person, on the card or on the receipt."""
+        clicks = replace(actor(person), surface=surface)
+        return self.run(self.workflow.act(decisions.withdraw, Act.WITHDRAW, about, clicks))
 
     def retry(
         self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
@@ -265,6 +270,12 @@ class World:
         if delivery.kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
             self.outside.cards[cancellation.card_ts] = look
             return Receipt(DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts)
+        own = look._replace(card=cancellation.card_ts, missing=delivery.missing_card)
+        if delivery.kind is DeliveryKind.RECEIPT_UPDATE:
+            if delivery.receipt is None:
+                return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
+            self.outside.own[delivery.receipt[1]] = own
+            return Receipt(DeliveryOutcome.DELIVERED, *delivery.receipt)
         if delivery.in_doubt_since is not None and not blind and (earlier := self._posted_by(delivery)):
             return Receipt(DeliveryOutcome.DELIVERED, "C1", earlier)
         if delivery.kind in {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY} and cancellation.card_ts is None:
@@ -276,6 +287,8 @@ class World:
         self.outside.messages[ts] = delivery.id
         if delivery.kind is DeliveryKind.CARD:
             self.outside.cards[ts] = look
+        if delivery.kind is DeliveryKind.RECEIPT:
+            self.outside.own[ts] = own
         return Receipt(DeliveryOutcome.DELIVERED, "C1", ts)
 
     def _posted_by(self, delivery: Delivery) -> str | None:
@@ -289,16 +302,22 @@ class World:
             if kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
                 # Somebody has deleted the card.
                 self.outside.cards.pop(cancellation.card_ts, None)
+            if kind is DeliveryKind.RECEIPT_UPDATE and claimed.delivery.receipt is not None:
+                self.outside.own.pop(claimed.delivery.receipt[1], None)
         concluded = self.run(self.workflow.record_delivery(claimed.delivery, receipt))
         self.outside.receipts.add(receipt.ts)
         if concluded.surplus:
-            self.outside.messages.pop(receipt.ts, None)
-            self.outside.cards.pop(receipt.ts, None)
+            for there in (self.outside.messages, self.outside.cards, self.outside.own):
+                there.pop(receipt.ts, None)
         return concluded
 
     def click_on_card(self, about: str, ts: str) -> bool:
         """Let somebody click on this message; return True where it is the card of this request."""
         return self.run(self.workflow.card_clicked(about, Receipt(DeliveryOutcome.DELIVERED, "C1", ts)))
+
+    def click_on_receipt(self, about: str, ts: str) -> bool:
+        """Let the requester click on this message; return True where it is the receipt of this request."""
+        return self.run(self.workflow.receipt_clicked(about, Receipt(DeliveryOutcome.DELIVERED, "C1", ts)))
 
     def deliver(self, outcome: DeliveryOutcome) -> bool:
         """Try the delivery that is due, with this outcome; return False if none is due."""
@@ -310,8 +329,8 @@ class World:
         return True
 
     def trouble(self, claimed: ClaimedDelivery, outcome: DeliveryOutcome) -> Receipt:
-        """Return the receipt of a try that did not succeed; an update is impossible where somebody deleted the card."""
-        problem = "message_not_found" if claimed.delivery.kind is DeliveryKind.CARD_UPDATE else "problem"
+        """Return the receipt of a try that did not succeed; an update is impossible of what somebody deleted."""
+        problem = "problem" if claimed.delivery.kind.is_new_message else "message_not_found"
         return Receipt(outcome, problem=problem, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
 
     def restart(self, *, quorum: int | None = None, self_approval: bool | None = None) -> None:
@@ -386,7 +405,7 @@ class World:
             kinds = owed.get((number, event.seq), [])
             match event.content:
                 case Requested():
-                    assert kinds == ["card"]
+                    assert kinds == ["card", "receipt"]
                 case Voted() | Reminded() | Escalated():
                     assert kinds.count("reply") == 1
                 case GatewayTrouble():
@@ -405,9 +424,9 @@ class World:
             if status == "abandoned" and (cancellation, kind) not in self.outside.refused:
                 # Without a card there is no thread for its results.
                 assert (cancellation, DeliveryKind.CARD) in self.outside.refused
-                assert kind != DeliveryKind.DIRECT_MESSAGE
+                assert not DeliveryKind(kind).to_requester
                 assert kind != DeliveryKind.REPLY or card is None
-            if kind != DeliveryKind.CARD_UPDATE and status == "delivered":
+            if DeliveryKind(kind).is_new_message and status == "delivered":
                 assert self.outside.messages[ts] == delivery
         on_file = {ts for _, _, status, ts, *_ in rows if status == "delivered"}
         abandoned = {delivery for delivery, _, status, *_ in rows if status == "abandoned"}
@@ -416,7 +435,10 @@ class World:
             assert ts in on_file or ts not in self.outside.receipts or delivery in abandoned
 
     def drain(self) -> None:
-        """Let Slack take everything that is owed; then every card shows the truth, and is there if people must act."""
+        """Let Slack take everything that is owed; then every card and receipt shows the truth.
+
+        A card is there if people must act, or the requester reads that it is not.
+        """
         # Twice, as an update that was in doubt is sent once more after a while.
         for _ in range(2):
             self.clock.advance(minutes=3)
@@ -429,15 +451,31 @@ class World:
                 refused = (about, DeliveryKind.CARD) in self.outside.refused
                 assert not found.state.awaits_people or refused or self._knows_of_no_card(found)
                 continue
-            assert (shown.approvers, shown.quorum) == (found.approvers, found.approvals_required)
-            # The begin of a call is no news for a card that shows the approval.
-            begun = found.state is State.SENDING and shown.state is State.APPROVED
-            assert begun or shown.state is found.state
+            assert _shows(shown, found)
+        receipts = "SELECT c.id, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number"
+        for about, ts in self.rows(f"{receipts} WHERE d.kind = 'receipt' AND d.status = 'delivered'"):
+            found, own = self.found(about), self.outside.own.get(ts)
+            if own is None:
+                assert (about, DeliveryKind.RECEIPT_UPDATE) in self.outside.refused
+                continue
+            assert _shows(own, found)
+            assert own.card == found.card_ts
+            if found.state.awaits_people:
+                assert (own.missing is None) == (found.card_ts in self.outside.cards)
 
     def _knows_of_no_card(self, found: Cancellation) -> bool:
-        """Return True where the requester has a message that their request has no card."""
+        """Return True where the requester has a message that their request has no card, unless Slack refused that."""
+        if (found.id, DeliveryKind.RECEIPT) in self.outside.refused:
+            return True
         sql = (
             "SELECT 1 FROM deliveries d JOIN audit_events e ON e.seq = d.event_seq"
             " WHERE d.number = ? AND d.kind = 'direct_message' AND e.kind = 'delivery_abandoned'"
         )
         return bool(self.rows(sql, found.number))
+
+
+def _shows(look: Look, found: Cancellation) -> bool:
+    """Return True where this is the truth; the begin of a call is no news where the approval is shown."""
+    begun = found.state is State.SENDING and look.state is State.APPROVED
+    same = (look.approvers, look.quorum) == (found.approvers, found.approvals_required)
+    return same and (begun or look.state is found.state)

@@ -15,11 +15,32 @@ class DeliveryKind(StrEnum):
     """A message in the card's thread that reports one event."""
     DIRECT_MESSAGE = "direct_message"
     """A message to the requester that reports one event."""
+    RECEIPT = "receipt"
+    """The requester's own message about a request, which is kept up to date until the end."""
+    RECEIPT_UPDATE = "receipt_update"
+    """The receipt must show the state as it is at the time of delivery."""
 
     @property
     def is_new_message(self) -> bool:
         """Return True where it adds a message; those keep their order, and to Slack's rate, in each channel."""
-        return self is not DeliveryKind.CARD_UPDATE
+        return self not in {DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE}
+
+    @property
+    def to_requester(self) -> bool:
+        """Return True where only the requester gets it."""
+        return self in {DeliveryKind.DIRECT_MESSAGE, DeliveryKind.RECEIPT, DeliveryKind.RECEIPT_UPDATE}
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCard:
+    """Why a request that needs people has no card; ``problem`` is Slack's name for the error, or the bot's.
+
+    ``in_doubt`` is true where a try may have posted it after all, and ``given_up`` where the bot does not try again.
+    """
+
+    problem: str
+    in_doubt: bool = False
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,9 @@ class Delivery:
     ``position`` counts everything that was ever enqueued. ``id`` goes into the message's metadata, so that a message
     can be found again. ``target`` is the channel or the user it goes to. ``in_doubt_since`` is set while an
     earlier try may have posted it. ``tries`` includes the one that is under way.
+
+    What goes to the requester also has ``receipt``, the channel and timestamp of the receipt once it is posted, and
+    ``missing_card``, if the request needs a card that is not there.
     """
 
     position: int
@@ -40,6 +64,8 @@ class Delivery:
     enqueued_at: datetime
     tries: int
     in_doubt_since: datetime | None
+    receipt: tuple[str, str] | None = None
+    missing_card: MissingCard | None = None
 
 
 class DeliveryOutcome(StrEnum):

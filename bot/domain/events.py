@@ -250,6 +250,7 @@ class Withdrawn(Content):
     """The requester took the request back."""
 
     kind = "withdrawn"
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +435,8 @@ class CardBlocked(Content):
     problem: str
     in_doubt: bool = False
     """True where a try may have posted the card after all."""
+    receipt_is_out: bool = False
+    """True where the requester's receipt had been sent, so that a direct message tells them; else the receipt does."""
 
 
 @dataclass(frozen=True, slots=True)

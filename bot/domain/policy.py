@@ -54,6 +54,8 @@ class Surface(StrEnum):
     """The places where a decision is made."""
 
     CARD = "card"
+    RECEIPT = "receipt"
+    """The requester's own message about the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ The events are the truth. The tables of cancellations, decisions, attempts and d
 be searched. ``compare`` finds the first thing in which the tables contradict the events.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,7 +151,9 @@ class Projection:
     may_be_owed: set[int] = field(default_factory=set)
     """The events that may owe another card or a direct message."""
     changed_seq: int = 0
-    """The last event after which the card must show something else."""
+    """The last event after which the card and the receipt must show something else."""
+    card_seq: int = 0
+    """The last event after which the receipt must say something else about the card."""
     passing: dict[type[Content], int] = field(default_factory=dict)
     """The newest event of each kind in ``PASSING`` whose messages are still of use."""
     outdated: dict[int, int] = field(default_factory=dict)
@@ -227,8 +230,8 @@ def messages_owed(content: Content, actor: str, requester: str) -> tuple[Deliver
         # Nobody has to be told what they have just done.
         return (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
     if kind is events.Requested:
-        return (DeliveryKind.CARD,)
-    if kind is events.CardBlocked:
+        return (DeliveryKind.CARD, DeliveryKind.RECEIPT)
+    if isinstance(content, events.CardBlocked) and content.receipt_is_out:
         return (DeliveryKind.DIRECT_MESSAGE,)
     if kind is events.GatewayTrouble:
         return (DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE)
@@ -261,7 +264,7 @@ def fold(about: Iterable[Event]) -> Projection:
             if text := _getter(path)(content):
                 found.commitments[event.seq, path] = text
         for kind in messages_owed(content, event.actor, found.requester):
-            found.owed[event.seq, kind] = found.requester if kind is DeliveryKind.DIRECT_MESSAGE else ""
+            found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
 
 
@@ -383,15 +386,23 @@ def _retried(found: Projection, event: Event, _: events.Retried) -> bool:
     return found.step(event, State.APPROVED)
 
 
-def _card_posted(found: Projection, _: Event, content: events.CardPosted) -> bool:
+def _card_posted(found: Projection, event: Event, content: events.CardPosted) -> bool:
     found.channels.append(content.channel)
-    found.card_ts, found.card_link = content.ts, content.link
+    found.card_ts, found.card_link, found.card_seq = content.ts, content.link, event.seq
+    return True
+
+
+def _card_blocked(found: Projection, event: Event, _: events.CardBlocked) -> bool:
+    found.card_seq = event.seq
     return True
 
 
 def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandoned) -> bool:
     found.abandoned.add(content.delivery)
     found.may_be_owed.add(event.seq)
+    about_card = content.delivery in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
+    if about_card and found.state is not None and found.state.awaits_people:
+        found.card_seq = event.seq
     return True
 
 
@@ -427,6 +438,7 @@ _STEPS: dict[type[Content], _Step] = {
     events.SettledCancelled: _settled,
     events.SettledNotCancelled: _settled,
     events.CardPosted: _card_posted,
+    events.CardBlocked: _card_blocked,
     events.DeliveryAbandoned: _abandoned,
     events.Erased: _erased,
 }
@@ -612,14 +624,18 @@ def _attempt(said: Said, text: "_Text") -> Row:
 def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
     """Compare the outbox: everything owed must be there once, nothing else, and nothing dropped without an event."""
     missing = dict(said.owed)
-    shown = not said.changed_seq
+    # What must be shown, and where; Slack has a receipt no longer that could not be posted or updated once.
+    unshown = {DeliveryKind.CARD_UPDATE: said.changed_seq}
+    if not said.abandoned & _RECEIPTS:
+        unshown[DeliveryKind.RECEIPT_UPDATE] = max(said.changed_seq, said.card_seq)
     for kind, event_seq, target, status, ts, drawn_seq in kept.deliveries:
-        update = kind == DeliveryKind.CARD_UPDATE
+        update, to_requester = kind in _UPDATES, kind in _TO_REQUESTER
         if not update and missing.pop((event_seq, kind), None) is None and event_seq not in said.may_be_owed:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, "", kind)
-        if target != said.requester if kind == DeliveryKind.DIRECT_MESSAGE else target not in said.channels:
+        if target != said.requester if to_requester else target not in said.channels:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, said.channels[-1], target)
-        dropped = status == "abandoned" and not said.abandoned & {kind, DeliveryKind.CARD}
+        # What would be below a card that is not there goes with it.
+        dropped = status == "abandoned" and not said.abandoned & ({kind} if to_requester else {kind, DeliveryKind.CARD})
         unplaced = status == "delivered" and not update and not ts
         # A message that is of no use any more is called off, and no other is. Nobody began to post it after that.
         outdated_by = said.outdated.get(event_seq)
@@ -627,12 +643,20 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
         too_late = status == "delivered" and not update and outdated_by is not None and drawn_seq >= outdated_by
         if dropped or unplaced or too_late:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, kind, status)
-        if update:
-            shown = shown or status == "queued" or drawn_seq >= said.changed_seq
-    if missing or not shown:
-        seq, kind = next(iter(missing), (said.changed_seq, DeliveryKind.CARD_UPDATE))
+        # A receipt that is posted late shows everything until then, as an update would.
+        shows = DeliveryKind.RECEIPT_UPDATE if kind in _RECEIPTS else kind
+        if status == "queued" or drawn_seq >= unshown.get(shows, math.inf):
+            unshown.pop(shows, None)
+    if missing or any(unshown.values()):
+        unseen = next(((seq, kind) for kind, seq in unshown.items() if seq), (0, DeliveryKind.CARD_UPDATE))
+        seq, kind = next(iter(missing), unseen)
         return Contradiction(Subject.DELIVERIES, said.order_id, seq, kind)
     return None
+
+
+_UPDATES = {kind for kind in DeliveryKind if not kind.is_new_message}
+_TO_REQUESTER = {kind for kind in DeliveryKind if kind.to_requester}
+_RECEIPTS = {DeliveryKind.RECEIPT, DeliveryKind.RECEIPT_UPDATE}
 
 
 def _people(decisions: Iterable[Row]) -> str:

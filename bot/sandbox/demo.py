@@ -64,11 +64,13 @@ class _Demo:
         ann, ben = self._stage.ann, self._stage.ben
         card = await self._ask("ord_1001", "The customer ordered twice")
         self._show("#payments", card)
+        self._show("ann, receipt", await self._wait(lambda: _last(ann.direct_messages)))
         await self._press(ann, card, "approve")
         self._show("only ann sees", await self._wait(lambda: _last(ann.ephemerals)))
         await self._press(ben, card, "approve")
         await self._result(card, "✅ Cancelled")
-        self._show("ann, direct message", await self._wait(lambda: _last(ann.direct_messages)))
+        # The first one is the receipt.
+        self._show("ann, direct message", await self._wait(lambda: _last(ann.direct_messages[1:])))
 
     async def _completed(self) -> None:
         _scene("A completed order, which only a refund can undo")

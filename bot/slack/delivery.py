@@ -16,11 +16,11 @@ from bot.clock import utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import CardBlocked
+from bot.domain.events import CardBlocked, DeliveryAbandoned
 from bot.domain.projection import PASSING
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
-from bot.slack.views import card, notices, results
+from bot.slack.views import card, missing_card, notices, receipt, results
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
 
@@ -37,7 +37,7 @@ _UNFIT = {
     "no_text",
 }
 """Errors about what is in the message."""
-_CARD_LOST = {"message_not_found", "cant_update_message", "edit_window_closed"}
+_MESSAGE_LOST = {"message_not_found", "cant_update_message", "edit_window_closed"}
 """Errors about the message that should be updated."""
 _NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"}
 """Errors about the person who should get a direct message."""
@@ -46,7 +46,10 @@ _FINAL = {
     ("chat.postMessage", DeliveryKind.REPLY): _UNFIT,
     ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE): _UNFIT | _NOBODY_THERE,
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE): _NOBODY_THERE,
-    ("chat.update", DeliveryKind.CARD_UPDATE): _UNFIT | _CARD_LOST,
+    ("chat.postMessage", DeliveryKind.RECEIPT): _UNFIT | _NOBODY_THERE,
+    ("conversations.open", DeliveryKind.RECEIPT): _NOBODY_THERE,
+    ("chat.update", DeliveryKind.CARD_UPDATE): _UNFIT | _MESSAGE_LOST,
+    ("chat.update", DeliveryKind.RECEIPT_UPDATE): _UNFIT | _MESSAGE_LOST,
 }
 """Errors that concern this one message and will not change: by the method that gave it, and what it was called for.
 
@@ -55,6 +58,8 @@ The same name means something else at another call. A search gives none of them:
 _PASSING = {"ratelimited", "not_reachable", "proxy_not_reachable", "not_connected_yet"}
 """Problems that end by themselves. Every other definite refusal waits for a person."""
 _THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
+
+_ABOUT_MISSING_CARD = {CardBlocked.kind, DeliveryAbandoned.kind}
 
 _CLOCKS_APART = timedelta(days=1)
 """A message's ts is Slack's time, and ours may be wrong by hours: the search begins so long before the doubt."""
@@ -87,10 +92,11 @@ class SlackCourier:
         if identity is None:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
-        if event.kind == CardBlocked.kind and cancellation.card_ts is not None:
-            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="card_is_there")
+        if _is_past(delivery, event):
+            problem = "card_is_there" if cancellation.state.awaits_people else "too_late_for_a_card"
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
         try:
-            if delivery.in_doubt_since is not None and delivery.kind is not DeliveryKind.CARD_UPDATE:
+            if delivery.in_doubt_since is not None and delivery.kind.is_new_message:
                 found = await self._find(delivery, cancellation, identity)
                 if found is not None:
                     return found
@@ -104,14 +110,12 @@ class SlackCourier:
                     return await self._update(cancellation)
                 case DeliveryKind.REPLY:
                     return await self._reply(delivery, identity, cancellation, event)
-                case DeliveryKind.DIRECT_MESSAGE:
+                case DeliveryKind.DIRECT_MESSAGE | DeliveryKind.RECEIPT:
                     channel = await self._direct_channel(delivery.target)
-                    message = (
-                        notices.direct_notice(cancellation, event)
-                        if type(event.content) in PASSING
-                        else results.direct_message(cancellation, event, identity.bot_user_id)
-                    )
+                    message = _to_requester(delivery, identity, cancellation, event)
                     return await self._post(delivery, identity, channel, message)
+                case DeliveryKind.RECEIPT_UPDATE:
+                    return await self._update_receipt(delivery, identity, cancellation)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery)
 
@@ -156,6 +160,14 @@ class SlackCourier:
             DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link
         )
 
+    async def _update_receipt(self, delivery: Delivery, identity: Identity, cancellation: Cancellation) -> Receipt:
+        if delivery.receipt is None:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
+        channel, ts = delivery.receipt
+        message = receipt.receipt(cancellation, delivery.missing_card, identity.bot_user_id)
+        await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+        return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
+
     async def _reply(
         self,
         delivery: Delivery,
@@ -189,7 +201,7 @@ class SlackCourier:
         """Return the receipt of this delivery's message if an earlier try did reach Slack, else None."""
         assert delivery.in_doubt_since is not None
         channel = cancellation.card_channel
-        if delivery.kind is DeliveryKind.DIRECT_MESSAGE:
+        if delivery.kind.to_requester:
             channel = await self._direct_channel(delivery.target)
         oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
         where: dict[str, Any] = {"channel": channel, "oldest": oldest, "include_all_metadata": True, "limit": 200}
@@ -209,11 +221,7 @@ class SlackCourier:
 
 
 async def _search(
-    ask: Callable[..., Awaitable[Any]],
-    arguments: dict[str, Any],
-    edge: str,
-    delivery_id: str,
-    identity: Identity,
+    ask: Callable[..., Awaitable[Any]], arguments: dict[str, Any], edge: str, delivery_id: str, identity: Identity
 ) -> str | None:
     """Return the ts of the message with this delivery's id, or None.
 
@@ -243,6 +251,24 @@ async def _search(
         else:
             return None
     return None
+
+
+def _to_requester(delivery: Delivery, identity: Identity, cancellation: Cancellation, event: Event) -> Message:
+    """Return the message that reports an event, or the receipt as it must look now."""
+    missing = delivery.missing_card
+    if delivery.kind is DeliveryKind.RECEIPT:
+        return receipt.receipt(cancellation, missing, identity.bot_user_id)
+    if event.kind in _ABOUT_MISSING_CARD and missing is not None:
+        return missing_card.message(cancellation, missing, identity.bot_user_id)
+    if type(event.content) in PASSING:
+        return notices.direct_notice(cancellation, event)
+    return results.direct_message(cancellation, event)
+
+
+def _is_past(delivery: Delivery, event: Event) -> bool:
+    """Return True for a message that the card is missing, where it is there again or nobody needs it any more."""
+    about_card = delivery.kind is DeliveryKind.DIRECT_MESSAGE and event.kind in _ABOUT_MISSING_CARD
+    return about_card and delivery.missing_card is None
 
 
 def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:

@@ -2,8 +2,8 @@
 
 SCOPES = {
     "commands": "the two slash commands",
-    "chat:write": "cards, their updates, thread replies and direct messages, and deleting duplicates of them",
-    "im:write": "opening the direct message with a requester",
+    "chat:write": "cards and receipts, their updates, replies and direct messages, and deleting duplicates of them",
+    "im:write": "opening the direct message with a requester, for receipts and results",
     "files:write": "the file that a look-up with csv sends by direct message, and nothing else",
     "channels:history": "finding a message again whose posting was not confirmed, in a public channel",
     "groups:history": "the same in a private channel",

@@ -9,6 +9,8 @@ from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.store.connection import Connection, Row
 
+_RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
+
 
 class Deliveries:
     """The table ``deliveries``. A row is queued, then delivered, abandoned or called off.
@@ -30,14 +32,19 @@ class Deliveries:
     ) -> None:
         """Owe Slack a message, now or from ``due_at`` on.
 
-        A card or an update of it that is due and that no worker has begun serves all changes until then.
+        A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
+        updated before it is posted, nor after Slack refused it or an update of it for good: somebody deleted it.
         """
-        direct = kind is DeliveryKind.DIRECT_MESSAGE
         once = ""
-        if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:
+        if kind is DeliveryKind.CARD or not kind.is_new_message:
             once = (
                 " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
                 " AND status = 'queued' AND lease_until IS NULL AND due_at <= :due_at)"
+            )
+        if kind is DeliveryKind.RECEIPT_UPDATE:
+            once += (
+                " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND"
+                f" ({_RECEIPT_WAITS} OR (kind IN ('receipt', 'receipt_update') AND status = 'abandoned')))"
             )
         self._connection.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
@@ -47,7 +54,7 @@ class Deliveries:
                 "number": cancellation.number,
                 "kind": kind,
                 "event_seq": event.seq,
-                "target": cancellation.requester if direct else cancellation.card_channel,
+                "target": cancellation.requester if kind.to_requester else cancellation.card_channel,
                 "at": timestamp(at),
                 "due_at": timestamp(due_at or at),
             },
@@ -65,8 +72,9 @@ class Deliveries:
         """Claim the earliest delivery that is due, and note that Slack may get it from now on.
 
         Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
-        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now;
-        ``held`` are the positions that the asking worker has in hand, however late it is with them.
+        direct messages do not wait for each other. But the receipt of a pending request waits for the card, so that it
+        has the link, until people must hear of the card's trouble. ``not_to`` are channels and people that must not get
+        anything now; ``held`` are the positions that the asking worker has in hand, however late it is with them.
         """
         # What Slack refuses again and again must not take every turn of its channel from what is new.
         rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
@@ -102,7 +110,12 @@ class Deliveries:
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             "   AND e.lane = d.lane AND e.position < d.position"
             # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
-            "   AND NOT (e.kind = 'card_update' AND (e.tries = 0 OR d.kind = 'reply')))"
+            "   AND NOT (e.kind IN ('card_update', 'receipt_update') AND (e.tries = 0"
+            "    OR d.kind IN ('reply', 'direct_message')))"
+            # A receipt that Slack refuses holds up no result.
+            "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"
+            "  AND NOT (d.kind = 'receipt' AND c.state = 'pending' AND EXISTS (SELECT 1 FROM deliveries k"
+            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             " ORDER BY d.position LIMIT 1",
             (timestamp(now), timestamp(now), *not_to, *held),
         )
@@ -163,15 +176,31 @@ class Deliveries:
         )
         return bool(told)
 
-    def settle_card(self, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
-        """Keep where a card is in Slack whose delivery was still in doubt; return False if no card is owed."""
+    def settle_seen(self, cancellation: Cancellation, kind: DeliveryKind, receipt: Receipt, at: datetime) -> bool:
+        """Keep where a card or receipt is in Slack whose delivery was still in doubt; return False if none is owed."""
         settled = self._connection.execute(
             "UPDATE deliveries SET status = 'delivered', done_at = ?, channel = ?, ts = ?, claimed_by = NULL,"
-            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = 'card' AND status = 'queued'"
+            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = ? AND status = 'queued'"
             " RETURNING position",
-            (timestamp(at), receipt.channel, receipt.ts, cancellation.number),
+            (timestamp(at), receipt.channel, receipt.ts, cancellation.number, kind),
         )
         return bool(settled)
+
+    def receipt_waits(self, cancellation: Cancellation) -> bool:
+        """Return True where the receipt is owed and certainly not in Slack yet, so that it tells what is so then."""
+        sql = f"SELECT 1 FROM deliveries WHERE number = ? AND {_RECEIPT_WAITS}"
+        return bool(self._connection.execute(sql, (cancellation.number,)))
+
+    def receipt_place(self, cancellation: Cancellation) -> tuple[str, str] | None:
+        """Return the channel and timestamp of the receipt, or None where none is in Slack as far as is known."""
+        sql = "SELECT channel, ts FROM deliveries WHERE number = ? AND kind = 'receipt' AND status = 'delivered'"
+        rows = self._connection.execute(sql, (cancellation.number,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def owes(self, cancellation: Cancellation, kind: DeliveryKind) -> bool:
+        """Return True where something of this kind is queued for this cancellation."""
+        sql = "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'queued' LIMIT 1"
+        return bool(self._connection.execute(sql, (cancellation.number, kind)))
 
     def place(self, delivery: Delivery) -> tuple[str, str]:
         """Return the channel and timestamp of the message that is on file for this delivery; empty if there is none."""

@@ -125,7 +125,9 @@ class Record:
         rows = self._connection.execute(sql, (cancellation.id,))
         return datetime.fromisoformat(rows[0][0]) if rows else datetime.min.replace(tzinfo=UTC)
 
-    def has(self, cancellation: Cancellation, kind: type[Content]) -> bool:
-        """Return True where the record has an event of this kind about this cancellation."""
-        sql = "SELECT 1 FROM audit_events WHERE cancellation = ? AND kind = ? LIMIT 1"
-        return bool(self._connection.execute(sql, (cancellation.id, kind.kind)))
+    def newest(self, cancellation: Cancellation, *kinds: type[Content]) -> list[Event]:
+        """Return the events of these kinds about this cancellation, the newest first, without their words."""
+        some = ", ".join("?" * len(kinds))
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? AND kind IN ({some}) ORDER BY seq DESC"
+        rows = self._connection.execute(sql, (cancellation.id, *(kind.kind for kind in kinds)))
+        return [Event(*row) for row in rows]

@@ -25,6 +25,7 @@ def one_of(column: str, values: Iterable[str]) -> str:
 
 OPEN_STATES = one_of("state", OPEN)
 """The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
+_TO_REQUESTER = [kind for kind in DeliveryKind if kind.to_requester]
 
 FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))
 """The condition of the index that finds the last freeze. Each act asks for it, and nearly no event is one."""
@@ -140,7 +141,8 @@ def first(db: Database) -> None:
             id TEXT NOT NULL,
             number INTEGER NOT NULL REFERENCES cancellations (number),
             kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
-            lane TEXT GENERATED ALWAYS AS (CASE WHEN kind = 'direct_message' THEN 'direct' ELSE 'card' END) VIRTUAL,
+            lane TEXT GENERATED ALWAYS AS
+                (CASE WHEN {one_of("kind", _TO_REQUESTER)} THEN 'direct' ELSE 'card' END) VIRTUAL,
             event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
             target TEXT NOT NULL,
             status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", _STATUSES)}),

@@ -6,12 +6,11 @@ from datetime import datetime
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import BOT, timestamp
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import AnsweredLate, Cancelled, Failed, GatewayTrouble, Refused, Repeating, Sending, Unknown
 from bot.domain.projection import Contradiction
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import end, expire, owe_messages
+from bot.workflow.transitions import end, expire, owe_messages, show
 from bot.workflow.waiting import fall_due
 
 _CONTRADICTED = Answer(Outcome.NOT_SENT, trouble=Trouble.RECORD_CONTRADICTS)
@@ -89,7 +88,7 @@ def conclude(
             pause = rules.patience.before_next_attempt(number, answer.retry_after, spread)
             tx.cancellations.move(cancellation, state, at=at, due_at=at + pause)
             event = tx.record.append(Repeating(number, answer, call), BOT, at, cancellation)
-            tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+            show(tx, cancellation, event, at)
             _tell_of_trouble(tx, rules, cancellation, at, at + pause, unclear=unclear or _is_unclear(answer))
         case State.CANCELLED:
             by_repeat = answer.outcome is Outcome.REFUSED

@@ -10,7 +10,6 @@ from datetime import datetime
 from bot.domain import policy
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation, Choice, State
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Approved,
     Content,
@@ -28,7 +27,7 @@ from bot.domain.events import (
 from bot.domain.policy import Actor, Members, Verdict, Votes
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import end, owe_messages
+from bot.workflow.transitions import end, owe_messages, show
 
 
 def approve(
@@ -81,7 +80,7 @@ def settle_votes(
     for content in happened:
         by = actor.id if actor is not None and isinstance(content, Approved | Voted) else BOT
         event = tx.record.append(content, by, at, cancellation)
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        show(tx, cancellation, event, at)
         owe_messages(tx, cancellation, event, content, at)
 
 
@@ -126,7 +125,7 @@ def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor,
     """Take one's own request back."""
     verdict = policy.may_withdraw(cancellation, actor)
     if verdict is Verdict.ALLOWED:
-        end(tx, cancellation, Withdrawn(), actor.id, at)
+        end(tx, cancellation, Withdrawn(actor.surface), actor.id, at)
     return verdict
 
 
@@ -155,7 +154,7 @@ def retry(
     if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
         return Verdict.ANOTHER_IS_OPEN
     event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    show(tx, cancellation, event, at)
     return verdict
 
 
@@ -169,7 +168,7 @@ def try_now(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, 
     if verdict is Verdict.ALLOWED:
         tx.cancellations.hurry(cancellation, at)
         event = tx.record.append(Hurried(actor.ground, actor.surface), actor.id, at, cancellation)
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        show(tx, cancellation, event, at)
     return verdict
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import PASSING
 from bot.store import Tables
@@ -49,6 +49,9 @@ def claim(
             tx.deliveries.call_off(delivery, at)
             called_off += 1
             continue
+        if delivery.kind.to_requester:
+            receipt, missing = tx.deliveries.receipt_place(cancellation), _missing_card(tx, cancellation)
+            delivery = replace(delivery, receipt=receipt, missing_card=missing)
         cancellation = replace(cancellation, history=tx.record.history(cancellation), freeze=freeze)
         claimed.append(ClaimedDelivery(delivery, cancellation, event))
         if delivery.kind.is_new_message:
@@ -58,6 +61,22 @@ def claim(
 
 def _is_outdated(tx: Tables, cancellation: Cancellation, event: Event) -> bool:
     return type(event.content) in PASSING and event.seq in tx.projections.said(cancellation).outdated
+
+
+def _missing_card(tx: Tables, cancellation: Cancellation) -> MissingCard | None:
+    """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it."""
+    if not cancellation.state.awaits_people:
+        return None
+    owed = tx.deliveries.owes(cancellation, DeliveryKind.CARD)
+    for event in tx.record.newest(cancellation, CardPosted, CardBlocked, DeliveryAbandoned):
+        match event.content:
+            case CardPosted():
+                break
+            case CardBlocked(problem=problem, in_doubt=in_doubt):
+                return MissingCard(problem, in_doubt)
+            case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem) if not owed:
+                return MissingCard(problem, given_up=True)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +101,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
             return Concluded(surplus=_is_surplus(tx, delivery, receipt))
         if delivery.kind is DeliveryKind.CARD:
             _card_posted(tx, cancellation, receipt, at)
-        if delivery.kind is DeliveryKind.CARD_UPDATE and delivery.in_doubt_since is not None:
+        if not delivery.kind.is_new_message and delivery.in_doubt_since is not None:
             # Slack may carry an earlier try out after this one, and it showed what was true before.
             event = tx.record.event(delivery.event_seq)
             tx.deliveries.enqueue(cancellation, delivery.kind, event, at, due_at=at + rules.patience.late_in_slack)
@@ -117,7 +136,7 @@ def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: dat
     """
     if cancellation.card_ts != receipt.ts:
         # The known card may be gone, and this one posted in its place.
-        owed = tx.deliveries.settle_card(cancellation, receipt, at)
+        owed = tx.deliveries.settle_seen(cancellation, DeliveryKind.CARD, receipt, at)
         if cancellation.card_ts is not None and not owed:
             return False
     if (cancellation.card_channel, cancellation.card_ts) != (receipt.channel, receipt.ts):
@@ -125,12 +144,22 @@ def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: dat
     return True
 
 
+def adopt_receipt(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
+    """Learn from a click where the receipt is, after a posting in doubt.
+
+    Return True where the clicked message is the receipt, False where it is another one.
+    """
+    tx.deliveries.settle_seen(cancellation, DeliveryKind.RECEIPT, receipt, at)
+    return tx.deliveries.receipt_place(cancellation) == (receipt.channel, receipt.ts)
+
+
 def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
     """Return True for a second message of a delivery, or for one that was given up or called off meanwhile."""
     known = tx.deliveries.place(delivery)
     if not delivery.kind.is_new_message or known == (receipt.channel, receipt.ts):
         return False
-    return known != ("", "") or delivery.kind is DeliveryKind.CARD or tx.deliveries.called_off(delivery)
+    is_kept_up = delivery.kind in {DeliveryKind.CARD, DeliveryKind.RECEIPT}
+    return known != ("", "") or is_kept_up or tx.deliveries.called_off(delivery)
 
 
 def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
@@ -138,6 +167,7 @@ def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: d
     event = tx.record.append(
         CardPosted(channel=receipt.channel, ts=receipt.ts, link=receipt.link), BOT, at, cancellation
     )
+    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
     if cancellation.state is State.PENDING and not cancellation.decisions:
         return
     # What it shows may be older than what happened while it was on its way.
@@ -146,10 +176,15 @@ def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: d
 
 def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
     """Tell the requester, once, that the card cannot be posted, and what to do."""
-    if not tx.record.has(cancellation, CardBlocked):
-        content = CardBlocked(channel=cancellation.card_channel, problem=receipt.problem, in_doubt=receipt.in_doubt)
-        event = tx.record.append(content, BOT, at, cancellation)
-        owe_messages(tx, cancellation, event, content, at)
+    content = CardBlocked(
+        channel=cancellation.card_channel,
+        problem=receipt.problem,
+        in_doubt=receipt.in_doubt,
+        receipt_is_out=not tx.deliveries.receipt_waits(cancellation),
+    )
+    event = tx.record.append(content, BOT, at, cancellation)
+    owe_messages(tx, cancellation, event, content, at)
+    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
 
 
 def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
@@ -157,13 +192,16 @@ def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt
         # Without any card there is no thread. A second card that comes too late ends nothing else.
         tx.deliveries.abandon_thread(cancellation, at)
     event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, cancellation)
-    if not cancellation.state.awaits_people:
+    about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
+    if not (about_card and cancellation.state.awaits_people):
         return
+    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
     # again. A card that is gone as soon as it is there is not, as that would never end.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
     at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
     if gone and not at_once:
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
-    elif gone or delivery.kind is DeliveryKind.CARD:
+    elif not tx.deliveries.receipt_waits(cancellation):
+        # The receipt is out, and an update of it notifies nobody.
         tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from bot.domain import policy
 from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Frozen, RequestRefused, Unfrozen
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
 from bot.store import Tables
+from bot.workflow.transitions import show
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def _carry_out(tx: Tables, content: Frozen | Unfrozen | RequestRefused, actor: A
 
 
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
-    """Begin or end a freeze, and show it on the card of every request that waits for people or for the gateway."""
+    """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
     event = tx.record.append(content, actor, at)
     for cancellation in tx.cancellations.waiting():
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        show(tx, cancellation, event, at)

@@ -53,7 +53,7 @@ class Acted:
 
 
 def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *, expiring: bool = True) -> Acted:
-    """Keep a request and owe its card, or put on record why not.
+    """Keep a request and owe its card and receipt, or put on record why not.
 
     Where ``expiring`` is false, a pending request is in the way however old it is.
     """

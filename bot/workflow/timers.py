@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
 from bot.domain.cancellation import Cancellation
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import ExpiryMoved
 from bot.store import Tables
+from bot.workflow.transitions import show
 
 
 def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None:
@@ -30,6 +30,6 @@ def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
 
 
 def expiry_moved(tx: Tables, cancellation: Cancellation, at: datetime) -> None:
-    """Put on record when a pending request expires by now, and show it on its card."""
+    """Put on record when a pending request expires by now, and show it on its card and receipt."""
     event = tx.record.append(ExpiryMoved(timestamp(cancellation.expires_at)), BOT, at, cancellation)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    show(tx, cancellation, event, at)

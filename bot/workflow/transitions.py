@@ -13,7 +13,8 @@ from bot.store import Tables
 def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: datetime) -> None:
     """Step to the state that this event leads to, and owe the news to the card, its thread and the requester.
 
-    The card of a newer request for the same order shows some of these states as well, so it is owed the news too.
+    The card and receipt of a newer request for the same order show some of these states as well, so they are owed the
+    news too.
 
     Raises AssertionError if no step leads there, which is a fault of the caller's.
     """
@@ -22,12 +23,18 @@ def end(tx: Tables, cancellation: Cancellation, ending: Ending, actor: str, at: 
         msg = f"{cancellation.id}: no step from {cancellation.state} to {ending.kind}"
         raise AssertionError(msg)
     event = tx.record.append(ending, actor, at, cancellation)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    show(tx, cancellation, event, at)
     if state in MAY_BE_CANCELLED:
         newer = tx.cancellations.open_of(cancellation.order_id)
         if newer is not None and newer.state is State.PENDING:
-            tx.deliveries.enqueue(newer, DeliveryKind.CARD_UPDATE, event, at)
+            show(tx, newer, event, at)
     owe_messages(tx, cancellation, event, ending, at)
+
+
+def show(tx: Tables, cancellation: Cancellation, event: Event, at: datetime) -> None:
+    """Let the card and the receipt show what an event has changed."""
+    for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
+        tx.deliveries.enqueue(cancellation, kind, event, at)
 
 
 def owe_messages(tx: Tables, cancellation: Cancellation, event: Event, content: Content, at: datetime) -> None:

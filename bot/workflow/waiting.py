@@ -4,11 +4,10 @@ from datetime import datetime
 
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Cancellation
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Escalated, Reminded
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import owe_messages
+from bot.workflow.transitions import owe_messages, show
 
 
 def first_reminder(rules: Rules, at: datetime) -> datetime | None:
@@ -46,7 +45,7 @@ def fall_due(tx: Tables, rules: Rules, waiting: Cancellation, at: datetime) -> N
     for content in happened:
         event = tx.record.append(content, BOT, at, waiting)
         if isinstance(content, Escalated):
-            tx.deliveries.enqueue(waiting, DeliveryKind.CARD_UPDATE, event, at)
+            show(tx, waiting, event, at)
         owe_messages(tx, waiting, event, content, at)
 
 

@@ -20,7 +20,7 @@ from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
-from bot.domain.policy import Act, Actor, Members, Verdict, time_unchecked
+from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, freezing, lookups, requests, timers
@@ -141,7 +141,7 @@ class Workflow:
             if verdict is not Verdict.ALLOWED:
                 event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
                 if verdict in _STALE_CARD or cancellation.state is not State.PENDING:
-                    _refresh_card(tx, cancellation, event, at)
+                    _refresh(tx, cancellation, event, at, actor.surface)
             return Acted(verdict, cancellation, freeze=tx.freeze() if verdict is Verdict.FROZEN else None)
 
         acted = await self._in_time(act, work)
@@ -166,7 +166,7 @@ class Workflow:
             cancellation = tx.cancellations.get(about) if about else None
             event = tx.record.append(RequestRefused(why, command=command), actor.id, at, cancellation)
             if cancellation is not None and cancellation.state is not State.PENDING:
-                _refresh_card(tx, cancellation, event, at)
+                _refresh(tx, cancellation, event, at, actor.surface)
 
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, why=str(why))
@@ -376,6 +376,17 @@ class Workflow:
         self._wake.set()
         return adopted
 
+    async def receipt_clicked(self, cancellation_id: str, receipt: Receipt) -> bool:
+        """Return True where the clicked message is the receipt, and learn its place if that was not known."""
+
+        def work(tx: Tables) -> bool:
+            cancellation = tx.cancellations.get(cancellation_id)
+            return cancellation is not None and deliveries.adopt_receipt(tx, cancellation, receipt, self._now())
+
+        adopted = await self._store.transaction("receipt_clicked", work)
+        self._wake.set()
+        return adopted
+
     async def recount(self, approvers: Members) -> bool:
         """Count the votes of every pending request by today's settings; return False where a freeze forbids that."""
 
@@ -394,7 +405,9 @@ class Workflow:
         return await self._store.read(lambda tables: tables.deliveries.stuck(deliveries.TRIES_BEFORE_TELLING))
 
 
-def _refresh_card(tx: Tables, cancellation: Cancellation, event: Event, at: datetime) -> None:
-    """Bring the card up to date, also where Slack had said yes to the last update."""
-    if cancellation.card_ts is not None:
+def _refresh(tx: Tables, cancellation: Cancellation, event: Event, at: datetime, surface: Surface | None) -> None:
+    """Bring the message that was clicked up to date, also where Slack had said yes to the last update."""
+    if surface is Surface.RECEIPT:
+        tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
+    elif cancellation.card_ts is not None:
         tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)

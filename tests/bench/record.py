@@ -91,7 +91,9 @@ def _cancelled(db: Connection, number: int, last: Event) -> Event:
     )
     for kind, seq, target in (
         ("card", seqs[0], "C1"),
+        ("receipt", seqs[0], asker),
         ("card_update", seqs[2], "C1"),
+        ("receipt_update", seqs[2], asker),
         ("reply", seqs[4], "C1"),
         ("direct_message", seqs[4], asker),
     ):

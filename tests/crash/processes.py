@@ -32,11 +32,14 @@ async def bot_process(desk: Desk, **changes: str) -> AsyncIterator[Process]:
 
 
 async def finished(desk: Desk, order: str = "ord_1") -> None:
-    """Wait until the order is cancelled; fail unless there are one card, one result and one direct message."""
+    """Wait until the order is cancelled; fail unless there are one card, one result, one receipt and one message."""
     card = await desk.card(order)
     await desk.card_says(card, "✅ Cancelled")
     assert len(await desk.replies(card)) == 1
     await desk.direct(desk.ann)
-    assert len(desk.ann.direct_messages) == 1
+    receipt = await desk.receipt("✅ Cancelled")
+    assert "Open the card" in desk.ann.reads(receipt)
+    assert not receipt.button("withdraw")
+    assert (len(desk.results(desk.ann)), len(desk.receipts(desk.ann))) == (1, 1)
     assert len(desk.slack.space.messages(PAYMENTS)) == 1
     assert desk.gateway.effects[order] == 1

@@ -108,6 +108,7 @@ def test_the_json_of_a_cancelled_order() -> None:
     "content, data",
     [
         (Withdrawn(), "{}"),
+        (Withdrawn(Surface.RECEIPT), '{"surface":"receipt"}'),
         (Approved(approvals=1, of=1), '{"approvals":1,"of":1}'),
         (RequestRefused(Verdict.BAD_ORDER_ID), '{"why":"bad_order_id"}'),
         (VotesVoided(("U1", "U2")), '{"approvers":["U1","U2"]}'),
@@ -217,7 +218,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "requested": {"quorum": 1},
         "cancelled": {"call": 1, "confirmed_by_repeat": False},
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
-        "card_blocked": {"in_doubt": False},
+        "card_blocked": {"in_doubt": False, "receipt_is_out": False},
     }
 
     def left_out(content: type[Any]) -> dict[str, object]:

@@ -20,6 +20,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
 from bot.sandbox.workspace import Posted
+from bot.store import open_reader
 from bot.tuning import Tuning
 from bot.worker import RateLimit
 from bot.workflow import Patience
@@ -115,14 +116,46 @@ class Desk(Stage):
         return found
 
     async def told(self, person: Person, count: int = 1) -> str:
-        """Return the last answer that this person alone reads, as soon as they have got so many."""
-        await self.wait(lambda: len(person.ephemerals) >= count)
-        return person.reads(person.ephemerals[-1])
+        """Return the last answer that this person alone reads, as soon as they have got so many.
+
+        That their request went to another channel is no answer to a click.
+        """
+        await self.wait(lambda: len(self.answers(person)) >= count)
+        return person.reads(self.answers(person)[-1])
+
+    def answers(self, person: Person) -> list[Posted]:
+        """Return the answers that this person alone reads, the oldest first."""
+        return [message for message in person.ephemerals if "I'm asking the approvers" not in message.text]
+
+    def receipts(self, person: Person) -> list[Posted]:
+        """Return the receipts of this person's requests, the oldest first."""
+        return [message for message in person.direct_messages if self._is_receipt(message)]
+
+    def results(self, person: Person) -> list[Posted]:
+        """Return the other direct messages to this person, the oldest first."""
+        return [message for message in person.direct_messages if not self._is_receipt(message)]
+
+    def _is_receipt(self, message: Posted) -> bool:
+        delivery = (message.metadata or {}).get("event_payload", {}).get("delivery_id")
+        with open_reader(self.database) as tables:
+            sql = "SELECT 1 FROM deliveries WHERE id = ? AND kind = 'receipt'"
+            return bool(tables.connection.execute(sql, (delivery,)))
 
     async def direct(self, person: Person, count: int = 1) -> str:
-        """Return the bot's last direct message to this person, as soon as there are so many."""
-        await self.wait(lambda: len(person.direct_messages) >= count)
-        return person.reads(person.direct_messages[-1])
+        """Return the bot's last direct message to this person but for receipts, as soon as there are so many."""
+        await self.wait(lambda: len(self.results(person)) >= count)
+        return person.reads(self.results(person)[-1])
+
+    async def receipt(self, words: str = "", person: Person | None = None) -> Posted:
+        """Return this person's newest receipt, as soon as it says these words; it is Ann's unless another is named."""
+        reader = person or self.ann
+
+        def look() -> Posted | None:
+            found = self.receipts(reader)[-1:]
+            return found[0] if found and words in reader.reads(found[0]) else None
+
+        receipt: Posted = await self.wait(look)
+        return receipt
 
     async def notified(self, person: Person, count: int = 1) -> list[Notification]:
         """Return all that this person was notified of, as soon as it is so many times."""

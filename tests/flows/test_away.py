@@ -85,7 +85,7 @@ async def test_a_slack_that_is_gone_for_ten_minutes_is_reported_and_comes_back(
         await pass_time(desk, clock, 60)
         assert "✅ Cancelled" in desk.ann.reads(card)
         assert len(await desk.replies(card)) == 1
-        assert len(desk.ann.direct_messages) == 1
+        assert len(desk.results(desk.ann)) == 1
 
 
 async def test_slack_away_for_ten_minutes_gets_everything_once_within_its_rates(database: Path) -> None:

@@ -17,7 +17,7 @@ from tests.flows.desk import LOBBY, OLGA, VERA, Desk, quick_tuning
 
 async def look_up(desk: Desk, person: Person, line: str) -> str:
     """Type a command, and return the answer that this person reads."""
-    known = len(person.ephemerals)
+    known = len(desk.answers(person))
     await person.command(line, LOBBY)
     return await desk.told(person, known + 1)
 
@@ -190,7 +190,7 @@ async def test_nobody_reads_the_words_of_others(desk: Desk) -> None:
     await desk.ask("ord_2", "other-words")
     for text in ("", "ord_1", "ORD_1", "ord_2", "ORD_2", "me", "today", "pending", "@olga", "@ann", "order:ord_2"):
         answer = await look_up(desk, desk.olga, f"/cancel-audit {text}")
-        message = desk.olga.ephemerals[-1]
+        message = desk.answers(desk.olga)[-1]
         for words in (answer, message.text):
             assert "secret-words" not in words, text
             assert "other-words" not in words, text
@@ -211,16 +211,18 @@ async def test_a_page_of_somebody_else_shows_only_ones_own(desk: Desk) -> None:
     """A paging button that was forged or forwarded is answered with what its reader may see."""
     await desk.ask("ord_1", "secret-words")
     await look_up(desk, desk.olga, "/cancel-audit")
-    message = desk.olga.ephemerals[-1]
+    message = desk.answers(desk.olga)[-1]
     for query in ("", "ord_1", "@ann"):
         value = PageButton(query, None).encode()
         button = {"type": "button", "action_id": "audit_page:newest", "text": {"type": "plain_text", "text": "Newest"}}
         message.blocks = [{"type": "actions", "elements": [{**button, "value": value}]}]
-        known, edited = len(desk.olga.ephemerals), message.edited
+        known, edited = len(desk.answers(desk.olga)), message.edited
         await desk.olga.click(message, "audit_page:newest")
-        await desk.wait(lambda known=known, edited=edited: len(desk.olga.ephemerals) > known or message.edited > edited)
-        assert "secret-words" not in str([each.text + str(each.blocks) for each in desk.olga.ephemerals])
-        assert "ord_1 ·" not in str([desk.olga.reads(each) for each in desk.olga.ephemerals])
+        await desk.wait(
+            lambda known=known, edited=edited: len(desk.answers(desk.olga)) > known or message.edited > edited
+        )
+        assert "secret-words" not in str([each.text + str(each.blocks) for each in desk.answers(desk.olga)])
+        assert "ord_1 ·" not in str([desk.olga.reads(each) for each in desk.answers(desk.olga)])
 
 
 async def test_the_people_who_decided_are_named_by_what_they_did(quiet_desk: Desk) -> None:
@@ -282,7 +284,7 @@ async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
     for number in range(23):
         await desk.fill_in(f"ord_p{number:02}")
     await look_up(desk, desk.vera, "/cancel-audit")
-    message = desk.vera.ephemerals[-1]
+    message = desk.answers(desk.vera)[-1]
     assert page_of(desk, message) == ("1–10 of 23 requests", numbered(22, 13))
     assert message.button("audit_page:newer") is None
     assert await turned(desk, message, "older") == ("11–20 of 23 requests", numbered(12, 3))
@@ -290,7 +292,7 @@ async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
     assert message.button("audit_page:older") is None
     assert await turned(desk, message, "newer") == ("11–20 of 23 requests", numbered(12, 3))
     assert await turned(desk, message, "newer") == ("1–10 of 23 requests", numbered(22, 13))
-    assert len(desk.vera.ephemerals) == 1
+    assert len(desk.answers(desk.vera)) == 1
 
 
 async def test_a_page_stays_a_page_while_requests_come(desk: Desk) -> None:
@@ -298,7 +300,7 @@ async def test_a_page_stays_a_page_while_requests_come(desk: Desk) -> None:
     for number in range(12):
         await desk.fill_in(f"ord_p{number:02}")
     await look_up(desk, desk.vera, "/cancel-audit today")
-    message = desk.vera.ephemerals[-1]
+    message = desk.answers(desk.vera)[-1]
     await desk.ask("ord_1")
     await desk.ask("ord_2")
     assert await turned(desk, message, "older") == ("11–12 of 12 requests", numbered(1, 0))
@@ -306,7 +308,7 @@ async def test_a_page_stays_a_page_while_requests_come(desk: Desk) -> None:
     await desk.start_bot(**(desk.by_http if desk.slack.events_url else {}))
     assert await turned(desk, message, "newer") == ("1–10 of 12 requests", numbered(11, 2))
     await look_up(desk, desk.vera, "/cancel-audit today")
-    assert page_of(desk, desk.vera.ephemerals[-1])[0] == "1–10 of 14 requests"
+    assert page_of(desk, desk.answers(desk.vera)[-1])[0] == "1–10 of 14 requests"
 
 
 async def test_what_no_longer_matches_is_not_counted_and_hides_nothing(desk: Desk) -> None:
@@ -314,7 +316,7 @@ async def test_what_no_longer_matches_is_not_counted_and_hides_nothing(desk: Des
     for number in range(13):
         await desk.fill_in(f"ord_p{number:02}")
     await look_up(desk, desk.vera, "/cancel-audit pending")
-    message = desk.vera.ephemerals[-1]
+    message = desk.answers(desk.vera)[-1]
     for number in (12, 11):
         card = await desk.card(f"ord_p{number:02}")
         await desk.ann.click(card, "withdraw")
@@ -332,13 +334,13 @@ async def test_a_count_is_that_of_ones_own_requests(desk: Desk) -> None:
         await desk.fill_in(f"ord_p{number:02}")
     answer = await look_up(desk, desk.olga, "/cancel-audit")
     assert answer.splitlines()[0].endswith(" · 1 of 1 request")
-    assert [block["type"] for block in desk.olga.ephemerals[-1].blocks] == ["rich_text", "rich_text"]
+    assert [block["type"] for block in desk.answers(desk.olga)[-1].blocks] == ["rich_text", "rich_text"]
 
 
 async def test_a_page_beyond_the_end_is_the_last_page(history: Desk) -> None:
     """A button that leads behind everything, be it forged, is answered with what is there."""
     await look_up(history, history.vera, "/cancel-audit")
-    message = history.vera.ephemerals[-1]
+    message = history.answers(history.vera)[-1]
     forged = [("older", PageButton("", older_than="0|0")), ("newer", PageButton("", newer_than="9999|1"))]
     for query, end in (("", "3"), ("ord_1", "2026|1")):
         forged += [("older", PageButton(query, older_than=end)), ("newer", PageButton(query, newer_than=end))]
@@ -357,7 +359,7 @@ async def test_a_page_beyond_the_end_is_the_last_page(history: Desk) -> None:
 async def test_a_tampered_paging_button_is_refused(history: Desk, value: str) -> None:
     """A value that no button of ours has gets an answer, and nothing breaks."""
     await look_up(history, history.vera, "/cancel-audit")
-    message = history.vera.ephemerals[-1]
+    message = history.answers(history.vera)[-1]
     message.blocks.append(
         {
             "type": "actions",

@@ -6,7 +6,7 @@ from functools import partial
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.cancellation import State
-from bot.domain.policy import Members, Membership
+from bot.domain.policy import Members, Membership, Surface
 from tests.world import ANN, BEN, CLEO, DORA, World
 
 LOST = Answer(Outcome.UNKNOWN, repeat=True)
@@ -79,7 +79,7 @@ class Expected:
                 self._approve(person, others_known=others_known)
             case "reject" if approver and self.state == "pending":
                 self.state = "rejected"
-            case "withdraw" if person == ANN and self.state == "pending":
+            case "withdraw" | "withdraw on the receipt" if person == ANN and self.state == "pending":
                 self.state = "withdrawn"
             case "retry" if approver and person != ANN and self._may_retry(others_known=others_known):
                 self._approved()
@@ -289,6 +289,7 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "reject by an outsider": lambda world, about: world.reject(about, CLEO, OUTSIDER),
     "withdraw by Ann": lambda world, about: world.withdraw(about),
     "withdraw by Ben": lambda world, about: world.withdraw(about, BEN),
+    "withdraw on the receipt by Ann": lambda world, about: world.withdraw(about, surface=Surface.RECEIPT),
     "retry by Ben": lambda world, about: world.retry(about),
     "retry by Cleo": lambda world, about: world.retry(about, CLEO),
     "retry by Cleo, others unchecked": lambda world, about: world.retry(about, CLEO, None, _ONLY_CLEO_KNOWN),
@@ -333,6 +334,7 @@ _ON_THE_REQUEST = {
     "approve",
     "reject",
     "withdraw",
+    "withdraw on the receipt",
     "retry",
     "try now",
     "stop",

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from bot.domain.attempt import Attempt
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryOutcome, Receipt
-from bot.domain.policy import Act, Members, Verdict
+from bot.domain.policy import Act, Members, Surface, Verdict
 from bot.workflow import Acted, ClaimedDelivery
 from tests.model.acts import ANSWERS, LOST
 from tests.world import ALL_THREE, ANN, BEN, CLEO, DORA, World
@@ -89,10 +89,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert person in self._approvers(acted.cancellation)
         self._on_record(acted, Act.REJECT)
 
-    @rule(about=cancellations, person=people)
-    def withdraw(self, about: str, person: str) -> None:
-        """Withdraw: only the requester can."""
-        acted = self.world.withdraw(about, person)
+    @rule(about=cancellations, person=people, surface=st.sampled_from(Surface))
+    def withdraw(self, about: str, person: str, surface: Surface) -> None:
+        """Withdraw, on the card or on the receipt: only the requester can."""
+        acted = self.world.withdraw(about, person, surface)
         if acted.verdict is Verdict.ALLOWED:
             assert acted.cancellation is not None
             assert acted.cancellation.requester == person
@@ -258,6 +258,14 @@ class AnyOrder(RuleBasedStateMachine):
             known = self.world.found(about).card_ts
             is_the_card = self.world.click_on_card(about, ts)
             assert is_the_card == (known in {None, ts})
+
+    @rule(about=cancellations)
+    def click_on_a_receipt(self, about: str) -> None:
+        """Click on any receipt of a request that is in Slack; only one that is not on file is called a copy."""
+        for ts in [ts for ts in self.world.outside.own if self._posted_for(ts) == about]:
+            sql = "SELECT d.status, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number WHERE c.id = ?"
+            ((status, known),) = self.world.rows(f"{sql} AND d.kind = 'receipt'", about)
+            assert self.world.click_on_receipt(about, ts) == (status == "queued" or known == ts)
 
     # --- everything else ----------------------------------------------------------------------
 

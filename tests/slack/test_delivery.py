@@ -14,8 +14,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import Cancelled, CardPosted, Started
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Started
 from bot.sandbox.faults import ApiError, Drop, Fault, Hang, Without, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Posted
@@ -37,10 +37,12 @@ CARD = Cancellation(
 CANCELLED = Cancelled(1, Answer(Outcome.CANCELLED, http_status=200))
 EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), cancellation="c1", order_id="ord_1")
 
+NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message]
+
 
 def queued(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:
     """Return a delivery, which may have been tried before."""
-    target = "U0ANN" if kind is DeliveryKind.DIRECT_MESSAGE else "C0PAY"
+    target = "U0ANN" if kind.to_requester else "C0PAY"
     return Delivery(1, f"id-of-{kind}", "c1", kind, 1, target, AT, 1, AT if in_doubt else None)
 
 
@@ -79,7 +81,7 @@ async def test_a_card_is_posted_with_nothing_but_its_id_in_the_metadata(
     assert card.card_link == f"https://local.slack.com/archives/C0PAY/p{message.ts.replace('.', '')}"
 
 
-@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
 @pytest.mark.parametrize("fault", [Drop(after_effect=True), Drop(), broken(500), Hang(asyncio.Event())])
 async def test_a_message_that_may_be_in_slack_is_searched_for_before_it_is_posted_again(
     slack: LocalSlack,
@@ -166,7 +168,7 @@ async def test_each_of_slacks_errors_has_its_outcome(
 
 
 PERSON = ["user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"]
-CARD_LOST = ["message_not_found", "cant_update_message", "edit_window_closed"]
+MESSAGE_LOST = ["message_not_found", "cant_update_message", "edit_window_closed"]
 UNFIT = [
     "msg_too_long",
     "msg_blocks_too_long",
@@ -180,11 +182,15 @@ FINAL = [
     ("chat.postMessage", DeliveryKind.REPLY, UNFIT),
     ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE, UNFIT + PERSON),
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE, PERSON),
-    ("chat.update", DeliveryKind.CARD_UPDATE, UNFIT + CARD_LOST),
+    ("chat.postMessage", DeliveryKind.RECEIPT, UNFIT + PERSON),
+    ("conversations.open", DeliveryKind.RECEIPT, PERSON),
+    ("chat.update", DeliveryKind.CARD_UPDATE, UNFIT + MESSAGE_LOST),
+    ("chat.update", DeliveryKind.RECEIPT_UPDATE, UNFIT + MESSAGE_LOST),
     ("conversations.history", DeliveryKind.CARD, []),
     ("conversations.history", DeliveryKind.REPLY, []),
     ("conversations.replies", DeliveryKind.REPLY, []),
     ("conversations.history", DeliveryKind.DIRECT_MESSAGE, []),
+    ("conversations.history", DeliveryKind.RECEIPT, []),
 ]
 
 
@@ -195,8 +201,10 @@ async def test_an_error_is_final_only_where_it_is_about_this_message(
     """A card is never dropped for an error about somebody else, nor a reply for one about the card's update."""
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     delivery = queued(kind, in_doubt="history" in method or "replies" in method)
-    for name in [*UNFIT, *PERSON, *CARD_LOST, "messages_tab_disabled"]:
-        if name == "message_not_found" and kind is not DeliveryKind.CARD_UPDATE:
+    if kind is DeliveryKind.RECEIPT_UPDATE:
+        delivery = replace(delivery, receipt=("D1", "1.1"))
+    for name in [*UNFIT, *PERSON, *MESSAGE_LOST, "messages_tab_disabled"]:
+        if name == "message_not_found" and kind.is_new_message:
             continue  # that the thread is gone is another matter
         slack.faults.add(method, ApiError(name))
         receipt = await courier.deliver(delivery, card, EVENT)
@@ -211,7 +219,7 @@ async def test_a_rate_limit_says_how_long(slack: LocalSlack, courier: SlackCouri
     assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
 
 
-@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
 @pytest.mark.parametrize("fields", [("ts",), ("channel",), ("channel", "ts", "message")])
 async def test_an_answer_without_a_place_is_searched_for(
     slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, fields: tuple[str, ...]
@@ -229,7 +237,7 @@ async def test_an_answer_without_a_place_is_searched_for(
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 12])
-@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
 async def test_a_message_is_found_though_our_clock_is_wrong(
     slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, hours: int
 ) -> None:
@@ -250,7 +258,7 @@ def pages(slack: LocalSlack, method: str) -> int:
 
 
 @pytest.mark.parametrize("trouble", ["no_cursor", "same_cursor"])
-@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
 async def test_a_search_goes_on_by_time_where_no_cursor_leads_on(
     slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, trouble: str
 ) -> None:
@@ -258,7 +266,7 @@ async def test_a_search_goes_on_by_time_where_no_cursor_leads_on(
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
 
     def chat() -> None:
-        channel = slack.space.direct_channel("U0ANN").id if kind is DeliveryKind.DIRECT_MESSAGE else "C0PAY"
+        channel = slack.space.direct_channel("U0ANN").id if kind.to_requester else "C0PAY"
         thread = card.card_ts if kind is DeliveryKind.REPLY else None
         for _ in range(3):
             slack.space.post(Posted(channel, slack.space.next_ts(), "chat", [], "U0ANN", thread))
@@ -415,3 +423,53 @@ async def test_a_doubt_outlives_the_tries_before_slack_is_reached(workflow: Work
     claimed = await next_delivery(workflow)
     assert claimed is not None
     assert claimed.delivery.in_doubt_since is not None
+
+
+async def test_a_receipt_is_updated_where_it_is(slack: LocalSlack, courier: SlackCourier) -> None:
+    """It is a message in the direct messages of the requester, and shows the state as it is now."""
+    receipt = await courier.deliver(queued(DeliveryKind.RECEIPT), CARD, EVENT)
+    (message,) = slack.space.messages(slack.space.direct_channel("U0ANN").id)
+    assert (receipt.channel, receipt.ts) == (message.channel, message.ts)
+    assert message.button("withdraw")
+    update = replace(queued(DeliveryKind.RECEIPT_UPDATE), receipt=(receipt.channel, receipt.ts))
+    done = await courier.deliver(update, replace(CARD, state=State.WITHDRAWN), EVENT)
+    assert (done.outcome, done.channel, done.ts) == (DeliveryOutcome.DELIVERED, receipt.channel, receipt.ts)
+    assert (message.text.startswith("↩️ Withdrawn"), message.button("withdraw"), message.edited) == (True, None, 1)
+
+
+async def test_an_update_without_a_receipt_is_given_up(courier: SlackCourier) -> None:
+    """There is nothing to update where Slack never took the receipt."""
+    receipt = await courier.deliver(queued(DeliveryKind.RECEIPT_UPDATE), CARD, EVENT)
+    assert receipt == Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
+
+
+@pytest.mark.parametrize("error", ["user_disabled", "cannot_dm_bot", "user_not_found"])
+async def test_a_receipt_for_somebody_who_takes_no_messages_is_given_up(
+    slack: LocalSlack, courier: SlackCourier, error: str
+) -> None:
+    """Waiting would not help."""
+    slack.faults.add("conversations.open", ApiError(error))
+    receipt = await courier.deliver(queued(DeliveryKind.RECEIPT), CARD, EVENT)
+    assert receipt == Receipt(DeliveryOutcome.IMPOSSIBLE, problem=error)
+
+
+@pytest.mark.parametrize(
+    "content", [CardBlocked("C0PAY", "is_archived"), DeliveryAbandoned(DeliveryKind.CARD, "msg_too_long")]
+)
+async def test_a_message_about_a_missing_card_is_sent_only_while_it_is_missing(
+    slack: LocalSlack, courier: SlackCourier, content: CardBlocked | DeliveryAbandoned
+) -> None:
+    """It says why; it is called off where the card is there by then, or where nobody needs it any more."""
+    event, _ = follow(FIRST, content, BOT, timestamp(AT), cancellation="c1", order_id="ord_1")
+    message = queued(DeliveryKind.DIRECT_MESSAGE)
+    for cancellation, problem in (
+        (CARD, "card_is_there"),
+        (replace(CARD, state=State.EXPIRED), "too_late_for_a_card"),
+    ):
+        called_off = await courier.deliver(message, cancellation, event)
+        assert called_off == Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+    assert not slack.space.posted
+    missing = MissingCard(content.problem, given_up=isinstance(content, DeliveryAbandoned))
+    told = await courier.deliver(replace(message, missing_card=missing), CARD, event)
+    assert told.outcome is DeliveryOutcome.DELIVERED
+    assert "<#C0PAY>" in slack.space.posted[0].text

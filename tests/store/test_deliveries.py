@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested
 from bot.store import Store, Tables
@@ -12,7 +12,8 @@ from bot.store.connection import Row
 from tests.clock import Clock
 from tests.store.rows import add
 
-CARD, UPDATE, REPLY, DIRECT = DeliveryKind
+CARD, UPDATE, REPLY, DIRECT, RECEIPT, RECEIPT_UPDATE = DeliveryKind
+BLOCKED = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
 LEASE = timedelta(minutes=2)
 
 
@@ -48,6 +49,109 @@ async def test_a_thread_keeps_its_order_and_direct_messages_do_not_wait_for_it(s
         assert claimed(tx, clock).kind is UPDATE
 
     await store.transaction("claim", work)
+
+
+async def test_a_receipt_waits_for_its_card_until_people_must_hear_of_the_card(store: Store, clock: Clock) -> None:
+    """So it has the link at once; it goes out without it where the card is blocked. Another card does not matter."""
+
+    def work(tx: Tables) -> None:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        enqueue(tx, asked, clock, CARD, RECEIPT, DIRECT)
+        enqueue(tx, other, clock, CARD, RECEIPT)
+        card, other_card = claimed(tx, clock), claimed(tx, clock)
+        assert claim(tx, clock) is None
+        tx.deliveries.settle(other_card, Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1"), clock())
+        receipt = claimed(tx, clock)
+        assert (receipt.kind, receipt.cancellation_id, receipt.target) == (RECEIPT, other.id, "U1")
+        tx.deliveries.postpone(card, BLOCKED, clock() + timedelta(minutes=1))
+        assert claim(tx, clock) is None
+        tx.deliveries.tell(card, clock())
+        assert claimed(tx, clock).kind is RECEIPT
+        # The result is sent after the receipt was tried.
+        assert claimed(tx, clock).kind is DIRECT
+        assert claim(tx, clock) is None
+
+    await store.transaction("receipts", work)
+
+
+async def test_the_receipt_of_a_request_that_was_decided_waits_for_no_card(store: Store, clock: Clock) -> None:
+    """Nobody needs the card any more, and the requester shall hear of the end."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        enqueue(tx, asked, clock, CARD, RECEIPT, DIRECT)
+        assert claimed(tx, clock).kind is CARD
+        assert claim(tx, clock) is None
+        assert tx.cancellations.move(asked, State.EXPIRED, at=clock())
+        assert claimed(tx, clock).kind is RECEIPT
+
+    await store.transaction("decided", work)
+
+
+async def test_a_receipt_that_slack_refuses_holds_up_no_result(store: Store, clock: Clock) -> None:
+    """The result waits until the receipt was tried once, and then goes out before it; its updates wait for it."""
+
+    def work(tx: Tables) -> None:
+        enqueue(tx, add(tx, clock()), clock, RECEIPT, DIRECT)
+        receipt = claimed(tx, clock)
+        in_doubt = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+        tx.deliveries.postpone(receipt, in_doubt, clock() + timedelta(minutes=1))
+        assert claimed(tx, clock).kind is DIRECT
+        assert claim(tx, clock) is None
+        clock.advance(minutes=1)
+        assert claimed(tx, clock).kind is RECEIPT
+
+    await store.transaction("refused", work)
+
+
+async def test_an_update_of_the_receipt_holds_up_no_result_and_waits_for_the_receipt(
+    store: Store, clock: Clock
+) -> None:
+    """A message that may be in Slack already is brought up to date once its place is known."""
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        enqueue(tx, asked, clock, RECEIPT)
+        receipt = claimed(tx, clock)
+        enqueue(tx, asked, clock, RECEIPT_UPDATE, RECEIPT_UPDATE, DIRECT)
+        direct = claimed(tx, clock)
+        assert (direct.kind, claim(tx, clock)) == (DIRECT, None)
+        tx.deliveries.settle(direct, DELIVERED, clock())
+        assert tx.deliveries.receipt_place(asked) is None
+        tx.deliveries.settle(receipt, Receipt(DeliveryOutcome.DELIVERED, "D1", "1.1"), clock())
+        assert tx.deliveries.receipt_place(asked) == ("D1", "1.1")
+        update = claimed(tx, clock)
+        assert (update.kind, claim(tx, clock)) == (RECEIPT_UPDATE, None)
+        enqueue(tx, asked, clock, DIRECT)
+        assert claimed(tx, clock).kind is DIRECT
+
+    await store.transaction("updates", work)
+
+
+async def test_a_receipt_is_updated_only_where_it_may_be_in_slack(store: Store, clock: Clock) -> None:
+    """One that waits will show everything by itself, and one that was given up or deleted is nowhere."""
+
+    def updates(tx: Tables, cancellation: Cancellation) -> int:
+        sql = "SELECT count(*) FROM deliveries WHERE number = ? AND kind = 'receipt_update'"
+        enqueue(tx, cancellation, clock, RECEIPT_UPDATE)
+        return int(tx.connection.execute(sql, (cancellation.number,))[0][0])
+
+    def work(tx: Tables) -> None:
+        asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
+        enqueue(tx, asked, clock, RECEIPT)
+        assert (tx.deliveries.receipt_waits(asked), updates(tx, asked)) == (True, 0)
+        tx.deliveries.postpone(claimed(tx, clock), BLOCKED, clock())
+        assert (tx.deliveries.receipt_waits(asked), updates(tx, asked)) == (True, 0)
+        receipt = claimed(tx, clock)
+        assert (tx.deliveries.receipt_waits(asked), updates(tx, asked)) == (False, 1)
+        tx.deliveries.settle(receipt, DELIVERED, clock())
+        tx.deliveries.settle(claimed(tx, clock), GONE, clock())
+        assert (tx.deliveries.receipt_waits(asked), updates(tx, asked)) == (False, 1)
+        enqueue(tx, other, clock, RECEIPT)
+        tx.deliveries.settle(claimed(tx, clock), GONE, clock())
+        assert updates(tx, other) == 0
+
+    await store.transaction("where", work)
 
 
 async def test_threads_do_not_wait_for_each_other(store: Store, clock: Clock) -> None:
@@ -261,7 +365,7 @@ async def test_a_card_that_is_seen_is_settled(store: Store, clock: Clock) -> Non
         enqueue(tx, asked, clock, CARD, UPDATE, DIRECT)
         enqueue(tx, other, clock, CARD)
         claimed(tx, clock)
-        tx.deliveries.settle_card(asked, DELIVERED, clock())
+        tx.deliveries.settle_seen(asked, CARD, DELIVERED, clock())
         assert claimed(tx, clock).kind is UPDATE
         return tx.connection.execute("SELECT kind, status, ts, in_doubt_since IS NULL FROM deliveries")
 

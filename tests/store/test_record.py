@@ -54,12 +54,15 @@ async def test_an_empty_record_has_a_beginning(store: Store) -> None:
 
 
 async def test_a_kind_is_found_for_its_own_cancellation(store: Store, clock: Clock) -> None:
-    """Events of other kinds and of other cancellations do not count."""
+    """Events of other kinds and of other cancellations do not count; the newest comes first."""
 
-    def work(tx: Tables) -> list[bool]:
+    def work(tx: Tables) -> list[list[int]]:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
-        tx.record.append(CardBlocked("C1", "not_in_channel"), BOT, clock(), asked)
+        blocked = [tx.record.append(CardBlocked("C1", "not_in_channel"), BOT, clock(), asked).seq for _ in range(2)]
         tx.record.append(CardPosted("C1", "1.1"), BOT, clock(), other)
-        return [tx.record.has(asked, CardBlocked), tx.record.has(asked, CardPosted), tx.record.has(other, CardBlocked)]
+        kinds = [(asked, CardBlocked), (asked, CardPosted), (other, CardBlocked)]
+        found = [[event.seq for event in tx.record.newest(about, kind)] for about, kind in kinds]
+        return [blocked[::-1], *found]
 
-    assert await store.transaction("append", work) == [True, False, False]
+    newest, *found = await store.transaction("append", work)
+    assert found == [newest, [], []]

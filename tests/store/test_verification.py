@@ -40,8 +40,10 @@ async def played(workflow: Workflow, store: Store, clock: Clock) -> Path:
     found = await unknown(workflow)
     assert await settle(workflow, found) is Verdict.ALLOWED
     await approved(workflow, "ord_2", form="V2")
+    rejected = await requested(workflow, "ord_3", form="V3")
+    await deliver_all(workflow)
     assert await workflow.record_answer(await sending(workflow), replace(CANCELLED, message="done")) is State.CANCELLED
-    assert await reject(workflow, await requested(workflow, "ord_3", form="V3")) is Verdict.ALLOWED
+    assert await reject(workflow, rejected) is Verdict.ALLOWED
     await deliver_all(workflow)
     await requested(workflow, "ord_4", form="V4")
     assert verify_file(store.path).damage is None
@@ -110,7 +112,15 @@ NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
             for order in (2, 3)
         ),
         (f"DELETE FROM deliveries WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
-        ("UPDATE deliveries SET target = 'UEVIL' WHERE kind = 'direct_message'", Subject.DELIVERIES),
+        *(
+            (f"UPDATE deliveries SET target = 'UEVIL' WHERE kind = '{kind}'", Subject.DELIVERIES)
+            for kind in ("direct_message", "receipt", "receipt_update")
+        ),
+        (
+            f"UPDATE deliveries SET status = 'abandoned' WHERE kind = 'receipt_update' AND number = {NUMBER(3)}",
+            Subject.DELIVERIES,
+        ),
+        (f"UPDATE deliveries SET ts = '' WHERE kind = 'receipt' AND number = {NUMBER(3)}", Subject.DELIVERIES),
         ("UPDATE deliveries SET target = 'CEVIL' WHERE kind = 'reply'", Subject.DELIVERIES),
         (f"UPDATE deliveries SET status = 'delivered' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
         (f"UPDATE deliveries SET status = 'abandoned' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),

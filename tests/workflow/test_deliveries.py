@@ -9,13 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.domain.cancellation import Cancellation, State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import CardBlocked, CardPosted, Started
-from bot.domain.policy import Verdict
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started, Withdrawn
+from bot.domain.policy import Act, Surface, Verdict
 from bot.store import Store, Tables
-from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow
+from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
+    ANN,
     CANCELLED,
     DELIVERED,
     DENIED,
@@ -130,13 +131,13 @@ LASTING = [
 async def test_a_blocked_card_is_reported_once_after_three_tries_and_tried_until_it_can_be_posted(
     workflow: Workflow, store: Store, clock: Clock, outcome: DeliveryOutcome, problem: str
 ) -> None:
-    """The requester gets one message, and the log one warning; the card goes out as soon as the channel takes it."""
+    """The receipt says it, and the log has one warning; the card goes out as soon as the channel takes it."""
     await requested(workflow)
     refused = Receipt(outcome, problem=problem, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
     with capture_logs() as logs:
         assert await try_all(workflow, clock, refused, rounds=2) == [DeliveryKind.CARD] * 2
         assert not any(line["log_level"] == "warning" for line in logs)
-        told = [DeliveryKind.CARD, DeliveryKind.DIRECT_MESSAGE, *[DeliveryKind.CARD] * 4]
+        told = [DeliveryKind.CARD, DeliveryKind.RECEIPT, *[DeliveryKind.CARD] * 4]
         assert await try_all(workflow, clock, refused, rounds=5) == told
     (warning,) = [line for line in logs if line["log_level"] == "warning"]
     assert (warning["event"], warning["problem"], warning["target"]) == ("delivery_blocked", problem, "C1")
@@ -157,7 +158,7 @@ async def test_a_block_that_begins_after_other_trouble_is_reported_all_the_same(
         assert await try_all(workflow, clock, later, rounds=9) == [DeliveryKind.CARD] * 9
         assert not any(line["log_level"] == "warning" for line in logs)
         blocked = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
-        assert DeliveryKind.DIRECT_MESSAGE in await try_all(workflow, clock, blocked, rounds=3)
+        assert (await try_all(workflow, clock, blocked, rounds=3)).count(DeliveryKind.RECEIPT) == 1
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["delivery_blocked"]
     assert len([each for each in await contents(store) if isinstance(each, CardBlocked)]) == 1
 
@@ -194,7 +195,7 @@ async def test_what_is_stuck_is_counted_by_its_problem(workflow: Workflow, clock
     for tries in range(4):
         assert await workflow.stuck() == ([] if tries < 3 else [("missing_scope", 2), ("not_in_channel", 1)])
         for _ in problems:
-            due = await claimed(workflow)
+            (due,) = (await workflow.claim("w", calls=0, messages=1, not_to=frozenset({ANN.id}))).deliveries
             problem = problems[int(due.cancellation.order_id[-1])]
             await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.BLOCKED, problem=problem))
         clock.advance(60)
@@ -261,11 +262,11 @@ async def test_nothing_is_given_up_for_time_alone(
             await workflow.record_delivery(due.delivery, receipt)
         clock.advance(hours=60)
     assert "delivery_abandoned" not in await kinds(store)
-    delivered = await deliver_all(workflow)
+    delivered = await deliver_all(workflow, receipts=True)
     clock.advance(minutes=2)
-    delivered += await deliver_all(workflow)
+    delivered += await deliver_all(workflow, receipts=True)
     assert set(delivered) == set(DeliveryKind)
-    assert (delivered.count(DeliveryKind.CARD), delivered.count(DeliveryKind.REPLY)) == (1, 1)
+    assert [delivered.count(kind) for kind in NEW_MESSAGES] == [1] * 4
     assert "delivery_abandoned" not in await kinds(store)
     statuses = await store.read(lambda tables: tables.connection.execute("SELECT DISTINCT status FROM deliveries"))
     assert statuses == [("delivered",)]
@@ -332,7 +333,7 @@ async def test_an_update_with_trouble_holds_back_no_result(
     trouble = Receipt(outcome, problem="problem", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
     for _ in range(10):
         while (due := await next_delivery(workflow)) is not None:
-            is_update = due.delivery.kind is DeliveryKind.CARD_UPDATE
+            is_update = not due.delivery.kind.is_new_message
             await workflow.record_delivery(due.delivery, trouble if is_update else DELIVERED)
             told += [] if is_update else [due.delivery.kind]
         clock.advance(1)
@@ -383,7 +384,12 @@ async def test_a_card_that_slack_never_takes_is_reported_to_the_requester(workfl
     await requested(workflow)
     due = await claimed(workflow)
     await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="invalid_blocks"))
-    assert await deliver_all(workflow) == [DeliveryKind.DIRECT_MESSAGE]
+    receipt = await claimed(workflow)
+    assert (receipt.delivery.kind, receipt.delivery.missing_card) == (
+        DeliveryKind.RECEIPT,
+        MissingCard("invalid_blocks", given_up=True),
+    )
+    assert await deliver_all(workflow) == []
     assert await kinds(store) == ["requested", "delivery_abandoned"]
 
 
@@ -450,13 +456,141 @@ async def test_a_rate_limited_message_is_due_when_slack_says_so(workflow: Workfl
     assert await deliver_all(workflow) == [DeliveryKind.CARD]
 
 
+# --- The requester's receipt ------------------------------------------------------------------
+
+
+async def test_a_receipt_is_sent_once_with_the_way_to_the_card_and_kept_up_to_date(workflow: Workflow) -> None:
+    """Every change of the request leads to one update; the end is told by a message of its own."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    assert await deliver_all(workflow, receipts=True) == [DeliveryKind.CARD, DeliveryKind.RECEIPT]
+    both = [DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE]
+    # The first approval is told in the thread, to those who can give the second.
+    for person, told in (("UONE", [DeliveryKind.REPLY]), ("UTWO", [])):
+        await approve(workflow, cancellation, person)
+        assert await deliver_all(workflow, receipts=True) == both + told
+    await workflow.record_answer(await sending(workflow), CANCELLED)
+    end = [*both, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
+    assert await deliver_all(workflow, receipts=True) == end
+
+
+async def test_a_receipt_that_was_overtaken_on_its_way_is_updated(workflow: Workflow) -> None:
+    """A change while it is being posted leads to an update; a change before that does not."""
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    cancellation = await requested(workflow)
+    await approve(workflow, cancellation)
+    receipt = await first_of(workflow, DeliveryKind.RECEIPT)
+    await approve(workflow, cancellation, "UTWO")
+    await workflow.record_delivery(receipt.delivery, DELIVERED)
+    update = await first_of(workflow, DeliveryKind.RECEIPT_UPDATE)
+    assert (update.delivery.receipt, update.cancellation.approvers) == (("C1", "1.1"), ("UONE", "UTWO"))
+    await workflow.record_delivery(update.delivery, DELIVERED)
+    assert DeliveryKind.RECEIPT_UPDATE not in await deliver_all(workflow, receipts=True)
+
+
+async def test_a_receipt_says_why_the_card_is_missing_until_it_is_there(workflow: Workflow, clock: Clock) -> None:
+    """It is sent without the card, and updated when the card is posted at last; nobody gets a second message."""
+    await requested(workflow)
+    blocked = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
+    for _ in range(3):
+        await workflow.record_delivery((await claimed(workflow)).delivery, blocked)
+        clock.advance(60)
+    while (due := await claimed(workflow)).delivery.kind is not DeliveryKind.RECEIPT:
+        await workflow.record_delivery(due.delivery, blocked)
+    assert due.delivery.missing_card == MissingCard("not_in_channel")
+    await workflow.record_delivery(due.delivery, DELIVERED)
+    clock.advance(60)
+    assert (await first_of(workflow, DeliveryKind.RECEIPT_UPDATE)).delivery.missing_card is None
+
+
+async def test_a_card_that_is_blocked_again_is_told_by_a_message(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The receipt is out, and an update of it notifies nobody; a message that came too late is not sent."""
+    await requested(workflow)
+    await deliver_all(workflow)
+    await ask(workflow, form="V2")  # which looks whether the card is still there
+    await workflow.record_delivery((await first_of(workflow, DeliveryKind.CARD_UPDATE)).delivery, GONE)
+    blocked = Receipt(DeliveryOutcome.BLOCKED, problem="is_archived")
+    told = await try_all(workflow, clock, blocked, rounds=3)
+    assert told.count(DeliveryKind.DIRECT_MESSAGE) == 1
+    assert told.count(DeliveryKind.RECEIPT_UPDATE) >= 1
+    (found,) = [each for each in await contents(store) if isinstance(each, CardBlocked)]
+    assert found == CardBlocked("C1", "is_archived", receipt_is_out=True)
+
+
+@pytest.mark.parametrize("problem", ["user_disabled", "messages_tab_disabled"])
+async def test_a_receipt_that_slack_refuses_for_good_is_given_up_alone(
+    workflow: Workflow, store: Store, problem: str
+) -> None:
+    """It is on record, it is not tried again, and card, thread and result go on."""
+    cancellation = await requested(workflow)
+    receipt = await first_of(workflow, DeliveryKind.RECEIPT)
+    await workflow.record_delivery(receipt.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem))
+    await reject(workflow, cancellation)
+    news = [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
+    assert await deliver_all(workflow, receipts=True) == news
+    assert DeliveryAbandoned(DeliveryKind.RECEIPT, problem) in await contents(store)
+
+
+async def test_a_deleted_receipt_is_not_posted_again(workflow: Workflow, store: Store) -> None:
+    """The requester did not want it; the message about the end comes all the same."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await approve(workflow, cancellation)
+    await workflow.record_delivery((await first_of(workflow, DeliveryKind.RECEIPT_UPDATE)).delivery, GONE)
+    await reject(workflow, cancellation, "UTWO")
+    news = [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
+    assert await deliver_all(workflow, receipts=True) == news
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_a_refused_click_on_the_receipt_brings_the_receipt_up_to_date(workflow: Workflow) -> None:
+    """The card is not touched: nobody clicked on it."""
+    cancellation = await requested(workflow)
+    await reject(workflow, cancellation)
+    await deliver_all(workflow)
+    clicks = replace(ANN, surface=Surface.RECEIPT)
+    acted = await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, clicks)
+    assert acted.verdict is Verdict.WRONG_STATE
+    assert await deliver_all(workflow, receipts=True) == [DeliveryKind.RECEIPT_UPDATE]
+
+
+async def test_a_withdrawal_says_where_it_was_done(workflow: Workflow, store: Store) -> None:
+    """The record tells the receipt from the card, and the requester gets no message about what they did."""
+    cancellation = await requested(workflow)
+    await deliver_all(workflow)
+    await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, replace(ANN, surface=Surface.RECEIPT))
+    assert (await contents(store))[-1] == Withdrawn(Surface.RECEIPT)
+    news = [DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE, DeliveryKind.REPLY]
+    assert await deliver_all(workflow, receipts=True) == news
+
+
+async def test_a_click_tells_where_a_receipt_in_doubt_is(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The search is blind, but the requester sees it; a second one is told apart and is not kept up to date."""
+    cancellation = await requested(workflow)
+    receipt = await first_of(workflow, DeliveryKind.RECEIPT)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery(receipt.delivery, lost)
+    assert await workflow.receipt_clicked(cancellation.id, FIRST)
+    assert await place(store, receipt.delivery) == ("C1", "7.1")
+    clock.advance(60)
+    assert await deliver_all(workflow, receipts=True) == []
+    assert await workflow.receipt_clicked(cancellation.id, FIRST)
+    assert not await workflow.receipt_clicked(cancellation.id, SECOND)
+    assert not await workflow.receipt_clicked("nonsense", SECOND)
+
+
 # --- Late receipts ----------------------------------------------------------------------------
 
 
 async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tuple[Delivery, Delivery]:
     """Return two tries of one delivery of this kind: the first one's lease is over, but it is still under way."""
     cancellation = await requested(workflow)
-    if kind is not DeliveryKind.CARD:
+    if kind is DeliveryKind.RECEIPT:
+        await workflow.record_delivery((await claimed(workflow)).delivery, DELIVERED)
+    elif kind is not DeliveryKind.CARD:
         await deliver_all(workflow)
         await reject(workflow, cancellation)
     first = await first_of(workflow, kind)
@@ -468,7 +602,7 @@ async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tup
 
 FIRST = Receipt(DeliveryOutcome.DELIVERED, "C1", "7.1", "https://x/7")
 SECOND = Receipt(DeliveryOutcome.DELIVERED, "C1", "8.1", "https://x/8")
-NEW_MESSAGES = [DeliveryKind.CARD, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
+NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message]
 
 
 async def place(store: Store, delivery: Delivery) -> tuple[str, str]:

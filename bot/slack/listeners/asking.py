@@ -5,6 +5,7 @@ import re
 from slack_bolt.async_app import AsyncAck
 
 from bot.domain import policy
+from bot.domain.cancellation import Cancellation
 from bot.domain.ids import CHANNEL_ID, LONGEST_ORDER_ID, is_order_id
 from bot.domain.policy import Role, Verdict
 from bot.slack import command_text, places
@@ -13,7 +14,7 @@ from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
-from bot.slack.views import card, freezes, refusals
+from bot.slack.views import card, freezes, receipt, refusals
 from bot.slack.views.modals import OrderForm
 from bot.workflow import Wish
 
@@ -60,7 +61,9 @@ class Asking:
             await tell(refusals.command_refused(verdict))
             return
         example = self._parts.presentation.order_id_example
-        view = OrderForm.build(channel=typed.channel_id, order_id=order_id, reason=reason, example=example)
+        view = OrderForm.build(
+            channel=typed.channel_id, order_id=order_id, reason=reason, example=example, answer=typed.response_url
+        )
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
 
     async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
@@ -103,6 +106,9 @@ class Asking:
         acted = await self._parts.workflow.request(wish, actor)
         match acted.verdict:
             case Verdict.ALLOWED:
+                assert acted.cancellation is not None
+                if channel != wish.channel:
+                    self._tell_where(OrderForm.address(form.view), acted.cancellation)
                 return OrderForm.ORDER, ""
             case Verdict.ANOTHER_IS_OPEN:
                 assert acted.cancellation is not None
@@ -116,6 +122,12 @@ class Asking:
                 return OrderForm.ORDER, freezes.refused(acted.freeze)
             case verdict:
                 return OrderForm.ORDER, refusals.command_refused(verdict)
+
+    def _tell_where(self, response_url: str, cancellation: Cancellation) -> None:
+        """Say where the command was typed that the approvers are asked in another channel."""
+        tell = self._parts.answer_to(response_url)
+        told = respond(self._parts.network, response_url, receipt.asked(cancellation))
+        self._parts.background.start(told, tell=tell)
 
 
 def names_another_order(order_id: str, reason: str) -> bool:

@@ -1,5 +1,7 @@
 """The buttons of the card and its menu: approve, reject (with its form), withdraw, retry, try now, stop, settle.
 
+Withdraw is on the receipt too.
+
 Each click is one transaction before its acknowledgement. A refusal goes to the person who clicked, and to nobody else.
 """
 
@@ -16,8 +18,9 @@ from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.slack.errors import problem_of
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
-from bot.slack.views import buttons, card, refusals
+from bot.slack.views import buttons, card, receipt, refusals
 from bot.slack.views.modals import RejectForm, SettleForm, View
+from bot.slack.views.text import Message
 from bot.workflow import Acted, decisions
 from bot.workflow.workflow import Decision
 
@@ -140,7 +143,7 @@ class Deciding:
         user = click.user
         home, actor = await self._parts.arrive(user, user.team_id, None, *roles)
         if home is Home.HERE:
-            return replace(actor, surface=Surface.CARD)
+            return replace(actor, surface=_surface(click))
         text = await self._parts.refuse_stranger(home, user.id, user.shown_name, click.act, click.value)
         await ack()
         self._parts.say(self._parts.answer_to(click.response_url), text)
@@ -170,26 +173,32 @@ class Deciding:
         tell = self._parts.answer_to(click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
             self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze))
-        cancellation, place = acted.cancellation, click.place
+        cancellation, place, surface = acted.cancellation, click.place, _surface(click)
         if cancellation is not None and place is not None:
             known = (cancellation.card_channel, cancellation.card_ts)
-            if place != known:
-                self._parts.background.start(self._learn_place(*place, cancellation), tell=tell)
+            if surface is Surface.RECEIPT or place != known:
+                self._parts.background.start(self._learn_place(*place, cancellation, surface), tell=tell)
 
-    async def _learn_place(self, channel: str, ts: str, cancellation: Cancellation) -> None:
-        """Learn where the card is, or close a second card of the same request."""
+    async def _learn_place(self, channel: str, ts: str, cancellation: Cancellation, surface: Surface) -> None:
+        """Learn where the card or the receipt is, or close a second one of the same request."""
         identity = self._parts.identity()
         assert identity is not None  # nobody belongs here before that is known
-        receipt = Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
-        if not await self._parts.workflow.card_clicked(cancellation.id, receipt):
-            await self._close_copy(channel, ts, cancellation)
+        place = Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
+        workflow, on_receipt = self._parts.workflow, surface is Surface.RECEIPT
+        clicked = workflow.receipt_clicked if on_receipt else workflow.card_clicked
+        if not await clicked(cancellation.id, place):
+            copy = receipt.copy(cancellation) if on_receipt else card.copy(cancellation)
+            await self._close_copy(channel, ts, cancellation, copy)
 
-    async def _close_copy(self, channel: str, ts: str, cancellation: Cancellation) -> None:
-        message = card.copy(cancellation)
+    async def _close_copy(self, channel: str, ts: str, cancellation: Cancellation, message: Message) -> None:
         try:
             await self._parts.client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
         except Exception as error:  # noqa: BLE001 -- the next click on it tries again
             log.warning("copy_not_closed", cancellation=cancellation.id, problem=problem_of(error).name)
+
+
+def _surface(click: Click) -> Surface:
+    return Surface.RECEIPT if receipt.is_receipt(click.actions[0].block_id) else Surface.CARD
 
 
 async def _acknowledge(ack: AsyncAck, field: str, error: str) -> None:

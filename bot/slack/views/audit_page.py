@@ -382,6 +382,8 @@ _DELIVERIES = {
     DeliveryKind.CARD_UPDATE: "an update of the card",
     DeliveryKind.REPLY: "the message in the thread",
     DeliveryKind.DIRECT_MESSAGE: "the direct message",
+    DeliveryKind.RECEIPT: "the receipt",
+    DeliveryKind.RECEIPT_UPDATE: "an update of the receipt",
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation, Earlier, State, Step
+from bot.domain.cancellation import Cancellation, State, Step
 from bot.domain.events import (
     Approved,
     Escalated,
@@ -49,8 +49,6 @@ _FITTING_WEIGHT = 7000
 """So much of a message is for order id and reason: 3,000 letters each, and some line breaks and signs among them."""
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
-_EARLIER = "An earlier request for this order ended"
-
 
 _STOPPED_BY_A_FREEZE = {State.PENDING, State.APPROVED}
 _MOST_STEPS = 10
@@ -135,8 +133,8 @@ def _how_it_stands(
 ) -> list[list[Element]]:
     rows: list[list[Element]] = [[words(f"⚠️ {alike}")]] if (alike := _alike(cancellation)) else []
     if cancellation.earlier is not None:
-        how = f": {_how(cancellation.earlier)}."
-        rows.append([words(f"⚠️ {_EARLIER} "), moment(cancellation.earlier.at), words(how)])
+        how = f": {outcomes.how_it_ended(cancellation.earlier)}."
+        rows.append([words(f"⚠️ {outcomes.EARLIER} "), moment(cancellation.earlier.at), words(how)])
     if cancellation.freeze is not None and cancellation.state in _STOPPED_BY_A_FREEZE:
         rows.append(freezes.banner(cancellation.freeze))
     if cancellation.state is State.PENDING:
@@ -178,8 +176,8 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
             needed += f" from {whom}"
         expires = mrkdwn_moment(cancellation.expires_at)
         asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
-        if cancellation.earlier is not None:
-            asks += f" {_EARLIER} {mrkdwn_moment(cancellation.earlier.at)}: {_how(cancellation.earlier)}."
+        if (earlier := cancellation.earlier) is not None:
+            asks += f" {outcomes.EARLIER} {mrkdwn_moment(earlier.at)}: {outcomes.how_it_ended(earlier)}."
         return " ".join(filter(None, [asks, _frozen(cancellation), escape(_alike(cancellation))]))
     found, answer = outcomes.words_for(cancellation), cancellation.last_answer
     said = [
@@ -214,17 +212,6 @@ def _alike(cancellation: Cancellation) -> str:
     if alike is None or cancellation.state is not State.PENDING:
         return ""
     return f"The order ID contains “{alike}” ({name_of(alike)}), which is easily mistaken or overlooked."
-
-
-def _how(earlier: Earlier) -> str:
-    """Return as a clause how an earlier request for this order ended."""
-    match earlier.state:
-        case State.SETTLED_CANCELLED:
-            return "an approver stated that the order is cancelled, and the gateway has not confirmed it"
-        case State.SETTLED_NOT_CANCELLED:
-            return "an approver stated that the order is not cancelled, and the gateway has not confirmed it"
-        case _:
-            return "the gateway confirmed that the order is cancelled"
 
 
 def _approvals(cancellation: Cancellation) -> list[Element]:

@@ -20,14 +20,17 @@ class OrderForm:
     REASON = "reason"
 
     @classmethod
-    def build(cls, *, channel: str, order_id: str, reason: str, example: str | None = None) -> View:
-        """Return the form, filled in with the text behind the command; ``example`` is an order id."""
+    def build(cls, *, channel: str, order_id: str, reason: str, example: str | None = None, answer: str = "") -> View:
+        """Return the form, filled in with the text behind the command; ``example`` is an order id.
+
+        ``answer`` is the address for answers in the place where the command was typed.
+        """
         shown = f", for example {example}" if example else ""
         return _modal(
             cls.CALLBACK,
             "Cancel an order",
             "Ask for approval",
-            channel,
+            f"{channel}\n{answer}".strip(),
             _input(cls.ORDER, "Order ID", order_id, hint=f"Use the order ID from the console{shown}"),
             _input(
                 cls.REASON,
@@ -40,9 +43,14 @@ class OrderForm:
         )
 
     @classmethod
+    def address(cls, view: FormView) -> str:
+        """Return the address for answers in the place where the command was typed, or an empty text."""
+        return view.private_metadata.partition("\n")[2]
+
+    @classmethod
     def parse(cls, view: FormView) -> tuple[str, str, str]:
         """Return channel, trimmed order id and trimmed reason of a submitted form."""
-        return view.private_metadata, _value(view, cls.ORDER), _value(view, cls.REASON)
+        return view.private_metadata.partition("\n")[0], _value(view, cls.ORDER), _value(view, cls.REASON)
 
 
 class RejectForm:

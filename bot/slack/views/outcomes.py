@@ -7,7 +7,7 @@ command line shows every detail.
 from dataclasses import dataclass
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import Cancellation, Earlier, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +245,20 @@ def words_for(cancellation: Cancellation) -> Words:
     return words(cancellation.state, answer.reason, answer.trouble, stopped=bool(cancellation.stopped_by))
 
 
+EARLIER = "An earlier request for this order ended"
+
+
+def how_it_ended(earlier: Earlier) -> str:
+    """Return as a clause how an earlier request for this order ended."""
+    match earlier.state:
+        case State.SETTLED_CANCELLED:
+            return "an approver stated that the order is cancelled, and the gateway has not confirmed it"
+        case State.SETTLED_NOT_CANCELLED:
+            return "an approver stated that the order is not cancelled, and the gateway has not confirmed it"
+        case _:
+            return "the gateway confirmed that the order is cancelled"
+
+
 def said(answer: Answer) -> str:
     """Return what the gateway said, in its own words, or else what stood in the way; nothing after a plain answer."""
     if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
@@ -257,6 +271,7 @@ def said(answer: Answer) -> str:
 _OWN_PROBLEMS = {
     "too_late_for_a_card": "the request no longer needed a card",
     "no_card": "there was no card",
+    "no_receipt": "there was no receipt",
     "card_is_there": "the card had been posted by then",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",

@@ -1,4 +1,4 @@
-"""One text for one cause: every state, cause and quorum, as card, thread result and direct message.
+"""One text for one cause: every state, cause and quorum, as card, receipt, thread result and direct message.
 
 The tables here say what each cell must claim, independently of the views' own tables.
 """
@@ -27,10 +27,11 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.policy import Act, Actor, Membership, Verdict
-from bot.slack.views import buttons, card, results
+from bot.slack.views import buttons, card, receipt, results
 from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
 
 ENDED_BY_AN_ANSWER = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN}
+WAITING = "⏳ Waiting for approval"
 STOP = Act.STOP
 """The cause of a failure that a person brought about."""
 Cause: TypeAlias = Reason | Trouble | Act | None
@@ -271,6 +272,31 @@ def next_steps(state: State, cause: Cause) -> list[str]:
     return NEXT_STEPS_BY_CAUSE.get((state, cause), [NEXT_STEPS[state]])
 
 
+def own_steps(state: State, cause: Cause, quorum: tuple[int, int]) -> list[str]:
+    """Return the words of the receipt about what is next; a requester cannot press Retry, but reads who can."""
+    given, needed = quorum
+    if state is State.PENDING:
+        missing = max(needed - given, 1)
+        more = " more" if given else ""
+        so_far = [f"{given} of {needed} approved: <@U0BEN>"] if given else []
+        return [*so_far, f"Needs {missing}{more} approval{'s' if missing > 1 else ''} in <#C1>.", "Expires", "withdraw"]
+    if state is State.APPROVED:
+        return ["Not confirmed yet after 2 attempts", "I ask again at", "You can stop it"]
+    if state is State.SENDING:
+        return ["You get another message"]
+    return next_steps(state, cause)
+
+
+@pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
+def test_a_receipt_can_be_withdrawn_until_it_is_decided(state: State, cause: Cause) -> None:
+    """It has this one button as long as its click would count, and then none."""
+    for quorum in QUORUMS:
+        cancellation = cell(state, cause, quorum)
+        actions = [block for block in receipt.receipt(cancellation, None, BOT).blocks if block["type"] == "actions"]
+        pressed = [button["action_id"] for block in actions for button in block["elements"]]
+        assert pressed == (["withdraw"] if may(cancellation, PEOPLE[0], Act.WITHDRAW) else [])
+
+
 def true_of(state: State, cause: Cause) -> set[str]:
     """Return everything that is true in this cell."""
     return TRUE_IN_STATE[state] | (TRUE_FOR_CAUSE[cause] if state in ENDED_BY_AN_ANSWER else set())
@@ -278,7 +304,7 @@ def true_of(state: State, cause: Cause) -> set[str]:
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
 def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> None:
-    """Card, thread and direct message have the same heading, which the number of approvals does not change.
+    """Card, receipt, thread and direct message have one heading, which the number of approvals does not change.
 
     A card begins with who asks to cancel which order.
     """
@@ -289,10 +315,12 @@ def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> 
             assert first == "❓ @ann asks to cancel order ord_1"
         else:
             assert (first, second) == ("@ann asked to cancel order ord_1", expected(state, cause))
+        own = WAITING if state is State.PENDING else expected(state, cause)
+        assert shown(receipt.receipt(cancellation, None, BOT)).splitlines()[0] == f"{own} · order ord_1"
         if (content := ending(cancellation)) is not None:
             first = f"{expected(state, cause)} · order ord_1"
             assert shown(results.reply(cancellation, event_of(content))).splitlines()[0] == first
-            assert shown(results.direct_message(cancellation, event_of(content), BOT)).splitlines()[0] == first
+            assert shown(results.direct_message(cancellation, event_of(content))).splitlines()[0] == first
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
@@ -313,10 +341,15 @@ def test_the_top_level_text_says_all(state: State, cause: Cause) -> None:
     """Screen readers have only the text: order, requester, reason, outcome and the next step are in it."""
     for quorum in QUORUMS:
         cancellation = cell(state, cause, quorum)
+        own = receipt.receipt(cancellation, None, BOT)
+        assert own.text.startswith(f"{WAITING if state is State.PENDING else expected(state, cause)} · order ord_1. ")
+        assert all(step.lower() in own.text.lower() for step in own_steps(state, cause, quorum))
+        for part in ("<@U0ANN>", "“typed twice”", cancellation.card_link):
+            assert part in own.text
         messages = [card.card(cancellation)]
         if (content := ending(cancellation)) is not None:
             event = event_of(content)
-            messages += [results.reply(cancellation, event), results.direct_message(cancellation, event, BOT)]
+            messages += [results.reply(cancellation, event), results.direct_message(cancellation, event)]
         for message in messages:
             assert "order ord_1" in message.text
             assert "<@U0ANN>" in message.text

@@ -31,13 +31,19 @@ def filled_in(view: View, **values: str) -> FormView:
     )  # fmt: skip
 
 
-@given(channel=st.just("C1"), order=ANY_TEXT, reason=ANY_TEXT, cancelled=st.booleans())
-def test_forms_come_back_as_they_were_filled_in(channel: str, order: str, reason: str, cancelled: bool) -> None:
+@given(
+    answer=st.sampled_from(["", "https://hooks.slack.com/commands/T1/1/x"]),
+    order=ANY_TEXT,
+    reason=ANY_TEXT,
+    cancelled=st.booleans(),
+)
+def test_forms_come_back_as_they_were_filled_in(answer: str, order: str, reason: str, cancelled: bool) -> None:
     """Slack takes the forms, and the texts are read back without white space and invisible characters at their ends."""
-    view = OrderForm.build(channel=channel, order_id=order, reason=reason)
+    view = OrderForm.build(channel="C1", order_id=order, reason=reason, answer=answer)
     assert problems_with_view(view) == []
     sent = filled_in(view, order_id=order, reason=reason)
-    assert OrderForm.parse(sent) == (channel, trimmed(order), trimmed(reason))
+    assert OrderForm.parse(sent) == ("C1", trimmed(order), trimmed(reason))
+    assert OrderForm.address(sent) == answer
     view = RejectForm.build(replace(CANCELLATION, order_id=order))
     assert problems_with_view(view) == []
     assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, trimmed(reason))

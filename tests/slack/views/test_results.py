@@ -8,13 +8,9 @@ from hypothesis import assume, given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Cancelled,
-    CardBlocked,
     Content,
-    DeliveryAbandoned,
     Expired,
     Failed,
     Refused,
@@ -29,7 +25,7 @@ from bot.domain.projection import Ending
 from bot.sandbox.blockkit import problems_with_blocks
 from bot.slack.views import card, results
 from bot.slack.views.text import tame
-from tests.slack.views.samples import ANY_TEXT, BOT, CANCELLATION, MOST_TEXT, event_of, shown
+from tests.slack.views.samples import ANY_TEXT, CANCELLATION, MOST_TEXT, event_of, shown
 
 
 def refused(reason: Reason, message: str = "", request_id: str = "") -> Refused:
@@ -73,7 +69,6 @@ RESULTS = [
     pytest.param(SettledNotCancelled("the console says paid"), id="settled: not cancelled"),
     pytest.param(Unknown(4, Answer(Outcome.UNKNOWN, reason=Reason.CREDENTIALS)), id="unknown, then credentials"),
     pytest.param(Unknown(4, Answer(Outcome.UNKNOWN, reason=Reason.CLOCK)), id="unknown, then clock"),
-    pytest.param(DeliveryAbandoned(DeliveryKind.CARD, "msg_too_long"), id="no card"),
 ]
 
 
@@ -83,7 +78,7 @@ def test_each_result_says_what_it_means_and_what_to_do(content: Content, snapsho
     event = event_of(content)
     reply = shown(results.reply(CANCELLATION, event))
     assert reply == snapshot
-    direct = results.direct_message(CANCELLATION, event, BOT)
+    direct = results.direct_message(CANCELLATION, event)
     assert shown(direct) == f"{reply} · Open the card"
     assert "#7·BINSYPIKDMWD2CQ3FQ6QUGZMHU · Open the card" in shown(direct)
 
@@ -93,40 +88,7 @@ def test_the_text_of_a_result_says_all_that_its_blocks_say(content: Content, sna
     """Screen readers and notifications have only the text."""
     text = results.reply(CANCELLATION, event_of(content)).text
     assert text == snapshot
-    assert text == results.direct_message(CANCELLATION, event_of(content), BOT).text
-
-
-BLOCKED = [
-    "not_in_channel",
-    "channel_not_found",
-    "is_archived",
-    "restricted_action",
-    "restricted_action_read_only_channel",
-    "no_permission",
-    "message_limit_exceeded",
-    "team_access_not_granted",
-    "missing_scope",
-    "ekm_access_denied",
-    "token_revoked",
-    "an_error_of_the_future",
-]
-
-
-@pytest.mark.parametrize("problem", BLOCKED)
-def test_a_card_that_slack_refuses_is_explained(problem: str, snapshot: SnapshotAssertion) -> None:
-    """The requester reads the channel, what is wrong, and what to do; an invitation names the bot."""
-    message = results.direct_message(CANCELLATION, event_of(CardBlocked("C1", problem)), BOT)
-    assert (shown(message), message.text) == snapshot
-    assert "#payments" in shown(message)
-    assert "<#C1>" in message.text
-    assert "order ord_1" in message.text
-
-
-def test_an_invitation_names_the_bot() -> None:
-    """A person who types /invite needs to know whom."""
-    message = results.direct_message(CANCELLATION, event_of(CardBlocked("C1", "not_in_channel")), BOT)
-    assert "/invite @cancel-desk" in shown(message)
-    assert "<@U0BOT>" in message.text
+    assert text == results.direct_message(CANCELLATION, event_of(content)).text
 
 
 @given(order=ANY_TEXT, reason=ANY_TEXT, said=ANY_TEXT, about=st.sampled_from(Reason))
@@ -135,11 +97,11 @@ def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, about:
     assume(card.fits(order, reason))
     cancellation = replace(CANCELLATION, order_id=order, reason=reason)
     answer = Answer(Outcome.REFUSED, reason=about, message=said[:300], request_id=said[:100])
-    contents: list[Content] = [Refused(1, answer), Unknown(1, answer), CardBlocked("C1", "not_in_channel")]
+    contents: list[Content] = [Refused(1, answer), Unknown(1, answer)]
     for content in contents:
         for message in (
             results.reply(cancellation, event_of(content)),
-            results.direct_message(cancellation, event_of(content), BOT),
+            results.direct_message(cancellation, event_of(content)),
         ):
             shown(message)
             assert {block["type"] for block in message.blocks} == {"rich_text"}
@@ -169,15 +131,3 @@ def is_quote(block: dict[str, Any]) -> bool:
 def test_every_ending_is_reported() -> None:
     """There is a text for each event that ends a request."""
     assert {type(result.values[0]) for result in RESULTS} >= set(get_args(Ending))
-
-
-@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
-def test_a_card_that_is_missing_for_retry_does_not_expire(state: State) -> None:
-    """People read which button is missing, and of an expiry only where there is one."""
-    event = event_of(DeliveryAbandoned(DeliveryKind.CARD, "msg_too_long"))
-    pending = shown(results.direct_message(CANCELLATION, event, BOT))
-    assert "nobody can approve" in pending
-    assert "expires" in pending
-    later = shown(results.direct_message(replace(CANCELLATION, state=state), event, BOT))
-    assert "nobody can press Retry" in later
-    assert "expires" not in later

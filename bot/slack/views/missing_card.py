@@ -1,0 +1,65 @@
+"""The words for a request whose card is not in Slack: what is wrong, in which channel, and what to do.
+
+One text for one cause, for the receipt and for the direct message that tells it where the receipt is out already.
+"""
+
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.delivery import MissingCard
+from bot.slack.views import outcomes
+from bot.slack.views.text import Element, Message, cut, escape, lines, mrkdwn, person, words
+
+_SHOWN_IN_TEXT = 200
+
+
+def heading(missing: MissingCard) -> str:
+    """Return what that means for the request, with its sign."""
+    return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request waits"
+
+
+def rows(cancellation: Cancellation, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
+    """Return lines with the channel, the cause and the next step; the channel and the bot are links."""
+    channel: Element = {"type": "channel", "channel_id": cancellation.card_channel}
+    nobody_can = f"nobody can {'approve' if cancellation.state is State.PENDING else 'press Retry'}"
+    if missing.given_up:
+        expires = " The request expires by itself." if cancellation.state is State.PENDING else ""
+        why = f" ({outcomes.delivery_problem(missing.problem)}), so {nobody_can}. Tell the bot's operator.{expires}"
+        return [[words("The approval card can't be posted in "), channel, words(why)]]
+    if missing.in_doubt:
+        return [
+            [
+                words("I can't tell whether the approval card is in "),
+                channel,
+                words(f": {outcomes.delivery_problem(missing.problem)}. I go on trying."),
+            ],
+            [words(f"If you don't see it there, {nobody_can} yet.")],
+        ]
+    return [
+        [words("I can't post the approval card in "), channel, words(". "), *_why(missing.problem, bot_user_id)],
+        [words(f"The card will appear by itself once this is fixed. Until then {nobody_can}.")],
+    ]
+
+
+def message(cancellation: Cancellation, missing: MissingCard, bot_user_id: str) -> Message:
+    """Return a message that says only this."""
+    about = [words(heading(missing), bold=True), words(" · order "), words(cancellation.order_id, code=True)]
+    said = rows(cancellation, missing, bot_user_id)
+    order = escape(cut(cancellation.order_id, _SHOWN_IN_TEXT))
+    return Message(f"{heading(missing)} · order {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
+
+
+def _why(problem: str, bot_user_id: str) -> list[Element]:
+    match problem:
+        case "channel_not_found":
+            return [
+                words("I can't see it: I am not a member, or it no longer exists. Type /invite "),
+                person(bot_user_id),
+                words(" there, or tell the bot's operator."),
+            ]
+        case "not_in_channel":
+            return [words("I am not a member of it. Type /invite "), person(bot_user_id), words(" there.")]
+        case "is_archived" | "is_inactive":
+            return [words("It is archived. Ask somebody to unarchive it.")]
+        case problem if problem.startswith(("restricted_action", "no_permission")):
+            return [words("I may not post there. Ask the workspace's admins to let me.")]
+        case problem:
+            return [words(f"Slack refuses it ({problem}). Tell the bot's operator.")]

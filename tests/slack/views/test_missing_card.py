@@ -1,0 +1,74 @@
+"""The words for a request without a card: the channel, the cause, and what to do."""
+
+from dataclasses import replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from bot.domain.cancellation import State
+from bot.domain.delivery import MissingCard
+from bot.slack.views import missing_card, receipt
+from tests.slack.views.samples import BOT, CANCELLATION, shown
+
+PROBLEMS = [
+    "not_in_channel",
+    "channel_not_found",
+    "is_archived",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "no_permission",
+    "message_limit_exceeded",
+    "team_access_not_granted",
+    "missing_scope",
+    "ekm_access_denied",
+    "token_revoked",
+    "an_error_of_the_future",
+]
+CAUSES = [
+    *(pytest.param(MissingCard(problem), id=problem) for problem in PROBLEMS),
+    pytest.param(MissingCard("http_500", in_doubt=True), id="in doubt"),
+    pytest.param(MissingCard("msg_too_long", given_up=True), id="given up"),
+]
+ANN_WAITS = replace(CANCELLATION, card_ts=None, card_link="", decisions=())
+
+
+@pytest.mark.parametrize("missing", CAUSES)
+def test_a_card_that_is_not_there_is_explained(missing: MissingCard, snapshot: SnapshotAssertion) -> None:
+    """The requester reads the channel, what is wrong, and what to do, in the message and in its text."""
+    message = missing_card.message(ANN_WAITS, missing, BOT)
+    assert (shown(message), message.text) == snapshot
+    assert "#payments" in shown(message)
+    assert "<#C1>" in message.text
+    assert "order ord_1" in message.text
+
+
+@pytest.mark.parametrize("missing", CAUSES)
+def test_the_receipt_says_the_same_and_can_be_withdrawn(missing: MissingCard) -> None:
+    """One text serves one cause; nobody can approve, but the requester can take the request back."""
+    message, own = missing_card.message(ANN_WAITS, missing, BOT), receipt.receipt(ANN_WAITS, missing, BOT)
+    heading, *rows = shown(message).splitlines()
+    assert shown(own).splitlines()[0] == heading
+    assert [row for row in rows if row not in shown(own).splitlines()] == []
+    assert all(part in own.text for part in message.text.split(". "))
+    assert "[ Withdraw ]" in shown(own)
+    assert "Open the card" not in shown(own)
+
+
+@pytest.mark.parametrize("problem", ["not_in_channel", "channel_not_found"])
+def test_an_invitation_names_the_bot(problem: str) -> None:
+    """A person who types /invite needs to know whom."""
+    message = missing_card.message(ANN_WAITS, MissingCard(problem), BOT)
+    assert "/invite @cancel-desk" in shown(message)
+    assert "<@U0BOT>" in message.text
+
+
+@pytest.mark.parametrize("missing", CAUSES)
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
+def test_a_card_that_is_missing_for_retry_does_not_expire(state: State, missing: MissingCard) -> None:
+    """People read which button is missing, and of an expiry only where there is one."""
+    pending = shown(missing_card.message(ANN_WAITS, missing, BOT))
+    assert "nobody can approve" in pending
+    assert ("expires" in pending) == missing.given_up
+    later = shown(missing_card.message(replace(ANN_WAITS, state=state), missing, BOT))
+    assert "nobody can press Retry" in later
+    assert "expires" not in later
