@@ -73,13 +73,17 @@ _BUTTONS: dict[State, set[str]] = {
     State.FAILED: {Act.RETRY},
     State.UNKNOWN: {Act.RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED},
 }
-_MAY_BE_ABANDONED = {
+_ON_A_RECEIPT: dict[State, set[str]] = {State.PENDING: {Act.WITHDRAW}}
+_MAY_BE_ABANDONED: dict[str, set[str]] = {
     "card": {"too_late_for_a_card"},
     "card_update": {"message_not_found", "no_card"},
     "reply": {"no_card"},
-    "direct_message": {"card_is_there"},
+    "direct_message": {"card_is_there", "too_late_for_a_card"},
+    "receipt": set(),
+    "receipt_update": {"message_not_found"},
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""
+_WAITING = "Waiting for approval"
 _REFUSED_FOR_LONG = 5
 """So many refusals of one delivery must have been told, though the bot was killed now and then in between."""
 
@@ -113,7 +117,7 @@ def kept(desk: Desk) -> list[Cancellation]:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The messages with useless buttons at one moment, the number of calls to Slack until then, and the known cards."""
+    """The messages with useless buttons at one moment, and the calls to Slack, known cards and receipts until then."""
 
     messages: list[Posted]
     calls: int
@@ -122,21 +126,33 @@ class Stale:
 
 def useless(desk: Desk) -> list[Posted]:
     """Return the messages with buttons that can do nothing, or on which a button is missing."""
-    by_id = {found.id: found for found in kept(desk)}
+    by_id, receipts = {found.id: found for found in kept(desk)}, _receipts(desk)
     found = []
     for message in desk.slack.space.posted:
         shown = buttons(message)
         if shown:
             about = by_id[pressed(message.button(shown[0]) or {})[1]]
-            is_card = (message.channel, message.ts) == (about.card_channel, about.card_ts)
-            if not is_card or set(shown) != _BUTTONS.get(about.state, set()):
+            place = message.channel, message.ts
+            known = place == (about.card_channel, about.card_ts) or receipts.get(about.id) == place
+            right = _ON_A_RECEIPT if desk.slack.space.channels[message.channel].is_im else _BUTTONS
+            if not known or set(shown) != right.get(about.state, set()):
                 found.append(message)
     return found
 
 
+def _receipts(desk: Desk) -> dict[str, tuple[str, str]]:
+    """Return the place of each receipt that the bot knows, by the cancellation."""
+    with open_reader(desk.database) as tables:
+        rows = tables.connection.execute(
+            "SELECT c.id, d.channel, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number"
+            " WHERE d.kind = 'receipt' AND d.status = 'delivered'"
+        )
+    return {about: (channel, ts) for about, channel, ts in rows}
+
+
 def stale(desk: Desk) -> Stale:
     """Return what shows useless buttons now."""
-    known = {(found.card_channel, found.card_ts or "") for found in kept(desk)}
+    known = {(found.card_channel, found.card_ts or "") for found in kept(desk)} | set(_receipts(desk).values())
     return Stale(useless(desk), len(desk.slack.calls), known)
 
 
@@ -172,6 +188,7 @@ class Judge:
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
             self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
             """The cancellation of each delivery."""
+            self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
         """The contents of the events about each cancellation."""
         for event in self._events:
@@ -198,6 +215,7 @@ class Judge:
         self._judge_deliveries()
         self._judge_stale()
         cards = [self._judge_card(cancellation) for cancellation in self._cancellations.values()]
+        receipts = [self._judge_receipt(cancellation) for cancellation in self._cancellations.values()]
         results = [self._judge_ending(event) for event in self._events if event.kind in TITLES]
         gateway, log = self._desk.gateway, self._log
         effects = Counter(gateway.effects.values())
@@ -208,6 +226,7 @@ class Judge:
             "clicks of another company refused": self._crowd.foreign.total(),
             "cancellations kept": len(self._cancellations),
             "cards in Slack for each": _spread(cards),
+            "receipts for each": _spread(receipts),
             "gateway calls": len(gateway.calls),
             "effects for each order cancelled": _spread(effects.elements()),
             "endings told in thread or channel": _spread(thread for thread, _ in results),
@@ -362,7 +381,7 @@ class Judge:
             else:
                 excused = place in self._calls.copied
             if not excused:
-                self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off its card")
+                self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off {place}")
         for message in useless(self._desk):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
 
@@ -383,18 +402,40 @@ class Judge:
         if not cards and cancellation.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
         for message, text in left:
-            lost = self._calls.last_lost((message.channel, message.ts))
-            if lost is not None and not buttons(message):
-                # There is nothing to click. What the bot wrote must be right, and what people read was true once.
-                self._never_updated += 1
-                self._judge_title(cancellation, text, self._calls.last_made((message.channel, message.ts)).at)
-                message, text = self._written(message, lost)  # noqa: PLW2901
-            shown = set(buttons(message))
-            expected = "asks to cancel order" if state is State.PENDING else heading(cancellation)
-            if expected not in _title(text) or shown != _BUTTONS.get(state, set()):
-                self._wrong(f"{order}: {state}, but the card says {text!r}")
-            self._judge_title(cancellation, text, self._now)
+            self._judge_look(cancellation, message, text, _BUTTONS)
         return len(left)
+
+    def _judge_receipt(self, cancellation: Cancellation) -> int:
+        """Check that a request has one receipt, unless somebody deleted it, and that it shows the state at the end."""
+        of_this = {delivery for delivery in self._receipts if self._about[delivery] == cancellation.id}
+        all_of_it = [(m, text) for m, text in self._shown if delivery_of(m.metadata) in of_this]
+        left = [(message, text) for message, text in all_of_it if message.ts not in self._deleted]
+        copies = [message for message, text in left if text.startswith("I no longer keep this message")]
+        if not all_of_it or len(left) - len(copies) > 1:
+            self._wrong(f"{cancellation.order_id}: {len(left)} receipts")
+        home = self._desk.slack.space.direct_channel(cancellation.requester).id
+        for message, text in left:
+            if message.channel != home:
+                self._wrong(f"{cancellation.order_id}: the receipt is in {message.channel}")
+            if message not in copies:
+                self._judge_look(cancellation, message, text, _ON_A_RECEIPT)
+        return len(left)
+
+    def _judge_look(self, about: Cancellation, message: Posted, text: str, right: dict[State, set[str]]) -> None:
+        """Check that a card or receipt shows the state, and the buttons that are right for it."""
+        place = message.channel, message.ts
+        lost = self._calls.last_lost(place)
+        if lost is not None and not buttons(message):
+            # There is nothing to click. What the bot wrote must be right, and what people read was true once.
+            self._never_updated += 1
+            self._judge_title(about, text, self._calls.last_made(place).at)
+            message, text = self._written(message, lost)
+        shown = set(buttons(message))
+        pending = _WAITING if right is _ON_A_RECEIPT else "asks to cancel order"
+        expected = pending if about.state is State.PENDING else heading(about)
+        if expected not in _title(text) or shown != right.get(about.state, set()):
+            self._wrong(f"{about.order_id}: {about.state}, but {place} says {text!r}")
+        self._judge_title(about, text, self._now)
 
     def _time_of(self, event: Event) -> datetime:
         """Return when this happened; where the bot's clock was wrong, before everything."""
@@ -450,9 +491,9 @@ class Judge:
 
 
 def _title(text: str) -> str:
-    """Return the line of a card that says how its request stands: the second one, below who asks for which order."""
+    """Return the line that says how its request stands: on a card that is decided, the one below who asked for it."""
     first, second, *_ = [*text.split("\n"), ""]
-    return first if "asks to cancel" in first else second
+    return second if "asked to cancel" in first else first
 
 
 def _spread(counts: Iterable[int]) -> str:

@@ -166,8 +166,13 @@ class Crowd:
 
     def _offering(self, order: str, action: str) -> Posted | None:
         """Return the first message about this order, in a channel or a thread, that has this button."""
-        posted = (message for message in self._desk.slack.space.posted if f"order {order}" in message.text)
+        posted = (m for m in self._desk.slack.space.posted if f"order {order}" in m.text and m.channel in CHANNELS)
         return next((message for message in posted if message.button(action)), None)
+
+    def _receipt_or(self, card: Posted, asker: Person, order: str) -> Posted:
+        """Return the asker's own receipt if it can be withdrawn from, else the card."""
+        own = (message for message in asker.direct_messages if f"order {order}." in message.text)
+        return next((message for message in own if message.button("withdraw")), card)
 
     def _asker(self, card: Posted) -> Person:
         text = self._desk.ann.reads(card)
@@ -222,7 +227,7 @@ class Crowd:
                 await asyncio.sleep(draw.uniform(1, 8))
                 acts += [click(person, "approve") for person in approvers[:2]]
             case "take back":
-                acts.append(click(asker, "withdraw"))
+                acts.append(self._click(draw, asker, order, self._receipt_or(card, asker, order), "withdraw"))
             case "reject":
                 acts.append(self._reject(draw, approvers[-1], order, card))
             case "withdraw":
@@ -394,9 +399,9 @@ def _copies(draw: random.Random, double: float) -> int:
 
 
 def _about(form: OpenView) -> str:
-    """Return the id in a form: alone, or between the finding and the version that the card showed."""
+    """Return the id in a form: alone, before an address, or between a finding and the version that the card showed."""
     parts = str(form.view["private_metadata"]).split()
-    return parts[1] if len(parts) > 1 else parts[0]
+    return parts[1] if len(parts) > 2 else parts[0]
 
 
 def _passes(answer: Payload) -> bool:

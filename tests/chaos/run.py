@@ -142,7 +142,9 @@ async def _click_once(desk: Desk, clock: Clock, messages: list[Posted]) -> None:
     for message in messages:
         for _ in range(5):  # as people do who see an error of Slack's
             with contextlib.suppress(NotAcknowledged, LookupError):
-                await desk.ben.click(message, buttons(message)[0])
+                # Only the requester sees a receipt.
+                person = desk.person(desk.slack.space.channels[message.channel].direct_with or BEN)
+                await person.click(message, buttons(message)[0])
                 break
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_RIGHT_WITHIN):

@@ -14,7 +14,9 @@ from tests.flows.desk import PAYMENTS, VERA, Desk
 POINTS = [
     "request,request,1",
     "request,claim,1",
+    "request,claim,2",
     "request,record_delivery,1",
+    "request,record_delivery,2",
     "approve,approve,1",
     "approve,claim,1",
     "approve,record_answer,1",
@@ -24,6 +26,7 @@ POINTS = [
     "record_answer,record_delivery,1",
     "record_answer,record_delivery,2",
     "record_answer,record_delivery,3",
+    "record_answer,record_delivery,4",
 ]
 """The commit from which counting begins, the commit of the crash, and its number since then."""
 
@@ -46,7 +49,7 @@ async def ask_and_approve(desk: Desk) -> None:
 @pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, point: str, when: str) -> None:
-    """There are one card, one effect, one result in the thread, one direct message, and an intact record."""
+    """There are one card, one receipt, one effect, one result in each place, and an intact record."""
     async with bot_process(quiet_desk, **{when: point}) as process:
         acting = asyncio.create_task(ask_and_approve(quiet_desk))
         await asyncio.wait_for(process.wait(), 20)

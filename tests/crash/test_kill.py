@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from bot.sandbox.faults import Drop, Hang
+from bot.sandbox.faults import Drop, Hang, Without
 from tests.crash.processes import bot_process, finished, start
 from tests.flows.desk import PAYMENTS, Desk
 
@@ -34,6 +34,36 @@ async def test_killed_after_slack_took_the_card(quiet_desk: Desk) -> None:
     async with bot_process(quiet_desk):
         await quiet_desk.ben.click(await quiet_desk.card("ord_1"), "approve")
         await finished(quiet_desk)
+
+
+async def test_killed_after_slack_took_the_receipt(quiet_desk: Desk) -> None:
+    """A receipt whose posting the bot did not live to confirm is found again, not posted twice."""
+    async with bot_process(quiet_desk) as process:
+        quiet_desk.slack.faults.add("chat.postMessage", Without(()), Drop(after_effect=True))
+        quiet_desk.slack.faults.always("conversations.history", Hang(asyncio.Event()))
+        await quiet_desk.fill_in("ord_1")
+        await quiet_desk.receipt()
+        process.kill()
+    quiet_desk.slack.faults.clear()
+    async with bot_process(quiet_desk):
+        await quiet_desk.ben.click(await quiet_desk.card("ord_1"), "approve")
+        await finished(quiet_desk)
+
+
+async def test_killed_right_after_the_withdrawal_on_the_receipt(quiet_desk: Desk) -> None:
+    """An acknowledged click on the receipt is told by the next process, on the card and on the receipt."""
+    async with bot_process(quiet_desk) as process:
+        card = await quiet_desk.ask("ord_1")
+        receipt = await quiet_desk.receipt()
+        quiet_desk.slack.faults.always("chat.update", Hang(asyncio.Event()))
+        await quiet_desk.ann.click(receipt, "withdraw")
+        process.kill()
+    quiet_desk.slack.faults.clear()
+    async with bot_process(quiet_desk):
+        await quiet_desk.card_says(card, "Withdrawn")
+        await quiet_desk.receipt("↩️ Withdrawn")
+        assert quiet_desk.ann.direct_messages == [receipt]
+    assert not quiet_desk.gateway.calls
 
 
 async def test_killed_while_slack_took_its_time_with_the_card(quiet_desk: Desk) -> None:
