@@ -107,6 +107,8 @@ class Deliveries:
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
             f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
+            "  AND NOT (d.kind = 'receipt' AND c.state = 'pending' AND EXISTS (SELECT 1 FROM deliveries k"
+            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             "   AND e.lane = d.lane AND e.position < d.position"
             # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
@@ -114,8 +116,6 @@ class Deliveries:
             "    OR d.kind IN ('reply', 'direct_message')))"
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"
-            "  AND NOT (d.kind = 'receipt' AND c.state = 'pending' AND EXISTS (SELECT 1 FROM deliveries k"
-            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             " ORDER BY d.position LIMIT 1",
             (timestamp(now), timestamp(now), *not_to, *held),
         )

@@ -422,9 +422,10 @@ async def test_a_receipt_in_hand_is_kept_however_long_the_file_is_locked(
         await asyncio.wait({running}, timeout=0.01)
     await worker.stop(1)
     await running
-    assert courier.brought == [DeliveryKind.CARD]
+    assert courier.brought.count(DeliveryKind.CARD) == 1
     assert courier.removed == []
-    rows = await store.read(lambda tables: tables.connection.execute("SELECT status, tries FROM deliveries"))
+    card = "SELECT status, tries FROM deliveries WHERE kind = 'card'"
+    rows = await store.read(lambda tables: tables.connection.execute(card))
     assert rows == [("delivered", 1)]
 
 
@@ -538,16 +539,18 @@ async def test_a_rate_limit_holds_up_its_whole_channel(
     for order, channel in (("ord_1", "C1"), ("ord_2", "C1"), ("ord_3", "C2")):
         await workflow.request(Wish(order, order, "", channel), actor("U1"))
     await worker.until_idle()
-    assert sorted(courier.orders) == ["ord_1", "ord_3"]
+    # The receipts of the other two wait for their cards.
+    assert sorted(courier.orders) == ["ord_1", "ord_3", "ord_3"]
     clock.advance(29.9)
     await worker.until_idle()
-    assert sorted(courier.orders) == ["ord_1", "ord_3"]
+    # The receipts of the other two wait for their cards.
+    assert sorted(courier.orders) == ["ord_1", "ord_3", "ord_3"]
     courier.behave = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
     clock.advance(0.1)
     await worker.until_idle()
     clock.advance(1)
     await worker.until_idle()
-    assert courier.orders[-2:] == ["ord_1", "ord_2"]
+    assert courier.orders[3:] == ["ord_1", "ord_1", "ord_2", "ord_2"]
 
 
 async def test_after_a_weekend_without_slack_everything_is_delivered(
@@ -566,11 +569,15 @@ async def test_after_a_weekend_without_slack_everything_is_delivered(
     for _ in range(20):
         clock.advance(60)
         await worker.until_idle()
-    assert {kind: courier.brought.count(kind) for kind in DeliveryKind} == {
+    counts = {kind: courier.brought.count(kind) for kind in DeliveryKind}
+    # A receipt that goes out late shows everything by itself.
+    assert counts.pop(DeliveryKind.RECEIPT_UPDATE) <= 3
+    assert counts == {
         DeliveryKind.CARD: 3,
         DeliveryKind.CARD_UPDATE: 3,
         DeliveryKind.REPLY: 3,
         DeliveryKind.DIRECT_MESSAGE: 3,
+        DeliveryKind.RECEIPT: 3,
     }
     rows = await store.read(lambda tables: tables.connection.execute("SELECT DISTINCT status FROM deliveries"))
     assert rows == [("delivered",)]
