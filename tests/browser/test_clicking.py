@@ -47,9 +47,10 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await expect(thread).to_be_hidden()
 
     await desk.choose("ann")
-    await page.get_by_role("link", name="cancel-desk 1 notification").click()
+    await page.get_by_role("link", name="cancel-desk 2 notifications").click()
     await expect(page.locator("#place")).to_have_text("cancel-desk")
-    await page.get_by_role("link", name="Open the card").click()
+    await expect(desk.message("✅ Cancelled")).to_have_count(2)
+    await page.get_by_role("link", name="Open the card").last.click()
     await expect(page.locator("#place")).to_have_text("# payments")
     await expect(page.locator(".message.flash")).to_contain_text("✅ Cancelled")
 
