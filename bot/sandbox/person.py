@@ -173,7 +173,7 @@ class Person:
         button = message.button(action_id)
         if button is None:
             raise LookupError(f"no button {action_id}")
-        said = {name: button[name] for name in ("text", "value") if name in button}
+        said = {name: button[name] for name in ("text", "value", "selected_option") if name in button}
         return self.action_payload(message, self._action(message, button) | said)
 
     async def choose(self, message: Posted, action_id: str, option: str) -> None:

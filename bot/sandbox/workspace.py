@@ -8,7 +8,7 @@ and https://docs.slack.dev/apis/slack-connect
 
 import copy
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,9 +116,24 @@ class Posted:
         return None
 
     def button(self, action_id: str) -> Json | None:
-        """Return the button of this action id with its block id, or None if the message has no such button now."""
+        """Return the button of this action id with its block id, or None if the message has no such button now.
+
+        An option of an overflow menu counts as a button, under the first word of its value: then it is the menu, with
+        the option as its ``selected_option``.
+        """
         element = self.element(action_id)
-        return element if element is not None and element["type"] == "button" else None
+        if element is not None:
+            return element if element["type"] == "button" else None
+        return next(
+            (menu for menu in self._choices() if menu["selected_option"]["value"].split()[0] == action_id), None
+        )
+
+    def _choices(self) -> Iterator[Json]:
+        """Yield each overflow menu once for each of its options, with its block id and that option."""
+        for block in self.blocks:
+            for element in block["elements"] if block.get("type") == "actions" else []:
+                for option in element["options"] if element["type"] == "overflow" else []:
+                    yield {**element, "block_id": block.get("block_id", ""), "selected_option": option}
 
 
 @dataclass(slots=True)
