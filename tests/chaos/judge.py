@@ -406,12 +406,16 @@ class Judge:
         return len(left)
 
     def _judge_receipt(self, cancellation: Cancellation) -> int:
-        """Check that a request has one receipt, unless somebody deleted it, and that it shows the state at the end."""
+        """Check that a request has one receipt, unless somebody deleted it, and that it shows the state at the end.
+
+        A copy that nobody could avoid (see ``_judge_copies``) shows what was true once; its buttons are gone.
+        """
         of_this = {delivery for delivery in self._receipts if self._about[delivery] == cancellation.id}
         all_of_it = [(m, text) for m, text in self._shown if delivery_of(m.metadata) in of_this]
         left = [(message, text) for message, text in all_of_it if message.ts not in self._deleted]
-        copies = [message for message, text in left if text.startswith("I no longer keep this message")]
-        if not all_of_it or len(left) - len(copies) > 1:
+        known = _receipts(self._desk).get(cancellation.id)
+        copies = [message for message, _ in left if (message.channel, message.ts) != known]
+        if not all_of_it or any((message.channel, message.ts) not in self._calls.copied for message in copies):
             self._wrong(f"{cancellation.order_id}: {len(left)} receipts")
         home = self._desk.slack.space.direct_channel(cancellation.requester).id
         for message, text in left:
