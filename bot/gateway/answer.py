@@ -20,7 +20,7 @@ Source: DVPay Payment Gateway, pages on cancelling an order and on errors, relea
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from http import HTTPStatus
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.body import Unread, read_object
 from bot.gateway.confirmation import is_cancelled, is_plain
+from bot.gateway.masking import masked
 from bot.gateway.refusal import is_about_another_order, is_under_way, read_refusal
 from bot.gateway.shapes import Said, is_whole, recognise
 from bot.gateway.turned_away import asks_for_later, read_denial
@@ -38,6 +39,9 @@ LONGEST_RETRY_AFTER = 15 * 60.0
 
 _LONGEST_NAME = 100
 """Characters of a code, a request ID, a time or a status; they go into messages and the record."""
+
+_LONGEST_SHOWN = 4000
+"""Characters that are looked at; what comes after them would be cut anyway."""
 
 _UNKNOWN = Answer(Outcome.UNKNOWN, repeat=True)
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -79,21 +83,15 @@ def parse_date(text: str) -> datetime | None:
         return None
 
 
-def shown(text: str, secrets: Iterable[str], longest: int = 300) -> str:
+def shown(text: str, secrets: Collection[str], longest: int = 300) -> str:
     """Return the text as one line, without control characters and the secrets, cut to ``longest`` characters."""
     # Invisible characters go as well: some turn the direction in which people read the line, and one inside
     # a secret would hide it from the search.
+    text = text[:_LONGEST_SHOWN]
     visible = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     # A secret may hold spaces itself, so it is looked for before they are squeezed and after.
-    line = _without(secrets, " ".join(_without(secrets, "".join(visible)).split()))
+    line = masked(" ".join(masked("".join(visible), secrets).split()), secrets)
     return line if len(line) <= longest else line[: longest - 1] + "…"
-
-
-def _without(secrets: Iterable[str], text: str) -> str:
-    # The longest first: a short one inside it would leave the rest of it to be read.
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def _said(reply: Reply) -> Said:
@@ -121,7 +119,7 @@ def _proved(reply: Reply, said: Said, order_id: str, now: datetime) -> Answer:  
     if not said.is_error:
         return replace(_UNKNOWN, trouble=Trouble.CONTRADICTORY)
     match status:
-        case 400 | 404 | 409 | 422 if reason := read_refusal(said, order_id):
+        case 400 | 404 | 409 | 422 if reason := read_refusal(said, order_id, now):
             return Answer(Outcome.REFUSED, reason=reason)
         case 400 | 401 | 403 if cause := read_denial(said):
             return Answer(Outcome.NOT_SENT, reason=cause)

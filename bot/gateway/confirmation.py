@@ -10,7 +10,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bot.gateway.refusal import in_plain_words
-from bot.gateway.shapes import CANCELLED_AT, ORDER_ID, REQUEST_ID, Said, is_whole, order_id_in, text_or_number
+from bot.gateway.shapes import (
+    CANCELLED_AT,
+    ORDER_ID,
+    REQUEST_ID,
+    Said,
+    is_whole,
+    order_id_in,
+    parse_time,
+    text_or_number,
+)
 
 _SENTENCE = re.compile(
     "(?:ok|success|successful"
@@ -31,10 +40,10 @@ _HARMLESS = {
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _UNIX_TIME = re.compile(r"(\d{10})(?:\d{3})?(?:\.\d{1,9})?", re.ASCII)
 """In seconds or milliseconds."""
-# Many programs write the year 1 or 1970 where they have no time.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST, _FURTHEST_ZONE = timedelta(minutes=5), timedelta(hours=14)
-"""From now: the gateway lets two clocks differ by so much, and a time without its zone may be local anywhere."""
+# Many programs write the year 1, 1970, 2000 or 2001 where they have no time. The vendor's pages begin in 2023.
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_LATEST = timedelta(minutes=5)
+"""From now: the gateway lets two clocks differ by so much."""
 
 
 def is_cancelled(state: object) -> bool:
@@ -78,11 +87,5 @@ def _is_time(value: object, now: datetime) -> bool:
     seconds = _UNIX_TIME.fullmatch(text)
     if not seconds and not _TIME.fullmatch(text):
         return False
-    try:
-        at = datetime.fromtimestamp(int(seconds[1]), UTC) if seconds else datetime.fromisoformat(text)
-    except ValueError:
-        # There is no 30th of February.
-        return False
-    if at.tzinfo is None:
-        return _EARLIEST <= at.replace(tzinfo=UTC) <= now + _LATEST + _FURTHEST_ZONE
-    return _EARLIEST <= at <= now + _LATEST
+    at = datetime.fromtimestamp(int(seconds[1]), UTC) if seconds else parse_time(text)
+    return at is not None and _EARLIEST <= at <= now + _LATEST

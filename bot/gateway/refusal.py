@@ -9,9 +9,10 @@ Source of the states: DVPay Payment Gateway, page on the states of an order.
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 from bot.domain.attempt import Reason
-from bot.gateway.shapes import ORDER_ID, Said, is_whole, order_id_in, snake
+from bot.gateway.shapes import LONGEST_READ, ORDER_ID, Said, is_whole, order_id_in, parse_time, snake
 
 _REASONS = {
     "canceled": Reason.ALREADY_CANCELLED,
@@ -24,9 +25,11 @@ _REASONS = {
 """Any other state of the order contradicts these. ``SUCCESS`` of version 1.4 may be the state of the request."""
 
 _STATE = "canceled|completed|paid|refunded|partially[ _]refunded|pending|processing|failed|expired"
-_STATES = {"current_status", "current_state", "order_status", "order_state"}
-_STATES |= {"currentStatus", "currentState", "orderStatus", "orderState"}
-_IN_DETAILS = {*ORDER_ID, *_STATES}
+_NOW = {"current_status", "current_state", "currentStatus", "currentState"}
+_OF_THE_ORDER = {"order_status", "order_state", "orderStatus", "orderState"}
+"""Beside these, "cancelled" may be the state that was asked for. The bare ``status`` of the envelope's data may even be
+that of the call, so it says nothing by itself."""
+_IN_DETAILS = {*ORDER_ID, *_NOW, *_OF_THE_ORDER}
 _IN_DATA = {*_IN_DETAILS, "status"}
 
 _CODE = re.compile(
@@ -41,7 +44,8 @@ _WITHOUT_A_REASON = {
 }  # fmt: skip
 """Codes that leave it to the message and the details why the order cannot be cancelled."""
 
-_AN_ID = r"[\w-]*\d[\w-]*"
+# Each sign is looked at once: nothing before the first digit is one.
+_AN_ID = r"(?:[^\W\d]|-)*+\d[\w-]*+"
 # "The order 30 minutes after it was made" names no order.
 _AFTER_ORDER = re.compile(
     r"\borders?(?: (?:with )?(?:id|number|no\.?))?"
@@ -69,13 +73,11 @@ _SENTENCE = re.compile(
 _ABSENT_SENTENCE = re.compile(
     rf"{_ORDER} (?:(?:was |is |could |can )?not (?:be )?found|does not exist|doesn't exist)|no such order|unknown order"
 )
-_LONGEST_READ = 300
-"""Characters of a message; no sentence on the list is as long."""
-
 # Typographic quotes, written as escapes because they are easily taken for others.
 _QUOTES = re.compile("[\"`\u201c\u201d\u2018]|(?<!\\w)'|'(?!\\w)")
 _TIME = re.compile(
-    r" (?:on|at) \d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?)?(?!\w)"
+    r" (?:on|at) (?P<at>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d))?)?)"
+    r"(?!\w)"
 )
 
 
@@ -89,23 +91,34 @@ _UNDER_WAY = re.compile(
 """Words for a cancel that somebody already works on."""
 
 
-def read_refusal(said: Said, order_id: str) -> Reason | None:
-    """Return the reason that this refusal gives plainly for this order; None if it gives none. Never raises."""
+def read_refusal(said: Said, order_id: str, now: datetime) -> Reason | None:
+    """Return the reason that this refusal gives plainly for this order; None if it gives none. Never raises.
+
+    A date in the message counts only if it is over at the time ``now``.
+    """
     in_envelope = not said.error
     if not said.has_only(_IN_DETAILS, _IN_DATA) or (in_envelope and order_id_in(said.data) != order_id):
         return None
-    message = _TIME.sub("", said.message)
+    if len(said.message) > LONGEST_READ:
+        return None
+    message = _TIME.sub(lambda date: "" if _is_over(date, now) else date[0], said.message)
     # IDs have many forms, so any word of the message with a digit in it may be one.
     if re.search(r"\d", _without(order_id, message)):
         return None
-    sentence = in_plain_words(message, order_id)
-    found = {*_from_code(said), *_from_sentence(sentence), *_from_states(said, order_id)}
-    return found.pop() if len(found) == 1 else None
+    told = {*_from_code(said), *_from_sentence(in_plain_words(message, order_id))}
+    states = list(_from_states(said, order_id))
+    found = {*told, *(reason for _, reason in states)}
+    if len(found) != 1:
+        return None
+    reason = found.pop()
+    plain = _NOW if reason is Reason.ALREADY_CANCELLED else _NOW | _OF_THE_ORDER
+    return reason if told or any(name in plain for name, _ in states) else None
 
 
 def is_under_way(said: Said) -> bool:
     """Return True for a refusal because of another cancel of the order: asked again, the gateway may know more."""
-    return _UNDER_WAY.search(f"{snake(said.code)} {said.message}".replace("_", " ")) is not None
+    code, message = snake(said.code[:LONGEST_READ]), said.message[:LONGEST_READ]
+    return _UNDER_WAY.search(f"{code} {message}".replace("_", " ")) is not None
 
 
 def is_about_another_order(said: Said, order_id: str) -> bool:
@@ -141,7 +154,7 @@ def names_another_order(text: str, order_id: str) -> bool:
     prefix = ours[0] if ours else "ord_"
     # "order_id" and "ordinary" are no order's IDs.
     is_plain = prefix[-1] in "_-" and not prefix.lower().startswith("order")
-    rest = r"[\w-]+" if is_plain else r"[\w-]*\d[\w-]*"
+    rest = r"[\w-]+" if is_plain else _AN_ID
     found = re.findall(rf"(?<![\w-])(?:ord_[\w-]+|{prefix}{rest})", text, re.IGNORECASE)
     for match in _AFTER_ORDER.finditer(text):
         found += re.findall(_AN_ID, match[0])
@@ -150,7 +163,7 @@ def names_another_order(text: str, order_id: str) -> bool:
 
 def in_plain_words(message: str, order_id: str) -> str:
     """Return the message in lower case and one line, without quotes, this order's ID and the full stop."""
-    if len(message) > _LONGEST_READ:
+    if len(message) > LONGEST_READ:
         return message
     text = _QUOTES.sub("", message.replace("\u2019", "'")).strip()
     text = _without(order_id, text).replace("_", " ")
@@ -180,17 +193,23 @@ def _from_sentence(sentence: str) -> Iterator[Reason | None]:
         yield None
 
 
-def _from_states(said: Said, order_id: str) -> Iterator[Reason | None]:
-    """Yield the reason in each field for the order's state, or None where it is on no list, or not this order's."""
+def _from_states(said: Said, order_id: str) -> Iterator[tuple[str, Reason | None]]:
+    """Yield each field for the order's state with its reason, or None where it is on no list, or not this order's."""
     for part in (said.details, said.data):
         for name, value in part.items():
             if name not in ORDER_ID:
                 is_ours = order_id_in(part) == order_id and isinstance(value, str)
-                yield _reason(snake(value).replace("cancelled", "canceled")) if is_ours else None
+                yield name, _reason(snake(value).replace("cancelled", "canceled")) if is_ours else None
 
 
 def _reason(state: str, *, denied: str | None = None) -> Reason | None:
     return None if denied else _REASONS.get(state.replace(" ", "_"))
+
+
+def _is_over(date: re.Match[str], now: datetime) -> bool:
+    zone = date["zone"] or ""
+    at = parse_time(date["at"].removesuffix(zone).rstrip() + ("+00:00" if zone.isalpha() else zone))
+    return at is not None and at <= now
 
 
 def _without(order_id: str, text: str) -> str:
@@ -198,5 +217,7 @@ def _without(order_id: str, text: str) -> str:
     if not re.search(r"[\d_]", order_id):
         # An ID may be any word, such as "never": without it the sentence would say something else.
         return text
-    name = rf"(?i:\border )?(?i:with )?(?i:\bid ?)?[#:]? ?(?<![\w-]){re.escape(order_id)}(?![\w-]|\.\d)"
+    # "404 Not Found" is a status, also where an order is called 404.
+    order = r"(?i:\border )?" if re.search("[A-Za-z]", order_id) else r"(?i:\border )"
+    name = rf"{order}(?i:with )?(?i:\bid ?)?[#:]? ?(?<![\w-]){re.escape(order_id)}(?![\w-]|\.\d)"
     return re.sub(name, " order", text)

@@ -14,6 +14,7 @@ Source: DVPay Payment Gateway, pages on errors and release notes of version 1.4.
 import re
 from collections.abc import Callable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 ORDER_ID = ("order_id", "orderId")
@@ -26,6 +27,13 @@ _AROUND_ERROR = {"error", *REQUEST_ID}
 _IN_ERROR = {"code", "message", "details", "timestamp", *REQUEST_ID}
 _IN_ENVELOPE = {"statusCode", "message", "data", *REQUEST_ID}
 _NESTED = {"error", "details", "data", "message"}
+_ONE_WORD = re.compile("[!-~]{1,100}")
+_NUMBER_OR_TIME = re.compile(
+    r"\d[\dT:. +-]{0,40}Z?|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", re.ASCII
+)
+LONGEST_READ = 300
+"""Characters of a text; no sentence on a list is as long, and a hostile one must not take long to look through."""
+_LATEST_ZONE = timezone(timedelta(hours=-12))
 
 Fields = Mapping[str, Any]
 
@@ -80,7 +88,10 @@ class Said:
         is_flat = all(name in _NESTED or not isinstance(value, dict | list) for _, name, value in fields)
         # A message in another form than text, such as one for each language, is not read, so it may say anything.
         is_read = not texts or self.message != ""
-        return is_read and is_flat and isinstance(nested, dict | None) and all(known for known, _, _ in fields)
+        is_silent = all(_says_nothing(name, value) for _, name, value in fields)
+        return (
+            is_read and is_flat and is_silent and isinstance(nested, dict | None) and all(known for known, *_ in fields)
+        )
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """Yield every value at any depth with the name of its field, which is in snake case."""
@@ -127,6 +138,30 @@ def order_id_in(part: Fields) -> str | None:
 def is_whole(value: object) -> bool:
     """Return True for a whole number, which true and false are not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return an ISO 8601 time; None if it is none.
+
+    A day counts from its beginning. Without a zone it is as late as in the last place where the clock shows it.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        # There is no 30th of February.
+        return None
+    return at.replace(tzinfo=_LATEST_ZONE) if at.tzinfo is None else at
+
+
+def _says_nothing(name: str, value: object) -> bool:
+    """Return False for a field beside the message that should be an ID or a time, and may hold words instead."""
+    if name in REQUEST_ID:
+        pattern = _ONE_WORD
+    elif name in {"timestamp", "retry_after"}:
+        pattern = _NUMBER_OR_TIME
+    else:
+        return True
+    return value is None or value == "" or pattern.fullmatch(text_or_number(value)) is not None
 
 
 def _object(part: Fields, name: str) -> Fields:

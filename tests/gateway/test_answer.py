@@ -2,8 +2,12 @@
 
 import gzip
 import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
@@ -374,6 +378,32 @@ def test_a_503_cannot_know_that_the_order_is_cancelled() -> None:
         (error("IP_NOT_ALLOWED", "Your IP is not on the allow list"), Reason.TURNED_AWAY),
         (error("UNAUTHORIZED", "Unauthorized"), Reason.TURNED_AWAY),
         (error("FORBIDDEN", details={"order_id": ORDER}), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "API key is not valid"), Reason.CREDENTIALS),
+        (error("UNAUTHORIZED", "API key is missing from the request"), Reason.CREDENTIALS),
+        (error("UNAUTHORIZED", "The timestamp is not within 5 minutes"), Reason.CLOCK),
+        (error("CLOCK_SKEW", "Server clock is behind"), Reason.CLOCK),
+        # Two causes, or another one than the code says.
+        (error("UNAUTHORIZED", "Invalid API key or timestamp"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "Key or clock wrong"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "Timestamp valid; API key invalid."), Reason.TURNED_AWAY),
+        (error("INVALID_CREDENTIALS", "Invalid credentials or timestamp"), Reason.TURNED_AWAY),
+        (error("INVALID_API_KEY", "The timestamp is too old"), Reason.TURNED_AWAY),
+        (error("INVALID_TIMESTAMP", "Missing API key"), Reason.TURNED_AWAY),
+        (error("AUTHENTICATION_REQUIRED", "X-App-Id, X-Api-Key and X-Timestamp header required"), Reason.TURNED_AWAY),
+        # A timestamp that did not arrive says nothing about a clock, nor does one that is fine.
+        (error("MISSING_TIMESTAMP"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "Missing X-Timestamp header"), Reason.TURNED_AWAY),
+        (error("INVALID_TIMESTAMP", "X-Timestamp header is missing"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "No timestamp"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "Timestamp is valid"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "Authentication or timestamp failed"), Reason.TURNED_AWAY),
+        (error("UNAUTHORIZED", "The clock is not wrong"), Reason.TURNED_AWAY),
+        (error("FORBIDDEN", "API key valid"), Reason.TURNED_AWAY),
+        # The key is named, but what is wrong is the address, the account or the permission.
+        (error("IP_NOT_ALLOWED", "This API key is not allowed from your IP address"), Reason.TURNED_AWAY),
+        (error("FORBIDDEN", "This API key is not allowed from your IP address"), Reason.TURNED_AWAY),
+        (error("ACCOUNT_SUSPENDED", "The account of this API key is suspended"), Reason.TURNED_AWAY),
+        (error("FORBIDDEN", "API key has insufficient permissions"), Reason.TURNED_AWAY),
     ],
 )
 def test_a_call_that_was_turned_away(status: int, body: object, reason: Reason) -> None:
@@ -429,6 +459,103 @@ def test_only_listed_words_prove_that_nothing_was_done(status: int, body: dict[s
     """A proxy's timeout comes after the effect, and a gateway may go on with the work after it answered."""
     answer = read(status, body | ({"statusCode": status} if "statusCode" in body else {}))
     assert (answer.outcome, answer.repeat, answer.reason) == (outcome, True, None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "We retry your request in 5 minutes",
+        "System busy. We retry your request in 5 minutes.",
+        "The server must retry your request",
+        "The system is to try it again later",
+        "Retry of your request is on",
+        "Your request reached the server",
+        "Your request reached the server. Please wait.",
+        "Rate limit reached the server",
+        "Your request is in the system",
+        "Your requests are in the system",
+        "1 request is at the server. Please wait.",
+        "Only 1 request per ID is allowed",
+        "Slow down, we are on it.",
+        "Too many requests. " * 30,
+    ],
+)
+def test_a_word_about_an_earlier_call_is_no_later(message: str) -> None:
+    """The gateway may have the call, or go on with it, so it does not say that it took none."""
+    for status, code in ((429, "RATE_LIMIT_EXCEEDED"), (503, "SERVICE_UNAVAILABLE"), (503, "MAINTENANCE")):
+        answer = read(status, error(code, message))
+        assert (answer.outcome, answer.repeat, answer.reason) == (UNKNOWN, True, None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Please retry later",
+        "Please retry your request in 5 minutes",
+        "Service unavailable, please try again in 5 minutes.",
+        "Try again later",
+        "Rate limit reached",
+        "Your rate limit is exceeded.",
+        "Rate limit of 10 requests per minute exceeded",
+        "Server is overloaded. Retry in 10 seconds.",
+    ],
+)
+def test_a_plain_later_has_many_words(message: str) -> None:
+    """What is asked of the caller says nothing about an earlier call."""
+    assert read(429, error("RATE_LIMITED", message)).outcome is NOT_SENT
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Only 1 request per ID is allowed.",
+        "Timestamp must be ahead of the past request.",
+        "Timestamp must be later than that of your request",
+        "Request id is not allowed again.",
+        "No more requests allowed for this order",
+        "Access denied. We retry your request.",
+    ],
+)
+def test_a_word_about_an_earlier_call_is_no_denial(message: str) -> None:
+    """Something on the way may have sent the call twice, and the first copy may have cancelled the order."""
+    for code in ("FORBIDDEN", "UNAUTHORIZED", "INVALID_TIMESTAMP"):
+        answer = read(403, error(code, message))
+        assert (answer.outcome, answer.reason) == (UNKNOWN, None)
+
+
+@pytest.mark.parametrize(
+    "value, outcome",
+    [
+        (30, NOT_SENT),
+        ("30", NOT_SENT),
+        ("2026-11-23T12:00:30Z", NOT_SENT),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", NOT_SENT),
+        (None, NOT_SENT),
+        ("never: the order is being cancelled", UNKNOWN),
+        ("30 seconds, the order is being cancelled", UNKNOWN),
+        (False, UNKNOWN),
+    ],
+)
+def test_a_pause_is_a_number_or_a_time(value: object, outcome: Outcome) -> None:
+    """Any other text in its field may speak of the order."""
+    assert read(503, error("SERVICE_UNAVAILABLE", "", details={"retry_after": value})).outcome is outcome
+
+
+PUMPS = [
+    "1", "a", "a1", "-", " ", "\t", "order ", "order 1", "order,", "ord_", "cancellation ", " on 2026-11-26", "_", "'",
+    "aA", "and ", "no. ", "%25", "\\", "&#", "1 minutes ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pump", PUMPS)
+def test_a_hostile_text_is_soon_read(pump: str) -> None:
+    """No pattern looks at the same sign again and again: with one that does, this takes longer than a test may."""
+    text = (pump * 60_000)[: 60_000 // (pump.count("\\") + 1)]
+    for around in (f"order {text} minutes", f"{text}!", f"order{text}x"):
+        for body in (error("X", around), error("X", "No.", details={"order": around}), error(around[:30_000])):
+            for status in (200, 401, 409, 503):
+                assert read(status, body).outcome is UNKNOWN
+        assert read(200, CONFIRMED | {"cancelled_at": around, "message": around}).outcome is UNKNOWN
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -500,6 +627,45 @@ def test_a_key_with_inner_spaces_is_replaced() -> None:
     """The key is found before spaces are squeezed and after."""
     assert shown("no: a  b", ["a  b"]) == "no: ***"
     assert shown("no: a\nb", ["a b"]) == "no: ***"
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "percent": lambda key: quote(key, safe=""),
+    "percent, twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "JSON": lambda key: json.dumps(key).replace("/", "\\/"),
+    "JSON, with numbers": lambda key: key.replace("/", "\\u002f").replace("+", "\\u002B"),
+    "HTML": lambda key: key.replace("/", "&#x2F;").replace("+", "&plus;"),
+    "Base64": lambda key: b64encode(key.encode()).decode(),
+    "Base64, after a name": lambda key: b64encode(f"bot:{key}".encode()).decode(),
+    "Base64, after a letter": lambda key: b64encode(f"a{key}b".encode()).decode(),
+    "Base64, for addresses": lambda key: urlsafe_b64encode(key.encode()).decode(),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "without its end": lambda key: key[:-3],
+    "without its beginning": lambda key: key[3:],
+    "on two lines": lambda key: f"{key[:10]}\n{key[10:]}",
+    "with a space": lambda key: f"{key[:6]} {key[6:]}",
+    "in quotes": lambda key: f'{{"X-Api-Key":"{key[:-1]}"}}',
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+@pytest.mark.parametrize("key", ["dv_live/9aF+x/2Q==", "sk_live_0123456789abcdefABCDEF", "7f3c1b0e-5a44-4d1e-9c55-0d"])
+def test_a_key_is_replaced_in_every_form(name: str, key: str) -> None:
+    """Neither an encoding, nor another case, nor a part that is missing lets a key be read."""
+    echo = ENCODINGS[name](key)
+    line = shown(f"The key {echo} is wrong", [key])
+    assert re.fullmatch(r"The key (\*\*\* ?|\W)+ is wrong", line), line
+    answer = read(409, error("X", f"Bad {echo}", request_id=echo), secrets=(key,))
+    assert "***" in answer.message
+    assert "***" in answer.request_id
+
+
+def test_a_word_that_has_little_of_a_key_stays() -> None:
+    """Order IDs, times and words of the gateway can be read."""
+    text = "Order ord_live_77 was paid 2026-11-23T12:00:00Z, request req_0123456"
+    assert shown(text, ["dv_live/9aF+x/2Q==", "app-1", "sk_live_0x12y34z567"]) == text
 
 
 def test_every_secret_is_replaced() -> None:

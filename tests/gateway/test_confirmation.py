@@ -365,14 +365,14 @@ def test_the_trouble_of_each(body: object, trouble: Trouble) -> None:
     [
         "2025-10-04T11:15:00Z",
         "2025-10-04 11:15:00",
+        "2026-11-23 00:05:00",
         "2025-10-04T11:15Z",
         "2025-10-04T11:15:00.5Z",
         "2025-10-04T11:15:00.123456789+07:00",
         "2025-10-04T18:15:00+0700",
         "2026-11-23T12:05:00Z",
         "2026-11-24T02:05:00+14:00",
-        "2026-11-24 02:05:00",
-        "2000-01-01T00:00:00Z",
+        "2020-01-01T00:00:00Z",
         1696435200,
         1696435200.25,
         1696435200123,
@@ -396,29 +396,33 @@ def test_a_time_can_be_written_in_many_ways(time: object) -> None:
         "2025-10-04T11:15:00+99:00",
         "\u0662\u0660\u0662\u0665-10-04T11:15:00Z", "04/10/2025", "Sat, 04 Oct 2025 11:15:00 GMT",
         "2025-W40-6T11:15:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "0000-00-00T00:00:00Z",
-        "1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
-        "2026-11-23T12:05:01Z", "2026-11-24T08:00:00Z", "2026-11-24 02:05:01",
+        "1970-01-01T00:00:00Z", "2000-01-01T00:00:00Z", "2001-01-01T00:00:00Z", "2019-12-31T23:59:59Z", "1000000000",
+        "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
+        "2026-11-23T12:05:01Z", "2026-11-24T08:00:00Z", "2026-11-23 00:05:01",
+        "2026-11-23 12:00:00", "2026-11-24 02:05:00",
         "2099-01-01T00:00:00Z", 0, -1, 1, True, False, 1.5, 99999999, 1e300, -1696435200,
         4070908800, 4070908800000, 16964352001, 1696435200123456, "0", "-1696435200", "1696435200s", [1696435200],
         ["2025-10-04T11:15:00Z"], {"$date": "2025-10-04T11:15:00Z"}, {},
     ],
 )  # fmt: skip
 def test_anything_else_is_no_time(time: object) -> None:
-    """A date without a time, no time at all, the year 1, 1970, a plan for later, or a text that only looks like one."""
+    """A date without a time, no time, a year that stands for none, a plan, or a text that only looks like a time."""
     assert not confirms(CONFIRMED | {"cancelled_at": time})
     assert not confirms(CONFIRMED | {"cancelledAt": time})
     assert not confirms(envelope(200, "Success", CAMEL | {"cancelledAt": time}))
 
 
-@given(ahead=st.timedeltas(timedelta(days=-3000), timedelta(days=3000)))
+@given(ahead=st.timedeltas(timedelta(days=-2000), timedelta(days=3000)))
 @example(ahead=timedelta(hours=20))
 def test_a_cancellation_is_not_in_the_future(ahead: timedelta) -> None:
-    """Five minutes are allowed for two clocks, and the furthest zone for a time without one."""
+    """Five minutes are allowed for two clocks; a time without its zone must be over in every zone."""
     at = (NOW + ahead).replace(microsecond=0)
     for time in (f"{at:%Y-%m-%dT%H:%M:%SZ}", int(at.timestamp()), int(at.timestamp()) * 1000):
         assert confirms(CONFIRMED | {"cancelled_at": time}) is (at <= NOW + timedelta(minutes=5))
     without_a_zone = f"{at:%Y-%m-%d %H:%M:%S}"
-    assert confirms(CONFIRMED | {"cancelled_at": without_a_zone}) is (at <= NOW + timedelta(hours=14, minutes=5))
+    assert confirms(CONFIRMED | {"cancelled_at": without_a_zone}) is (
+        at <= NOW - timedelta(hours=12) + timedelta(minutes=5)
+    )
 
 
 @given(at=st.datetimes(timezones=st.timezones()))
@@ -460,7 +464,7 @@ core = st.fixed_dictionaries(
     {
         "order_id": st.just(ORDER),
         "status": st.sampled_from(["cancelled", "CANCELED", "Cancelled"]),
-        "cancelled_at": st.datetimes(datetime(2000, 1, 1), NOW.replace(tzinfo=None), timezones=st.just(UTC)).map(  # noqa: DTZ001
+        "cancelled_at": st.datetimes(datetime(2020, 1, 1), NOW.replace(tzinfo=None), timezones=st.just(UTC)).map(  # noqa: DTZ001
             datetime.isoformat,
         ),
     },

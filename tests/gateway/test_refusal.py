@@ -5,10 +5,10 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.domain.attempt import Reason
+from bot.domain.attempt import Outcome, Reason
 from bot.gateway.refusal import names_another_order, read_refusal
 from bot.gateway.shapes import recognise
-from tests.gateway.replies import ORDER, envelope, error
+from tests.gateway.replies import NOW, ORDER, envelope, error, read as read_answer
 
 CANCELLED, COMPLETED = Reason.ALREADY_CANCELLED, Reason.COMPLETED
 REFUNDED, ABSENT, EXPIRED = Reason.ALREADY_REFUNDED, Reason.NO_SUCH_ORDER, Reason.EXPIRED
@@ -19,7 +19,7 @@ def read(body: dict[str, object], *, order_id: str = ORDER) -> Reason | None:
     """Return the reason in this body."""
     said = recognise(body)
     assert said is not None
-    return read_refusal(said, order_id)
+    return read_refusal(said, order_id, NOW)
 
 
 def in_every_shape(message: str) -> list[dict[str, object]]:
@@ -326,7 +326,9 @@ def test_a_code_on_no_list_makes_the_rest_unclear(code: str) -> None:
         ({"order_id": ORDER, "current_status": "cancelled"}, CANCELLED),
         ({"order_id": ORDER, "current_status": "CANCELED"}, CANCELLED),
         ({"orderId": ORDER, "currentStatus": "CANCELLED"}, CANCELLED),
-        ({"orderId": ORDER, "orderState": "cancelled"}, CANCELLED),
+        ({"orderId": ORDER, "orderState": "cancelled"}, None),
+        ({"order_id": ORDER, "order_status": "canceled"}, None),
+        ({"order_id": ORDER, "order_status": "cancelled", "current_status": "cancelled"}, CANCELLED),
         ({"order_id": ORDER, "order_status": "completed"}, COMPLETED),
         ({"order_id": ORDER, "current_state": "paid"}, COMPLETED),
         ({"order_id": ORDER, "current_status": "SUCCESS"}, None),
@@ -360,12 +362,14 @@ def test_details_count_for_their_own_order(details: object, reason: Reason | Non
 @pytest.mark.parametrize(
     "data, reason",
     [
-        ({"orderId": ORDER, "status": "CANCELLED"}, CANCELLED),
-        ({"order_id": ORDER, "status": "COMPLETED"}, COMPLETED),
-        ({"orderId": ORDER, "status": "SUCCESS"}, None),
-        ({"orderId": ORDER, "status": "REFUNDED"}, REFUNDED),
-        ({"orderId": ORDER, "status": "FAILED"}, None),
+        *(
+            ({"orderId": ORDER, "status": state}, None)
+            for state in ("CANCELLED", "COMPLETED", "PAID", "REFUNDED", "EXPIRED", "SUCCESS", "FAILED")
+        ),
+        ({"orderId": ORDER, "orderStatus": "CANCELLED"}, None),
+        ({"orderId": ORDER, "orderStatus": "COMPLETED"}, COMPLETED),
         ({"orderId": ORDER, "currentStatus": "CANCELLED"}, CANCELLED),
+        ({"orderId": ORDER, "status": "REFUNDED", "currentStatus": "REFUNDED"}, REFUNDED),
         ({"orderId": ORDER, "status": "CANCELLED", "currentStatus": "PAID"}, None),
         ({"status": "CANCELLED"}, None),
         ({"orderId": "ord_other", "status": "CANCELLED"}, None),
@@ -373,9 +377,98 @@ def test_details_count_for_their_own_order(details: object, reason: Reason | Non
     ],
 )
 def test_the_data_of_the_envelope_is_the_order(data: object, reason: Reason | None) -> None:
-    """In version 1.4 the order's state is the status inside data."""
-    assert read(envelope(409, None, data)) is reason
+    """A bare status there may be that of the call, so a field must say that it is the order's."""
+    for message in (None, ""):
+        assert read(envelope(409, message, data)) is reason
     assert read(envelope(409, "Cancel request already handled", data)) is None
+
+
+def test_a_bare_status_may_agree_with_the_message_and_contradict_it() -> None:
+    """Beside a sentence it says nothing more, but another state makes the sentence unclear."""
+    assert read(envelope(409, "Order is completed", {"orderId": ORDER, "status": "COMPLETED"})) is COMPLETED
+    assert read(envelope(409, "Order is completed", {"orderId": ORDER, "status": "CANCELLED"})) is None
+    assert read(envelope(409, "Order is already cancelled", {"orderId": ORDER, "status": "SUCCESS"})) is None
+
+
+def test_a_listed_code_in_the_answer_to_our_call_is_about_our_order() -> None:
+    """It needs no ID beside it, but another order's ID makes it one about that order."""
+    assert read(error("ORDER_ALREADY_CANCELLED", "")) is CANCELLED
+    assert read_answer(409, error("ORDER_ALREADY_CANCELLED", details={"order_id": "ord_2"})).reason is None
+
+
+@pytest.mark.parametrize(
+    "date, is_over",
+    [
+        ("2026-11-20", True),
+        ("2026-11-23", True),
+        ("2026-11-23T12:00:00Z", True),
+        ("2026-11-23T19:00:00+07:00", True),
+        ("2026-11-23 12:00 GMT", True),
+        ("2026-11-23 00:00:00", True),
+        ("2026-11-23T12:00:01Z", False),
+        ("2026-11-23T11:00:00-0700", False),
+        ("2026-11-23 00:00:01", False),
+        ("2026-11-24", False),
+        ("2026-12-31T23:59:59Z", False),
+        ("2027-01-01", False),
+        ("9999-12-31", False),
+        ("2026-02-30", False),
+        ("2026-13-01T25:00:00Z", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "sentence, reason",
+    [
+        ("Order is cancelled on {}", CANCELLED),
+        ("Order was already cancelled at {}.", CANCELLED),
+        ("Order is expired at {}", EXPIRED),
+        ("Order is completed on {}. Use a refund instead.", COMPLETED),
+    ],
+)
+def test_a_date_counts_only_if_it_is_over_everywhere(date: str, is_over: bool, sentence: str, reason: Reason) -> None:
+    """A date to come makes a plan of the sentence, and a time without its zone may be anywhere."""
+    assert {read(body) for body in in_every_shape(sentence.format(date))} == {reason if is_over else None}
+    assert read(error("ORDER_EXPIRED", f"Order is expired at {date}")) is (EXPIRED if is_over else None)
+
+
+@pytest.mark.parametrize("order_id", ["404", "30", "4-04"])
+def test_a_number_at_the_beginning_is_no_order(order_id: str) -> None:
+    """A status and its text are no sentence about an order with this number."""
+    for message in (
+        f"{order_id} Not Found",
+        f"{order_id}: not found",
+        f"{order_id} is expired",
+        f"#{order_id} is paid",
+    ):
+        assert read(error("NOT_FOUND", message), order_id=order_id) is None
+    assert read(error("NOT_FOUND", f"Order {order_id} not found"), order_id=order_id) is ABSENT
+    assert read(error("NOT_FOUND", f"Order with ID {order_id} not found"), order_id=order_id) is ABSENT
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("timestamp", "order not cancelled; answer late"),
+        ("timestamp", "2026-11-23 it was not cancelled"),
+        ("timestamp", True),
+        ("request_id", "not cancelled, do not ask again"),
+        ("request_id", "x" * 101),
+        ("traceId", "no effect"),
+    ],
+)
+def test_no_field_beside_a_code_may_hold_prose(field: str, value: object) -> None:
+    """An ID is one word and a time is a number or a date: anything else may deny the code."""
+    body = error("ORDER_ALREADY_CANCELLED", **{field: value})
+    assert read(body) is None
+    for status, code in ((401, "UNAUTHORIZED"), (503, "SERVICE_UNAVAILABLE")):
+        answer = read_answer(status, error(code, "", **{field: value}))
+        assert (answer.outcome, answer.reason) == (Outcome.UNKNOWN, None)
+
+
+@pytest.mark.parametrize("value", [1696435200, "1696435200", "2023-10-04T16:00:00.5Z", None, ""])
+def test_a_time_beside_a_code_has_many_forms(value: object) -> None:
+    """Whatever is plainly a time says nothing about the order."""
+    assert read(error("ORDER_ALREADY_CANCELLED", timestamp=value)) is CANCELLED
 
 
 @pytest.mark.parametrize("order_id, number", [("1042", 1042), ("1042", "1042")])
@@ -478,4 +571,4 @@ def test_any_text_can_be_read(order_id: str, code: str, message: str, details: s
     """Reading ends and never raises, for any text of the gateway's and any order ID."""
     said = recognise(error(f"x{code}", f"x{message}" * 50, details={"order_id": order_id, "current_status": details}))
     assert said is not None
-    assert read_refusal(said, order_id) in {None, *Reason}
+    assert read_refusal(said, order_id, NOW) in {None, *Reason}

@@ -193,7 +193,22 @@ BODIES: dict[str, tuple[Body, dict[int, Cell]]] = {
         lambda status: envelope(status, None, {"orderId": ORDER, "status": "SUCCESS"}), VAGUE,
     ),
     "1.4: refunded": (
-        lambda status: envelope(status, None, {"orderId": ORDER, "status": "REFUNDED"}), no(ALREADY_REFUNDED),
+        lambda status: envelope(status, None, {"orderId": ORDER, "currentStatus": "REFUNDED"}), no(ALREADY_REFUNDED),
+    ),
+    "1.4: a bare status": (lambda status: envelope(status, None, {"orderId": ORDER, "status": "REFUNDED"}), VAGUE),
+    "1.4: a bare status, cancelled": (
+        lambda status: envelope(status, "", {"orderId": ORDER, "status": "CANCELLED"}), VAGUE,
+    ),
+    "error: a state that may be the one asked for": (
+        lambda _: error("INVALID_ORDER_STATUS", "", details={"order_id": ORDER, "order_status": "cancelled"}), VAGUE,
+    ),
+    "error: cancelled on a day to come": (lambda _: error(message="Order is cancelled on 2027-01-01"), VAGUE),
+    "error: key or timestamp": (
+        lambda _: error("UNAUTHORIZED", "Invalid API key or timestamp"), away(TURNED_AWAY),
+    ),
+    "error: no timestamp": (lambda _: error("UNAUTHORIZED", "Missing X-Timestamp header"), away(TURNED_AWAY)),
+    "error: maintenance, and it tries again itself": (
+        lambda _: error("MAINTENANCE", "We retry your request in 5 minutes"), VAGUE,
     ),
     "1.4: without data": (lambda status: {"statusCode": status, "message": "No.", "traceId": "t"}, VAGUE),
     "1.4: a timeout": (
