@@ -73,7 +73,7 @@ class DeliveryOutcome(StrEnum):
 
     DELIVERED = "delivered"
     LATER = "later"
-    """Slack was not reached, or asked for a pause: it certainly did not take it, and will by itself."""
+    """Slack was not reached, or asked for a pause: it did not take this try, and will by itself."""
     IN_DOUBT = "in_doubt"
     """Slack may have taken it; look before trying again."""
     BLOCKED = "blocked"

@@ -1,17 +1,48 @@
-"""The client of Slack's Web API, and the client of Socket Mode, with the way that the settings name."""
+"""The clients of Slack's Web API, of Socket Mode and of its answers' addresses, with the way that the settings name.
+
+None of them follows a redirect: what is sent holds tokens and people's words, and is for the address alone that it was
+meant for.
+"""
 
 import logging
 from collections.abc import Callable
+from typing import Any, NoReturn
 
+import aiohttp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.network import Network
 
 
+class Redirected(Exception):
+    """The answer to a call was a redirect, which is not followed."""
+
+
+class _WebClient(AsyncWebClient):
+    """The SDK's client, without redirects."""
+
+    async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
+        req_args = req_args | {"allow_redirects": False}
+        answer: dict[str, Any] = await super()._request(http_verb=http_verb, api_url=api_url, req_args=req_args)
+        return answer
+
+
+async def _refuse(*_: object) -> NoReturn:
+    raise Redirected
+
+
+def no_redirects() -> aiohttp.TraceConfig:
+    """Return what makes a session of aiohttp raise Redirected, for callers that cannot ask for it at each call."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse)
+    trace.freeze()
+    return trace
+
+
 def web_client(base_url: str, network: Network, token: str | None = None) -> AsyncWebClient:
     """Return a client that makes each call once: the SDK's own repeats would post twice."""
-    client = AsyncWebClient(token=token, base_url=base_url, timeout=10, ssl=network.tls, retry_handlers=[])
+    client = _WebClient(token=token, base_url=base_url, timeout=10, ssl=network.tls, retry_handlers=[])
     client.proxy = network.proxy_for(base_url)  # afterwards, because the SDK takes None for "read the environment"
     return client
 
@@ -35,6 +66,7 @@ class QuietSocketModeClient(SocketModeClient):
         logger = logging.Logger("slack_sdk.socket_mode", logging.ERROR)  # noqa: LOG001
         logger.addHandler(_Failures(failed))
         super().__init__(app_token, logger, web_client, ping_interval=ping_interval)
+        self.aiohttp_client_session.trace_configs.append(no_redirects())
         self._network, self._failed = network, failed
 
     async def issue_new_wss_url(self) -> str:

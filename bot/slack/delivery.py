@@ -289,8 +289,10 @@ def _receipt(error: Exception, delivery: Delivery) -> Receipt:
         outcome = DeliveryOutcome.IMPOSSIBLE
     else:
         outcome = DeliveryOutcome.BLOCKED
-    # One search that found nothing ends no doubt: what Slack took may become visible later.
-    in_doubt = delivery.in_doubt_since is not None or outcome is DeliveryOutcome.IN_DOUBT
+    # One search that found nothing ends no doubt: what Slack took may become visible later. And something on the way
+    # may have sent a message twice, so that a rate limit was the answer to the second copy.
+    twice = problem.name == "ratelimited" and _method(error) == "chat.postMessage"
+    in_doubt = delivery.in_doubt_since is not None or outcome is DeliveryOutcome.IN_DOUBT or twice
     return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)
 
 

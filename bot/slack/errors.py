@@ -1,13 +1,25 @@
-"""Failed calls to Slack, read from the many forms in which an error can come."""
+"""Failed calls to Slack, read from the many forms in which an error can come.
 
+Something on the way may answer in Slack's place, also after Slack did the work, and also in JSON. Only an answer in
+Slack's own form is Slack's word; any other proves nothing.
+Sources: https://docs.slack.dev/apis/web-api/#responses and https://docs.slack.dev/apis/web-api/rate-limits
+"""
+
+import re
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
 _UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
 """Errors after which, as Slack says, part of the work may have been done."""
+_RATE_LIMITED = {"ratelimited", "rate_limited"}
+_LONGEST_PAUSE = 300.0
+"""Seconds. Slack's limits are for each minute."""
+_NAME = re.compile("[a-z0-9_]{1,80}")
+"""The form of Slack's names for errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +60,15 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def _from_answer(error: SlackApiError) -> Problem:
-    status = getattr(error.response, "status_code", None)
-    headers = getattr(error.response, "headers", None) or {}
+    # The SDK hands on its own response, and where the body is not JSON that of the library below.
+    status = getattr(error.response, "status_code", None) or getattr(error.response, "status", None)
     data = getattr(error.response, "data", None)
-    name = data.get("error") if isinstance(data, dict) else None
-    if status == 429:  # noqa: PLR2004
-        return Problem("ratelimited", unclear=False, retry_after=_seconds(headers.get("Retry-After")))
-    if not isinstance(name, str):
-        return Problem(f"http_{status}" if status else "unreadable_answer", unclear=True)
-    return Problem(name, unclear=name in _UNCLEAR, refusal=name not in _UNCLEAR)
-
-
-def _seconds(text: str | None) -> float:
-    return min(float(text), 3600.0) if text and text.isascii() and text.isdigit() else 1.0
+    name = data.get("error") if isinstance(data, dict) and data.get("ok") is False else None
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        if status == HTTPStatus.OK:
+            return Problem(name, unclear=name in _UNCLEAR, refusal=name not in _UNCLEAR | _RATE_LIMITED)
+        seconds = str(error.response.headers.get("Retry-After", ""))
+        if status == HTTPStatus.TOO_MANY_REQUESTS and name in _RATE_LIMITED and re.fullmatch("[0-9]+", seconds):
+            return Problem("ratelimited", unclear=False, retry_after=min(float(seconds), _LONGEST_PAUSE))
+    known = status is not None and status != HTTPStatus.OK
+    return Problem(f"http_{status}" if known else "unreadable_answer", unclear=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.sandbox.faults import ApiError, Fault, Hang, broken
+from bot.sandbox.faults import ApiError, Canned, Fault, Hang, broken
 from tests.flows.desk import Desk, quick_tuning
 
 
@@ -38,7 +38,19 @@ async def test_a_token_that_is_revoked_later_is_told(quiet_desk: Desk, mode: str
     assert told == [("slack_token_refused", "error"), ("slack_token_accepted", "info")]
 
 
-@pytest.mark.parametrize("fault", [broken(503), ApiError("internal_error"), Hang(asyncio.Event())])
+_JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        broken(503),
+        Canned(503, b'{"error":"no healthy upstream"}', _JSON),
+        Canned(401, b'{"ok":false,"error":"invalid_auth"}', _JSON),
+        ApiError("internal_error"),
+        Hang(asyncio.Event()),
+    ],
+)
 async def test_a_slack_that_does_not_answer_is_no_trouble_of_the_token(quiet_desk: Desk, fault: Fault) -> None:
     """As long as the connection stands, people can use the bot."""
     with structlog.testing.capture_logs() as logs:

@@ -13,6 +13,8 @@ from bot.sandbox.slack import LocalSlack
 from bot.slack.errors import Problem, problem_of
 from tests.tls import Authority, ConnectProxy, tls_in_front
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.mark.parametrize(
     "fault, problem",
@@ -23,19 +25,48 @@ from tests.tls import Authority, ConnectProxy, tls_in_front
         pytest.param(ApiError("fatal_error"), Problem("fatal_error", unclear=True), id="half done, perhaps"),
         pytest.param(rate_limited(30), Problem("ratelimited", unclear=False, retry_after=30.0), id="429"),
         pytest.param(
-            Canned(429, b"{}", {"Retry-After": "soon"}),
-            Problem("ratelimited", unclear=False, retry_after=1.0),
+            Canned(429, b'{"ok":false,"error":"ratelimited"}', JSON | {"Retry-After": "soon"}),
+            Problem("http_429", unclear=True),
             id="429 without a number",
         ),
         pytest.param(
-            rate_limited(10**9), Problem("ratelimited", unclear=False, retry_after=3600.0), id="429 for years"
+            Canned(429, b"<html>quota", {"Content-Type": "text/html", "Retry-After": "999999"}),
+            Problem("http_429", unclear=True),
+            id="429 of somebody else",
         ),
+        pytest.param(
+            Canned(429, b"<html>quota", JSON | {"Retry-After": "9"}),
+            Problem("http_429", unclear=True),
+            id="429 that is no JSON",
+        ),
+        pytest.param(rate_limited(10**9), Problem("ratelimited", unclear=False, retry_after=300.0), id="429 for years"),
+        pytest.param(
+            Canned(503, b'{"ok":false,"error":"token_revoked"}', JSON),
+            Problem("http_503", unclear=True),
+            id="a name with another status",
+        ),
+        pytest.param(
+            Canned(200, b'{"error":"blocked_by_policy"}', JSON),
+            Problem("unreadable_answer", unclear=True),
+            id="an error without ok",
+        ),
+        pytest.param(
+            Canned(200, b'{"ok":false,"error":"<!channel> *approved*"}', JSON),
+            Problem("unreadable_answer", unclear=True),
+            id="words in place of a name",
+        ),
+        pytest.param(
+            Canned(200, b'{"ok":false,"error":"' + b"x" * 9000 + b'"}', JSON),
+            Problem("unreadable_answer", unclear=True),
+            id="a name without end",
+        ),
+        pytest.param(Canned(200, b"", JSON), Problem("unreadable_answer", unclear=True), id="nothing"),
         pytest.param(broken(503), Problem("http_503", unclear=True), id="a page for people"),
         pytest.param(Drop(), Problem("ServerDisconnectedError", unclear=True), id="no answer"),
     ],
 )
 async def test_a_failed_call_has_a_name(fault: Fault, problem: Problem) -> None:
-    """The name is Slack's own where there is one, and the time that Slack asks for is kept within an hour."""
+    """The name is Slack's own where there is one, and the time that Slack asks for is kept within five minutes."""
     async with LocalSlack() as slack:
         slack.faults.add("auth.test", fault)
         with pytest.raises((SlackApiError, aiohttp.ClientError)) as caught:

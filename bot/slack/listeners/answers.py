@@ -6,18 +6,19 @@ Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_r
 from functools import partial
 from http import HTTPStatus
 
+import aiohttp
 import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.network import Network
 from bot.slack.background import Tell
+from bot.slack.client import no_redirects
 from bot.slack.errors import problem_of
 from bot.slack.views.text import Message, addressed, lines, mrkdwn
 
 log = structlog.get_logger(__name__)
 
-_TIMEOUT = 10
-"""Seconds."""
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 def answer_to(network: Network, response_url: str, contact: str | None = None) -> Tell:
@@ -46,14 +47,15 @@ async def respond(
     else:
         message = answer
     try:
-        client = AsyncWebhookClient(response_url, timeout=_TIMEOUT, ssl=network.tls)
-        client.proxy = network.proxy_for(response_url)  # the SDK's own choice ignores NO_PROXY
-        response = await client.send(
-            text=message.text,
-            blocks=message.blocks,
-            response_type="in_channel" if to_all else "ephemeral",
-            replace_original=replace,
-        )
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=[no_redirects()]) as session:
+            client = AsyncWebhookClient(response_url, ssl=network.tls, session=session)
+            client.proxy = network.proxy_for(response_url)  # the SDK's own choice ignores NO_PROXY
+            response = await client.send(
+                text=message.text,
+                blocks=message.blocks,
+                response_type="in_channel" if to_all else "ephemeral",
+                replace_original=replace,
+            )
     except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself
         log.warning("answer_not_sent", problem=problem_of(error).name)
         return

@@ -102,6 +102,6 @@ class Parts:
         try:
             await self.client.views_open(trigger_id=trigger_id, view=view)
         except Exception as error:  # noqa: BLE001 -- whatever it was, the person can only try again
-            problem = problem_of(error).name
-            log.warning("form_not_opened", problem=problem)
-            await tell(refusals.form_not_opened(problem, again))
+            problem = problem_of(error)
+            log.warning("form_not_opened", problem=problem.name)
+            await tell(refusals.form_not_opened(problem.name, again, unclear=problem.unclear))

@@ -91,8 +91,10 @@ def file_not_sent(problem: str, *, unclear: bool) -> str:
     return f"Slack did not take the file ({problem}). Nothing was sent. If it happens again, ask {OPERATOR}."
 
 
-def form_not_opened(problem: str, again: str) -> str:
-    """Return the words after Slack did not open a form; ``problem`` is Slack's name for the error."""
+def form_not_opened(problem: str, again: str, *, unclear: bool) -> str:
+    """Return the words after Slack did not open a form, or perhaps did; ``problem`` is Slack's name for it or ours."""
+    if unclear:
+        return f"Slack did not say whether it opened the form ({problem}). If you see no form: {again}"
     if problem == "expired_trigger_id":
         return f"The form didn't open in time. {again}"
     return f"Slack didn't open the form ({problem}). {again}"

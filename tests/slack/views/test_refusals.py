@@ -198,7 +198,11 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
 def test_a_form_that_did_not_open_in_time_is_not_told_as_an_error() -> None:
     """A trigger that expired says so in plain words; any other error has Slack's name for it."""
     again = "Type /cancel-order again."
-    expired = refusals.form_not_opened("expired_trigger_id", again)
+    expired = refusals.form_not_opened("expired_trigger_id", again, unclear=False)
     assert expired == "The form didn't open in time. Type /cancel-order again."
-    other = refusals.form_not_opened("not_reachable", again)
+    other = refusals.form_not_opened("not_reachable", again, unclear=False)
     assert other == "Slack didn't open the form (not_reachable). Type /cancel-order again."
+    lost = refusals.form_not_opened("http_504", again, unclear=True)
+    assert lost == (
+        "Slack did not say whether it opened the form (http_504). If you see no form: Type /cancel-order again."
+    )
