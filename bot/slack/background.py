@@ -7,12 +7,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 import structlog
 
 from bot.in_flight import InFlight
-from bot.slack.views.refusals import apology
+from bot.slack.views.refusals import apology, not_sure
+from bot.store import StoreError
 
 log = structlog.get_logger(__name__)
 
 Tell = Callable[[str], Awaitable[object]]
 """A way to say something to one person, privately; it does not raise."""
+
+
+def words_after(error: Exception, reference: str) -> str:
+    """Return the words for the person whose act ended with this error; the log has the same reference."""
+    unsure = isinstance(error, TimeoutError) or (isinstance(error, StoreError) and error.unsure)
+    return not_sure(reference) if unsure else apology(reference)
 
 
 class Background:
@@ -43,9 +50,9 @@ class Background:
         try:
             await self._in_flight.idle()
             await work
-        except Exception:
+        except Exception as error:
             reference = secrets.token_hex(4)
             log.exception("unexpected_error", reference=reference)
-            await tell(apology(reference))
+            await tell(words_after(error, reference))
         finally:
             work.close()  # if a stop came before it began

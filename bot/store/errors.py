@@ -63,7 +63,12 @@ class StoreProblem(StrEnum):
 
 
 class StoreError(Exception):
-    """The file cannot be used."""
+    """The file cannot be used. ``unsure`` is true after a commit that failed: the next start may find it all the same.
+
+    SQLite has written all of it by then, and only the disk knows whether it has it.
+    """
+
+    unsure = False
 
     def __init__(self, problem: StoreProblem, path: Path, about: str = "") -> None:
         super().__init__(f"{path}: {problem} ({about})" if about else f"{path}: {problem}")

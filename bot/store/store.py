@@ -83,7 +83,8 @@ class Store:
         """Return what ``work`` returns, once everything it wrote is on the disk; an exception undoes all of it.
 
         ``work`` may run twice (when another transaction of the same group commit fails), so it must have no side
-        effects outside the database. Raises StoreError if the file fails, and whatever ``work`` raises.
+        effects outside the database. Raises StoreError if the file fails, and whatever ``work`` raises. After a commit
+        that failed (``StoreError.unsure``) nobody knows whether the next start finds what ``work`` wrote.
         """
         self._check_open()
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -163,17 +164,23 @@ class Store:
     def _commit(self, batch: list[_Waiting]) -> list[Any]:
         tables = self._tables
         assert tables is not None
-        with explained(self.path):
-            tables.connection.begin()
-            try:
-                # That may have waited for another program. A person who has read an error by now must not act later.
-                wanted = [waiting for waiting in batch if not waiting.outcome.cancelled()]
-                results = {id(waiting): waiting.work(tables) for waiting in wanted}
-                _check_awaited(wanted)
-                tables.connection.commit()
-            except BaseException:
-                tables.connection.rollback()
-                raise
+        committing = False
+        try:
+            with explained(self.path):
+                tables.connection.begin()
+                try:
+                    # That may have waited for another program. Who has read an error by now must not act later.
+                    wanted = [waiting for waiting in batch if not waiting.outcome.cancelled()]
+                    results = {id(waiting): waiting.work(tables) for waiting in wanted}
+                    _check_awaited(wanted)
+                    committing = True
+                    tables.connection.commit()
+                except BaseException:
+                    tables.connection.rollback()
+                    raise
+        except StoreError as error:
+            error.unsure = committing
+            raise
         return [results.get(id(waiting)) for waiting in batch]
 
     def _read(self, work: Callable[[Tables], T]) -> T:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import socket
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from bot.sandbox.faults import ApiError, Hang, broken
 from bot.sandbox.slack import NotAcknowledged
 from bot.slack.socket_mode import Connection
 from bot.store import StoreError, StoreProblem, Tables
+from bot.store.sqlite import SQLite
 from tests.flows.desk import LEADS, LOBBY, Desk, quick_tuning
 from tests.flows.stopping import stopping
 from tests.writer import busy
@@ -126,6 +128,41 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
     answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
     assert "I don't know yet whether this counted. Look at the card" in answer
     await desk.card_says(card, "Cancelled")
+
+
+@pytest.mark.parametrize("act", ["ask", "approve", "withdraw", "reject"])
+async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """A disk may fail after it took everything, and then the act stands: nobody reads that they should try again."""
+    monkeypatch.setattr(desk.slack, "_ack_within", 0.5)
+    if act == "ask":
+        await desk.ann.command("/cancel-order ord_1", LOBBY)
+        await desk.wait(lambda: desk.ann.modal)
+    else:
+        card = await desk.ask("ord_1")
+        person = desk.ann if act == "withdraw" else desk.ben
+    if act == "reject":
+        await desk.ben.click(card, "reject")
+        await desk.wait(lambda: desk.ben.modal)
+    await desk.running_bot.worker.until_idle()
+    commit = SQLite.commit
+
+    def fail(self: SQLite) -> None:
+        commit(self)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SQLite, "commit", fail)
+        if act in {"ask", "reject"}:
+            errors = await (desk.ann.submit() if act == "ask" else desk.ben.submit(reason="no"))
+            (said,) = (errors or {}).values()
+        else:
+            with pytest.raises(NotAcknowledged):
+                await (person.choose(card, "more", "Withdraw") if act == "withdraw" else person.click(card, act))
+            await desk.told(person, 2)
+            said = max((desk.ann.reads(each) for each in person.ephemerals), key=len)
+    assert said.startswith("I don't know yet whether this counted. Look at the card")
+    ends = {"ask": State.PENDING, "approve": State.APPROVED, "withdraw": State.WITHDRAWN, "reject": State.REJECTED}
+    assert await desk.state() in {ends[act], State.SENDING, State.CANCELLED}
 
 
 async def test_a_click_costs_one_transaction_before_its_ack(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

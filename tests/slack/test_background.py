@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+from pathlib import Path
 
+import pytest
 import structlog
 
 from bot.in_flight import InFlight
 from bot.slack.background import Background
+from bot.store import StoreError, StoreProblem
 
 
 async def test_work_that_a_stop_overtakes_ends_without_a_trace() -> None:
@@ -47,3 +50,22 @@ async def test_work_that_fails_is_told_with_the_reference_that_the_log_has() -> 
     assert line["event"] == "unexpected_error"
     assert line["reference"] in text
     assert "xoxb" not in text
+
+
+@pytest.mark.parametrize("unsure", [True, False])
+async def test_work_whose_commit_failed_is_told_as_unknown(tmp_path: Path, unsure: bool) -> None:
+    """Only where the file certainly kept nothing the person should simply try again."""
+    told: list[str] = []
+
+    async def tell(text: str) -> None:
+        told.append(text)
+
+    async def work() -> None:
+        error = StoreError(StoreProblem.DISK_FAILING, tmp_path)
+        error.unsure = unsure
+        raise error
+
+    background = Background(InFlight())
+    background.start(work(), tell=tell)
+    await background.finish(10)
+    assert [("I don't know yet" in text, "try again. " in text) for text in told] == [(unsure, not unsure)]

@@ -97,7 +97,8 @@ async def test_a_commit_that_fails_fails_for_everybody_who_shares_it(
         asked += [asyncio.create_task(keep(store, f"U{number}", "one")) for number in (1, 2)]
         await asyncio.sleep(0)
     results = await asyncio.gather(*asked, return_exceptions=True)
-    assert [result.problem for result in results if isinstance(result, StoreError)] == [StoreProblem.DISK_FAILING] * 3
+    failed = [(result.problem, result.unsure) for result in results if isinstance(result, StoreError)]
+    assert failed == [(StoreProblem.DISK_FAILING, True)] * 3
     monkeypatch.undo()
     await keep(store, "U3", "three")
     assert await names(store, "U0", "U1", "U2", "U3") == {"U3": "three"}

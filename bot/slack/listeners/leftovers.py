@@ -9,6 +9,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
+from bot.slack.background import words_after
 from bot.slack.listeners.parts import Parts
 from bot.slack.payloads import Click
 from bot.slack.views import refusals
@@ -42,12 +43,11 @@ class Leftovers:
     async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Log an unexpected exception, and apologise with a reference to the log.
 
-        Nothing was kept, but for an act that timed out: that may be kept while the person reads this.
+        Nothing was kept, but for an act that timed out or whose commit failed: that may be kept all the same.
         """
         reference = secrets.token_hex(4)
         log.error("unexpected_error", reference=reference, exc_info=error)
-        words = refusals.not_sure if isinstance(error, TimeoutError) else refusals.apology
-        text = words(reference)
+        text = words_after(error, reference)
         match body.get("type", "command"):
             case "view_submission":
                 fields = {RejectForm.CALLBACK: RejectForm.REASON, SettleForm.CALLBACK: SettleForm.HOW}

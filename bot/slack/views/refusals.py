@@ -29,9 +29,9 @@ def apology(reference: str) -> str:
 
 
 def not_sure(reference: str) -> str:
-    """Return the words where an act took too long to keep: nobody knows yet whether it counted."""
+    """Return the words where an act took too long to keep or its commit failed: nobody knows yet whether it counted."""
     return (
-        "I'm slow right now, and I don't know yet whether this counted. Look at the card before you try again, or "
+        "I don't know yet whether this counted. Look at the card before you try again, or "
         f"look the order up with /cancel-audit. The reference for {OPERATOR} is {reference}"
     )
 
