@@ -16,6 +16,7 @@ from bot.domain.events import Escalated, GatewayTrouble, Reminded, Requested, St
 from bot.domain.policy import Act, Actor, Members, Membership, People, Surface, Verdict
 from bot.domain.projection import Ending
 from bot.domain.verification import walk
+from bot.slack.views import buttons
 from bot.store import Store, Tables
 from bot.workflow import Acted, ClaimedDelivery, Concluded, Patience, Rules, Wish, Workflow, decisions
 from tests.clock import Clock
@@ -176,11 +177,21 @@ class World:
         return replace(approvers or self.outside.approvers, escalation=ESCALATION)
 
     def approve(
-        self, about: str, person: str = BEN, membership: Membership | None = None, approvers: Members | None = None
+        self,
+        about: str,
+        person: str = BEN,
+        membership: Membership | None = None,
+        approvers: Members | None = None,
+        seen: Cancellation | None = None,
     ) -> Acted:
-        """Approve as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
+        """Approve as this person; ``approvers`` is what Slack says of all of them, if it is not what is so.
+
+        ``seen`` is the request as it was when the person looked at the card, if it is not as now.
+        """
         clicks, everybody = self._click(person, membership), self._everybody(approvers)
-        return self.run(self.workflow.act(decisions.approve, Act.APPROVE, about, clicks, approvers=everybody))
+        promised = buttons.approvals_promised(seen or self.found(about))
+        work = self.workflow.act(decisions.approve, Act.APPROVE, about, clicks, approvers=everybody, promised=promised)
+        return self.run(work)
 
     def reject(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
         """Reject as this person."""

@@ -160,6 +160,8 @@ class Verdict(StrEnum):
     """Too few of the people who approved may still approve today."""
     VOTES_UNCHECKED = "votes_unchecked"
     """Slack did not say whether the people who approved earlier may still approve."""
+    CARD_OUT_OF_DATE = "card_out_of_date"
+    """The card promised to wait for more approvals than are needed now."""
     TIME_UNCHECKED = "time_unchecked"
     """No other clock has confirmed the bot's since its start, so nobody knows whether the time for the act is over."""
 

@@ -31,11 +31,19 @@ from bot.workflow.transitions import end, owe_messages, show
 
 
 def approve(
-    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members
+    tx: Tables,
+    rules: Rules,
+    cancellation: Cancellation,
+    actor: Actor,
+    at: datetime,
+    *,
+    approvers: Members,
+    promised: int = 0,
 ) -> Verdict:
     """Count one approval; the one that reaches the quorum makes the cancel due at once.
 
-    All earlier votes are counted again by today's rules: ``approvers`` is who may approve now.
+    All earlier votes are counted again by today's rules: ``approvers`` is who may approve now. ``promised`` is how many
+    approvals the person's card promised to wait for, as the quorum may have been lowered since.
     """
     verdict = policy.may_decide(cancellation, actor, Choice.APPROVE, allow_self_approval=rules.allow_self_approval)
     votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
@@ -50,6 +58,10 @@ def approve(
     reached = votes.verdict(rules.approvals_required)
     if reached is Verdict.VOTES_UNCHECKED:
         return reached
+    if reached is Verdict.ALLOWED and len(votes.valid) < promised:
+        # No vote is counted, but the card must show today's quorum.
+        settle_votes(tx, rules, cancellation, Votes(), actor=None, at=at)
+        return Verdict.CARD_OUT_OF_DATE
     if actor.id not in cancellation.approvers:
         tx.cancellations.decide(cancellation, actor.id, Choice.APPROVE, "", at)
     settle_votes(tx, rules, cancellation, votes, actor=actor, at=at)

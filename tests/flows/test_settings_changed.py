@@ -117,6 +117,22 @@ async def test_a_lowered_quorum_is_reached_without_another_click(quiet_desk: Des
     assert "approved · the bot" not in read
 
 
+async def test_a_card_that_promises_to_wait_for_others_cancels_nothing(quiet_desk: Desk) -> None:
+    """The quorum was lowered while Ben read that this is approval 1 of 2; his click is told, and shows the new card."""
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await quiet_desk.ask("ord_1")
+    quiet_desk.slack.faults.always("chat.update", ApiError("internal_error"))
+    await restart(quiet_desk, APPROVALS_REQUIRED="1")
+    await quiet_desk.ben.click(card, "approve")
+    assert (await quiet_desk.told(quiet_desk.ben)).startswith("Fewer approvals are needed now than the card showed you")
+    assert await quiet_desk.state() is State.PENDING
+    assert quiet_desk.gateway.effects == {}
+    quiet_desk.slack.faults.clear()
+    await quiet_desk.wait(lambda: "cancelled at the payment gateway now" in str(card.button("approve")))
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+
+
 async def test_a_lowered_quorum_is_not_reached_by_a_vote_that_is_void(quiet_desk: Desk) -> None:
     """The only approval was the requester's own: it does not count, however low the quorum is."""
     await quiet_desk.start_bot(APPROVALS_REQUIRED="2", ALLOW_SELF_APPROVAL="true")

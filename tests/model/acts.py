@@ -156,6 +156,10 @@ class Expected:
             sure = self._valid(others_known=False) | {person}
             if len(sure) < self.quorum <= len(perhaps):
                 return
+        promised = self.counted_with if len(self.votes) + 1 < self.counted_with else 0
+        if self.quorum <= len(self._valid(others_known=others_known) | {person}) < promised:
+            self.counted_with = self.quorum
+            return
         self.votes.setdefault(person, self.now)
         self._count(others_known=others_known)
 

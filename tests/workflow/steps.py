@@ -48,11 +48,18 @@ async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1
 
 
 async def approve(
-    workflow: Workflow, cancellation: Cancellation, person: str = "UONE", *, approvers: Members = APPROVERS
+    workflow: Workflow,
+    cancellation: Cancellation,
+    person: str = "UONE",
+    *,
+    approvers: Members = APPROVERS,
+    promised: int = 0,
 ) -> Verdict:
     """Approve as this person, where these are the approvers by now; return the verdict."""
     clicks = actor(person, approvers.membership(person))
-    acted = await workflow.act(decisions.approve, Act.APPROVE, cancellation.id, clicks, approvers=approvers)
+    acted = await workflow.act(
+        decisions.approve, Act.APPROVE, cancellation.id, clicks, approvers=approvers, promised=promised
+    )
     return acted.verdict
 
 

@@ -454,6 +454,33 @@ async def test_a_lowered_quorum_is_reached_by_the_next_click(workflow: Workflow,
     assert (await contents(store))[-2:] == [changed, Approved(approvals=len(found.approvers), of=1)]
 
 
+@pytest.mark.parametrize("voters, promised, verdict", [
+    (["UONE"], 2, Verdict.CARD_OUT_OF_DATE),
+    (["UONE"], 0, Verdict.ALLOWED),
+    (["UONE", "UTWO"], 3, Verdict.CARD_OUT_OF_DATE),
+    (["UONE", "UTWO"], 2, Verdict.ALLOWED),
+])  # fmt: skip
+async def test_an_approval_ends_nothing_before_as_many_as_its_card_promised(
+    workflow: Workflow, store: Store, voters: list[str], promised: int, verdict: Verdict
+) -> None:
+    """The quorum was lowered since: a click on a card that promises to wait for others is not counted.
+
+    A card that somebody's approval is only missing on keeps its promise, and counts. The refusal shows today's quorum.
+    """
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    cancellation = await requested(workflow)
+    *earlier, last = voters
+    for each in earlier:
+        await approve(workflow, cancellation, each, promised=3)
+    workflow.rules = replace(workflow.rules, approvals_required=len(voters))
+    assert await approve(workflow, cancellation, last, promised=promised) is verdict
+    found = await now(store, cancellation)
+    refused = verdict is Verdict.CARD_OUT_OF_DATE
+    assert found.state is (State.PENDING if refused else State.APPROVED)
+    assert (found.approvers, found.approvals_required) == (tuple(earlier if refused else voters), len(voters))
+    assert await approve(workflow, cancellation, last) is (Verdict.ALLOWED if refused else Verdict.WRONG_STATE)
+
+
 async def test_a_raised_quorum_holds_for_requests_that_were_made_before(workflow: Workflow, store: Store) -> None:
     """One approval was enough when the request was made, and is not when it comes."""
     cancellation = await requested(workflow)

@@ -50,8 +50,9 @@ class Deciding:
         """Count an approval."""
         if actor := await self._arrive(ack, click, Role.APPROVER):
             approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
+            promised = buttons.promise_seen(click.actions[0].block_id)
             acted = await self._parts.workflow.act(
-                decisions.approve, Act.APPROVE, click.value, actor, approvers=approvers
+                decisions.approve, Act.APPROVE, click.value, actor, approvers=approvers, promised=promised
             )
             await self._answer(ack, click, acted)
 

@@ -351,6 +351,7 @@ _VERDICTS = {
     Verdict.APPROVAL_TOO_OLD: "the approval was too old",
     Verdict.DECIDED_AGAINST: "a later request was rejected, withdrawn or settled",
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
+    Verdict.CARD_OUT_OF_DATE: "the card promised to wait for more approvals",
     Verdict.TIME_UNCHECKED: "the bot's clock could not be checked",
     Verdict.VOTES_MISSING: "too few approvals still counted",
     Verdict.DIRECT_MESSAGE: "in a direct message",

@@ -1,5 +1,6 @@
 """The buttons of the card, its menu, and the dialogs that say what a click does."""
 
+import re
 from collections.abc import Mapping
 
 from bot.domain.cancellation import Cancellation, State
@@ -20,13 +21,26 @@ def actions(cancellation: Cancellation) -> list[Element]:
     """Return the block of buttons for this state, or nothing: buttons that can do nothing are not there."""
     elements = _buttons(cancellation)
     # Slack sends the block's id back with a click: so a click tells which state the person saw.
-    block: Element = {"type": "actions", "block_id": f"{_DECIDE}{cancellation.version}", "elements": elements}
+    seen = f"{_DECIDE}{cancellation.version} {approvals_promised(cancellation)}"
+    block: Element = {"type": "actions", "block_id": seen, "elements": elements}
     return [block] if elements else []
 
 
 def version_seen(block_id: str) -> str:
     """Return the version of the cancellation that a clicked card showed; empty for cards without one."""
-    return block_id.removeprefix(_DECIDE)
+    return block_id.removeprefix(_DECIDE).partition(" ")[0]
+
+
+def promise_seen(block_id: str) -> int:
+    """Return how many approvals the clicked card promised to wait for; 0 for cards without a promise."""
+    number = block_id.removeprefix(_DECIDE).partition(" ")[2]
+    return int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
+
+
+def approvals_promised(cancellation: Cancellation) -> int:
+    """Return how many approvals the dialog promises to wait for, or 0 where it says that this one cancels the order."""
+    needed = cancellation.approvals_required
+    return needed if cancellation.state is State.PENDING and len(cancellation.approvers) + 1 < needed else 0
 
 
 def between_attempts(cancellation: Cancellation) -> bool:
@@ -75,9 +89,9 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
 
 def _approving(cancellation: Cancellation, order: str) -> str:
     """Return what the next approval does."""
-    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
+    number, needed = len(cancellation.approvers) + 1, approvals_promised(cancellation)
     final = "A cancelled order can't be restored."
-    if number < needed:
+    if needed:
         last = _ORDINALS.get(needed, "last")
         return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
     return f"Order {order} is cancelled at the payment gateway now. {final}"

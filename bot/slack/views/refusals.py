@@ -188,6 +188,11 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
                 "I couldn't check with Slack whether everybody who approved this may still approve. "
                 "Nothing has changed. Try again in a minute."
             )
+        case Verdict.CARD_OUT_OF_DATE:
+            return (
+                "Fewer approvals are needed now than the card showed you, and this one would have cancelled the order "
+                "at once. Nothing has changed. Look at the card again."
+            )
         case Verdict.TIME_UNCHECKED:
             return (
                 "I can't tell whether the time for this is over: since my start my clock has not been checked, or it "
