@@ -1,6 +1,6 @@
 """The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -102,6 +102,11 @@ class Actor:
     ground: Ground | None = None
     """The ground of the approver's role, or of the escalation."""
     surface: Surface | None = None
+
+    def towards(self, cancellation: Cancellation) -> "Actor":
+        """Return this person as they stand to this request: before its escalation, that is no ground for anything."""
+        too_early = self.ground is not None and self.ground.escalated and cancellation.escalated_at is None
+        return replace(self, ground=None) if too_early else self
 
 
 class Act(StrEnum):

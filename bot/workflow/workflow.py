@@ -137,7 +137,8 @@ class Workflow:
                 tx.record.append(ClickRefused(act, Verdict.NO_SUCH_REQUEST), actor.id, at)
                 return Acted(Verdict.NO_SUCH_REQUEST)
             refusal = latest and time_unchecked(cancellation, actor, act, latest)
-            verdict = refusal or decision(tx, self.rules, cancellation, actor, at, *args, **kwargs)
+            person = actor.towards(cancellation)
+            verdict = refusal or decision(tx, self.rules, cancellation, person, at, *args, **kwargs)
             if verdict is not Verdict.ALLOWED:
                 event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
                 if verdict in _STALE_CARD or cancellation.state is not State.PENDING:

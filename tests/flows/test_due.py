@@ -8,12 +8,13 @@ import pytest
 
 from bot.domain.cancellation import State
 from bot.domain.policy import Ground
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, Hang, broken
 from bot.sandbox.workspace import Posted
 from bot.store import verify_file
 from bot.workflow import Patience
 from tests.clock import Clock
-from tests.flows.desk import BEN, CLEO, LEADS, OLGA, PAYMENTS, VERA, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, CLEO, LEADS, OLGA, PAYMENTS, VERA, Desk, quick_tuning
 
 
 class Due:
@@ -187,6 +188,19 @@ async def test_a_group_of_an_escalation_decides_with_an_approver(due: Due) -> No
     await desk.card_says(card, "✅ Cancelled")
     voted = next(event.content for event in await desk.events() if event.kind == "voted")
     assert (voted.ground.group, voted.ground.escalated) == ("S0DUTY", True)  # type: ignore[attr-defined]
+
+
+async def test_a_requester_in_the_escalation_stops_before_it(due: Due) -> None:
+    """Ann may stop her own request as its requester; before the escalation that is no ground, and the record holds."""
+    await due.start(ESCALATE_AFTER="20m", ESCALATE_TO=ANN)
+    card = await due.desk.ask("ord_1")
+    due.desk.gateway.faults.always("ord_1", answers.too_many(600))
+    await due.desk.ben.click(card, "approve")
+    await due.desk.card_says(card, "[ Try now ]")
+    await due.desk.ann.click(card, "stop")
+    await due.desk.card_says(card, "Stopped by @ann")
+    stopped = next(event.content for event in await due.desk.events() if event.kind == "stopped_trying")
+    assert stopped.ground is None  # type: ignore[attr-defined]
 
 
 async def test_somebody_of_an_escalation_rejects(due: Due) -> None:
