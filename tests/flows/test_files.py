@@ -145,9 +145,8 @@ async def test_a_file_that_does_not_come_is_told(quiet_desk: Desk, method: str, 
     """The person reads why, and whether something was sent; the look-up was recorded before."""
     await quiet_desk.start_bot(CONTACT=quiet_desk.ben.id)
     await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()  # the receipt opens a direct message as well
     quiet_desk.slack.faults.add(method, fault)
-    if method == "conversations.open":
-        await quiet_desk.running_bot.worker.until_idle()
     with structlog.testing.capture_logs() as logs:
         await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit csv")
         told = await quiet_desk.told(quiet_desk.vera, 2)
