@@ -152,7 +152,7 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.STOPPED: "the bot stopped before an answer came",
     Trouble.UNEXPECTED: "the call ended unexpectedly{details}",
     Trouble.REDIRECT: "it answered with a redirect, which the bot does not follow; check DVPAY_BASE_URL",
-    Trouble.NO_REASON: "it gave no reason that the bot can read",
+    Trouble.NO_REASON: "it gave no message that the bot can read",
     Trouble.COMPRESSED: "its answer is compressed, so the bot did not read it",
     Trouble.TOO_LONG: "its answer is longer than {about} KiB",
     Trouble.BROKEN_OFF: "its answer broke off",
@@ -218,6 +218,8 @@ def no_way_to_slack(problem: str, about: str) -> str:
 def answer(answer: Answer) -> str:
     """Return an attempt's result in a few words: the gateway's own if there are any, with the HTTP status."""
     words = answer.message or (trouble(answer.trouble, answer.trouble_about) if answer.trouble else "")
+    if answer.code and not answer.message:
+        words = f"{words}; the code is {answer.code}" if words else f"the code is {answer.code}"
     status = f"HTTP {answer.http_status}" if answer.http_status else ""
     return f"{words} ({status})" if words and status else words or status
 

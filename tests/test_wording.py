@@ -130,6 +130,11 @@ def test_slack_s_own_errors_are_no_trouble_on_the_way() -> None:
             Answer(Outcome.NOT_SENT, trouble=Trouble.NO_REASON, http_status=503, message="Maintenance"),
             "Maintenance (HTTP 503)",
         ),
+        (
+            Answer(Outcome.NOT_SENT, trouble=Trouble.NO_REASON, http_status=503, code="MAINTENANCE"),
+            "it gave no message that the bot can read; the code is MAINTENANCE (HTTP 503)",
+        ),
+        (Answer(Outcome.NOT_SENT, http_status=401, code="FORBIDDEN"), "the code is FORBIDDEN (HTTP 401)"),
     ],
 )
 def test_the_gateways_own_words_come_first(found: Answer, words: str) -> None:

@@ -12,7 +12,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """The gateway gave a no with a reason that is certain."""
     NOT_SENT = "not_sent"
-    """The gateway certainly did nothing: it was not reached, or it turned the call away."""
+    """Nothing was done: the gateway was not reached, or it says plainly that it did not take the call."""
     UNKNOWN = "unknown"
     """The order may or may not have been cancelled; the answer was lost or makes no sense."""
 
@@ -30,7 +30,7 @@ class Reason(StrEnum):
     CREDENTIALS = "credentials"
     """The gateway did not accept the API key or the app ID."""
     CLOCK = "clock"
-    """The gateway did not accept the timestamp: this machine's clock is wrong."""
+    """The gateway did not accept the time of the call: its clock and this machine's differ."""
     TURNED_AWAY = "turned_away"
     """The gateway did not accept the call because of who made it, or from where."""
 

@@ -29,7 +29,7 @@ from http import HTTPStatus
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.body import Unread, read_object
 from bot.gateway.confirmation import is_cancelled, is_plain
-from bot.gateway.masking import masked
+from bot.gateway.echo import without_secrets
 from bot.gateway.refusal import is_about_another_order, is_under_way, read_refusal
 from bot.gateway.shapes import Said, is_whole, recognise
 from bot.gateway.turned_away import asks_for_later, read_denial
@@ -90,7 +90,7 @@ def shown(text: str, secrets: Collection[str], longest: int = 300) -> str:
     text = text[:_LONGEST_SHOWN]
     visible = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     # A secret may hold spaces itself, so it is looked for before they are squeezed and after.
-    line = masked(" ".join(masked("".join(visible), secrets).split()), secrets)
+    line = without_secrets(" ".join(without_secrets("".join(visible), secrets).split()), secrets)
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

@@ -181,7 +181,7 @@ def test_a_retry_after_a_later_no(database: Path) -> None:
         ("⛔ Not cancelled by this request: no such order", "pending", False, True),
         ("⛔ Not cancelled by this request: the order has expired", "expired", False, False),
         ("⛔ Not cancelled by this request: the order has expired", "cancelled", True, True),
-        ("⚠️ Not cancelled by this request: the gateway did not take it", "cancelled", True, True),
+        ("⚠️ Not cancelled by this request: the gateway says that it did not take it", "cancelled", True, True),
         ("⚠️ Not known whether the order is cancelled", "cancelled", True, False),
         ("✅ Done", "cancelled", True, True),
     ],

@@ -60,7 +60,9 @@ def direct_notice(cancellation: Cancellation, event: Event) -> Message:
 def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
     answer = cancellation.last_answer
     detail = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
-    known = "This request has not changed the order so far."
+    known = (
+        "This request has not changed the order so far: no call was sent, or the gateway says that it did not take it."
+    )
     if content.unclear:
         known = "The gateway's answers don't say whether the order was cancelled."
     until = moment(datetime.fromisoformat(content.until), "{time}")

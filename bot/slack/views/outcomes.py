@@ -27,6 +27,12 @@ class Words:
 _THEN_RETRY = "Then an approver can press Retry on the card."
 _THEN_RETRY_OR_ASK = "Then an approver can press Retry on the card, or you ask again."
 _RETRY = "An approver can press Retry on the card, or you ask again."
+# Whether the gateway took a call is the gateway's own word.
+_NOT_TAKEN = "The gateway says that it did not take the request, so this request has not changed the order."
+# Earlier calls of the same request may have been answered.
+_UNCHANGED = (
+    "This request has not changed the order: no call was sent, or the gateway says that it did not take the call."
+)
 # Nobody asked the gateway, so nobody knows the order's state.
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
 _UNKNOWN = "Not known whether the order is cancelled"
@@ -40,8 +46,8 @@ _BY_STATE = {
     State.REFUSED: Words("⛔", "The gateway refused"),
     State.FAILED: Words(
         "⚠️",
-        "Not cancelled by this request: the gateway did not take it",
-        f"This request has not changed the order. {_RETRY}",
+        "Not cancelled by this request: the gateway says that it did not take it",
+        f"{_NOT_TAKEN} {_RETRY}",
     ),
     State.UNKNOWN: Words(
         "⚠️",
@@ -98,18 +104,18 @@ _BY_CAUSE = {
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
-        f"The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
+        f"{_NOT_TAKEN} The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
     ),
+    # The gateway does not say whose clock is wrong.
     (State.FAILED, Reason.CLOCK): Words(
         "⚠️",
-        "Not cancelled by this request: the bot's clock is wrong",
-        "The gateway did not accept the time of the request. The bot's operator must set the clock. "
-        f"{_THEN_RETRY_OR_ASK}",
+        "Not cancelled by this request: the gateway did not accept the time of the request",
+        f"{_NOT_TAKEN} The bot's operator must check the clock. {_THEN_RETRY_OR_ASK}",
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
-        f"This request has not changed the order. The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
+        f"{_NOT_TAKEN} The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
@@ -121,7 +127,7 @@ _BY_CAUSE = {
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
-        f"Look the order up at the gateway. The bot's operator must set the clock. {_THEN_RETRY}",
+        f"Look the order up at the gateway. The bot's operator must check the clock. {_THEN_RETRY}",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
         "⚠️",
@@ -134,7 +140,7 @@ _BY_CAUSE = {
 STOPPED = Words(
     "✋",
     "Stopped by a person: not cancelled by this request",
-    "No attempt has changed the order, and I make no further one. "
+    f"{_UNCHANGED} I make no further attempt. "
     "If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
 )
 """The words for a failure that a person brought about."""
@@ -142,17 +148,17 @@ STOPPED = Words(
 _NOT_REACHED_AT_ALL = Words(
     "⚠️",
     "Not cancelled by this request: the gateway could not be reached",
-    f"This request has not changed the order. If this lasts, tell the bot's operator. {_RETRY}",
+    f"{_UNCHANGED} If this lasts, tell the bot's operator. {_RETRY}",
 )
 _NO_SECURE_CONNECTION = Words(
     "⚠️",
     "Not cancelled by this request: no secure connection to the gateway",
-    f"This request has not changed the order. The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
+    f"{_UNCHANGED} The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
 )
 _WRONG_SETTINGS = Words(
     "⚠️",
     "Not cancelled by this request: the bot's settings for the gateway are wrong",
-    f"This request has not changed the order. The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
+    f"{_UNCHANGED} The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
 )
 _FAILED_BY_TROUBLE = {
     Trouble.NAME_NOT_FOUND: _NOT_REACHED_AT_ALL,
@@ -166,7 +172,7 @@ _FAILED_BY_TROUBLE = {
     Trouble.NO_FREE_CONNECTION: Words(
         "⚠️",
         "Not cancelled by this request: too many calls to the gateway at once",
-        f"This request has not changed the order. {_RETRY}",
+        f"{_UNCHANGED} {_RETRY}",
     ),
     Trouble.RECORD_CONTRADICTS: Words(
         "⚠️",
@@ -203,7 +209,7 @@ _TROUBLES = {
     Trouble.STOPPED: "the bot was stopped before the answer came",
     Trouble.UNEXPECTED: "the call ended unexpectedly",
     Trouble.REDIRECT: "the answer only names another address",
-    Trouble.NO_REASON: "the gateway gave no reason",
+    Trouble.NO_REASON: "the gateway gave no message",
     Trouble.COMPRESSED: _NOT_READ,
     Trouble.TOO_LONG: _NOT_READ,
     Trouble.BROKEN_OFF: "the answer broke off",
@@ -261,11 +267,12 @@ def how_it_ended(earlier: Earlier) -> str:
 
 def said(answer: Answer) -> str:
     """Return what the gateway said, in its own words, or else what stood in the way; nothing after a plain answer."""
+    code = f"the code is “{answer.code}”" if answer.code else ""
     if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
-        return answer.message
+        return answer.message or code
     status = f" “{answer.trouble_about}”" if answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about else ""
-    words = f"; it says “{answer.message}”" if answer.message else ""
-    return _TROUBLES[answer.trouble] + status + words
+    own = f"it says “{answer.message}”" if answer.message else code
+    return "; ".join(filter(None, [_TROUBLES[answer.trouble] + status, own]))
 
 
 _OWN_PROBLEMS = {

@@ -54,7 +54,7 @@ HEADINGS: dict[State, str] = {
     State.SENDING: UNDER_WAY,
     State.CANCELLED: "✅ Cancelled",
     State.REFUSED: "⛔ The gateway refused",
-    State.FAILED: "⚠️ Not cancelled by this request: the gateway did not take it",
+    State.FAILED: "⚠️ Not cancelled by this request: the gateway says that it did not take it",
     State.UNKNOWN: NOT_KNOWN,
     State.REJECTED: "⛔ Rejected",
     State.WITHDRAWN: "↩️ Withdrawn",
@@ -87,7 +87,7 @@ HEADINGS_BY_CAUSE: dict[tuple[State, Cause], str] = {
     (State.REFUSED, Reason.PARTLY_REFUNDED): "⛔ Partly refunded",
     (State.REFUSED, Reason.NO_SUCH_ORDER): "⛔ Not cancelled by this request: no such order",
     (State.FAILED, Reason.CREDENTIALS): "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials",
-    (State.FAILED, Reason.CLOCK): "⚠️ Not cancelled by this request: the bot's clock is wrong",
+    (State.FAILED, Reason.CLOCK): "⚠️ Not cancelled by this request: the gateway did not accept the time of the request",
     (State.FAILED, Reason.TURNED_AWAY): "⚠️ Not cancelled by this request: the gateway turned the bot away",
     (State.REFUSED, Reason.EXPIRED): "⛔ Not cancelled by this request: the order has expired",
 }
@@ -107,12 +107,18 @@ CLAIMS: dict[str, set[str]] = {
     "⛔ Partly refunded": {"part of it is refunded"},
     "⛔ Not cancelled by this request: the order has expired": {"this request did not cancel it", "it has expired"},
     "⛔ Not cancelled by this request: no such order": {"this request did not cancel it", "there is no such order"},
-    "⚠️ Not cancelled by this request: the gateway did not take it": {"this request did not cancel it", "not taken"},
+    "⚠️ Not cancelled by this request: the gateway says that it did not take it": {
+        "this request did not cancel it",
+        "not taken",
+    },
     "⚠️ Not cancelled by this request: the gateway rejected the bot's credentials": {
         "this request did not cancel it",
         "credentials",
     },
-    "⚠️ Not cancelled by this request: the bot's clock is wrong": {"this request did not cancel it", "clock"},
+    "⚠️ Not cancelled by this request: the gateway did not accept the time of the request": {
+        "this request did not cancel it",
+        "clock",
+    },
     "⚠️ Not cancelled by this request: the gateway turned the bot away": {
         "this request did not cancel it",
         "turned away",
@@ -204,9 +210,9 @@ NEXT_STEPS_BY_CAUSE: dict[tuple[State, Cause], list[str]] = {
     (State.FAILED, Reason.CREDENTIALS): ["operator must fix", "press Retry"],
     (State.FAILED, Reason.TURNED_AWAY): ["operator must look", "press Retry"],
     (State.UNKNOWN, Reason.TURNED_AWAY): ["Look the order up", "operator must look", "press Retry"],
-    (State.FAILED, Reason.CLOCK): ["operator must set the clock", "press Retry"],
+    (State.FAILED, Reason.CLOCK): ["operator must check the clock", "press Retry"],
     (State.UNKNOWN, Reason.CREDENTIALS): ["Look the order up", "operator must fix", "press Retry"],
-    (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must set the clock", "press Retry"],
+    (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must check the clock", "press Retry"],
 }
 BUTTONS: dict[State, list[str]] = {
     State.PENDING: ["approve", "reject", "⋯ withdraw"],

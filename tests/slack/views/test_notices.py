@@ -73,7 +73,11 @@ def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "unclear, known", [(True, "don't say whether the order was cancelled"), (False, "has not changed the order so far")]
+    "unclear, known",
+    [
+        (True, "don't say whether the order was cancelled"),
+        (False, "has not changed the order so far: no call was sent, or the gateway says"),
+    ],
 )
 @pytest.mark.parametrize("state, now", [(State.APPROVED, "I ask again at"), (State.SENDING, "I am asking again now")])
 def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(

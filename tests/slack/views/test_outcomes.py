@@ -65,6 +65,36 @@ def test_the_gateways_own_words_come_first() -> None:
     assert outcomes.BY_REPEAT.explanation.endswith(".")
 
 
+def test_a_code_stands_in_for_a_message() -> None:
+    """An answer with a code is not one without a reason, so people read the code."""
+    code = "MAINTENANCE"
+    assert said(Answer(Outcome.NOT_SENT, trouble=Trouble.NO_REASON, code=code)).endswith(
+        "no message; the code is “MAINTENANCE”"
+    )
+    assert said(Answer(Outcome.UNKNOWN, trouble=Trouble.UNCLEAR_REFUSAL, code=code)).endswith(
+        "the code is “MAINTENANCE”"
+    )
+    assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code)) == "the code is “MAINTENANCE”"
+    assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code, message="No.")) == "No."
+
+
+def test_what_only_the_gateway_says_is_told_as_its_word() -> None:
+    """Whether it took a call is known from the gateway alone, unless nothing was sent."""
+    for reason in (None, Reason.CREDENTIALS, Reason.CLOCK, Reason.TURNED_AWAY):
+        assert "The gateway says that it did not take the request, so" in words(State.FAILED, reason).explanation
+    of_the_last_attempt = [words(State.FAILED, None, trouble) for trouble in Trouble]
+    for found in (outcomes.STOPPED, *of_the_last_attempt):
+        assert "has not changed the order" not in found.explanation or "the gateway says" in found.explanation.lower()
+
+
+def test_nobody_is_told_whose_clock_is_wrong() -> None:
+    """The gateway says only that it did not accept the time."""
+    for state in (State.FAILED, State.UNKNOWN):
+        found = words(state, Reason.CLOCK)
+        assert "not accept the time of the request" in found.title + found.explanation
+        assert "wrong" not in found.title + found.explanation
+
+
 @pytest.mark.parametrize("problem", ["no_permission", "msg_too_long"])
 def test_a_problem_of_slacks_is_named(problem: str) -> None:
     """An operator can look Slack's own name for an error up."""

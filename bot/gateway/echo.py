@@ -19,7 +19,7 @@ _SIGN = re.compile(
 )
 
 
-def masked(text: str, secrets: Collection[str]) -> str:
+def without_secrets(text: str, secrets: Collection[str]) -> str:
     """Return the text with stars for each secret, and for each word with a long part of one."""
     # The longest first: a short one inside it would leave the rest of it to be read.
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
