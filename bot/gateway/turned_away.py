@@ -51,7 +51,7 @@ _WORDS = set(
     seconds server service system than the to too
     """.split()  # noqa: SIM905 -- as text they fit on a few lines, which are easily read
 )
-"""A message in other words than these and one of the next lists may say what became of the order."""
+"""A message in other words than these and one of the next lists may say how the order stands."""
 _WORDS_OF_A_DENIAL = _WORDS | set(
     """
     access account address ahead allow allowed api app authenticate authenticated authentication authorization

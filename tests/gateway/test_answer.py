@@ -501,7 +501,7 @@ def test_a_word_about_an_earlier_call_is_no_later(message: str) -> None:
     ],
 )
 def test_a_plain_later_has_many_words(message: str) -> None:
-    """What is asked of the caller says nothing about an earlier call."""
+    """A sentence about what the caller should do says nothing about an earlier call."""
     assert read(429, error("RATE_LIMITED", message)).outcome is NOT_SENT
 
 
