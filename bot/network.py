@@ -6,6 +6,7 @@ Every client gets this, because httpx, aiohttp and slack_sdk would each read the
 import ipaddress
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -37,9 +38,19 @@ class Network:
         return self.proxies.get("https" if secure else "http")
 
     def secrets(self) -> list[str]:
-        """Return the proxies' passwords, as they are written and as they are meant, for the log to mask."""
-        passwords = {password for proxy in self.proxies.values() if (password := urlsplit(proxy).password)}
-        return sorted(passwords | set(map(unquote, passwords)))
+        """Return what opens the proxies, as it is written, meant and sent, to mask in the log and in a proxy's words.
+
+        Where there is no password, the name is one.
+        """
+        found: set[str] = set()
+        for name, password in (
+            (url.username or "", url.password or "") for url in map(urlsplit, self.proxies.values())
+        ):
+            if secret := password or name:
+                found |= {secret, unquote(secret)}
+                pair = f"{unquote(name)}:{unquote(password)}"
+                found |= {b64encode(pair.encode(each, "replace")).decode() for each in ("utf-8", "latin-1")}
+        return sorted(found)
 
 
 def is_loopback(host: str) -> bool:

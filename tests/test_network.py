@@ -82,5 +82,8 @@ def test_a_network_does_not_show_its_proxies() -> None:
 
 def test_the_log_gets_the_passwords_to_mask() -> None:
     """An error of a library may hold one as it is written in the address, or as it is meant."""
-    assert Network(proxies={"https": "http://desk:p%40ss@proxy.test:1"}).secrets() == ["p%40ss", "p@ss"]
+    assert Network(proxies={"https": "http://desk:p%40ss@proxy.test:1"}).secrets() == [
+        *("ZGVzazpwQHNz", "p%40ss", "p@ss")
+    ]
+    assert Network(proxies={"https": "http://token@proxy.test:1"}).secrets() == ["dG9rZW46", "token"]
     assert Network(proxies=PROXIES).secrets() == []

@@ -69,15 +69,24 @@ async def tls_in_front(port: int, context: ssl.SSLContext) -> AsyncIterator[int]
 class ConnectProxy:
     """A proxy that tunnels by CONNECT to the hosts in ``routes``, as an async context manager.
 
-    ``asked`` has the hosts and ports that were asked for. ``credentials`` are ``user:password``, if it wants any.
+    ``asked`` has the hosts and ports that were asked for. ``credentials`` are ``user:password``, if it wants any. A
+    ``telltale`` repeats in its refusal what it was sent.
     """
 
-    def __init__(self, routes: dict[str, int], *, credentials: str = "", context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        routes: dict[str, int],
+        *,
+        credentials: str = "",
+        context: ssl.SSLContext | None = None,
+        telltale: bool = False,
+    ) -> None:
         self.routes = routes
         self.asked: list[str] = []
         self.port = 0
         self._expected = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
         self._context = context
+        self._telltale = telltale
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._treat, "127.0.0.1", 0, ssl=self._context)
@@ -101,6 +110,9 @@ class ConnectProxy:
             refusal = b"HTTP/1.1 403 Forbidden"
         elif headers.get("proxy-authorization", "") != self._expected:
             refusal = b"HTTP/1.1 407 Proxy Authentication Required"
+            if self._telltale:
+                sent = headers["proxy-authorization"].removeprefix("Basic ")
+                refusal += f" {sent} {base64.b64decode(sent).decode()}".encode()
         else:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await _hand_on(reader, writer, port)

@@ -70,6 +70,7 @@ class GatewayClient:
         self._timeouts = timeouts
         self._total = total
         network = network or Network()
+        self._of_the_proxy = tuple(network.secrets())
         proxy = network.proxy_for(base_url)
         self._http = httpx.AsyncClient(
             base_url=base_url,
@@ -142,7 +143,7 @@ class GatewayClient:
         return headers | {"X-App-Id": self._app_id} if self._app_id else headers
 
     def _secrets(self) -> tuple[str, ...]:
-        return self._api_key.get_secret_value(), self._app_id or ""
+        return self._api_key.get_secret_value(), self._app_id or "", *self._of_the_proxy
 
     def _unfit_credential(self) -> str:
         """Return the name of the setting that cannot go into a header; empty if both can."""

@@ -9,9 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from bot.app import Bot
+from bot.clock import utc_now
 from bot.domain.cancellation import State
+from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.network import Network
 from bot.settings import load, load_network
 from bot.slack.socket_mode import Missing
@@ -180,6 +183,21 @@ async def test_an_untrusted_certificate_of_the_socket_is_named_as_that(company: 
             says = await company.said("missing", "certificate")
             assert bot.connection.missing is Missing.CONNECTION_DOWN
     assert "its certificate is not trusted: " in says
+
+
+async def test_a_proxy_that_repeats_its_password_shows_it_to_nobody(company: Company) -> None:
+    """Its words are on record and in /readyz, which everybody may read."""
+    async with ConnectProxy({GATEWAY: 1}, credentials="desk:another", telltale=True) as proxy:
+        address = f"http://desk:hunt%40er2@127.0.0.1:{proxy.port}"
+        network = load_network({"HTTPS_PROXY": address})
+        gateway = GatewayClient(
+            base_url=f"https://{GATEWAY}", api_key=SecretStr("key"), app_id=None, now=utc_now, network=network
+        )
+        answer = await gateway.cancel("ord_1", "why")
+        with pytest.raises(GatewayUnreachable) as caught:
+            await gateway.reach()
+        await gateway.aclose()
+    assert answer.trouble_about == caught.value.about == "407 Proxy Authentication Required *** desk:***"
 
 
 @pytest.mark.parametrize(
