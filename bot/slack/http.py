@@ -8,6 +8,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from urllib.parse import parse_qsl
 
 import structlog
@@ -26,6 +27,10 @@ log = structlog.get_logger(__name__)
 _SIGNATURE_LIFE = 5 * 60
 _LONGEST_TIMESTAMP = 12
 """Digits; more are no Unix time."""
+_SMALL = 64 * 1024
+"""Bytes. The library holds so much of a body by itself, before anybody reads it."""
+_LARGE_AT_ONCE = 16
+"""Anybody may begin a large body and never end it. Beyond these, large ones stay on the wire; small ones never wait."""
 _MOST_SIGNATURES = 100_000
 """Far more than Slack sends in ten minutes, and nobody else can sign."""
 
@@ -53,13 +58,15 @@ class SlackEndpoint:
         self._seen: dict[str, float] = {}
         self._is_open = is_open
         self._body_within = body_within
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Return the bot's answer, or 4xx (503 while starting or stopping) without a word about what was sent."""
         if not self._is_open():
             return web.Response(status=503)
         try:
-            async with asyncio.timeout(self._body_within):
+            small = request.content_length is not None and request.content_length <= _SMALL
+            async with asyncio.timeout(self._body_within), nullcontext() if small else self._large:
                 body = await request.read()
         except TimeoutError:
             return web.Response(status=408)

@@ -47,10 +47,12 @@ async def post(desk: Desk, headers: dict[str, str], body: bytes = BODY) -> int:
         return answer.status
 
 
-def endpoint_of(clock: BotClock, in_flight: InFlight, is_open: Callable[[], bool]) -> SlackEndpoint:
+def endpoint_of(
+    clock: BotClock, in_flight: InFlight, is_open: Callable[[], bool], *, body_within: float = 0.05
+) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
-    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=0.05)
+    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=body_within)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,7 @@ class Signed:
     """A request with a body and its headers, as far as the endpoint reads it."""
 
     remote = "127.0.0.1"
+    content_length = len(BODY)
 
     def __init__(self, headers: dict[str, str]) -> None:
         self.headers = headers
@@ -197,6 +200,47 @@ async def test_half_a_request_holds_nothing_up(clock: Clock) -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
         await writer.wait_closed()
+
+
+async def test_large_bodies_that_never_end_are_not_all_held(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few of them are read, and the rest stays on the wire; a click that comes meanwhile is answered."""
+    begun, reading = 0, 0
+    enough = asyncio.Event()
+    read = web.Request.read
+
+    def is_open() -> bool:
+        nonlocal begun
+        begun += 1
+        return True
+
+    async def counted(self: web.Request) -> bytes:
+        nonlocal reading
+        reading += 1
+        if reading == 16:
+            enough.set()
+        return await read(self)
+
+    monkeypatch.setattr(web.Request, "read", counted)
+    application = web.Application(client_max_size=1024 * 1024)
+    endpoint = endpoint_of(BotClock(clock), InFlight(), is_open, body_within=60)
+    application.router.add_post("/slack/events", endpoint.handle)
+    length = b"Transfer-Encoding: chunked\r\n\r\n", b"Content-Length: 100000\r\n\r\n"
+    async with TestServer(application) as server, asyncio.timeout(30):
+        writers = []
+        for number in range(40):
+            _, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\n" + length[number % 2])
+            writers.append(writer)
+        await enough.wait()
+        while begun < 40:  # noqa: ASYNC110 -- until the others have come as well
+            await asyncio.sleep(0)
+        assert reading == 16
+        async with aiohttp.ClientSession() as session:
+            address, headers = server.make_url("/slack/events"), LocalSlack(now=clock).signed(BODY)
+            async with session.post(address, data=BODY, headers=headers) as answer:
+                assert answer.status == 400  # read, signed, and no payload of Slack's
+        for writer in writers:
+            writer.close()
 
 
 async def test_half_a_request_does_not_hold_up_the_stop(quiet_desk: Desk) -> None:
