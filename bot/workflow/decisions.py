@@ -175,7 +175,8 @@ def try_now(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, 
     verdict = policy.may_try_now(cancellation, actor, at)
     if verdict is Verdict.ALLOWED and seen != cancellation.version:
         return Verdict.WRONG_STATE
-    if verdict is Verdict.ALLOWED and tx.freeze() is not None:
+    waits = cancellation.state is State.APPROVED and verdict in {Verdict.ALLOWED, Verdict.CALL_UNDER_WAY}
+    if waits and tx.freeze() is not None:
         return Verdict.FROZEN
     if verdict is Verdict.ALLOWED:
         tx.cancellations.hurry(cancellation, at)

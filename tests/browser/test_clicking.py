@@ -135,7 +135,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await desk.ask("ord_1001")
     await desk.choose("ben")
     await desk.approve("ord_1001")
-    await expect(desk.message("the gateway says that it did not take it")).to_be_visible()
+    await expect(desk.message("the gateway could not be reached")).to_be_visible()
     await page.get_by_role("switch", name="Down").click()
     await page.get_by_role("switch", name="Slow").click()
     await expect(desk.hint).to_contain_text("Press Retry")

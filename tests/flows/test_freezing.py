@@ -1,6 +1,8 @@
 """A freeze: an approver stops everything that could cancel an order, everybody sees it, and it ends."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Hang
 from tests.clock import Clock
-from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, QUICK, Desk, quick_tuning
 
 WHY = "The gateway cancels the wrong orders"
 
@@ -98,8 +100,36 @@ async def test_people_can_still_reject_and_withdraw(desk: Desk) -> None:
     assert "frozen" not in await desk.card_says(second, "Rejected")
 
 
-async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(desk: Desk) -> None:
+@pytest.fixture(params=["socket", "http"])
+async def patient_desk(quiet_desk: Desk, request: pytest.FixtureRequest) -> Desk:
+    """Return a desk whose bot does not run out of attempts."""
+    pause = timedelta(seconds=0.05)
+    patience = replace(QUICK, max_attempts=10_000, first_pause=pause, longest_pause=pause)
+    await quiet_desk.start_bot(
+        quick_tuning(patience=patience), **(quiet_desk.by_http if request.param == "http" else {})
+    )
+    return quiet_desk
+
+
+async def test_an_approved_request_can_be_stopped_but_not_hurried(patient_desk: Desk) -> None:
+    """Try now would send it; Stop trying sends nothing."""
+    desk = patient_desk
+    await desk.gateway.stop()
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Try now ]")
+    await freeze(desk)
+    await desk.card_says(card, "Everything is frozen")
+    await desk.ben.click(card, "try_now")
+    assert "Everything is frozen by ben" in await desk.told(desk.ben)
+    await desk.ann.click(card, "stop")
+    assert "frozen" not in await desk.card_says(card, "✋ Stopped by a person")
+    assert not desk.gateway.calls
+
+
+async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(patient_desk: Desk) -> None:
     """No call begins; whoever ends the freeze reads how many approved requests go to the gateway now."""
+    desk = patient_desk
     await desk.gateway.stop()
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")

@@ -34,7 +34,7 @@ async def unknown(desk: Desk, *, person: Person | None = None, approver: Person 
     desk.gateway.faults.always("ord_1", Drop(after_effect=True))
     card = await desk.ask("ord_1", person=person)
     await (approver or desk.ben).click(card, "approve")
-    await desk.card_says(card, "[ ⋯ Settle by hand: it is cancelled | Settle by hand: it is not cancelled ]")
+    await desk.card_says(card, "[ … Settle by hand: it is cancelled | Settle by hand: it is not cancelled ]")
     desk.gateway.faults.clear()
     return card
 

@@ -13,13 +13,14 @@ from bot.sandbox.workspace import Posted
 from bot.slack.views.refusals import NO_LONGER_IN_USE
 from tests.flows.desk import QUICK, Desk, quick_tuning
 
-HOUR = timedelta(hours=1)
+PAUSE = timedelta(seconds=50)
+"""More than a test takes, and less than the minute after which people hear of trouble."""
 
 
 @pytest.fixture(params=["socket", "http"])
 async def patient_desk(quiet_desk: Desk, request: pytest.FixtureRequest) -> Desk:
-    """Return a desk whose bot waits for an hour between two calls to the gateway."""
-    tuning = quick_tuning(patience=replace(QUICK, first_pause=HOUR, longest_pause=HOUR))
+    """Return a desk whose bot waits for long between two calls to the gateway."""
+    tuning = quick_tuning(patience=replace(QUICK, first_pause=PAUSE, longest_pause=PAUSE))
     await quiet_desk.start_bot(tuning, **(quiet_desk.by_http if request.param == "http" else {}))
     return quiet_desk
 
@@ -29,7 +30,7 @@ async def waiting(desk: Desk) -> Posted:
     await desk.gateway.stop()
     card = await desk.ask("ord_1")
     await desk.ben.click(card, "approve")
-    await desk.card_says(card, "[ Try now ] [ ⋯ Stop trying ]")
+    await desk.card_says(card, "[ Try now ] [ … Stop trying ]")
     await desk.gateway.start()
     return card
 
@@ -55,7 +56,7 @@ async def test_the_requester_stops_it(patient_desk: Desk) -> None:
     assert reply.startswith("✋ Stopped by a person: not cancelled by this request · order ord_1")
     assert "Stopped by @ann." in reply
     assert await patient_desk.state() is State.FAILED
-    assert not patient_desk.ann.direct_messages
+    assert not patient_desk.results(patient_desk.ann)
     assert not patient_desk.gateway.calls
 
 

@@ -12,7 +12,7 @@ async def test_ask_approve_cancel_tell(desk: Desk) -> None:
     assert "Requested by @ann" in text
     assert "> typed twice" in text
     assert "0 of 1 approval" in text
-    assert "[ Approve ] [ Reject ] [ ⋯ Withdraw ]" in text
+    assert "[ Approve ] [ Reject ] [ … Withdraw ]" in text
     await desk.ben.click(card, "approve")
     final = await desk.card_says(card, "✅ Cancelled")
     assert "1 of 1 approval: @ben" in final

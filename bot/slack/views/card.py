@@ -53,7 +53,8 @@ _SHOWN_IN_TEXT = 200
 _STOPPED_BY_A_FREEZE = {State.PENDING, State.APPROVED}
 _MOST_STEPS = 10
 """Rows of the history, for which the message has room beside everything else."""
-_MAY_STOP = "An approver can press Try now. An approver or the requester can stop it in the menu (⋯)."
+_MAY_STOP_ONLY = "An approver or the requester can stop it in the menu (⋯)."
+_MAY_STOP = f"An approver can press Try now. {_MAY_STOP_ONLY}"
 
 _STEPS: Mapping[str, str] = {
     Requested.kind: "Requested by",
@@ -189,7 +190,8 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
     if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
     if buttons.between_attempts(cancellation) and cancellation.attempts and cancellation.due_at:
-        said.append(f"I ask again at {mrkdwn_moment(cancellation.due_at)}. {_MAY_STOP}")
+        again = f"I ask again at {mrkdwn_moment(cancellation.due_at)}. {_MAY_STOP}"
+        said.append(again if cancellation.freeze is None else _MAY_STOP_ONLY)
     if cancellation.stopped_by:
         said.append(f"Stopped by <@{cancellation.stopped_by}>.")
     for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
@@ -234,12 +236,14 @@ def _progress(cancellation: Cancellation) -> list[Element]:
     match cancellation.state:
         case State.APPROVED if cancellation.attempts and cancellation.due_at:
             why = f": {said}" if said else ""
+            not_yet = sentence(f"Not confirmed yet after {_attempts(cancellation.attempts)}{why}")
+            may_stop = buttons.between_attempts(cancellation)
+            if cancellation.freeze is not None:
+                return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
             return [
-                words(
-                    f"{sentence(f'Not confirmed yet after {_attempts(cancellation.attempts)}{why}')} I ask again at "
-                ),
+                words(f"{not_yet} I ask again at "),
                 moment(cancellation.due_at, "{time_secs}"),
-                words(f". {_MAY_STOP}" if buttons.between_attempts(cancellation) else "."),
+                words(f". {_MAY_STOP}" if may_stop else "."),
             ]
         case State.SENDING if cancellation.attempts > 1:
             return [words(f"Attempt {cancellation.attempts} is under way.")]

@@ -158,6 +158,8 @@ def _progress(cancellation: Cancellation, said: str) -> list[Element]:
     attempts = "one attempt" if cancellation.attempts == 1 else f"{cancellation.attempts} attempts"
     may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(cancellation) else ""
     not_yet = sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
+    if cancellation.freeze is not None:
+        return [words(f"{not_yet}{may_stop}")]
     return [words(f"{not_yet} I ask again at "), moment(cancellation.due_at, "{time_secs}"), words(f".{may_stop}")]
 
 

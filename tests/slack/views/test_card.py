@@ -13,7 +13,8 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State, Step
 from bot.domain.events import HISTORY, Escalated
-from bot.slack.views import buttons, card
+from bot.domain.freeze import Freeze
+from bot.slack.views import buttons, card, receipt
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, MOST_TEXT, shown
@@ -241,6 +242,17 @@ def test_a_copy_of_a_card_has_no_buttons(snapshot: SnapshotAssertion) -> None:
     assert (shown(message), message.text) == snapshot
     assert {block["type"] for block in message.blocks} == {"rich_text"}
     assert "ord_1" in shown(card.copy(replace(CANCELLATION, card_link="")))
+
+
+def test_a_card_names_no_time_for_the_next_attempt_while_everything_is_frozen() -> None:
+    """The banner says that the gateway is not asked, so nothing else may say when it is."""
+    waits = replace(in_state(State.APPROVED), attempts=2, due_at=AT)
+    frozen = replace(waits, freeze=Freeze("U0CLEO", AT, "the prices are wrong"))
+    assert "I ask again at" in shown(card.card(waits))
+    for text in (shown(card.card(frozen)), card.card(frozen).text, shown(receipt.receipt(frozen, None, "U0BOT"))):
+        assert "I ask again" not in text
+        assert "Everything is frozen" in text
+        assert "stop it in the menu" in text
 
 
 def test_a_card_lists_who_did_what_and_when() -> None:
