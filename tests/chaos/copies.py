@@ -67,6 +67,10 @@ class Calls:
         elif call.method == "chat.delete" and isinstance(answer, dict) and answer["ok"]:
             self._gone[place] = index
 
+    def delivery(self, index: int) -> str:
+        """Return the id of the delivery that this call was to post."""
+        return _delivery(self._calls[index])
+
     # --- copies -------------------------------------------------------------------------------
 
     @property

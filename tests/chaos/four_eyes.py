@@ -10,6 +10,7 @@ from bot.domain.events import (
     Answered,
     Approved,
     ClickRefused,
+    Escalated,
     Hurried,
     Named,
     Rejected,
@@ -45,6 +46,8 @@ class _Request:
     unclear: bool = False
     """A call had no clear answer."""
     under_way: bool = False
+    escalated: bool = False
+    """The people of ESCALATE_TO decide it like approvers."""
 
 
 class FourEyes:
@@ -102,6 +105,8 @@ class FourEyes:
             case Unknown():
                 request.unknown = request.unclear = True
                 request.under_way = False
+            case Escalated():
+                request.escalated = True
             case Sending():
                 request.under_way = True
             case Answered(answer=answer):
@@ -113,25 +118,25 @@ class FourEyes:
     def _decision(self, request: _Request, event: Event, at: datetime) -> Iterator[str]:
         match event.content:
             case Rejected():
-                yield from self._approver(event.actor)
+                yield from self._approver(request, event.actor)
                 self._decided_against(event)
             case Withdrawn():
                 if event.actor != request.requester:
                     yield "not the requester"
                 self._decided_against(event)
             case Retried():
-                yield from self._approver(event.actor)
+                yield from self._approver(request, event.actor)
                 yield from self._retry(event, request, at)
                 request.unknown = False
             case Hurried():
-                yield from self._approver(event.actor)
+                yield from self._approver(request, event.actor)
             case StoppedTrying():
                 if event.actor != request.requester:
-                    yield from self._approver(event.actor)
+                    yield from self._approver(request, event.actor)
                 if request.unclear or request.under_way:
                     yield "the order may have been cancelled"
             case SettledCancelled() | SettledNotCancelled():
-                yield from self._approver(event.actor)
+                yield from self._approver(request, event.actor)
                 if event.actor == request.requester:
                     yield "the requester's own statement"
                 if not request.unknown:
@@ -140,7 +145,7 @@ class FourEyes:
 
     def _vote(self, request: _Request, event: Event, at: datetime) -> Iterator[str]:
         if event.actor != BOT:  # else the votes are only counted again
-            yield from self._approver(event.actor)
+            yield from self._approver(request, event.actor)
             if event.actor == request.requester and not self._started.allow_self_approval:
                 yield "the requester's own vote"
             # A second approval of the same person can only find that the quorum was lowered.
@@ -175,11 +180,13 @@ class FourEyes:
     def _counted(self, request: _Request) -> int:
         """Return how many of the votes count by the rules of this moment."""
         own = set() if self._started.allow_self_approval else {request.requester}
-        return len({voter for voter in request.votes if self._is_approver(voter)} - own)
+        return len({voter for voter in request.votes if self._is_approver(request, voter)} - own)
 
-    def _approver(self, actor: str) -> Iterator[str]:
-        if not self._is_approver(actor):
+    def _approver(self, request: _Request, actor: str) -> Iterator[str]:
+        if not self._is_approver(request, actor):
             yield "not an approver"
 
-    def _is_approver(self, actor: str) -> bool:
+    def _is_approver(self, request: _Request, actor: str) -> bool:
+        if request.escalated and actor in self._crowd.escalation:
+            return True
         return actor in self._crowd.approvers and actor not in self._removed

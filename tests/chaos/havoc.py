@@ -28,6 +28,7 @@ from tests.chaos import troubles
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Deleted
 from tests.chaos.people import ASKERS, CHANNELS, REMOVED
+from tests.chaos.sequence import Arrivals
 from tests.chaos.surroundings import Surroundings, ends_at_once, pipe_to, with_names
 from tests.chaos.troubles import Draw
 from tests.flows.desk import LEADS, Desk
@@ -35,11 +36,12 @@ from tests.flows.desk import LEADS, Desk
 _BOT = [sys.executable, "-m", "tests.chaos.process"]
 _KILL_AT_CALL = 0.004
 """The probability that the bot is killed in the moment in which one of its calls arrives."""
-_QUICK_START = 1.2
-"""Seconds from a start of the bot to its connection, on a machine that has nothing else to do."""
 _WEEKEND_AT_START = 0.05
-_SHORT, _LONG = "20s", "5d"
-"""APPROVAL_TTL: a request expires in the middle of everything, or outlives a weekend."""
+_SHORT, _LONG = 20, 5 * 24 * 3600
+"""APPROVAL_TTL in seconds: a request expires in the middle of everything, or outlives a weekend."""
+
+REMINDERS = [1, 3]
+"""REMIND_AFTER in seconds."""
 
 _IN_A_CHANNEL = (
     "message_limit_exceeded",
@@ -73,6 +75,7 @@ class Log:
     """How many messages people wrote in channels, in threads and to the bot."""
     removed_at: dict[str, int] = field(default_factory=dict)
     """How many events were on record when each of the removed approvers was removed from the group."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 class Havoc:
@@ -117,6 +120,8 @@ class Havoc:
     # --- faults of the servers and of the box -------------------------------------------------
 
     def _slack_fault(self, method: str) -> Fault | None:
+        if method == "chat.postMessage":
+            self.log.arrivals.at_slack[len(self._desk.slack.calls)] = self._on_record()
         draw = self._next_draw(f"slack/{method}")
         return self._noted("Slack", troubles.slack_fault(draw, method, searching=self._history_in_trouble))
 
@@ -128,6 +133,7 @@ class Havoc:
     def _meddling(self, order: str) -> Meddling | None:
         if not order:  # the bot only looks whether the gateway is there
             return None
+        self.log.arrivals.at_the_gateway.append((order, self._on_record()))
         return self._noted("box", troubles.meddling(self._next_draw(f"box/{order}", order)))
 
     def _noted(self, where: str, found: tuple[str, troubles.T] | None) -> troubles.T | None:
@@ -158,8 +164,10 @@ class Havoc:
         settings = {
             "DVPAY_BASE_URL": self._box.base_url,
             "APPROVALS_REQUIRED": str(self._quorum),
-            "APPROVAL_TTL": _SHORT,
-            "REMIND_AFTER": "1s,3s",
+            "APPROVAL_TTL": self._short,
+            "REMIND_AFTER": ",".join(f"{seconds}s" for seconds in REMINDERS),
+            "ESCALATE_AFTER": "2s",
+            "TOLD_AFTER": "1.5",
             "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
         }
         environment = os.environ | self._desk.environment(**self._settings | settings | changes)
@@ -199,7 +207,7 @@ class Havoc:
 
     async def _connected_or_dead(self, process: Process) -> None:
         dead = asyncio.create_task(process.wait())
-        connected = asyncio.create_task(self._desk.wait(lambda: self._desk.slack.connections, 5.0))
+        connected = asyncio.create_task(self._desk.wait(lambda: self._desk.slack.connections, self._clock.long(5.0)))
         await asyncio.wait({dead, connected}, return_when=asyncio.FIRST_COMPLETED)
         for task in (dead, connected):
             task.cancel()
@@ -229,10 +237,9 @@ class Havoc:
         for start in itertools.count(1):
             began = time.monotonic()
             async with self.bot(**self._settings_of_the_day(draw)) as process:
-                # On a busy machine everything takes longer, so the bot lives longer too.
-                busy = max(1.0, (time.monotonic() - began) / _QUICK_START)
+                self._clock.took(time.monotonic() - began)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), busy * draw.uniform(0.4, 1.6))
+                    await asyncio.wait_for(process.wait(), self._clock.long(draw.uniform(0.4, 1.6)))
             weekend_due = weekend_due or start == 4 or draw.random() < _WEEKEND_AT_START
             # Only a weekend over which something is owed proves anything.
             if weekend_due and self.owed():
@@ -244,8 +251,12 @@ class Havoc:
         return {
             "APPROVALS_REQUIRED": str(quorum),
             "ALLOW_SELF_APPROVAL": str(draw.random() < 0.1).lower(),
-            "APPROVAL_TTL": _SHORT if draw.random() < 0.6 else _LONG,
+            "APPROVAL_TTL": self._short if draw.random() < 0.6 else f"{_LONG}s",
         }
+
+    @property
+    def _short(self) -> str:
+        return f"{self._clock.long(_SHORT):.0f}s"
 
     def weekend(self, length: timedelta) -> None:
         """Let so much time go by; the bot must not be running."""
@@ -255,24 +266,27 @@ class Havoc:
 
     def owed(self) -> int:
         """Return how many messages the bot owes; none before there is a database."""
-        return self._count("deliveries WHERE status = 'queued'")
+        return self._number("SELECT count(*) FROM deliveries WHERE status = 'queued'")
 
-    def _count(self, what: str) -> int:
+    def _on_record(self) -> int:
+        return self._number("SELECT ifnull(max(seq), 0) FROM audit_events")
+
+    def _number(self, query: str) -> int:
         try:
             with open_reader(self._desk.database) as tables:
-                ((count,),) = tables.connection.execute(f"SELECT count(*) FROM {what}")
+                ((number,),) = tables.connection.execute(query)
         except StoreError:
             return 0
-        return int(count)
+        return int(number)
 
     # --- people and networks ------------------------------------------------------------------
 
     async def _remove_approvers(self) -> None:
         draw = random.Random(f"{self._seed}/remove")
         for approver in REMOVED:
-            await asyncio.sleep(draw.uniform(3, 15))
+            await asyncio.sleep(self._clock.long(draw.uniform(3, 15)))
             self._desk.slack.space.groups[LEADS].remove(approver)
-            self.log.removed_at[approver] = self._count("audit_events")
+            self.log.removed_at[approver] = self._on_record()
 
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")
@@ -291,7 +305,7 @@ class Havoc:
             "share",
         ]
         while True:
-            await asyncio.sleep(draw.uniform(0.1, 0.5))
+            await asyncio.sleep(self._clock.long(draw.uniform(0.1, 0.5)))
             channel = slack.space.channels[draw.choice(CHANNELS)]
             match draw.choice(acts):
                 case "disconnect":
@@ -321,7 +335,7 @@ class Havoc:
                     self._share(draw, channel)
 
     def _later(self, seconds: float, what: Callable[..., None], *about: object) -> None:
-        asyncio.get_running_loop().call_later(seconds, what, *about)
+        asyncio.get_running_loop().call_later(self._clock.long(seconds), what, *about)
 
     def _repair(self, channel: Channel) -> None:
         channel.archived = False
@@ -383,7 +397,7 @@ class Havoc:
         draw = random.Random(f"{self._seed}/chat")
         space = self._desk.slack.space
         while True:
-            await asyncio.sleep(draw.uniform(0.1, 0.4))
+            await asyncio.sleep(self._clock.long(draw.uniform(0.1, 0.4)))
             channel = space.channels[draw.choice([*CHANNELS, space.direct_channel(draw.choice(ASKERS)).id])]
             newest = self._of_the_bot(channel)[-3:]
             thread = draw.choice(newest).ts if newest and draw.random() < 0.3 else None

@@ -20,8 +20,11 @@ from bot.domain.events import (
     ClickRefused,
     Content,
     DeliveryAbandoned,
+    Escalated,
     Expired,
     Failed,
+    Frozen,
+    GatewayTrouble,
     Hurried,
     Refused,
     Rejected,
@@ -36,7 +39,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.lookup import Lookup
-from bot.domain.policy import Act
+from bot.domain.policy import Act, Surface, Verdict
 from bot.domain.verification import walk
 from bot.sandbox.slack import Call
 from bot.sandbox.stage import FRANK
@@ -45,12 +48,14 @@ from bot.sandbox.workspace import Posted
 from bot.slack.views.buttons import SETTLE_CANCELLED, SETTLE_NOT_CANCELLED
 from bot.slack.views.card import heading
 from bot.store import open_reader, verify
+from tests.chaos.brake import Brake
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Calls, delivery_of
 from tests.chaos.four_eyes import FourEyes
-from tests.chaos.havoc import Havoc
+from tests.chaos.havoc import REMINDERS, Havoc
 from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import CHANNELS, Crowd, buttons, pressed
+from tests.chaos.sequence import Sequence
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
 
@@ -162,8 +167,9 @@ class Judge:
     ``stale`` is what showed useless buttons at the end, before somebody clicked each of them once.
     """
 
-    def __init__(self, desk: Desk, crowd: Crowd, havoc: Havoc, clock: Clock, stale: Stale) -> None:
+    def __init__(self, desk: Desk, crowd: Crowd, havoc: Havoc, brake: Brake, clock: Clock, stale: Stale) -> None:
         self._desk, self._crowd, self._log, self._now = desk, crowd, havoc.log, clock.now()
+        self._brake = brake
         self._clock_is_right = havoc.clock_is_right
         self._stale = stale
         self._never_updated = 0
@@ -188,6 +194,8 @@ class Judge:
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
             self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
             """The cancellation of each delivery."""
+            self._reported = {str(delivery): int(seq) for delivery, seq in sql("SELECT id, event_seq FROM deliveries")}
+            """The number of the event that each delivery reports."""
             self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
         """The contents of the events about each cancellation."""
@@ -209,6 +217,7 @@ class Judge:
     def judgement(self) -> Judgement:
         """Return the figures of the run, and what is wrong."""
         self._judge_record()
+        self._judge_sequence()
         self._judge_copies()
         self._judge_people()
         self._judge_gateway()
@@ -243,7 +252,6 @@ class Judge:
             "messages owed over each weekend": ", ".join(map(str, log.owed)),
             "lasting refusals told": len(self._told),
             "requesters told of a blocked card": kinds[CardBlocked.kind],
-            "reminders": f"{kinds[Reminded.kind]}, {self._called_off} called off",
             "cards put right by one click": len(self._stale.messages),
             "cards whose last update Slack lost": self._never_updated,
             "second copies": _counted(self._excused),
@@ -269,6 +277,36 @@ class Judge:
             self._wrong(f"{starts} starts are on record, and the bot was started {self._log.starts} times")
         last = f"#{latest.seq}·{latest.digits}" if latest else "none"
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
+
+    def _judge_sequence(self) -> None:
+        """Check what came before what: freezes, notices, calls and posts."""
+        sequence = Sequence(self._events, self._wrong, reminders=len(REMINDERS))
+        sequence.judge_freezes(self._crowd.approvers)
+        sequence.judge_notices()
+        sequence.judge_arrivals(self._log.arrivals)
+        sequence.judge_posts(self._log.arrivals, self._calls, self._reported)
+        kinds = Counter(event.kind for event in self._events)
+        told = Counter(self._events[self._reported[d] - 1].kind for d in self._calls.posts if d in self._reported)
+        by_terminal = sum(isinstance(e.content, Frozen) and e.actor.startswith("terminal:") for e in self._events)
+        frozen = (ClickRefused, RequestRefused)
+        refused = sum(isinstance(e.content, frozen) and e.content.why is Verdict.FROZEN for e in self._events)
+        escalated = sum(
+            (ground := getattr(event.content, "ground", None)) is not None and ground.escalated
+            for event in self._events
+        )
+        on_receipts = sum(
+            isinstance(event.content, Withdrawn) and event.content.surface is Surface.RECEIPT for event in self._events
+        )
+        self._judgement.figures |= {
+            "reminders": f"{kinds[Reminded.kind]}, {told[Reminded.kind]} posted",
+            "escalations": f"{kinds[Escalated.kind]}, {told[Escalated.kind]} posted; {escalated} decisions by them",
+            "trouble told": f"{kinds[GatewayTrouble.kind]}, {told[GatewayTrouble.kind]} messages posted",
+            "notices called off": self._called_off,
+            "withdrawn on the receipt": f"{on_receipts} of {kinds[Withdrawn.kind]}",
+            "freezes": f"{kinds[Frozen.kind]}, {by_terminal} of them at the terminal; {refused} acts refused for it",
+            "while frozen": _counted(sequence.while_frozen),
+            "freezing tried": _counted(self._brake.done),
+        }
 
     def _judge_copies(self) -> None:
         """Check that each delivery was posted once, unless the search before it could not find the first message."""
@@ -439,6 +477,8 @@ class Judge:
         expected = pending if about.state is State.PENDING else heading(about)
         if expected not in _title(text) or shown != right.get(about.state, set()):
             self._wrong(f"{about.order_id}: {about.state}, but {place} says {text!r}")
+        if "Everything is frozen" in text:
+            self._wrong(f"{about.order_id}: the freeze is over, but {place} says {text!r}")
         self._judge_title(about, text, self._now)
 
     def _time_of(self, event: Event) -> datetime:

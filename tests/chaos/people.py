@@ -16,7 +16,8 @@ from bot.sandbox.person import Person, as_seen
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ELSEWHERE, FRANK, SIRI
 from bot.sandbox.workspace import OpenView, Posted
-from tests.flows.desk import BEN, CLEO, LEADS, OLGA, Desk
+from tests.chaos.clock import Clock
+from tests.flows.desk import BEN, CLEO, LEADS, OLGA, VERA, Desk
 
 DORA = "U0DORA"
 ASKERS = [f"U0ASK{number}" for number in range(24)]
@@ -24,6 +25,10 @@ ASKING_GROUP = "S0ASKERS"
 """A user group with the askers in it; REQUESTERS names it, and Dora, who is an approver too."""
 REMOVED = ["U0EMIL", "U0FINN", "U0GINA", "U0HUGO"]
 """The approvers who are removed from the group in the middle of the run, one after the other."""
+
+DUTY = "S0DUTY"
+ON_DUTY = ["U0IDA", ASKERS[0], ASKERS[1]]
+"""The members of the user group that ESCALATE_TO names beside Vera: two of them ask as well."""
 
 CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
@@ -41,6 +46,7 @@ _PLOTS = {
     "withdraw": 1,
     "ignore": 1,
     "slowly": 3,
+    "escalated": 3,
 }
 """The stories of a request, by how often they happen."""
 _ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝", "✋")
@@ -51,9 +57,10 @@ Payload = dict[str, Any]
 class Crowd:
     """People who make many requests at once, each with its own story, drawn from the seed and the order's name."""
 
-    def __init__(self, desk: Desk, seed: int, quorum: int) -> None:
+    def __init__(self, desk: Desk, clock: Clock, seed: int, quorum: int) -> None:
         draw = random.Random(f"{seed}/people")
         self._desk = desk
+        self._clock = clock
         self._seed = seed
         self._quorum = quorum
         self._room = asyncio.Semaphore(40)
@@ -61,6 +68,8 @@ class Crowd:
         self._asked: Counter[str] = Counter()
         self.approvers = [BEN, CLEO, DORA, *REMOVED]
         """The first one by user id, the others as members of the group that APPROVERS names."""
+        self.escalation = [VERA, *ON_DUTY]
+        """Those who decide a request like approvers once it is escalated."""
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
         self.acts: list[tuple[str, str]] = []
@@ -70,11 +79,11 @@ class Crowd:
         self.errors: list[str] = []
         self.plots: Counter[str] = Counter()
         space = desk.slack.space
-        for user in (*ASKERS, DORA, *REMOVED):
+        for user in (*ASKERS, DORA, *REMOVED, ON_DUTY[0]):
             space.add_user(user, user[2:].lower())
         for channel in CHANNELS:
-            space.add_channel(channel, channel[2:].lower(), (*ASKERS, *self.approvers, OLGA))
-        space.groups |= {LEADS: self.approvers[1:], ASKING_GROUP: list(ASKERS)}
+            space.add_channel(channel, channel[2:].lower(), (*ASKERS, *self.approvers, OLGA, *self.escalation))
+        space.groups |= {LEADS: self.approvers[1:], ASKING_GROUP: list(ASKERS), DUTY: list(ON_DUTY)}
         if draw.random() < 0.5:
             desk.join_organisation(channels=CHANNELS)
             space.organisation_for_people = draw.random() < 0.5
@@ -84,7 +93,11 @@ class Crowd:
     @property
     def settings(self) -> dict[str, str]:
         """The bot's settings that name people; one of them is of another company."""
-        return {"APPROVERS": f"{BEN},{FRANK},{SIRI},{LEADS}", "REQUESTERS": f"{ASKING_GROUP},{DORA}"}
+        return {
+            "APPROVERS": f"{BEN},{FRANK},{SIRI},{LEADS}",
+            "REQUESTERS": f"{ASKING_GROUP},{DORA}",
+            "ESCALATE_TO": f"{VERA},{DUTY}",
+        }
 
     async def live(self, order: str) -> None:
         """Ask for one order, decide on it in one way or another, and sometimes ask again."""
@@ -104,7 +117,7 @@ class Crowd:
             asking.append(self._ask(draw, rival, order))
         await asyncio.gather(*asking)
         with contextlib.suppress(TimeoutError):
-            card = await self._desk.wait(lambda: self._offering(order, "approve"), 15.0)
+            card = await self._desk.wait(lambda: self._offering(order, "approve"), self._clock.long(15.0))
             await self._decide(draw, order, card)
             await self._between_attempts(draw, order, card)
             for _ in range(2):
@@ -137,7 +150,7 @@ class Crowd:
                     if not _passes(answer):
                         self.errors += answer.get("errors", {"": str(answer)}).values()
                         return
-                await asyncio.sleep(draw.uniform(0.05, 0.3))
+                await asyncio.sleep(self._clock.long(draw.uniform(0.05, 0.3)))
 
     async def _form(self, draw: random.Random, asker: Person) -> OpenView:
         """Return the form on the screen: the one with an error of Slack's, or a new one."""
@@ -148,7 +161,7 @@ class Crowd:
 
         if look() is None:
             await asker.command("/cancel-order", draw.choice(CHANNELS))
-        found: OpenView = await self._desk.wait(look, 1.0)
+        found: OpenView = await self._desk.wait(look, self._clock.long(1.0))
         return found
 
     async def _others_send(self, draw: random.Random, opened: OpenView, values: dict[str, str]) -> None:
@@ -186,7 +199,7 @@ class Crowd:
             return RETRY if self._offering(order, RETRY) else "ended" if card.text.startswith(_ENDED) else ""
 
         with contextlib.suppress(TimeoutError):
-            found: str = await self._desk.wait(look, 3.0)
+            found: str = await self._desk.wait(look, self._clock.long(3.0))
             return found == RETRY
         return False
 
@@ -214,7 +227,7 @@ class Crowd:
             case "approve":
                 acts += [click(approvers[0], "approve") for _ in range(draw.randint(0, 2))]
             case "crowd":
-                others = [*approvers, *approvers, self._desk.olga, asker]
+                others = [*approvers, *approvers, self._desk.olga, self._desk.vera, asker]
                 acts += [click(person, "approve") for person in others]
             case "contradict":
                 # The form for the reason is open before anybody presses, so that both acts come at the same moment.
@@ -226,6 +239,10 @@ class Crowd:
                 await click(lead, "approve")
                 await asyncio.sleep(draw.uniform(1, 8))
                 acts += [click(person, "approve") for person in approvers[:2]]
+            case "escalated":
+                on_duty = await self._on_duty(draw, card)
+                acts += [click(person, "approve") for person in on_duty[:wanted]]
+                acts += [self._reject(draw, person, order, card) for person in on_duty if draw.random() < 0.1]
             case "take back":
                 acts.append(self._click(draw, asker, order, self._receipt_or(card, asker, order), "withdraw"))
             case "reject":
@@ -234,6 +251,16 @@ class Crowd:
                 acts += [click(asker, "withdraw"), click(approvers[0], "withdraw")]
         draw.shuffle(acts)
         await asyncio.gather(*acts)
+
+    async def _on_duty(self, draw: random.Random, card: Posted) -> list[Person]:
+        """Return the people of the escalation, once the card's thread asks them, or after a while."""
+
+        def is_asked() -> bool:
+            return any(reply.text.startswith("🔔") for reply in self._desk.slack.space.messages(card.channel, card.ts))
+
+        with contextlib.suppress(TimeoutError):
+            await self._desk.wait(is_asked, self._clock.long(8.0))
+        return [self._desk.person(user) for user in draw.sample(self.escalation, len(self.escalation))]
 
     def _leads(self) -> list[str]:
         """Return who is in the group that APPROVERS names."""
@@ -250,12 +277,12 @@ class Crowd:
             return card.button(STOP) is not None or card.button(RETRY) is not None or card.text.startswith(_ENDED)
 
         with contextlib.suppress(TimeoutError):
-            await self._desk.wait(look, 2.0)
+            await self._desk.wait(look, self._clock.long(2.0))
         if card.button(STOP) is None:
             return
         person = self._desk.person
         acts = [
-            self._click(draw, person(draw.choice([*self.approvers, OLGA])), order, card, TRY_NOW),
+            self._click(draw, person(draw.choice([*self.approvers, OLGA, *self.escalation])), order, card, TRY_NOW),
             self._click(draw, self._asker(card) if draw.random() < 0.5 else person(OLGA), order, card, STOP),
         ]
         if draw.random() < 0.5:
@@ -271,7 +298,7 @@ class Crowd:
         if card is None:
             return
         acts: list[Coroutine[Any, Any, None]] = []
-        asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, *REMOVED]))
+        asker, outsider = self._asker(card), self._desk.person(draw.choice([OLGA, *REMOVED, *self.escalation]))
         if asker.id == DORA and draw.random() < 0.7:
             # Here the requester is an approver too, and presses before anybody else can.
             await self._click(draw, asker, order, card, RETRY)
@@ -302,7 +329,7 @@ class Crowd:
         draw = random.Random(f"{self._seed}/around")
         space = self._desk.slack.space
         while True:
-            await asyncio.sleep(draw.uniform(0.02, 0.2))
+            await asyncio.sleep(self._clock.long(draw.uniform(0.02, 0.2)))
             person = self._desk.person(draw.choice([FRANK, FRANK, FRANK, OLGA, draw.choice(REMOVED)]))
             if person.id in self._leads():
                 continue
@@ -359,7 +386,7 @@ class Crowd:
             # A new payload for each press, as the trigger of the last one may be used up.
             await self._insist(draw, person.click_payload(shown, action))
             with contextlib.suppress(TimeoutError):
-                found: OpenView = await self._desk.wait(opened, 0.5)
+                found: OpenView = await self._desk.wait(opened, self._clock.long(0.5))
                 forms.remove(found)
                 return found
         return None
@@ -381,7 +408,7 @@ class Crowd:
         for _ in range(6):
             with contextlib.suppress(NotAcknowledged):
                 return await self._send(payload, copies=_copies(draw, 0.2)) or {}
-            await asyncio.sleep(draw.uniform(0.05, 0.5))
+            await asyncio.sleep(self._clock.long(draw.uniform(0.05, 0.5)))
         return None
 
     async def _send(self, payload: Payload, *, copies: int) -> Payload | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from bot.sandbox.middle_box import MiddleBox
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Posted
+from tests.chaos.brake import Brake
 from tests.chaos.clock import Clock
 from tests.chaos.havoc import Havoc
 from tests.chaos.judge import Judge, Judgement, kept, stale, unfinished, useless
@@ -48,7 +49,7 @@ async def chaos(
     clock = Clock()
     # The local servers complain about every request in whose middle the bot is killed.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    async with Desk(database, now=clock.now, ack_within=1.0) as desk, MiddleBox(desk.gateway.base_url) as box:
+    async with Desk(database, now=clock.now, ack_within=3.0) as desk, MiddleBox(desk.gateway.base_url) as box:
         orders = [f"ord_c{number:04}" for number in range(cancellations)]
         for order in orders:
             status = draw.choice(_STATUSES)
@@ -56,15 +57,17 @@ async def chaos(
                 desk.gateway.add_order(order, status)
         log = database.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
-        crowd = Crowd(desk, seed, quorum)
+        crowd = Crowd(desk, clock, seed, quorum)
+        brake = Brake(desk, crowd, clock, seed)
         # A bot that is killed every second must notice a lost connection long before that.
         settings = {"APPROVAL_CHANNEL": "", "LOG_LEVEL": "WARNING", "PING_INTERVAL": "0.2"}
         settings |= {"LONGEST_DELIVERY_PAUSE": "0.25", **crowd.settings}
         havoc = Havoc(desk, box, clock, seed=seed, quorum=quorum, log=log, surroundings=surroundings, **settings)
-        await _rage(crowd, havoc, orders)
+        await _rage(crowd, havoc, brake, orders)
         havoc.weekend(_WEEKEND)
         havoc.heal()
         async with havoc.bot(**_CALM):
+            await brake.release()
             settled = await _settle(desk, crowd, clock, draw)
         # Requests without a decision expire over the holidays.
         havoc.weekend(_HOLIDAYS)
@@ -72,20 +75,20 @@ async def chaos(
             settled = await _idle(desk, clock) and settled
             left_over = stale(desk)
             await _click_once(desk, clock, left_over.messages)
-        judgement = Judge(desk, crowd, havoc, clock, left_over).judgement()
+        judgement = Judge(desk, crowd, havoc, brake, clock, left_over).judgement()
         left = unfinished(desk, clock)
     if left or not settled:
         judgement.wrongs.append(f"{left} things are still unfinished {_SETTLE_WITHIN:.0f} s after everything healed")
-    judgement.wrongs += havoc.log.wrongs
+    judgement.wrongs += havoc.log.wrongs + brake.wrongs
     judgement.wrongs += [f"the bot ended by itself with {code}" for code in havoc.log.ended_by_itself]
     judgement.wrongs += [f"the bot's log: {line}" for line in _bugs(log)]
     judgement.figures["seconds"] = round(time.monotonic() - began)
     return judgement
 
 
-async def _rage(crowd: Crowd, havoc: Havoc, orders: list[str]) -> None:
+async def _rage(crowd: Crowd, havoc: Havoc, brake: Brake, orders: list[str]) -> None:
     async with asyncio.TaskGroup() as tasks:
-        raging = [tasks.create_task(havoc.rage()), tasks.create_task(crowd.click_around())]
+        raging = [tasks.create_task(each) for each in (havoc.rage(), crowd.click_around(), brake.pull())]
         stories = [tasks.create_task(crowd.live(order)) for order in orders]
         began = time.monotonic()
         while any(not story.done() for story in stories):

@@ -13,6 +13,7 @@ from bot.domain.events import (
     Approved,
     Cancelled,
     Content,
+    Escalated,
     Failed,
     Hurried,
     Refused,
@@ -36,13 +37,14 @@ from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
 from bot.sandbox.slack import Call, LocalSlack
 from bot.sandbox.stage import FRANK
 from bot.sandbox.workspace import Posted
+from tests.chaos.clock import Clock
 from tests.chaos.copies import Calls, Deleted
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import ASKERS, DORA, REMOVED as ALL_REMOVED, Crowd
 from tests.chaos.troubles import UPDATE_LOST
 from tests.chaos.truth import Truth
-from tests.flows.desk import BEN, CLEO, OLGA, Desk
+from tests.flows.desk import BEN, CLEO, OLGA, VERA, Desk
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ASKER = ASKERS[0]
@@ -55,6 +57,8 @@ ONE = Started("1", approvals_required=1, approval_ttl_seconds=60)
 TWO = Started("1", approvals_required=2, approval_ttl_seconds=60)
 SELF = Started("1", approvals_required=1, allow_self_approval=True, approval_ttl_seconds=60)
 ASKED = (ASKER, Requested())
+RETRIED_BY_VERA = (VERA, Retried())
+ESCALATED = ("bot", Escalated(("S0DUTY",)))
 APPROVED = (BEN, Approved(1, 1))
 
 
@@ -74,7 +78,7 @@ def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -
     """Return what the judge finds."""
     found: list[str] = []
     removed = {} if removed_at is None else {REMOVED: removed_at}
-    FourEyes(Crowd(Desk(database), seed=1, quorum=1), removed, found.append).judge(events)
+    FourEyes(Crowd(Desk(database), Clock(), seed=1, quorum=1), removed, found.append).judge(events)
     return found
 
 
@@ -98,6 +102,15 @@ def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -
             (CLEO, StoppedTrying()),
         ],
         [("bot", ONE), ASKED, APPROVED, (ASKER, StoppedTrying())],
+        [
+            ("bot", TWO),
+            ASKED,
+            ESCALATED,
+            (VERA, Voted(1, 2)),
+            (BEN, Approved(2, 2)),
+            ("bot", UNKNOWN),
+            (VERA, Retried()),
+        ],
     ],
 )
 def test_what_people_may_do(database: Path, lines: list[Line]) -> None:
@@ -111,6 +124,9 @@ def test_what_people_may_do(database: Path, lines: list[Line]) -> None:
         ([("bot", ONE), (OLGA, Requested())], "not a requester"),
         ([("bot", ONE), ASKED, (OLGA, Approved(1, 1))], "not an approver"),
         ([("bot", ONE), ASKED, (FRANK, Approved(1, 1))], "another company"),
+        ([("bot", ONE), ASKED, (VERA, Approved(1, 1)), ESCALATED], "not an approver"),
+        ([("bot", ONE), ASKED, ESCALATED, (ASKER, Approved(1, 1))], "requester's own vote"),
+        ([("bot", ONE), ASKED, ESCALATED, (OLGA, Rejected("no"))], "not an approver"),
         ([("bot", ONE), (DORA, Requested()), (DORA, Approved(1, 1))], "requester's own vote"),
         ([("bot", TWO), ASKED, (BEN, Approved(1, 2))], "only 1 count"),
         ([("bot", TWO), ASKED, (BEN, Voted(1, 2)), (BEN, Approved(2, 2))], "only 1 count"),

@@ -176,6 +176,14 @@ def _escalated(world: World) -> str:
     return about
 
 
+def _frozen(world: World) -> str:
+    """Return a request that waits for a decision while everything is frozen, beside one that waits for a call."""
+    world.approve(world.asked("ord_3"))
+    about = world.asked()
+    world.freeze()
+    return about
+
+
 def _called_for_long(world: World) -> str:
     about = _called(world)
     world.clock.advance(minutes=1)
@@ -318,6 +326,11 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
     "to be repeated": (_called, _answered(Outcome.UNKNOWN, repeat=True)),
     "failed": (_called, _answered(Outcome.NOT_SENT)),
     "restart": (_called, lambda world, _: world.restart()),
+    "freeze": (_asked, lambda world, _: world.freeze()),
+    "freeze in vain": (_frozen, lambda world, _: world.freeze()),
+    "unfreeze": (_frozen, lambda world, _: world.unfreeze()),
+    "approve while frozen": (_frozen, lambda world, about: world.approve(about, CLEO)),
+    "ask while frozen": (_frozen, lambda world, _: world.ask("ord_2")),
     "claim a delivery": (_asked, lambda world, _: world.run(next_delivery(world.workflow))),
     "claim everything": (_approved, lambda world, _: world.run(world.workflow.claim("w", calls=5, messages=5))),
     **{f"card {outcome}": (_card, _received(outcome)) for outcome in DeliveryOutcome},

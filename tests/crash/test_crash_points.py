@@ -9,7 +9,7 @@ from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.slack import NotAcknowledged
 from bot.store import open_reader, verify
 from tests.crash.processes import bot_process, finished, start
-from tests.flows.desk import PAYMENTS, VERA, Desk
+from tests.flows.desk import LOBBY, PAYMENTS, VERA, Desk
 
 POINTS = [
     "request,request,1",
@@ -120,6 +120,43 @@ async def test_a_crash_around_the_news_of_trouble_leads_to_one_of_it(quiet_desk:
     with open_reader(quiet_desk.database) as tables:
         assert [event.kind for event in tables.record.all()].count("gateway_trouble") == 1
         assert verify(tables).damage is None
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("word", ["freeze", "unfreeze"])
+async def test_a_crash_around_a_freeze_and_its_end_leads_to_one_of_each(quiet_desk: Desk, word: str, when: str) -> None:
+    """A freeze that is in the file holds for the next bot, which shows it; after its end there is one call."""
+
+    async def type_it(word: str) -> None:
+        with contextlib.suppress(NotAcknowledged):
+            await quiet_desk.ben.command(f"/cancel-order {word}", LOBBY)
+
+    commit = "frozen" if word == "freeze" else "unfrozen"
+    async with bot_process(quiet_desk, **{when: f"{commit},{commit},1"}) as process:
+        card = await quiet_desk.ask("ord_1")
+        await type_it("freeze")
+        if word == "unfreeze":
+            await quiet_desk.card_says(card, "Everything is frozen")
+            await type_it("unfreeze")
+        await asyncio.wait_for(process.wait(), 20)
+    assert process.returncode == -9
+    async with bot_process(quiet_desk):
+        if word == "freeze":
+            if when == "KILL_BEFORE":
+                await type_it("freeze")
+            await quiet_desk.card_says(card, "Everything is frozen by @ben")
+            await quiet_desk.cleo.click(card, "approve")
+            assert "Everything is frozen" in await quiet_desk.told(quiet_desk.cleo)
+        if word == "freeze" or when == "KILL_BEFORE":
+            await type_it("unfreeze")
+        await quiet_desk.wait(lambda: "frozen" not in quiet_desk.ann.reads(card))
+        await quiet_desk.cleo.click(card, "approve")
+        await finished(quiet_desk)
+    assert len(quiet_desk.gateway.calls) == 1
+    with open_reader(quiet_desk.database) as tables:
+        kinds = [event.kind for event in tables.record.all()]
+        assert verify(tables).damage is None
+    assert (kinds.count("frozen"), kinds.count("unfrozen")) == (1, 1)
 
 
 @pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])

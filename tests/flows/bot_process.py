@@ -1,7 +1,8 @@
 """The real bot in a process of its own, as quick as tests want it, for tests that kill it.
 
 The environment changes its clock and its patience: ``CLOCK_AHEAD``, ``PING_INTERVAL``, ``FIRST_PAUSE``,
-``LONGEST_PAUSE`` and ``LONGEST_DELIVERY_PAUSE`` are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE`` name a commit.
+``LONGEST_PAUSE``, ``LONGEST_DELIVERY_PAUSE`` and ``TOLD_AFTER`` are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE``
+name a commit.
 """
 
 import asyncio
@@ -75,6 +76,7 @@ def _tuning() -> Tuning:
             longest_delivery_pause=longest,
             longest_pause=_duration("LONGEST_PAUSE", QUICK.longest_pause),
             first_pause=_duration("FIRST_PAUSE", QUICK.first_pause),
+            told_after=_duration("TOLD_AFTER", QUICK.told_after),
         ),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
         on_commit=_killer(os.environ.get("KILL_AFTER", "")),

@@ -1,0 +1,167 @@
+"""The judgement on what came before what: the record's order, and how much was on record when each call arrived.
+
+No clock matters here, so it holds where all of them are wrong.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence as Many
+from dataclasses import dataclass, field
+
+from bot.domain.audit import Event
+from bot.domain.events import (
+    Answered,
+    AnsweredLate,
+    Approved,
+    Cancelled,
+    Content,
+    Escalated,
+    Expired,
+    Failed,
+    Frozen,
+    GatewayTrouble,
+    Hurried,
+    QuorumChanged,
+    Refused,
+    Rejected,
+    Reminded,
+    Requested,
+    Retried,
+    Sending,
+    Started,
+    StoppedTrying,
+    Unfrozen,
+    Unknown,
+    Voted,
+    VotesVoided,
+    Withdrawn,
+)
+from tests.chaos.copies import Calls
+
+_NOT_WHILE_FROZEN = (Requested, Voted, VotesVoided, QuorumChanged, Approved, Retried, Hurried, Sending)
+_DECIDED = (Approved, Rejected, Withdrawn, Expired)
+_ENDED = (Cancelled, Refused, Failed, Unknown, StoppedTrying)
+_NOTICES: dict[type[Content], tuple[type[Content], ...]] = {
+    Voted: (Voted, *_DECIDED),
+    Reminded: (Reminded, *_DECIDED),
+    Escalated: _DECIDED,
+    GatewayTrouble: _ENDED,
+}
+"""The messages that are of use only for a while, and what makes each of them useless."""
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """How many events were on record when each call arrived."""
+
+    at_the_gateway: list[tuple[str, int]] = field(default_factory=list)
+    """The order of each call to the gateway, in front of everything that could delay it."""
+    at_slack: dict[int, int] = field(default_factory=dict)
+    """The posts, by their number among all calls to Slack."""
+
+
+@dataclass(slots=True)
+class _Request:
+    reminded: int = 0
+    escalated: bool = False
+    waits: bool = True
+    """Nobody has decided it."""
+    under_way: bool = False
+    troubled: bool = False
+    """People were told of trouble since the last approval or retry."""
+
+
+class Sequence:
+    """The record from its first event to its last one. ``wrong`` is called with everything that came at a wrong time.
+
+    ``reminders`` is how many there are at most for each request.
+    """
+
+    def __init__(self, events: list[Event], wrong: Callable[[str], None], *, reminders: int) -> None:
+        self._events, self._wrong, self._reminders = events, wrong, reminders
+        self.while_frozen: Counter[str] = Counter()
+        """The kinds of the events while everything was frozen."""
+
+    def judge_freezes(self, approvers: Many[str]) -> None:
+        """Check who froze and unfroze, that nothing happened in between that leads to a call, and that it ended."""
+        frozen = False
+        for event in self._events:
+            match event.content:
+                case Frozen() | Unfrozen():
+                    begins = isinstance(event.content, Frozen)
+                    if begins == frozen:
+                        self._wrong(f"#{event.seq}: {event.kind}, and it was so already")
+                    if event.actor not in approvers and not event.actor.startswith("terminal:"):
+                        self._wrong(f"#{event.seq}: {event.kind} by {event.actor}, who may not")
+                    frozen = begins
+                case content if frozen:
+                    self.while_frozen[event.kind] += 1
+                    if isinstance(content, _NOT_WHILE_FROZEN):
+                        self._wrong(f"{event.order_id}: {event.kind} while everything was frozen")
+        if frozen:
+            self._wrong("everything is still frozen")
+
+    def judge_notices(self) -> None:
+        """Check that each reminder, escalation and news of trouble came once, and in its time."""
+        requests: defaultdict[str, _Request] = defaultdict(_Request)
+        for event in self._events:
+            for wrong in self._follow(requests[event.cancellation], event.content):
+                self._wrong(f"{event.order_id}: {event.kind} {wrong}")
+
+    def _follow(self, request: _Request, content: Content) -> Iterator[str]:
+        match content:
+            case Reminded(number=number):
+                request.reminded += 1
+                if number != request.reminded or number > self._reminders:
+                    yield f"number {number} after {request.reminded - 1}"
+                if not request.waits:
+                    yield "after the decision"
+            case Escalated():
+                if request.escalated:
+                    yield "twice"
+                if not request.waits:
+                    yield "after the decision"
+                request.escalated = True
+            case GatewayTrouble():
+                if request.troubled:
+                    yield "twice"
+                if not request.under_way:
+                    yield "while nothing was under way"
+                request.troubled = True
+            case Approved() | Retried():
+                request.waits, request.under_way, request.troubled = False, True, False
+            case _ if isinstance(content, (*_DECIDED, *_ENDED)):
+                request.waits = request.under_way = False
+
+    def judge_arrivals(self, arrivals: Arrivals) -> None:
+        """Check that each call to the gateway came while an attempt for this order was under way on record.
+
+        With what is true of the record, nothing was sent while frozen, unless its attempt had begun before.
+        """
+        under_way: dict[str, set[str]] = defaultdict(set)
+        """For each order the cancellations with an attempt under way."""
+        seen = 0
+        for order, known in arrivals.at_the_gateway:
+            for event in self._events[seen:known]:
+                if isinstance(event.content, Sending):
+                    under_way[event.order_id].add(event.cancellation)
+                elif isinstance(event.content, Answered) and not isinstance(event.content, AnsweredLate):
+                    under_way[event.order_id].discard(event.cancellation)
+            seen = max(seen, known)
+            if not under_way[order]:
+                self._wrong(f"{order}: called at #{known}, when no attempt was under way")
+
+    def judge_posts(self, arrivals: Arrivals, calls: Calls, about: dict[str, int]) -> None:
+        """Check that no bot that started after a decision posted a notice that the decision made useless.
+
+        ``about`` is the number of the event that each delivery reports. A message that was on its way may still come.
+        """
+        starts = [event.seq for event in self._events if isinstance(event.content, Started)]
+        for index, known in arrivals.at_slack.items():
+            event = self._events[about.get(calls.delivery(index), 1) - 1]
+            useless = _NOTICES.get(type(event.content))
+            if useless is None:
+                continue
+            after = (later for later in self._events[event.seq : known] if later.cancellation == event.cancellation)
+            decided = next((later for later in after if isinstance(later.content, useless)), None)
+            if decided is not None and any(decided.seq < start <= known for start in starts):
+                self._wrong(f"{event.order_id}: {event.kind} posted at #{known}, after {decided.kind} #{decided.seq}")

@@ -1,0 +1,123 @@
+"""The judge of a chaos run finds what came at a wrong time: each kind of it, made by hand."""
+
+import pytest
+
+from bot.domain.attempt import Answer, Outcome
+from bot.domain.events import (
+    Cancelled,
+    ClickRefused,
+    Escalated,
+    Failed,
+    Frozen,
+    GatewayTrouble,
+    QuorumChanged,
+    Rejected,
+    Reminded,
+    Retried,
+    Sending,
+    Unfrozen,
+    Voted,
+)
+from bot.domain.policy import Act, Verdict
+from bot.sandbox.slack import Call, LocalSlack
+from tests.chaos.copies import Calls
+from tests.chaos.sequence import Arrivals, Sequence
+from tests.chaos.test_judge import APPROVED, ASKED, ONE, START, TURNED_AWAY, Line, record
+from tests.flows.desk import BEN, CLEO, OLGA
+
+FROZEN, UNFROZEN = (BEN, Frozen("stop")), (CLEO, Unfrozen())
+REMINDED, ESCALATED = ("bot", Reminded(1)), ("bot", Escalated(("S0DUTY",)))
+TROUBLE = ("bot", GatewayTrouble(1, unclear=False, until=""))
+SENDING, BUSY = ("bot", Sending(1)), ("bot", TURNED_AWAY)
+DONE = ("bot", Cancelled(1, Answer(Outcome.CANCELLED)))
+REJECTED = (BEN, Rejected("no"))
+STARTED = ("bot", ONE)
+
+
+def wrongs(*lines: Line) -> list[str]:
+    """Return what is wrong with the freezes and the notices of this record."""
+    found: list[str] = []
+    sequence = Sequence(record(*lines), found.append, reminders=2)
+    sequence.judge_freezes([BEN, CLEO])
+    sequence.judge_notices()
+    return found
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [ASKED, FROZEN, (BEN, ClickRefused(Act.APPROVE, Verdict.FROZEN)), REJECTED, UNFROZEN],
+        [("terminal:root", Frozen()), UNFROZEN, FROZEN, ("terminal:root", Unfrozen())],
+        [ASKED, APPROVED, SENDING, FROZEN, BUSY, UNFROZEN, SENDING],
+        [ASKED, REMINDED, ESCALATED, FROZEN, ("bot", Reminded(2)), UNFROZEN, APPROVED],
+        [ASKED, APPROVED, SENDING, BUSY, TROUBLE, ("bot", Failed(2, TURNED_AWAY.answer)), (CLEO, Retried()), TROUBLE],
+    ],
+)
+def test_what_may_follow(lines: list[Line]) -> None:
+    """Nothing is wrong with what came in its time."""
+    assert wrongs(*lines) == []
+
+
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        ([FROZEN], "still frozen"),
+        ([FROZEN, FROZEN, UNFROZEN], "was so already"),
+        ([UNFROZEN], "was so already"),
+        ([(OLGA, Frozen()), UNFROZEN], "may not"),
+        ([FROZEN, (OLGA, Unfrozen())], "may not"),
+        *(
+            ([ASKED, FROZEN, line, UNFROZEN], "while everything was frozen")
+            for line in [ASKED, APPROVED, (BEN, Voted(1, 2)), (BEN, Retried()), SENDING, ("bot", QuorumChanged(1, 2))]
+        ),
+        ([ASKED, REMINDED, REMINDED], "number 1 after 1"),
+        ([ASKED, ("bot", Reminded(2))], "number 2 after 0"),
+        ([ASKED, REMINDED, ("bot", Reminded(2)), ("bot", Reminded(3))], "number 3"),
+        ([ASKED, REJECTED, REMINDED], "after the decision"),
+        ([ASKED, APPROVED, ESCALATED], "after the decision"),
+        ([ASKED, ESCALATED, ESCALATED], "twice"),
+        ([ASKED, APPROVED, TROUBLE, SENDING, BUSY, TROUBLE], "twice"),
+        ([ASKED, APPROVED, SENDING, DONE, TROUBLE], "nothing was under way"),
+    ],
+)
+def test_what_may_not_follow(lines: list[Line], words: str) -> None:
+    """The judge names what came twice, after the decision, or while everything was frozen."""
+    assert any(words in wrong for wrong in wrongs(*lines))
+
+
+@pytest.mark.parametrize("known, fits", [(2, False), (3, True), (4, False), (5, True), (6, False)])
+def test_when_the_gateway_may_be_called(known: int, fits: bool) -> None:
+    """A call arrives while an attempt for its order is under way on record."""
+    found: list[str] = []
+    sequence = Sequence(record(ASKED, APPROVED, SENDING, BUSY, SENDING, DONE), found.append, reminders=2)
+    sequence.judge_arrivals(Arrivals([("ord_1", known)]))
+    assert (found == []) is fits
+    sequence.judge_arrivals(Arrivals([("ord_2", known)]))
+    assert found
+
+
+@pytest.mark.parametrize(
+    "notice, lines, fits",
+    [
+        (REMINDED, [REJECTED], True),  # it was on its way when the request was decided
+        (REMINDED, [STARTED], True),
+        (REMINDED, [STARTED, REJECTED], True),
+        (REMINDED, [REJECTED, STARTED], False),
+        (REMINDED, [("bot", Reminded(2)), STARTED], False),
+        (ESCALATED, [REMINDED, STARTED], True),
+        (ESCALATED, [APPROVED, STARTED], False),
+        (TROUBLE, [DONE, STARTED], False),
+        (TROUBLE, [SENDING, STARTED], True),
+        ((BEN, Voted(1, 2)), [(CLEO, Voted(2, 3)), STARTED], False),
+        (REJECTED, [STARTED], True),
+    ],
+)
+def test_when_a_notice_may_be_posted(notice: Line, lines: list[Line], fits: bool) -> None:
+    """No bot that starts after the decision posts a notice that was for the time before it."""
+    slack, found = LocalSlack(), list[str]()
+    metadata = {"event_payload": {"delivery_id": "d1"}}
+    slack.calls.append(Call("chat.postMessage", {"metadata": metadata}, START, "Drop"))
+    events = record(ASKED, notice, *lines)
+    sequence = Sequence(events, found.append, reminders=2)
+    sequence.judge_posts(Arrivals(at_slack={0: len(events)}), Calls(slack, []), {"d1": 2})
+    assert (found == []) is fits
