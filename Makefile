@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
-	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--no-open --approvals 2\")"
+	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--approvals 2 --remind 10s,20s\")"
 	@echo "make test          run every test, with coverage"
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"

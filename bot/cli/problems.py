@@ -24,12 +24,17 @@ def fail(message: str) -> NoReturn:
     _end([message], _FAILED)
 
 
+def end_wrong_settings(error: SettingsProblem) -> NoReturn:
+    """End the command with a line for each problem and exit code 2."""
+    _end(error.problems, _SETTINGS_WRONG)
+
+
 def read_settings(kind: type[T], environ: Mapping[str, str] = os.environ) -> T:
     """Return the settings of this kind. If they cannot be used, end with a line for each problem and exit code 2."""
     try:
         return load(environ, kind)
     except SettingsProblem as error:
-        _end(error.problems, _SETTINGS_WRONG)
+        end_wrong_settings(error)
 
 
 def read_everything(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Network, list[str]]:

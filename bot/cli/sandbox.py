@@ -2,8 +2,11 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 import click
+
+Reader = Callable[[click.Context, click.Parameter, str | None], str | None]
 
 
 @click.command()
@@ -14,34 +17,53 @@ def demo() -> None:
     sys.exit(asyncio.run(play()))
 
 
-def _duration(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """Return the text of a duration for a setting of the bot."""
-    from bot.settings import values
+def _readable(reader: str) -> Reader:
+    """Return a check of a text for a setting of the bot, by the name of the reader of its value."""
 
-    if text is not None:
-        try:
-            values.duration(text)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return text
+    def check(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+        from bot.settings import values
+
+        if text is not None:
+            try:
+                getattr(values, reader)(text)
+            except ValueError as error:
+                raise click.BadParameter(str(error)) from None
+        return text
+
+    return check
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="The page's port; without it 8420, or any free one.")
 @click.option("--approvals", type=click.IntRange(1, 2), default=1, show_default=True, help="How many must approve.")
-@click.option("--ttl", callback=_duration, help="How long a request waits for approval, such as 90s or 5m.")
+@click.option("--ttl", callback=_readable("duration"), help="How long a request waits for approval, such as 90s or 5m.")
+@click.option("--remind", callback=_readable("durations"), help="When approvers are reminded, such as 10s,20s, or off.")
+@click.option("--escalate", callback=_readable("duration"), help="When olga is asked to decide as well, such as 30s.")
 @click.option("--open/--no-open", "open_browser", default=True, help="Open the page in a browser, if there is one.")
-def playground(port: int | None, approvals: int, ttl: str | None, *, open_browser: bool) -> None:
+def playground(
+    port: int | None, approvals: int, ttl: str | None, remind: str | None, escalate: str | None, *, open_browser: bool
+) -> None:
     """Use the bot in a local workspace, in a browser on this machine, until Ctrl-C."""
-    from bot.cli.problems import fail
+    from bot.cli.problems import end_wrong_settings, fail
     from bot.sandbox.playground.server import DATABASE, play
+    from bot.sandbox.stage import OLGA
+    from bot.settings import SettingsProblem
     from bot.store import StoreError, StoreProblem
     from bot.wording import store_error
 
-    given = {"APPROVALS_REQUIRED": str(approvals), "APPROVAL_TTL": ttl}
+    given = {
+        "APPROVALS_REQUIRED": str(approvals),
+        "APPROVAL_TTL": ttl,
+        "REMIND_AFTER": remind,
+        "ESCALATE_AFTER": escalate,
+        "ESCALATE_TO": OLGA if escalate else None,
+    }
     settings = {name: value for name, value in given.items() if value is not None}
     try:
         asyncio.run(play(DATABASE, port=port, settings=settings, open_browser=open_browser))
+    except SettingsProblem as error:
+        # Each option can be read, but they do not fit together: a reminder after the end, for example.
+        end_wrong_settings(error)
     except StoreError as error:
         if error.problem is StoreProblem.BUSY:
             fail("The playground is already running. Its address is in the terminal where you started it.")

@@ -256,6 +256,10 @@ async def test_quorum_can_be_two(database: Path) -> None:
     [
         ([], {"APPROVALS_REQUIRED": "1"}),
         (["--ttl", "90s", "--approvals", "2"], {"APPROVALS_REQUIRED": "2", "APPROVAL_TTL": "90s"}),
+        (
+            ["--remind", "10s,20s", "--escalate", "30s"],
+            {"APPROVALS_REQUIRED": "1", "REMIND_AFTER": "10s,20s", "ESCALATE_AFTER": "30s", "ESCALATE_TO": OLGA},
+        ),
     ],
 )
 async def test_options_become_settings_of_the_bot(
@@ -269,11 +273,32 @@ async def test_options_become_settings_of_the_bot(
     assert given == [settings]
 
 
-async def test_a_time_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize(
+    "words, problem",
+    [
+        (["--ttl", "soon"], "is not a duration such as 90s"),
+        (["--remind", "10s,soon"], "is not a duration such as 90s"),
+        (["--remind", "20s,10s"], "does not ascend"),
+        (["--escalate", "soon"], "is not a duration such as 90s"),
+    ],
+)
+async def test_a_time_that_is_none_is_refused(words: list[str], problem: str) -> None:
     """The message says what a time looks like."""
-    ended = CliRunner().invoke(main, ["playground", "--ttl", "soon"])
+    ended = CliRunner().invoke(main, ["playground", *words])
     assert ended.exit_code == 2
-    assert "is not a duration such as 90s" in ended.output
+    assert problem in ended.output
+
+
+async def test_times_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    """A reminder or an escalation after the end of a request ends the command with a line for each, and no more."""
+    words = ["--ttl", "10s", "--remind", "20s", "--escalate", "30s", "--no-open", "--port", "0"]
+    command = [sys.executable, "-m", "bot", "playground", *words]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = await create_subprocess_exec(*command, cwd=tmp_path, env=environ, stdout=PIPE, stderr=PIPE)
+    output, errors = await process.communicate()
+    assert process.returncode == 2
+    assert output == b""
+    assert re.fullmatch(r"REMIND_AFTER: 20s is too late.*\nESCALATE_AFTER: 30s is too late.*\n", errors.decode())
 
 
 async def test_the_command_says_where_it_is_and_stops_cleanly(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from bot import wording
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.lookup import Lookup
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.gateway import GatewayCall, Order
@@ -11,7 +12,8 @@ from bot.sandbox.playground.playground import PARTS, Playground
 from bot.sandbox.stage import NAMES
 from bot.sandbox.workspace import Json, Posted
 from bot.slack.commands import COMMANDS
-from bot.store import StoreError
+from bot.slack.views import buttons
+from bot.store import StoreError, Tables
 
 _MESSAGES, _CALLS, _EVENTS, _CANCELLATIONS = 500, 50, 200, 20
 """The most of each that a page gets: the newest."""
@@ -41,7 +43,7 @@ async def snapshot(playground: Playground, person: str) -> Json:
         "modal": {"id": views[-1].id, "hash": views[-1].hash, "view": views[-1].view} if views else None,
         "notifications": [_notification(each) for each in space.notifications[-_MESSAGES:]],
         "slack": playground.slack_trouble,
-        "cancellations": await _cancellations(playground),
+        **await _requests(playground),
         "gateway": _gateway(playground),
         "audit": await _audit(playground),
         "notice": playground.notice,
@@ -66,25 +68,36 @@ def _notification(each: Notification) -> Json:
     return {name: value for name, value in asdict(each).items() if name != "text"}
 
 
-async def _cancellations(playground: Playground) -> list[Json]:
-    """Return what the page's hints need to know, newest first; nothing while the database cannot be read."""
+async def _requests(playground: Playground) -> Json:
+    """Return what the page's hints need to know: the newest requests, and whether everything is frozen.
+
+    There is nothing to tell while the database cannot be read.
+    """
+
+    def read(tables: Tables) -> Json:
+        page = tables.lookups.find(Lookup(), limit=_CANCELLATIONS)
+        frozen = tables.freeze() is not None
+        return {"cancellations": [_request(found) for found in page.items], "frozen": frozen}
+
     try:
-        page = await playground.running_bot.store.read(
-            lambda tables: tables.lookups.find(Lookup(), limit=_CANCELLATIONS)
-        )
+        return await playground.running_bot.store.read(read)
     except StoreError:
-        return []
-    return [
-        {
-            "order": found.order_id,
-            "state": found.state,
-            "requester": found.requester,
-            "approvers": found.approvers,
-            "channel": found.card_channel,
-            "ts": found.card_ts,
-        }
-        for found in page.items
-    ]
+        return {"cancellations": [], "frozen": False}
+
+
+def _request(found: Cancellation) -> Json:
+    waits = found.state is State.PENDING
+    return {
+        "order": found.order_id,
+        "state": found.state,
+        "requester": found.requester,
+        "approvers": found.approvers,
+        "stopped": bool(found.stopped_by),
+        "may_stop": found.attempts > 0 and buttons.between_attempts(found),
+        "escalated": found.escalated_at is not None,
+        "remind_at": found.remind_at.timestamp() if waits and found.remind_at else None,
+        "escalate_at": found.escalate_at.timestamp() if waits and found.escalate_at else None,
+    }
 
 
 def _gateway(playground: Playground) -> Json:

@@ -1,6 +1,7 @@
 // One line that tells this person what to do next.
 
 import { h } from './dom.js';
+import { clockWithSeconds } from './when.js';
 
 // A click puts it into the message box.
 const typed = (words) => h('button', { type: 'button', class: 'try', title: 'Put it into the message box', 'data-try': words }, words);
@@ -10,12 +11,21 @@ export function hint(state) {
   const { me, modal, people } = state;
   const name = (id) => people.find((person) => person.id === id)?.name ?? id;
   if (modal) return form(modal.view.callback_id);
-  return { asks: asking, approves: approving, audits: auditing }[me.part]?.(state, name) ?? outside(me);
+  if (state.frozen) return frozen(me);
+  return { asks: asking, approves: approving, audits: auditing }[me.part]?.(state, name) ?? outside(state, name);
 }
 
-function form(callback) {
-  if (callback === 'reject_reason') return ['Say why, and press ', word('Reject'), '. The requester and the record get the reason.'];
-  return ['This is the form. Fill in an order ID and press ', word('Ask for approval'), '. Or first try something that is not an order ID, with a space in it.'];
+const FORMS = {
+  cancel_order: () => ['This is the form. Fill in an order ID and press ', word('Ask for approval'), '. Or first try something that is not an order ID, with a space in it.'],
+  reject_reason: () => ['Say why, and press ', word('Reject'), '. The requester and the record get the reason.'],
+  settle: () => ['Say where you looked and what you saw, and press ', word('Settle'), '. The bot shows it as your statement, never as the gateway’s.'],
+};
+
+const form = (callback) => FORMS[callback]?.() ?? ['Read this, and close it.'];
+
+function frozen({ part, name }) {
+  if (part === 'approves') return ['Everything is frozen. Type ', typed('/cancel-order unfreeze'), ' to go on.'];
+  return [`Everything is frozen: the bot takes no request and no approval, also from ${name}. Choose `, word('ben'), ' at the top to end it.'];
 }
 
 // An order that can be cancelled and that nobody has asked for yet.
@@ -32,14 +42,23 @@ function command(state) {
     : ['Add an order in the Gateway pane. Then type ', typed('/cancel-order'), ' and its ID into the message box.'];
 }
 
-const underWay = ({ gateway }) => (gateway.switches.down
-  ? ['Approved, but the gateway is down. The card says when the bot asks it again. Switch ', word('Down'), ' off in the Gateway pane.']
-  : ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.']);
+// `who` may press Try now: "Press" for an approver, "Choose ben at the top and press" for others.
+function underWay({ gateway }, { may_stop: mayStop }, who) {
+  if (mayStop) {
+    const down = gateway.switches.down ? ['Switch ', word('Down'), ' off in the Gateway pane. Then wait, or '] : ['Wait, or '];
+    return ['The gateway has not settled it yet. ', down, who, word('Try now'), ' on the card. ', word('Stop trying'), ' is in the menu ', word('⋯'), '.'];
+  }
+  return ['Approved: the bot asks the gateway. Watch its calls in the Gateway pane.'];
+}
 
 const UNSETTLED = {
-  failed: (order) => `${order} is not cancelled, because the gateway did not take the request. `,
+  failed: (order) => `${order} is not cancelled by this request. `,
   unknown: (order) => `Nobody knows yet whether ${order} is cancelled. `,
 };
+
+const further = (state) => (state === 'unknown'
+  ? [word('Retry'), ' on the card, or ', word('Settle by hand'), ' in its menu ', word('⋯'), '.']
+  : [word('Retry'), ' on the card.']);
 
 const ENDINGS = {
   cancelled: 'the order is cancelled',
@@ -47,10 +66,20 @@ const ENDINGS = {
   rejected: 'an approver rejected it',
   withdrawn: 'it was withdrawn',
   expired: 'nobody decided in time',
+  settled_cancelled: 'an approver stated that the order is cancelled',
+  settled_not_cancelled: 'an approver stated that the order is not cancelled',
 };
 
 // Somebody whose approval would count.
 const approver = ({ people }, { approvers }) => people.find(({ id, part }) => part === 'approves' && !approvers.includes(id))?.name ?? 'ben';
+
+// What the bot does by itself if nobody decides.
+function next({ people }, { remind_at: remind, escalate_at: escalate }) {
+  if (!remind && !escalate) return '';
+  const ask = `asks ${people.find(({ part }) => part === 'an outsider').name} as well`;
+  const what = escalate && (!remind || escalate < remind) ? ask : 'reminds the approvers';
+  return ` Or wait: at ${clockWithSeconds(Math.min(remind ?? Infinity, escalate ?? Infinity))} the bot ${what}.`;
+}
 
 function asking(state) {
   const last = state.cancellations.find(({ requester }) => requester === state.me.id);
@@ -60,13 +89,14 @@ function asking(state) {
       return [who, command(state)];
     case 'pending':
       return [`Your request for ${last.order} needs an approver. Choose `, word(approver(state, last)), ' at the top and press ',
-        word('Approve'), ' on the card in ', word('#payments'), '.'];
+        word('Approve'), ' on the card in ', word('#payments'), '. Your receipt is under ', word(state.bot.name), ', with a ',
+        word('Withdraw'), ' button.', next(state, last)];
     case 'approved':
     case 'sending':
-      return underWay(state);
+      return underWay(state, last, ['choose ', word('ben'), ' at the top and press ']);
     case 'failed':
     case 'unknown':
-      return [UNSETTLED[last.state](last.order), 'Choose ', word('ben'), ' at the top and press ', word('Retry'), ' on the card in ', word('#payments'), '.'];
+      return [UNSETTLED[last.state](last.order), 'Choose ', word('ben'), ' at the top, then ', further(last.state)];
     case 'cancelled':
       return [`${last.order} is cancelled. The card’s thread and your direct messages say so. Choose `, word('vera'),
         ' to look it up, or switch on a fault in the Gateway pane and ask again. ', command(state)];
@@ -75,6 +105,9 @@ function asking(state) {
   }
 }
 
+const asksYou = (open, name) => [`${name(open.requester)} asks to cancel ${open.order}. Open `, word('#payments'), ' and press ',
+  word('Approve'), ' or ', word('Reject'), ' on the card.'];
+
 function approving(state, name) {
   const { me, cancellations, audit } = state;
   const unsettled = cancellations.find((each) => each.state in UNSETTLED);
@@ -82,9 +115,7 @@ function approving(state, name) {
   const mine = pending.find(({ requester }) => requester === me.id);
   const open = pending.find(({ requester, approvers }) => requester !== me.id && !approvers.includes(me.id));
   const other = me.name === 'ben' ? 'cleo' : 'ben';
-  if (open) {
-    return [`${name(open.requester)} asks to cancel ${open.order}. Open `, word('#payments'), ' and press ', word('Approve'), ' or ', word('Reject'), ' on the card.'];
-  }
+  if (open) return asksYou(open, name);
   if (mine && audit.events.some((event) => event.kind === 'click_refused' && event.actor === me.id && event.order === mine.order)) {
     return ['Your own approval does not count. Choose ', word(other), ' at the top.'];
   }
@@ -92,11 +123,17 @@ function approving(state, name) {
     return [`You asked for ${mine.order} yourself. Press `, word('Approve'), ' on the card and see that it does not count. Then choose ', word(other), ' at the top.'];
   }
   if (pending.length) return ['Your approval is counted, and one more is needed. Choose ', word(other), ' at the top.'];
-  if (unsettled) return [UNSETTLED[unsettled.state](unsettled.order), 'Press ', word('Retry'), ' on its card in ', word('#payments'), '.'];
+  const waiting = cancellations.find(({ may_stop: mayStop }) => mayStop);
+  if (waiting) return underWay(state, waiting, ['press ']);
+  if (unsettled) {
+    const own = unsettled.requester === me.id;
+    return [UNSETTLED[unsettled.state](unsettled.order), own ? ['You asked for it, so choose ', word(other), ' at the top, then '] : 'Choose ', further(unsettled.state)];
+  }
   const [last] = cancellations;
-  if (['approved', 'sending'].includes(last?.state)) return underWay(state);
+  if (['approved', 'sending'].includes(last?.state)) return underWay(state, last, ['press ']);
   if (last) {
-    return [`The request for ${last.order} has ended: ${ENDINGS[last.state]}. Choose `, word('vera'), ' to look it up, or ', word('ann'), ' to ask for another one.'];
+    return [`The request for ${last.order} has ended: ${ENDINGS[last.state]}. Choose `, word('vera'), ' to look it up, or ', word('ann'),
+      ' to ask for another one. Or stop everything: ', typed('/cancel-order freeze wrong price list')];
   }
   return [`You are ${me.name}, who approves. There is nothing to approve yet. Choose `, word('ann'),
     ' to ask for something, or ask yourself and try to approve that. ', command(state)];
@@ -105,10 +142,13 @@ function approving(state, name) {
 function auditing({ me, cancellations }) {
   const order = cancellations[0]?.order;
   return [`You are ${me.name}, who audits. Type `, typed('/cancel-audit'), ' for the latest requests',
-    order && [', ', typed(`/cancel-audit ${order}`), ' for one order’s whole story, or ', typed('/cancel-audit @ben state:cancelled')], '.'];
+    order && [', ', typed(`/cancel-audit ${order}`), ' for one order’s whole story, ', typed('/cancel-audit @ben state:cancelled'),
+      ', or ', typed('/cancel-audit csv'), ' for a file by direct message'], '.'];
 }
 
-function outside(me) {
+function outside({ me, cancellations }, name) {
+  const open = cancellations.find(({ state, escalated, approvers }) => state === 'pending' && escalated && !approvers.includes(me.id));
+  if (open) return ['Nobody has decided, so you may. ', asksYou(open, name)];
   return [`You are ${me.name}, an outsider. Type `, typed('/cancel-order'), ' or press a button on a card in ', word('#payments'),
     '. The bot refuses, tells only you, and writes the attempt into the record.'];
 }
