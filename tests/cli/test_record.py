@@ -486,7 +486,7 @@ def test_an_order_is_printed_with_the_words_of_its_events(cli: Cli) -> None:
 def test_erase_says_that_its_reason_stays() -> None:
     """Whoever types it must know that no personal data belongs there."""
     said = " ".join(CliRunner().invoke(main, ["erase", "--help"]).stdout.split())
-    assert "This text itself can never be erased, so it must hold no personal data." in said
+    assert "This text itself can never be erased: no personal data here." in said
 
 
 def test_erase_asks_first(cli: Cli) -> None:

@@ -6,12 +6,18 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from tests.chaos.clock import Clock
 from tests.flows.desk import PAYMENTS, Desk
+
+EVERYBODYS_CLOCK = Clock()
+"""The clock of the local Slack and the local gateway; it goes with that of the newest bot."""
 
 
 async def start(desk: Desk, *command: str, **changes: str) -> Process:
     """Start ``python -m command`` with the bot's settings at this desk."""
+    EVERYBODYS_CLOCK.ahead = timedelta(seconds=float(changes.get("CLOCK_AHEAD", "0")))
     environment = os.environ | desk.environment(**changes)
     return await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stderr=PIPE, env=environment)
 

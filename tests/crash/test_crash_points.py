@@ -116,7 +116,7 @@ async def test_a_crash_around_the_news_of_trouble_leads_to_one_of_it(quiet_desk:
         thread = await quiet_desk.replies(card, 2)
         await quiet_desk.direct(quiet_desk.ann, 2)
     assert [reply[0] for reply in thread] == ["⏳", "✅"]
-    assert len(quiet_desk.ann.direct_messages) == 2
+    assert len(quiet_desk.results(quiet_desk.ann)) == 2
     with open_reader(quiet_desk.database) as tables:
         assert [event.kind for event in tables.record.all()].count("gateway_trouble") == 1
         assert verify(tables).damage is None
