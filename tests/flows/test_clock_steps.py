@@ -190,7 +190,9 @@ async def test_a_request_of_a_clock_that_was_ahead_keeps_the_distance_of_its_rem
         before = await timers(desk)
         await desk.stop_bot()
         clock.advance(days=-2)
-        await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
+        bot = await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
+        await bot.connection.ready.wait()  # nothing moves before Slack's clock has confirmed the bot's
+        await bot.worker.until_idle()
         assert await timers(desk) == before
 
 
