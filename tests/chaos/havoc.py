@@ -37,6 +37,14 @@ _BOT = [sys.executable, "-m", "tests.chaos.process"]
 _KILL_AT_CALL = 0.004
 """The probability that the bot is killed in the moment in which one of its calls arrives."""
 _WEEKEND_AT_START = 0.05
+_KILL_AT_COMMIT = 0.5
+"""The probability that a bot is to die at one certain commit, if it comes to that."""
+_COMMITS = [
+    "requested", "voted", "approved", "rejected", "withdrawn", "expired", "reminded", "escalated", "gateway_trouble",
+    "sending", "repeating", "cancelled", "retried", "hurried", "stopped_trying", "settled_cancelled",
+    "settled_not_cancelled", "frozen", "unfrozen", "card_posted", "claim", "record_delivery", "record_answer",
+]  # fmt: skip
+"""The commits, by the kind of an event or by the name of the transaction."""
 _SHORT, _LONG = 20, 5 * 24 * 3600
 """APPROVAL_TTL in seconds: a request expires in the middle of everything, or outlives a weekend."""
 
@@ -185,7 +193,9 @@ class Havoc:
                     self._second = asyncio.create_task(self._start_a_second_bot(environment))
                 yield process
             finally:
-                if process.returncode is not None and process.returncode != -9:
+                if process.returncode == -9 and self._process is not None:
+                    self.log.done["kill -9 at a commit"] += 1
+                elif process.returncode not in {None, -9}:
                     self.log.ended_by_itself.append(process.returncode)
                 self._kill()
                 await process.wait()
@@ -248,11 +258,15 @@ class Havoc:
 
     def _settings_of_the_day(self, draw: random.Random) -> dict[str, str]:
         quorum = self._quorum if draw.random() < 0.85 else 3 - self._quorum
-        return {
+        settings = {
             "APPROVALS_REQUIRED": str(quorum),
             "ALLOW_SELF_APPROVAL": str(draw.random() < 0.1).lower(),
             "APPROVAL_TTL": self._short if draw.random() < 0.6 else f"{_LONG}s",
         }
+        if draw.random() < _KILL_AT_COMMIT:
+            commit = draw.choice(_COMMITS)
+            settings[draw.choice(["KILL_BEFORE", "KILL_AFTER"])] = f"{commit},{commit},{draw.randint(1, 3)}"
+        return settings
 
     @property
     def _short(self) -> str:

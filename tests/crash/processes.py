@@ -28,7 +28,7 @@ async def bot_process(desk: Desk, **changes: str) -> AsyncIterator[Process]:
     known = len(desk.slack.calls)
     process = await start(desk, "tests.flows.bot_process", **changes)
     try:
-        await desk.wait(lambda: len(desk.slack.calls) > known and desk.slack.connections)
+        await desk.wait(lambda: len(desk.slack.calls) > known and desk.slack.connections, within=60)
         yield process
     finally:
         if process.returncode is None:

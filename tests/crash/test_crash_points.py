@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.slack import NotAcknowledged
 from bot.store import open_reader, verify
+from tests.chaos.clock import Clock
 from tests.crash.processes import bot_process, finished, start
 from tests.flows.desk import LOBBY, PAYMENTS, VERA, Desk
 
@@ -96,6 +99,36 @@ async def test_a_crash_around_a_reminder_and_an_escalation_leads_to_one_of_each(
 
 
 @pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_a_crash_around_each_reminder_leads_to_one_of_each(database: Path, number: int, when: str) -> None:
+    """The bot dies right before or right after it owes one of three reminders; each is in the thread once."""
+    clock, settings = Clock(), {"REMIND_AFTER": "1h,2h,3h", "APPROVAL_TTL": "9h"}
+    async with Desk(database, now=clock.now) as desk:
+        async with bot_process(desk, **settings):
+            card = await desk.ask("ord_1")
+        for each in range(1, 4):
+            clock.leap(timedelta(hours=1))
+            settings["CLOCK_AHEAD"] = str(clock.ahead.total_seconds())
+            if each == number:
+                # It may die before it is connected.
+                process = await start(desk, "tests.flows.bot_process", **settings, **{when: "reminded,reminded,1"})
+                await asyncio.wait_for(process.communicate(), 60)
+                assert process.returncode == -9
+                await desk.slack.drop_connections()
+            async with bot_process(desk, **settings):
+                await desk.replies(card, each)
+        async with bot_process(desk, **settings):
+            await desk.ben.click(card, "approve")
+            await desk.card_says(card, "✅ Cancelled")
+            thread = await desk.replies(card, 4)
+    assert [reply[0] for reply in thread] == ["⏰", "⏰", "⏰", "✅"]
+    with open_reader(database) as tables:
+        kinds = [event.kind for event in tables.record.all()]
+        assert verify(tables).damage is None
+    assert kinds.count("reminded") == 3
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_crash_around_the_news_of_trouble_leads_to_one_of_it(quiet_desk: Desk, number: int, when: str) -> None:
     """The thread and the requester hear of it once, whether the bot died as it owed the news or as it brought them."""
@@ -138,7 +171,7 @@ async def test_a_crash_around_a_freeze_and_its_end_leads_to_one_of_each(quiet_de
         if word == "unfreeze":
             await quiet_desk.card_says(card, "Everything is frozen")
             await type_it("unfreeze")
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
     assert process.returncode == -9
     async with bot_process(quiet_desk):
         if word == "freeze":

@@ -2,13 +2,13 @@
 
 The environment changes its clock and its patience: ``CLOCK_AHEAD``, ``PING_INTERVAL``, ``FIRST_PAUSE``,
 ``LONGEST_PAUSE``, ``LONGEST_DELIVERY_PAUSE`` and ``TOLD_AFTER`` are in seconds. ``KILL_AFTER`` and ``KILL_BEFORE``
-name a commit.
+name a commit, by its transaction or by the kind of an event that it puts on record.
 """
 
 import asyncio
 import os
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,19 +41,35 @@ def _killer(spec: str) -> Callable[[str], None]:
     return committed
 
 
-def _strike_before_commits(bot: Bot, strike: Callable[[str], None]) -> None:
-    """Call ``strike`` whenever a transaction has written everything and only the commit is missing."""
-    transaction = bot.store.transaction
+class _Commits:
+    """The commits, each by the name of its transaction and by the kinds of its events."""
 
-    async def struck(name: str, work: Callable[[Tables], Any]) -> Any:
-        def worked(tables: Tables) -> Any:
-            result = work(tables)
-            strike(name)
-            return result
+    def __init__(self, before: Callable[[str], None], after: Callable[[str], None]) -> None:
+        self._before, self._after = before, after
+        self._kinds: defaultdict[str, list[str]] = defaultdict(list)
 
-        return await transaction(name, worked)
+    def watch(self, bot: Bot) -> None:
+        """Call ``before`` whenever a transaction has written everything and only the commit is missing."""
+        transaction = bot.store.transaction
 
-    bot.store.transaction = struck  # type: ignore[method-assign]
+        async def watched(name: str, work: Callable[[Tables], Any]) -> Any:
+            def worked(tables: Tables) -> Any:
+                before = tables.record.last().seq
+                result = work(tables)
+                rows = tables.connection.execute("SELECT kind FROM audit_events WHERE seq > ?", (before,))
+                self._kinds[name] = [kind for (kind,) in rows]
+                for each in (name, *self._kinds[name]):
+                    self._before(each)
+                return result
+
+            return await transaction(name, worked)
+
+        bot.store.transaction = watched  # type: ignore[method-assign]
+
+    def committed(self, name: str) -> None:
+        """Call ``after``."""
+        for each in (name, *self._kinds.pop(name, [])):
+            self._after(each)
 
 
 def _duration(name: str, default: timedelta) -> timedelta:
@@ -61,7 +77,7 @@ def _duration(name: str, default: timedelta) -> timedelta:
     return default if seconds is None else timedelta(seconds=float(seconds))
 
 
-def _tuning() -> Tuning:
+def _tuning(commits: _Commits) -> Tuning:
     ahead = _duration("CLOCK_AHEAD", timedelta(0))
 
     def now() -> datetime:
@@ -79,13 +95,14 @@ def _tuning() -> Tuning:
             told_after=_duration("TOLD_AFTER", QUICK.told_after),
         ),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
-        on_commit=_killer(os.environ.get("KILL_AFTER", "")),
+        on_commit=commits.committed,
     )
 
 
 if __name__ == "__main__":
     settings = load(os.environ)
     log.configure(settings.log_level, "json", settings.secrets())
-    bot = Bot(settings, _tuning())
-    _strike_before_commits(bot, _killer(os.environ.get("KILL_BEFORE", "")))
+    commits = _Commits(_killer(os.environ.get("KILL_BEFORE", "")), _killer(os.environ.get("KILL_AFTER", "")))
+    bot = Bot(settings, _tuning(commits))
+    commits.watch(bot)
     asyncio.run(bot.run())
