@@ -72,7 +72,7 @@ async def test_a_new_card_mentions_the_approvers(due: Due) -> None:
     await due.start()
     card = await due.desk.ask("ord_1")
     assert mentioned(card) == [ANN, LEADS, BEN, ANN]  # who asks, the approvers, and the first line of the history
-    assert f"1 more approval is needed from <!subteam^{LEADS}>, <@{BEN}>." in card.text
+    assert f"1 approval is needed from <!subteam^{LEADS}>, <@{BEN}>." in card.text
 
 
 async def test_the_requester_is_not_mentioned_as_an_approver(due: Due) -> None:

@@ -138,7 +138,7 @@ async def test_a_lowered_quorum_is_not_reached_by_a_vote_that_is_void(quiet_desk
     await quiet_desk.start_bot(APPROVALS_REQUIRED="2", ALLOW_SELF_APPROVAL="true")
     card = await asked_and_approved(quiet_desk, quiet_desk.ben, by=quiet_desk.ben)
     await restart(quiet_desk, APPROVALS_REQUIRED="1")
-    await quiet_desk.card_says(card, "0 of 1 approval")
+    await quiet_desk.card_says(card, "1 approval is needed")
     assert not quiet_desk.gateway.calls
     await quiet_desk.cleo.click(card, "approve")
     assert "1 of 1 approval: @cleo" in await quiet_desk.card_says(card, "✅ Cancelled")

@@ -11,7 +11,7 @@ async def test_ask_approve_cancel_tell(desk: Desk) -> None:
     assert "ord_1" in text
     assert "Requested by @ann" in text
     assert "> typed twice" in text
-    assert "0 of 1 approval" in text
+    assert "1 approval is needed" in text
     assert "[ Approve ] [ Reject ] [ … Withdraw ]" in text
     await desk.ben.click(card, "approve")
     final = await desk.card_says(card, "✅ Cancelled")

@@ -94,7 +94,8 @@ def _approving(cancellation: Cancellation, order: str) -> str:
     if needed:
         last = _ORDINALS.get(needed, "last")
         return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
-    return f"Order {order} is cancelled at the payment gateway now. {final}"
+    this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"
+    return f"{this} cancels order {order} at the payment gateway now. {final}"
 
 
 def _button(

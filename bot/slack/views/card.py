@@ -142,9 +142,14 @@ def _how_it_stands(
         whom = presentation.still_needed(cancellation)
         rows.append([words("To decide: "), *whom] if whom else [])
         rows.append([words(f"{_needed(cancellation)}. Expires "), moment(cancellation.expires_at)])
-    elif found.explanation:
-        rows.append([words(found.explanation)])
-    return [*rows, _approvals(cancellation), _progress(cancellation)]
+    elif explanation := _explanation(cancellation, found):
+        rows.append([words(explanation)])
+    return [*rows, _approvals(cancellation), _progress(cancellation, found)]
+
+
+def _explanation(cancellation: Cancellation, found: outcomes.Words) -> str:
+    # Where Retry works only for a while, a row of its own says until when.
+    return found.explanation if cancellation.retry_until is None else found.meaning
 
 
 def _history(cancellation: Cancellation) -> list[list[Element]]:
@@ -187,7 +192,7 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
         f"<@{cancellation.requester}> asked to cancel order {order}{why}.",
         found.explanation,
     ]
-    if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.said(answer)):
+    if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.detail(answer, found)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
     if buttons.between_attempts(cancellation) and cancellation.attempts and cancellation.due_at:
         again = f"I ask again at {mrkdwn_moment(cancellation.due_at)}. {_MAY_STOP}"
@@ -218,7 +223,7 @@ def _alike(cancellation: Cancellation) -> str:
 
 def _approvals(cancellation: Cancellation) -> list[Element]:
     approvers, needed = cancellation.approvers, cancellation.approvals_required
-    if not approvers and cancellation.state is not State.PENDING:
+    if not approvers and (cancellation.state is not State.PENDING or needed == 1):
         return []
     count = words(f"{len(approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}")
     return [count, words(": "), *listed([[person(each)] for each in approvers])] if approvers else [count]
@@ -227,12 +232,13 @@ def _approvals(cancellation: Cancellation) -> list[Element]:
 def _needed(cancellation: Cancellation) -> str:
     # If all are there and it still waits, Slack has not said yet who of them may approve.
     missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
-    return f"{missing} more {'approval is' if missing == 1 else 'approvals are'} needed"
+    more = " more" if cancellation.approvers else ""
+    return f"{missing}{more} {'approval is' if missing == 1 else 'approvals are'} needed"
 
 
-def _progress(cancellation: Cancellation) -> list[Element]:
+def _progress(cancellation: Cancellation, found: outcomes.Words) -> list[Element]:
     answer = cancellation.last_answer
-    said = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
+    said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     match cancellation.state:
         case State.APPROVED if cancellation.attempts and cancellation.due_at:
             why = f": {said}" if said else ""

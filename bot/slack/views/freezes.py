@@ -35,7 +35,7 @@ def in_force(freeze: Freeze) -> str:
 
 def refused(freeze: Freeze) -> str:
     """Return why a request, an approval or a retry is not taken now."""
-    return f"{in_force(freeze)} Nothing has changed by what you did. Try again when it is over. {_WAY_OUT}"
+    return f"{in_force(freeze)} Nothing has changed. Try again when it is over. {_WAY_OUT}"
 
 
 def begun(freeze: Freeze) -> str:

@@ -78,7 +78,12 @@ def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Ele
             words("."),
         ],
         [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)],
-        [*now, words(", and go on until about "), until, words(". You need do nothing. I tell you how it ends.")],
+        [
+            *now,
+            words(", and go on until about "),
+            until,
+            words(". You don't have to do anything. I tell you how it ends."),
+        ],
     ]
 
 

@@ -12,16 +12,22 @@ from bot.domain.cancellation import Cancellation, Earlier, State
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sign and a title, and a sentence that says what it means and what to do next (or nothing)."""
+    """A sign and a title, what that means, and how it can go on from the card (each of the two may be empty)."""
 
     sign: str
     title: str
-    explanation: str = ""
+    meaning: str = ""
+    then: str = ""
 
     @property
     def heading(self) -> str:
         """The sign and the title in one line."""
         return f"{self.sign} {self.title}"
+
+    @property
+    def explanation(self) -> str:
+        """The meaning and how it can go on, in one line."""
+        return " ".join(filter(None, [self.meaning, self.then]))
 
 
 _THEN_RETRY = "Then an approver can press Retry on the card."
@@ -47,13 +53,15 @@ _BY_STATE = {
     State.FAILED: Words(
         "⚠️",
         "Not cancelled by this request: the gateway says that it did not take it",
-        f"{_NOT_TAKEN} {_RETRY}",
+        _NOT_TAKEN,
+        _RETRY,
     ),
     State.UNKNOWN: Words(
         "⚠️",
         _UNKNOWN,
-        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway, then an "
-        "approver says on the card what they found. Or an approver presses Retry: asking again is safe.",
+        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway. Then an "
+        "approver settles this by hand, in the menu (⋯) of the card.",
+        "Or an approver presses Retry: asking again is safe.",
     ),
     State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
     State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
@@ -104,43 +112,49 @@ _BY_CAUSE = {
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
-        f"{_NOT_TAKEN} The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
+        f"{_NOT_TAKEN} The bot's operator must fix this.",
+        _THEN_RETRY_OR_ASK,
     ),
     # The gateway does not say whose clock is wrong.
     (State.FAILED, Reason.CLOCK): Words(
         "⚠️",
         "Not cancelled by this request: the gateway did not accept the time of the request",
-        f"{_NOT_TAKEN} The bot's operator must check the clock. {_THEN_RETRY_OR_ASK}",
+        f"{_NOT_TAKEN} The bot's operator must check the clock.",
+        _THEN_RETRY_OR_ASK,
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
-        f"{_NOT_TAKEN} The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
+        f"{_NOT_TAKEN} The bot's operator must look at this.",
+        _THEN_RETRY_OR_ASK,
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
-        f"Look the order up at the gateway. The bot's operator must fix the credentials. {_THEN_RETRY}",
+        "Look the order up at the gateway. The bot's operator must fix the credentials.",
+        _THEN_RETRY,
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
-        f"Look the order up at the gateway. The bot's operator must check the clock. {_THEN_RETRY}",
+        "Look the order up at the gateway. The bot's operator must check the clock.",
+        _THEN_RETRY,
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it turns the bot away. "
-        f"Look the order up at the gateway. The bot's operator must look at this. {_THEN_RETRY}",
+        "Look the order up at the gateway. The bot's operator must look at this.",
+        _THEN_RETRY,
     ),
 }
 
 STOPPED = Words(
     "✋",
     "Stopped by a person: not cancelled by this request",
-    f"{_UNCHANGED} I make no further attempt. "
+    f"{_UNCHANGED} I make no further attempt.",
     "If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
 )
 """The words for a failure that a person brought about."""
@@ -148,17 +162,20 @@ STOPPED = Words(
 _NOT_REACHED_AT_ALL = Words(
     "⚠️",
     "Not cancelled by this request: the gateway could not be reached",
-    f"{_UNCHANGED} If this lasts, tell the bot's operator. {_RETRY}",
+    f"{_UNCHANGED} If this lasts, tell the bot's operator.",
+    _RETRY,
 )
 _NO_SECURE_CONNECTION = Words(
     "⚠️",
     "Not cancelled by this request: no secure connection to the gateway",
-    f"{_UNCHANGED} The bot's operator must look at this. {_THEN_RETRY_OR_ASK}",
+    f"{_UNCHANGED} The bot's operator must look at this.",
+    _THEN_RETRY_OR_ASK,
 )
 _WRONG_SETTINGS = Words(
     "⚠️",
     "Not cancelled by this request: the bot's settings for the gateway are wrong",
-    f"{_UNCHANGED} The bot's operator must fix this. {_THEN_RETRY_OR_ASK}",
+    f"{_UNCHANGED} The bot's operator must fix this.",
+    _THEN_RETRY_OR_ASK,
 )
 _FAILED_BY_TROUBLE = {
     Trouble.NAME_NOT_FOUND: _NOT_REACHED_AT_ALL,
@@ -172,7 +189,8 @@ _FAILED_BY_TROUBLE = {
     Trouble.NO_FREE_CONNECTION: Words(
         "⚠️",
         "Not cancelled by this request: too many calls to the gateway at once",
-        f"{_UNCHANGED} {_RETRY}",
+        _UNCHANGED,
+        _RETRY,
     ),
     Trouble.RECORD_CONTRADICTS: Words(
         "⚠️",
@@ -273,6 +291,11 @@ def said(answer: Answer) -> str:
     status = f" “{answer.trouble_about}”" if answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about else ""
     own = f"it says “{answer.message}”" if answer.message else code
     return "; ".join(filter(None, [_TROUBLES[answer.trouble] + status, own]))
+
+
+def detail(answer: Answer, found: Words) -> str:
+    """Return the same, or nothing where the title says it already."""
+    return "" if (words := said(answer)) in found.title else words
 
 
 _OWN_PROBLEMS = {

@@ -96,7 +96,7 @@ def _rows(cancellation: Cancellation, missing: MissingCard | None, bot_user_id: 
     """Return the heading with its sign, and what follows it line by line."""
     answer = cancellation.last_answer
     found = outcomes.words_for(cancellation)
-    said = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
+    said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     told = missing_card.rows(cancellation, missing, bot_user_id) if missing is not None else []
     match cancellation.state:
         case State.PENDING:
@@ -181,7 +181,7 @@ def _withdraw(cancellation: Cancellation) -> Element:
     order = cut(cancellation.order_id, _SHOWN_ORDER)
     confirm = {
         "title": plain("Withdraw this request?"),
-        "text": plain(f"Order {order} will not be cancelled."),
+        "text": plain(f"The request ends, and it does not cancel order {order}."),
         "confirm": plain("Withdraw"),
         "deny": plain("Go back"),
     }

@@ -211,7 +211,7 @@ _STOPPED = "this request was stopped by a person, and its card has a Retry butto
 
 def _instead_of_retry(cancellation: Cancellation) -> str:
     if cancellation.state is State.UNKNOWN:
-        return "Look the order up at the gateway, and say on the card what you found."
+        return "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card."
     return "Ask again with /cancel-order."
 
 
@@ -229,7 +229,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.FAILED:
             return "the gateway did not take this request, and its card has a Retry button"
         case State.UNKNOWN:
-            return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
+            return "nobody knows yet whether the order is cancelled, and its card says what you can do"
         case State.EXPIRED:
             return "this request has already expired"
         case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:

@@ -22,7 +22,6 @@ from bot.slack.views.text import (
     escape,
     lines,
     link,
-    listed,
     person,
     quote,
     quoted,
@@ -53,7 +52,7 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
     ]
     said = ""
     if isinstance(content, Answered):
-        said = cut(outcomes.said(content.answer), _SHOWN_WORDS)
+        said = cut(outcomes.detail(content.answer, found), _SHOWN_WORDS)
         rows.append([words(f"Detail: {said}")] if said else [])
         rows.append([words(f"Gateway request {content.answer.request_id}")] if content.answer.request_id else [])
     blocks = [lines(*rows)]
@@ -66,7 +65,7 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
         blocks += [quote(content.reason)] if content.reason else []
     if isinstance(content, StoppedTrying):
         blocks.append(lines([words("Stopped by "), person(event.actor), words(".")]))
-    blocks.append(lines(listed([[words(f"Record {event.head}")], *([way] if way else [])], " · ")))
+    blocks.append(lines([words(f"Record {event.head}")], way))
     return Message(bounded(_text(cancellation, event, found, said)), blocks)
 
 

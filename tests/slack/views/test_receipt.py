@@ -87,7 +87,7 @@ def test_the_withdraw_button_asks_first() -> None:
     """The dialog says what the click does; the button holds the id alone, and its block says that this is a receipt."""
     (withdraw,) = buttons(receipt.receipt(ASKED, None, BOT))
     assert (withdraw["action_id"], withdraw["value"]) == ("withdraw", "c0ffee")
-    assert withdraw["confirm"]["text"]["text"] == "Order ord_1 will not be cancelled."
+    assert withdraw["confirm"]["text"]["text"] == "The request ends, and it does not cancel order ord_1."
     block_ids = [block.get("block_id", "") for block in receipt.receipt(ASKED, None, BOT).blocks]
     assert [receipt.is_receipt(block_id) for block_id in block_ids] == [*[False] * (len(block_ids) - 1), True]
 

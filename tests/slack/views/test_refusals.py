@@ -38,7 +38,7 @@ def test_a_refused_retry_says_what_is_possible_instead(verdict: Verdict) -> None
     failed, unknown = replace(CANCELLATION, state=State.FAILED), replace(CANCELLATION, state=State.UNKNOWN)
     assert refusals.click_refused(verdict, failed).endswith("Ask again with /cancel-order.")
     assert "/cancel-order" not in refusals.click_refused(verdict, unknown)
-    assert "say on the card what you found" in refusals.click_refused(verdict, unknown)
+    assert "settle the request by hand, in the menu (⋯) of its card" in refusals.click_refused(verdict, unknown)
 
 
 CLICK_VERDICTS = {

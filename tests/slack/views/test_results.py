@@ -79,8 +79,8 @@ def test_each_result_says_what_it_means_and_what_to_do(content: Content, snapsho
     reply = shown(results.reply(CANCELLATION, event))
     assert reply == snapshot
     direct = results.direct_message(CANCELLATION, event)
-    assert shown(direct) == f"{reply} · Open the card"
-    assert "#7·BINSYPIKDMWD2CQ3FQ6QUGZMHU · Open the card" in shown(direct)
+    assert shown(direct) == f"{reply}\nOpen the card"
+    assert "#7·BINSYPIKDMWD2CQ3FQ6QUGZMHU\nOpen the card" in shown(direct)
 
 
 @pytest.mark.parametrize("content", RESULTS)
