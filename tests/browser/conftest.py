@@ -74,6 +74,30 @@ class Visitor:
         """Return the message of the channel that has these words."""
         return self.page.locator("#messages .message", has_text=words)
 
+    async def say(self, text: str) -> None:
+        """Send this with the mouse."""
+        await self.page.get_by_role("combobox", name="Message").fill(text)
+        await self.button("Send").click()
+
+    async def go(self, channel: str) -> None:
+        """Open a channel, or the bot's direct messages, from the list of channels."""
+        await self.page.locator(".sidebar").get_by_role("link", name=channel).click()
+
+    async def pick(self, option: str) -> None:
+        """Choose an option in the menu of the newest card."""
+        await self.button("More actions").last.click()
+        await self.page.get_by_role("menuitem", name=option).click()
+
+    async def confirm(self, name: str) -> None:
+        """Answer the question that is open with this button."""
+        await self.dialog.get_by_role("button", name=name).click()
+        await expect(self.dialog).to_have_count(0)
+
+    async def open_thread(self) -> Locator:
+        """Open the newest thread, and return its messages."""
+        await self.page.locator("#messages .replies").last.click()
+        return self.page.locator("#replies")
+
     @property
     def hint(self) -> Locator:
         """The line that says what to do next."""
@@ -136,16 +160,16 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def playground(database: Path) -> AsyncIterator[Playground]:
-    """Yield a playground with a quick bot."""
-    async with running(database) as playground:
+async def playground(database: Path, request: pytest.FixtureRequest) -> AsyncIterator[Playground]:
+    """Yield a playground with a quick bot, or one that is made as the test's parameter says."""
+    async with running(database, **getattr(request, "param", {})) as playground:
         yield playground
 
 
 @asynccontextmanager
 async def running(database: Path, **options: Any) -> AsyncIterator[Playground]:
     """Run a playground, and stop it in the end."""
-    async with Playground(database, tuning=quick_tuning(), **options) as playground:
+    async with Playground(database, **{"tuning": quick_tuning()} | options) as playground:
         playground.switches.slow_by = 0.3
         yield playground
 

@@ -33,7 +33,7 @@ async def test_the_whole_way_by_clicking(visit: Visit, playground: Playground) -
     await expect(desk.hint).to_contain_text("press Approve")
     await card.get_by_role("button", name="Approve").click()
     question = page.get_by_role("alertdialog", name="Cancel this order?")
-    await expect(question).to_contain_text("Order ord_1001 is cancelled at the payment gateway now")
+    await expect(question).to_contain_text("This cancels order ord_1001 at the payment gateway now")
     await question.get_by_role("button", name="Go back").click()
     assert not playground.gateway.calls
     await desk.approve("ord_1001")

@@ -3,8 +3,11 @@
 import pytest
 from playwright.async_api import expect
 
+from bot.sandbox.faults import Drop
 from bot.sandbox.playground.playground import Playground
 from tests.browser.conftest import Visit, Visitor
+from tests.browser.test_stories import PAUSING
+from tests.flows.desk import QUICK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,3 +115,62 @@ async def test_the_whole_way_by_keyboard(visit: Visit, playground: Playground) -
     await keys.press("Enter")
     await expect(desk.message("Cancellations on record for @ben")).to_be_visible()
     assert playground.gateway.effects == {"ord_1001": 1}
+
+
+async def test_a_request_is_withdrawn_on_its_receipt_by_keyboard(visit: Visit, playground: Playground) -> None:
+    """The way to the receipt, its button and the question work without a mouse."""
+    await playground.ask("ord_1001", "twice")
+    desk = await visit("ann")
+    await tab_to(desk, "✕cancel-desk", "Shift+Tab")
+    await desk.page.keyboard.press("Enter")
+    await expect(desk.message("Waiting for approval")).to_be_visible()
+    await tab_to(desk, "Withdraw")
+    await desk.page.keyboard.press("Enter")
+    await expect(desk.dialog.get_by_role("button", name="Withdraw")).to_be_focused()
+    await desk.page.keyboard.press("Enter")
+    await expect(desk.message("↩️ Withdrawn")).to_be_visible()
+    assert not playground.gateway.calls
+
+
+@PAUSING
+async def test_attempts_are_stopped_and_retried_by_keyboard(visit: Visit, playground: Playground) -> None:
+    """The menu, its question and the Retry button work without a mouse."""
+    await playground.switch("down", on=True)
+    await playground.ben.click(await playground.ask("ord_1001", "twice"), "approve")
+    desk = await visit("ben")
+    keys = desk.page.keyboard
+    await expect(desk.button("Try now")).to_be_visible()
+    await tab_to(desk, "More actions", "Shift+Tab")
+    await keys.press("Enter")
+    await expect(desk.page.get_by_role("menuitem", name="Stop trying")).to_be_focused()
+    await keys.press("Enter")
+    await expect(desk.dialog.get_by_role("button", name="Stop trying")).to_be_focused()
+    await keys.press("Enter")
+    await expect(desk.message("Stopped by a person")).to_be_visible()
+    await playground.switch("down", on=False)
+    await tab_to(desk, "Retry", "Shift+Tab")
+    await keys.press("Enter")
+    await expect(desk.dialog.get_by_role("button", name="Retry")).to_be_focused()
+    await keys.press("Enter")
+    await expect(desk.message("✅ Cancelled")).to_be_visible()
+    assert playground.gateway.effects == {"ord_1001": 1}
+
+
+async def test_an_approver_settles_by_hand_by_keyboard(visit: Visit, playground: Playground) -> None:
+    """The second option of the menu and its form work without a mouse."""
+    for _ in range(QUICK.max_attempts):
+        playground.gateway.faults.add("ord_1001", Drop(after_effect=False))
+    await playground.ben.click(await playground.ask("ord_1001", "twice"), "approve")
+    desk = await visit("ben")
+    keys = desk.page.keyboard
+    await expect(desk.button("Retry")).to_be_visible()
+    await tab_to(desk, "More actions", "Shift+Tab")
+    await keys.press("Enter")
+    await keys.press("ArrowDown")
+    await expect(desk.page.get_by_role("menuitem", name="it is not cancelled")).to_be_focused()
+    await keys.press("Enter")
+    await expect(desk.dialog.get_by_role("textbox")).to_be_focused()
+    await keys.type("the console shows it as pending")
+    await tab_to(desk, "Settle")
+    await keys.press("Enter")
+    await expect(desk.message("📝 Settled by hand: not cancelled")).to_contain_text("the console shows it as pending")

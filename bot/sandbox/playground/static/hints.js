@@ -23,9 +23,9 @@ const FORMS = {
 
 const form = (callback) => FORMS[callback]?.() ?? ['Read this, and close it.'];
 
-function frozen({ part, name }) {
+function frozen({ part }) {
   if (part === 'approves') return ['Everything is frozen. Type ', typed('/cancel-order unfreeze'), ' to go on.'];
-  return [`Everything is frozen: the bot takes no request and no approval, also from ${name}. Choose `, word('ben'), ' at the top to end it.'];
+  return ['Everything is frozen: the bot takes no request and no approval. Choose ', word('ben'), ' at the top to end it.'];
 }
 
 // An order that can be cancelled and that nobody has asked for yet.
@@ -75,10 +75,12 @@ const approver = ({ people }, { approvers }) => people.find(({ id, part }) => pa
 
 // What the bot does by itself if nobody decides.
 function next({ people }, { remind_at: remind, escalate_at: escalate }) {
-  if (!remind && !escalate) return '';
+  const at = Math.min(remind ?? Infinity, escalate ?? Infinity);
+  // Nobody waits longer in front of a playground.
+  if (at * 1000 > Date.now() + 120_000) return '';
   const ask = `asks ${people.find(({ part }) => part === 'an outsider').name} as well`;
   const what = escalate && (!remind || escalate < remind) ? ask : 'reminds the approvers';
-  return ` Or wait: at ${clockWithSeconds(Math.min(remind ?? Infinity, escalate ?? Infinity))} the bot ${what}.`;
+  return ` Or wait: at ${clockWithSeconds(at)} the bot ${what}.`;
 }
 
 function asking(state) {
@@ -143,7 +145,7 @@ function auditing({ me, cancellations }) {
   const order = cancellations[0]?.order;
   return [`You are ${me.name}, who audits. Type `, typed('/cancel-audit'), ' for the latest requests',
     order && [', ', typed(`/cancel-audit ${order}`), ' for one order’s whole story, ', typed('/cancel-audit @ben state:cancelled'),
-      ', or ', typed('/cancel-audit csv'), ' for a file by direct message'], '.'];
+      ', or ', typed('/cancel-audit csv'), ' for a file'], '.'];
 }
 
 function outside({ me, cancellations }, name) {
