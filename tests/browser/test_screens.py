@@ -14,7 +14,7 @@ from tests.browser.conftest import NARROW, WIDE, Visit, Visitor
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PICTURES = os.environ.get("PICTURES")
-"""The folder for the README's two pictures, or None."""
+"""The folder for the pictures of the documentation, or None."""
 
 
 async def violations(visitor: Visitor, screen: str) -> list[str]:
@@ -145,11 +145,13 @@ async def test_people_can_talk(visit: Visit) -> None:
     await expect(ann.message("/nonsense is not a valid command")).to_contain_text("Only visible to you")
 
 
-async def test_two_pictures_for_the_readme(visit: Visit, playground: Playground, tmp_path: Path) -> None:
-    """The card with its thread and the look-up make two small pictures; PICTURES=docs keeps them."""
+async def test_three_pictures_for_the_documentation(visit: Visit, playground: Playground, tmp_path: Path) -> None:
+    """Cards with a thread, a receipt and look-ups make three small pictures; PICTURES=docs keeps them."""
     folder = Path(PICTURES) if PICTURES else tmp_path
     folder.mkdir(exist_ok=True)
     playground.switches.slow_by = 5.0
+    for number in range(2001, 2011):
+        await playground.ben.click(await playground.ask(f"ord_{number}", "paid twice"), "approve")
     desk = await visit("ann", viewport={"width": 1280, "height": 720})
     await desk.ask("ord_1002", "wrong amount")
     await desk.choose("cleo")
@@ -161,14 +163,28 @@ async def test_two_pictures_for_the_readme(visit: Visit, playground: Playground,
     await desk.ask("ord_1001", "The customer ordered twice")
     await desk.choose("ben")
     await desk.approve("ord_1001")
-    await desk.message("✅ Cancelled").get_by_role("button", name="1 reply").click()
+    await expect(desk.message("The customer ordered twice")).to_contain_text("✅ Cancelled")
+    await desk.choose("ann")
+    await desk.ask("ord_1004", "The customer called: wrong address")
+    await desk.choose("ben")
+    await expect(desk.message("asks to cancel order ord_1004")).to_contain_text("To decide: @ben, @cleo")
+    await desk.message("The customer ordered twice").get_by_role("button", name="1 reply").click()
     await expect(desk.page.locator("#replies")).to_contain_text("confirmed it")
     await desk.screenshot(folder / "card.jpg")
     await desk.button("Close thread").click()
+    await desk.choose("ann")
+    await desk.go("cancel-desk")
+    receipt = desk.message("Waiting for approval")
+    await expect(receipt).to_contain_text("Needs 1 approval in #payments.")
+    await desk.page.mouse.move(0, 0)
+    await receipt.screenshot(path=folder / "receipt.jpg", type="jpeg", quality=75, animations="disabled")
     await desk.choose("vera")
-    await desk.page.get_by_role("link", name="general").click()
-    for line in ("/cancel-audit", "/cancel-audit ord_1001"):
-        await desk.type(line)
+    await desk.go("general")
+    await desk.type("/cancel-audit")
+    await expect(desk.message("1–10 of 13 requests")).to_be_visible()
+    await desk.button("Older").click()
+    await expect(desk.message("11–13 of 13 requests")).to_be_visible()
+    await desk.type("/cancel-audit ord_1001")
     await expect(desk.message("Cancellations on record for ord_1001")).to_be_visible()
     await desk.screenshot(folder / "audit.jpg")
-    assert sum((folder / name).stat().st_size for name in ("card.jpg", "audit.jpg")) < 300_000
+    assert sum((folder / name).stat().st_size for name in ("card.jpg", "receipt.jpg", "audit.jpg")) < 300_000
