@@ -89,9 +89,9 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
 
 def _approving(cancellation: Cancellation, order: str) -> str:
     """Return what the next approval does."""
-    number, needed = len(cancellation.approvers) + 1, approvals_promised(cancellation)
+    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
     final = "A cancelled order can't be restored."
-    if needed:
+    if approvals_promised(cancellation):
         last = _ORDINALS.get(needed, "last")
         return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
     this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"
