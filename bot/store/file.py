@@ -15,6 +15,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -79,6 +80,10 @@ def header(page: bytes) -> Header | None:
     return Header(application, mark, pages * (65536 if page_size == 1 else page_size))
 
 
+_BETWEEN_LOOKS = 0.02
+"""Seconds between two tries to get the lock."""
+
+
 class File:
     """The file, open and locked until ``close``.
 
@@ -87,8 +92,11 @@ class File:
     the locks that SQLite has on it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open, lock and judge the file; create an empty one if there is none. Raises StoreError and OSError."""
+    def __init__(self, path: Path, *, patience: float = 0.0) -> None:
+        """Open, lock and judge the file; create an empty one if there is none. Raises StoreError and OSError.
+
+        ``patience`` is how many seconds the lock may take: a command holds it for a moment.
+        """
         self.path = path
         exists = self._is_regular(path)
         self._real = path.resolve()
@@ -106,7 +114,7 @@ class File:
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._lock_descriptor = self._descriptor
         try:
-            self._lock()
+            self._lock(patience)
             self._judge()
             close_to_others(self._real)
         except BaseException:
@@ -124,14 +132,20 @@ class File:
             raise StoreError(StoreProblem.NOT_A_FILE, path)
         return True
 
-    def _lock(self) -> None:
+    def _lock(self, patience: float) -> None:
         if sys.platform != "linux":
             # There flock and SQLite's own locks exclude each other, so it has to be another file.
             self._lock_descriptor = os.open(f"{self._real}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(StoreProblem.BUSY, self.path) from None
+        gives_up = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= gives_up:
+                    raise StoreError(StoreProblem.BUSY, self.path) from None
+                time.sleep(_BETWEEN_LOOKS)
+            else:
+                return
 
     def _judge(self) -> None:
         """Raise StoreError unless the file is new, or one of ours with its log."""

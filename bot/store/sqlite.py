@@ -18,6 +18,8 @@ from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
 
 _BUSY_SECONDS = 5.0
+_COMMANDS_TAKE = 1.0
+"""Seconds. A command that writes beside no bot has the lock for less, and a bot that starts then is no second one."""
 
 
 class SQLite:
@@ -131,13 +133,13 @@ class SQLite:
         self.file.close()
 
 
-def open_writer(path: Path) -> SQLite:
+def open_writer(path: Path, *, patience: float = _COMMANDS_TAKE) -> SQLite:
     """Open and lock the file for writing, create it if need be, and bring it to this version's schema.
 
-    A file that is refused stays as it is. Raises StoreError, sqlite3.Error and OSError; the store explains the last
-    two.
+    ``patience`` is how many seconds another holder of the lock gets: a bot keeps it, a command does not. A file that is
+    refused stays as it is. Raises StoreError, sqlite3.Error and OSError; the store explains the last two.
     """
-    file = File(path)
+    file = File(path, patience=patience)
     try:
         connection = SQLite(f"{path.resolve().as_uri()}?mode=rw", file)
     except BaseException:
@@ -189,7 +191,7 @@ class _Beside(SQLite):
 def open_beside(path: Path) -> SQLite:
     """Open a bot's file for writing, also while the bot runs. Raises StoreError, OSError and sqlite3.Error."""
     try:
-        return open_writer(path)
+        return open_writer(path, patience=0)
     except StoreError as error:
         if error.problem is not StoreProblem.BUSY:
             raise

@@ -2,6 +2,7 @@
 # ruff: noqa: ASYNC240 -- these are small files on a local disk
 
 import asyncio
+import fcntl
 import os
 import shutil
 import socket
@@ -615,3 +616,18 @@ def test_only_a_databases_first_page_has_a_header() -> None:
     """Anything else is no database, however it begins."""
     for page in (b"", b"SQLite format 3\0", b"SQLite format 3\0" + bytes(100), b"x" * 100):
         assert header(page) is None
+
+
+async def test_a_command_that_has_the_file_for_a_moment_is_no_second_bot(database: Path) -> None:
+    """A start that meets it waits until it has ended, and then goes on."""
+    before = Store(database)
+    await before.open()
+    await before.close()
+    store = Store(database)
+    with database.open("rb") as beside:
+        fcntl.flock(beside, fcntl.LOCK_EX)
+        opening = asyncio.create_task(store.open())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(opening), 0.1)
+    await opening
+    await store.close()
