@@ -229,7 +229,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.FAILED:
             return "the gateway did not take this request, and its card has a Retry button"
         case State.UNKNOWN:
-            return "nobody knows yet whether the order is cancelled, and its card says what you can do"
+            return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
         case State.EXPIRED:
             return "this request has already expired"
         case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:
