@@ -138,7 +138,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await expect(desk.message("the gateway could not be reached")).to_be_visible()
     await page.get_by_role("switch", name="Down").click()
     await page.get_by_role("switch", name="Slow").click()
-    await expect(desk.hint).to_contain_text("Press Retry")
+    await expect(desk.hint).to_contain_text("Choose Retry")
     await desk.button("Retry").click()
     await desk.dialog.get_by_role("button", name="Retry").click()
     await expect(desk.message("the gateway is being asked to cancel the order")).to_be_visible()

@@ -151,6 +151,7 @@ async def test_three_pictures_for_the_documentation(visit: Visit, playground: Pl
     folder.mkdir(exist_ok=True)
     playground.switches.slow_by = 5.0
     for number in range(2001, 2011):
+        playground.gateway.add_order(f"ord_{number}", "pending")
         await playground.ben.click(await playground.ask(f"ord_{number}", "paid twice"), "approve")
     desk = await visit("ann", viewport={"width": 1280, "height": 720})
     await desk.ask("ord_1002", "wrong amount")
