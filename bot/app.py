@@ -1,4 +1,7 @@
-"""The composition root: it builds all parts, then starts them, and stops them in order."""
+"""The composition root: it builds all parts, then starts them, and stops them in order.
+
+It is long because it is the one place that knows all parts.
+"""
 
 import asyncio
 import contextlib

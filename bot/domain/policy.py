@@ -1,4 +1,7 @@
-"""The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean."""
+"""The rules of who may ask, decide, retry and read. Pure: each rule answers with a verdict, never with a boolean.
+
+The file is long because it is all of the rules, with a word for each refusal.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,7 +1,8 @@
 """The tables as the record says that they must be: a pure fold over the events of one cancellation.
 
 The events are the truth. The tables of cancellations, decisions, attempts and deliveries repeat them, so that they can
-be searched. ``compare`` finds the first thing in which the tables contradict the events.
+be searched. ``compare`` finds the first thing in which the tables contradict the events. The file is long because
+it has one step for each kind of event, and one comparison for each table.
 """
 
 import math

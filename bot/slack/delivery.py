@@ -1,7 +1,8 @@
 """Bringing deliveries to Slack: a message is posted once, and searched for before it is posted again.
 
 Posting is not idempotent. So a message carries its delivery's id in its metadata, and after a try
-whose answer was lost the channel or thread is searched for it first.
+whose answer was lost the channel or thread is searched for it first. The file is long because each kind of delivery
+has its way here, and its own final errors.
 """
 
 from collections.abc import Awaitable, Callable

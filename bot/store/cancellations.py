@@ -1,4 +1,7 @@
-"""The cancellations and the decisions on them."""
+"""The cancellations and the decisions on them.
+
+The file is long because one row of the table has most of what there is to know about a request.
+"""
 
 import secrets
 from collections.abc import Collection, Iterable

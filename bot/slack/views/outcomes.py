@@ -1,7 +1,7 @@
 """The words for a cancellation's state and for the gateway's answers, shared by card, results and look-ups.
 
 One text serves one cause. People who read these are no programmers, so there is no HTTP here; ``audit find`` on the
-command line shows every detail.
+command line shows every detail. The file is long because it is a table with words for every cause.
 """
 
 from dataclasses import dataclass
