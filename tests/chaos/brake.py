@@ -12,11 +12,11 @@ from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import FRANK
 from bot.store import StoreError, open_reader
 from tests.chaos.clock import Clock
-from tests.chaos.people import CHANNELS, Crowd
-from tests.flows.desk import OLGA, VERA, Desk
+from tests.chaos.people import CHANNELS, DORA, Crowd
+from tests.flows.desk import BEN, CLEO, OLGA, VERA, Desk
 
 _FREEZE, _UNFREEZE = "freeze", "unfreeze"
-_MAY_NOT = [OLGA, VERA, FRANK]
+_MAY, _MAY_NOT = [BEN, CLEO, DORA] * 4, [OLGA, VERA, FRANK]
 
 
 class Brake:
@@ -48,16 +48,19 @@ class Brake:
             acts = [self._at_the_terminal if self._draw.random() < 0.4 else self._in_slack for _ in range(at_once)]
             await asyncio.gather(*(act(word) for act in acts))
 
-    def _is_frozen(self) -> bool:
+    def _is_frozen(self) -> bool | None:
+        """Return what the record says; None where it cannot be read, or is not there yet."""
         with contextlib.suppress(StoreError), open_reader(self._desk.database) as tables:
             return tables.freeze() is not None
-        return False  # no bot has made the file yet
+        return None
 
     async def _in_slack(self, word: str) -> None:
         """Type it as an approver, or as somebody who may not; look for a moment whether it is so."""
-        user = self._draw.choice([*self._crowd.approvers, *self._crowd.approvers, *_MAY_NOT])
+        user = self._draw.choice([*_MAY, *self._crowd.approvers, *_MAY_NOT])
         self.done[f"{word} in Slack"] += 1
         line = f"/cancel-order {word}" + (" the gateway cancels the wrong orders" if word == _FREEZE else "")
+        with contextlib.suppress(TimeoutError):
+            await self._desk.wait(lambda: self._desk.slack.connections, self._clock.long(3.0))
         with contextlib.suppress(NotAcknowledged, ValueError):
             await self._desk.person(user).command(line, self._draw.choice(CHANNELS))
         for _ in range(10):

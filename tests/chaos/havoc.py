@@ -199,6 +199,9 @@ class Havoc:
                     self.log.ended_by_itself.append(process.returncode)
                 self._kill()
                 await process.wait()
+                if self._second is not None:
+                    await asyncio.gather(self._second, return_exceptions=True)
+                    self._second = None
 
     def _log_end(self) -> AbstractContextManager[int | BinaryIO]:
         if Surroundings.LOG not in self._surroundings:

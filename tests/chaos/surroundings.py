@@ -68,6 +68,8 @@ async def ends_at_once(command: list[str], environment: Mapping[str, str]) -> st
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        # As long as it lives it may have taken the place of a first bot that is gone.
+        await process.wait()
     if process.returncode == 1 and len(said.splitlines()) == 1:
         return ""
     return f"a second bot ended with {process.returncode} and said {said[:2000]!r}"

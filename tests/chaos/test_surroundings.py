@@ -49,3 +49,16 @@ async def test_a_second_bot_ends_at_once(quiet_desk: Desk) -> None:
     environment = os.environ | with_names(desk.environment(PORT="0"))
     assert await ends_at_once([sys.executable, "-m", "tests.chaos.process"], environment) == ""
     assert await desk.events() == before
+
+
+async def test_a_second_bot_that_is_called_back_is_gone(tmp_path: Path) -> None:
+    """Nothing of it lives on that could take the place of the first bot."""
+    file = tmp_path / "pid"
+    script = f"import os, pathlib, time; pathlib.Path({str(file)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    second = asyncio.create_task(ends_at_once([sys.executable, "-c", script], os.environ))
+    while not (file.exists() and file.read_text()):  # noqa: ASYNC110 -- a process of its own wakes nobody here
+        await asyncio.sleep(0.01)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(file.read_text()), 0)
