@@ -51,7 +51,7 @@ _NOTICES: dict[type[Content], tuple[type[Content], ...]] = {
 
 @dataclass(slots=True)
 class Arrivals:
-    """How many events were on record when each call arrived."""
+    """The number of events on record when each call arrived."""
 
     at_the_gateway: list[tuple[str, int]] = field(default_factory=list)
     """The order of each call to the gateway, in front of everything that could delay it."""
