@@ -41,7 +41,7 @@ async def finished(desk: Desk, order: str = "ord_1") -> None:
     """Wait until the order is cancelled; fail unless there are one card, one result, one receipt and one message."""
     card = await desk.card(order)
     await desk.card_says(card, "✅ Cancelled")
-    assert len(await desk.replies(card)) == 1
+    assert len(await desk.endings(card)) == 1
     await desk.direct(desk.ann)
     receipt = await desk.receipt("✅ Cancelled")
     assert "Open the card" in desk.ann.reads(receipt)

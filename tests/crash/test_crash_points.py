@@ -252,7 +252,7 @@ async def test_a_crash_while_somebody_stops_or_hurries_leads_to_one_end(quiet_de
         if when == "KILL_BEFORE":
             await quiet_desk.cleo.click(card, act)
         await quiet_desk.card_says(card, "Stopped by @cleo" if act == "stop" else "✅ Cancelled")
-        assert len(await quiet_desk.replies(card)) == 1
+        assert len(await quiet_desk.endings(card)) == 1
         await quiet_desk.direct(quiet_desk.ann)
     assert len(quiet_desk.gateway.calls) == (0 if act == "stop" else 1)
     with open_reader(quiet_desk.database) as tables:

@@ -81,7 +81,7 @@ async def test_killed_while_slack_took_its_time_with_the_card(quiet_desk: Desk) 
         await quiet_desk.ben.click(late[0], "approve")
         await quiet_desk.card_says(card, "✅ Cancelled")
         await quiet_desk.card_says(late[0], "This is a copy of the card")
-        assert len(await quiet_desk.replies(card)) == 1
+        assert len(await quiet_desk.endings(card)) == 1
 
 
 async def test_killed_right_after_the_click(quiet_desk: Desk) -> None:
@@ -108,7 +108,7 @@ async def test_killed_during_the_gateway_call(quiet_desk: Desk) -> None:
     quiet_desk.gateway.faults.clear()
     async with bot_process(quiet_desk):
         await finished(quiet_desk)
-        (reply,) = await quiet_desk.replies(await quiet_desk.card("ord_1"))
+        (reply,) = await quiet_desk.endings(await quiet_desk.card("ord_1"))
         assert "Asked again, it says that the order is cancelled" in reply
 
 

@@ -115,6 +115,16 @@ class Desk(Stage):
         found: list[str] = await self.wait(look)
         return found
 
+    async def endings(self, card: Posted) -> list[str]:
+        """Return the messages in the card's thread that tell how it ended, without what passes, once there is one."""
+
+        def look() -> list[str]:
+            thread = map(self.ann.reads, self.slack.space.messages(card.channel, card.ts))
+            return [text for text in thread if not text.startswith(("👀", "⏰", "🔔", "⏳"))]
+
+        found: list[str] = await self.wait(look)
+        return found
+
     async def told(self, person: Person, count: int = 1) -> str:
         """Return the last answer that this person alone reads, as soon as they have got so many.
 
