@@ -13,8 +13,8 @@ from bot.sandbox.workspace import Posted
 from bot.slack.views.refusals import NO_LONGER_IN_USE
 from tests.flows.desk import QUICK, Desk, quick_tuning
 
-PAUSE = timedelta(seconds=50)
-"""More than a test takes, and less than the minute after which people hear of trouble."""
+PAUSE = timedelta(seconds=40)
+"""More than a test takes; also a quarter longer it is less than the minute after which people hear of trouble."""
 
 
 @pytest.fixture(params=["socket", "http"])
