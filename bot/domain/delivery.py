@@ -33,7 +33,7 @@ class DeliveryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingCard:
-    """Why a request that needs people has no card; ``problem`` is Slack's name for the error, or the bot's.
+    """The reason why a request that needs people has no card; ``problem`` is Slack's name for the error, or the bot's.
 
     ``in_doubt`` is true where a try may have posted it after all, and ``given_up`` where the bot does not try again.
     """

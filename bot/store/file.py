@@ -37,7 +37,7 @@ _OF_OTHERS = 0o077
 
 
 class Privacy(IntEnum):
-    """Whether other users can use the file, the best first."""
+    """The answers to whether other users can use the file, the best first."""
 
     PRIVATE = 0
     CLOSED = 1

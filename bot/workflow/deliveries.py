@@ -52,7 +52,9 @@ def claim(
         if delivery.kind.to_requester:
             receipt, missing = tx.deliveries.receipt_place(cancellation), _missing_card(tx, cancellation)
             delivery = replace(delivery, receipt=receipt, missing_card=missing)
-        cancellation = replace(cancellation, history=tx.record.history(cancellation), freeze=freeze)
+        cancellation = replace(cancellation, freeze=freeze)
+        if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
+            cancellation = replace(cancellation, history=tx.record.history(cancellation))
         claimed.append(ClaimedDelivery(delivery, cancellation, event))
         if delivery.kind.is_new_message:
             not_to |= {delivery.target}

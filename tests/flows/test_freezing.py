@@ -89,7 +89,7 @@ async def test_a_form_that_was_open_before_is_refused_on_its_field(desk: Desk) -
 
 
 async def test_people_can_still_reject_and_withdraw(desk: Desk) -> None:
-    """What cancels nothing goes on."""
+    """Acts that cancel nothing go on."""
     first, second = await desk.ask("ord_1"), await desk.ask("ord_2")
     await freeze(desk)
     await desk.ann.click(first, "withdraw")
@@ -209,7 +209,7 @@ async def test_a_freeze_outlives_the_process_and_a_lowered_quorum_waits_for_its_
 
 
 async def test_no_word_of_a_freeze_becomes_alive(desk: Desk) -> None:
-    """What somebody types as the reason mentions nobody."""
+    """A reason that somebody types mentions nobody."""
     card = await desk.ask("ord_1")
     await freeze(desk, "<!channel> & <@U0OLGA> *now*")
     shown = await desk.card_says(card, "Everything is frozen")

@@ -50,7 +50,6 @@ _FITTING_WEIGHT = 7000
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
-_STOPPED_BY_A_FREEZE = {State.PENDING, State.APPROVED}
 _MOST_STEPS = 10
 """Rows of the history, for which the message has room beside everything else."""
 _MAY_STOP_ONLY = "An approver or the requester can stop it in the menu (⋯)."
@@ -136,8 +135,8 @@ def _how_it_stands(
     if cancellation.earlier is not None:
         how = f": {outcomes.how_it_ended(cancellation.earlier)}."
         rows.append([words(f"⚠️ {outcomes.EARLIER} "), moment(cancellation.earlier.at), words(how)])
-    if cancellation.freeze is not None and cancellation.state in _STOPPED_BY_A_FREEZE:
-        rows.append(freezes.banner(cancellation.freeze))
+    if (freeze := freezes.shown(cancellation)) is not None:
+        rows.append(freezes.banner(freeze))
     if cancellation.state is State.PENDING:
         whom = presentation.still_needed(cancellation)
         rows.append([words("To decide: "), *whom] if whom else [])
@@ -208,9 +207,8 @@ def _text(cancellation: Cancellation, presentation: Presentation) -> str:
 
 def _frozen(cancellation: Cancellation) -> str:
     """Return in mrkdwn that everything is frozen, where that concerns this request."""
-    if cancellation.freeze is None or cancellation.state not in _STOPPED_BY_A_FREEZE:
-        return ""
-    return escape(freezes.in_force(cancellation.freeze))
+    freeze = freezes.shown(cancellation)
+    return escape(freezes.in_force(freeze)) if freeze is not None else ""
 
 
 def _alike(cancellation: Cancellation) -> str:
@@ -241,8 +239,7 @@ def _progress(cancellation: Cancellation, found: outcomes.Words) -> list[Element
     said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     match cancellation.state:
         case State.APPROVED if cancellation.attempts and cancellation.due_at:
-            why = f": {said}" if said else ""
-            not_yet = sentence(f"Not confirmed yet after {_attempts(cancellation.attempts)}{why}")
+            not_yet = outcomes.not_confirmed_yet(cancellation, said)
             may_stop = buttons.between_attempts(cancellation)
             if cancellation.freeze is not None:
                 return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
@@ -277,7 +274,3 @@ def _retry_until(cancellation: Cancellation) -> list[Element]:
         moment(cancellation.retry_until),
         words(f". After that, {after}."),
     ]
-
-
-def _attempts(count: int) -> str:
-    return "one attempt" if count == 1 else f"{count} attempts"

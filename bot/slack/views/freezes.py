@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
 from bot.slack.commands import CANCEL_ORDER
@@ -10,6 +11,11 @@ from bot.slack.views.text import Element, moment, person, quoted, words
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
+
+
+def shown(cancellation: Cancellation) -> Freeze | None:
+    """Return the freeze that a message about this request has to show: the one in force, if the request waits."""
+    return cancellation.freeze if cancellation.state in {State.PENDING, State.APPROVED} else None
 
 
 def banner(freeze: Freeze) -> list[Element]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import Cancellation, Earlier, State
+from bot.slack.views.text import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,12 @@ def said(answer: Answer) -> str:
     status = f" “{answer.trouble_about}”" if answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about else ""
     own = f"it says “{answer.message}”" if answer.message else code
     return "; ".join(filter(None, [_TROUBLES[answer.trouble] + status, own]))
+
+
+def not_confirmed_yet(cancellation: Cancellation, said: str) -> str:
+    """Return a sentence about the attempts so far of an approved request; ``said`` is what the last one brought."""
+    attempts = "one attempt" if cancellation.attempts == 1 else f"{cancellation.attempts} attempts"
+    return sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
 
 
 def detail(answer: Answer, found: Words) -> str:

@@ -133,8 +133,8 @@ def _earlier(cancellation: Cancellation) -> list[list[Element]]:
 
 
 def _frozen(cancellation: Cancellation) -> list[list[Element]]:
-    stands_still = cancellation.state in {State.PENDING, State.APPROVED}
-    return [freezes.banner(cancellation.freeze)] if cancellation.freeze is not None and stands_still else []
+    freeze = freezes.shown(cancellation)
+    return [freezes.banner(freeze)] if freeze is not None else []
 
 
 def _needed(cancellation: Cancellation) -> list[Element]:
@@ -155,9 +155,8 @@ def _approved_by(cancellation: Cancellation) -> list[Element]:
 def _progress(cancellation: Cancellation, said: str) -> list[Element]:
     if cancellation.state is not State.APPROVED or not cancellation.attempts or cancellation.due_at is None:
         return [words("You get another message with the gateway's answer.")]
-    attempts = "one attempt" if cancellation.attempts == 1 else f"{cancellation.attempts} attempts"
     may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(cancellation) else ""
-    not_yet = sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
+    not_yet = outcomes.not_confirmed_yet(cancellation, said)
     if cancellation.freeze is not None:
         return [words(f"{not_yet}{may_stop}")]
     return [words(f"{not_yet} I ask again at "), moment(cancellation.due_at, "{time_secs}"), words(f".{may_stop}")]
