@@ -51,28 +51,28 @@ def between_attempts(cancellation: Cancellation) -> bool:
 def _buttons(cancellation: Cancellation) -> list[Element]:
     order = cut(cancellation.order_id, _SHOWN_ORDER)
     if cancellation.state is State.PENDING:
-        approve = _confirm("Cancel this order?", _approving(cancellation, order), "Approve")
-        withdraw = _confirm(
+        approve = dialog("Cancel this order?", _approving(cancellation, order), "Approve")
+        withdraw = dialog(
             "Withdraw this request?",
             f"The request ends, and it does not cancel order {order}. Only the requester can withdraw it.",
             "Withdraw",
         )
         return [
-            _button(cancellation, Act.APPROVE, "Approve", "primary", approve),
-            _button(cancellation, Act.REJECT, "Reject", "danger"),
+            button(cancellation, Act.APPROVE, "Approve", "primary", approve),
+            button(cancellation, Act.REJECT, "Reject", "danger"),
             _menu(cancellation, {Act.WITHDRAW: "Withdraw"}, withdraw),
         ]
     if between_attempts(cancellation):
-        stop = _confirm(
+        stop = dialog(
             "Stop trying?",
             f"No further attempt is made. This request does not cancel order {order}. Only approvers and the requester "
             "can stop it. Then an approver can press Retry.",
             "Stop trying",
         )
-        try_now = [_button(cancellation, Act.TRY_NOW, "Try now", "primary")] if cancellation.attempts else []
+        try_now = [button(cancellation, Act.TRY_NOW, "Try now", "primary")] if cancellation.attempts else []
         return [*try_now, _menu(cancellation, {Act.STOP: "Stop trying"}, stop)]
     if cancellation.state.may_retry:
-        retry = _confirm(
+        retry = dialog(
             "Ask the gateway again?",
             f"The same cancellation of order {order} is sent once more. This is safe: an order that is already "
             "cancelled stays cancelled.",
@@ -83,7 +83,7 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
             SETTLE_NOT_CANCELLED: "Settle by hand: it is not cancelled",
         }
         settle = [_menu(cancellation, found)] if cancellation.state is State.UNKNOWN else []
-        return [_button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
+        return [button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
     return []
 
 
@@ -98,16 +98,16 @@ def _approving(cancellation: Cancellation, order: str) -> str:
     return f"{this} cancels order {order} at the payment gateway now. {final}"
 
 
-def _button(
+def button(
     cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None
 ) -> Element:
-    # The value is the id only: what was approved is what the database holds.
-    button: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
+    """Return a button about this request. The value is its id only: what counts is what the database holds."""
+    found: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
     if style:
-        button["style"] = style
+        found["style"] = style
     if confirm:
-        button["confirm"] = confirm
-    return button
+        found["confirm"] = confirm
+    return found
 
 
 def _menu(cancellation: Cancellation, options: Mapping[str, str], confirm: Element | None = None) -> Element:
@@ -120,5 +120,6 @@ def _menu(cancellation: Cancellation, options: Mapping[str, str], confirm: Eleme
     return menu | {"confirm": confirm} if confirm else menu
 
 
-def _confirm(title: str, text: str, yes: str) -> Element:
+def dialog(title: str, text: str, yes: str) -> Element:
+    """Return the question that Slack asks before a click counts."""
     return {"title": plain(title), "text": plain(cut(text, 300)), "confirm": plain(yes), "deny": plain("Go back")}

@@ -17,7 +17,6 @@ from bot.slack.views.text import (
     moment,
     mrkdwn,
     person,
-    plain,
     quote,
     quoted,
     sentence,
@@ -178,17 +177,7 @@ def _channel(cancellation: Cancellation) -> Element:
 
 def _withdraw(cancellation: Cancellation) -> Element:
     order = cut(cancellation.order_id, _SHOWN_ORDER)
-    confirm = {
-        "title": plain("Withdraw this request?"),
-        "text": plain(f"The request ends, and it does not cancel order {order}."),
-        "confirm": plain("Withdraw"),
-        "deny": plain("Go back"),
-    }
-    # The value is the id only: what was asked for is what the database holds.
-    return {
-        "type": "button",
-        "action_id": str(Act.WITHDRAW),
-        "text": plain("Withdraw"),
-        "value": cancellation.id,
-        "confirm": confirm,
-    }
+    confirm = buttons.dialog(
+        "Withdraw this request?", f"The request ends, and it does not cancel order {order}.", "Withdraw"
+    )
+    return buttons.button(cancellation, Act.WITHDRAW, "Withdraw", None, confirm)
