@@ -135,7 +135,7 @@ async def _gateway(settings: Settings, network: Network) -> Finding:
     gateway = GatewayClient(
         base_url=settings.dvpay_base_url,
         api_key=settings.dvpay_api_key,
-        app_id=None,  # it goes with a cancellation only
+        app_id=None,  # it goes with a request only
         now=lambda: datetime.now(UTC),
         network=network,
     )

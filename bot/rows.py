@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import IO, Any, Protocol
 
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import with_words
 from bot.domain.projection import Contradiction
+from bot.domain.request import Request
 from bot.printable import printable
 from bot.wording import answer, subject
 
@@ -33,7 +33,7 @@ class Writer(Protocol):
 
 
 def fields(*, of_events: bool) -> list[str]:
-    """Return the names of the columns: those of events, or those of cancellations."""
+    """Return the names of the columns: those of events, or those of requests."""
     return list(_EVENT) if of_events else [*_CANCELLATION, CONTRADICTS]
 
 
@@ -42,8 +42,8 @@ def event_row(event: Event) -> Row:
     return {name: shown(event) for name, shown in _EVENT.items()}
 
 
-def cancellation_row(found: Cancellation, contradiction: Contradiction | None) -> Row:
-    """Return a cancellation as a row, with the first thing in which the tables contradict its events."""
+def request_row(found: Request, contradiction: Contradiction | None) -> Row:
+    """Return a request as a row, with the first thing in which the tables contradict its events."""
     row = {name: shown(found) for name, shown in _CANCELLATION.items()}
     return row | {CONTRADICTS: subject(contradiction.subject, contradiction.seq) if contradiction else ""}
 
@@ -94,18 +94,18 @@ _EVENT: dict[str, Callable[[Event], Any]] = {
     "order": lambda event: event.order_id,
     "actor": lambda event: event.actor,
     "data": lambda event: with_words(event.kind, event.data, event.words),
-    "cancellation": lambda event: event.cancellation,
+    "request": lambda event: event.request,
 }
-_CANCELLATION: dict[str, Callable[[Cancellation], Any]] = {
+_CANCELLATION: dict[str, Callable[[Request], Any]] = {
     "requested_at": lambda found: found.requested_at.isoformat(timespec="seconds"),
-    "order": lambda found: found.order_id,
+    "order": lambda found: found.cancellation.order_id,
     "state": lambda found: str(found.state),
     "requester": lambda found: found.requester,
     "decided_by": lambda found: " ".join(f"{decision.choice}:{decision.approver}" for decision in found.decisions),
     "reason": lambda found: found.reason,
-    "result": lambda found: answer(found.last_answer) if found.last_answer else "",
+    "result": lambda found: answer(found.cancellation.last_answer) if found.cancellation.last_answer else "",
     "card": lambda found: found.card_link,
-    "cancellation": lambda found: found.id,
+    "request": lambda found: found.id,
 }
 """The columns, and what each shows."""
 

@@ -287,6 +287,8 @@ _DAMAGES: dict[Damage, str] = {
 _SUBJECTS: dict[Subject, str] = {
     Subject.ORDER_ID: "its order ID",
     Subject.REASON: "its reason",
+    Subject.CATEGORY: "the reason chosen from the list",
+    Subject.SOURCE: "the message from which it came",
     Subject.REQUESTER: "its requester",
     Subject.STATE: "its state",
     Subject.QUORUM: "the number of approvals that it needs",
@@ -363,7 +365,7 @@ Filters, in any order, one of each kind:
   30m, 12h, 7d, 4w          requested in the last 30 minutes, 12 hours, 7 days, 4 weeks
   2026-11-23                requested on this day (UTC)
   2026-11-01..2026-11-23    requested on these days (UTC)
-Without a filter, all cancellations are listed."""
+Without a filter, all requests are listed."""
 """The usage of ``audit find``."""
 
 _MISTAKES: dict[Mistake, str] = {

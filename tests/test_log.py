@@ -41,7 +41,7 @@ def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     """An event has its time in UTC, level, logger, name and details."""
     log.configure("INFO", "json", [])
-    structlog.contextvars.bind_contextvars(cancellation="c1")
+    structlog.contextvars.bind_contextvars(request="c1")
 
     structlog.get_logger("bot.worker").info("gateway_answered", outcome="cancelled", tries=2)
 
@@ -51,7 +51,7 @@ def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
         "level": "info",
         "logger": "bot.worker",
         "event": "gateway_answered",
-        "cancellation": "c1",
+        "request": "c1",
         "outcome": "cancelled",
         "tries": 2,
     }

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
-from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
+from bot.domain.cancellation import NEXT, OPEN, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Requested, Started, Voted
 from bot.domain.policy import Act, Actor, Members, Membership, People, Surface, Verdict
 from bot.domain.projection import Ending
+from bot.domain.request import Request
 from bot.domain.verification import walk
 from bot.slack.views import buttons
 from bot.store import Store, Tables
@@ -34,8 +35,12 @@ _OF_USE_IN = {
     "gateway_trouble": {State.APPROVED, State.SENDING},
 }
 """The states in which a message about these events may be posted."""
-TABLES = ("people", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
+TABLES = ("people", "requests", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
 
+_ORDERS = (
+    "SELECT r.id, r.number, c.number, c.order_id, c.state, r.requester"
+    " FROM cancellations c JOIN requests r ON r.number = c.request"
+)
 _WATCH = """
     CREATE TEMP TABLE steps (was TEXT, becomes TEXT);
     CREATE TEMP TRIGGER born AFTER INSERT ON main.cancellations
@@ -78,7 +83,7 @@ class Outside:
 
     approvers: Members = ALL_THREE
     cancelled: dict[str, str] = field(default_factory=dict)
-    """The cancellation for which each order was cancelled at the gateway."""
+    """The request for which each order was cancelled at the gateway."""
     completed: set[str] = field(default_factory=set)
     """The orders that can no longer be cancelled."""
     under_way: list[Attempt] = field(default_factory=list)
@@ -92,7 +97,7 @@ class Outside:
     receipts: set[str] = field(default_factory=set)
     """The timestamps of messages whose receipt came."""
     refused: set[tuple[str, DeliveryKind]] = field(default_factory=set)
-    """The kinds of things that Slack refused for good, with the cancellation."""
+    """The kinds of things that Slack refused for good, with the request."""
     posted: int = 0
 
 
@@ -149,24 +154,24 @@ class World:
         """Return the rows of a query, as the writer sees them."""
         return self.writer.sqlite.execute(sql, values)
 
-    def found(self, about: str) -> Cancellation:
-        """Return this cancellation as it is now."""
-        cancellation = self.tables.cancellations.get(about)
-        assert cancellation is not None
-        return cancellation
+    def found(self, about: str) -> Request:
+        """Return this request as it is now."""
+        request = self.tables.requests.get(about)
+        assert request is not None
+        return request
 
     # --- people -------------------------------------------------------------------------------
 
     def ask(self, order: str = "ord_1", person: str = ANN) -> Acted:
         """Ask with a new form."""
         self.forms += 1
-        return self.run(self.workflow.request(Wish(f"V{self.forms}", order, "why", "C1"), actor(person)))
+        return self.run(self.workflow.request(Wish(f"V{self.forms}", (order,), "why", "C1"), actor(person)))
 
     def asked(self, order: str = "ord_1", person: str = ANN) -> str:
         """Ask, and return the id of the request."""
-        cancellation = self.ask(order, person).cancellation
-        assert cancellation is not None
-        return cancellation.id
+        request = self.ask(order, person).request
+        assert request is not None
+        return request.id
 
     def _click(self, person: str, membership: Membership | None) -> Actor:
         """Return this person as the bot sees them now, unless a membership is given."""
@@ -182,7 +187,7 @@ class World:
         person: str = BEN,
         membership: Membership | None = None,
         approvers: Members | None = None,
-        seen: Cancellation | None = None,
+        seen: Request | None = None,
     ) -> Acted:
         """Approve as this person; ``approvers`` is what Slack says of all of them, if it is not what is so.
 
@@ -226,9 +231,16 @@ class World:
     ) -> Acted:
         """State as this person how the order stands."""
         clicks = self._click(person, membership)
-        seen, how = self.found(about).version, "I looked"
+        found, how = self.found(about), "I looked"
         finding = self.workflow.act(
-            decisions.settle, Act.SETTLE, about, clicks, cancelled=cancelled, how=how, seen=seen
+            decisions.settle,
+            Act.SETTLE,
+            about,
+            clicks,
+            order_id=found.cancellation.order_id,
+            cancelled=cancelled,
+            how=how,
+            seen=found.version,
         )
         return self.run(finding)
 
@@ -246,10 +258,10 @@ class World:
         """Settle what is due, and return the call that begins, if one does."""
         attempt = self.run(next_attempt(self.workflow))
         if attempt is not None:
-            found = self.found(attempt.cancellation_id)
+            found = self.found(attempt.request_id)
             assert found.state is State.SENDING
             assert len(found.approvers) >= found.approvals_required
-            assert (attempt.order_id, attempt.reason) == (found.order_id, found.reason)
+            assert (attempt.order_id, attempt.reason) == (found.cancellation.order_id, found.reason)
             self.outside.under_way.append(attempt)
         return attempt
 
@@ -259,7 +271,7 @@ class World:
             return Answer(Outcome.REFUSED, http_status=422, reason=Reason.COMPLETED)
         if attempt.order_id in self.outside.cancelled:
             return Answer(Outcome.REFUSED, http_status=409, reason=Reason.ALREADY_CANCELLED)
-        self.outside.cancelled[attempt.order_id] = attempt.cancellation_id
+        self.outside.cancelled[attempt.order_id] = attempt.request_id
         return Answer(Outcome.CANCELLED, http_status=200)
 
     def answer(self, attempt: Attempt, answer: Answer) -> State | None:
@@ -271,17 +283,17 @@ class World:
         claimed = self.run(next_delivery(self.workflow))
         if claimed is not None and claimed.delivery.kind.is_new_message:
             # Nobody is asked for what is decided, and nobody hears of trouble that is over.
-            assert claimed.cancellation.state in _OF_USE_IN.get(claimed.event.kind, {claimed.cancellation.state})
+            assert claimed.request.state in _OF_USE_IN.get(claimed.event.kind, {claimed.request.state})
         return claimed
 
     def reach_slack(self, claimed: ClaimedDelivery, *, blind: bool = False) -> Receipt:
         """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
-        delivery, cancellation = claimed.delivery, claimed.cancellation
-        look = Look(cancellation.state, cancellation.approvers, cancellation.approvals_required)
-        if delivery.kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
-            self.outside.cards[cancellation.card_ts] = look
-            return Receipt(DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts)
-        own = look._replace(card=cancellation.card_ts, missing=delivery.missing_card)
+        delivery, request = claimed.delivery, claimed.request
+        look = Look(request.state, request.approvers, request.approvals_required)
+        if delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
+            self.outside.cards[request.card_ts] = look
+            return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts)
+        own = look._replace(card=request.card_ts, missing=delivery.missing_card)
         if delivery.kind is DeliveryKind.RECEIPT_UPDATE:
             if delivery.receipt is None:
                 return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
@@ -289,9 +301,9 @@ class World:
             return Receipt(DeliveryOutcome.DELIVERED, *delivery.receipt)
         if delivery.in_doubt_since is not None and not blind and (earlier := self._posted_by(delivery)):
             return Receipt(DeliveryOutcome.DELIVERED, "C1", earlier)
-        if delivery.kind in {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY} and cancellation.card_ts is None:
+        if delivery.kind in {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY} and request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        if delivery.kind is DeliveryKind.CARD and not cancellation.state.awaits_people:
+        if delivery.kind is DeliveryKind.CARD and not request.state.awaits_people:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         self.outside.posted += 1
         ts = f"{self.outside.posted}.1"
@@ -307,12 +319,12 @@ class World:
 
     def receive(self, claimed: ClaimedDelivery, receipt: Receipt) -> Concluded:
         """Keep the receipt of a try, and remove its message if it is a duplicate, as the worker does."""
-        cancellation, kind = claimed.cancellation, claimed.delivery.kind
+        request, kind = claimed.request, claimed.delivery.kind
         if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
-            self.outside.refused.add((cancellation.id, kind))
-            if kind is DeliveryKind.CARD_UPDATE and cancellation.card_ts is not None:
+            self.outside.refused.add((request.id, kind))
+            if kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
                 # Somebody has deleted the card.
-                self.outside.cards.pop(cancellation.card_ts, None)
+                self.outside.cards.pop(request.card_ts, None)
             if kind is DeliveryKind.RECEIPT_UPDATE and claimed.delivery.receipt is not None:
                 self.outside.own.pop(claimed.delivery.receipt[1], None)
         concluded = self.run(self.workflow.record_delivery(claimed.delivery, receipt))
@@ -367,14 +379,14 @@ class World:
         assert list(self.tables.projections.contradictions()) == []
         for was, becomes in self.rows("SELECT was, becomes FROM steps"):
             assert (becomes == State.PENDING) if was is None else (State(becomes) in NEXT[State(was)])
-        rows = self.rows("SELECT id, number, order_id, state, requester FROM cancellations")
-        assert max(Counter(order for _, _, order, state, _ in rows if State(state) in OPEN).values(), default=0) <= 1
+        rows = self.rows(_ORDERS)
+        assert max(Counter(order for _, _, _, order, state, _ in rows if State(state) in OPEN).values(), default=0) <= 1
         under_way = Counter(number for (number,) in self.rows("SELECT number FROM attempts WHERE outcome IS NULL"))
-        for cancellation, number, order, state, _ in rows:
+        for request, _, number, order, state, _ in rows:
             # A confirmation that came late leaves the call after it without an answer that anybody waits for.
             possible = {State.SENDING: {1}, State.CANCELLED: {0, 1}}
             assert under_way[number] in possible.get(State(state), {0})
-            ours = self.outside.cancelled.get(order) == cancellation
+            ours = self.outside.cancelled.get(order) == request
             match State(state):
                 case State.CANCELLED:
                     assert order in self.outside.cancelled
@@ -385,15 +397,17 @@ class World:
                 case _:
                     assert not ours
         self._check_times()
-        self._check_deliveries({cancellation: (number, requester) for cancellation, number, _, _, requester in rows})
+        self._check_deliveries({request: (number, requester) for request, number, *_, requester in rows})
         self._check_slack()
 
     def _check_times(self) -> None:
         """Check that the worker comes back to everything that waits for it, and to nothing else."""
-        times = "state, due_at, lease_until, expires_at, remind_at, escalate_at"
-        for state, due_at, lease_until, *of_a_decision in self.rows(f"SELECT {times} FROM cancellations"):
-            assert (due_at is not None) == (state in {State.PENDING, State.APPROVED})
-            if state == State.PENDING:
+        times = "c.state, c.due_at, c.lease_until, r.due_at, r.expires_at, r.remind_at, r.escalate_at"
+        orders = "cancellations c JOIN requests r ON r.number = c.request"
+        for state, sent_at, lease_until, due_at, *of_a_decision in self.rows(f"SELECT {times} FROM {orders}"):
+            assert (sent_at is not None) == (state == State.APPROVED)
+            assert (due_at is not None) == (state == State.PENDING)
+            if due_at is not None:
                 assert due_at == min(filter(None, of_a_decision))
             else:
                 assert of_a_decision[1:] == [None, None]
@@ -405,14 +419,14 @@ class World:
             assert in_doubt_since is not None
 
     def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
-        """Check that every event of these cancellations that people must learn of has its messages."""
+        """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
         for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries"):
             owed.setdefault((number, seq), []).append(kind)
         for event in self.tables.record.all():
-            if event.cancellation not in known:
+            if event.request not in known:
                 continue
-            number, requester = known[event.cancellation]
+            number, requester = known[event.request]
             kinds = owed.get((number, event.seq), [])
             match event.content:
                 case Requested():
@@ -429,12 +443,12 @@ class World:
         """Check that what is on file is in Slack, that duplicates are not, and that nothing was dropped by itself."""
         rows = self.rows(
             "SELECT d.id, d.kind, d.status, d.ts, c.id, c.card_ts FROM deliveries d"
-            " JOIN cancellations c ON c.number = d.number"
+            " JOIN requests c ON c.number = d.number"
         )
-        for delivery, kind, status, ts, cancellation, card in rows:
-            if status == "abandoned" and (cancellation, kind) not in self.outside.refused:
+        for delivery, kind, status, ts, request, card in rows:
+            if status == "abandoned" and (request, kind) not in self.outside.refused:
                 # Without a card there is no thread for its results.
-                assert (cancellation, DeliveryKind.CARD) in self.outside.refused
+                assert (request, DeliveryKind.CARD) in self.outside.refused
                 assert not DeliveryKind(kind).to_requester
                 assert kind != DeliveryKind.REPLY or card is None
             if DeliveryKind(kind).is_new_message and status == "delivered":
@@ -456,14 +470,14 @@ class World:
             while self.deliver(DeliveryOutcome.DELIVERED):
                 pass
         assert self.rows("SELECT * FROM deliveries WHERE status = 'queued'") == []
-        for about, card in self.rows("SELECT id, card_ts FROM cancellations WHERE card_ts IS NOT NULL"):
+        for about, card in self.rows("SELECT id, card_ts FROM requests WHERE card_ts IS NOT NULL"):
             found, shown = self.found(about), self.outside.cards.get(card)
             if shown is None:
                 refused = (about, DeliveryKind.CARD) in self.outside.refused
                 assert not found.state.awaits_people or refused or self._knows_of_no_card(found)
                 continue
             assert _shows(shown, found)
-        receipts = "SELECT c.id, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number"
+        receipts = "SELECT c.id, d.ts FROM deliveries d JOIN requests c ON c.number = d.number"
         for about, ts in self.rows(f"{receipts} WHERE d.kind = 'receipt' AND d.status = 'delivered'"):
             found, own = self.found(about), self.outside.own.get(ts)
             if own is None:
@@ -474,7 +488,7 @@ class World:
             if found.state.awaits_people:
                 assert (own.missing is None) == (found.card_ts in self.outside.cards)
 
-    def _knows_of_no_card(self, found: Cancellation) -> bool:
+    def _knows_of_no_card(self, found: Request) -> bool:
         """Return True where the requester has a message that their request has no card, unless Slack refused that."""
         if (found.id, DeliveryKind.RECEIPT) in self.outside.refused:
             return True
@@ -485,7 +499,7 @@ class World:
         return bool(self.rows(sql, found.number))
 
 
-def _shows(look: Look, found: Cancellation) -> bool:
+def _shows(look: Look, found: Request) -> bool:
     """Return True where this is the truth; the begin of a call is no news where the approval is shown."""
     begun = found.state is State.SENDING and look.state is State.APPROVED
     same = (look.approvers, look.quorum) == (found.approvers, found.approvals_required)

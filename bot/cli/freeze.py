@@ -52,7 +52,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
             in_force = tx.freeze()
             if begins == (in_force is None):
                 freezing.put(tx, content, at_the_terminal(), datetime.now(UTC))
-            waiting = len(tx.cancellations.waiting())
+            waiting = len(tx.requests.waiting())
     except StoreError as error:
         fail(store_error(error))
     if begins:

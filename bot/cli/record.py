@@ -50,7 +50,7 @@ def audit() -> None:
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values with a header line.")
 @click.option("--limit", type=click.IntRange(1), help="Print at most this many rows; without it all.")
 def find(filters: tuple[str, ...], database: Path | None, form: str | None, limit: int | None) -> None:
-    """Print cancellations, newest first, or all events of one order.
+    """Print requests, newest first, or all events of one order.
 
     FILTERS are those of /cancel-audit: an order ID (its events), @U012AB3CD (a requester or approver),
     state:cancelled, 7d, 2026-11-01..2026-11-23.

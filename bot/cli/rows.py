@@ -9,7 +9,7 @@ from hashlib import sha256
 from bot.cli.terminal import write
 from bot.domain.lookup import Lookup
 from bot.printable import printable
-from bot.rows import CONTRADICTS, Row, cancellation_row, event_row, write_csv
+from bot.rows import CONTRADICTS, Row, event_row, request_row, write_csv
 from bot.store import Tables
 
 _STEP = 500
@@ -19,7 +19,7 @@ _WIDEST = 60
 
 
 def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row]:
-    """Yield what matches, newest first: the events of the order if one is named, else cancellations."""
+    """Yield what matches, newest first: the events of the order if one is named, else requests."""
     older: str | None = None
     left = limit if limit is not None else sys.maxsize
     while left > 0:
@@ -29,10 +29,10 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
             older = events.older
             yield from map(event_row, events.items)
         else:
-            cancellations = tables.lookups.find(lookup, older_than=older, limit=step)
-            older = cancellations.older
-            for one, contradiction in tables.projections.checked(cancellations.items):
-                yield cancellation_row(one, contradiction)
+            requests = tables.lookups.find(lookup, older_than=older, limit=step)
+            older = requests.older
+            for one, contradiction in tables.projections.checked(requests.items):
+                yield request_row(one, contradiction)
         left -= step
         if older is None:
             return
@@ -77,8 +77,8 @@ class Printer:
 
     def _print_table(self, rows: Iterator[Row]) -> None:
         # A table's columns are as wide as its widest cell, so it has to wait for the last row.
-        # The ids of cancellations are for machines, and would only make it wider.
-        shown = [{key: _one_line(value) for key, value in row.items() if key != "cancellation"} for row in rows]
+        # The ids of requests are for machines, and would only make it wider.
+        shown = [{key: _one_line(value) for key, value in row.items() if key != "request"} for row in rows]
         if not any(row.get(CONTRADICTS) for row in shown):
             shown = [{key: value for key, value in row.items() if key != CONTRADICTS} for row in shown]
         if not shown:

@@ -114,9 +114,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A committed right to call the gateway once, with exactly what was approved."""
+    """A committed right to call the gateway once, with exactly what was approved. ``cancellation`` is its number."""
 
     id: int
-    cancellation_id: str
+    request_id: str
+    cancellation: int
     order_id: str
     reason: str

@@ -42,7 +42,7 @@ class Event(NamedTuple):
     seq: int
     at: str
     kind: str
-    cancellation: str
+    request: str
     order_id: str
     actor: str
     data: str
@@ -78,11 +78,11 @@ class Event(NamedTuple):
 
 
 def follow(
-    last: Event, content: Content, actor: str, at: str, *, cancellation: str = "", order_id: str = ""
+    last: Event, content: Content, actor: str, at: str, *, request: str = "", order_id: str = ""
 ) -> tuple[Event, list[Word]]:
     """Return the event with this content that follows the last one, and the words to keep beside it."""
     data, words = to_json(content)
-    event = Event(last.seq + 1, at, content.kind, cancellation, order_id, actor, data, last.hash).sealed()
+    event = Event(last.seq + 1, at, content.kind, request, order_id, actor, data, last.hash).sealed()
     return event._replace(words={word.field: word.text for word in words}), words
 
 

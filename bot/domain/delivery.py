@@ -57,7 +57,7 @@ class Delivery:
 
     position: int
     id: str
-    cancellation_id: str
+    request_id: str
     kind: DeliveryKind
     event_seq: int
     target: str

@@ -145,14 +145,19 @@ class Unfrozen(Content):
 
 @dataclass(frozen=True, slots=True)
 class Requested(Content):
-    """Somebody asked to cancel an order."""
+    """Somebody asked to cancel one or more orders."""
 
     kind = "requested"
     words = ("reason",)
+    orders: tuple[str, ...]
     reason: str = ""
     channel: str = ""
     quorum: int = 1
     expires_at: str = ""
+    category: str = ""
+    """The entry of the setting REASONS with which the reason begins, or empty."""
+    source: str = ""
+    """The permalink of the message from which somebody asked, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +267,7 @@ class Expired(Content):
 
 @dataclass(frozen=True, slots=True)
 class ClickRefused(Content):
-    """A click changed nothing. ``state`` is None where there is no such cancellation."""
+    """A click changed nothing. ``state`` is None where there is no such request."""
 
     kind = "click_refused"
     act: Act
@@ -282,7 +287,7 @@ class Sending(Content):
 class Answered(Content):
     """The result of an attempt.
 
-    ``attempt`` counts from 1 since the last approval or retry, ``call`` over all attempts of the cancellation.
+    ``attempt`` counts from 1 since the last approval or retry, ``call`` over all attempts of the request.
     """
 
     # The gateway may repeat the reason that it was sent.
@@ -352,7 +357,7 @@ class AnsweredLate(Answered):
 
 @dataclass(frozen=True, slots=True)
 class Retried(Content):
-    """An approver had a failed or unknown cancellation sent again."""
+    """An approver had a failed or unknown request sent again."""
 
     kind = "retried"
     ground: Ground | None = None

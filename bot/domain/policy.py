@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bot.domain.cancellation import Cancellation, Choice, State
+from bot.domain.cancellation import Choice, State
+from bot.domain.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,10 @@ class Members:
     complete: bool = True
     escalation: "Members | None" = None
 
-    def of(self, cancellation: Cancellation) -> "Members":
+    def of(self, request: Request) -> "Members":
         """Return the approvers of this request."""
         more = self.escalation
-        if more is None or cancellation.escalated_at is None:
+        if more is None or request.escalated_at is None:
             return self
         return Members(self.ids | more.ids, self.everyone, self.complete and more.complete)
 
@@ -106,9 +107,9 @@ class Actor:
     """The ground of the approver's role, or of the escalation."""
     surface: Surface | None = None
 
-    def towards(self, cancellation: Cancellation) -> "Actor":
+    def towards(self, request: Request) -> "Actor":
         """Return this person as they stand to this request: before its escalation, that is no ground for anything."""
-        too_early = self.ground is not None and self.ground.escalated and cancellation.escalated_at is None
+        too_early = self.ground is not None and self.ground.escalated and request.escalated_at is None
         return replace(self, ground=None) if too_early else self
 
 
@@ -161,7 +162,6 @@ class Verdict(StrEnum):
     """A channel in which nothing can be posted any more."""
     NOT_INVITED = "not_invited"
     """A private channel that the bot is not in."""
-    SEVERAL_ORDERS = "several_orders"
     TOO_LONG = "too_long"
     """The text does not fit on the card, where approvers must read all of it."""
     VOTES_MISSING = "votes_missing"
@@ -175,14 +175,14 @@ class Verdict(StrEnum):
 
 
 class Scope(StrEnum):
-    """The cancellations that a person may read."""
+    """The requests that a person may read."""
 
     ALL = "all"
     OWN = "own"
 
 
 def may_ask(actor: Actor) -> Verdict:
-    """Return ALLOWED where this person may ask for a cancellation."""
+    """Return ALLOWED where this person may ask for a request."""
     match actor.requester:
         case Membership.MEMBER:
             return Verdict.ALLOWED
@@ -207,17 +207,17 @@ class Votes:
         return Verdict.VOTES_UNCHECKED if len(self.valid | self.unchecked) >= quorum else Verdict.VOTES_MISSING
 
 
-def count_votes(cancellation: Cancellation, approvers: Members, *, allow_self_approval: bool) -> Votes:
+def count_votes(request: Request, approvers: Members, *, allow_self_approval: bool) -> Votes:
     """Sort the approvals of a request by what they are worth today.
 
     A vote is void if its approver was removed since, or is the requester and self-approval is off by now.
     """
-    approvers = approvers.of(cancellation)
+    approvers = approvers.of(request)
     memberships = {
         each: Membership.OUTSIDER
-        if each == cancellation.requester and not allow_self_approval
+        if each == request.requester and not allow_self_approval
         else approvers.membership(each)
-        for each in cancellation.approvers
+        for each in request.approvers
     }
     return Votes(
         valid=frozenset(each for each, place in memberships.items() if place is Membership.MEMBER),
@@ -226,21 +226,21 @@ def count_votes(cancellation: Cancellation, approvers: Members, *, allow_self_ap
     )
 
 
-def may_decide(cancellation: Cancellation, actor: Actor, choice: Choice, *, allow_self_approval: bool) -> Verdict:
+def may_decide(request: Request, actor: Actor, choice: Choice, *, allow_self_approval: bool) -> Verdict:
     """Return ALLOWED where this person's approval or rejection counts now.
 
     Membership comes before the state, so that an outsider learns nothing from a click. An approver
     who has approved may still reject while others are awaited; a second approval counts for nothing.
     """
-    refusal = _not_an_approver(cancellation, actor)
+    refusal = _not_an_approver(request, actor)
     if refusal is not None:
         return refusal
-    if cancellation.state is not State.PENDING:
+    if request.state is not State.PENDING:
         return Verdict.WRONG_STATE
     if choice is Choice.APPROVE:
-        if actor.id == cancellation.requester and not allow_self_approval:
+        if actor.id == request.requester and not allow_self_approval:
             return Verdict.OWN_REQUEST
-        if actor.id in cancellation.approvers:
+        if actor.id in request.approvers:
             return Verdict.ALREADY_COUNTED
     return Verdict.ALLOWED
 
@@ -250,81 +250,80 @@ def may_freeze(actor: Actor) -> Verdict:
     return _not_among(actor.approver) or Verdict.ALLOWED
 
 
-def may_withdraw(cancellation: Cancellation, actor: Actor) -> Verdict:
+def may_withdraw(request: Request, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may take the request back: only its requester, only while it is pending."""
-    if cancellation.state is not State.PENDING:
+    if request.state is not State.PENDING:
         return Verdict.WRONG_STATE
-    return Verdict.ALLOWED if actor.id == cancellation.requester else Verdict.NOT_THE_REQUESTER
+    return Verdict.ALLOWED if actor.id == request.requester else Verdict.NOT_THE_REQUESTER
 
 
-def may_retry(
-    cancellation: Cancellation, actor: Actor, at: datetime, *, votes: Verdict, decided_against: bool
-) -> Verdict:
-    """Return ALLOWED where this person may have the approved cancel sent again.
+def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict, decided_against: bool) -> Verdict:
+    """Return ALLOWED where this person may have the approved cancel of this request's only order sent again.
 
     Retry is no way round the second person: never by the requester, even one who is an approver; not by votes that
     count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
     for it; and not once people decided against the same order (``decided_against``).
     """
-    refusal = _not_an_approver(cancellation, actor)
+    refusal = _not_an_approver(request, actor)
     if refusal is not None:
         return refusal
-    if not cancellation.state.may_retry:
+    if not request.state.may_retry:
         return Verdict.WRONG_STATE
-    if actor.id == cancellation.requester:
+    if actor.id == request.requester:
         return Verdict.OWN_REQUEST
     if decided_against:
         return Verdict.DECIDED_AGAINST
-    if cancellation.retry_until is None or cancellation.retry_until < at:
+    if request.retry_until is None or request.retry_until < at:
         return Verdict.APPROVAL_TOO_OLD
     return votes
 
 
-def time_unchecked(cancellation: Cancellation, actor: Actor, act: Act, latest: datetime) -> Verdict | None:
+def time_unchecked(request: Request, actor: Actor, act: Act, latest: datetime) -> Verdict | None:
     """Return the refusal of an act whose time may be over: ``latest`` is the latest time that it may be by now.
 
     An approval and a retry lead to a call to the gateway; the other acts do no harm after their time.
     """
     match act:
         case Act.APPROVE:
-            over = cancellation.overdue(latest)
+            over = request.overdue(latest)
         case Act.RETRY:
-            until = cancellation.retry_until
-            over = cancellation.state.may_retry and until is not None and until < latest
+            until = request.retry_until
+            over = request.state.may_retry and until is not None and until < latest
         case _:
             over = False
-    return (_not_an_approver(cancellation, actor) or Verdict.TIME_UNCHECKED) if over else None
+    return (_not_an_approver(request, actor) or Verdict.TIME_UNCHECKED) if over else None
 
 
-def may_try_now(cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+def may_try_now(request: Request, actor: Actor, at: datetime) -> Verdict:
     """Return ALLOWED where this person may have the next attempt made at once, and that changes something."""
-    refusal = _not_an_approver(cancellation, actor)
+    refusal = _not_an_approver(request, actor)
     if refusal is not None:
         return refusal
-    if cancellation.state is State.APPROVED and (cancellation.due_at is None or cancellation.due_at <= at):
+    due_at = request.cancellation.due_at
+    if request.state is State.APPROVED and (due_at is None or due_at <= at):
         return Verdict.CALL_UNDER_WAY
-    return _not_between_attempts(cancellation) or Verdict.ALLOWED
+    return _not_between_attempts(request) or Verdict.ALLOWED
 
 
-def may_stop(cancellation: Cancellation, actor: Actor) -> Verdict:
+def may_stop(request: Request, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may end an approved request of which certainly nothing was done yet.
 
     Stopping takes no second person: approvers may, and the requester.
     """
-    refusal = _not_an_approver(cancellation, actor)
-    if refusal is not None and actor.id != cancellation.requester:
+    refusal = _not_an_approver(request, actor)
+    if refusal is not None and actor.id != request.requester:
         return Verdict.NOT_INVOLVED if refusal is Verdict.NOT_AN_APPROVER else refusal
-    return _not_between_attempts(cancellation) or Verdict.ALLOWED
+    return _not_between_attempts(request) or Verdict.ALLOWED
 
 
-def may_settle(cancellation: Cancellation, actor: Actor) -> Verdict:
+def may_settle(request: Request, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may state how an order stands whose outcome the gateway left unknown."""
-    refusal = _not_an_approver(cancellation, actor)
+    refusal = _not_an_approver(request, actor)
     if refusal is not None:
         return refusal
-    if cancellation.state is not State.UNKNOWN:
+    if request.state is not State.UNKNOWN:
         return Verdict.WRONG_STATE
-    return Verdict.OWN_REQUEST if actor.id == cancellation.requester else Verdict.ALLOWED
+    return Verdict.OWN_REQUEST if actor.id == request.requester else Verdict.ALLOWED
 
 
 def may_read(actor: Actor) -> Scope:
@@ -332,20 +331,20 @@ def may_read(actor: Actor) -> Scope:
     return Scope.ALL if Membership.MEMBER in {actor.approver, actor.auditor} else Scope.OWN
 
 
-def _not_between_attempts(cancellation: Cancellation) -> Verdict | None:
+def _not_between_attempts(request: Request) -> Verdict | None:
     """Return why an approved request cannot be touched now, or None while all its attempts certainly did nothing."""
-    match cancellation.state:
+    match request.state:
         case State.APPROVED:
-            return Verdict.MAY_HAVE_BEEN_SENT if cancellation.unclear else None
+            return Verdict.MAY_HAVE_BEEN_SENT if request.cancellation.unclear else None
         case State.SENDING:
             return Verdict.CALL_UNDER_WAY
         case _:
             return Verdict.WRONG_STATE
 
 
-def _not_an_approver(cancellation: Cancellation, actor: Actor) -> Verdict | None:
+def _not_an_approver(request: Request, actor: Actor) -> Verdict | None:
     """Return None for an approver of this request: one of APPROVERS, and after an escalation one of ESCALATE_TO."""
-    return _not_among(actor.approver, *([actor.escalation] if cancellation.escalated_at is not None else []))
+    return _not_among(actor.approver, *([actor.escalation] if request.escalated_at is not None else []))
 
 
 def _not_among(*places: Membership) -> Verdict | None:

@@ -1,8 +1,8 @@
-"""The tables as the record says that they must be: a pure fold over the events of one cancellation.
+"""The tables as the record says that they must be: a pure fold over the events of one request.
 
-The events are the truth. The tables of cancellations, decisions, attempts and deliveries repeat them, so that they can
-be searched. ``compare`` finds the first thing in which the tables contradict the events. The file is long because
-it has one step for each kind of event, and one comparison for each table.
+The events are the truth. The tables of requests, cancellations, decisions, attempts and deliveries repeat them, so that
+they can be searched. ``compare`` finds the first thing in which the tables contradict the events. The file is long
+because it has one step for each kind of event, and one comparison for each table.
 """
 
 import math
@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from bot.domain import events
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import NEXT, Cancellation, Choice, Decision, State
+from bot.domain.cancellation import NEXT, UNDER_WAY, Cancellation, Choice, Decision, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, from_json
+from bot.domain.request import Request
 from bot.domain.words import ERASED, Word
 
 
@@ -31,6 +32,8 @@ class Subject(StrEnum):
 
     ORDER_ID = "order_id"
     REASON = "reason"
+    CATEGORY = "category"
+    SOURCE = "source"
     REQUESTER = "requester"
     STATE = "state"
     QUORUM = "quorum"
@@ -42,7 +45,7 @@ class Subject(StrEnum):
     REMINDED = "reminded"
     ESCALATED_AT = "escalated_at"
     DUE_AT = "due_at"
-    """A pending request that the worker would not look at before it expires."""
+    """A pending request that the worker would look at too late, or an approved order that it would never look at."""
     DECISIONS = "decisions"
     ATTEMPTS = "attempts"
     DELIVERIES = "deliveries"
@@ -51,7 +54,7 @@ class Subject(StrEnum):
     EVENT = "event"
     """An event that cannot be read, or that cannot follow those before it."""
     REQUEST = "request"
-    """A cancellation without events, or events without their cancellation."""
+    """A request without events, or events without their request."""
     NAME = "name"
 
 
@@ -59,7 +62,8 @@ class Subject(StrEnum):
 class Contradiction:
     """The first thing that does not fit: what the events say, and what is kept in the tables.
 
-    ``seq`` is the event that says so, or 0.
+    ``order_id`` is the order that it is about, or the first one of the request. ``seq`` is the event that says so,
+    or 0.
     """
 
     subject: Subject
@@ -73,17 +77,24 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class Kept(NamedTuple):
-    """Everything that the tables hold about one cancellation, as plain rows: a verification reads very many.
+    """Everything that the tables hold about one request, as plain rows: a verification reads very many.
 
-    The columns of the cancellation are those of ``_SUBJECTS`` and then ``due_at``, of a decision those of
-    ``_Decision``, and of an attempt those of ``_Attempt``. Those of a delivery are its kind, event, target, status, ts,
-    and the last event drawn.
+    The columns of the request are those of ``_SUBJECTS`` and then ``due_at``. Those of a cancellation are its number
+    and ``due_at``, and then those of ``_OF_ORDER``; of an attempt the number of its cancellation, and then those of
+    ``_Attempt``; of a decision those of ``_Decision``. Those of a delivery are its kind, event, target, status, ts, and
+    the last event drawn.
     """
 
-    cancellation: Row
+    request: Row
+    cancellations: Sequence[Row]
     decisions: Sequence[Row]
     attempts: Sequence[Row]
     deliveries: Sequence[Row]
+
+    @property
+    def first_order(self) -> str:
+        """The id of the first order, or an empty text where there is none."""
+        return self.cancellations[0][2] if self.cancellations else ""
 
 
 class _Decision(NamedTuple):
@@ -91,6 +102,7 @@ class _Decision(NamedTuple):
 
     choice: str
     approver: str
+    order_id: str
     reason: str
     at: str
     requested_at: str
@@ -125,28 +137,37 @@ class Said:
 
 
 @dataclass(slots=True)
+class OrderSaid:
+    """One order of a request as the events say."""
+
+    changed_at: str
+    state: State = State.PENDING
+    attempt_count: int = 0
+    stopped_by: str = ""
+    attempts: list[Said] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Projection:
-    """One cancellation as its events say. Texts are commitments."""
+    """One request as its events say. Texts are commitments."""
 
     seq: int = 0
     """The request's own event; 0 until there is one."""
-    order_id: str = ""
+    orders: dict[str, OrderSaid] = field(default_factory=dict)
     reason: str = ""
+    category: str = ""
+    source: str = ""
     requester: str = ""
-    state: State | None = None
     quorum: int = 0
     requested_at: str = ""
     expires_at: str = ""
-    changed_at: str = ""
     channels: list[str] = field(default_factory=list)
     card_ts: str | None = None
     card_link: str = ""
-    attempt_count: int = 0
     reminded: int = 0
     escalated_at: str | None = None
-    stopped_by: str = ""
-    decisions: dict[tuple[Choice, str], Said] = field(default_factory=dict)
-    attempts: list[Said] = field(default_factory=list)
+    decisions: dict[tuple[Choice, str, str], Said] = field(default_factory=dict)
+    """The decisions by their kind, their person and, of a statement by hand, the order."""
     owed: dict[tuple[int, DeliveryKind], str] = field(default_factory=dict)
     """New messages that must be in the outbox, with the person or an empty text for the card's channel."""
     may_be_owed: set[int] = field(default_factory=set)
@@ -166,18 +187,44 @@ class Projection:
     """The first event that cannot be read or cannot follow, or 0."""
 
     @property
+    def order_id(self) -> str:
+        """The first order, or an empty text before there is one."""
+        return next(iter(self.orders), "")
+
+    @property
+    def whole(self) -> str:
+        """The order that the events about the whole request name: none where there are several."""
+        return self.order_id if len(self.orders) == 1 else ""
+
+    @property
     def approvers(self) -> list[str]:
         """The people whose approval counts, in the order in which they approved."""
-        return [person for choice, person in self.decisions if choice is Choice.APPROVE]
+        return [person for choice, person, _ in self.decisions if choice is Choice.APPROVE]
+
+    @property
+    def pending(self) -> bool:
+        """Return True while the request waits for a decision."""
+        return any(each.state is State.PENDING for each in self.orders.values())
+
+    @property
+    def under_way(self) -> bool:
+        """Return True while the gateway is still to be called for one of the orders."""
+        return any(each.state in UNDER_WAY for each in self.orders.values())
 
     def step(self, event: Event, to: State) -> bool:
-        """Enter a state, if it may follow; return False if not."""
-        if self.state is None or to not in NEXT[self.state]:
+        """Enter a state with the event's order, or with every order, if it may follow; return False if not."""
+        stepping = self.orders.values() if event.order_id == self.whole else [self.orders[event.order_id]]
+        if any(to not in NEXT[each.state] for each in stepping):
             return False
-        self.state, self.changed_at, self.changed_seq = to, event.at, event.seq
-        for kind in [kind for kind in self.passing if to not in PASSING[kind]]:
+        for each in stepping:
+            each.state, each.changed_at = to, event.at
+        self.changed_seq = event.seq
+        for kind in [kind for kind in self.passing if not self._is_of_use(kind)]:
             self.outdated[self.passing.pop(kind)] = event.seq
         return True
+
+    def _is_of_use(self, kind: type[Content]) -> bool:
+        return any(each.state in PASSING[kind] for each in self.orders.values())
 
     def stand(self, event: Event, kind: type[Content]) -> None:
         """Let this event's messages take the place of those of the same kind before it."""
@@ -185,10 +232,10 @@ class Projection:
             self.outdated[before] = event.seq
         self.passing[kind] = event.seq
 
-    def decide(self, event: Event, choice: Choice, text: str = "") -> None:
+    def decide(self, event: Event, choice: Choice, text: str = "", order_id: str = "") -> None:
         """Count a decision; the same choice of the same person counts once, and a recount by the bot is nobody's."""
         if event.actor != BOT:
-            self.decisions.setdefault((choice, event.actor), Said(event.at, event.seq, text))
+            self.decisions.setdefault((choice, event.actor, order_id), Said(event.at, event.seq, text))
 
 
 Ending: TypeAlias = (
@@ -203,7 +250,7 @@ Ending: TypeAlias = (
     | events.SettledCancelled
     | events.SettledNotCancelled
 )
-"""The events that end a cancellation."""
+"""The events that end a cancellation, or with several orders all of a request."""
 
 
 def leads_to(ending: Content) -> State:
@@ -218,18 +265,24 @@ PASSING: Mapping[type[Content], frozenset[State]] = {
     events.Escalated: frozenset({State.PENDING}),
     events.GatewayTrouble: frozenset({State.APPROVED, State.SENDING}),
 }
-"""The events whose messages are of use only for a while: in these states, and until the next event of the same kind.
+"""The events whose messages are of use only for a while: until the next event of the same kind, and as long as one of
+the orders is in these states.
 
 After that they are called off. The messages of all other events are brought to Slack however late it is.
 """
 
 
-def messages_owed(content: Content, actor: str, requester: str) -> tuple[DeliveryKind, ...]:
-    """Return the new messages that people must get about an event."""
+def messages_owed(content: Content, actor: str, requester: str, *, under_way: bool) -> tuple[DeliveryKind, ...]:
+    """Return the new messages that people must get about an event.
+
+    ``under_way`` is true where after it the gateway is still to be called for an order of the request: people are told
+    once how all of them ended.
+    """
     kind = type(content)
     if kind in _ENDINGS:
         # Nobody has to be told what they have just done.
-        return (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
+        told = (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
+        return () if under_way else told
     if kind is events.Requested:
         return (DeliveryKind.CARD, DeliveryKind.RECEIPT)
     if isinstance(content, events.CardBlocked) and content.receipt_is_out:
@@ -242,7 +295,7 @@ def messages_owed(content: Content, actor: str, requester: str) -> tuple[Deliver
 
 
 def fold(about: Iterable[Event]) -> Projection:
-    """Return what the tables must say, from all events about one cancellation in their order."""
+    """Return what the tables must say, from all events about one request in their order."""
     found = Projection()
     for event in about:
         try:
@@ -250,12 +303,8 @@ def fold(about: Iterable[Event]) -> Projection:
         except (KeyError, ValidationError):
             found.broken = found.broken or event.seq
             continue
-        known = found.seq != 0
-        if not known or event.order_id != found.order_id:
-            # Everything begins with the request, and stays about its order.
-            found.broken = found.broken or (0 if not known and event.kind == events.Requested.kind else event.seq)
         follow = _STEPS.get(type(content))
-        if follow is not None and not follow(found, event, content):
+        if not _is_about(found, event, content) or (follow is not None and not follow(found, event, content)):
             found.broken = found.broken or event.seq
         if found.escalated_at is None and _by_escalation(content):
             found.broken = found.broken or event.seq
@@ -264,9 +313,20 @@ def fold(about: Iterable[Event]) -> Projection:
         for path in content.words:
             if text := _getter(path)(content):
                 found.commitments[event.seq, path] = text
-        for kind in messages_owed(content, event.actor, found.requester):
+        for kind in messages_owed(content, event.actor, found.requester, under_way=found.under_way):
             found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
+
+
+def _is_about(found: Projection, event: Event, content: Content) -> bool:
+    """Return True for what may follow by the order that it names: everything begins with the request."""
+    kind = type(content)
+    if kind is events.Requested:
+        return found.seq == 0
+    if kind in _ABOUT_ONE_ORDER:
+        return event.order_id in found.orders
+    # What changes nothing may be about one order as well.
+    return found.seq != 0 and (event.order_id == found.whole or (kind not in _STEPS and event.order_id in found.orders))
 
 
 def _by_escalation(content: Content) -> bool:
@@ -283,53 +343,50 @@ _getter = cache(attrgetter)
 
 
 def _requested(found: Projection, event: Event, content: events.Requested) -> bool:
-    if found.seq:
-        return False
-    found.seq, found.order_id, found.requester, found.reason = event.seq, event.order_id, event.actor, content.reason
-    found.state, found.quorum = State.PENDING, content.quorum
-    found.requested_at = found.changed_at = event.at
-    found.expires_at = content.expires_at
+    found.seq, found.requester, found.reason, found.quorum = event.seq, event.actor, content.reason, content.quorum
+    found.orders = {order_id: OrderSaid(event.at) for order_id in content.orders}
+    found.category, found.source = content.category, content.source
+    found.requested_at, found.expires_at = event.at, content.expires_at
     found.channels.append(content.channel)
-    return True
+    return 0 < len(content.orders) == len(found.orders) and event.order_id == found.whole
 
 
 def _voted(found: Projection, event: Event, _: events.Voted) -> bool:
     found.decide(event, Choice.APPROVE)
     found.changed_seq = event.seq
-    return found.state is State.PENDING
+    return found.pending
 
 
 def _approved(found: Projection, event: Event, content: events.Approved) -> bool:
     found.decide(event, Choice.APPROVE)
-    found.attempt_count = 0
     return found.step(event, State.APPROVED) and len(found.approvers) >= content.of == found.quorum
 
 
 def _votes_voided(found: Projection, event: Event, content: events.VotesVoided) -> bool:
     for approver in content.approvers:
-        found.decisions.pop((Choice.APPROVE, approver), None)
+        found.decisions.pop((Choice.APPROVE, approver, ""), None)
     found.changed_seq = event.seq
-    return found.state is State.PENDING
+    return found.pending
 
 
 def _quorum_changed(found: Projection, event: Event, content: events.QuorumChanged) -> bool:
     found.quorum, found.changed_seq = content.now, event.seq
-    return found.state is State.PENDING
+    return found.pending
 
 
 def _expiry_moved(found: Projection, event: Event, content: events.ExpiryMoved) -> bool:
     found.expires_at, found.changed_seq = content.expires_at, event.seq
-    return found.state is State.PENDING
+    return found.pending
 
 
 def _reminded(found: Projection, _: Event, content: events.Reminded) -> bool:
     found.reminded += 1
-    return found.state is State.PENDING and content.number == found.reminded
+    return found.pending and content.number == found.reminded
 
 
 def _escalated(found: Projection, event: Event, _: events.Escalated) -> bool:
     first, found.escalated_at, found.changed_seq = found.escalated_at is None, event.at, event.seq
-    return first and found.state is State.PENDING
+    return first and found.pending
 
 
 def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool:
@@ -338,7 +395,7 @@ def _rejected(found: Projection, event: Event, content: events.Rejected) -> bool
 
 
 def _settled(found: Projection, event: Event, content: events.SettledCancelled | events.SettledNotCancelled) -> bool:
-    found.decide(event, Choice.SETTLE, content.how)
+    found.decide(event, Choice.SETTLE, content.how, event.order_id)
     return found.step(event, leads_to(content))
 
 
@@ -348,27 +405,30 @@ def _ended(found: Projection, event: Event, content: Content) -> bool:
 
 def _hurried(found: Projection, event: Event, _: events.Hurried) -> bool:
     found.changed_seq = event.seq
-    return found.state is State.APPROVED
+    return found.orders[event.order_id].state is State.APPROVED
 
 
 def _stopped_trying(found: Projection, event: Event, content: events.StoppedTrying) -> bool:
-    found.stopped_by = event.actor
-    nothing_done = all(each.answer and each.answer.outcome is Outcome.NOT_SENT for each in found.attempts)
-    return found.state is State.APPROVED and nothing_done and _ended(found, event, content)
+    order = found.orders[event.order_id]
+    order.stopped_by = event.actor
+    nothing_done = all(each.answer and each.answer.outcome is Outcome.NOT_SENT for each in order.attempts)
+    return order.state is State.APPROVED and nothing_done and _ended(found, event, content)
 
 
 def _sending(found: Projection, event: Event, content: events.Sending) -> bool:
-    found.attempt_count = content.attempt
-    found.attempts.append(Said(event.at, event.seq))
+    order = found.orders[event.order_id]
+    order.attempt_count = content.attempt
+    order.attempts.append(Said(event.at, event.seq))
     changed, follows = found.changed_seq, found.step(event, State.SENDING)
     found.changed_seq = changed  # the card shows no difference
     return follows
 
 
 def _answered(found: Projection, event: Event, content: events.Answered) -> bool:
-    if not 1 <= content.call <= len(found.attempts):
+    attempts = found.orders[event.order_id].attempts
+    if not 1 <= content.call <= len(attempts):
         return False
-    attempt = found.attempts[content.call - 1]
+    attempt = attempts[content.call - 1]
     attempt.seq, attempt.answer, attempt.answered_at = event.seq, content.answer, event.at
     match content:
         case events.AnsweredLate():
@@ -378,12 +438,14 @@ def _answered(found: Projection, event: Event, content: events.Answered) -> bool
     return found.step(event, leads_to(content))
 
 
-def _gateway_trouble(found: Projection, _: Event, content: events.GatewayTrouble) -> bool:
-    return found.state is State.APPROVED and content.attempts == found.attempt_count
+def _gateway_trouble(found: Projection, event: Event, content: events.GatewayTrouble) -> bool:
+    order = found.orders[event.order_id]
+    return order.state is State.APPROVED and content.attempts == order.attempt_count
 
 
 def _retried(found: Projection, event: Event, _: events.Retried) -> bool:
-    found.attempt_count, found.stopped_by = 0, ""
+    order = found.orders[event.order_id]
+    order.attempt_count, order.stopped_by = 0, ""
     return found.step(event, State.APPROVED)
 
 
@@ -402,7 +464,7 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     found.abandoned.add(content.delivery)
     found.may_be_owed.add(event.seq)
     about_card = content.delivery in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if about_card and found.state is not None and found.state.awaits_people:
+    if about_card and any(each.state.awaits_people for each in found.orders.values()):
         found.card_seq = event.seq
     return True
 
@@ -444,6 +506,21 @@ _STEPS: dict[type[Content], _Step] = {
     events.Erased: _erased,
 }
 """How each event changes the projection; False where it cannot follow those before it. Other events change nothing."""
+_ABOUT_ONE_ORDER = {
+    events.Sending,
+    events.Repeating,
+    events.Cancelled,
+    events.Refused,
+    events.Failed,
+    events.Unknown,
+    events.AnsweredLate,
+    events.GatewayTrouble,
+    events.Retried,
+    events.Hurried,
+    events.StoppedTrying,
+    events.SettledCancelled,
+    events.SettledNotCancelled,
+}
 
 _Text: TypeAlias = Callable[[int, str, str], str]
 """The text of a commitment: by the number of its event, the path of its field, and the commitment."""
@@ -452,11 +529,11 @@ Words: TypeAlias = Mapping[tuple[int, str], Word]
 
 
 def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction | None:
-    """Return the first thing in which the tables contradict the events of one cancellation, or None."""
+    """Return the first thing in which the tables contradict the events of one request, or None."""
     if said.broken:
         return Contradiction(Subject.EVENT, said.order_id, said.broken)
     if kept is None or not said.seq:
-        return Contradiction(Subject.REQUEST, kept.cancellation[0] if kept else said.order_id, said.seq)
+        return Contradiction(Subject.REQUEST, said.order_id or (kept.first_order if kept else ""), said.seq)
 
     def differs(subject: Subject, says: object, has: object, seq: int = 0) -> Contradiction:
         says, has = ("" if each is None else str(each) for each in (says, has))
@@ -472,45 +549,52 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         return ERASED if word is None else word.text
 
     says = (
-        said.order_id,
         text(said.seq, "reason", said.reason),
+        said.category,
+        said.source,
         said.requester,
-        said.state,
         said.quorum,
         said.requested_at,
         said.expires_at,
-        said.changed_at,
         said.channels[-1],
         said.card_ts,
         said.card_link,
-        said.attempt_count,
         said.reminded,
         said.escalated_at,
     )
-    *has, due_at = kept.cancellation
+    *has, due_at = kept.request
     if says != tuple(has):
         rows = zip(_SUBJECTS, says, has, strict=True)
         return next(differs(subject, right, has, said.seq) for subject, right, has in rows if right != has)
-    if said.state is State.PENDING and not (due_at and due_at <= said.expires_at):
+    if (found := _orders(said, kept, text)) is not None:
+        return found
+    # It is pending as long as it has a time; while it is, the time must not be after its end.
+    if said.pending != (due_at is not None) or (due_at is not None and due_at > said.expires_at):
         return differs(Subject.DUE_AT, said.expires_at, due_at, said.seq)
-    return _decisions(said, kept, text) or _attempts(said, kept, text) or _outbox(said, kept)
+    return _decisions(said, kept, text) or _outbox(said, kept)
 
 
 _SUBJECTS = (
-    Subject.ORDER_ID,
     Subject.REASON,
+    Subject.CATEGORY,
+    Subject.SOURCE,
     Subject.REQUESTER,
-    Subject.STATE,
     Subject.QUORUM,
     Subject.REQUESTED_AT,
     Subject.EXPIRES_AT,
-    Subject.CHANGED_AT,
     Subject.CARD,
     Subject.CARD,
     Subject.CARD,
-    Subject.ATTEMPT_COUNT,
     Subject.REMINDED,
     Subject.ESCALATED_AT,
+)
+_OF_ORDER = (
+    Subject.ORDER_ID,
+    Subject.REQUESTER,
+    Subject.REQUESTED_AT,
+    Subject.STATE,
+    Subject.CHANGED_AT,
+    Subject.ATTEMPT_COUNT,
 )
 
 
@@ -519,11 +603,12 @@ def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | N
         (
             choice,
             approver,
+            order_id,
             text(each.seq, "how" if choice is Choice.SETTLE else "reason", each.text),
             each.at,
             said.requested_at,
         )
-        for (choice, approver), each in said.decisions.items()
+        for (choice, approver, order_id), each in said.decisions.items()
     ]
     # As lists first: to hash them took nearly half the time of a comparison.
     if decisions == kept.decisions or Counter(decisions) == Counter(kept.decisions):
@@ -531,19 +616,29 @@ def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | N
     return Contradiction(Subject.DECISIONS, said.order_id, 0, _people(decisions), _people(kept.decisions))
 
 
-def _attempts(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
-    for each, has in zip(said.attempts, kept.attempts, strict=False):
-        says = _attempt(each, text)
-        if says != has:
-            return Contradiction(Subject.ATTEMPTS, said.order_id, each.seq, *_difference(says, has))
-    if len(said.attempts) != len(kept.attempts):
-        counts = (str(len(said.attempts)), str(len(kept.attempts)))
-        return Contradiction(Subject.ATTEMPTS, said.order_id, 0, *counts)
+def _orders(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
+    if len(said.orders) != len(kept.cancellations):
+        counts = (str(len(said.orders)), str(len(kept.cancellations)))
+        return Contradiction(Subject.ORDER_ID, said.order_id, said.seq, *counts)
+    for (order_id, order), (number, due_at, *has) in zip(said.orders.items(), kept.cancellations, strict=True):
+        says = (order_id, said.requester, said.requested_at, order.state, order.changed_at, order.attempt_count)
+        if says != tuple(has):
+            rows = zip(_OF_ORDER, says, has, strict=True)
+            subject, right, wrong = next(row for row in rows if row[1] != row[2])
+            return Contradiction(subject, order_id, said.seq, str(right), str(wrong))
+        if order.state is State.APPROVED and due_at is None:
+            return Contradiction(Subject.DUE_AT, order_id, said.seq)
+        attempts = [row[1:] for row in kept.attempts if row[0] == number]
+        for each, row in zip(order.attempts, attempts, strict=False):
+            if (made := _attempt(each, text)) != row:
+                return Contradiction(Subject.ATTEMPTS, order_id, each.seq, *_difference(made, row))
+        if len(order.attempts) != len(attempts):
+            return Contradiction(Subject.ATTEMPTS, order_id, 0, str(len(order.attempts)), str(len(attempts)))
     return None
 
 
-def corrected(found: Cancellation, said: Projection, words: Words) -> Cancellation:
-    """Return a cancellation that contradicts its events, with everything that people read as the events say it."""
+def corrected(found: Request, said: Projection, kept: Kept, words: Words) -> Request:
+    """Return a request that contradicts its events, with everything that people read as the events say it."""
 
     def text(seq: int, path: str, commitment: str) -> str:
         word = words.get((seq, path))
@@ -553,29 +648,50 @@ def corrected(found: Cancellation, said: Projection, words: Words) -> Cancellati
         path = "how" if choice is Choice.SETTLE else "reason"
         return Decision(approver, choice, text(each.seq, path, each.text), datetime.fromisoformat(each.at))
 
-    if said.broken or not said.seq or said.state is None:
+    def order(cancellation: Cancellation) -> Cancellation:
+        at = numbers.index(cancellation.number)
+        order_id, of_order = orders[at]
+        statements = (
+            decision(choice, person, each)
+            for (choice, person, about), each in said.decisions.items()
+            if choice is Choice.SETTLE and about == order_id
+        )
+        return replace(
+            cancellation,
+            order_id=order_id,
+            state=of_order.state,
+            changed_at=datetime.fromisoformat(of_order.changed_at),
+            last_answer=next((each.answer for each in reversed(of_order.attempts) if each.answer is not None), None),
+            stopped_by=of_order.stopped_by,
+            settlement=next(statements, None),
+        )
+
+    numbers, orders = [row[0] for row in kept.cancellations], list(said.orders.items())
+    if said.broken or not said.seq or len(numbers) != len(orders):
         return found
     return replace(
         found,
-        order_id=said.order_id,
+        cancellations=tuple(map(order, found.cancellations)),
         reason=text(said.seq, "reason", said.reason),
+        category=said.category,
+        source=said.source,
         requester=said.requester,
-        state=said.state,
         approvals_required=said.quorum,
         requested_at=datetime.fromisoformat(said.requested_at),
-        changed_at=datetime.fromisoformat(said.changed_at),
         card_channel=said.channels[-1],
         card_ts=said.card_ts,
         card_link=said.card_link,
         escalated_at=datetime.fromisoformat(said.escalated_at) if said.escalated_at else None,
-        decisions=tuple(decision(*who, each) for who, each in said.decisions.items()),
-        last_answer=next((each.answer for each in reversed(said.attempts) if each.answer is not None), None),
-        stopped_by=said.stopped_by,
+        decisions=tuple(
+            decision(choice, person, each)
+            for (choice, person, order_id), each in said.decisions.items()
+            if not order_id
+        ),
     )
 
 
 def compare_apart(event: Event, words: Words, erased: Container[int]) -> Contradiction | None:
-    """Return the first thing in which an event that is about no cancellation contradicts the words beside it."""
+    """Return the first thing in which an event that is about no request contradicts the words beside it."""
     try:
         content = from_json(event.kind, event.data)
     except (KeyError, ValidationError):

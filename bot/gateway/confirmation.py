@@ -1,4 +1,4 @@
-"""The confirmation of a cancellation: an allow-list of fields and their values, as ``refusal`` has one for reasons.
+"""The confirmation of a request: an allow-list of fields and their values, as ``refusal`` has one for reasons.
 
 A field that nobody knows may deny what the status says, in words or under any name. To be strict costs little: the same
 cancel is repeated, and "already cancelled" then confirms it.

@@ -67,7 +67,7 @@ _SENTENCE = re.compile(
     rf"|{_ORDER}(?: current)? (?:status|state) is(?: already| currently)?) "
     rf"(?:in (?:the |a )?)?(?P<state>{_STATE})(?: state| status)?{_CLAUSE}{_REFUND}{_RULE}"
     rf"|{_ORDER} has(?: already)? (?P<gone>expired){_CLAUSE}"
-    # "Already completed" may be about the cancellation.
+    # "Already completed" may be about the request.
     r"|already (?P<short>canceled|refunded|partially refunded)"
 )
 _ABSENT_SENTENCE = re.compile(

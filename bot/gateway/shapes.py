@@ -65,7 +65,7 @@ class Said:
 
     @property
     def cancelled_at(self) -> str:
-        """The time of the cancellation as the gateway wrote it."""
+        """The time of the request as the gateway wrote it."""
         return _first(self.confirmation, CANCELLED_AT, text_or_number)
 
     @property

@@ -48,7 +48,7 @@ class _Demo:
     async def play(self) -> bool:
         """Play all scenes. Return True if the record is intact in the end."""
         print("A local Slack and a local gateway are running. The bot is the real one.")
-        print("ann requests cancellations and may approve; ben approves; vera audits.")
+        print("ann asks for cancellations and may approve; ben approves; vera audits.")
         await self._stage.start_bot()
         await self._approved()
         await self._completed()

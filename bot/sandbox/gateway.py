@@ -53,7 +53,7 @@ _REFUNDABLE = {OrderStatus.PAID, OrderStatus.COMPLETED, OrderStatus.PARTIALLY_RE
 
 @dataclass(slots=True)
 class Order:
-    """An order, with the reason and the time of its cancellation if it was cancelled here."""
+    """An order, with the reason and the time of its request if it was cancelled here."""
 
     id: str
     status: OrderStatus

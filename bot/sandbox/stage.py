@@ -204,7 +204,7 @@ class Stage:
         person: Person | None = None,
         channel: str = GENERAL,
     ) -> Posted:
-        """Ask for a cancellation and return its card."""
+        """Ask for a request and return its card."""
         await self.fill_in(order, reason, person=person, channel=channel)
         return await self.card(order)
 

@@ -1,8 +1,10 @@
 """The text behind ``/cancel-order``: help, freeze, unfreeze, or an order with a reason."""
 
 import difflib
+import re
 from dataclasses import dataclass
 
+from bot.domain.ids import LONGEST_ORDER_ID
 from bot.slack.views.text import trimmed
 
 _HELP, _FREEZE, _UNFREEZE = "help", "freeze", "unfreeze"
@@ -32,14 +34,14 @@ class Unfreeze:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An order id and the reason behind it; both may be empty or wrong, which the form shows."""
+class Orders:
+    """Order ids and the reason behind them; all may be missing or wrong, which the form shows."""
 
-    order_id: str = ""
+    order_ids: tuple[str, ...] = ()
     reason: str = ""
 
 
-def read(text: str) -> Help | Freeze | Unfreeze | Order:
+def read(text: str) -> Help | Freeze | Unfreeze | Orders:
     """Return what the text asks for, whatever white space is between its words, in capital or small letters.
 
     A word that is almost one of ours counts as mistyped only where it is alone and has no digit in it: every other
@@ -56,7 +58,7 @@ def read(text: str) -> Help | Freeze | Unfreeze | Order:
         return Help("" if word in {_HELP, ""} else first)
     if not behind and _almost(word, _FREEZE, _UNFREEZE):
         return Help(first)
-    return Order(first, behind)
+    return _orders(first, behind)
 
 
 def is_help(text: str) -> bool:
@@ -71,3 +73,41 @@ def _bare(text: str) -> str:
 
 def _almost(word: str, *ours: str) -> bool:
     return word.isalpha() and bool(difflib.get_close_matches(word, ours, cutoff=_ALIKE))
+
+
+def _orders(first: str, behind: str) -> Orders:
+    """Return the order ids with which the text begins, as far as they look alike, and the reason behind them."""
+    first = first.strip(_BETWEEN)
+    found, end = [first], 0
+    words = list(re.finditer(r"\S+", behind))
+    if re.fullmatch(r"\d{4,}", first) and not all(_is_number_like(first, each[0]) for each in words):
+        words = []  # a number at the beginning of a sentence may be an amount
+    for word in words:
+        bare = trimmed(word[0].strip(_BETWEEN))
+        if bare in {"", "and"}:
+            continue  # it goes to the reason, unless another order id follows
+        if not _alike(first, bare):
+            break
+        found.append(bare)
+        end = word.end()
+    return Orders(tuple(filter(None, found)), trimmed(behind[end:]))
+
+
+_BETWEEN = ",;&+"
+"""The signs that people type between order ids."""
+
+
+def _alike(first: str, word: str) -> bool:
+    """Return True for an order id of the same shape: the same letters at its beginning, or as many digits."""
+    # What is longer is no order id, and looking for digits in all of it would hold up everybody.
+    if max(len(first), len(word)) > LONGEST_ORDER_ID:
+        return False
+    if _is_number_like(first, word):
+        return True
+    shape = re.match(r"[A-Za-z]+[_-](?=\w*\d)", first)
+    return shape is not None and re.fullmatch(rf"{re.escape(shape[0])}[\w-]*\d[\w-]*", word) is not None
+
+
+def _is_number_like(first: str, word: str) -> bool:
+    word = word.strip(_BETWEEN)
+    return word in {"", "and"} or (first.isdecimal() and word.isdecimal() and len(word) == len(first))

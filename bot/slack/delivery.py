@@ -15,10 +15,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import utc_now
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import CardBlocked, DeliveryAbandoned
 from bot.domain.projection import PASSING
+from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.views import card, missing_card, notices, receipt, results
@@ -27,7 +27,7 @@ from bot.slack.views.text import Message
 
 log = structlog.get_logger(__name__)
 
-METADATA_TYPE = "cancellation_delivery"
+METADATA_TYPE = "request_delivery"
 
 _UNFIT = {
     "msg_too_long",
@@ -86,7 +86,7 @@ class SlackCourier:
         self._direct_channels: dict[str, str] = {}
 
     async def deliver(  # noqa: PLR0911 -- one way out for each kind of delivery
-        self, delivery: Delivery, cancellation: Cancellation, event: Event
+        self, delivery: Delivery, request: Request, event: Event
     ) -> Receipt:
         """Make one try; whatever the network or Slack does is in the receipt."""
         identity = self._identity()
@@ -94,29 +94,29 @@ class SlackCourier:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
         if _is_past(delivery, event):
-            problem = "card_is_there" if cancellation.state.awaits_people else "too_late_for_a_card"
+            problem = "card_is_there" if request.state.awaits_people else "too_late_for_a_card"
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
         try:
             if delivery.in_doubt_since is not None and delivery.kind.is_new_message:
-                found = await self._find(delivery, cancellation, identity)
+                found = await self._find(delivery, request, identity)
                 if found is not None:
                     return found
             match delivery.kind:
                 case DeliveryKind.CARD:
-                    if not cancellation.state.awaits_people:
+                    if not request.state.awaits_people:
                         return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
-                    message = card.card(cancellation, self._presentation)
-                    return await self._post(delivery, identity, cancellation.card_channel, message)
+                    message = card.card(request, self._presentation)
+                    return await self._post(delivery, identity, request.card_channel, message)
                 case DeliveryKind.CARD_UPDATE:
-                    return await self._update(cancellation)
+                    return await self._update(request)
                 case DeliveryKind.REPLY:
-                    return await self._reply(delivery, identity, cancellation, event)
+                    return await self._reply(delivery, identity, request, event)
                 case DeliveryKind.DIRECT_MESSAGE | DeliveryKind.RECEIPT:
                     channel = await self._direct_channel(delivery.target)
-                    message = _to_requester(delivery, identity, cancellation, event)
+                    message = _to_requester(delivery, identity, request, event)
                     return await self._post(delivery, identity, channel, message)
                 case DeliveryKind.RECEIPT_UPDATE:
-                    return await self._update_receipt(delivery, identity, cancellation)
+                    return await self._update_receipt(delivery, identity, request)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery)
 
@@ -147,25 +147,23 @@ class SlackCourier:
         )
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
-    async def _update(self, cancellation: Cancellation) -> Receipt:
-        if cancellation.card_ts is None:
+    async def _update(self, request: Request) -> Receipt:
+        if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        message = card.card(cancellation, self._presentation)
+        message = card.card(request, self._presentation)
         await self._client.chat_update(
-            channel=cancellation.card_channel,
-            ts=cancellation.card_ts,
+            channel=request.card_channel,
+            ts=request.card_ts,
             text=message.text,
             blocks=message.blocks,
         )
-        return Receipt(
-            DeliveryOutcome.DELIVERED, cancellation.card_channel, cancellation.card_ts, cancellation.card_link
-        )
+        return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts, request.card_link)
 
-    async def _update_receipt(self, delivery: Delivery, identity: Identity, cancellation: Cancellation) -> Receipt:
+    async def _update_receipt(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
         if delivery.receipt is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
         channel, ts = delivery.receipt
-        message = receipt.receipt(cancellation, delivery.missing_card, identity.bot_user_id)
+        message = receipt.receipt(request, delivery.missing_card, identity.bot_user_id)
         await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
         return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
 
@@ -173,19 +171,19 @@ class SlackCourier:
         self,
         delivery: Delivery,
         identity: Identity,
-        cancellation: Cancellation,
+        request: Request,
         event: Event,
     ) -> Receipt:
-        if cancellation.card_ts is None:
+        if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
         message = (
-            notices.notice(cancellation, event, self._presentation, self._now())
+            notices.notice(request, event, self._presentation, self._now())
             if type(event.content) in PASSING
-            else results.reply(cancellation, event)
+            else results.reply(request, event)
         )
-        channel = cancellation.card_channel
+        channel = request.card_channel
         try:
-            return await self._post(delivery, identity, channel, message, thread_ts=cancellation.card_ts)
+            return await self._post(delivery, identity, channel, message, thread_ts=request.card_ts)
         except Exception as error:
             if problem_of(error).name not in _THREAD_GONE:
                 raise
@@ -198,10 +196,10 @@ class SlackCourier:
             self._direct_channels[user] = str(answer["channel"]["id"])
         return self._direct_channels[user]
 
-    async def _find(self, delivery: Delivery, cancellation: Cancellation, identity: Identity) -> Receipt | None:
+    async def _find(self, delivery: Delivery, request: Request, identity: Identity) -> Receipt | None:
         """Return the receipt of this delivery's message if an earlier try did reach Slack, else None."""
         assert delivery.in_doubt_since is not None
-        channel = cancellation.card_channel
+        channel = request.card_channel
         if delivery.kind.to_requester:
             channel = await self._direct_channel(delivery.target)
         oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
@@ -210,13 +208,13 @@ class SlackCourier:
         searches: list[tuple[Callable[..., Awaitable[Any]], dict[str, Any], str]] = [
             (self._client.conversations_history, where, "latest")
         ]
-        if delivery.kind is DeliveryKind.REPLY and cancellation.card_ts is not None:
-            in_thread = where | {"ts": cancellation.card_ts}
+        if delivery.kind is DeliveryKind.REPLY and request.card_ts is not None:
+            in_thread = where | {"ts": request.card_ts}
             searches.insert(0, (self._client.conversations_replies, in_thread, "oldest"))
         for ask, arguments, edge in searches:
             ts = await _search(ask, arguments, edge, delivery.id, identity)
             if ts is not None:
-                log.info("found_again", cancellation=cancellation.id, kind=str(delivery.kind))
+                log.info("found_again", request=request.id, kind=str(delivery.kind))
                 return _delivered(identity, channel, ts)
         return None
 
@@ -254,16 +252,16 @@ async def _search(
     return None
 
 
-def _to_requester(delivery: Delivery, identity: Identity, cancellation: Cancellation, event: Event) -> Message:
+def _to_requester(delivery: Delivery, identity: Identity, request: Request, event: Event) -> Message:
     """Return the message that reports an event, or the receipt as it must look now."""
     missing = delivery.missing_card
     if delivery.kind is DeliveryKind.RECEIPT:
-        return receipt.receipt(cancellation, missing, identity.bot_user_id)
+        return receipt.receipt(request, missing, identity.bot_user_id)
     if event.kind in _ABOUT_MISSING_CARD and missing is not None:
-        return missing_card.message(cancellation, missing, identity.bot_user_id)
+        return missing_card.message(request, missing, identity.bot_user_id)
     if type(event.content) in PASSING:
-        return notices.direct_notice(cancellation, event)
-    return results.direct_message(cancellation, event)
+        return notices.direct_notice(request, event)
+    return results.direct_message(request, event)
 
 
 def _is_past(delivery: Delivery, event: Event) -> bool:

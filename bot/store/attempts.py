@@ -4,7 +4,8 @@ from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
+from bot.domain.request import Request
 from bot.store.connection import Connection
 from bot.store.schema import one_of
 
@@ -22,17 +23,18 @@ somebody settles it or the gateway says how the order stands.
 
 
 class Attempts:
-    """The table ``attempts``."""
+    """The table ``attempts``. Each is about one order, so every request here must be narrowed to one."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def begin(self, cancellation: Cancellation, at: datetime) -> Attempt:
+    def begin(self, request: Request, at: datetime) -> Attempt:
         """Add an attempt: the gateway is about to be called."""
         ((attempt_id,),) = self._connection.execute(
-            "INSERT INTO attempts (number, started_at) VALUES (?, ?) RETURNING id", (cancellation.number, timestamp(at))
+            "INSERT INTO attempts (number, started_at) VALUES (?, ?) RETURNING id",
+            (request.cancellation.number, timestamp(at)),
         )
-        return Attempt(attempt_id, cancellation.id, cancellation.order_id, cancellation.reason)
+        return _attempt(attempt_id, request)
 
     def end(self, attempt: Attempt, answer: Answer, at: datetime) -> bool:
         """Keep what the attempt proved, once; return False if its answer was kept before.
@@ -62,26 +64,32 @@ class Attempts:
         )
         return bool(ended)
 
-    def number(self, attempt: Attempt, cancellation: Cancellation) -> int:
-        """Return which attempt of its cancellation this is, counted from 1 over all retries."""
+    def number(self, attempt: Attempt, request: Request) -> int:
+        """Return which attempt of its request this is, counted from 1 over all retries."""
         sql = "SELECT count(*) FROM attempts WHERE number = ? AND id <= ?"
-        return int(self._connection.execute(sql, (cancellation.number, attempt.id))[0][0])
+        return int(self._connection.execute(sql, (request.cancellation.number, attempt.id))[0][0])
 
-    def began(self, cancellation: Cancellation) -> datetime:
+    def began(self, request: Request) -> datetime:
         """Return when the first attempt since the last approval or retry was made; there must be one."""
         sql = "SELECT started_at FROM attempts WHERE number = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-        ((at,),) = self._connection.execute(sql, (cancellation.number, cancellation.attempts - 1))
+        ((at,),) = self._connection.execute(sql, (request.cancellation.number, request.cancellation.attempts - 1))
         return datetime.fromisoformat(at)
 
-    def under_way(self, cancellation: Cancellation) -> Attempt | None:
-        """Return the attempt of this cancellation that has no answer yet, or None."""
+    def under_way(self, request: Request) -> Attempt | None:
+        """Return the attempt of this request that has no answer yet, or None."""
         rows = self._connection.execute(
-            "SELECT id FROM attempts WHERE number = ? AND outcome IS NULL ORDER BY id DESC", (cancellation.number,)
+            "SELECT id FROM attempts WHERE number = ? AND outcome IS NULL ORDER BY id DESC",
+            (request.cancellation.number,),
         )
-        return Attempt(rows[0][0], cancellation.id, cancellation.order_id, cancellation.reason) if rows else None
+        return _attempt(rows[0][0], request) if rows else None
 
-    def any_unclear(self, cancellation: Cancellation) -> bool:
+    def any_unclear(self, request: Request) -> bool:
         """Return True where an earlier attempt for this order may have taken effect without our knowing."""
         sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({MAYBE_DONE})"
-        rows = self._connection.execute(sql, (cancellation.number,))
+        rows = self._connection.execute(sql, (request.cancellation.number,))
         return bool(rows)
+
+
+def _attempt(attempt_id: int, request: Request) -> Attempt:
+    order = request.cancellation
+    return Attempt(attempt_id, request.id, order.number, order.order_id, request.reason)

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.domain.audit import Event, timestamp
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.request import Request
 from bot.store.connection import Connection, Row
 
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
@@ -23,7 +23,7 @@ class Deliveries:
 
     def enqueue(
         self,
-        cancellation: Cancellation,
+        request: Request,
         kind: DeliveryKind,
         event: Event,
         at: datetime,
@@ -51,10 +51,10 @@ class Deliveries:
             f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at{once}",
             {
                 "id": secrets.token_hex(16),
-                "number": cancellation.number,
+                "number": request.number,
                 "kind": kind,
                 "event_seq": event.seq,
-                "target": cancellation.requester if kind.to_requester else cancellation.card_channel,
+                "target": request.requester if kind.to_requester else request.card_channel,
                 "at": timestamp(at),
                 "due_at": timestamp(due_at or at),
             },
@@ -80,7 +80,7 @@ class Deliveries:
         rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
         if not rows:
             return None
-        position, delivery_id, cancellation_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
+        position, delivery_id, request_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
         self._connection.execute(
             "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ?,"
             # It shows everything up to this event.
@@ -90,7 +90,7 @@ class Deliveries:
         return Delivery(
             position=position,
             id=delivery_id,
-            cancellation_id=cancellation_id,
+            request_id=request_id,
             kind=DeliveryKind(kind),
             event_seq=seq,
             target=target,
@@ -101,13 +101,13 @@ class Deliveries:
 
     def _due(self, now: datetime, which: str, not_to: Collection[str], held: Collection[int]) -> list[Row]:
         return self._connection.execute(
-            "SELECT d.position, d.id, c.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
-            " FROM deliveries d JOIN cancellations c ON c.number = d.number"
+            "SELECT d.position, d.id, r.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
+            " FROM deliveries d JOIN requests r ON r.number = d.number"
             f" WHERE d.status = 'queued' AND {which}"
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
             f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
-            "  AND NOT (d.kind = 'receipt' AND c.state = 'pending' AND EXISTS (SELECT 1 FROM deliveries k"
+            "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
             "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             "   AND e.lane = d.lane AND e.position < d.position"
@@ -176,31 +176,31 @@ class Deliveries:
         )
         return bool(told)
 
-    def settle_seen(self, cancellation: Cancellation, kind: DeliveryKind, receipt: Receipt, at: datetime) -> bool:
+    def settle_seen(self, request: Request, kind: DeliveryKind, receipt: Receipt, at: datetime) -> bool:
         """Keep where a card or receipt is in Slack whose delivery was still in doubt; return False if none is owed."""
         settled = self._connection.execute(
             "UPDATE deliveries SET status = 'delivered', done_at = ?, channel = ?, ts = ?, claimed_by = NULL,"
             " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = ? AND status = 'queued'"
             " RETURNING position",
-            (timestamp(at), receipt.channel, receipt.ts, cancellation.number, kind),
+            (timestamp(at), receipt.channel, receipt.ts, request.number, kind),
         )
         return bool(settled)
 
-    def receipt_waits(self, cancellation: Cancellation) -> bool:
+    def receipt_waits(self, request: Request) -> bool:
         """Return True where the receipt is owed and certainly not in Slack yet, so that it tells what is so then."""
         sql = f"SELECT 1 FROM deliveries WHERE number = ? AND {_RECEIPT_WAITS}"
-        return bool(self._connection.execute(sql, (cancellation.number,)))
+        return bool(self._connection.execute(sql, (request.number,)))
 
-    def receipt_place(self, cancellation: Cancellation) -> tuple[str, str] | None:
+    def receipt_place(self, request: Request) -> tuple[str, str] | None:
         """Return the channel and timestamp of the receipt, or None where none is in Slack as far as is known."""
         sql = "SELECT channel, ts FROM deliveries WHERE number = ? AND kind = 'receipt' AND status = 'delivered'"
-        rows = self._connection.execute(sql, (cancellation.number,))
+        rows = self._connection.execute(sql, (request.number,))
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def owes(self, cancellation: Cancellation, kind: DeliveryKind) -> bool:
-        """Return True where something of this kind is queued for this cancellation."""
+    def owes(self, request: Request, kind: DeliveryKind) -> bool:
+        """Return True where something of this kind is queued for this request."""
         sql = "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'queued' LIMIT 1"
-        return bool(self._connection.execute(sql, (cancellation.number, kind)))
+        return bool(self._connection.execute(sql, (request.number, kind)))
 
     def place(self, delivery: Delivery) -> tuple[str, str]:
         """Return the channel and timestamp of the message that is on file for this delivery; empty if there is none."""
@@ -222,14 +222,14 @@ class Deliveries:
         )
         return [(str(problem), int(count)) for problem, count in rows]
 
-    def abandon_thread(self, cancellation: Cancellation, at: datetime) -> None:
+    def abandon_thread(self, request: Request, at: datetime) -> None:
         """Abandon the card, and with it everything that would be on it or below it."""
         self._connection.execute(
             "UPDATE deliveries SET status = 'abandoned', done_at = ?, claimed_by = NULL, lease_until = NULL,"
             # What happened up to this event will not be shown.
             " drawn_seq = (SELECT max(seq) FROM audit_events)"
             " WHERE number = ? AND lane = 'card' AND status = 'queued'",
-            (timestamp(at), cancellation.number),
+            (timestamp(at), request.number),
         )
 
     def end_leases(self, due_at: datetime) -> None:

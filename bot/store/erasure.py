@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.domain.attempt import Answer
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import OPEN, Cancellation, Choice
+from bot.domain.cancellation import OPEN, Choice
 from bot.domain.events import (
     Answered,
     Erased,
@@ -18,6 +18,7 @@ from bot.domain.events import (
     SettledCancelled,
     SettledNotCancelled,
 )
+from bot.domain.request import Request
 from bot.domain.words import ERASED
 from bot.store import sqlite
 from bot.store.errors import explained
@@ -26,6 +27,8 @@ from bot.store.store import open_beside
 from bot.store.tables import Tables
 
 _AT_A_TIME = 500
+_IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND {one_of('c.state', OPEN)})"
+"""True while one of the orders of a request ``r`` is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,52 +73,56 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime) -> G
     The words of an open request stay: the gateway is called with exactly the reason that was approved.
     """
     count = 0
-    for cancellation_id, seqs in _found(tx, erasure):
-        cancellation = tx.cancellations.get(cancellation_id) if cancellation_id else None
+    for request_id, seqs in _found(tx, erasure):
+        request = tx.requests.get(request_id) if request_id else None
         count += _forget(tx, seqs)
-        tx.record.append(Erased(tuple(seqs), why), actor, at, cancellation)
-        if cancellation is not None:
-            _blank(tx, cancellation)
+        tx.record.append(Erased(tuple(seqs), why), actor, at, request)
+        if request is not None:
+            _blank(tx, request)
     if count:
         # A name stays only while its event has it.
         tx.connection.execute(
             "DELETE FROM people WHERE id NOT IN (SELECT e.actor FROM audit_events e JOIN words w ON w.seq = e.seq"
-            " WHERE e.cancellation = '' AND e.kind = ?)",
+            " WHERE e.request = '' AND e.kind = ?)",
             (Named.kind,),
         )
     where, values = _where(erasure)
     ((still_open,),) = tx.connection.execute(
-        f"SELECT count(DISTINCT c.id) FROM words w JOIN audit_events e ON e.seq = w.seq"
-        f" JOIN cancellations c ON c.id = e.cancellation WHERE {one_of('c.state', OPEN)} AND {where}",
+        f"SELECT count(DISTINCT r.id) FROM words w JOIN audit_events e ON e.seq = w.seq"
+        f" JOIN requests r ON r.id = e.request WHERE {_IS_OPEN} AND {where}",
         values,
     )
     return Gone(count, int(still_open))
 
 
 def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
-    """Return the condition on words ``w``, their event ``e``, and its cancellation ``c``, which may be missing."""
+    """Return the condition on words ``w``, their event ``e``, and its request ``r``, which may be missing."""
     if erasure.order_id is not None:
-        where = "(e.order_id = :order_id OR (w.field = 'asked_for' AND w.text = :order_id))"
+        # The words about a whole request are about each of its orders.
+        where = (
+            "(e.order_id = :order_id OR (w.field = 'asked_for' AND w.text = :order_id) OR (e.order_id = '' AND EXISTS"
+            " (SELECT 1 FROM cancellations o WHERE o.request = r.number AND o.order_id = :order_id)))"
+        )
         return where, {"order_id": erasure.order_id}
     if erasure.person is not None:
         # The bot reports the answers of the gateway, which may repeat the person's reason.
-        return "(e.actor = :person OR (c.requester = :person AND e.actor = 'bot'))", {"person": erasure.person}
+        return "(e.actor = :person OR (r.requester = :person AND e.actor = 'bot'))", {"person": erasure.person}
     assert erasure.before is not None
     return "e.at < :before", {"before": timestamp(erasure.before)}
 
 
 def _found(tx: Tables, erasure: Erasure) -> Iterable[tuple[str, list[int]]]:
-    """Return the events that have such words, by their cancellation; those about none come under an empty id."""
+    """Return the events that have such words, by their request; those about none come under an empty id."""
     where, values = _where(erasure)
     rows = tx.connection.execute(
-        "SELECT DISTINCT e.cancellation, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
-        " LEFT JOIN cancellations c ON c.id = e.cancellation"
-        f" WHERE (c.id IS NULL OR NOT {one_of('c.state', OPEN)}) AND {where} ORDER BY e.cancellation, e.seq",
+        "SELECT DISTINCT e.request, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
+        " LEFT JOIN requests r ON r.id = e.request"
+        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} ORDER BY e.request, e.seq",
         values,
     )
     found: dict[str, list[int]] = {}
-    for cancellation_id, seq in rows:
-        found.setdefault(cancellation_id, []).append(seq)
+    for request_id, seq in rows:
+        found.setdefault(request_id, []).append(seq)
     return found.items()
 
 
@@ -129,29 +136,30 @@ def _forget(tx: Tables, seqs: list[int]) -> int:
     return count
 
 
-def _blank(tx: Tables, cancellation: Cancellation) -> None:
+def _blank(tx: Tables, request: Request) -> None:
     """Put the mark of erased words into the tables wherever the events no longer have the text."""
-    number = cancellation.number
-    answers: dict[int, Answer] = {}
-    for event in tx.record.about(cancellation.id):
+    number = request.number
+    answers: dict[tuple[str, int], Answer] = {}
+    for event in tx.record.about(request.id):
         match event.content:
             case Requested(reason=reason) if reason == ERASED:
                 # The name of the form holds a hash of the words, without a salt.
-                sql = "UPDATE cancellations SET reason = ?, form_id = 'erased:' || id WHERE number = ?"
+                sql = "UPDATE requests SET reason = ?, form_id = 'erased:' || id WHERE number = ?"
                 tx.connection.execute(sql, (ERASED, number))
             case Rejected(reason=reason) if reason == ERASED:
-                _blank_decision(tx, number, event.actor, Choice.REJECT)
+                _blank_decision(tx, number, event.actor, Choice.REJECT, "")
             case SettledCancelled(how=how) | SettledNotCancelled(how=how) if how == ERASED:
-                _blank_decision(tx, number, event.actor, Choice.SETTLE)
+                _blank_decision(tx, number, event.actor, Choice.SETTLE, event.order_id)
             case Answered(call=call, answer=answer):
-                answers[call] = answer
-    rows = tx.connection.execute("SELECT id FROM attempts WHERE number = ? ORDER BY id", (number,))
-    for call, (attempt,) in enumerate(rows, 1):
-        if call in answers:
-            sql = "UPDATE attempts SET message = ?, code = ? WHERE id = ?"
-            tx.connection.execute(sql, (answers[call].message, answers[call].code, attempt))
+                answers[event.order_id, call] = answer
+    for order in request.cancellations:
+        rows = tx.connection.execute("SELECT id FROM attempts WHERE number = ? ORDER BY id", (order.number,))
+        for call, (attempt,) in enumerate(rows, 1):
+            if (said := answers.get((order.order_id, call))) is not None:
+                sql = "UPDATE attempts SET message = ?, code = ? WHERE id = ?"
+                tx.connection.execute(sql, (said.message, said.code, attempt))
 
 
-def _blank_decision(tx: Tables, number: int, approver: str, choice: Choice) -> None:
-    sql = "UPDATE decisions SET reason = ? WHERE number = ? AND approver = ? AND choice = ?"
-    tx.connection.execute(sql, (ERASED, number, approver, choice))
+def _blank_decision(tx: Tables, number: int, approver: str, choice: Choice, order_id: str) -> None:
+    sql = "UPDATE decisions SET reason = ? WHERE number = ? AND approver = ? AND choice = ? AND order_id = ?"
+    tx.connection.execute(sql, (ERASED, number, approver, choice, order_id))

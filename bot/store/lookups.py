@@ -1,6 +1,6 @@
-"""Finding cancellations and their events, a page at a time, newest first.
+"""Finding requests and their events, a page at a time, newest first.
 
-A page costs one walk down an index, however many cancellations there are; with a person and something
+A page costs one walk down an index, however many requests there are; with a person and something
 else, at most down all that this person asked for or decided.
 """
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from bot.domain.audit import Event, timestamp
-from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import Lookup
-from bot.store.cancellations import Cancellations
+from bot.domain.request import Request
 from bot.store.connection import Connection
 from bot.store.record import COLUMNS, Record
+from bot.store.requests import Requests
 
 T = TypeVar("T")
 
@@ -65,13 +65,20 @@ class Span:
 
 EVERYTHING = Span()
 
+_DECIDED = "JOIN cancellations c ON c.request = d.number AND d.order_id IN ('', c.order_id)"
+"""The orders that a decision ``d`` is about."""
+_IS_DECIDED = (
+    "EXISTS (SELECT 1 FROM decisions d"
+    " WHERE d.number = c.request AND d.approver = :person AND d.order_id IN ('', c.order_id))"
+)
+
 
 class Lookups:
-    """The look-ups over ``cancellations``, ``decisions`` and ``audit_events``."""
+    """The look-ups over ``requests``, ``decisions`` and ``audit_events``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cancellations = Cancellations(connection)
+        self._requests = Requests(connection)
         self._record = Record(connection)
 
     def find(
@@ -82,31 +89,30 @@ class Lookups:
         older_than: str | None = None,
         limit: int = 10,
         span: Span = EVERYTHING,
-    ) -> Page[Cancellation]:
-        """Return the cancellations that match. ``only_of`` limits them to this requester's.
+    ) -> Page[Request]:
+        """Return the requests that match, once for each order. ``only_of`` limits them to this requester's.
 
         ``older_than`` is short for a span with this end.
         """
         span = span if older_than is None else replace(span, older_than=older_than)
         values = _values(lookup, only_of) | span.values() | {"limit": limit + 1}
-        order = f"ORDER BY {{0}}.requested_at {span.order}, {{0}}.number {span.order}".format
+        order = f"requested_at {span.order}, c.number {span.order}"
         sql = f"SELECT c.number, c.requested_at FROM cancellations c WHERE {self._where(values)}"
         if lookup.person is None:
-            sql += f" {order('c')} LIMIT :limit"
+            sql += f" ORDER BY c.{order} LIMIT :limit"
         else:
             # Two walks, each down its own index, merged: an OR over both would sort all matches. Somebody who
             # approved and then rejected has two decisions, hence twice the limit.
             sql = (
                 "SELECT number, requested_at FROM"
-                f" ({sql} AND c.requester = :person {order('c')} LIMIT :limit) AS asked"
-                " UNION SELECT number, requested_at FROM (SELECT d.number, d.requested_at FROM decisions d"
-                "  JOIN cancellations c ON c.number = d.number"
-                f"  WHERE d.approver = :person AND {self._where(values, 'd')} {order('d')}"
+                f" ({sql} AND c.requester = :person ORDER BY c.{order} LIMIT :limit) AS asked"
+                " UNION SELECT number, requested_at FROM (SELECT c.number, d.requested_at FROM decisions d"
+                f"  {_DECIDED} WHERE d.approver = :person AND {self._where(values, 'd')} ORDER BY d.{order}"
                 "  LIMIT 2 * :limit) AS decided"
                 f" ORDER BY requested_at {span.order}, number {span.order} LIMIT :limit"
             )
-        found = self._cancellations.many(row[0] for row in self._connection.execute(sql, values))
-        return _page(found, limit, span, lambda each: f"{timestamp(each.requested_at)}|{each.number}")
+        found = self._requests.many(row[0] for row in self._connection.execute(sql, values))
+        return _page(found, limit, span, lambda each: f"{timestamp(each.requested_at)}|{each.cancellation.number}")
 
     def story(
         self,
@@ -117,7 +123,7 @@ class Lookups:
         limit: int = 10,
         span: Span = EVERYTHING,
     ) -> Page[Event]:
-        """Return the events of the cancellations that match. ``lookup.order_id`` must be given."""
+        """Return the events of the requests that match. ``lookup.order_id`` must be given."""
         span = span if older_than is None else replace(span, older_than=older_than)
         values = _values(lookup, only_of) | span.values() | {"limit": limit + 1}
         rows = self._connection.execute(
@@ -128,20 +134,17 @@ class Lookups:
         return _page(self._record.with_words(rows), limit, span, lambda each: str(each.seq))
 
     def count(self, lookup: Lookup, *, only_of: str | None = None, span: Span = EVERYTHING) -> int:
-        """Return how many cancellations match, or events where an order is named, in this part of the answer."""
+        """Return how many requests match, or events where an order is named, in this part of the answer."""
         values = _values(lookup, only_of) | span.values()
         if lookup.order_id is not None:
             sql = f"SELECT count(*) FROM audit_events WHERE {self._of_story(lookup, values)}"
         else:
             sql = f"SELECT count(*) FROM cancellations c WHERE {self._where(values)}"
             if lookup.person is not None:
-                # Those that this person asked for, and those that they decided, some twice, without those in both. Most
-                # of them need no look at their cancellation, which takes ten times as long.
-                joined = "JOIN cancellations c ON c.number = d.number" if values.keys() & {"state", "only_of"} else ""
-                decided = "EXISTS (SELECT 1 FROM decisions d WHERE d.number = c.number AND d.approver = :person)"
+                # Those that this person asked for, and those that they decided, some twice, without those in both.
                 sql = (
-                    f"SELECT ({sql} AND c.requester = :person) - ({sql} AND c.requester = :person AND {decided})"
-                    f" + (SELECT count(DISTINCT d.number) FROM decisions d {joined}"
+                    f"SELECT ({sql} AND c.requester = :person) - ({sql} AND c.requester = :person AND {_IS_DECIDED})"
+                    f" + (SELECT count(DISTINCT c.number) FROM decisions d {_DECIDED}"
                     f"  WHERE d.approver = :person AND {self._where(values, 'd')})"
                 )
         return int(self._connection.execute(sql, values)[0][0])
@@ -151,11 +154,12 @@ class Lookups:
         ends = {"newest_number": "<=", "older_than_number": "<", "newer_than_number": ">"}
         where = self._where({name: value for name, value in values.items() if not name.endswith("_at")})
         if lookup.person is not None:
-            where += (
-                " AND (c.requester = :person OR EXISTS (SELECT 1 FROM decisions d"
-                " WHERE d.number = c.number AND d.approver = :person))"
-            )
-        terms = [f"cancellation IN (SELECT c.id FROM cancellations c WHERE {where})"]
+            where += f" AND (c.requester = :person OR {_IS_DECIDED})"
+        # What happened to the whole of a request with several orders names none of them.
+        terms = [
+            f"request IN (SELECT r.id FROM cancellations c JOIN requests r ON r.number = c.request WHERE {where})",
+            "order_id IN (:order_id, '')",
+        ]
         return " AND ".join(terms + [f"seq {sign} :{name}" for name, sign in ends.items() if name in values])
 
     def recorded_as(self, order_id: str, *, only_of: str | None = None) -> str:
@@ -185,9 +189,12 @@ class Lookups:
             "state": f"{in_state}c.state = :state",
             "since": f"{timed}.requested_at >= :since",
             "until": f"{timed}.requested_at < :until",
-            "newest_at": f"({timed}.requested_at, {timed}.number) <= (:newest_at, :newest_number)",
-            "older_than_at": f"({timed}.requested_at, {timed}.number) < (:older_than_at, :older_than_number)",
-            "newer_than_at": f"({timed}.requested_at, {timed}.number) > (:newer_than_at, :newer_than_number)",
+            "newest_at": f"{timed}.requested_at <= :newest_at"
+            f" AND ({timed}.requested_at, c.number) <= (:newest_at, :newest_number)",
+            "older_than_at": f"{timed}.requested_at <= :older_than_at"
+            f" AND ({timed}.requested_at, c.number) < (:older_than_at, :older_than_number)",
+            "newer_than_at": f"{timed}.requested_at >= :newer_than_at"
+            f" AND ({timed}.requested_at, c.number) > (:newer_than_at, :newer_than_number)",
         }
         return " AND ".join(term for name, term in terms.items() if name in values) or "TRUE"
 

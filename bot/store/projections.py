@@ -1,4 +1,4 @@
-"""The tables held against the record: for one cancellation before a call, and for all of them in a verification."""
+"""The tables held against the record: for one request before a call, and for all of them in a verification."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import Erased, Named, from_json
 from bot.domain.projection import (
     Contradiction,
@@ -23,25 +22,27 @@ from bot.domain.projection import (
     corrected,
     fold,
 )
+from bot.domain.request import Request
 from bot.domain.words import Word
 from bot.store.connection import Connection, Row
 from bot.store.record import COLUMNS
 
-_CANCELLATION = (
-    "c.order_id, c.reason, c.requester, c.state, c.approvals_required, c.requested_at, c.expires_at,"
-    " c.changed_at, c.card_channel, c.card_ts, c.card_link, c.attempts, c.reminded, c.escalated_at, c.due_at"
+_REQUEST = (
+    "r.reason, r.category, r.source, r.requester, r.approvals_required, r.requested_at, r.expires_at,"
+    " r.card_channel, r.card_ts, r.card_link, r.reminded, r.escalated_at, r.due_at"
 )
-_DECISION = "d.choice, d.approver, d.reason, d.at, d.requested_at"
+_CANCELLATION = "c.number, c.due_at, c.order_id, c.requester, c.requested_at, c.state, c.changed_at, c.attempts"
+_DECISION = "d.choice, d.approver, d.order_id, d.reason, d.at, d.requested_at"
 _ATTEMPT = (
-    "a.started_at, a.finished_at, a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message,"
-    " a.request_id, a.cancelled_at"
+    "a.number, a.started_at, a.finished_at, a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code,"
+    " a.message, a.request_id, a.cancelled_at"
 )
 _DELIVERY = "o.kind, o.event_seq, o.target, o.status, o.ts, o.drawn_seq"
 _EVENT = "e.seq, e.at, e.kind, e.order_id, e.actor, e.data, e.prev_hash, e.hash, w.field, w.salt, w.text"
-"""The event without its cancellation, which is known where it is read, and the words beside it."""
+"""The event without its request, which is known where it is read, and the words beside it."""
 _NAMES = """
     WITH named AS (
-        SELECT actor, max(seq) AS seq FROM audit_events WHERE cancellation = '' AND kind = :named GROUP BY actor
+        SELECT actor, max(seq) AS seq FROM audit_events WHERE request = '' AND kind = :named GROUP BY actor
     )
     SELECT coalesce(w.text, ''), p.name
     FROM people p LEFT JOIN named n ON n.actor = p.id LEFT JOIN words w ON w.seq = n.seq AND w.field = 'name'
@@ -71,31 +72,31 @@ class Projections:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def contradiction(self, cancellation: Cancellation) -> Contradiction | None:
-        """Return the first thing in which the tables contradict this cancellation's own events, or None."""
-        return self.checked([cancellation])[0][1]
+    def contradiction(self, request: Request) -> Contradiction | None:
+        """Return the first thing in which the tables contradict this request's own events, or None."""
+        return self.checked([request])[0][1]
 
-    def checked(self, cancellations: Sequence[Cancellation]) -> list[tuple[Cancellation, Contradiction | None]]:
-        """Return each cancellation as its events say it, with the first contradiction to them, or None."""
-        if not cancellations:
+    def checked(self, requests: Sequence[Request]) -> list[tuple[Request, Contradiction | None]]:
+        """Return each request as its events say it, with the first contradiction to them, or None."""
+        if not requests:
             return []
-        compared = {each.number: each for each in self._compared([each.number for each in cancellations])}
-        return [compared[each.number].check(each) for each in cancellations]
+        compared = {each.number: each for each in self._compared([each.number for each in requests])}
+        return [compared[each.number].check(each) for each in requests]
 
-    def said(self, cancellation: Cancellation) -> Projection:
-        """Return this cancellation as its own events say."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? ORDER BY seq"
-        return fold(Event(*row) for row in self._connection.execute(sql, (cancellation.id,)))
+    def said(self, request: Request) -> Projection:
+        """Return this request as its own events say."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = ? ORDER BY seq"
+        return fold(Event(*row) for row in self._connection.execute(sql, (request.id,)))
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield every contradiction between the tables and the record, cancellation by cancellation."""
+        """Yield every contradiction between the tables and the record, request by request."""
         events = words = 0
         for each in self._compared(ALL):
             events += each.events
             words += len(each.words)
             if each.contradiction is not None:
                 yield each.contradiction
-        sql = "SELECT count(*) FROM audit_events WHERE cancellation <> ''"
+        sql = "SELECT count(*) FROM audit_events WHERE request <> ''"
         if self._connection.execute(sql)[0][0] != events:
             yield self._orphan()
         for each in self._compared_apart():
@@ -107,11 +108,11 @@ class Projections:
         yield from self._names()
 
     def seen(self, numbers: range) -> Seen | None:
-        """Return how much was read of the cancellations of these numbers, or None if anything contradicts them."""
+        """Return how much was read of the requests of these numbers, or None if anything contradicts them."""
         return _seen(self._compared(numbers))
 
     def seen_apart(self) -> Seen | None:
-        """Return how much was read of what is about no cancellation, or None if there is a contradiction in it."""
+        """Return how much was read of what is about no request, or None if there is a contradiction in it."""
         return None if any(self._names()) else _seen(self._compared_apart())
 
     def everything(self) -> Seen:
@@ -120,16 +121,16 @@ class Projections:
         return Seen(*self._connection.execute(sql)[0])
 
     def parts(self, size: int) -> list[range]:
-        """Return ranges that have all numbers, each with so many cancellations at most."""
-        ((first, last),) = self._connection.execute("SELECT min(number), max(number) FROM cancellations")
+        """Return ranges that have all numbers, each with so many requests at most."""
+        ((first, last),) = self._connection.execute("SELECT min(number), max(number) FROM requests")
         between = range(first + size, last + 1, size) if first is not None else ()
         borders = [ALL.start, *between, ALL.stop]
         return [range(*each) for each in pairwise(borders)]
 
     def _compared(self, numbers: Sequence[int]) -> Iterator["_Compared"]:
-        """Yield the comparison of the cancellations of these numbers.
+        """Yield the comparison of the requests of these numbers.
 
-        Everything is read in the order of the numbers, one cancellation at a time.
+        Everything is read in the order of the numbers, one request at a time.
         """
         if isinstance(numbers, range):
             those, values = "BETWEEN ? AND ?", [numbers.start, numbers.stop - 1]
@@ -142,51 +143,56 @@ class Projections:
 
         events = _Groups(
             rows(
-                "c.number",
+                "r.number",
                 _EVENT,
-                "cancellations c JOIN audit_events e ON e.cancellation = c.id LEFT JOIN words w ON w.seq = e.seq",
+                "requests r JOIN audit_events e ON e.request = r.id LEFT JOIN words w ON w.seq = e.seq",
                 ", e.seq",
             )
         )
         decisions = _Groups(rows("d.number", _DECISION, "decisions d"))
-        attempts = _Groups(rows("a.number", _ATTEMPT, "attempts a", ", a.id"))
+        cancellations = _Groups(rows("c.request", _CANCELLATION, "cancellations c", ", c.number"))
+        attempts = _Groups(
+            rows("c.request", _ATTEMPT, "cancellations c JOIN attempts a ON a.number = c.number", ", c.number, a.id")
+        )
         deliveries = _Groups(rows("o.number", _DELIVERY, "deliveries o", ", o.position"))
-        for number, cancellation_id, *row in rows("c.number", f"c.id, {_CANCELLATION}", "cancellations c"):
-            about, words = _events(events.take(number), cancellation_id)
-            kept = Kept(tuple(row), decisions.take(number), attempts.take(number), deliveries.take(number))
+        groups = (cancellations, decisions, attempts, deliveries)
+        for number, request_id, *row in rows("r.number", f"r.id, {_REQUEST}", "requests r"):
+            about, words = _events(events.take(number), request_id)
+            kept = Kept(tuple(row), *(each.take(number) for each in groups))
             if (edited := _edited(about)) is not None:
-                yield _Compared(number, len(about), words, None, replace(edited, order_id=row[0]))
+                found = replace(edited, order_id=edited.order_id or kept.first_order)
+                yield _Compared(number, len(about), words, None, kept, found)
             else:
                 said = fold(about)
-                yield _Compared(number, len(about), words, said, compare(said, kept, words))
-        if any(each.left_over() for each in (events, decisions, attempts, deliveries)):
-            yield _Compared(0, 0, {}, None, Contradiction(Subject.REQUEST, ""))
+                yield _Compared(number, len(about), words, said, kept, compare(said, kept, words))
+        if any(each.left_over() for each in (events, *groups)):
+            yield _Compared(0, 0, {}, None, None, Contradiction(Subject.REQUEST, ""))
 
     def _orphan(self) -> Contradiction:
-        """Return the first event about a cancellation that is not there."""
+        """Return the first event about a request that is not there."""
         rows = self._connection.execute(
-            "SELECT seq, order_id FROM audit_events e WHERE cancellation <> ''"
-            " AND NOT EXISTS (SELECT 1 FROM cancellations c WHERE c.id = e.cancellation) ORDER BY seq LIMIT 1"
+            "SELECT seq, order_id FROM audit_events e WHERE request <> ''"
+            " AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = e.request) ORDER BY seq LIMIT 1"
         )
         return Contradiction(Subject.REQUEST, *((rows[0][1], rows[0][0]) if rows else ("", 0)))
 
     def _compared_apart(self) -> Iterator["_Compared"]:
-        """Yield the comparison of each event that is about no cancellation."""
+        """Yield the comparison of each event that is about no request."""
         erased = self._erased_apart()
         sql = (
-            f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.cancellation = ''"
+            f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.request = ''"
             " ORDER BY e.seq"
         )
         for _, group in groupby(self._connection.stream(sql), itemgetter(0)):
             (event,), words = _events(group, "")
             found = _edited([event]) or compare_apart(event, words, erased)
-            yield _Compared(0, 1, words, None, found)
+            yield _Compared(0, 1, words, None, None, found)
 
     def _erased_apart(self) -> "_Numbers":
-        """Return the events whose words were erased, of those about no cancellation."""
+        """Return the events whose words were erased, of those about no request."""
         ((last,),) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM audit_events")
         erased = _Numbers(last)
-        sql = "SELECT data FROM audit_events WHERE cancellation = '' AND kind = ?"
+        sql = "SELECT data FROM audit_events WHERE request = '' AND kind = ?"
         for (data,) in self._connection.stream(sql, (Erased.kind,)):
             # What cannot be read is a contradiction of its own, and erased nothing.
             with suppress(ValidationError):
@@ -202,20 +208,21 @@ class Projections:
 
 
 class _Compared(NamedTuple):
-    """One cancellation, or one event that is about none, held against its events."""
+    """One request, or one event that is about none, held against its events."""
 
     number: int
     events: int
     words: dict[tuple[int, str], Word]
     said: Projection | None
-    """None where there is nothing to say it: an event was edited by itself, or there is no cancellation."""
+    """None where there is nothing to say it: an event was edited by itself, or there is no request."""
+    kept: Kept | None
     contradiction: Contradiction | None
 
-    def check(self, found: Cancellation) -> tuple[Cancellation, Contradiction | None]:
-        """Return the cancellation as its events say it."""
-        if self.contradiction is None or self.said is None:
+    def check(self, found: Request) -> tuple[Request, Contradiction | None]:
+        """Return the request as its events say it."""
+        if self.contradiction is None or self.said is None or self.kept is None:
             return found, self.contradiction
-        return corrected(found, self.said, self.words), self.contradiction
+        return corrected(found, self.said, self.kept, self.words), self.contradiction
 
 
 class _Groups:
@@ -283,14 +290,14 @@ def _edited(events: Iterable[Event]) -> Contradiction | None:
     return None
 
 
-def _events(rows: Iterable[Row], cancellation: str) -> tuple[list[Event], dict[tuple[int, str], Word]]:
+def _events(rows: Iterable[Row], request: str) -> tuple[list[Event], dict[tuple[int, str], Word]]:
     """Return the events of these rows, which are all about this, and the texts beside them, one of them in a row."""
     events: list[Event] = []
     words: dict[tuple[int, str], Word] = {}
     last = None
     for seq, at, kind, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
         if seq != last:
-            events.append(Event(seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash_))
+            events.append(Event(seq, at, kind, request, order_id, actor, data, prev_hash, hash_))
             last = seq
         if field is not None:
             words[seq, field] = Word(field, salt, text)

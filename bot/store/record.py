@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
-from bot.domain.cancellation import Cancellation, Step
 from bot.domain.events import HISTORY, KINDS, Content, Frozen, Started, Stopped
 from bot.domain.freeze import Freeze
+from bot.domain.request import Request, Step
 from bot.store.connection import Connection, Row
 from bot.store.schema import FREEZES, one_of
 
-COLUMNS = "seq, at, kind, cancellation, order_id, actor, data, prev_hash, hash"
+COLUMNS = "seq, at, kind, request, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
 _LISTED = one_of("kind", (kind.kind for kind in HISTORY))
 _WITH_WORDS = frozenset(kind for kind, content in KINDS.items() if content.words)
@@ -23,15 +23,18 @@ class Record:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def append(self, content: Content, actor: str, at: datetime, about: Cancellation | None = None) -> Event:
-        """Append one event. ``actor`` is a Slack user id, or ``audit.BOT``."""
+    def append(self, content: Content, actor: str, at: datetime, about: Request | None = None) -> Event:
+        """Append one event. ``actor`` is a Slack user id, or ``audit.BOT``.
+
+        An event about a request with several orders names none of them; one about a single order names it.
+        """
         event, words = follow(
             self.last(),
             content,
             actor,
             timestamp(at),
-            cancellation=about.id if about else "",
-            order_id=about.order_id if about else "",
+            request=about.id if about else "",
+            order_id=about.order_ids[0] if about and len(about.order_ids) == 1 else "",
         )
         self._connection.execute(f"INSERT INTO audit_events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event[:-1])
         for word in words:
@@ -52,10 +55,10 @@ class Record:
         )
         return event
 
-    def about(self, cancellation_id: str) -> list[Event]:
-        """Return all events about one cancellation, in their order, with their words."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? ORDER BY seq"
-        return self.with_words(self._connection.execute(sql, (cancellation_id,)))
+    def about(self, request_id: str) -> list[Event]:
+        """Return all events about one request, in their order, with their words."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = ? ORDER BY seq"
+        return self.with_words(self._connection.execute(sql, (request_id,)))
 
     def with_words(self, rows: Sequence[Row]) -> list[Event]:
         """Return the events of these rows of ``COLUMNS``, with the words beside them."""
@@ -96,10 +99,10 @@ class Record:
         rows = self._connection.execute("SELECT hash FROM audit_events WHERE seq = ?", (head.seq,))
         return bool(rows) and head.fits(rows[0][0])
 
-    def history(self, cancellation: Cancellation) -> tuple[Step, ...]:
+    def history(self, request: Request) -> tuple[Step, ...]:
         """Return what was done to this request, in the order of the record, as far as its card lists it."""
-        sql = f"SELECT kind, actor, at FROM audit_events WHERE cancellation = ? AND {_LISTED} ORDER BY seq"
-        rows = self._connection.execute(sql, (cancellation.id,))
+        sql = f"SELECT kind, actor, at FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
+        rows = self._connection.execute(sql, (request.id,))
         return tuple(Step(kind, actor, datetime.fromisoformat(at)) for kind, actor, at in rows)
 
     def ended_cleanly(self) -> bool:
@@ -118,16 +121,16 @@ class Record:
         (event,) = self.with_words(found)
         return Freeze(event.actor, datetime.fromisoformat(event.at), event.words.get("why", ""))
 
-    def last_at(self, cancellation: Cancellation, *kinds: type[Content]) -> datetime:
-        """Return the time of the last event of these kinds about this cancellation, or the beginning of time."""
+    def last_at(self, request: Request, *kinds: type[Content]) -> datetime:
+        """Return the time of the last event of these kinds about this request, or the beginning of time."""
         which = one_of("kind", (kind.kind for kind in kinds))
-        sql = f"SELECT at FROM audit_events WHERE cancellation = ? AND {which} ORDER BY seq DESC LIMIT 1"
-        rows = self._connection.execute(sql, (cancellation.id,))
+        sql = f"SELECT at FROM audit_events WHERE request = ? AND {which} ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (request.id,))
         return datetime.fromisoformat(rows[0][0]) if rows else datetime.min.replace(tzinfo=UTC)
 
-    def newest(self, cancellation: Cancellation, *kinds: type[Content]) -> list[Event]:
-        """Return the events of these kinds about this cancellation, the newest first, without their words."""
+    def newest(self, request: Request, *kinds: type[Content]) -> list[Event]:
+        """Return the events of these kinds about this request, the newest first, without their words."""
         some = ", ".join("?" * len(kinds))
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE cancellation = ? AND kind IN ({some}) ORDER BY seq DESC"
-        rows = self._connection.execute(sql, (cancellation.id, *(kind.kind for kind in kinds)))
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = ? AND kind IN ({some}) ORDER BY seq DESC"
+        rows = self._connection.execute(sql, (request.id, *(kind.kind for kind in kinds)))
         return [Event(*row) for row in rows]

@@ -50,29 +50,43 @@ def first(db: Database) -> None:
         ) STRICT;
         CREATE INDEX people_by_name ON people (lower(name));
 
-        CREATE TABLE cancellations (
+        -- A request is pending as long as it has a time at which it is due.
+        CREATE TABLE requests (
             number INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,
-            order_id TEXT NOT NULL,
+            category TEXT NOT NULL,
             reason TEXT NOT NULL,
+            source TEXT NOT NULL,
             requester TEXT NOT NULL,
-            state TEXT NOT NULL CHECK ({one_of("state", State)}),
             approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
             requested_at TEXT NOT NULL,
             expires_at TEXT NOT NULL,
-            changed_at TEXT NOT NULL,
             form_id TEXT NOT NULL UNIQUE,
             card_channel TEXT NOT NULL,
             card_ts TEXT,
             card_link TEXT NOT NULL DEFAULT '',
-            attempts INTEGER NOT NULL DEFAULT 0,
             remind_at TEXT,
             escalate_at TEXT,
             reminded INTEGER NOT NULL DEFAULT 0,
             escalated_at TEXT,
+            due_at TEXT
+        ) STRICT;
+        CREATE INDEX requests_due ON requests (due_at) WHERE due_at IS NOT NULL;
+
+        -- One order of a request. Requester and time are the request's, for the look-ups' indexes.
+        CREATE TABLE cancellations (
+            number INTEGER PRIMARY KEY,
+            request INTEGER NOT NULL REFERENCES requests (number),
+            order_id TEXT NOT NULL,
+            requester TEXT NOT NULL,
+            requested_at TEXT NOT NULL,
+            state TEXT NOT NULL CHECK ({one_of("state", State)}),
+            changed_at TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
             due_at TEXT,
             lease_until TEXT,
-            claimed_by TEXT
+            claimed_by TEXT,
+            UNIQUE (request, order_id)
         ) STRICT;
         CREATE UNIQUE INDEX one_open_cancellation_per_order
             ON cancellations (order_id) WHERE {OPEN_STATES};
@@ -86,13 +100,14 @@ def first(db: Database) -> None:
 
         CREATE TABLE decisions (
             id INTEGER PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES cancellations (number),
+            number INTEGER NOT NULL REFERENCES requests (number),
             approver TEXT NOT NULL,
             choice TEXT NOT NULL CHECK ({one_of("choice", Choice)}),
+            order_id TEXT NOT NULL,
             reason TEXT NOT NULL,
             at TEXT NOT NULL,
             requested_at TEXT NOT NULL,
-            UNIQUE (number, approver, choice)
+            UNIQUE (number, approver, choice, order_id)
         ) STRICT;
         CREATE INDEX decisions_by_approver ON decisions (approver, requested_at, number);
 
@@ -117,14 +132,14 @@ def first(db: Database) -> None:
             seq INTEGER PRIMARY KEY,
             at TEXT NOT NULL,
             kind TEXT NOT NULL,
-            cancellation TEXT NOT NULL,
+            request TEXT NOT NULL,
             order_id TEXT NOT NULL,
             actor TEXT NOT NULL,
             data TEXT NOT NULL,
             prev_hash TEXT NOT NULL,
             hash TEXT NOT NULL
         ) STRICT;
-        CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq);
+        CREATE INDEX audit_events_by_request ON audit_events (request, seq);
         CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
 
         -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
@@ -139,7 +154,7 @@ def first(db: Database) -> None:
         CREATE TABLE deliveries (
             position INTEGER PRIMARY KEY,
             id TEXT NOT NULL,
-            number INTEGER NOT NULL REFERENCES cancellations (number),
+            number INTEGER NOT NULL REFERENCES requests (number),
             kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
             lane TEXT GENERATED ALWAYS AS
                 (CASE WHEN {one_of("kind", _TO_REQUESTER)} THEN 'direct' ELSE 'card' END) VIRTUAL,
@@ -159,7 +174,7 @@ def first(db: Database) -> None:
             lease_until TEXT,
             claimed_by TEXT
         ) STRICT;
-        CREATE INDEX deliveries_by_cancellation ON deliveries (number, position);
+        CREATE INDEX deliveries_by_request ON deliveries (number, position);
         -- With everything that a claim asks of those that it passes over, of which there may be very many.
         CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
             WHERE status = 'queued';
@@ -187,26 +202,26 @@ def first(db: Database) -> None:
             c.state,
             c.requested_at,
             coalesce(asker.name || ' (' || c.requester || ')', c.requester) AS requested_by,
-            c.reason,
+            r.reason,
             (SELECT group_concat(coalesce(p.name || ' (' || d.approver || ')', d.approver), ', ')
                 FROM decisions d LEFT JOIN people p ON p.id = d.approver
-                WHERE d.number = c.number AND d.choice = 'approve') AS approved_by,
+                WHERE d.number = r.number AND d.choice = 'approve') AS approved_by,
             (SELECT coalesce(p.name || ' (' || d.approver || ')', d.approver) || ': ' || d.reason
                 FROM decisions d LEFT JOIN people p ON p.id = d.approver
-                WHERE d.number = c.number AND d.choice = 'reject') AS rejected_by,
+                WHERE d.number = r.number AND d.choice = 'reject') AS rejected_by,
             (SELECT coalesce(nullif(a.message, ''), a.reason, a.trouble)
                 FROM attempts a WHERE a.number = c.number AND a.outcome IS NOT NULL
                 ORDER BY a.id DESC LIMIT 1) AS result,
             c.changed_at,
             (SELECT count(*) FROM attempts a WHERE a.number = c.number) AS gateway_calls,
-            c.card_link,
-            c.id
-        FROM cancellations c LEFT JOIN people asker ON asker.id = c.requester;
+            r.card_link,
+            r.id AS request
+        FROM cancellations c JOIN requests r ON r.number = c.request LEFT JOIN people asker ON asker.id = c.requester;
 
         CREATE VIEW audit_readable AS
         SELECT e.seq, e.at, e.kind, e.order_id,
             coalesce(p.name || ' (' || e.actor || ')', e.actor) AS actor,
             e.data, (SELECT group_concat(w.field || ': ' || w.text, '; ') FROM words w WHERE w.seq = e.seq) AS words,
-            e.cancellation, e.hash
+            e.request, e.hash
         FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
     """)

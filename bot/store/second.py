@@ -15,12 +15,12 @@ from bot.store.projections import ALL, Seen
 from bot.store.tables import Tables
 
 PART = 2_000
-"""Cancellations, about a tenth of a second of work: so long one process may wait for the other at the end."""
+"""Requests, about a tenth of a second of work: so long one process may wait for the other at the end."""
 _TRIES = 3
 
 
 class Second:
-    """A second process that compares some of the cancellations, over a view of its own of the same state.
+    """A second process that compares some of the requests, over a view of its own of the same state.
 
     Where it does not start, sees another state or ends early, this process compares what is left. If this process ends
     first, the other one finds their connection closed after the part that it is at, and ends as well.
@@ -73,7 +73,7 @@ class Second:
         self._connection = None
 
     def seen(self, tables: Tables) -> Seen | None:
-        """Return how much both have read of all cancellations, or None if anything contradicts them."""
+        """Return how much both have read of all requests, or None if anything contradicts them."""
         events = words = 0
         first, end = 0, len(self._parts)
         while first < end:

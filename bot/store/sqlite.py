@@ -277,6 +277,6 @@ def _check_definitions(connection: Connection, path: Path) -> None:
 
 
 def _lacks_events(connection: SQLite) -> bool:
-    """Return True where there are cancellations and no event at all, while every one of them has an event."""
-    sql = "SELECT EXISTS (SELECT * FROM cancellations) AND NOT EXISTS (SELECT * FROM audit_events)"
+    """Return True where there are requests and no event at all, while every one of them has an event."""
+    sql = "SELECT EXISTS (SELECT * FROM requests) AND NOT EXISTS (SELECT * FROM audit_events)"
     return bool(connection.execute(sql)[0][0])

@@ -13,6 +13,7 @@ from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
 from bot.store.record import Record
+from bot.store.requests import Requests
 from bot.store.timers import Timers
 
 
@@ -24,6 +25,7 @@ class Tables:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.requests = Requests(connection)
         self.cancellations = Cancellations(connection)
         self.attempts = Attempts(connection)
         self.deliveries = Deliveries(connection)
@@ -50,7 +52,8 @@ class Tables:
         at = timestamp(after)
         rows = self.connection.execute(
             "SELECT min(at) FROM ("
-            " SELECT min(due_at) AS at FROM cancellations WHERE due_at > :after"
+            " SELECT min(due_at) AS at FROM requests WHERE due_at > :after"
+            " UNION ALL SELECT min(due_at) FROM cancellations WHERE due_at > :after"
             " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
             " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
             " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"

@@ -6,7 +6,7 @@ Times in the database are the bot's own (``bot.clock``), which a step of the mac
 from datetime import datetime, timedelta
 
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.request import Request
 from bot.store.connection import Connection
 
 
@@ -18,7 +18,7 @@ class Timers:
 
     def put_off(
         self,
-        waiting: Cancellation,
+        waiting: Request,
         *,
         remind_at: datetime | None,
         escalate_at: datetime | None,
@@ -27,8 +27,8 @@ class Timers:
     ) -> None:
         """Keep what a pending request has had of reminders and of an escalation, and when the next of them is due."""
         self._connection.execute(
-            "UPDATE cancellations SET remind_at = ?, escalate_at = ?, reminded = ?, escalated_at = ?, due_at = ?"
-            " WHERE number = ? AND state = 'pending'",
+            "UPDATE requests SET remind_at = ?, escalate_at = ?, reminded = ?, escalated_at = ?, due_at = ?"
+            " WHERE number = ? AND due_at IS NOT NULL",
             (
                 remind_at and timestamp(remind_at),
                 escalate_at and timestamp(escalate_at),
@@ -45,21 +45,15 @@ class Timers:
         A request keeps the time that is left for it. The clock's step is no time that anybody had. Pending requests
         with numbers up to ``made_after`` got their time by another clock, and keep it.
         """
-        waiting = (
-            "SELECT number, due_at, lease_until FROM cancellations"
-            " WHERE (due_at > '' OR lease_until > '') AND (number > ? OR state <> ?)"
-        )
-        for number, due_at, lease_until in self._connection.execute(waiting, (made_after, State.PENDING)):
+        waiting = "SELECT number, due_at, lease_until FROM cancellations WHERE due_at > '' OR lease_until > ''"
+        for number, due_at, lease_until in self._connection.execute(waiting):
             self._connection.execute(
                 "UPDATE cancellations SET due_at = ?, lease_until = ? WHERE number = ?",
                 (_moved(due_at, by), _moved(lease_until, by), number),
             )
-        pending = f"SELECT number, {_OF_A_DECISION} FROM cancellations WHERE state = ? AND number > ?"
-        for number, *times in self._connection.execute(pending, (State.PENDING, made_after)):
-            self._connection.execute(
-                "UPDATE cancellations SET expires_at = ?, remind_at = ?, escalate_at = ? WHERE number = ?",
-                (*(_moved(each, by) for each in times), number),
-            )
+        pending = f"SELECT number, {_OF_A_DECISION} FROM requests WHERE due_at > '' AND number > ?"
+        for number, *times in self._connection.execute(pending, (made_after,)):
+            self._move_decision(number, times, by)
         queued = "SELECT position, due_at, lease_until FROM deliveries WHERE status = 'queued'"
         for position, due_at, lease_until in self._connection.execute(queued):
             self._connection.execute(
@@ -74,9 +68,7 @@ class Timers:
         """
         late = (timestamp(at), timestamp(at + longest))
         self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
-        self._connection.execute(
-            "UPDATE cancellations SET due_at = ? WHERE due_at > ? AND state <> ?", (*late, State.PENDING)
-        )
+        self._connection.execute("UPDATE cancellations SET due_at = ? WHERE due_at > ?", late)
 
     def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:
         """Let each pending request that was made later than now have as much time as it was given; return the numbers.
@@ -84,20 +76,22 @@ class Timers:
         That is for requests with numbers up to ``made_before``.
         """
         early = (
-            f"SELECT number, requested_at, due_at, {_OF_A_DECISION} FROM cancellations"
-            " WHERE state = ? AND requested_at > ? AND number <= ?"
+            f"SELECT number, requested_at, {_OF_A_DECISION} FROM requests"
+            " WHERE due_at > '' AND requested_at > ? AND number <= ?"
         )
-        moved = self._connection.execute(early, (State.PENDING, timestamp(at), made_before))
+        moved = self._connection.execute(early, (timestamp(at), made_before))
         for number, requested_at, *times in moved:
-            by = at - datetime.fromisoformat(requested_at)
-            self._connection.execute(
-                "UPDATE cancellations SET due_at = ?, expires_at = ?, remind_at = ?, escalate_at = ? WHERE number = ?",
-                (*(_moved(each, by) for each in times), number),
-            )
+            self._move_decision(number, times, at - datetime.fromisoformat(requested_at))
         return [number for number, *_ in moved]
 
+    def _move_decision(self, number: int, times: list[str | None], by: timedelta) -> None:
+        self._connection.execute(
+            "UPDATE requests SET due_at = ?, expires_at = ?, remind_at = ?, escalate_at = ? WHERE number = ?",
+            (*(_moved(each, by) for each in times), number),
+        )
 
-_OF_A_DECISION = "expires_at, remind_at, escalate_at"
+
+_OF_A_DECISION = "due_at, expires_at, remind_at, escalate_at"
 """The times of a pending request; it is due at the first of them."""
 
 

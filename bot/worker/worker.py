@@ -15,8 +15,8 @@ import structlog
 from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import Event
 from bot.domain.backoff import pauses
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, Receipt
+from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.store import StoreError
 from bot.worker.rate_limit import RateLimit
@@ -42,7 +42,7 @@ class Gateway(Protocol):
 class Courier(Protocol):
     """The way to Slack, as far as the worker needs it."""
 
-    async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+    async def deliver(self, delivery: Delivery, request: Request, event: Event) -> Receipt:
         """Make one try and return its result; never raise for what the network or Slack does."""
         ...
 
@@ -85,8 +85,8 @@ class Worker:
         self._in_flight = in_flight or InFlight()
         self._connected = connected
         self._most_calls, self._most_messages = calls, messages
-        # By the cancellation's id and by the delivery's position: what is in these hands nobody else may settle.
-        self._calls: dict[str, asyncio.Task[None]] = {}
+        # By the cancellation's number and by the delivery's position: what is in these hands nobody else may settle.
+        self._calls: dict[int, asyncio.Task[None]] = {}
         self._deliveries: dict[int, asyncio.Task[None]] = {}
         self._posting_to: frozenset[str] = frozenset()
         # What is claimed depends on what is being posted, so one claim at a time.
@@ -155,7 +155,7 @@ class Worker:
                     held=Held(frozenset(self._calls), frozenset(self._deliveries)),
                 )
                 for attempt in claimed.attempts:
-                    self._start(self._calls, attempt.cancellation_id, self._call(attempt))
+                    self._start(self._calls, attempt.cancellation, self._call(attempt))
                 for claimed_delivery in claimed.deliveries:
                     delivery = claimed_delivery.delivery
                     if delivery.kind.is_new_message:
@@ -194,7 +194,7 @@ class Worker:
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         delivery = claimed.delivery
         try:
-            receipt = await self._courier.deliver(delivery, claimed.cancellation, claimed.event)
+            receipt = await self._courier.deliver(delivery, claimed.request, claimed.event)
             concluded = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
             if concluded.pause:
                 self._rate_limit.pause(delivery.target, concluded.pause)

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import BOT, timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.events import AnsweredLate, Cancelled, Failed, GatewayTrouble, Refused, Repeating, Sending, Unknown
 from bot.domain.projection import Contradiction
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import end, expire, owe_messages, show
@@ -30,9 +31,9 @@ _MAY_STILL_BE_CONFIRMED = {
 
 
 def settle(
-    tx: Tables, rules: Rules, due: Cancellation, worker: str, at: datetime, *, spread: float
+    tx: Tables, rules: Rules, due: Request, worker: str, at: datetime, *, spread: float
 ) -> Attempt | Contradiction | None:
-    """Do what a cancellation is due for; return the attempt to make now, if it is one, or why there is none.
+    """Do what a request is due for, or one order of it; return the attempt to make now, or why there is none.
 
     A pending request past its time expires; before that, people are reminded of it, or it is escalated. A call whose
     worker died counts as a lost answer. Nothing is sent where the tables contradict the record.
@@ -48,8 +49,10 @@ def settle(
             conclude(tx, rules, lost, _INTERRUPTED, at, spread=spread)
         case _:
             contradiction = tx.projections.contradiction(due)
-            number, until = due.attempts + 1, at + rules.patience.attempt_lease
-            tx.cancellations.move(due, State.SENDING, at=at, lease_until=until, claimed_by=worker, attempts=number)
+            number, until = due.cancellation.attempts + 1, at + rules.patience.attempt_lease
+            tx.cancellations.move(
+                due.cancellation, State.SENDING, at=at, lease_until=until, claimed_by=worker, attempts=number
+            )
             tx.record.append(Sending(attempt=number), BOT, at, due)
             attempt = tx.attempts.begin(due, at)
             if contradiction is None:
@@ -68,37 +71,37 @@ def conclude(
 
     ``spread`` is the share by which the pause before the next attempt is longer.
     """
-    cancellation = tx.cancellations.get(attempt.cancellation_id)
-    assert cancellation is not None
-    unclear = tx.attempts.any_unclear(cancellation)
-    current = tx.attempts.under_way(cancellation)
+    request = tx.requests.of_cancellation(attempt.cancellation)
+    assert request is not None
+    unclear = tx.attempts.any_unclear(request)
+    current = tx.attempts.under_way(request)
     if not tx.attempts.end(attempt, answer, at):
         return None
-    number, call = cancellation.attempts, tx.attempts.number(attempt, cancellation)
-    if cancellation.state is not State.SENDING or current is None or current.id != attempt.id:
+    number, call = request.cancellation.attempts, tx.attempts.number(attempt, request)
+    if request.state is not State.SENDING or current is None or current.id != attempt.id:
         # Its lease ended while the file could not be written. A confirmation for this order counts whenever it comes.
-        if answer.outcome is Outcome.CANCELLED and cancellation.state in _MAY_STILL_BE_CONFIRMED:
-            end(tx, cancellation, Cancelled(call, answer, call), BOT, at)
+        if answer.outcome is Outcome.CANCELLED and request.state in _MAY_STILL_BE_CONFIRMED:
+            end(tx, request, Cancelled(call, answer, call), BOT, at)
             return State.CANCELLED
-        tx.record.append(AnsweredLate(call, answer, call), BOT, at, cancellation)
+        tx.record.append(AnsweredLate(call, answer, call), BOT, at, request)
         return None
     state = _state_after(answer, unclear=unclear, attempts_left=rules.patience.max_attempts - number)
     match state:
         case State.APPROVED:
             pause = rules.patience.before_next_attempt(number, answer.retry_after, spread)
-            tx.cancellations.move(cancellation, state, at=at, due_at=at + pause)
-            event = tx.record.append(Repeating(number, answer, call), BOT, at, cancellation)
-            show(tx, cancellation, event, at)
-            _tell_of_trouble(tx, rules, cancellation, at, at + pause, unclear=unclear or _is_unclear(answer))
+            tx.cancellations.move(request.cancellation, state, at=at, due_at=at + pause)
+            event = tx.record.append(Repeating(number, answer, call), BOT, at, request)
+            show(tx, request, event, at)
+            _tell_of_trouble(tx, rules, request, at, at + pause, unclear=unclear or _is_unclear(answer))
         case State.CANCELLED:
             by_repeat = answer.outcome is Outcome.REFUSED
-            end(tx, cancellation, Cancelled(number, answer, call, confirmed_by_repeat=by_repeat), BOT, at)
+            end(tx, request, Cancelled(number, answer, call, confirmed_by_repeat=by_repeat), BOT, at)
         case State.REFUSED:
-            end(tx, cancellation, Refused(number, answer, call), BOT, at)
+            end(tx, request, Refused(number, answer, call), BOT, at)
         case State.FAILED:
-            end(tx, cancellation, Failed(number, answer, call), BOT, at)
+            end(tx, request, Failed(number, answer, call), BOT, at)
         case _:
-            end(tx, cancellation, Unknown(number, answer, call), BOT, at)
+            end(tx, request, Unknown(number, answer, call), BOT, at)
     return state
 
 
@@ -126,14 +129,14 @@ def _is_unclear(answer: Answer) -> bool:
 
 
 def _tell_of_trouble(
-    tx: Tables, rules: Rules, cancellation: Cancellation, at: datetime, next_at: datetime, *, unclear: bool
+    tx: Tables, rules: Rules, request: Request, at: datetime, next_at: datetime, *, unclear: bool
 ) -> None:
     """Tell people once, until the end or a retry, that the gateway takes long, and what happens next."""
-    if next_at - tx.attempts.began(cancellation) < rules.patience.told_after:
+    if next_at - tx.attempts.began(request) < rules.patience.told_after:
         return
-    if GatewayTrouble in tx.projections.said(cancellation).passing:
+    if GatewayTrouble in tx.projections.said(request).passing:
         return
-    until = timestamp(rules.patience.last_attempt(cancellation.attempts, next_at))
-    content = GatewayTrouble(cancellation.attempts, unclear, until)
-    event = tx.record.append(content, BOT, at, cancellation)
-    owe_messages(tx, cancellation, event, content, at)
+    attempts = request.cancellation.attempts
+    content = GatewayTrouble(attempts, unclear, timestamp(rules.patience.last_attempt(attempts, next_at)))
+    event = tx.record.append(content, BOT, at, request)
+    owe_messages(tx, request, event, content, at)

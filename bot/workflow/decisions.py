@@ -1,15 +1,16 @@
 """The acts on a request: approve, reject, withdraw, retry, try now, stop, settle. Each runs inside one transaction.
 
-Each function gets the cancellation as it is in this transaction, changes it if the policy allows that, and returns
+Each function gets the request as it is in this transaction, changes it if the policy allows that, and returns
 the policy's verdict. ``Workflow.act`` puts every refusal on record.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from bot.domain import policy
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation, Choice, State
+from bot.domain.cancellation import Choice, State
 from bot.domain.events import (
     Approved,
     Content,
@@ -25,6 +26,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.policy import Actor, Members, Verdict, Votes
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import end, owe_messages, show
@@ -33,7 +35,7 @@ from bot.workflow.transitions import end, owe_messages, show
 def approve(
     tx: Tables,
     rules: Rules,
-    cancellation: Cancellation,
+    request: Request,
     actor: Actor,
     at: datetime,
     *,
@@ -45,8 +47,8 @@ def approve(
     All earlier votes are counted again by today's rules: ``approvers`` is who may approve now. ``promised`` is how many
     approvals the person's card promised to wait for, as the quorum may have been lowered since.
     """
-    verdict = policy.may_decide(cancellation, actor, Choice.APPROVE, allow_self_approval=rules.allow_self_approval)
-    votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
+    verdict = policy.may_decide(request, actor, Choice.APPROVE, allow_self_approval=rules.allow_self_approval)
+    votes = policy.count_votes(request, approvers, allow_self_approval=rules.allow_self_approval)
     if verdict is Verdict.ALREADY_COUNTED and votes.verdict(rules.approvals_required) is Verdict.ALLOWED:
         # The quorum was lowered since: nobody else has to come.
         verdict = Verdict.ALLOWED
@@ -60,16 +62,16 @@ def approve(
         return reached
     if reached is Verdict.ALLOWED and len(votes.valid) < promised:
         # No vote is counted, but the card must show today's quorum.
-        settle_votes(tx, rules, cancellation, Votes(), actor=None, at=at)
+        settle_votes(tx, rules, request, Votes(), actor=None, at=at)
         return Verdict.CARD_OUT_OF_DATE
-    if actor.id not in cancellation.approvers:
-        tx.cancellations.decide(cancellation, actor.id, Choice.APPROVE, "", at)
-    settle_votes(tx, rules, cancellation, votes, actor=actor, at=at)
+    if actor.id not in request.approvers:
+        tx.requests.decide(request, actor.id, Choice.APPROVE, "", at)
+    settle_votes(tx, rules, request, votes, actor=actor, at=at)
     return verdict
 
 
 def settle_votes(
-    tx: Tables, rules: Rules, cancellation: Cancellation, votes: Votes, *, actor: Actor | None, at: datetime
+    tx: Tables, rules: Rules, request: Request, votes: Votes, *, actor: Actor | None, at: datetime
 ) -> None:
     """Bring a pending request in line with its votes and with today's quorum, and approve it if they reach it.
 
@@ -80,25 +82,23 @@ def settle_votes(
     ground, surface = (actor.ground, actor.surface) if actor is not None else (None, None)
     if votes.void:
         happened.append(VotesVoided(tuple(sorted(votes.void))))
-        tx.cancellations.void_votes(cancellation, votes.void)
-    if quorum != cancellation.approvals_required:
-        happened.append(QuorumChanged(before=cancellation.approvals_required, now=quorum))
-        tx.cancellations.require(cancellation, quorum)
+        tx.requests.void_votes(request, votes.void)
+    if quorum != request.approvals_required:
+        happened.append(QuorumChanged(before=request.approvals_required, now=quorum))
+        tx.requests.require(request, quorum)
     if votes.verdict(quorum) is Verdict.ALLOWED:
-        tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
+        tx.requests.move(request, State.APPROVED, at=at, due_at=at)
         happened.append(Approved(approvals=len(votes.valid), of=quorum, ground=ground, surface=surface))
     elif actor is not None:
         happened.append(Voted(len(votes.valid | votes.unchecked), quorum, ground=ground, surface=surface))
     for content in happened:
         by = actor.id if actor is not None and isinstance(content, Approved | Voted) else BOT
-        event = tx.record.append(content, by, at, cancellation)
-        show(tx, cancellation, event, at)
-        owe_messages(tx, cancellation, event, content, at)
+        event = tx.record.append(content, by, at, request)
+        show(tx, request, event, at)
+        owe_messages(tx, request, event, content, at)
 
 
-def recount(
-    tx: Tables, rules: Rules, approvers: Members, at: datetime, *, latest: datetime
-) -> list[Cancellation] | None:
+def recount(tx: Tables, rules: Rules, approvers: Members, at: datetime, *, latest: datetime) -> list[Request] | None:
     """Count the votes of every pending request by today's rules, after a start; return the requests that changed.
 
     Votes that cannot be checked now neither count nor go; the next vote or recount looks at them again. The same holds
@@ -108,123 +108,150 @@ def recount(
     if tx.freeze() is not None:
         return None
     changed = []
-    for cancellation in tx.cancellations.pending():
-        votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
+    for request in tx.requests.pending():
+        votes = policy.count_votes(request, approvers, allow_self_approval=rules.allow_self_approval)
         # Cards show the quorum, and a dialog says by it whether an approval is the last one.
-        other_quorum = cancellation.approvals_required != rules.approvals_required
+        other_quorum = request.approvals_required != rules.approvals_required
         enough = votes.verdict(rules.approvals_required) is Verdict.ALLOWED
-        if not cancellation.overdue(latest) and (votes.void or other_quorum or enough):
-            settle_votes(tx, rules, cancellation, votes, actor=None, at=at)
-            changed.append(cancellation)
+        if not request.overdue(latest) and (votes.void or other_quorum or enough):
+            settle_votes(tx, rules, request, votes, actor=None, at=at)
+            changed.append(request)
     return changed
 
 
-def may_reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+def may_reject(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime) -> Verdict:
     """Return ALLOWED where it is worth asking this person for a reason; change nothing."""
-    return policy.may_decide(cancellation, actor, Choice.REJECT, allow_self_approval=rules.allow_self_approval)
+    return policy.may_decide(request, actor, Choice.REJECT, allow_self_approval=rules.allow_self_approval)
 
 
-def reject(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, reason: str) -> Verdict:
+def reject(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, reason: str) -> Verdict:
     """End the request with an approver's no."""
-    verdict = may_reject(tx, rules, cancellation, actor, at)
+    verdict = may_reject(tx, rules, request, actor, at)
     if verdict is Verdict.ALLOWED:
-        tx.cancellations.decide(cancellation, actor.id, Choice.REJECT, reason, at)
-        end(tx, cancellation, Rejected(reason, actor.ground, actor.surface), actor.id, at)
+        tx.requests.decide(request, actor.id, Choice.REJECT, reason, at)
+        end(tx, request, Rejected(reason, actor.ground, actor.surface), actor.id, at)
     return verdict
 
 
-def withdraw(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+def withdraw(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime) -> Verdict:
     """Take one's own request back."""
-    verdict = policy.may_withdraw(cancellation, actor)
+    verdict = policy.may_withdraw(request, actor)
     if verdict is Verdict.ALLOWED:
-        end(tx, cancellation, Withdrawn(actor.surface), actor.id, at)
+        end(tx, request, Withdrawn(actor.surface), actor.id, at)
     return verdict
 
 
 def retry(
-    tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, approvers: Members, seen: str
+    tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, approvers: Members, seen: str
 ) -> Verdict:
-    """Have a failed or unknown cancellation sent again, as it was approved, within the limits of the policy.
+    """Have the failed and unknown cancellations sent again, as they were approved, within the limits of the policy.
 
     ``seen`` is the version that the person saw. A click that arrives twice acts once, also where the first retry has
     led to the same state again by then.
     """
-    votes = policy.count_votes(cancellation, approvers, allow_self_approval=rules.allow_self_approval)
-    verdict = policy.may_retry(
-        cancellation,
-        actor,
-        at,
-        votes=votes.verdict(rules.approvals_required),
-        decided_against=tx.cancellations.decided_against(cancellation),
-    )
+    votes = policy.count_votes(request, approvers, allow_self_approval=rules.allow_self_approval)
+
+    def may_retry(one: Request) -> Verdict:
+        against = tx.cancellations.decided_against(one.cancellation)
+        return policy.may_retry(one, actor, at, votes=votes.verdict(rules.approvals_required), decided_against=against)
+
+    retried, verdict = _judged(request, may_retry)
     if verdict is not Verdict.ALLOWED:
         return verdict
-    if seen != cancellation.version:
+    if seen != request.version:
         return Verdict.WRONG_STATE
     if tx.freeze() is not None:
         return Verdict.FROZEN
-    if not tx.cancellations.move(cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
+    retried = [
+        each
+        for each in retried
+        if tx.cancellations.move(each.cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
+    ]
+    if not retried:
         return Verdict.ANOTHER_IS_OPEN
-    event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, cancellation)
-    show(tx, cancellation, event, at)
+    for each in retried:
+        event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, each)
+        show(tx, each, event, at)
     return verdict
 
 
-def try_now(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, seen: str) -> Verdict:
-    """Have the next attempt made at once. ``seen`` is the version that the person saw: a click acts once."""
-    verdict = policy.may_try_now(cancellation, actor, at)
-    if verdict is Verdict.ALLOWED and seen != cancellation.version:
-        return Verdict.WRONG_STATE
-    waits = cancellation.state is State.APPROVED and verdict in {Verdict.ALLOWED, Verdict.CALL_UNDER_WAY}
-    if waits and tx.freeze() is not None:
-        return Verdict.FROZEN
+def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+    """Have the next attempts made at once. ``seen`` is the version that the person saw: a click acts once.
+
+    With several orders it may be any version since the approval, as their attempts follow each other within moments.
+    """
+    hurried, verdict = _judged(request, lambda one: policy.may_try_now(one, actor, at))
     if verdict is Verdict.ALLOWED:
-        tx.cancellations.hurry(cancellation, at)
-        event = tx.record.append(Hurried(actor.ground, actor.surface), actor.id, at, cancellation)
-        show(tx, cancellation, event, at)
+        several = len(request.cancellations) > 1
+        if not (_is_of_this_approval(tx, request, seen) if several else seen == request.version):
+            return Verdict.WRONG_STATE
+    waits = any(each.state is State.APPROVED for each in request.cancellations)
+    if waits and verdict in {Verdict.ALLOWED, Verdict.CALL_UNDER_WAY} and tx.freeze() is not None:
+        return Verdict.FROZEN
+    for each in hurried:
+        tx.cancellations.hurry(each.cancellation, at)
+        event = tx.record.append(Hurried(actor.ground, actor.surface), actor.id, at, each)
+        show(tx, each, event, at)
     return verdict
 
 
-def stop(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime, *, seen: str) -> Verdict:
-    """End an approved request of which certainly nothing was done, before another attempt is made.
+def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+    """End the approved cancellations of which certainly nothing was done, before another attempt is made.
 
     ``seen`` is the version that the person saw. It may be that of an earlier pause, as attempts follow each other
     within seconds. But a click that comes late or twice must not end the attempts of a later retry.
     """
-    verdict = policy.may_stop(cancellation, actor)
-    began = tx.record.last_at(cancellation, Approved, Retried).isoformat(timespec="milliseconds")
-    if verdict is Verdict.ALLOWED and not began <= seen <= cancellation.version:
+    stopped, verdict = _judged(request, lambda one: policy.may_stop(one, actor))
+    if verdict is Verdict.ALLOWED and not _is_of_this_approval(tx, request, seen):
         return Verdict.WRONG_STATE
-    if verdict is Verdict.ALLOWED:
-        end(tx, cancellation, StoppedTrying(actor.ground, actor.surface), actor.id, at)
+    for each in stopped:
+        end(tx, each, StoppedTrying(actor.ground, actor.surface), actor.id, at)
     return verdict
 
 
-def may_settle(tx: Tables, rules: Rules, cancellation: Cancellation, actor: Actor, at: datetime) -> Verdict:
+def may_settle(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime) -> Verdict:
     """Return ALLOWED where it is worth asking this person for their finding; change nothing."""
-    return policy.may_settle(cancellation, actor)
+    return _judged(request, lambda one: policy.may_settle(one, actor))[1]
 
 
 def settle(
     tx: Tables,
     rules: Rules,
-    cancellation: Cancellation,
+    request: Request,
     actor: Actor,
     at: datetime,
     *,
+    order_id: str,
     cancelled: bool,
     how: str,
     seen: str,
 ) -> Verdict:
-    """End an unknown outcome with a person's statement, and free the order for another request.
+    """End an unknown outcome of one order with a person's statement, and free the order for another request.
 
     ``seen`` is the version that the person saw: after another attempt their finding may be out of date.
     """
-    verdict = policy.may_settle(cancellation, actor)
-    if verdict is Verdict.ALLOWED and seen != cancellation.version:
+    one = request.about(order_id)
+    if one is None:
+        return Verdict.WRONG_STATE
+    verdict = policy.may_settle(one, actor)
+    if verdict is Verdict.ALLOWED and seen < one.version:
         return Verdict.WRONG_STATE
     if verdict is Verdict.ALLOWED:
-        tx.cancellations.decide(cancellation, actor.id, Choice.SETTLE, how, at)
+        tx.requests.decide(one, actor.id, Choice.SETTLE, how, at, order_id=order_id)
         kind = SettledCancelled if cancelled else SettledNotCancelled
-        end(tx, cancellation, kind(how, actor.ground, actor.surface), actor.id, at)
+        end(tx, one, kind(how, actor.ground, actor.surface), actor.id, at)
     return verdict
+
+
+def _judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list[Request], Verdict]:
+    """Return the orders to which this person may do it, and ALLOWED if there are any, or why there is none."""
+    verdicts = [(one, judge(one)) for one in request.each()]
+    allowed = [one for one, verdict in verdicts if verdict is Verdict.ALLOWED]
+    # The state of an order that is done with says less than what stands in the way of another.
+    refusals = [verdict for _, verdict in verdicts if verdict is not Verdict.WRONG_STATE]
+    return allowed, Verdict.ALLOWED if allowed else next(iter(refusals), Verdict.WRONG_STATE)
+
+
+def _is_of_this_approval(tx: Tables, request: Request, seen: str) -> bool:
+    began = tx.record.last_at(request, Approved, Retried).isoformat(timespec="milliseconds")
+    return began <= seen <= request.version

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import PASSING
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
@@ -20,10 +21,10 @@ TRIES_BEFORE_TELLING = 3
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that a worker claimed, with the cancellation as it is now and the event that it reports."""
+    """A delivery that a worker claimed, with the request as it is now and the event that it reports."""
 
     delivery: Delivery
-    cancellation: Cancellation
+    request: Request
     event: Event
 
 
@@ -42,35 +43,35 @@ def claim(
         delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
         if delivery is None:
             break
-        cancellation = tx.cancellations.get(delivery.cancellation_id)
-        assert cancellation is not None
+        request = tx.requests.get(delivery.request_id)
+        assert request is not None
         event = tx.record.event(delivery.event_seq)
-        if delivery.kind.is_new_message and _is_outdated(tx, cancellation, event):
+        if delivery.kind.is_new_message and _is_outdated(tx, request, event):
             tx.deliveries.call_off(delivery, at)
             called_off += 1
             continue
         if delivery.kind.to_requester:
-            receipt, missing = tx.deliveries.receipt_place(cancellation), _missing_card(tx, cancellation)
+            receipt, missing = tx.deliveries.receipt_place(request), _missing_card(tx, request)
             delivery = replace(delivery, receipt=receipt, missing_card=missing)
-        cancellation = replace(cancellation, freeze=freeze)
+        request = replace(request, freeze=freeze)
         if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
-            cancellation = replace(cancellation, history=tx.record.history(cancellation))
-        claimed.append(ClaimedDelivery(delivery, cancellation, event))
+            request = replace(request, history=tx.record.history(request))
+        claimed.append(ClaimedDelivery(delivery, request, event))
         if delivery.kind.is_new_message:
             not_to |= {delivery.target}
     return claimed, called_off
 
 
-def _is_outdated(tx: Tables, cancellation: Cancellation, event: Event) -> bool:
-    return type(event.content) in PASSING and event.seq in tx.projections.said(cancellation).outdated
+def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
+    return type(event.content) in PASSING and event.seq in tx.projections.said(request).outdated
 
 
-def _missing_card(tx: Tables, cancellation: Cancellation) -> MissingCard | None:
+def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
     """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it."""
-    if not cancellation.state.awaits_people:
+    if not request.state.awaits_people:
         return None
-    owed = tx.deliveries.owes(cancellation, DeliveryKind.CARD)
-    for event in tx.record.newest(cancellation, CardPosted, CardBlocked, DeliveryAbandoned):
+    owed = tx.deliveries.owes(request, DeliveryKind.CARD)
+    for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
         match event.content:
             case CardPosted():
                 break
@@ -96,21 +97,21 @@ class Concluded:
 
 def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> Concluded:
     """Keep the result of a try. The receipt of an older try changes nothing, unless it is the first to have posted."""
-    cancellation = tx.cancellations.get(delivery.cancellation_id)
-    assert cancellation is not None
+    request = tx.requests.get(delivery.request_id)
+    assert request is not None
     if receipt.outcome is DeliveryOutcome.DELIVERED:
         if not tx.deliveries.settle(delivery, receipt, at):
             return Concluded(surplus=_is_surplus(tx, delivery, receipt))
         if delivery.kind is DeliveryKind.CARD:
-            _card_posted(tx, cancellation, receipt, at)
+            _card_posted(tx, request, receipt, at)
         if not delivery.kind.is_new_message and delivery.in_doubt_since is not None:
             # Slack may carry an earlier try out after this one, and it showed what was true before.
             event = tx.record.event(delivery.event_seq)
-            tx.deliveries.enqueue(cancellation, delivery.kind, event, at, due_at=at + rules.patience.late_in_slack)
+            tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=at + rules.patience.late_in_slack)
         return Concluded()
     if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
         if tx.deliveries.settle(delivery, receipt, at):
-            _abandon(tx, cancellation, delivery, receipt, at)
+            _abandon(tx, request, delivery, receipt, at)
         return Concluded()
     # Nothing owed is dropped for time alone, and what is refused holds up its own thread only: the deliveries of a
     # thread keep their order. Only a rate limit is the whole channel's.
@@ -125,34 +126,34 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
     tell = lasting and tx.deliveries.tell(delivery, at)
     if tell and delivery.kind is DeliveryKind.CARD:
-        _report_blocked(tx, cancellation, receipt, at)
+        _report_blocked(tx, request, receipt, at)
     # Slack's limits are for each method: a refused update says nothing about new messages.
     limited = receipt.retry_after is not None and delivery.kind.is_new_message
     return Concluded(pause if limited else timedelta(0), tell=tell)
 
 
-def adopt_card(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
+def adopt_card(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> bool:
     """Learn from a click where the card is: after a posting in doubt, or in a channel that got a new id.
 
     Return True where the clicked message is the card, False where it is a second one.
     """
-    if cancellation.card_ts != receipt.ts:
+    if request.card_ts != receipt.ts:
         # The known card may be gone, and this one posted in its place.
-        owed = tx.deliveries.settle_seen(cancellation, DeliveryKind.CARD, receipt, at)
-        if cancellation.card_ts is not None and not owed:
+        owed = tx.deliveries.settle_seen(request, DeliveryKind.CARD, receipt, at)
+        if request.card_ts is not None and not owed:
             return False
-    if (cancellation.card_channel, cancellation.card_ts) != (receipt.channel, receipt.ts):
-        _card_posted(tx, cancellation, receipt, at)
+    if (request.card_channel, request.card_ts) != (receipt.channel, receipt.ts):
+        _card_posted(tx, request, receipt, at)
     return True
 
 
-def adopt_receipt(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> bool:
+def adopt_receipt(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> bool:
     """Learn from a click where the receipt is, after a posting in doubt.
 
     Return True where the clicked message is the receipt, False where it is another one.
     """
-    tx.deliveries.settle_seen(cancellation, DeliveryKind.RECEIPT, receipt, at)
-    return tx.deliveries.receipt_place(cancellation) == (receipt.channel, receipt.ts)
+    tx.deliveries.settle_seen(request, DeliveryKind.RECEIPT, receipt, at)
+    return tx.deliveries.receipt_place(request) == (receipt.channel, receipt.ts)
 
 
 def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
@@ -164,46 +165,44 @@ def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:
     return known != ("", "") or is_kept_up or tx.deliveries.called_off(delivery)
 
 
-def _card_posted(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
-    tx.cancellations.place_card(cancellation, receipt)
-    event = tx.record.append(
-        CardPosted(channel=receipt.channel, ts=receipt.ts, link=receipt.link), BOT, at, cancellation
-    )
-    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
-    if cancellation.state is State.PENDING and not cancellation.decisions:
+def _card_posted(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> None:
+    tx.requests.place_card(request, receipt)
+    event = tx.record.append(CardPosted(channel=receipt.channel, ts=receipt.ts, link=receipt.link), BOT, at, request)
+    tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
+    if request.state is State.PENDING and not request.decisions:
         return
     # What it shows may be older than what happened while it was on its way.
-    tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+    tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)
 
 
-def _report_blocked(tx: Tables, cancellation: Cancellation, receipt: Receipt, at: datetime) -> None:
+def _report_blocked(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> None:
     """Tell the requester, once, that the card cannot be posted, and what to do."""
     content = CardBlocked(
-        channel=cancellation.card_channel,
+        channel=request.card_channel,
         problem=receipt.problem,
         in_doubt=receipt.in_doubt,
-        receipt_is_out=not tx.deliveries.receipt_waits(cancellation),
+        receipt_is_out=not tx.deliveries.receipt_waits(request),
     )
-    event = tx.record.append(content, BOT, at, cancellation)
-    owe_messages(tx, cancellation, event, content, at)
-    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
+    event = tx.record.append(content, BOT, at, request)
+    owe_messages(tx, request, event, content, at)
+    tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
 
 
-def _abandon(tx: Tables, cancellation: Cancellation, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-    if delivery.kind is DeliveryKind.CARD and cancellation.card_ts is None:
+def _abandon(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
+    if delivery.kind is DeliveryKind.CARD and request.card_ts is None:
         # Without any card there is no thread. A second card that comes too late ends nothing else.
-        tx.deliveries.abandon_thread(cancellation, at)
-    event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, cancellation)
+        tx.deliveries.abandon_thread(request, at)
+    event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, request)
     about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if not (about_card and cancellation.state.awaits_people):
+    if not (about_card and request.state.awaits_people):
         return
-    tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
+    tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
     # again. A card that is gone as soon as it is there is not, as that would never end.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
     at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
     if gone and not at_once:
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD, event, at)
-    elif not tx.deliveries.receipt_waits(cancellation):
+        tx.deliveries.enqueue(request, DeliveryKind.CARD, event, at)
+    elif not tx.deliveries.receipt_waits(request):
         # The receipt is out, and an update of it notifies nobody.
-        tx.deliveries.enqueue(cancellation, DeliveryKind.DIRECT_MESSAGE, event, at)
+        tx.deliveries.enqueue(request, DeliveryKind.DIRECT_MESSAGE, event, at)

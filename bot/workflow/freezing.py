@@ -52,12 +52,12 @@ def _carry_out(tx: Tables, content: Frozen | Unfrozen | RequestRefused, actor: A
     else:
         put(tx, content, actor.id, at)
     verdict = content.why if isinstance(content, RequestRefused) else Verdict.ALLOWED
-    approved = sum(each.state is State.APPROVED for each in tx.cancellations.waiting())
+    approved = sum(each.state is State.APPROVED for each in tx.requests.waiting())
     return Froze(verdict, tx.freeze(), approved)
 
 
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
     """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
     event = tx.record.append(content, actor, at)
-    for cancellation in tx.cancellations.waiting():
-        show(tx, cancellation, event, at)
+    for request in tx.requests.waiting():
+        show(tx, request, event, at)

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from bot.domain import lookup, policy
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import RequestRefused
 from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
 from bot.domain.projection import Contradiction
+from bot.domain.request import Request
 from bot.store import Page, Span, Tables
 from bot.workflow.rules import Rules
 
@@ -43,14 +43,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of an answer: cancellations, or the events of the story of the order named.
+    """One page of an answer: requests, or the events of the story of the order named.
 
-    ``checked`` has, for each cancellation of the page, how the tables contradict the record there, or None; the page
+    ``checked`` has, for each request of the page, how the tables contradict the record there, or None; the page
     shows what the record says. ``contradictions`` are those of the page, or of the story's order. ``at`` is when the
     first page was asked for, and ``zone`` the name of the time zone in which its filters were read.
     """
 
-    page: Page[Cancellation] | Page[Event]
+    page: Page[Request] | Page[Event]
     scope: Scope
     order_id: str | None
     contradictions: tuple[Contradiction, ...] = ()
@@ -60,7 +60,7 @@ class Found:
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
-    """Return one page of the answer: an order's whole story where an order is asked for, else cancellations.
+    """Return one page of the answer: an order's whole story where an order is asked for, else requests.
 
     Raises NotAFilter or MayNotRead.
     """
@@ -79,12 +79,12 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     story = replace(story, items=[_readable(each, only_of) for each in story.items])
-    about = tables.cancellations.of_order(wanted.order_id) if wanted.order_id is not None else []
+    about = tables.requests.of_order(wanted.order_id) if wanted.order_id is not None else []
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
     return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone))
 
 
-def _only(checked: list[tuple[Cancellation, Contradiction | None]]) -> tuple[Contradiction, ...]:
+def _only(checked: list[tuple[Request, Contradiction | None]]) -> tuple[Contradiction, ...]:
     return tuple(found for _, found in checked if found is not None)
 
 

@@ -1,32 +1,42 @@
-"""Asking for a cancellation, inside one transaction."""
+"""Asking for a request, inside one transaction."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.domain import policy
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Requested, RequestRefused
 from bot.domain.freeze import Freeze
 from bot.domain.ids import is_order_id
 from bot.domain.policy import Actor, Verdict
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import expire, owe_messages
 from bot.workflow.waiting import escalation, first_reminder
 
+MOST_ORDERS = 50
+"""The most orders of one request: so many can be read on one card."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The form as somebody filled it in. ``form_id`` names the form; ``channel`` is where the card goes."""
+    """The form as somebody filled it in. ``form_id`` names the form; ``channel`` is where the card goes.
+
+    ``reason`` is what approvers see and the gateway gets; it begins with ``category``, if one was chosen. ``source`` is
+    the permalink of the message from which somebody asked.
+    """
 
     form_id: str
-    order_id: str
+    order_ids: tuple[str, ...]
     reason: str
     channel: str
+    category: str = ""
+    source: str = ""
 
     @property
     def sent_as(self) -> str:
@@ -34,22 +44,24 @@ class Wish:
 
         After an error a person may change the words and send the form again; that is another request.
         """
-        words = json.dumps([self.order_id, self.reason])
+        words = json.dumps([self.order_ids, self.reason])
         return f"{self.form_id}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """The answer to a person's act: the verdict, and the cancellation it is about as it was then.
+    """The answer to a person's act: the verdict, and the request it is about as it was then.
 
-    After ALLOWED that is the one kept or acted on, after ANOTHER_IS_OPEN the one in the way, with its requester's name
-    as far as it is known; None where there is none. ``freeze`` is the one in force, if there is one.
+    After ALLOWED that is the one kept or acted on; None where there is none. ``freeze`` is the one in force, if there
+    is one. ``in_the_way`` are the open requests of the orders of a new one, as far as they are about these, and
+    ``names`` those of their requesters, as far as they are known.
     """
 
     verdict: Verdict
-    cancellation: Cancellation | None = None
-    requester_name: str = ""
+    request: Request | None = None
     freeze: Freeze | None = None
+    in_the_way: tuple[Request, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *, expiring: bool = True) -> Acted:
@@ -57,42 +69,59 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
 
     Where ``expiring`` is false, a pending request is in the way however old it is.
     """
-    earlier = tx.cancellations.by_form(wish.sent_as)
+    earlier = tx.requests.by_form(wish.sent_as)
     if earlier is not None:
         return Acted(Verdict.ALLOWED, earlier)
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:
         verdict = Verdict.FROZEN
-    if verdict is Verdict.ALLOWED and not is_order_id(rules.order_id_pattern, wish.order_id):
+    if verdict is Verdict.ALLOWED and not _can_be_asked(rules, wish):
         verdict = Verdict.BAD_ORDER_ID
     if verdict is not Verdict.ALLOWED:
-        tx.record.append(RequestRefused(verdict, asked_for=wish.order_id), actor.id, at)
+        tx.record.append(RequestRefused(verdict, asked_for=" ".join(wish.order_ids)), actor.id, at)
         return Acted(verdict, freeze=freeze)
-    cancellation = _add(tx, rules, wish, actor, at)
-    if cancellation is None:
-        in_the_way = tx.cancellations.open_of(wish.order_id)
-        assert in_the_way is not None
-        if not (expiring and in_the_way.overdue(at)):
+    added = _add(tx, rules, wish, actor, at)
+    if not isinstance(added, Request):
+        in_the_way = [found for each in added if (found := tx.requests.open_of(each)) is not None]
+        overdue = {each.number for each in in_the_way if expiring and each.overdue(at)}
+        if any(each.number not in overdue for each in in_the_way):
             return _another_is_open(tx, wish, in_the_way, actor, at)
-        expire(tx, in_the_way, at)
-        cancellation = _add(tx, rules, wish, actor, at)
-        assert cancellation is not None
+        for number in sorted(overdue):
+            old = tx.requests.of_number(number)
+            assert old is not None
+            expire(tx, old, at)
+        added = _add(tx, rules, wish, actor, at)
+        assert isinstance(added, Request)
     requested = Requested(
+        orders=wish.order_ids,
         reason=wish.reason,
+        category=wish.category,
+        source=wish.source,
         channel=wish.channel,
-        quorum=cancellation.approvals_required,
-        expires_at=timestamp(cancellation.expires_at),
+        quorum=added.approvals_required,
+        expires_at=timestamp(added.expires_at),
     )
-    event = tx.record.append(requested, actor.id, at, cancellation)
-    owe_messages(tx, cancellation, event, requested, at)
-    return Acted(Verdict.ALLOWED, cancellation)
+    event = tx.record.append(requested, actor.id, at, added)
+    owe_messages(tx, added, event, requested, at)
+    return Acted(Verdict.ALLOWED, added)
 
 
-def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Cancellation | None:
-    return tx.cancellations.add(
+def _can_be_asked(rules: Rules, wish: Wish) -> bool:
+    each_once = len(set(wish.order_ids)) == len(wish.order_ids)
+    return (
+        0 < len(wish.order_ids) <= MOST_ORDERS
+        and each_once
+        and all(is_order_id(rules.order_id_pattern, each) for each in wish.order_ids)
+    )
+
+
+def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Request | list[str]:
+    return tx.requests.add(
         form_id=wish.sent_as,
-        order_id=wish.order_id,
+        order_ids=wish.order_ids,
         reason=wish.reason,
+        category=wish.category,
+        source=wish.source,
         requester=actor.id,
         card_channel=wish.channel,
         approvals_required=rules.approvals_required,
@@ -103,11 +132,12 @@ def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Ca
     )
 
 
-def _another_is_open(tx: Tables, wish: Wish, in_the_way: Cancellation, actor: Actor, at: datetime) -> Acted:
-    refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, reason=wish.reason)
-    event = tx.record.append(refused, actor.id, at, in_the_way)
-    if in_the_way.state.awaits_people and in_the_way.card_ts is not None:
-        # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
-        tx.deliveries.enqueue(in_the_way, DeliveryKind.CARD_UPDATE, event, at)
-    requester = in_the_way.requester
-    return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way, tx.people.names([requester]).get(requester, ""))
+def _another_is_open(tx: Tables, wish: Wish, in_the_way: list[Request], actor: Actor, at: datetime) -> Acted:
+    for each in in_the_way:
+        refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, reason=wish.reason)
+        event = tx.record.append(refused, actor.id, at, each)
+        if each.state.awaits_people and each.card_ts is not None:
+            # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
+            tx.deliveries.enqueue(each, DeliveryKind.CARD_UPDATE, event, at)
+    names = tx.people.names({each.requester for each in in_the_way})
+    return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way=tuple(in_the_way), names=names)

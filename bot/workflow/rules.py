@@ -19,7 +19,7 @@ class Patience:
     the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
     sent, by this process or the one before, gets to become visible in Slack before the bot looks for it. After
     ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not settle a
-    cancellation where that takes ``told_after`` or longer.
+    request where that takes ``told_after`` or longer.
     """
 
     max_attempts: int = 20

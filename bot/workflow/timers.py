@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import ExpiryMoved
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.transitions import show
 
@@ -15,9 +15,9 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
     Pending requests with numbers up to ``made_after`` keep their time.
     """
     tx.timers.shift(step, made_after)
-    for cancellation in tx.cancellations.pending():
-        if cancellation.number > made_after:
-            expiry_moved(tx, cancellation, at)
+    for request in tx.requests.pending():
+        if request.number > made_after:
+            expiry_moved(tx, request, at)
 
 
 def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
@@ -25,11 +25,12 @@ def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
 
     Requests with numbers over ``made_before`` keep their time.
     """
-    for cancellation in tx.cancellations.many(tx.timers.bring_expiry_forward(at, made_before)):
-        expiry_moved(tx, cancellation, at)
+    for request in map(tx.requests.of_number, tx.timers.bring_expiry_forward(at, made_before)):
+        assert request is not None
+        expiry_moved(tx, request, at)
 
 
-def expiry_moved(tx: Tables, cancellation: Cancellation, at: datetime) -> None:
+def expiry_moved(tx: Tables, request: Request, at: datetime) -> None:
     """Put on record when a pending request expires by now, and show it on its card and receipt."""
-    event = tx.record.append(ExpiryMoved(timestamp(cancellation.expires_at)), BOT, at, cancellation)
-    show(tx, cancellation, event, at)
+    event = tx.record.append(ExpiryMoved(timestamp(request.expires_at)), BOT, at, request)
+    show(tx, request, event, at)

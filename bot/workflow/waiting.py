@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import Content, Escalated, Reminded
+from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages, show
@@ -20,7 +20,7 @@ def escalation(rules: Rules, at: datetime) -> datetime | None:
     return at + rules.escalate_after if rules.escalate_after is not None else None
 
 
-def fall_due(tx: Tables, rules: Rules, waiting: Cancellation, at: datetime) -> None:
+def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
     """Remind and escalate, if it is time for that, and put the next down.
 
     However late it is, there is one reminder, and the next keeps its distance. What the settings switched off since

@@ -16,12 +16,13 @@ import structlog
 
 from bot.domain.attempt import Answer, Attempt, Reason
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, Receipt
 from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
+from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, freezing, lookups, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
@@ -34,7 +35,7 @@ from bot.workflow.transitions import expire
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
-Decision = Callable[Concatenate[Tables, Rules, Cancellation, Actor, datetime, P], Verdict]
+Decision = Callable[Concatenate[Tables, Rules, Request, Actor, datetime, P], Verdict]
 """A use case of ``bot.workflow.decisions``."""
 
 _AT_A_TIME = 20
@@ -62,9 +63,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The work that a worker has in hand: ids of cancellations being sent, and positions of deliveries."""
+    """The work that a worker has in hand: numbers of cancellations being sent, and positions of deliveries."""
 
-    cancellations: frozenset[str] = frozenset()
+    cancellations: frozenset[int] = frozenset()
     deliveries: frozenset[int] = frozenset()
 
 
@@ -104,7 +105,7 @@ class Workflow:
     # --- people -------------------------------------------------------------------------------
 
     async def request(self, wish: Wish, actor: Actor) -> Acted:
-        """Ask for a cancellation. The same form with the same words asks once."""
+        """Ask for a request. The same form with the same words asks once."""
 
         def work(tx: Tables) -> Acted:
             at = self._now()
@@ -112,41 +113,41 @@ class Workflow:
             return requests.request(tx, self.rules, wish, actor, at, expiring=self._unconfirmed() is None)
 
         acted = await self._in_time("request", work)
-        if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
-            log.info("requested", cancellation=acted.cancellation.id, order=wish.order_id, by=actor.id)
+        if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+            log.info("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
-            log.info("request_refused", order=wish.order_id, by=actor.id, why=str(acted.verdict))
+            log.info("request_refused", orders=list(wish.order_ids), by=actor.id, why=str(acted.verdict))
         self._wake.set()
         return acted
 
     async def act(
-        self, decision: "Decision[P]", act: Act, cancellation_id: str, actor: Actor, *args: P.args, **kwargs: P.kwargs
+        self, decision: "Decision[P]", act: Act, request_id: str, actor: Actor, *args: P.args, **kwargs: P.kwargs
     ) -> Acted:
-        """Run one use case of ``bot.workflow.decisions`` on a cancellation, and put a refusal on record."""
+        """Run one use case of ``bot.workflow.decisions`` on a request, and put a refusal on record."""
 
         def work(tx: Tables) -> Acted:
             at = self._now()
             tx.people.remember(actor, at)
-            cancellation = tx.cancellations.get(cancellation_id)
+            request = tx.requests.get(request_id)
             latest = self._unconfirmed()
-            if cancellation is not None and latest is None and cancellation.overdue(at):
+            if request is not None and latest is None and request.overdue(at):
                 # A click that comes before the worker expired the request is too late all the same.
-                expire(tx, cancellation, at)
-                cancellation = tx.cancellations.get(cancellation_id)
-            if cancellation is None:
+                expire(tx, request, at)
+                request = tx.requests.get(request_id)
+            if request is None:
                 tx.record.append(ClickRefused(act, Verdict.NO_SUCH_REQUEST), actor.id, at)
                 return Acted(Verdict.NO_SUCH_REQUEST)
-            refusal = latest and time_unchecked(cancellation, actor, act, latest)
-            person = actor.towards(cancellation)
-            verdict = refusal or decision(tx, self.rules, cancellation, person, at, *args, **kwargs)
+            refusal = latest and time_unchecked(request, actor, act, latest)
+            person = actor.towards(request)
+            verdict = refusal or decision(tx, self.rules, request, person, at, *args, **kwargs)
             if verdict is not Verdict.ALLOWED:
-                event = tx.record.append(ClickRefused(act, verdict, cancellation.state), actor.id, at, cancellation)
-                if verdict in _STALE_CARD or cancellation.state is not State.PENDING:
-                    _refresh(tx, cancellation, event, at, actor.surface)
-            return Acted(verdict, cancellation, freeze=tx.freeze() if verdict is Verdict.FROZEN else None)
+                event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
+                if verdict in _STALE_CARD or request.state is not State.PENDING:
+                    _refresh(tx, request, event, at, actor.surface)
+            return Acted(verdict, request, freeze=tx.freeze() if verdict is Verdict.FROZEN else None)
 
         acted = await self._in_time(act, work)
-        log.info(act, cancellation=cancellation_id, by=actor.id, verdict=str(acted.verdict))
+        log.info(act, request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -158,16 +159,16 @@ class Workflow:
     async def refuse(self, actor: Actor, command: str, why: Verdict, about: str = "") -> None:
         """Put a refused command, look-up or click on record.
 
-        ``command`` is the slash command or the action id; ``about`` the id of the cancellation, if there is one.
+        ``command`` is the slash command or the action id; ``about`` the id of the request, if there is one.
         """
 
         def work(tx: Tables) -> None:
             at = self._now()
             tx.people.remember(actor, at)
-            cancellation = tx.cancellations.get(about) if about else None
-            event = tx.record.append(RequestRefused(why, command=command), actor.id, at, cancellation)
-            if cancellation is not None and cancellation.state is not State.PENDING:
-                _refresh(tx, cancellation, event, at, actor.surface)
+            request = tx.requests.get(about) if about else None
+            event = tx.record.append(RequestRefused(why, command=command), actor.id, at, request)
+            if request is not None and request.state is not State.PENDING:
+                _refresh(tx, request, event, at, actor.surface)
 
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, why=str(why))
@@ -238,7 +239,7 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             at = self._now()
-            self._of_earlier_runs = tx.cancellations.newest()
+            self._of_earlier_runs = tx.requests.newest()
             tx.timers.bring_forward(at, self.rules.patience.longest)
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
@@ -279,7 +280,7 @@ class Workflow:
         """
         sure = self._unconfirmed() is None
 
-        def work(tx: Tables) -> tuple[list[tuple[str, Cancellation]], list[Contradiction], Claimed]:
+        def work(tx: Tables) -> tuple[list[tuple[str, Request]], list[Contradiction], Claimed]:
             at = self._now()
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
@@ -295,17 +296,17 @@ class Workflow:
         if sure:
             self._of_earlier_runs = None
         for name, found in settled:
-            log.info(name, cancellation=found.id, order=found.order_id)
+            log.info(name, request=found.id, orders=list(found.order_ids))
         for contradiction in contradictions:
             # Somebody has changed the file, so nothing was sent.
             log.error("record_contradicted", order=contradiction.order_id, subject=str(contradiction.subject))
         return claimed
 
     def _begin(
-        self, tx: Tables, worker: str, room: int, held: frozenset[str], at: datetime, *, expiring: bool
-    ) -> tuple[list[Cancellation], list[Contradiction], list[Attempt]]:
+        self, tx: Tables, worker: str, room: int, held: frozenset[int], at: datetime, *, expiring: bool
+    ) -> tuple[list[Request], list[Contradiction], list[Attempt]]:
         """Settle what is due; return it as it was, why some of it is not sent, and the attempts to make for it."""
-        settled: list[Cancellation] = []
+        settled: list[Request] = []
         contradictions: list[Contradiction] = []
         begun: list[Attempt] = []
         sending = tx.freeze() is None
@@ -330,7 +331,7 @@ class Workflow:
         state = await self._store.transaction("record_answer", work)
         log.info(
             "answered",
-            cancellation=attempt.cancellation_id,
+            request=attempt.request_id,
             order=attempt.order_id,
             outcome=str(answer.outcome),
             reason=answer.reason and str(answer.reason),
@@ -356,7 +357,7 @@ class Workflow:
         concluded = await self._store.transaction("record_delivery", work)
         (log.warning if concluded.tell else log.info)(
             "delivery_blocked" if concluded.tell else "delivery",
-            cancellation=delivery.cancellation_id,
+            request=delivery.request_id,
             kind=str(delivery.kind),
             target=delivery.target,
             outcome=str(receipt.outcome),
@@ -366,23 +367,23 @@ class Workflow:
         self._wake.set()
         return concluded
 
-    async def card_clicked(self, cancellation_id: str, receipt: Receipt) -> bool:
+    async def card_clicked(self, request_id: str, receipt: Receipt) -> bool:
         """Return True where the clicked message is the card, and learn its place if that was not known."""
 
         def work(tx: Tables) -> bool:
-            cancellation = tx.cancellations.get(cancellation_id)
-            return cancellation is not None and deliveries.adopt_card(tx, cancellation, receipt, self._now())
+            request = tx.requests.get(request_id)
+            return request is not None and deliveries.adopt_card(tx, request, receipt, self._now())
 
         adopted = await self._store.transaction("card_clicked", work)
         self._wake.set()
         return adopted
 
-    async def receipt_clicked(self, cancellation_id: str, receipt: Receipt) -> bool:
+    async def receipt_clicked(self, request_id: str, receipt: Receipt) -> bool:
         """Return True where the clicked message is the receipt, and learn its place if that was not known."""
 
         def work(tx: Tables) -> bool:
-            cancellation = tx.cancellations.get(cancellation_id)
-            return cancellation is not None and deliveries.adopt_receipt(tx, cancellation, receipt, self._now())
+            request = tx.requests.get(request_id)
+            return request is not None and deliveries.adopt_receipt(tx, request, receipt, self._now())
 
         adopted = await self._store.transaction("receipt_clicked", work)
         self._wake.set()
@@ -391,13 +392,13 @@ class Workflow:
     async def recount(self, approvers: Members) -> bool:
         """Count the votes of every pending request by today's settings; return False where a freeze forbids that."""
 
-        def work(tx: Tables) -> list[Cancellation] | None:
+        def work(tx: Tables) -> list[Request] | None:
             at = self._now()
             return decisions.recount(tx, self.rules, approvers, at, latest=self._unconfirmed() or at)
 
         changed = await self._store.transaction("recount", work)
-        for cancellation in changed or ():
-            log.info("votes_recounted", cancellation=cancellation.id, order=cancellation.order_id)
+        for request in changed or ():
+            log.info("votes_recounted", request=request.id, orders=list(request.order_ids))
         self._wake.set()
         return changed is not None
 
@@ -406,9 +407,9 @@ class Workflow:
         return await self._store.read(lambda tables: tables.deliveries.stuck(deliveries.TRIES_BEFORE_TELLING))
 
 
-def _refresh(tx: Tables, cancellation: Cancellation, event: Event, at: datetime, surface: Surface | None) -> None:
+def _refresh(tx: Tables, request: Request, event: Event, at: datetime, surface: Surface | None) -> None:
     """Bring the message that was clicked up to date, also where Slack had said yes to the last update."""
     if surface is Surface.RECEIPT:
-        tx.deliveries.enqueue(cancellation, DeliveryKind.RECEIPT_UPDATE, event, at)
-    elif cancellation.card_ts is not None:
-        tx.deliveries.enqueue(cancellation, DeliveryKind.CARD_UPDATE, event, at)
+        tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
+    elif request.card_ts is not None:
+        tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)

@@ -16,7 +16,7 @@ from bot import log
 from tests.bench.acks import compare
 from tests.bench.apps import prepare
 from tests.bench.record import commit_cost, growth, reminders
-from tests.bench.whole import cancellations, starts
+from tests.bench.whole import requests, starts
 from tests.flows.desk import Desk
 
 _SLOWEST = 250.0
@@ -25,11 +25,11 @@ Row = dict[str, Any]
 
 
 async def with_slack(folder: Path, *, quick: bool) -> tuple[list[Row], list[Row]]:
-    """Return the rows of the acknowledgements, and those of the whole cancellations."""
+    """Return the rows of the acknowledgements, and those of the whole requests."""
     acks = await compare(folder, quick=quick)
     async with Desk(folder / "whole.db") as desk:
         prepare(desk)
-        whole = await cancellations(desk, 200 if quick else 10_000)
+        whole = await requests(desk, 200 if quick else 10_000)
         whole += await starts(desk, 1 if quick else 5)
     return acks, whole
 

@@ -20,13 +20,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.sandbox.faults import Hang
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Json, OpenView, Posted
 from bot.slack.views.card import card
 from bot.slack.views.modals import OrderForm
 from tests.bench.apps import CHANNELS, COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare, running
+from tests.domain.examples import a_request
 from tests.flows.desk import Desk
 
 Row = dict[str, Any]
@@ -48,7 +49,7 @@ def forms(desk: Desk, count: int) -> list[Json]:
     for channel in _channels(count):
         number = next(_numbers)
         desk.gateway.add_order(f"ord_b{number}")
-        view = OrderForm.build(channel=channel, order_id=f"ord_b{number}", reason="typed twice")
+        view = OrderForm.build(channel=channel, order_ids=[f"ord_b{number}"], reason="typed twice")
         payloads.append(desk.ann.submission_payload(OpenView(f"V{number}", desk.ann.id, view, "h"), {}))
     return payloads
 
@@ -67,7 +68,7 @@ def _channels(count: int) -> list[str]:
 def _made_up(desk: Desk, channel: str) -> Posted:
     order, at = f"ord_b{next(_numbers)}", datetime.now(UTC)
     desk.gateway.add_order(order)
-    request = Cancellation(
+    request = a_request(
         number=1, id=order, order_id=order, reason="typed twice", requester=desk.ann.id, state=State.PENDING,
         approvals_required=1, requested_at=at, expires_at=at + timedelta(hours=1), card_channel=channel, card_ts=None,
         card_link="", attempts=0, due_at=at, lease_until=None, changed_at=at,

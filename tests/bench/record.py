@@ -32,7 +32,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 EACH = 6
-"""Events of one cancellation in ``fill``."""
+"""Events of one request in ``fill``."""
 _ANSWER = Answer(Outcome.CANCELLED, http_status=200, message="The order is cancelled.", request_id="req_1")
 
 
@@ -56,15 +56,15 @@ async def fill(path: Path, events: int) -> None:
 
 
 def _cancelled(db: Connection, number: int, last: Event) -> Event:
-    """Write one cancellation with its events, and return the last of them."""
+    """Write one request with its events, and return the last of them."""
     at = timestamp(START + timedelta(seconds=number))
     name, order = f"{number:016x}", f"ord_{number}"
     asker, approver = f"U{number % 100}", f"U{number % 7}A"
-    # As many people as cancellations: in a large company everybody types the command once.
+    # As many people as requests: in a large company everybody types the command once.
     last = _append(db, last, Named(f"person.{number}"), f"P{number}", at)
     db.execute("INSERT INTO people (id, name) VALUES (?, ?)", (f"P{number}", f"person.{number}"))
     contents: tuple[tuple[Content, str], ...] = (
-        (Requested("bench", "C1", 1, at), asker),
+        (Requested((order,), "bench", "C1", 1, at), asker),
         (CardPosted("C1", f"{number}.1", "https://x"), BOT),
         (Approved(1, 1, NAMED, Surface.CARD), approver),
         (Sending(1), BOT),
@@ -72,16 +72,22 @@ def _cancelled(db: Connection, number: int, last: Event) -> Event:
     )
     seqs = []
     for content, actor in contents:
-        last = _append(db, last, content, actor, at, cancellation=name, order_id=order)
+        last = _append(db, last, content, actor, at, request=name, order_id=order)
         seqs.append(last.seq)
     db.execute(
-        "INSERT INTO cancellations (number, id, order_id, reason, requester, state, approvals_required, requested_at,"
-        " expires_at, changed_at, form_id, card_channel, card_ts, card_link, attempts)"
-        " VALUES (?, ?, ?, 'bench', ?, 'cancelled', 1, ?, ?, ?, ?, 'C1', ?, 'https://x', 1)",
-        (number, name, order, asker, at, at, at, f"V{number}", f"{number}.1"),
+        "INSERT INTO requests (number, id, category, reason, source, requester, approvals_required, requested_at,"
+        " expires_at, form_id, card_channel, card_ts, card_link)"
+        " VALUES (?, ?, '', 'bench', '', ?, 1, ?, ?, ?, 'C1', ?, 'https://x')",
+        (number, name, asker, at, at, f"V{number}", f"{number}.1"),
     )
     db.execute(
-        "INSERT INTO decisions (number, approver, choice, reason, at, requested_at) VALUES (?, ?, 'approve', '', ?, ?)",
+        "INSERT INTO cancellations (number, request, order_id, requester, requested_at, state, changed_at, attempts)"
+        " VALUES (?, ?, ?, ?, ?, 'cancelled', ?, 1)",
+        (number, number, order, asker, at, at),
+    )
+    db.execute(
+        "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at)"
+        " VALUES (?, ?, 'approve', '', '', ?, ?)",
         (number, approver, at, at),
     )
     db.execute(
@@ -136,7 +142,7 @@ def look_ups(path: Path, events: int) -> dict[str, Any]:
         for name, page in pages.items():
             assert page().items
             row[f"{name} ms"] = _median(page)
-        (order_itself,) = tables.cancellations.many([number])
+        (order_itself,) = tables.requests.many([number])
         prove = partial(tables.projections.contradiction, order_itself)
         assert prove() is None
         row["proof before a call ms"] = _median(prove)
@@ -195,7 +201,7 @@ async def card_cost(path: Path) -> float:
     ann = Actor("UANN", "ann", requester=Membership.MEMBER)
     times = []
     for number in range(21):
-        wish = Wish(form_id=f"F{number}", order_id=f"new_{number}", reason="bench", channel="C1")
+        wish = Wish(form_id=f"F{number}", order_ids=(f"new_{number}",), reason="bench", channel="C1")
         assert (await workflow.request(wish, ann)).verdict is Verdict.ALLOWED
         began = time.perf_counter()
         (claimed,) = (await workflow.claim("bench", calls=1, messages=1)).deliveries
@@ -231,7 +237,7 @@ async def reminders(path: Path, pending: int) -> dict[str, Any]:
     workflow = Workflow(store, rules, now=lambda: at[0], wake=asyncio.Event())
     ann = Actor("UANN", "ann", requester=Membership.MEMBER)
     for number in range(pending):
-        wish = Wish(form_id=f"F{number}", order_id=f"new_{number}", reason="bench", channel="C1")
+        wish = Wish(form_id=f"F{number}", order_ids=(f"new_{number}",), reason="bench", channel="C1")
         assert (await workflow.request(wish, ann)).verdict is Verdict.ALLOWED
     at[0] += timedelta(minutes=6)
     row: dict[str, Any] = {"pending": pending}

@@ -27,7 +27,7 @@ async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mod
 def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
     """Every look-up finds something, and the record verifies."""
     (row,) = growth(tmp_path, [1_000])
-    assert row["events"] == 996  # whole cancellations
+    assert row["events"] == 996  # whole requests
     assert all(figure > 0 for figure in row.values())
 
 
@@ -35,6 +35,6 @@ async def test_many_requests_are_reminded_of(tmp_path: Path) -> None:
     """Every claim ends, with as many reminders as there are requests."""
     row = await reminders(tmp_path / "bot.db", 30)
     with open_reader(tmp_path / "bot.db") as tables:
-        assert tables.connection.execute("SELECT count(*) FROM cancellations WHERE reminded = 1") == [(30,)]
+        assert tables.connection.execute("SELECT count(*) FROM requests WHERE reminded = 1") == [(30,)]
     assert row["pending"] == 30
     assert all(figure > 0 for figure in row.values())

@@ -1,4 +1,4 @@
-"""Whole cancellations a second, the growth of the memory with them, and the time to start a bot."""
+"""Whole requests a second, the growth of the memory with them, and the time to start a bot."""
 
 import asyncio
 import statistics
@@ -35,7 +35,7 @@ async def _cancel(desk: Desk, app: Running, count: int) -> tuple[float, list[flo
     return seconds, memory
 
 
-async def cancellations(desk: Desk, total: int) -> list[Row]:
+async def requests(desk: Desk, total: int) -> list[Row]:
     """Return the number of whole cancellations a second, and the memory after the first wave and after all of them."""
     async with running(desk, THIS, SOCKET) as app:
         seconds, memory = await _cancel(desk, app, total)

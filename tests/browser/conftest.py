@@ -104,7 +104,7 @@ class Visitor:
         return self.page.locator("#hint")
 
     async def ask(self, order: str, reason: str = "ordered twice") -> None:
-        """Ask for a cancellation and wait for its card."""
+        """Ask for a request and wait for its card."""
         await self.type(f"/cancel-order {order} {reason}")
         await self.dialog.get_by_role("button", name="Ask for approval").click()
         await expect(self.dialog).to_have_count(0)

@@ -89,12 +89,12 @@ class FourEyes:
         """Follow one event about a request; yield what is wrong with it."""
         if isinstance(event.content, Requested):
             lives = timedelta(seconds=self._started.approval_ttl_seconds)
-            self._requests[event.cancellation] = _Request(event.order_id, event.actor, lives)
-            self._order.append(event.cancellation)
+            self._requests[event.request] = _Request(event.order_id, event.actor, lives)
+            self._order.append(event.request)
             if event.actor not in _MAY_ASK:
                 yield "not a requester"
             return
-        request = self._requests.get(event.cancellation)
+        request = self._requests.get(event.request)
         if request is None:
             return
         match event.content:
@@ -170,12 +170,12 @@ class FourEyes:
             yield "the approval is too old"
         if self._counted(request) < self._started.approvals_required:
             yield "too few approvals count"
-        later = self._order[self._order.index(event.cancellation) + 1 :]
+        later = self._order[self._order.index(event.request) + 1 :]
         if any(other in later for other in self._against.get(request.order, [])):
             yield "somebody decided against a later request"
 
     def _decided_against(self, event: Event) -> None:
-        self._against.setdefault(event.order_id, []).append(event.cancellation)
+        self._against.setdefault(event.order_id, []).append(event.request)
 
     def _counted(self, request: _Request) -> int:
         """Return how many of the votes count by the rules of this moment."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event, parse_head, timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Approved,
@@ -40,6 +40,7 @@ from bot.domain.events import (
 )
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Act, Surface, Verdict
+from bot.domain.request import Request
 from bot.domain.verification import walk
 from bot.sandbox.slack import Call
 from bot.sandbox.stage import FRANK
@@ -107,15 +108,15 @@ def unfinished(desk: Desk, clock: Clock) -> int:
     with open_reader(desk.database) as tables:
         ((count,),) = tables.connection.execute(
             "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued' AND due_at < :soon)"
-            " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending')"
-            "     OR (state = 'pending' AND expires_at < :soon))",
+            " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
+            " + (SELECT count(*) FROM requests WHERE due_at IS NOT NULL AND expires_at < :soon)",
             {"soon": soon},
         )
     return int(count)
 
 
-def kept(desk: Desk) -> list[Cancellation]:
-    """Return every cancellation."""
+def kept(desk: Desk) -> list[Request]:
+    """Return every request."""
     with open_reader(desk.database) as tables:
         return list(tables.lookups.find(Lookup(), limit=100_000).items)
 
@@ -146,10 +147,10 @@ def useless(desk: Desk) -> list[Posted]:
 
 
 def _receipts(desk: Desk) -> dict[str, tuple[str, str]]:
-    """Return the place of each receipt that the bot knows, by the cancellation."""
+    """Return the place of each receipt that the bot knows, by the request."""
     with open_reader(desk.database) as tables:
         rows = tables.connection.execute(
-            "SELECT c.id, d.channel, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number"
+            "SELECT c.id, d.channel, d.ts FROM deliveries d JOIN requests c ON c.number = d.number"
             " WHERE d.kind = 'receipt' AND d.status = 'delivered'"
         )
     return {about: (channel, ts) for about, channel, ts in rows}
@@ -177,11 +178,11 @@ class Judge:
         """How many second copies nobody could avoid, by the reason."""
         self._judgement = Judgement()
         self._wrong = self._judgement.wrongs.append
-        self._cancellations = {found.id: found for found in kept(desk)}
+        self._requests = {found.id: found for found in kept(desk)}
         with open_reader(desk.database) as tables:
             sql = tables.connection.execute
             self._events = list(tables.record.all())
-            forms = sql("SELECT form_id, reason FROM cancellations")
+            forms = sql("SELECT form_id, reason FROM requests")
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
             self._attempts = Counter(sql("SELECT number, outcome FROM attempts"))
             self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
@@ -191,16 +192,16 @@ class Judge:
                 self._wrong(f"the tables contradict the record: {damage}")
             self._given_up = {found for (found,) in sql("SELECT id FROM deliveries WHERE status = 'abandoned'")}
             self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
-            owed = sql("SELECT d.id, c.id FROM deliveries d JOIN cancellations c ON c.number = d.number")
+            owed = sql("SELECT d.id, c.id FROM deliveries d JOIN requests c ON c.number = d.number")
             self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
-            """The cancellation of each delivery."""
+            """The request of each delivery."""
             self._reported = {str(delivery): int(seq) for delivery, seq in sql("SELECT id, event_seq FROM deliveries")}
             """The number of the event that each delivery reports."""
             self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
-        """The contents of the events about each cancellation."""
+        """The contents of the events about each request."""
         for event in self._events:
-            self._contents[event.cancellation].append(event.content)
+            self._contents[event.request].append(event.content)
         space = desk.slack.space
         self._truth = Truth(desk.gateway)
         self._calls = Calls(desk.slack, havoc.log.deleted)
@@ -223,8 +224,8 @@ class Judge:
         self._judge_gateway()
         self._judge_deliveries()
         self._judge_stale()
-        cards = [self._judge_card(cancellation) for cancellation in self._cancellations.values()]
-        receipts = [self._judge_receipt(cancellation) for cancellation in self._cancellations.values()]
+        cards = [self._judge_card(request) for request in self._requests.values()]
+        receipts = [self._judge_receipt(request) for request in self._requests.values()]
         results = [self._judge_ending(event) for event in self._events if event.kind in TITLES]
         gateway, log = self._desk.gateway, self._log
         effects = Counter(gateway.effects.values())
@@ -233,14 +234,14 @@ class Judge:
             "requests accepted": len(self._crowd.forms),
             "clicks and forms acknowledged": len(self._crowd.acts),
             "clicks of another company refused": self._crowd.foreign.total(),
-            "cancellations kept": len(self._cancellations),
+            "requests kept": len(self._requests),
             "cards in Slack for each": _spread(cards),
             "receipts for each": _spread(receipts),
             "gateway calls": len(gateway.calls),
             "effects for each order cancelled": _spread(effects.elements()),
             "endings told in thread or channel": _spread(thread for thread, _ in results),
             "endings told to the requester": _spread(direct for _, direct in results if direct is not None),
-            "states": _counted(Counter(str(c.state) for c in self._cancellations.values())),
+            "states": _counted(Counter(str(c.state) for c in self._requests.values())),
             "settled by hand": kinds[SettledCancelled.kind] + kinds[SettledNotCancelled.kind],
             "outcomes unknown at first": kinds[Unknown.kind],
             "retries": kinds[Retried.kind],
@@ -335,22 +336,24 @@ class Judge:
             if times >= _REFUSED_FOR_LONG and delivery not in told:
                 self._wrong(f"delivery {delivery} was refused {times} times, and nobody heard of it")
         for about_id, contents in self._contents.items():
-            self._judge_places(self._cancellations.get(about_id), contents)
-        by_number = {found.number: found for found in self._cancellations.values()}
+            self._judge_places(self._requests.get(about_id), contents)
+        by_number = {found.number: found for found in self._requests.values()}
         for _, number, kind in self._told:
             about = by_number[number]
             heard = (isinstance(content, CardBlocked) for content in self._contents[about.id])
             if kind == "card" and not any(heard):
-                self._wrong(f"{about.order_id}: the requester did not hear that the card was blocked")
+                self._wrong(f"{about.cancellation.order_id}: the requester did not hear that the card was blocked")
 
-    def _judge_places(self, about: Cancellation | None, contents: list[Content]) -> None:
+    def _judge_places(self, about: Request | None, contents: list[Content]) -> None:
         """Check that a card's place is kept once, and another one only after the card was gone."""
         known = gone = False
         for content in contents:
             match content:
                 case CardPosted():
                     if about is None or (known and not gone):
-                        self._wrong(f"{about and about.order_id}: its card has a place, and got another one: {content}")
+                        self._wrong(
+                            f"{about and about.order_ids}: its card has a place, and got another one: {content}"
+                        )
                     known, gone = True, False
                 case DeliveryAbandoned(delivery=DeliveryKind.CARD_UPDATE):
                     gone = True
@@ -365,11 +368,11 @@ class Judge:
         for error in self._crowd.errors:
             if "asked to cancel this order" not in error:
                 self._wrong(f"a form was answered: {error}")
-        acted = {(event.actor, event.cancellation) for event in self._events}
+        acted = {(event.actor, event.request) for event in self._events}
         for person, about in set(self._crowd.acts) - acted:
             self._wrong(f"acknowledged and lost: an act of {person} on {about}")
         refused = Counter(
-            (event.content.command, event.cancellation)
+            (event.content.command, event.request)
             for event in self._events
             if event.actor == FRANK and isinstance(event.content, RequestRefused)
         )
@@ -383,7 +386,7 @@ class Judge:
 
     def _judge_gateway(self) -> None:
         """Check that only approved requests reached the gateway, as approved, and that each state is true there."""
-        allowed = {(c.order_id, c.reason): c for c in self._cancellations.values() if self._approved(c)}
+        allowed = {(c.cancellation.order_id, c.reason): c for c in self._requests.values() if self._approved(c)}
         for (order, reason), calls in self._truth.calls.items():
             about = allowed.get((order, reason))
             if about is None:
@@ -392,24 +395,26 @@ class Judge:
                 self._wrong(f"{order}: more calls than attempts on record")
         outcomes = Outcomes(self._wrong)
         outcomes.judge(self._events)
-        for about in self._cancellations.values():
+        for about in self._requests.values():
             found = {outcome for number, outcome in self._attempts if number == about.number}
             if self._truth.ours(about, self._now) and found.isdisjoint({Outcome.UNKNOWN, Outcome.CANCELLED}):
-                self._wrong(f"{about.order_id}: the gateway cancelled it, but the attempts count as {found}")
+                self._wrong(
+                    f"{about.cancellation.order_id}: the gateway cancelled it, but the attempts count as {found}"
+                )
             if wrong := self._truth.wrong_state(about, self._now, by_repeat=about.id in outcomes.by_repeat):
-                self._wrong(f"{about.order_id}: {wrong}")
-            if self._desk.gateway.effects[about.order_id] > 1:
-                self._wrong(f"{about.order_id}: cancelled more than once")
+                self._wrong(f"{about.cancellation.order_id}: {wrong}")
+            if self._desk.gateway.effects[about.cancellation.order_id] > 1:
+                self._wrong(f"{about.cancellation.order_id}: cancelled more than once")
 
-    def _approved(self, cancellation: Cancellation) -> bool:
-        return any(isinstance(content, Approved) for content in self._contents[cancellation.id])
+    def _approved(self, request: Request) -> bool:
+        return any(isinstance(content, Approved) for content in self._contents[request.id])
 
     # --- cards and results --------------------------------------------------------------------
 
     def _judge_stale(self) -> None:
         """Check that only copies, and cards whose update Slack lost, needed a click, and that one click was enough."""
         for message in self._stale.messages:
-            about = self._cancellations[self._about[delivery_of(message.metadata)]]
+            about = self._requests[self._about[delivery_of(message.metadata)]]
             place = message.channel, message.ts
             if place in self._stale.known:
                 excused = self._calls.last_lost(place, before=self._stale.calls) is not None
@@ -419,51 +424,49 @@ class Judge:
             else:
                 excused = place in self._calls.copied
             if not excused:
-                self._wrong(f"{about.order_id}: {about.state}, but nobody took the buttons off {place}")
+                self._wrong(f"{about.cancellation.order_id}: {about.state}, but nobody took the buttons off {place}")
         for message in useless(self._desk):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
 
-    def _judge_card(self, cancellation: Cancellation) -> int:
+    def _judge_card(self, request: Request) -> int:
         """Check that a request has one card, and that it shows the state. Return the number of cards not deleted."""
-        order, state = cancellation.order_id, cancellation.state
+        order, state = request.cancellation.order_id, request.state
         cards = [
-            (m, text)
-            for m, text in self._shown
-            if "Requested by" in text and f"> {cancellation.reason}" in text.split("\n")
+            (m, text) for m, text in self._shown if "Requested by" in text and f"> {request.reason}" in text.split("\n")
         ]
         left = [(message, text) for message, text in cards if message.ts not in self._deleted]
         if len(left) > 1:
             self._wrong(f"{order}: {len(left)} cards")
         if not left and state.open:
             self._wrong(f"{order}: {state}, and no card to press a button on")
-        abandoned = {self._events[seq - 1].cancellation for seq, kind in self._abandoned if kind == "card"}
-        if not cards and cancellation.id not in abandoned:
+        abandoned = {self._events[seq - 1].request for seq, kind in self._abandoned if kind == "card"}
+        if not cards and request.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
         for message, text in left:
-            self._judge_look(cancellation, message, text, _BUTTONS)
+            self._judge_look(request, message, text, _BUTTONS)
         return len(left)
 
-    def _judge_receipt(self, cancellation: Cancellation) -> int:
+    def _judge_receipt(self, request: Request) -> int:
         """Check that a request has one receipt, unless somebody deleted it, and that it shows the state at the end.
 
         A copy that nobody could avoid (see ``_judge_copies``) shows what was true once; its buttons are gone.
         """
-        of_this = {delivery for delivery in self._receipts if self._about[delivery] == cancellation.id}
+        of_this = {delivery for delivery in self._receipts if self._about[delivery] == request.id}
         all_of_it = [(m, text) for m, text in self._shown if delivery_of(m.metadata) in of_this]
         left = [(message, text) for message, text in all_of_it if message.ts not in self._deleted]
-        known = _receipts(self._desk).get(cancellation.id)
+        known = _receipts(self._desk).get(request.id)
         copies = [message for message, _ in left if (message.channel, message.ts) != known]
         if not all_of_it or any((message.channel, message.ts) not in self._calls.copied for message in copies):
-            self._wrong(f"{cancellation.order_id}: {len(left)} receipts")
-        home = self._desk.slack.space.direct_channel(cancellation.requester).id
+            self._wrong(f"{request.cancellation.order_id}: {len(left)} receipts")
+        home = self._desk.slack.space.direct_channel(request.requester).id
         for message, text in left:
             if message.channel != home:
-                self._wrong(f"{cancellation.order_id}: the receipt is in {message.channel}")
+                self._wrong(f"{request.cancellation.order_id}: the receipt is in {message.channel}")
             if message not in copies:
-                self._judge_look(cancellation, message, text, _ON_A_RECEIPT)
+                self._judge_look(request, message, text, _ON_A_RECEIPT)
         return len(left)
 
-    def _judge_look(self, about: Cancellation, message: Posted, text: str, right: dict[State, set[str]]) -> None:
+    def _judge_look(self, about: Request, message: Posted, text: str, right: dict[State, set[str]]) -> None:
         """Check that a card or receipt shows the state, and the buttons that are right for it."""
         place = message.channel, message.ts
         lost = self._calls.last_lost(place)
@@ -476,19 +479,19 @@ class Judge:
         pending = _WAITING if right is _ON_A_RECEIPT else "asks to cancel order"
         expected = pending if about.state is State.PENDING else heading(about)
         if expected not in _title(text) or shown != right.get(about.state, set()):
-            self._wrong(f"{about.order_id}: {about.state}, but {place} says {text!r}")
+            self._wrong(f"{about.cancellation.order_id}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
-            self._wrong(f"{about.order_id}: the freeze is over, but {place} says {text!r}")
+            self._wrong(f"{about.cancellation.order_id}: the freeze is over, but {place} says {text!r}")
         self._judge_title(about, text, self._now)
 
     def _time_of(self, event: Event) -> datetime:
         """Return when this happened; where the bot's clock was wrong, before everything."""
         return datetime.fromisoformat(event.at) if self._clock_is_right else datetime.min.replace(tzinfo=UTC)
 
-    def _judge_title(self, about: Cancellation, text: str, at: datetime) -> None:
+    def _judge_title(self, about: Request, text: str, at: datetime) -> None:
         title = _title(text)
         if wrong := self._truth.contradiction(title, about, at):
-            self._wrong(f"{about.order_id}: the card says {title!r}, but {wrong}")
+            self._wrong(f"{about.cancellation.order_id}: the card says {title!r}, but {wrong}")
 
     def _written(self, card: Posted, update: Call) -> tuple[Posted, str]:
         """Return the card as this update would have left it, and its text."""
@@ -503,7 +506,7 @@ class Judge:
         latter if the requester caused the ending.
         """
         told = self._reports[event.head]
-        about = self._cancellations[event.cancellation]
+        about = self._requests[event.request]
         for _, text in told:
             title, _, order = text.split("\n")[0].partition(" · ")
             if not title.startswith(TITLES[event.kind]) or order != f"order {event.order_id}":

@@ -17,7 +17,7 @@ from bot.domain.events import (
 )
 
 _SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_REFUNDED}
-"""Refusals that no cancellation of ours can have caused."""
+"""Refusals that no request of ours can have caused."""
 
 
 class Outcomes:
@@ -31,11 +31,11 @@ class Outcomes:
     def __init__(self, wrong: Callable[[str], None]) -> None:
         self._wrong = wrong
         self._unclear: set[str] = set()
-        """The cancellations with an attempt whose answer is not clear."""
+        """The requests with an attempt whose answer is not clear."""
         self._settled: defaultdict[str, set[str]] = defaultdict(set)
-        """For each order, the cancellations that count as settled by hand."""
+        """For each order, the requests that count as settled by hand."""
         self.by_repeat: set[str] = set()
-        """The cancellations that are called cancelled because a repeat found their order cancelled."""
+        """The requests that are called cancelled because a repeat found their order cancelled."""
 
     def judge(self, events: list[Event]) -> None:
         """Follow the record from its first event to its last one."""
@@ -44,7 +44,7 @@ class Outcomes:
                 self._wrong(f"{event.order_id}: {event.kind}, but {wrong}")
 
     def _follow(self, event: Event, content: Content) -> Iterator[str]:
-        about, settled = event.cancellation, self._settled[event.order_id]
+        about, settled = event.request, self._settled[event.order_id]
         match content:
             case Repeating() | Cancelled() | Refused() | Failed() | Unknown():
                 unclear = not self._unclear.isdisjoint({about, *settled})

@@ -73,9 +73,9 @@ class Crowd:
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
         self.acts: list[tuple[str, str]] = []
-        """The person and the cancellation of each click and each form that was acknowledged."""
+        """The person and the request of each click and each form that was acknowledged."""
         self.foreign: Counter[tuple[str, str]] = Counter()
-        """How often a person of another company got an acknowledgement, by action or form and cancellation."""
+        """How often a person of another company got an acknowledgement, by action or form and request."""
         self.errors: list[str] = []
         self.plots: Counter[str] = Counter()
         space = desk.slack.space
@@ -452,7 +452,7 @@ def buttons(message: Posted) -> list[str]:
 
 
 def pressed(action: Payload) -> tuple[str, str]:
-    """Return the name of what was pressed, and the id of its cancellation."""
+    """Return the name of what was pressed, and the id of its request."""
     if "selected_option" in action:
         name, _, about = action["selected_option"]["value"].partition(" ")
         return str(name), str(about)

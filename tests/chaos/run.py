@@ -39,9 +39,7 @@ _BUGS = {"unexpected_error", "work_failed", "part_failed", "gateway_call_broke"}
 """The log's events for errors that the bot does not expect."""
 
 
-async def chaos(
-    database: Path, seed: int, cancellations: int, surroundings: Collection[Surroundings] = ()
-) -> Judgement:
+async def chaos(database: Path, seed: int, requests: int, surroundings: Collection[Surroundings] = ()) -> Judgement:
     """Let people work while everything breaks, heal it, wait until the bot has nothing left to do, and judge."""
     draw = random.Random(seed)
     quorum = draw.choice([1, 1, 2])
@@ -50,7 +48,7 @@ async def chaos(
     # The local servers complain about every request in whose middle the bot is killed.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     async with Desk(database, now=clock.now, ack_within=3.0) as desk, MiddleBox(desk.gateway.base_url) as box:
-        orders = [f"ord_c{number:04}" for number in range(cancellations)]
+        orders = [f"ord_c{number:04}" for number in range(requests)]
         for order in orders:
             status = draw.choice(_STATUSES)
             if status != _MISSING:
@@ -120,13 +118,13 @@ async def _settle(desk: Desk, crowd: Crowd, clock: Clock, draw: random.Random) -
                 for found in waiting:
                     card = desk.slack.space.message(found.card_channel, found.card_ts or "")
                     if found.state.open and (card is None or not card.button(RETRY)):
-                        await crowd.ask_again(found.order_id)
+                        await crowd.ask_again(found.cancellation.order_id)
                         continue
                     done.add(found.id)
                     if card is not None and draw.random() < 0.8:
                         approver = desk.person(draw.choice([BEN, CLEO]))
                         act = crowd.settle if draw.random() < 0.3 else crowd.retry
-                        await act(draw, approver, found.order_id, card)
+                        await act(draw, approver, found.cancellation.order_id, card)
     return False
 
 

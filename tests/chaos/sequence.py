@@ -104,7 +104,7 @@ class Sequence:
         """Check that each reminder, escalation and news of trouble came once, and in its time."""
         requests: defaultdict[str, _Request] = defaultdict(_Request)
         for event in self._events:
-            for wrong in self._follow(requests[event.cancellation], event.content):
+            for wrong in self._follow(requests[event.request], event.content):
                 self._wrong(f"{event.order_id}: {event.kind} {wrong}")
 
     def _follow(self, request: _Request, content: Content) -> Iterator[str]:
@@ -138,14 +138,14 @@ class Sequence:
         With what is true of the record, nothing was sent while frozen, unless its attempt had begun before.
         """
         under_way: dict[str, set[str]] = defaultdict(set)
-        """For each order the cancellations with an attempt under way."""
+        """For each order the requests with an attempt under way."""
         seen = 0
         for order, known in arrivals.at_the_gateway:
             for event in self._events[seen:known]:
                 if isinstance(event.content, Sending):
-                    under_way[event.order_id].add(event.cancellation)
+                    under_way[event.order_id].add(event.request)
                 elif isinstance(event.content, Answered) and not isinstance(event.content, AnsweredLate):
-                    under_way[event.order_id].discard(event.cancellation)
+                    under_way[event.order_id].discard(event.request)
             seen = max(seen, known)
             if not under_way[order]:
                 self._wrong(f"{order}: called at #{known}, when no attempt was under way")
@@ -161,7 +161,7 @@ class Sequence:
             useless = _NOTICES.get(type(event.content))
             if useless is None:
                 continue
-            after = (later for later in self._events[event.seq : known] if later.cancellation == event.cancellation)
+            after = (later for later in self._events[event.seq : known] if later.request == event.request)
             decided = next((later for later in after if isinstance(later.content, useless)), None)
             if decided is not None and any(decided.seq < start <= known for start in starts):
                 self._wrong(f"{event.order_id}: {event.kind} posted at #{known}, after {decided.kind} #{decided.seq}")

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import FIRST as BEFORE_ALL, Event, follow, timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.events import (
     Approved,
     Cancelled,
@@ -33,6 +33,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.policy import Verdict
+from bot.domain.request import Request
 from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
 from bot.sandbox.slack import Call, LocalSlack
 from bot.sandbox.stage import FRANK
@@ -44,6 +45,7 @@ from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import ASKERS, DORA, REMOVED as ALL_REMOVED, Crowd
 from tests.chaos.troubles import UPDATE_LOST
 from tests.chaos.truth import Truth
+from tests.domain.examples import a_request
 from tests.flows.desk import BEN, CLEO, OLGA, VERA, Desk
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -56,7 +58,7 @@ Line = tuple[str, Content] | tuple[str, Content, float]
 ONE = Started("1", approvals_required=1, approval_ttl_seconds=60)
 TWO = Started("1", approvals_required=2, approval_ttl_seconds=60)
 SELF = Started("1", approvals_required=1, allow_self_approval=True, approval_ttl_seconds=60)
-ASKED = (ASKER, Requested())
+ASKED = (ASKER, Requested(("ord_1",)))
 RETRIED_BY_VERA = (VERA, Retried())
 ESCALATED = ("bot", Escalated(("S0DUTY",)))
 APPROVED = (BEN, Approved(1, 1))
@@ -69,7 +71,7 @@ def record(*lines: Line, other: int | None = None) -> list[Event]:
         at += timedelta(seconds=after[0] if after else 1)
         about = "" if isinstance(content, Started) else "c2" if other is not None and seq > other else "c1"
         last = BEFORE_ALL._replace(seq=seq - 1)
-        event, _ = follow(last, content, actor, timestamp(at), cancellation=about, order_id="ord_1")
+        event, _ = follow(last, content, actor, timestamp(at), request=about, order_id="ord_1")
         events.append(event)
     return events
 
@@ -88,7 +90,7 @@ def wrongs(database: Path, events: list[Event], removed_at: int | None = None) -
         [("bot", ONE), ASKED, APPROVED, ("bot", UNKNOWN), (CLEO, Retried()), ("bot", UNKNOWN)],
         [("bot", TWO), ASKED, (BEN, Voted(1, 2)), (CLEO, Approved(2, 2))],
         [("bot", TWO), ASKED, (BEN, Voted(1, 2)), ("bot", ONE), ("bot", Approved(1, 1))],
-        [("bot", SELF), (DORA, Requested()), (DORA, Approved(1, 1))],
+        [("bot", SELF), (DORA, Requested(("ord_1",))), (DORA, Approved(1, 1))],
         [("bot", ONE), ASKED, APPROVED, ("bot", UNKNOWN), (BEN, SettledCancelled("seen"))],
         [("bot", ONE), ASKED, (ASKER, Withdrawn()), (FRANK, RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE))],
         [("bot", ONE), ASKED, (REMOVED, Rejected("no"))],
@@ -121,28 +123,31 @@ def test_what_people_may_do(database: Path, lines: list[Line]) -> None:
 @pytest.mark.parametrize(
     "lines, words",
     [
-        ([("bot", ONE), (OLGA, Requested())], "not a requester"),
+        ([("bot", ONE), (OLGA, Requested(("ord_1",)))], "not a requester"),
         ([("bot", ONE), ASKED, (OLGA, Approved(1, 1))], "not an approver"),
         ([("bot", ONE), ASKED, (FRANK, Approved(1, 1))], "another company"),
         ([("bot", ONE), ASKED, (VERA, Approved(1, 1)), ESCALATED], "not an approver"),
         ([("bot", ONE), ASKED, ESCALATED, (ASKER, Approved(1, 1))], "requester's own vote"),
         ([("bot", ONE), ASKED, ESCALATED, (OLGA, Rejected("no"))], "not an approver"),
-        ([("bot", ONE), (DORA, Requested()), (DORA, Approved(1, 1))], "requester's own vote"),
+        ([("bot", ONE), (DORA, Requested(("ord_1",))), (DORA, Approved(1, 1))], "requester's own vote"),
         ([("bot", TWO), ASKED, (BEN, Approved(1, 2))], "only 1 count"),
         ([("bot", TWO), ASKED, (BEN, Voted(1, 2)), (BEN, Approved(2, 2))], "only 1 count"),
         ([("bot", TWO), ASKED, (BEN, Approved(1, 1))], "2 are required"),
-        ([("bot", SELF), (DORA, Requested()), (DORA, Voted(1, 1)), ("bot", ONE), ("bot", Approved(1, 1))], "0 count"),
+        (
+            [("bot", SELF), (DORA, Requested(("ord_1",))), (DORA, Voted(1, 1)), ("bot", ONE), ("bot", Approved(1, 1))],
+            "0 count",
+        ),
         (
             [("bot", TWO), ASKED, (BEN, Voted(1, 2)), ("bot", VotesVoided((BEN,))), (CLEO, Approved(2, 2))],
             "only 1 count",
         ),
         ([("bot", ONE), ASKED, (BEN, Withdrawn())], "not the requester"),
         ([("bot", ONE), ASKED, (OLGA, Rejected("no"))], "not an approver"),
-        ([("bot", ONE), (DORA, Requested()), APPROVED, ("bot", UNKNOWN), (DORA, Retried())], "own retry"),
+        ([("bot", ONE), (DORA, Requested(("ord_1",))), APPROVED, ("bot", UNKNOWN), (DORA, Retried())], "own retry"),
         ([("bot", ONE), ASKED, APPROVED, ("bot", UNKNOWN), (CLEO, Retried(), 90)], "too old"),
         ([("bot", ONE), ASKED, APPROVED, ("bot", TWO), ("bot", UNKNOWN), (CLEO, Retried())], "too few"),
         (
-            [("bot", ONE), (DORA, Requested()), APPROVED, ("bot", UNKNOWN), (DORA, SettledCancelled("seen"))],
+            [("bot", ONE), (DORA, Requested(("ord_1",))), APPROVED, ("bot", UNKNOWN), (DORA, SettledCancelled("seen"))],
             "own statement",
         ),
         ([("bot", ONE), ASKED, APPROVED, (CLEO, SettledCancelled("seen"))], "nothing was unknown"),
@@ -175,9 +180,9 @@ def test_a_removed_approver(database: Path) -> None:
 
 def test_a_retry_after_a_later_no(database: Path) -> None:
     """A retry is wrong once a later request for the same order was rejected."""
-    lines = [("bot", ONE), ASKED, APPROVED, (ASKER, Requested()), (BEN, Rejected("no")), (CLEO, Retried())]
+    lines = [("bot", ONE), ASKED, APPROVED, (ASKER, Requested(("ord_1",))), (BEN, Rejected("no")), (CLEO, Retried())]
     events = record(*lines, other=3)
-    retry = events[-1]._replace(cancellation="c1")
+    retry = events[-1]._replace(request="c1")
     found = wrongs(database, [*events[:-1], retry])
     assert any("decided against a later request" in wrong for wrong in found)
 
@@ -203,20 +208,20 @@ def test_a_retry_after_a_later_no(database: Path) -> None:
     ],
 )
 def test_what_is_told(title: str, status: str | None, ours: bool, untrue: bool) -> None:
-    """A title is untrue where the order's state at the gateway, or whose cancellation it was, says otherwise."""
-    gateway, about = LocalGateway(), cancellation(State.CANCELLED)
+    """A title is untrue where the order's state at the gateway, or whose request it was, says otherwise."""
+    gateway, about = LocalGateway(), request(State.CANCELLED)
     if status is not None:
         gateway.orders["ord_1"] = Order("ord_1", OrderStatus(status))
         if status == "cancelled":
             gateway.orders["ord_1"] = Order("ord_1", OrderStatus(status), "twice" if ours else "before", START)
     assert bool(Truth(gateway).contradiction(title, about, START)) is untrue
     if ours:
-        assert Truth(gateway).wrong_state(cancellation(State.REFUSED), START, by_repeat=False)
+        assert Truth(gateway).wrong_state(request(State.REFUSED), START, by_repeat=False)
 
 
-def cancellation(state: State) -> Cancellation:
-    """Return a cancellation in this state."""
-    return Cancellation(
+def request(state: State) -> Request:
+    """Return a request in this state."""
+    return a_request(
         number=1,
         id="c1",
         order_id="ord_1",
@@ -400,7 +405,7 @@ def test_what_answers_allow(earlier: list[Content], contents: list[Content], fit
     ``earlier`` is about another request for the same order.
     """
     lines: list[Line] = [("bot", content) for content in (*earlier, *contents)]
-    events = [event._replace(cancellation="c2" if event.seq > len(earlier) else "c1") for event in record(*lines)]
+    events = [event._replace(request="c2" if event.seq > len(earlier) else "c1") for event in record(*lines)]
     found: list[str] = []
     outcomes = Outcomes(found.append)
     outcomes.judge(events)
@@ -414,5 +419,5 @@ def test_an_order_that_somebody_else_cancelled(by_repeat: bool, fits: bool) -> N
     """A request that did not cancel its order is called cancelled only where a repeat found it so."""
     gateway = LocalGateway()
     gateway.orders["ord_1"] = Order("ord_1", OrderStatus.CANCELLED, "before", START)
-    wrong = Truth(gateway).wrong_state(cancellation(State.CANCELLED), START, by_repeat=by_repeat)
+    wrong = Truth(gateway).wrong_state(request(State.CANCELLED), START, by_repeat=by_repeat)
     assert (wrong == "") is fits

@@ -39,7 +39,7 @@ _PROSE = (
     (400, "BAD_REQUEST", "Target status is cancelled"),
     (409, "CONFLICT", "Order ord_other is already cancelled"),
     (422, "UNPROCESSABLE", "No order was cancelled"),
-    (409, "CONFLICT", "Cancellation already completed"),
+    (409, "CONFLICT", "Request already completed"),
     (409, "CONFLICT", "The cancel of this order was completed"),
     (422, "LIMIT_REACHED", "Completed orders and refunded orders are counted towards your limit"),
 )

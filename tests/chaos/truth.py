@@ -4,7 +4,8 @@ import json
 from collections import Counter
 from datetime import datetime
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
+from bot.domain.request import Request
 from bot.sandbox.gateway import LocalGateway
 
 _ANY = "anything"
@@ -29,7 +30,7 @@ _NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
 
 
 class Truth:
-    """The orders and calls at the gateway. A call belongs to a cancellation by its order ID and its reason."""
+    """The orders and calls at the gateway. A call belongs to a request by its order ID and its reason."""
 
     def __init__(self, gateway: LocalGateway) -> None:
         self._gateway = gateway
@@ -39,16 +40,16 @@ class Truth:
             body = json.loads(call.body)
             self.calls[body["order_id"], body.get("reason", "")] += 1
 
-    def ours(self, about: Cancellation, at: datetime) -> bool:
+    def ours(self, about: Request, at: datetime) -> bool:
         """Return True if this request had cancelled its order by that time."""
-        order = self._gateway.orders.get(about.order_id)
+        order = self._gateway.orders.get(about.cancellation.order_id)
         if order is None or order.cancelled_at is None:
             return False
         return order.reason == about.reason and order.cancelled_at <= at
 
-    def contradiction(self, title: str, about: Cancellation, at: datetime) -> str:
+    def contradiction(self, title: str, about: Request, at: datetime) -> str:
         """Return what makes this title untrue when it was written, or nothing."""
-        order = self._gateway.orders.get(about.order_id)
+        order = self._gateway.orders.get(about.cancellation.order_id)
         status = None if order is None else str(order.status)
         claimed = next((states for words, states in _CLAIMS.items() if title.startswith(words)), None)
         if claimed is None and title.startswith(_IS_A_CLAIM):
@@ -57,16 +58,16 @@ class Truth:
             return f"at the gateway it is {status or 'missing'}"
         if title.startswith(_NOT_BY_US) and self.ours(about, at):
             return "this request cancelled it"
-        if title.startswith(_NOT_ASKED) and self.calls[about.order_id, about.reason]:
+        if title.startswith(_NOT_ASKED) and self.calls[about.cancellation.order_id, about.reason]:
             return "the gateway was asked"
         return ""
 
-    def wrong_state(self, about: Cancellation, at: datetime, *, by_repeat: bool) -> str:
-        """Return what is wrong with the state that a cancellation ended in, or nothing.
+    def wrong_state(self, about: Request, at: datetime, *, by_repeat: bool) -> str:
+        """Return what is wrong with the state that a request ended in, or nothing.
 
         ``by_repeat`` means that a repeat found the order cancelled: then nobody can tell who cancelled it.
         """
-        order = self._gateway.orders.get(about.order_id)
+        order = self._gateway.orders.get(about.cancellation.order_id)
         ours = self.ours(about, at)
         if about.state is State.CANCELLED:
             if order is None or order.status != "cancelled":

@@ -61,7 +61,7 @@ async def test_a_bot_that_starts_on_a_frozen_file_sends_nothing(database: Path, 
     assert claimed.attempts == []
     assert (await command(store.path, "unfreeze"))[0] == 0
     (attempt,) = (await workflow.claim("w", calls=10, messages=0)).attempts
-    found = await store.read(lambda tables: tables.cancellations.get(attempt.cancellation_id))
+    found = await store.read(lambda tables: tables.requests.get(attempt.request_id))
     assert found is not None
     assert found.state is State.SENDING
     await store.close()

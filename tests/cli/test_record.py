@@ -48,13 +48,13 @@ class Cli:
 async def write(store: Store, rules: Rules, clock: Clock, order: str, reason: str, answer: Answer | None) -> None:
     """Write one request, and the way to this answer of the gateway if there is one."""
     workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
-    acted = await workflow.request(Wish(f"V-{order}", order, reason, "C1"), ANN)
+    acted = await workflow.request(Wish(f"V-{order}", (order,), reason, "C1"), ANN)
     assert acted.verdict is Verdict.ALLOWED
-    assert acted.cancellation is not None
+    assert acted.request is not None
     clock.advance(1)
     if answer is not None:
         approvers = Members(frozenset({BEN.id}))
-        await workflow.act(decisions.approve, Act.APPROVE, acted.cancellation.id, BEN, approvers=approvers)
+        await workflow.act(decisions.approve, Act.APPROVE, acted.request.id, BEN, approvers=approvers)
         claimed = await workflow.claim("w", calls=1, messages=0)
         [attempt] = claimed.attempts
         await workflow.record_answer(attempt, answer)
@@ -99,7 +99,7 @@ def head(database: Path) -> str:
 
 
 def test_find_prints_a_table_newest_first(cli: Cli) -> None:
-    """Without filters every cancellation is listed, one line each."""
+    """Without filters every request is listed, one line each."""
     lines = cli("audit", "find").stdout.splitlines()
     assert [line.split()[1] for line in lines[2:]] == ["ord_2", "ord_1"]
     assert "approve:U0BEN" in lines[3]
@@ -295,7 +295,7 @@ def test_verify_of_an_inserted_event(cli: Cli) -> None:
         cli.database,
         "UPDATE audit_events SET seq = seq + 100 WHERE seq > 2",
         "UPDATE audit_events SET seq = seq - 99 WHERE seq > 100",
-        "INSERT INTO audit_events SELECT 3, at, kind, cancellation, order_id, 'U9', data, prev_hash, hash"
+        "INSERT INTO audit_events SELECT 3, at, kind, request, order_id, 'U9', data, prev_hash, hash"
         " FROM audit_events WHERE seq = 2",
     )
     ended = cli("audit", "verify")
@@ -468,7 +468,7 @@ def test_an_export_shows_what_the_record_says(cli: Cli, form: list[str]) -> None
     """A field that somebody changed in the file is shown as the events say it, with a mark in a column of its own."""
     assert "contradicts" not in cli("audit", "find").stdout
     with closing(sqlite3.connect(cli.database)) as connection, connection:
-        connection.execute("UPDATE cancellations SET requester = 'UEVIL' WHERE order_id = 'ord_1'")
+        connection.execute("UPDATE requests SET requester = 'UEVIL' WHERE number = 1")
     ended = cli("audit", "find", *form)
     assert "UEVIL" not in ended.stdout
     assert "contradicts_the_record_in" in ended.stdout

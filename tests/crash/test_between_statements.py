@@ -241,7 +241,7 @@ def _update_of_a_deleted_card(world: World) -> ClaimedDelivery:
 
 def _cancelled(world: World, _: object) -> None:
     call = world.outside.under_way[0]
-    world.outside.cancelled[call.order_id] = call.cancellation_id
+    world.outside.cancelled[call.order_id] = call.request_id
     world.answer(call, Answer(Outcome.CANCELLED))
 
 
@@ -250,7 +250,7 @@ def _seen(world: World, claimed: ClaimedDelivery) -> None:
     if not world.outside.messages:
         world.reach_slack(claimed)
     (ts,) = world.outside.messages
-    world.click_on_card(claimed.cancellation.id, ts)
+    world.click_on_card(claimed.request.id, ts)
 
 
 def _ask_for_a_reason(world: World, about: str) -> object:

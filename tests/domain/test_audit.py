@@ -47,7 +47,7 @@ def test_empty_record_is_intact() -> None:
     assert walk([]) == Verification(0, "")
 
 
-@pytest.mark.parametrize("field", ["at", "kind", "cancellation", "order_id", "actor", "data"])
+@pytest.mark.parametrize("field", ["at", "kind", "request", "order_id", "actor", "data"])
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_edited_event_is_found(field: str, place: int) -> None:
     """A changed field is found at its event, at the beginning, in the middle and at the end."""
@@ -145,7 +145,7 @@ def test_events_before_the_damage_are_counted_with_their_head() -> None:
 def test_any_changed_field_breaks_the_chain(place: int, field: int, text: str) -> None:
     """A record with a known head fails verification after any change of any field."""
     events = chain(6)
-    name = ("at", "kind", "cancellation", "order_id", "actor", "data", "prev_hash", "hash")[field]
+    name = ("at", "kind", "request", "order_id", "actor", "data", "prev_hash", "hash")[field]
     if getattr(events[place], name) == text:
         return
     forged = [*events]

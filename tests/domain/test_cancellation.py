@@ -1,10 +1,10 @@
-"""The states of a cancellation, and which may follow which."""
+"""The states of a request, and which may follow which."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain.cancellation import NEXT, OPEN, Choice, Decision, State
-from tests.domain.examples import AT, PENDING
+from tests.domain.examples import AT, PENDING, changed
 
 
 def test_states_fit_together() -> None:
@@ -42,7 +42,7 @@ def test_a_pending_request_is_overdue_from_its_time_on() -> None:
     """The last moment counts as too late; other states never are."""
     assert not PENDING.overdue(PENDING.expires_at - timedelta(milliseconds=1))
     assert PENDING.overdue(PENDING.expires_at)
-    assert not replace(PENDING, state=State.APPROVED).overdue(PENDING.expires_at)
+    assert not changed(PENDING, state=State.APPROVED).overdue(PENDING.expires_at)
 
 
 def test_decisions_are_told_apart_by_their_choice() -> None:

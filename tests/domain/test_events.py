@@ -63,8 +63,8 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     assert len(classes) == len(KINDS) == 38
 
 
-def test_events_that_end_a_cancellation_are_named_for_their_states() -> None:
-    """The last step of a cancellation and its event have one name, and every state that ends one has an event.
+def test_events_that_end_a_request_are_named_for_their_states() -> None:
+    """The last step of a request and its event have one name, and every state that ends one has an event.
 
     Only a stop leads to a state that has another event as well.
     """
@@ -147,7 +147,7 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
     """A new field of text is words, or stands in this list of the texts that can never hold people's words."""
     codes = {
         "started": {"version", "approval_channel", "order_id_pattern", "dvpay_base_url"},
-        "requested": {"channel", "expires_at"},
+        "requested": {"channel", "expires_at", "category", "source"},
         "request_refused": {"command"},
         "looked_up": {"sha256"},
         "exported": {"command", "sha256"},

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain.cancellation import Cancellation, Choice, Decision, State
+from bot.domain.cancellation import Choice, Decision, State
 from bot.domain.policy import (
     Actor,
     Members,
@@ -23,13 +23,14 @@ from bot.domain.policy import (
     may_try_now,
     may_withdraw,
 )
-from tests.domain.examples import AT, PENDING
+from bot.domain.request import Request
+from tests.domain.examples import AT, PENDING, changed
 
 VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
 
 
 @pytest.mark.parametrize(
-    "cancellation, person, choice, membership, self_approval, verdict",
+    "asked, person, choice, membership, self_approval, verdict",
     [
         pytest.param(PENDING, "UONE", "approve", "member", False, "allowed", id="approver"),
         pytest.param(PENDING, "UONE", "approve", "outsider", False, "not_an_approver", id="outsider"),
@@ -41,10 +42,10 @@ VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
         pytest.param(VOTED, "UONE", "reject", "member", False, "allowed", id="thinks again"),
         pytest.param(VOTED, "UTWO", "approve", "member", False, "allowed", id="second approver"),
         pytest.param(
-            replace(PENDING, state=State.EXPIRED), "UONE", "approve", "member", False, "wrong_state", id="late"
+            changed(PENDING, state=State.EXPIRED), "UONE", "approve", "member", False, "wrong_state", id="late"
         ),
         pytest.param(
-            replace(PENDING, state=State.EXPIRED),
+            changed(PENDING, state=State.EXPIRED),
             "UONE",
             "approve",
             "outsider",
@@ -55,7 +56,7 @@ VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
     ],
 )
 def test_deciding(
-    cancellation: Cancellation,
+    asked: Request,
     person: str,
     choice: str,
     membership: str,
@@ -64,7 +65,7 @@ def test_deciding(
 ) -> None:
     """Only approvers decide, nobody approves their own request or twice, and only while it is pending."""
     actor = Actor(person, approver=Membership(membership))
-    found = may_decide(cancellation, actor, Choice(choice), allow_self_approval=self_approval)
+    found = may_decide(asked, actor, Choice(choice), allow_self_approval=self_approval)
     assert found is Verdict(verdict)
 
 
@@ -91,40 +92,40 @@ def test_withdrawing() -> None:
     """Only the requester may withdraw, and only while the request is pending."""
     assert may_withdraw(PENDING, Actor("UASKER")) is Verdict.ALLOWED
     assert may_withdraw(PENDING, Actor("UONE")) is Verdict.NOT_THE_REQUESTER
-    assert may_withdraw(replace(PENDING, state=State.APPROVED), Actor("UASKER")) is Verdict.WRONG_STATE
+    assert may_withdraw(changed(PENDING, state=State.APPROVED), Actor("UASKER")) is Verdict.WRONG_STATE
 
 
 @pytest.mark.parametrize("state", State)
 def test_stopping_and_hurrying(state: State) -> None:
     """Approvers may stop or hurry what waits for its next attempt, the requester may stop it, and nobody else may."""
-    cancellation = replace(VOTED, state=state, due_at=AT + timedelta(seconds=30))
+    request = changed(VOTED, state=state, due_at=AT + timedelta(seconds=30))
     refused = Verdict.CALL_UNDER_WAY if state is State.SENDING else Verdict.WRONG_STATE
     verdict = Verdict.ALLOWED if state is State.APPROVED else refused
     approver, outsider = Actor("UTWO", approver=Membership.MEMBER), Actor("UTWO", approver=Membership.OUTSIDER)
-    assert may_stop(cancellation, approver) is may_stop(cancellation, Actor("UASKER")) is verdict
-    assert may_try_now(cancellation, approver, AT) is verdict
-    assert may_stop(cancellation, outsider) is Verdict.NOT_INVOLVED
-    assert may_stop(cancellation, Actor("UTWO")) is may_try_now(cancellation, Actor("UTWO"), AT) is Verdict.UNCHECKED
-    assert may_try_now(cancellation, outsider, AT) is Verdict.NOT_AN_APPROVER
-    unclear = replace(cancellation, unclear=True)
+    assert may_stop(request, approver) is may_stop(request, Actor("UASKER")) is verdict
+    assert may_try_now(request, approver, AT) is verdict
+    assert may_stop(request, outsider) is Verdict.NOT_INVOLVED
+    assert may_stop(request, Actor("UTWO")) is may_try_now(request, Actor("UTWO"), AT) is Verdict.UNCHECKED
+    assert may_try_now(request, outsider, AT) is Verdict.NOT_AN_APPROVER
+    unclear = changed(request, unclear=True)
     verdict = Verdict.MAY_HAVE_BEEN_SENT if state is State.APPROVED else refused
     assert may_stop(unclear, approver) is may_try_now(unclear, approver, AT) is verdict
 
 
 def test_what_is_due_already_cannot_be_hurried() -> None:
     """A click that would change nothing is refused."""
-    due, approver = replace(VOTED, state=State.APPROVED, due_at=AT), Actor("UTWO", approver=Membership.MEMBER)
+    due, approver = changed(VOTED, state=State.APPROVED, due_at=AT), Actor("UTWO", approver=Membership.MEMBER)
     assert may_try_now(due, approver, AT) is Verdict.CALL_UNDER_WAY
     assert may_try_now(due, approver, AT - timedelta(seconds=1)) is Verdict.ALLOWED
 
 
-FAILED = replace(VOTED, state=State.FAILED, approvals_required=1)
+FAILED = changed(VOTED, state=State.FAILED, approvals_required=1)
 LAST_MOMENT = AT + (PENDING.expires_at - PENDING.requested_at)
 """The end of the time in which the vote in ``FAILED`` may be used again."""
 
 
 def retrying(
-    cancellation: Cancellation = FAILED,
+    request: Request = FAILED,
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
@@ -134,17 +135,17 @@ def retrying(
 ) -> Verdict:
     """Return the verdict on a retry where everything else allows it."""
     actor = Actor(person, approver=membership)
-    return may_retry(cancellation, actor, at, votes=votes, decided_against=decided_against)
+    return may_retry(request, actor, at, votes=votes, decided_against=decided_against)
 
 
 @pytest.mark.parametrize("state", State)
 def test_retrying(state: State) -> None:
-    """An approver may retry a failed or unknown cancellation, and no other."""
-    cancellation = replace(FAILED, state=state)
+    """An approver may retry a failed or unknown request, and no other."""
+    request = changed(FAILED, state=state)
     allowed = Verdict.ALLOWED if state in {State.FAILED, State.UNKNOWN} else Verdict.WRONG_STATE
-    assert retrying(cancellation) is allowed
-    assert retrying(cancellation, membership=Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
-    assert retrying(cancellation, membership=Membership.UNCHECKED) is Verdict.UNCHECKED
+    assert retrying(request) is allowed
+    assert retrying(request, membership=Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
+    assert retrying(request, membership=Membership.UNCHECKED) is Verdict.UNCHECKED
 
 
 def test_the_approver_may_retry_what_they_approved() -> None:
@@ -157,7 +158,7 @@ def test_the_requester_never_retries(state: State) -> None:
     """Neither as an approver, nor after an approval of their own that the settings allowed."""
     own = Decision("UASKER", Choice.APPROVE, "", AT)
     for decisions in (VOTED.decisions, (own,)):
-        assert retrying(replace(FAILED, state=state, decisions=decisions), "UASKER") is Verdict.OWN_REQUEST
+        assert retrying(changed(FAILED, state=state, decisions=decisions), "UASKER") is Verdict.OWN_REQUEST
 
 
 def test_nobody_retries_an_approval_that_is_too_old() -> None:
@@ -185,16 +186,16 @@ def test_nobody_retries_with_votes_that_count_no_longer(votes: Verdict) -> None:
 @pytest.mark.parametrize("state", State)
 def test_settling_by_hand(state: State) -> None:
     """An approver who is not the requester may state how an unknown outcome stands, and no other."""
-    cancellation = replace(PENDING, state=state)
+    request = changed(PENDING, state=state)
     member, outsider = Actor("UONE", approver=Membership.MEMBER), Actor("UONE", approver=Membership.OUTSIDER)
-    assert may_settle(cancellation, member) is (Verdict.ALLOWED if state is State.UNKNOWN else Verdict.WRONG_STATE)
-    assert may_settle(cancellation, outsider) is Verdict.NOT_AN_APPROVER
-    assert may_settle(cancellation, Actor("UONE")) is Verdict.UNCHECKED
+    assert may_settle(request, member) is (Verdict.ALLOWED if state is State.UNKNOWN else Verdict.WRONG_STATE)
+    assert may_settle(request, outsider) is Verdict.NOT_AN_APPROVER
+    assert may_settle(request, Actor("UONE")) is Verdict.UNCHECKED
 
 
 def test_the_requester_does_not_settle_their_own_request() -> None:
     """Their own statement would free their own order."""
-    unknown = replace(PENDING, state=State.UNKNOWN)
+    unknown = changed(PENDING, state=State.UNKNOWN)
     assert may_settle(unknown, Actor("UASKER", approver=Membership.MEMBER)) is Verdict.OWN_REQUEST
 
 

@@ -39,7 +39,7 @@ async def test_the_example_is_that_of_the_settings(quiet_desk: Desk) -> None:
     assert errors == {"order_id": "This is not an order ID. Copy the order ID from the console, for example INV-17."}
     assert quiet_desk.ann.modal is not None
     hint = quiet_desk.ann.modal.view["blocks"][0]["hint"]["text"]
-    assert hint == "Use the order ID from the console, for example INV-17"
+    assert hint == "Use the order ID from the console, for example INV-17. For several orders, write one a line"
 
 
 async def test_a_group_that_slack_does_not_name_is_refused(quiet_desk: Desk) -> None:
@@ -149,24 +149,28 @@ async def test_what_stands_behind_the_id_is_the_reason(desk: Desk, space: str) -
 
 
 @pytest.mark.parametrize(
-    "text",
+    "text, orders, reason",
     [
-        "ord_1 ord_2",
-        "ord_1 ord_2 paid twice",
-        "ord_1, ord_2",
-        "ord_1; ord_2 paid twice",
-        "ord_1\nord_2",
-        "ord_1\u00a0ord_2, twice",
-        "ORD_1 ORD_2",
-        "ord-1 ord-2",
+        ("ord_1 ord_2", ["ord_1", "ord_2"], ""),
+        ("ord_1 ord_2 paid twice", ["ord_1", "ord_2"], "paid twice"),
+        ("ord_1, ord_2", ["ord_1", "ord_2"], ""),
+        ("ord_1; ord_2 paid twice", ["ord_1", "ord_2"], "paid twice"),
+        ("ord_1\nord_2", ["ord_1", "ord_2"], ""),
+        ("ord_1\u00a0ord_2, twice", ["ord_1", "ord_2"], "twice"),
+        ("ORD_1 ORD_2", ["ORD_1", "ORD_2"], ""),
+        ("ord-1 ord-2", ["ord-1", "ord-2"], ""),
+        ("ord_1 and ord_2 and ord_3 and it was me", ["ord_1", "ord_2", "ord_3"], "and it was me"),
+        ("10017 10018", ["10017", "10018"], ""),
     ],
 )
-async def test_two_ids_are_not_one_order_with_a_reason(desk: Desk, text: str) -> None:
-    """The person reads that a request has one order; no form opens that would keep the second id as the reason."""
+async def test_ids_that_look_alike_are_orders_of_one_request(
+    desk: Desk, text: str, orders: list[str], reason: str
+) -> None:
+    """The form is filled in with each of them on a line of its own, and with the reason behind them."""
     await desk.ann.command(f"/cancel-order {text}", LOBBY)
-    assert "I take one order per request" in await desk.told(desk.ann)
-    assert desk.ann.modal is None
-    assert (await desk.refusal())[2] is Verdict.SEVERAL_ORDERS
+    opened = await desk.wait(lambda: desk.ann.modal)
+    values = [block["element"].get("initial_value", "") for block in opened.view["blocks"]]
+    assert values == ["\n".join(orders), reason]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ async def test_a_gateway_away_for_ten_minutes(database: Path) -> None:
         await desk.ben.click(card, "approve")
         await pass_time(desk, clock, 600)
         assert "attempts: the gateway could not be reached" in desk.ann.reads(card)
-        found = await desk.running_bot.store.read(lambda tables: tables.cancellations.open_of("ord_1"))
+        found = await desk.running_bot.store.read(lambda tables: tables.requests.open_of("ord_1"))
         assert found is not None
         assert found.state is State.APPROVED
         await desk.gateway.start()

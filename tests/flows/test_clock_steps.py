@@ -82,17 +82,19 @@ async def desk(database: Path, machine: Machine) -> AsyncIterator[Desk]:
 
 
 async def due(desk: Desk, table: str) -> list[datetime]:
-    """Return when everything in this table is due."""
-    condition = "due_at > ''" if table == "cancellations" else "status = 'queued'"
-    rows = await desk.running_bot.store.read(
-        lambda tables: tables.connection.execute(f"SELECT due_at FROM {table} WHERE {condition}")
-    )
+    """Return when all requests and their orders are due, or all deliveries."""
+    sql = "SELECT due_at FROM deliveries WHERE status = 'queued'"
+    if table == "requests":
+        sql = " UNION ALL ".join(
+            f"SELECT due_at FROM {each} WHERE due_at > ''" for each in ("requests", "cancellations")
+        )
+    rows = await desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
     return [datetime.fromisoformat(at) for (at,) in rows]
 
 
 async def timers(desk: Desk) -> list[timedelta]:
     """Return the times that are left until the one pending request is due, and until each of its timers."""
-    sql = "SELECT due_at, remind_at, escalate_at, expires_at FROM cancellations"
+    sql = "SELECT due_at, remind_at, escalate_at, expires_at FROM requests"
     ((*times,),) = await desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
     return [datetime.fromisoformat(at) - desk.running_bot.clock.now() for at in times]
 
@@ -100,7 +102,7 @@ async def timers(desk: Desk) -> list[timedelta]:
 async def until_due(desk: Desk, at: datetime) -> None:
     """Wait until the one request is due then."""
     async with asyncio.timeout(10):
-        while await due(desk, "cancellations") != [at]:  # noqa: ASYNC110 -- the database is what is tested
+        while await due(desk, "requests") != [at]:  # noqa: ASYNC110 -- the database is what is tested
             await asyncio.sleep(0.001)
 
 
@@ -217,7 +219,7 @@ async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database:
         await bot.worker.until_idle()
         assert await desk.state("ord_1") is State.CANCELLED
         await desk.card("ord_3")
-        assert max(await due(desk, "cancellations")) <= clock() + 2 * HOUR
+        assert max(await due(desk, "requests")) <= clock() + 2 * HOUR
         clock.advance(hours=2)
         await bot.worker.until_idle()
         assert await desk.state("ord_2") is State.EXPIRED
@@ -246,7 +248,7 @@ async def test_a_step_that_cannot_be_written_down_is_followed_later(
     """While the file fails, the bot keeps its time; what waits and the clock move together or not at all."""
     await desk.ask("ord_1")
     store, tried = desk.running_bot.store, asyncio.Event()
-    transaction, (before,) = store.transaction, await due(desk, "cancellations")
+    transaction, (before,) = store.transaction, await due(desk, "requests")
 
     async def fail(name: str, work: Callable[[Tables], Any]) -> Any:
         if name != "follow":
@@ -267,6 +269,6 @@ async def test_a_step_that_cannot_be_written_down_is_followed_later(
         machine.passed += GRACE + 1
         await asyncio.wait_for(tried.wait(), 10)
         await asyncio.sleep(0)
-        assert await due(desk, "cancellations") == [before]
+        assert await due(desk, "requests") == [before]
     await until(lambda: machine.others() == machine.now())
     await until_due(desk, before + HOUR)

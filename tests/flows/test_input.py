@@ -91,7 +91,7 @@ async def outsiders_payloads(desk: Desk) -> dict[str, dict[str, Any]]:
 async def nothing_happened(desk: Desk) -> None:
     """Fail unless the request is still pending, nothing was sent, and the record is intact."""
     store = desk.running_bot.store
-    found = await store.read(lambda tables: tables.cancellations.open_of("ord_1"))
+    found = await store.read(lambda tables: tables.requests.open_of("ord_1"))
     assert found is not None
     assert found.state == "pending"
     assert found.decisions == ()

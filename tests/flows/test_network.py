@@ -73,7 +73,7 @@ class Company:
                     return str(says[0])
 
     async def cancels(self) -> None:
-        """Ask for a cancellation and have it approved, which needs every way to Slack and to the gateway."""
+        """Ask for a request and have it approved, which needs every way to Slack and to the gateway."""
         await self.desk.running_bot.connection.ready.wait()
         card = await self.desk.ask("ord_1")
         await self.desk.ben.click(card, "approve")

@@ -33,7 +33,7 @@ async def test_an_order_that_does_not_exist_says_so(desk: Desk) -> None:
 
 
 async def test_an_order_that_was_cancelled_already_says_so(desk: Desk) -> None:
-    """The bot does not claim a cancellation that it cannot know to be its own, and a success is no red sign."""
+    """The bot does not claim a request that it cannot know to be its own, and a success is no red sign."""
     desk.gateway.add_order("ord_2", "cancelled")
     text, reply = await approved(desk, "ord_2")
     assert text.splitlines()[1] == "☑️ Already cancelled"

@@ -41,7 +41,7 @@ def events_in(desk: Desk, answer: Posted, order: str) -> list[str]:
 
 
 async def asked(desk: Desk, order: str, reason: str = "typed twice") -> Posted:
-    """Ask for a cancellation, and return the card once its posting is on record."""
+    """Ask for a request, and return the card once its posting is on record."""
     card = await desk.ask(order, reason)
     await desk.running_bot.worker.until_idle()
     return card

@@ -254,12 +254,12 @@ def _answer_call(world: World, _: str, *, answer: Answer, call: int = -1) -> Non
     if world.outside.under_way:
         attempt = world.outside.under_way[call]
         if world.answer(attempt, answer) is State.CANCELLED:
-            world.outside.cancelled.setdefault(attempt.order_id, attempt.cancellation_id)
+            world.outside.cancelled.setdefault(attempt.order_id, attempt.request_id)
 
 
 def _the_other(world: World, about: str, act: Callable[[str], object]) -> None:
     """Do this to the second request for the same order, if one is open."""
-    other = world.tables.cancellations.open_of(world.found(about).order_id)
+    other = world.tables.requests.open_of(world.found(about).cancellation.order_id)
     if other is not None and other.id != about:
         act(other.id)
 

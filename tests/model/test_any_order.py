@@ -8,9 +8,10 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from bot.domain.attempt import Attempt
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Members, Surface, Verdict
+from bot.domain.request import Request
 from bot.workflow import Acted, ClaimedDelivery
 from tests.model.acts import ANSWERS, LOST
 from tests.world import ALL_THREE, ANN, BEN, CLEO, DORA, World
@@ -32,12 +33,12 @@ class AnyOrder(RuleBasedStateMachine):
     The settings and the group of approvers change as they like, and Slack does not always say who is in the group.
     """
 
-    cancellations = Bundle("cancellations")
+    requests = Bundle("requests")
     calls = Bundle("calls")
     tries = Bundle("tries")
     orders, people = st.sampled_from(["ord_1", "ord_2"]), st.sampled_from([ANN, BEN, CLEO, DORA])
 
-    @initialize(target=cancellations, quorum=st.integers(1, 2), self_approval=st.booleans())
+    @initialize(target=requests, quorum=st.integers(1, 2), self_approval=st.booleans())
     def open(self, quorum: int, self_approval: bool) -> str:
         """Begin with a new file and one request."""
         self.folder = tempfile.TemporaryDirectory()
@@ -55,17 +56,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- people -------------------------------------------------------------------------------
 
-    @rule(target=cancellations, order=orders, person=people)
+    @rule(target=requests, order=orders, person=people)
     def ask(self, order: str, person: str) -> str:
         """Ask: the request is kept, or the answer names the one in the way."""
         acted = self.world.ask(order, person)
         assert acted.verdict in {Verdict.ALLOWED, Verdict.ANOTHER_IS_OPEN}
-        assert acted.cancellation is not None
-        assert acted.cancellation.state.open
-        assert acted.cancellation.order_id == order
-        return acted.cancellation.id
+        assert acted.request is not None
+        assert acted.request.state.open
+        assert acted.request.cancellation.order_id == order
+        return acted.request.id
 
-    @rule(about=cancellations, person=people)
+    @rule(about=requests, person=people)
     def approve(self, about: str, person: str) -> None:
         """Approve: only a member's approval counts, once, and the requester's own only where that is allowed."""
         before = self.world.found(about)
@@ -80,25 +81,25 @@ class AnyOrder(RuleBasedStateMachine):
             self._approved_by_enough(now)
         self._on_record(acted, Act.APPROVE)
 
-    @rule(about=cancellations, person=people)
+    @rule(about=requests, person=people)
     def reject(self, about: str, person: str) -> None:
         """Reject: only a member's rejection counts."""
         acted = self.world.reject(about, person)
         if acted.verdict is Verdict.ALLOWED:
-            assert acted.cancellation is not None
-            assert person in self._approvers(acted.cancellation)
+            assert acted.request is not None
+            assert person in self._approvers(acted.request)
         self._on_record(acted, Act.REJECT)
 
-    @rule(about=cancellations, person=people, surface=st.sampled_from(Surface))
+    @rule(about=requests, person=people, surface=st.sampled_from(Surface))
     def withdraw(self, about: str, person: str, surface: Surface) -> None:
         """Withdraw, on the card or on the receipt: only the requester can."""
         acted = self.world.withdraw(about, person, surface)
         if acted.verdict is Verdict.ALLOWED:
-            assert acted.cancellation is not None
-            assert acted.cancellation.requester == person
+            assert acted.request is not None
+            assert acted.request.requester == person
         self._on_record(acted, Act.WITHDRAW)
 
-    @rule(about=cancellations, person=people)
+    @rule(about=requests, person=people)
     def retry(self, about: str, person: str) -> None:
         """Retry: a second person, with an approval that is young, still counts, and was not decided against."""
         before = self.world.found(about)
@@ -111,7 +112,7 @@ class AnyOrder(RuleBasedStateMachine):
             self._approved_by_enough(before)
         self._on_record(acted, Act.RETRY)
 
-    @rule(about=cancellations, person=people)
+    @rule(about=requests, person=people)
     def try_now(self, about: str, person: str) -> None:
         """Try now: an approver, while certainly nothing was done; the next call is due at once."""
         before = self.world.found(about)
@@ -124,7 +125,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.world.found(about).due_at == self.world.clock()
         self._on_record(acted, Act.TRY_NOW)
 
-    @rule(about=cancellations, person=people)
+    @rule(about=requests, person=people)
     def stop(self, about: str, person: str) -> None:
         """Stop trying: an approver or the requester, while certainly nothing was done; no call follows."""
         before = self.world.found(about)
@@ -133,10 +134,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert person in self.world.outside.approvers.ids | {before.requester}
             self._certainly_not_done(before)
             now = self.world.found(about)
-            assert (now.state, now.stopped_by) == (State.FAILED, person)
+            assert (now.state, now.cancellation.stopped_by) == (State.FAILED, person)
         self._on_record(acted, Act.STOP)
 
-    @rule(about=cancellations, person=people, cancelled=st.booleans())
+    @rule(about=requests, person=people, cancelled=st.booleans())
     def settle(self, about: str, person: str, cancelled: bool) -> None:
         """Settle by hand: a second person, where the outcome is unknown."""
         before = self.world.found(about)
@@ -147,7 +148,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.world.found(about).state in _SETTLED
         self._on_record(acted, Act.SETTLE)
 
-    @rule(about=cancellations, order=orders, person=people)
+    @rule(about=requests, order=orders, person=people)
     def freeze(self, about: str, order: str, person: str) -> None:
         """Freeze everything for a while: nothing is asked for, approved, retried or sent; then it goes on."""
         assert self.world.freeze() is Verdict.ALLOWED
@@ -166,7 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Let somebody join or leave the group of approvers, or Slack not say who is in it."""
         self.world.outside.approvers = approvers
 
-    @rule(about=cancellations, answers=st.lists(st.sampled_from(SAID), max_size=3), then=st.sampled_from(THEN))
+    @rule(about=requests, answers=st.lists(st.sampled_from(SAID), max_size=3), then=st.sampled_from(THEN))
     def go_on(self, about: str, answers: list[str], then: str) -> None:
         """Lead a request on, as most people and gateways would: chance alone hardly comes to an end."""
         for said in answers:
@@ -178,7 +179,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world.clock.advance(minutes=1)
                 self.world.work()
             if self.world.found(about).state is State.SENDING:
-                self._answer([call for call in self.world.outside.under_way if call.cancellation_id == about][-1], said)
+                self._answer([call for call in self.world.outside.under_way if call.request_id == about][-1], said)
         found = self.world.found(about)
         for person in (
             sorted({ANN, BEN, CLEO} - {found.requester}) if found.state in {State.FAILED, State.UNKNOWN} else []
@@ -250,7 +251,7 @@ class AnyOrder(RuleBasedStateMachine):
             claimed, receipt, _ = begun
             self.world.receive(claimed, receipt)
 
-    @rule(about=cancellations)
+    @rule(about=requests)
     def click_on_a_card(self, about: str) -> None:
         """Click on any card of a request that is in Slack; only a second one is called a copy."""
         cards = [ts for ts in self.world.outside.cards if self._posted_for(ts) == about]
@@ -259,11 +260,11 @@ class AnyOrder(RuleBasedStateMachine):
             is_the_card = self.world.click_on_card(about, ts)
             assert is_the_card == (known in {None, ts})
 
-    @rule(about=cancellations)
+    @rule(about=requests)
     def click_on_a_receipt(self, about: str) -> None:
         """Click on any receipt of a request that is in Slack; only one that is not on file is called a copy."""
         for ts in [ts for ts in self.world.outside.own if self._posted_for(ts) == about]:
-            sql = "SELECT d.status, d.ts FROM deliveries d JOIN cancellations c ON c.number = d.number WHERE c.id = ?"
+            sql = "SELECT d.status, d.ts FROM deliveries d JOIN requests c ON c.number = d.number WHERE c.id = ?"
             ((status, known),) = self.world.rows(f"{sql} AND d.kind = 'receipt'", about)
             assert self.world.click_on_receipt(about, ts) == (status == "queued" or known == ts)
 
@@ -283,7 +284,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def recount(self) -> None:
         """Let the process count the votes again; what it approves is approved by enough."""
-        pending = [about for (about,) in self.world.rows("SELECT id FROM cancellations WHERE state = 'pending'")]
+        pending = [about for (about,) in self.world.rows("SELECT id FROM requests WHERE due_at IS NOT NULL")]
         self.world.recount()
         for about in pending:
             self._approved_by_enough(self.world.found(about))
@@ -296,47 +297,48 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- the rules, once more -----------------------------------------------------------------
 
-    def _may_approve(self, cancellation: Cancellation) -> frozenset[str]:
+    def _may_approve(self, request: Request) -> frozenset[str]:
         """Return the people whose approvals count today, as far as Slack tells."""
-        nobody = frozenset() if self.world.workflow.rules.allow_self_approval else {cancellation.requester}
-        return self._approvers(cancellation) - nobody
+        nobody = frozenset() if self.world.workflow.rules.allow_self_approval else {request.requester}
+        return self._approvers(request) - nobody
 
-    def _approvers(self, cancellation: Cancellation) -> frozenset[str]:
+    def _approvers(self, request: Request) -> frozenset[str]:
         """Return the approvers of this request, as far as Slack tells; Dora is one after its escalation."""
-        more = frozenset({DORA}) if cancellation.escalated_at is not None else frozenset()
+        more = frozenset({DORA}) if request.escalated_at is not None else frozenset()
         return self.world.outside.approvers.ids | more
 
-    def _approved_by_enough(self, cancellation: Cancellation) -> None:
+    def _approved_by_enough(self, request: Request) -> None:
         """Check that an approval is that of as many people as today's rules demand."""
-        if cancellation.state is not State.PENDING:
+        if request.state is not State.PENDING:
             enough = self.world.workflow.rules.approvals_required
-            assert len(self._may_approve(cancellation) & set(cancellation.approvers)) >= enough
+            assert len(self._may_approve(request) & set(request.approvers)) >= enough
 
-    def _certainly_not_done(self, cancellation: Cancellation) -> None:
+    def _certainly_not_done(self, request: Request) -> None:
         """Check that no call of this request is under way, and that every one certainly did nothing."""
-        assert cancellation.state is State.APPROVED
+        assert request.state is State.APPROVED
         sql = "SELECT outcome FROM attempts WHERE number = ?"
-        assert {outcome for (outcome,) in self.world.rows(sql, cancellation.number)} <= {"not_sent"}
+        assert {outcome for (outcome,) in self.world.rows(sql, request.cancellation.number)} <= {"not_sent"}
 
-    def _last_vote(self, cancellation: Cancellation) -> datetime:
-        return max(decision.at for decision in cancellation.decisions if decision.choice == "approve")
+    def _last_vote(self, request: Request) -> datetime:
+        return max(decision.at for decision in request.decisions if decision.choice == "approve")
 
-    def _decided_against(self, cancellation: Cancellation) -> bool:
+    def _decided_against(self, request: Request) -> bool:
         sql = "SELECT state FROM cancellations WHERE order_id = ? AND number > ?"
-        later = {state for (state,) in self.world.rows(sql, cancellation.order_id, cancellation.number)}
+        order = request.cancellation
+        later = {state for (state,) in self.world.rows(sql, order.order_id, order.number)}
         return bool(later & {State.REJECTED, State.WITHDRAWN, *_SETTLED})
 
     def _posted_for(self, ts: str) -> str:
-        sql = "SELECT c.id FROM cancellations c JOIN deliveries d ON d.number = c.number WHERE d.id = ?"
+        sql = "SELECT c.id FROM requests c JOIN deliveries d ON d.number = c.number WHERE d.id = ?"
         ((about,),) = self.world.rows(sql, self.world.outside.messages[ts])
         return str(about)
 
     def _on_record(self, acted: Acted, act: Act) -> None:
         """Check that a refusal is on record, with the request that it is about."""
         if acted.verdict is not Verdict.ALLOWED:
-            last, cancellation = self.world.tables.record.last(), acted.cancellation
-            assert cancellation is not None
-            assert (last.kind, last.cancellation) == ("click_refused", cancellation.id)
+            last, request = self.world.tables.record.last(), acted.request
+            assert request is not None
+            assert (last.kind, last.request) == ("click_refused", request.id)
             assert (last.content.act, last.content.why) == (act, acted.verdict)  # type: ignore[attr-defined]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.slack.command_text import Freeze, Help, Order, Unfreeze, is_help, read
+from bot.slack.command_text import Freeze, Help, Orders, Unfreeze, is_help, read
 
 
 @pytest.mark.parametrize("text", ["help", "HELP", " Help ", "help?", "--help", "/help", "`help`", "?", "help\u200b"])
@@ -27,25 +27,25 @@ def test_a_mistyped_word_alone_is_no_order(text: str) -> None:
 @pytest.mark.parametrize(
     "text, order",
     [
-        ("", Order()),
-        ("ord_1", Order("ord_1")),
-        ("ord_1 typed twice", Order("ord_1", "typed twice")),
-        ("ord_1\u00a0\n typed  twice ", Order("ord_1", "typed  twice")),
-        ("1001", Order("1001")),
-        ("foo", Order("foo")),
-        ("hold", Order("hold")),
-        ("hello", Order("hello")),
-        ("refund", Order("refund")),
-        ("release", Order("release")),
-        ("help1", Order("help1")),
-        ("freeze2", Order("freeze2")),
-        ("help me", Order("help", "me")),
-        ("hlep typed twice", Order("hlep", "typed twice")),
-        ("freez typed twice", Order("freez", "typed twice")),
-        ("-", Order("-")),
+        ("", Orders()),
+        ("ord_1", Orders(("ord_1",))),
+        ("ord_1 typed twice", Orders(("ord_1",), "typed twice")),
+        ("ord_1\u00a0\n typed  twice ", Orders(("ord_1",), "typed  twice")),
+        ("1001", Orders(("1001",))),
+        ("foo", Orders(("foo",))),
+        ("hold", Orders(("hold",))),
+        ("hello", Orders(("hello",))),
+        ("refund", Orders(("refund",))),
+        ("release", Orders(("release",))),
+        ("help1", Orders(("help1",))),
+        ("freeze2", Orders(("freeze2",))),
+        ("help me", Orders(("help",), "me")),
+        ("hlep typed twice", Orders(("hlep",), "typed twice")),
+        ("freez typed twice", Orders(("freez",), "typed twice")),
+        ("-", Orders(("-",))),
     ],
 )
-def test_everything_else_is_an_order(text: str, order: Order) -> None:
+def test_everything_else_is_an_order(text: str, order: Orders) -> None:
     """A word with a reason behind it is an order ID, and so is a word with a digit or one that is like none of ours."""
     assert read(text) == order
 
@@ -74,5 +74,5 @@ def test_unfreeze_has_no_words_behind_it() -> None:
 def test_any_text_is_something(text: str) -> None:
     """No text makes the reader fail, and an order keeps every word."""
     found = read(text)
-    if isinstance(found, Order):
-        assert len(found.order_id.split()) <= 1
+    if isinstance(found, Orders):
+        assert all(len(each.split()) == 1 for each in found.order_ids)

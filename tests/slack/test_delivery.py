@@ -13,9 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Started
+from bot.domain.request import Request
 from bot.network import Network
 from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, Twist, Without, broken, rate_limited
 from bot.sandbox.slack import LocalSlack
@@ -28,16 +29,17 @@ from bot.worker import Worker
 from bot.worker.worker import Gateway
 from bot.workflow import Asked, Wish, Workflow
 from tests.clock import Clock
+from tests.domain.examples import a_request, changed
 from tests.world import ANN, actor, next_delivery
 
 AT = utc_now()
-CARD = Cancellation(
+CARD = a_request(
     number=1, id="c1", order_id="ord_1", reason="twice", requester="U0ANN", state=State.PENDING,
     approvals_required=1, requested_at=AT, expires_at=AT + timedelta(days=1), card_channel="C0PAY", card_ts=None,
     card_link="", attempts=0, due_at=None, lease_until=None, changed_at=AT,
 )  # fmt: skip
 CANCELLED = Cancelled(1, Answer(Outcome.CANCELLED, http_status=200))
-EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), cancellation="c1", order_id="ord_1")
+EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), request="c1", order_id="ord_1")
 
 NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message]
 
@@ -67,8 +69,8 @@ async def courier(slack: LocalSlack) -> AsyncIterator[SlackCourier]:
         yield SlackCourier(client, lambda: identity)
 
 
-async def posted(courier: SlackCourier) -> Cancellation:
-    """Post the card, and return the cancellation as it is then."""
+async def posted(courier: SlackCourier) -> Request:
+    """Post the card, and return the request as it is then."""
     receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
     assert receipt.outcome is DeliveryOutcome.DELIVERED
     return replace(CARD, card_ts=receipt.ts, card_link=receipt.link)
@@ -384,7 +386,7 @@ async def test_a_late_duplicate_is_deleted(workflow: Workflow, clock: Clock, lat
         client.session = session
         identity = await fetch_identity(client)
         courier = SlackCourier(client, lambda: identity)
-        await workflow.request(Wish("V1", "ord_1", "", "C1"), actor(ANN))
+        await workflow.request(Wish("V1", ("ord_1",), "", "C1"), actor(ANN))
         first, second = asyncio.Event(), asyncio.Event()
         slack.faults.add("chat.postMessage", Hang(first), Hang(second))
         slow = asyncio.create_task(worker(workflow, courier, clock, "slow").until_idle())
@@ -420,7 +422,7 @@ async def test_before_slack_has_confirmed_the_token_nothing_is_sent() -> None:
 
 async def test_no_card_is_posted_for_a_request_that_ended(slack: LocalSlack, courier: SlackCourier) -> None:
     """A request that expired before its card could be posted gets none, and nothing below it."""
-    over = replace(CARD, state=State.EXPIRED)
+    over = changed(CARD, state=State.EXPIRED)
     for kind in (DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY):
         assert (await courier.deliver(queued(kind), over, EVENT)).outcome is DeliveryOutcome.IMPOSSIBLE
     assert not slack.space.posted
@@ -449,7 +451,7 @@ async def test_a_reply_that_slack_refuses_otherwise_stays_queued(slack: LocalSla
 @pytest.mark.parametrize("tries", [1, 2])
 async def test_a_doubt_outlives_the_tries_before_slack_is_reached(workflow: Workflow, clock: Clock, tries: int) -> None:
     """If a process is killed while it posts, the next one searches first, also when it does not reach Slack at once."""
-    await workflow.request(Wish("V1", "ord_1", "", "C1"), actor(ANN))
+    await workflow.request(Wish("V1", ("ord_1",), "", "C1"), actor(ANN))
     killed = await next_delivery(workflow)
     assert killed is not None
     await workflow.start(Started("1.0"))
@@ -460,7 +462,7 @@ async def test_a_doubt_outlives_the_tries_before_slack_is_reached(workflow: Work
         assert claimed is not None
         assert claimed.delivery.in_doubt_since is not None
         await workflow.record_delivery(
-            claimed.delivery, await courier.deliver(claimed.delivery, claimed.cancellation, claimed.event)
+            claimed.delivery, await courier.deliver(claimed.delivery, claimed.request, claimed.event)
         )
     clock.advance(minutes=1)
     claimed = await next_delivery(workflow)
@@ -475,7 +477,7 @@ async def test_a_receipt_is_updated_where_it_is(slack: LocalSlack, courier: Slac
     assert (receipt.channel, receipt.ts) == (message.channel, message.ts)
     assert message.button("withdraw")
     update = replace(queued(DeliveryKind.RECEIPT_UPDATE), receipt=(receipt.channel, receipt.ts))
-    done = await courier.deliver(update, replace(CARD, state=State.WITHDRAWN), EVENT)
+    done = await courier.deliver(update, changed(CARD, state=State.WITHDRAWN), EVENT)
     assert (done.outcome, done.channel, done.ts) == (DeliveryOutcome.DELIVERED, receipt.channel, receipt.ts)
     assert (message.text.startswith("↩️ Withdrawn"), message.button("withdraw"), message.edited) == (True, None, 1)
 
@@ -503,13 +505,13 @@ async def test_a_message_about_a_missing_card_is_sent_only_while_it_is_missing(
     slack: LocalSlack, courier: SlackCourier, content: CardBlocked | DeliveryAbandoned
 ) -> None:
     """It says why; it is called off where the card is there by then, or where nobody needs it any more."""
-    event, _ = follow(FIRST, content, BOT, timestamp(AT), cancellation="c1", order_id="ord_1")
+    event, _ = follow(FIRST, content, BOT, timestamp(AT), request="c1", order_id="ord_1")
     message = queued(DeliveryKind.DIRECT_MESSAGE)
-    for cancellation, problem in (
+    for request, problem in (
         (CARD, "card_is_there"),
-        (replace(CARD, state=State.EXPIRED), "too_late_for_a_card"),
+        (changed(CARD, state=State.EXPIRED), "too_late_for_a_card"),
     ):
-        called_off = await courier.deliver(message, cancellation, event)
+        called_off = await courier.deliver(message, request, event)
         assert called_off == Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
     assert not slack.space.posted
     missing = MissingCard(content.problem, given_up=isinstance(content, DeliveryAbandoned))

@@ -2,15 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
+from bot.domain.request import Request
 from bot.store import Tables
 
 
-def add(tables: Tables, at: datetime, order: str = "ord_1", *, form: str = "V1", requester: str = "U1") -> Cancellation:
-    """Add a pending cancellation that expires after an hour."""
-    added = tables.cancellations.add(
+def add(tables: Tables, at: datetime, order: str = "ord_1", *, form: str = "V1", requester: str = "U1") -> Request:
+    """Add a pending request that expires after an hour."""
+    added = tables.requests.add(
         form_id=form,
-        order_id=order,
+        order_ids=[order],
         reason="why",
         requester=requester,
         card_channel="C1",
@@ -18,20 +19,23 @@ def add(tables: Tables, at: datetime, order: str = "ord_1", *, form: str = "V1",
         at=at,
         expires_at=at + timedelta(hours=1),
     )
-    assert added is not None
+    assert isinstance(added, Request)
     return added
 
 
-def again(tables: Tables, cancellation: Cancellation) -> Cancellation:
-    """Return the cancellation as it is now."""
-    found = tables.cancellations.get(cancellation.id)
+def again(tables: Tables, request: Request) -> Request:
+    """Return the request as it is now."""
+    found = tables.requests.get(request.id)
     assert found is not None
     return found
 
 
-def brought(tables: Tables, cancellation: Cancellation, *states: State, at: datetime) -> Cancellation:
-    """Take the cancellation through these states; return it as it is then."""
+def brought(tables: Tables, request: Request, *states: State, at: datetime) -> Request:
+    """Take the request through these states; return it as it is then."""
     for state in states:
-        assert tables.cancellations.move(cancellation, state, at=at)
-        cancellation = again(tables, cancellation)
-    return cancellation
+        if request.state is State.PENDING:
+            assert tables.requests.move(request, state, at=at)
+        else:
+            assert tables.cancellations.move(request.cancellation, state, at=at)
+        request = again(tables, request)
+    return request

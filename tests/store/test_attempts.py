@@ -12,13 +12,13 @@ CONFIRMED = Answer(Outcome.CANCELLED, request_id="req_1")
 
 
 async def test_an_attempt_carries_what_was_approved(store: Store, clock: Clock) -> None:
-    """It has the order ID and the reason of its cancellation, and is under way until it is answered."""
+    """It has the order ID and the reason of its request, and is under way until it is answered."""
 
     def work(tx: Tables) -> None:
         asked = add(tx, clock())
         assert tx.attempts.under_way(asked) is None
         attempt = tx.attempts.begin(asked, clock())
-        assert (attempt.cancellation_id, attempt.order_id, attempt.reason) == (asked.id, "ord_1", "why")
+        assert (attempt.request_id, attempt.order_id, attempt.reason) == (asked.id, "ord_1", "why")
         assert tx.attempts.under_way(asked) == attempt
         assert tx.attempts.end(attempt, AWAY, clock())
         assert tx.attempts.under_way(asked) is None
@@ -48,7 +48,7 @@ async def test_a_confirmation_replaces_an_answer_that_was_believed_lost(store: S
         answers = [LOST, AWAY, refused, LOST, CONFIRMED, CONFIRMED, LOST]
         kept = [tx.attempts.end(attempt, answer, clock()) for answer in answers]
         assert kept == [True, False, False, False, True, False, False]
-        assert again(tx, asked).last_answer == CONFIRMED
+        assert again(tx, asked).cancellation.last_answer == CONFIRMED
         assert not tx.attempts.any_unclear(asked)
 
     await store.transaction("attempt", work)
@@ -65,13 +65,13 @@ async def test_a_clear_answer_is_not_replaced(store: Store, clock: Clock, answer
         attempt = tx.attempts.begin(asked, clock())
         assert tx.attempts.end(attempt, answer, clock())
         assert not tx.attempts.end(attempt, CONFIRMED, clock())
-        assert again(tx, asked).last_answer == answer
+        assert again(tx, asked).cancellation.last_answer == answer
 
     await store.transaction("attempt", work)
 
 
-async def test_attempts_are_numbered_for_each_cancellation(store: Store, clock: Clock) -> None:
-    """The number counts over all retries, and other cancellations do not matter."""
+async def test_attempts_are_numbered_for_each_request(store: Store, clock: Clock) -> None:
+    """The number counts over all retries, and other requests do not matter."""
 
     def work(tx: Tables) -> None:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
@@ -84,7 +84,7 @@ async def test_attempts_are_numbered_for_each_cancellation(store: Store, clock: 
     await store.transaction("attempts", work)
 
 
-async def test_one_unclear_answer_is_remembered_for_its_own_cancellation(store: Store, clock: Clock) -> None:
+async def test_one_unclear_answer_is_remembered_for_its_own_request(store: Store, clock: Clock) -> None:
     """A lost answer counts however many clear ones follow; those of other orders do not count."""
 
     def work(tx: Tables) -> None:

@@ -121,10 +121,10 @@ async def test_a_copy_with_a_broken_index_is_kept_as_a_draft(
     def spoil(source: Path, draft: Path) -> None:
         copy(source, draft)
         with closing(sqlite3.connect(draft)) as connection, connection:
-            name = "audit_events_by_cancellation"
+            name = "audit_events_by_request"
             ((rightful,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", [name])
             connection.execute(f"DROP INDEX {name}")
-            connection.execute(f"CREATE INDEX {name} ON audit_events (cancellation, seq) WHERE seq > 1")
+            connection.execute(f"CREATE INDEX {name} ON audit_events (request, seq) WHERE seq > 1")
             connection.execute("PRAGMA writable_schema=ON")
             connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [rightful, name])
 
@@ -133,4 +133,4 @@ async def test_a_copy_with_a_broken_index_is_kept_as_a_draft(
     with pytest.raises(UnsoundCopy) as unsound:
         backup(filled.path, tmp_path / "copy.db")
     assert unsound.value.verification.damage is Damage.UNSOUND
-    assert unsound.value.verification.about == "row 1 missing from index audit_events_by_cancellation"
+    assert unsound.value.verification.about == "row 1 missing from index audit_events_by_request"

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested
+from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.store.connection import Row
 from tests.clock import Clock
@@ -17,11 +18,11 @@ BLOCKED = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
 LEASE = timedelta(minutes=2)
 
 
-def enqueue(tx: Tables, cancellation: Cancellation, clock: Clock, *kinds: DeliveryKind) -> None:
+def enqueue(tx: Tables, request: Request, clock: Clock, *kinds: DeliveryKind) -> None:
     """Queue these, with an event for them to report."""
-    event = tx.record.append(Requested(), BOT, clock(), cancellation)
+    event = tx.record.append(Requested(("ord_1",)), BOT, clock(), request)
     for kind in kinds:
-        tx.deliveries.enqueue(cancellation, kind, event, clock())
+        tx.deliveries.enqueue(request, kind, event, clock())
 
 
 def claim(tx: Tables, clock: Clock, *not_to: str, held: Collection[int] = ()) -> Delivery | None:
@@ -62,7 +63,7 @@ async def test_a_receipt_waits_for_its_card_until_people_must_hear_of_the_card(s
         assert claim(tx, clock) is None
         tx.deliveries.settle(other_card, Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1"), clock())
         receipt = claimed(tx, clock)
-        assert (receipt.kind, receipt.cancellation_id, receipt.target) == (RECEIPT, other.id, "U1")
+        assert (receipt.kind, receipt.request_id, receipt.target) == (RECEIPT, other.id, "U1")
         tx.deliveries.postpone(card, BLOCKED, clock() + timedelta(minutes=1))
         assert claim(tx, clock) is None
         tx.deliveries.tell(card, clock())
@@ -82,7 +83,7 @@ async def test_the_receipt_of_a_request_that_was_decided_waits_for_no_card(store
         enqueue(tx, asked, clock, CARD, RECEIPT, DIRECT)
         assert claimed(tx, clock).kind is CARD
         assert claim(tx, clock) is None
-        assert tx.cancellations.move(asked, State.EXPIRED, at=clock())
+        assert tx.requests.move(asked, State.EXPIRED, at=clock())
         assert claimed(tx, clock).kind is RECEIPT
 
     await store.transaction("decided", work)
@@ -131,10 +132,10 @@ async def test_an_update_of_the_receipt_holds_up_no_result_and_waits_for_the_rec
 async def test_a_receipt_is_updated_only_where_it_may_be_in_slack(store: Store, clock: Clock) -> None:
     """One that waits will show everything by itself, and one that was given up or deleted is nowhere."""
 
-    def updates(tx: Tables, cancellation: Cancellation) -> int:
+    def updates(tx: Tables, request: Request) -> int:
         sql = "SELECT count(*) FROM deliveries WHERE number = ? AND kind = 'receipt_update'"
-        enqueue(tx, cancellation, clock, RECEIPT_UPDATE)
-        return int(tx.connection.execute(sql, (cancellation.number,))[0][0])
+        enqueue(tx, request, clock, RECEIPT_UPDATE)
+        return int(tx.connection.execute(sql, (request.number,))[0][0])
 
     def work(tx: Tables) -> None:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
@@ -277,7 +278,7 @@ async def test_an_abandoned_thread_leaves_direct_messages(store: Store, clock: C
         claimed(tx, clock)
         tx.deliveries.abandon_thread(asked, clock())
         left = [claimed(tx, clock) for _ in range(2)]
-        assert [(each.kind, each.cancellation_id) for each in left] == [(DIRECT, asked.id), (CARD, other.id)]
+        assert [(each.kind, each.request_id) for each in left] == [(DIRECT, asked.id), (CARD, other.id)]
         assert claim(tx, clock) is None
 
     await store.transaction("abandon", work)

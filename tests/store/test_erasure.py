@@ -48,12 +48,12 @@ def traces(path: Path, *texts: str) -> list[str]:
 async def told(workflow: Workflow, store: Store) -> Path:
     """Return a file with two requests of Carl's, one cancelled and one rejected, and one of Ann's that is open."""
     acted = await ask(workflow, "ord_1", by=CARL, reason=REASON)
-    assert acted.cancellation is not None
-    await approve(workflow, acted.cancellation)
+    assert acted.request is not None
+    await approve(workflow, acted.request)
     await workflow.record_answer(await sending(workflow), replace(CANCELLED, message=ECHO, code="GRÜN"))
     acted = await ask(workflow, "ord_2", form="V2", by=CARL, reason=LONG)
-    assert acted.cancellation is not None
-    await reject(workflow, acted.cancellation, reason=NO)
+    assert acted.request is not None
+    await reject(workflow, acted.request, reason=NO)
     await ask(workflow, "ord_3", form="V3", reason="still open")
     await deliver_all(workflow)
     assert traces(store.path, REASON, NO, ECHO, LONG[:60], CARL.name) == [REASON, NO, ECHO, LONG[:60], CARL.name]
@@ -61,9 +61,9 @@ async def told(workflow: Workflow, store: Store) -> Path:
 
 
 def reasons(path: Path) -> list[str]:
-    """Return the reasons in the table of cancellations."""
+    """Return the reasons in the table of requests."""
     with open_reader(path) as tables:
-        return [str(row[0]) for row in tables.connection.execute("SELECT reason FROM cancellations ORDER BY number")]
+        return [str(row[0]) for row in tables.connection.execute("SELECT reason FROM requests ORDER BY number")]
 
 
 async def test_the_words_about_an_order_are_gone_and_the_record_verifies(
@@ -114,8 +114,8 @@ async def test_what_is_older_than_a_time_is_gone(told: Path, workflow: Workflow,
     limit = clock() + timedelta(seconds=1)
     clock.advance(60)
     later = await ask(workflow, "ord_8", form="V8", by=CARL, reason="a later reason")
-    assert later.cancellation is not None
-    assert await reject(workflow, later.cancellation, reason="a later no") is Verdict.ALLOWED
+    assert later.request is not None
+    assert await reject(workflow, later.request, reason="a later no") is Verdict.ALLOWED
     gone = erase_from(told, Erasure(before=limit), "retention", "terminal:root", clock())
     assert gone.still_open == 1
     assert traces(told, REASON, NO, ECHO, LONG[:60]) == []
@@ -129,7 +129,7 @@ async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
     """The gateway gets exactly what was approved, also after an erasure in between."""
     gone = erase_from(told, Erasure(order_id="ord_3"), "too early", "terminal:root", clock())
     assert (gone.texts, gone.still_open) == (0, 1)
-    (open_one,) = await store.read(lambda tables: tables.cancellations.pending())
+    (open_one,) = await store.read(lambda tables: tables.requests.pending())
     await approve(workflow, open_one)
     attempt = await next_attempt(workflow)
     assert attempt is not None
@@ -156,7 +156,7 @@ async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: S
     "forged",
     [
         "DELETE FROM words WHERE field = 'reason'",
-        "UPDATE cancellations SET reason = 'forged words'",
+        "UPDATE requests SET reason = 'forged words'",
         "UPDATE decisions SET reason = 'forged words'",
         "INSERT INTO words SELECT 3, 'reason', '00', 'forged words'",
     ],

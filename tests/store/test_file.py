@@ -393,7 +393,7 @@ def another_application(path: Path) -> None:
     """Make a database of a program that names itself."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA application_id=1196444487")
-        connection.execute("CREATE TABLE cancellations (x)")
+        connection.execute("CREATE TABLE requests (x)")
 
 
 def interrupted(path: Path) -> None:
@@ -503,16 +503,15 @@ async def test_one_line_tells_the_operator_which_file_to_choose(database: Path) 
     ],
 )
 async def test_a_bots_file_whose_record_is_gone_is_not_filled_again(database: Path, statements: list[str]) -> None:
-    """An empty record beside cancellations, or no record at all, is not a new file."""
+    """An empty record beside requests, or no record at all, is not a new file."""
     store = Store(database)
     await store.open()
     await put(store)
     await store.close()
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(
-            "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
-            " expires_at, changed_at, form_id, card_channel)"
-            " VALUES ('c1', 'ord_1', 'why', 'U1', 'refused', 1, 't1', 't2', 't3', 'V1', 'C1')"
+            "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
+            " expires_at, form_id, card_channel) VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 'V1', 'C1')"
         )
         for statement in statements:
             connection.execute(statement)

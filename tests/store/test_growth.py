@@ -4,7 +4,6 @@ import asyncio
 import json
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bot.store import open_reader
 from bot.store.sqlite import open_read_only
 from bot.store.tables import Tables
 from tests.bench.record import EACH, START, fill
+from tests.domain.examples import changed
 from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
@@ -67,9 +67,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return a record and one that is twice as long, of a hundred people: a dozen requests each, more than a page."""
     folder = tmp_path_factory.mktemp("records")
     paths = []
-    for cancellations in (1_200, 2_400):
-        paths.append(folder / f"{cancellations}.db")
-        asyncio.run(fill(paths[-1], cancellations * EACH))
+    for requests in (1_200, 2_400):
+        paths.append(folder / f"{requests}.db")
+        asyncio.run(fill(paths[-1], requests * EACH))
     return paths
 
 
@@ -154,8 +154,8 @@ def test_a_later_decision_against_an_order_takes_as_much_work_in_a_long_record(
     """Before a retry only the requests for the same order are looked at."""
 
     def read(tables: Tables) -> bool:
-        (some,) = tables.cancellations.many([3])
-        return tables.cancellations.decided_against(replace(some, order_id=order_id))
+        (some,) = tables.requests.many([3])
+        return tables.cancellations.decided_against(changed(some, order_id=order_id).cancellation)
 
     assert difference(records, read) < 10
 
@@ -163,7 +163,7 @@ def test_a_later_decision_against_an_order_takes_as_much_work_in_a_long_record(
 def test_what_is_stuck_and_what_is_pending_take_as_much_work_in_a_long_record(records: list[Path]) -> None:
     """The health check and the count of votes after a start look at what is open, not at everything there ever was."""
     assert difference(records, lambda tables: tables.deliveries.stuck(3)) < 10
-    assert difference(records, lambda tables: tables.cancellations.pending()) < 10
+    assert difference(records, lambda tables: tables.requests.pending()) < 10
 
 
 def test_a_comparison_with_the_record_takes_as_much_memory_for_a_long_record(records: list[Path]) -> None:

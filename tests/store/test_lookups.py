@@ -1,4 +1,4 @@
-"""Finding cancellations and their stories, a page at a time."""
+"""Finding requests and their stories, a page at a time."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,9 +40,9 @@ async def filled(store: Store) -> Store:
         ):
             at = minute(number)()
             asked = add(tx, at, order, form=f"V{number}", requester=requester)
-            tx.record.append(Requested(), requester, at, asked)
+            tx.record.append(Requested(("ord_1",)), requester, at, asked)
             for approver, choice in sorted(decided):
-                tx.cancellations.decide(asked, approver, choice, "", at)
+                tx.requests.decide(asked, approver, choice, "", at)
             brought(tx, asked, state, at=at)
             tx.record.append(Withdrawn(), BOT, at, again(tx, asked))
 
@@ -185,7 +185,7 @@ async def test_a_story_has_all_events_of_the_requests_that_match(
         while True:
             page = tables.lookups.story(lookup, only_of=only_of, older_than=older, limit=2)
             seqs += [event.seq for event in page.items]
-            found += [numbers[event.cancellation] for event in page.items]
+            found += [numbers[event.request] for event in page.items]
             older = page.older
             if older is None:
                 assert seqs == sorted(set(seqs), reverse=True)

@@ -30,15 +30,15 @@ async def test_the_record_only_grows(store: Store, clock: Clock, statement: str)
 
 
 async def test_an_event_is_read_back_as_it_was_appended(store: Store, clock: Clock) -> None:
-    """It follows from the last one, has its cancellation and its order, and its number finds it."""
+    """It follows from the last one, has its request and its order, and its number finds it."""
 
     def work(tx: Tables) -> None:
         started = tx.record.append(Started("1"), BOT, clock())
         asked = add(tx, clock())
         withdrawn = tx.record.append(Withdrawn(), "U1", clock(), asked)
-        assert (started.seq, started.prev_hash, started.actor, started.cancellation) == (1, GENESIS, "bot", "")
+        assert (started.seq, started.prev_hash, started.actor, started.request) == (1, GENESIS, "bot", "")
         assert (withdrawn.seq, withdrawn.prev_hash) == (2, started.hash)
-        assert (withdrawn.cancellation, withdrawn.order_id, withdrawn.actor) == (asked.id, "ord_1", "U1")
+        assert (withdrawn.request, withdrawn.order_id, withdrawn.actor) == (asked.id, "ord_1", "U1")
         assert withdrawn.at == "2026-11-23T09:00:00.000Z"
         assert tx.record.event(1) == started
         assert tx.record.last() == withdrawn
@@ -53,8 +53,8 @@ async def test_an_empty_record_has_a_beginning(store: Store) -> None:
     assert (last.seq, last.hash) == (0, GENESIS)
 
 
-async def test_a_kind_is_found_for_its_own_cancellation(store: Store, clock: Clock) -> None:
-    """Events of other kinds and of other cancellations do not count; the newest comes first."""
+async def test_a_kind_is_found_for_its_own_request(store: Store, clock: Clock) -> None:
+    """Events of other kinds and of other requests do not count; the newest comes first."""
 
     def work(tx: Tables) -> list[list[int]]:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")

@@ -27,7 +27,7 @@ from tests.bench.record import EACH, START, fill
 
 CANCELLATIONS = 30
 FORGERIES = [
-    "UPDATE cancellations SET reason = 'another' WHERE number IN (2, 29)",
+    "UPDATE requests SET reason = 'another' WHERE number IN (2, 29)",
     "DELETE FROM decisions WHERE number = 30",
     "UPDATE words SET text = 'another' WHERE field = 'reason'",
     "DELETE FROM words WHERE field = 'name' AND seq > 30",

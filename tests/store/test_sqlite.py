@@ -195,14 +195,17 @@ async def test_views_for_people_name_people_and_results(store: Store) -> None:
     statements = (
         "INSERT INTO people VALUES ('U1', 'ann'), ('U2', 'ben')",
         (
-            "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
-            " expires_at, changed_at, form_id, card_channel)"
-            " VALUES ('c1', 'ord_1', 'why', 'U1', 'refused', 1, 't1', 't2', 't3', 'V1', 'C1')"
+            "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
+            " expires_at, form_id, card_channel) VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 'V1', 'C1')"
         ),
         (
-            "INSERT INTO decisions (number, approver, choice, reason, at, requested_at) VALUES"
-            " (1, 'U2', 'approve', '', 't', 't'), (1, 'U3', 'approve', '', 't', 't'),"
-            " (1, 'U2', 'reject', 'no', 't', 't')"
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
+            " VALUES (1, 'ord_1', 'U1', 't1', 'refused', 't3')"
+        ),
+        (
+            "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at) VALUES"
+            " (1, 'U2', 'approve', '', '', 't', 't'), (1, 'U3', 'approve', '', '', 't', 't'),"
+            " (1, 'U2', 'reject', '', 'no', 't', 't')"
         ),
         "INSERT INTO attempts (number, started_at, outcome, reason) VALUES (1, 't', 'refused', 'completed')",
         "INSERT INTO attempts (number, started_at) VALUES (1, 't')",
@@ -216,9 +219,9 @@ async def test_views_for_people_name_people_and_results(store: Store) -> None:
 
     await store.transaction("fill", fill)
     with open_reader(store.path) as tables:
-        (cancellation,) = tables.connection.execute("SELECT * FROM cancellations_readable")
+        (request,) = tables.connection.execute("SELECT * FROM cancellations_readable")
         (event,) = tables.connection.execute("SELECT * FROM audit_readable")
-    assert cancellation[:6] == (1, "ord_1", "refused", "t1", "ann (U1)", "why")
-    assert cancellation[6:9] == ("ben (U2), U3", "ben (U2): no", "completed")
-    assert cancellation[9:] == ("t3", 2, "", "c1")
+    assert request[:6] == (1, "ord_1", "refused", "t1", "ann (U1)", "why")
+    assert request[6:9] == ("ben (U2), U3", "ben (U2): no", "completed")
+    assert request[9:] == ("t3", 2, "", "c1")
     assert event == (1, "t", "withdrawn", "ord_1", "ann (U1)", "{}", "reason: why", "c1", "abcdefghi")

@@ -22,22 +22,22 @@ def _pending(tx: Tables, at: datetime) -> timedelta:
 
 
 def _to_be_sent(tx: Tables, at: datetime) -> timedelta:
-    tx.cancellations.move(add(tx, at), State.APPROVED, at=at, due_at=at + timedelta(minutes=5))
+    tx.requests.move(add(tx, at), State.APPROVED, at=at, due_at=at + timedelta(minutes=5))
     return timedelta(minutes=5)
 
 
 def _being_sent(tx: Tables, at: datetime) -> timedelta:
     asked = add(tx, at)
-    tx.cancellations.move(asked, State.APPROVED, at=at, due_at=at)
-    approved = tx.cancellations.get(asked.id)
+    tx.requests.move(asked, State.APPROVED, at=at, due_at=at)
+    approved = tx.requests.get(asked.id)
     assert approved is not None
-    tx.cancellations.move(approved, State.SENDING, at=at, lease_until=at + LEASE, claimed_by="w")
+    tx.cancellations.move(approved.cancellation, State.SENDING, at=at, lease_until=at + LEASE, claimed_by="w")
     return LEASE
 
 
 def _enqueue(tx: Tables, at: datetime) -> None:
     asked = add(tx, at)
-    event = tx.record.append(Requested(), BOT, at, asked)
+    event = tx.record.append(Requested(("ord_1",)), BOT, at, asked)
     tx.deliveries.enqueue(asked, DeliveryKind.CARD, event, at)
 
 

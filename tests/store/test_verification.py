@@ -14,11 +14,13 @@ from bot.domain.delivery import DeliveryKind, DeliveryOutcome
 from bot.domain.events import Approved, Content, Erased, Expired, Hurried, Requested, Sending, StoppedTrying
 from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
+from bot.domain.request import Request
 from bot.domain.verification import Damage
 from bot.store import Store, verify_file
 from bot.store.record import COLUMNS
 from bot.workflow import Asked, Workflow
 from tests.clock import Clock
+from tests.domain.examples import changed
 from tests.workflow.steps import (
     CANCELLED,
     LOST,
@@ -57,32 +59,38 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-OF = "WHERE order_id = 'ord_{}'".format
-NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
+ORDER = "WHERE order_id = 'ord_{}'".format
+NUMBER = "(SELECT request FROM cancellations WHERE order_id = 'ord_{}')".format
+CALLED = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
+
+
+def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
+    """Return the condition for the request of this order."""
+    return f"WHERE number = {NUMBER(order)}"
 
 
 @pytest.mark.parametrize(
     "statement, subject",
     [
-        (f"UPDATE cancellations SET order_id = 'ord_9' {OF(4)}", Subject.ORDER_ID),
-        (f"UPDATE cancellations SET reason = 'another' {OF(2)}", Subject.REASON),
-        (f"UPDATE cancellations SET reason = '' {OF(2)}", Subject.REASON),
-        (f"UPDATE cancellations SET reason = '[erased]' {OF(2)}", Subject.REASON),
-        (f"UPDATE cancellations SET requester = 'UONE' {OF(2)}", Subject.REQUESTER),
-        (f"UPDATE cancellations SET state = 'withdrawn' {OF(2)}", Subject.STATE),
-        (f"UPDATE cancellations SET state = 'approved' {OF(4)}", Subject.STATE),
-        (f"UPDATE cancellations SET approvals_required = 2 {OF(2)}", Subject.QUORUM),
-        (f"UPDATE cancellations SET requested_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.REQUESTED_AT),
-        (f"UPDATE cancellations SET expires_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.EXPIRES_AT),
-        (f"UPDATE cancellations SET changed_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.CHANGED_AT),
-        (f"UPDATE cancellations SET card_channel = 'C9' {OF(2)}", Subject.CARD),
-        (f"UPDATE cancellations SET card_ts = '9.9' {OF(2)}", Subject.CARD),
-        (f"UPDATE cancellations SET card_link = 'https://evil' {OF(2)}", Subject.CARD),
-        (f"UPDATE cancellations SET attempts = 7 {OF(2)}", Subject.ATTEMPT_COUNT),
-        (f"UPDATE cancellations SET reminded = 1 {OF(4)}", Subject.REMINDED),
-        (f"UPDATE cancellations SET escalated_at = requested_at {OF(4)}", Subject.ESCALATED_AT),
-        (f"UPDATE cancellations SET due_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.DUE_AT),
-        (f"UPDATE cancellations SET due_at = NULL {OF(4)}", Subject.DUE_AT),
+        (f"UPDATE cancellations SET order_id = 'ord_9' {ORDER(4)}", Subject.ORDER_ID),
+        (f"UPDATE requests SET reason = 'another' {OF(2)}", Subject.REASON),
+        (f"UPDATE requests SET reason = '' {OF(2)}", Subject.REASON),
+        (f"UPDATE requests SET reason = '[erased]' {OF(2)}", Subject.REASON),
+        (f"UPDATE requests SET requester = 'UONE' {OF(2)}", Subject.REQUESTER),
+        (f"UPDATE cancellations SET state = 'withdrawn' {ORDER(2)}", Subject.STATE),
+        (f"UPDATE cancellations SET state = 'approved' {ORDER(4)}", Subject.STATE),
+        (f"UPDATE requests SET approvals_required = 2 {OF(2)}", Subject.QUORUM),
+        (f"UPDATE requests SET requested_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.REQUESTED_AT),
+        (f"UPDATE requests SET expires_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.EXPIRES_AT),
+        (f"UPDATE cancellations SET changed_at = '2026-01-01T00:00:00.000Z' {ORDER(2)}", Subject.CHANGED_AT),
+        (f"UPDATE requests SET card_channel = 'C9' {OF(2)}", Subject.CARD),
+        (f"UPDATE requests SET card_ts = '9.9' {OF(2)}", Subject.CARD),
+        (f"UPDATE requests SET card_link = 'https://evil' {OF(2)}", Subject.CARD),
+        (f"UPDATE cancellations SET attempts = 7 {ORDER(2)}", Subject.ATTEMPT_COUNT),
+        (f"UPDATE requests SET reminded = 1 {OF(4)}", Subject.REMINDED),
+        (f"UPDATE requests SET escalated_at = requested_at {OF(4)}", Subject.ESCALATED_AT),
+        (f"UPDATE requests SET due_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.DUE_AT),
+        (f"UPDATE requests SET due_at = NULL {OF(4)}", Subject.DUE_AT),
         ("UPDATE decisions SET approver = 'UTWO' WHERE choice = 'approve'", Subject.DECISIONS),
         ("UPDATE decisions SET reason = 'other words' WHERE choice = 'reject'", Subject.DECISIONS),
         ("UPDATE decisions SET reason = 'other words' WHERE choice = 'settle'", Subject.DECISIONS),
@@ -92,18 +100,18 @@ NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
         ("DELETE FROM decisions WHERE choice = 'approve'", Subject.DECISIONS),
         (
             (
-                "INSERT INTO decisions (number, approver, choice, reason, at, requested_at)"
-                f" SELECT number, 'UTWO', 'approve', '', requested_at, requested_at FROM cancellations {OF(2)}"
+                "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at)"
+                f" SELECT number, 'UTWO', 'approve', '', '', requested_at, requested_at FROM requests {OF(2)}"
             ),
             Subject.DECISIONS,
         ),
-        (f"DELETE FROM attempts WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
-        (f"UPDATE attempts SET outcome = 'cancelled' WHERE number = {NUMBER(1)}", Subject.ATTEMPTS),
-        (f"UPDATE attempts SET message = 'words' WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
-        (f"UPDATE attempts SET http_status = 409 WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
-        (f"UPDATE attempts SET request_id = 'req_9' WHERE number = {NUMBER(2)}", Subject.ATTEMPTS),
+        (f"DELETE FROM attempts WHERE number = {CALLED(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET outcome = 'cancelled' WHERE number = {CALLED(1)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET message = 'words' WHERE number = {CALLED(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET http_status = 409 WHERE number = {CALLED(2)}", Subject.ATTEMPTS),
+        (f"UPDATE attempts SET request_id = 'req_9' WHERE number = {CALLED(2)}", Subject.ATTEMPTS),
         (
-            f"INSERT INTO attempts (number, started_at) SELECT number, requested_at FROM cancellations {OF(2)}",
+            f"INSERT INTO attempts (number, started_at) SELECT number, requested_at FROM cancellations {ORDER(2)}",
             Subject.ATTEMPTS,
         ),
         *(
@@ -132,7 +140,7 @@ NUMBER = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
             (
                 "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
                 f" SELECT 'forged', number, 'direct_message', 1, requester, requested_at, requested_at"
-                f" FROM cancellations {OF(4)}"
+                f" FROM requests {OF(4)}"
             ),
             Subject.DELIVERIES,
         ),
@@ -163,7 +171,7 @@ async def test_a_change_of_the_tables_is_found_with_all_guards_in_place(
     "statement, said, kept",
     [
         ("UPDATE decisions SET reason = 'other words' WHERE choice = 'reject'", "", ": other words"),
-        (f"UPDATE cancellations SET card_ts = NULL {OF(2)}", "", ""),
+        (f"UPDATE requests SET card_ts = NULL {OF(2)}", "", ""),
     ],
 )
 async def test_both_sides_of_a_contradiction_differ(played: Path, statement: str, said: str, kept: str) -> None:
@@ -179,12 +187,15 @@ async def test_both_sides_of_a_contradiction_differ(played: Path, statement: str
 
 @pytest.mark.parametrize("order", [2, 4])
 async def test_a_request_that_was_removed_is_found(played: Path, order: int) -> None:
-    """A cancellation without a row has events that nobody wrote by mistake."""
-    number = NUMBER(order)
+    """A request without a row has events that nobody wrote by mistake."""
+    with closing(sqlite3.connect(played)) as connection:
+        ((number, called),) = connection.execute(f"SELECT request, number FROM cancellations {ORDER(order)}").fetchall()
     change(
         played,
-        *(f"DELETE FROM {table} WHERE number = {number}" for table in ("deliveries", "attempts", "decisions")),
-        f"DELETE FROM cancellations {OF(order)}",
+        *(f"DELETE FROM {table} WHERE number = {number}" for table in ("deliveries", "decisions")),
+        f"DELETE FROM attempts WHERE number = {called}",
+        f"DELETE FROM cancellations WHERE number = {called}",
+        f"DELETE FROM requests WHERE number = {number}",
     )
     found = verify_file(played).contradiction
     assert found is not None
@@ -195,9 +206,11 @@ async def test_a_request_without_events_is_found(played: Path) -> None:
     """A row that somebody made up has no events."""
     change(
         played,
-        "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
-        " expires_at, changed_at, form_id, card_channel) SELECT 'forged', 'ord_7', reason, requester, state,"
-        f" approvals_required, requested_at, expires_at, changed_at, 'forged', card_channel FROM cancellations {OF(2)}",
+        "INSERT INTO requests (number, id, category, reason, source, requester, approvals_required, requested_at,"
+        " expires_at, form_id, card_channel) SELECT 99, 'forged', category, reason, source, requester,"
+        f" approvals_required, requested_at, expires_at, 'forged', card_channel FROM requests {OF(2)}",
+        "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
+        f" SELECT 99, 'ord_7', requester, requested_at, state, changed_at FROM cancellations {ORDER(2)}",
     )
     found = verify_file(played).contradiction
     assert found is not None
@@ -218,10 +231,10 @@ GUARD = "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEG
         ("application_id", ["PRAGMA application_id = 0"]),
         ("later", ["CREATE TRIGGER later AFTER INSERT ON people BEGIN DELETE FROM people; END"]),
         (
-            "audit_events_by_cancellation",
+            "audit_events_by_request",
             [
-                "DROP INDEX audit_events_by_cancellation",
-                "CREATE INDEX audit_events_by_cancellation ON audit_events (cancellation, seq) WHERE seq <> 3",
+                "DROP INDEX audit_events_by_request",
+                "CREATE INDEX audit_events_by_request ON audit_events (request, seq) WHERE seq <> 3",
             ],
         ),
         (
@@ -302,7 +315,7 @@ async def test_a_record_rewritten_together_with_its_tables_is_found_by_a_head(pl
         ("ord_2", StoppedTrying(), "UEVIL", Subject.EVENT),
         ("ord_2", Hurried(), "UEVIL", Subject.EVENT),
         ("ord_4", Approved(2, 2), "UEVIL", Subject.EVENT),
-        ("ord_4", Requested("again"), "UEVIL", Subject.EVENT),
+        ("ord_4", Requested(("ord_1",), "again"), "UEVIL", Subject.EVENT),
         ("ord_2", Erased(tuple(range(1, 50))), "terminal:root", Subject.WORDS),
     ],
 )
@@ -311,9 +324,9 @@ async def test_a_false_event_that_was_appended_is_found(
 ) -> None:
     """The guards let a well-made event pass, but the tables do not follow it, or it cannot follow those before."""
     kept = await events(store)
-    about = next(event.cancellation for event in kept if event.order_id == order)
+    about = next(event.request for event in kept if event.order_id == order)
     last = max(await store.read(lambda tables: list(tables.record.all())))
-    forged, _ = follow(last, content, actor_id, last.at, cancellation=about, order_id=order)
+    forged, _ = follow(last, content, actor_id, last.at, request=about, order_id=order)
     with closing(sqlite3.connect(played)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
     found = verify_file(played).contradiction
@@ -326,7 +339,7 @@ async def test_a_false_erasure_about_no_request_is_found(played: Path, store: St
     """It cannot be read, or it erased nothing: then the words that somebody deleted are missing without an erasure."""
     last = max(await store.read(lambda tables: list(tables.record.all())))
     forged = last._replace(
-        seq=last.seq + 1, kind=Erased.kind, cancellation="", order_id="", data=data, prev_hash=last.hash
+        seq=last.seq + 1, kind=Erased.kind, request="", order_id="", data=data, prev_hash=last.hash
     ).sealed()
     with closing(sqlite3.connect(played)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
@@ -353,11 +366,11 @@ def test_a_request_that_ended_before_its_card_is_no_contradiction(tmp_path: Path
 
 async def test_a_broken_page_is_found(played: Path) -> None:
     """SQLite's own check is part of a verification."""
-    name = "audit_events_by_cancellation"
+    name = "audit_events_by_request"
     with closing(sqlite3.connect(played)) as connection, connection:
         ((rightful,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", [name])
         connection.execute(f"DROP INDEX {name}")
-        connection.execute(f"CREATE INDEX {name} ON audit_events (cancellation, seq) WHERE seq <> 3")
+        connection.execute(f"CREATE INDEX {name} ON audit_events (request, seq) WHERE seq <> 3")
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [rightful, name])
     found = verify_file(played)
@@ -371,9 +384,10 @@ async def test_a_broken_page_is_found(played: Path) -> None:
     "statement",
     [
         "UPDATE cancellations SET order_id = 'ord_9'",
-        "UPDATE cancellations SET reason = 'another'",
         "UPDATE cancellations SET requester = 'UTWO'",
-        "UPDATE cancellations SET approvals_required = 2",
+        "UPDATE requests SET reason = 'another'",
+        "UPDATE requests SET requester = 'UTWO'",
+        "UPDATE requests SET approvals_required = 2",
         "UPDATE decisions SET approver = 'UTWO'",
         "DELETE FROM decisions",
         "UPDATE words SET text = 'another' WHERE field = 'reason'",
@@ -408,7 +422,7 @@ async def test_a_contradiction_after_an_unclear_answer_stays_unknown(
     """The effect of an earlier call is as unknown as before."""
     await approved(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
-    change(store.path, "UPDATE cancellations SET reason = 'another'")
+    change(store.path, "UPDATE requests SET reason = 'another'")
     clock.advance(60)
     assert await next_attempt(workflow) is None
     ((state,),) = await store.read(lambda tables: tables.connection.execute("SELECT state FROM cancellations"))
@@ -418,10 +432,10 @@ async def test_a_contradiction_after_an_unclear_answer_stays_unknown(
 @pytest.mark.parametrize(
     "statement",
     [
-        f"UPDATE cancellations SET requester = 'UEVIL' {OF(3)}",
-        f"UPDATE cancellations SET state = 'withdrawn' {OF(3)}",
-        f"UPDATE cancellations SET reason = 'evil' {OF(3)}",
-        f"UPDATE cancellations SET order_id = 'ord_evil' {OF(3)}",
+        f"UPDATE requests SET requester = 'UEVIL' {OF(3)}",
+        f"UPDATE cancellations SET state = 'withdrawn' {ORDER(3)}",
+        f"UPDATE requests SET reason = 'evil' {OF(3)}",
+        f"UPDATE cancellations SET order_id = 'ord_evil' {ORDER(3)}",
         "UPDATE decisions SET approver = 'UEVIL' WHERE choice = 'reject'",
         "DELETE FROM decisions WHERE choice = 'reject'",
     ],
@@ -438,7 +452,8 @@ async def test_a_look_up_shows_what_the_record_says(played: Path, workflow: Work
 
 def shown(row: object) -> object:
     """Return what people read of a row."""
-    return replace(row, due_at=None, lease_until=None, attempts=0, last_answer=None)  # type: ignore[type-var]
+    assert isinstance(row, Request)
+    return changed(row, due_at=None, lease_until=None, attempts=0, last_answer=None)
 
 
 def reminded(world: World) -> str:
@@ -455,8 +470,8 @@ def reminded(world: World) -> str:
 @pytest.mark.parametrize(
     "statement, subject",
     [
-        ("UPDATE cancellations SET reminded = 0", Subject.REMINDED),
-        ("UPDATE cancellations SET escalated_at = NULL", Subject.ESCALATED_AT),
+        ("UPDATE requests SET reminded = 0", Subject.REMINDED),
+        ("UPDATE requests SET escalated_at = NULL", Subject.ESCALATED_AT),
         ("DELETE FROM deliveries WHERE kind = 'reply' AND event_seq = {reminded}", Subject.DELIVERIES),
         ("DELETE FROM deliveries WHERE kind = 'reply' AND event_seq = {escalated}", Subject.DELIVERIES),
         # It would have been posted after the decision.
@@ -477,7 +492,7 @@ def test_a_reminder_and_an_escalation_are_proved(world: World, statement: str, s
 def test_nothing_is_sent_for_somebody_whom_a_forged_escalation_let_approve(world: World) -> None:
     """Dora approves because the file says so, and the record does not: the request fails before any call."""
     about = world.asked()
-    world.writer.sqlite.execute("UPDATE cancellations SET escalated_at = requested_at")
+    world.writer.sqlite.execute("UPDATE requests SET escalated_at = requested_at")
     assert world.approve(about, DORA).verdict is Verdict.ALLOWED
     assert world.work() is None
     assert world.found(about).state is State.FAILED

@@ -10,10 +10,10 @@ import pytest
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Answered, Cancelled, Refused
 from bot.domain.policy import Act, Members
+from bot.domain.request import Request
 from bot.store import Store, StoreError, StoreProblem
 from bot.worker import Worker
 from bot.workflow import Claimed, Wish, Workflow, decisions
@@ -55,10 +55,10 @@ class FakeCourier:
     removed: list[Receipt] = field(default_factory=list)
     behave: Callable[[Delivery], Receipt] = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
 
-    async def deliver(self, delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+    async def deliver(self, delivery: Delivery, request: Request, event: Event) -> Receipt:
         """Return what ``behave`` returns."""
         self.brought.append(delivery.kind)
-        self.orders.append(cancellation.order_id)
+        self.orders.append(request.cancellation.order_id)
         return self.behave(delivery)
 
     async def remove(self, receipt: Receipt) -> None:
@@ -98,16 +98,16 @@ def claiming(workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> asyncio.Eve
 
 
 async def approved(workflow: Workflow, order: str = "ord_1") -> str:
-    """Return the id of an approved cancellation."""
-    asked = (await workflow.request(Wish(order, order, "", "C1"), actor("U1"))).cancellation
+    """Return the id of an approved request."""
+    asked = (await workflow.request(Wish(order, (order,), "", "C1"), actor("U1"))).request
     assert asked is not None
     await workflow.act(decisions.approve, Act.APPROVE, asked.id, actor("U2"), approvers=Members(frozenset({"U2"})))
     return asked.id
 
 
-async def state(store: Store, cancellation_id: str) -> str:
-    """Return the state of this cancellation."""
-    found = await store.read(lambda tables: tables.cancellations.get(cancellation_id))
+async def state(store: Store, request_id: str) -> str:
+    """Return the state of this request."""
+    found = await store.read(lambda tables: tables.requests.get(request_id))
     assert found is not None
     return found.state
 
@@ -413,8 +413,8 @@ async def test_a_receipt_in_hand_is_kept_however_long_the_file_is_locked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The card is posted once, although its lease is over long before it can be written down."""
-    wish = Wish("ord_1", "ord_1", "", "C1")
-    assert (await workflow.request(wish, actor("U1"))).cancellation is not None
+    wish = Wish("ord_1", ("ord_1",), "", "C1")
+    assert (await workflow.request(wish, actor("U1"))).request is not None
     file = LockedFile(store, clock, wake, frozenset({"record_delivery"}))
     file.install(monkeypatch)
     running = asyncio.create_task(worker.run())
@@ -492,15 +492,15 @@ async def test_a_message_that_is_refused_holds_up_its_own_thread_only(
     outcome: DeliveryOutcome,
 ) -> None:
     """A reply with an unknown error delays no other card of its channel, not even at its first try."""
-    first = (await workflow.request(Wish("V1", "ord_1", "", "C1"), actor("U1"))).cancellation
+    first = (await workflow.request(Wish("V1", ("ord_1",), "", "C1"), actor("U1"))).request
     assert first is not None
     courier.behave = lambda delivery: (
         Receipt(outcome, problem="an_unknown_error", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
-        if delivery.cancellation_id == first.id
+        if delivery.request_id == first.id
         else Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
     )
     for number in range(2, 30):
-        await workflow.request(Wish(f"V{number}", f"ord_{number}", "", "C1"), actor("U1"))
+        await workflow.request(Wish(f"V{number}", (f"ord_{number}",), "", "C1"), actor("U1"))
         clock.advance(2)  # at Slack's rate, in which the tries in vain have their share
         await worker.until_idle()
         assert f"ord_{number}" in courier.orders
@@ -515,14 +515,14 @@ async def test_many_refused_threads_do_not_starve_a_new_card(
     delivered = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
     courier.behave = lambda delivery: refused if delivery.kind is DeliveryKind.REPLY else delivered
     for number in range(60):
-        asked = (await workflow.request(Wish(f"V{number}", f"ord_{number}", "", "C1"), actor("U1"))).cancellation
+        asked = (await workflow.request(Wish(f"V{number}", (f"ord_{number}",), "", "C1"), actor("U1"))).request
         assert asked is not None
         await workflow.act(decisions.reject, Act.REJECT, asked.id, actor("U2"), reason="no")
     for _ in range(300):
         clock.advance(1)
         await worker.until_idle()
     assert courier.brought.count(DeliveryKind.CARD) == 60
-    await workflow.request(Wish("new", "ord_new", "", "C1"), actor("U1"))
+    await workflow.request(Wish("new", ("ord_new",), "", "C1"), actor("U1"))
     for _ in range(5):
         clock.advance(1)
         await worker.until_idle()
@@ -537,7 +537,7 @@ async def test_a_rate_limit_holds_up_its_whole_channel(
     delivered = Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "")
     courier.behave = lambda delivery: limited if delivery.target == "C1" else delivered
     for order, channel in (("ord_1", "C1"), ("ord_2", "C1"), ("ord_3", "C2")):
-        await workflow.request(Wish(order, order, "", channel), actor("U1"))
+        await workflow.request(Wish(order, (order,), "", channel), actor("U1"))
     await worker.until_idle()
     # The receipts of the other two wait for their cards.
     assert sorted(courier.orders) == ["ord_1", "ord_3", "ord_3"]
@@ -587,15 +587,15 @@ async def test_a_duplicate_is_removed(
     workflow: Workflow, store: Store, worker: Worker, courier: FakeCourier, clock: Clock
 ) -> None:
     """A late receipt of an older try came first; the message of the newer try is taken out of the channel."""
-    cancellation = (await workflow.request(Wish("V1", "ord_1", "", "C1"), actor("U1"))).cancellation
-    assert cancellation is not None
+    request = (await workflow.request(Wish("V1", ("ord_1",), "", "C1"), actor("U1"))).request
+    assert request is not None
     (older,) = (await workflow.claim("dead", calls=0, messages=1)).deliveries
     clock.advance(minutes=3)
     second = Receipt(DeliveryOutcome.DELIVERED, "C1", "2.2", "")
     late = Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
     posting, posted = asyncio.Event(), asyncio.Event()
 
-    async def slow(delivery: Delivery, cancellation: Cancellation, event: Event) -> Receipt:
+    async def slow(delivery: Delivery, request: Request, event: Event) -> Receipt:
         posting.set()
         await posted.wait()
         return second
@@ -607,6 +607,6 @@ async def test_a_duplicate_is_removed(
     posted.set()
     await idle
     assert courier.removed == [second]
-    found = await store.read(lambda tables: tables.cancellations.get(cancellation.id))
+    found = await store.read(lambda tables: tables.requests.get(request.id))
     assert found is not None
     assert found.card_ts == "1.1"

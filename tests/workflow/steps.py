@@ -5,10 +5,11 @@ from typing import Any
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Named
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
+from bot.domain.request import Request
 from bot.store import Store
 from bot.workflow import Acted, ClaimedDelivery, Wish, Workflow, decisions
 from tests.world import actor, next_attempt, next_delivery
@@ -36,20 +37,20 @@ async def ask(
     workflow: Workflow, order: str = "ord_1", *, form: str = "V1", by: Actor = ANN, reason: str = "typed twice"
 ) -> Acted:
     """Send the form."""
-    return await workflow.request(Wish(form, order, reason, "C1"), by)
+    return await workflow.request(Wish(form, (order,), reason, "C1"), by)
 
 
-async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:
+async def requested(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Request:
     """Return a pending request."""
     acted = await ask(workflow, order, form=form)
     assert acted.verdict is Verdict.ALLOWED
-    assert acted.cancellation is not None
-    return acted.cancellation
+    assert acted.request is not None
+    return acted.request
 
 
 async def approve(
     workflow: Workflow,
-    cancellation: Cancellation,
+    request: Request,
     person: str = "UONE",
     *,
     approvers: Members = APPROVERS,
@@ -58,38 +59,38 @@ async def approve(
     """Approve as this person, where these are the approvers by now; return the verdict."""
     clicks = actor(person, approvers.membership(person))
     acted = await workflow.act(
-        decisions.approve, Act.APPROVE, cancellation.id, clicks, approvers=approvers, promised=promised
+        decisions.approve, Act.APPROVE, request.id, clicks, approvers=approvers, promised=promised
     )
     return acted.verdict
 
 
-async def reject(workflow: Workflow, cancellation: Cancellation, person: str = "UONE", reason: str = "no") -> Verdict:
+async def reject(workflow: Workflow, request: Request, person: str = "UONE", reason: str = "no") -> Verdict:
     """Reject as this person; return the verdict."""
-    return (await workflow.act(decisions.reject, Act.REJECT, cancellation.id, actor(person), reason=reason)).verdict
+    return (await workflow.act(decisions.reject, Act.REJECT, request.id, actor(person), reason=reason)).verdict
 
 
-async def withdraw(workflow: Workflow, cancellation: Cancellation, person: str = ANN.id) -> Verdict:
+async def withdraw(workflow: Workflow, request: Request, person: str = ANN.id) -> Verdict:
     """Withdraw as this person; return the verdict."""
-    return (await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, actor(person))).verdict
+    return (await workflow.act(decisions.withdraw, Act.WITHDRAW, request.id, actor(person))).verdict
 
 
 async def retry(
     workflow: Workflow,
-    cancellation: Cancellation,
+    request: Request,
     person: str = "UONE",
     *,
     approvers: Members = APPROVERS,
     seen: str | None = None,
 ) -> Verdict:
     """Retry as this person, where these are the approvers by now; return the verdict. They see what is, or ``seen``."""
-    clicks, seen = actor(person, approvers.membership(person)), seen or await version(workflow, cancellation)
-    acted = await workflow.act(decisions.retry, Act.RETRY, cancellation.id, clicks, approvers=approvers, seen=seen)
+    clicks, seen = actor(person, approvers.membership(person)), seen or await version(workflow, request)
+    acted = await workflow.act(decisions.retry, Act.RETRY, request.id, clicks, approvers=approvers, seen=seen)
     return acted.verdict
 
 
 async def settle(
     workflow: Workflow,
-    cancellation: Cancellation,
+    request: Request,
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
@@ -97,37 +98,44 @@ async def settle(
     seen: str | None = None,
 ) -> Verdict:
     """State as this person that the order is cancelled, or that it is not; return the verdict."""
-    finds, seen, how = actor(person, membership), seen or await version(workflow, cancellation), "the console says so"
+    finds, seen, how = actor(person, membership), seen or await version(workflow, request), "the console says so"
     acted = await workflow.act(
-        decisions.settle, Act.SETTLE, cancellation.id, finds, cancelled=cancelled, how=how, seen=seen
+        decisions.settle,
+        Act.SETTLE,
+        request.id,
+        finds,
+        order_id=request.cancellation.order_id,
+        cancelled=cancelled,
+        how=how,
+        seen=seen,
     )
     return acted.verdict
 
 
-async def version(workflow: Workflow, cancellation: Cancellation) -> str:
+async def version(workflow: Workflow, request: Request) -> str:
     """Return what a card would show that is up to date."""
-    return (await now(workflow._store, cancellation)).version  # noqa: SLF001 -- no use case reads one
+    return (await now(workflow._store, request)).version  # noqa: SLF001 -- no use case reads one
 
 
-async def approved(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Cancellation:
+async def approved(workflow: Workflow, order: str = "ord_1", *, form: str = "V1") -> Request:
     """Return a request that is approved."""
-    cancellation = await requested(workflow, order, form=form)
-    assert await approve(workflow, cancellation) is Verdict.ALLOWED
-    return cancellation
+    request = await requested(workflow, order, form=form)
+    assert await approve(workflow, request) is Verdict.ALLOWED
+    return request
 
 
-async def failed(workflow: Workflow) -> Cancellation:
+async def failed(workflow: Workflow) -> Request:
     """Return an approved request whose only call the gateway turned away."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), DENIED)
-    return cancellation
+    return request
 
 
-async def unknown(workflow: Workflow) -> Cancellation:
+async def unknown(workflow: Workflow) -> Request:
     """Return an approved request whose only call had no clear answer."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
-    return cancellation
+    return request
 
 
 async def sending(workflow: Workflow) -> Attempt:
@@ -144,16 +152,16 @@ async def claimed(workflow: Workflow) -> ClaimedDelivery:
     return delivery
 
 
-async def now(store: Store, cancellation: Cancellation) -> Cancellation:
-    """Return the cancellation as it is now."""
-    found = await store.read(lambda tables: tables.cancellations.get(cancellation.id))
+async def now(store: Store, request: Request) -> Request:
+    """Return the request as it is now."""
+    found = await store.read(lambda tables: tables.requests.get(request.id))
     assert found is not None
     return found
 
 
-async def state_of(store: Store, cancellation: Cancellation) -> State:
-    """Return the state in which the cancellation is now."""
-    return (await now(store, cancellation)).state
+async def state_of(store: Store, request: Request) -> State:
+    """Return the state in which the request is now."""
+    return (await now(store, request)).state
 
 
 async def events(store: Store) -> list[Event]:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.attempt import Answer, Attempt
-from bot.domain.cancellation import Cancellation, Earlier, State
+from bot.domain.cancellation import Earlier, State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Answered, AnsweredLate, Cancelled, Repeating, Started, Unknown
 from bot.domain.policy import Verdict
+from bot.domain.request import Request
 from bot.store import Store, verify
 from bot.workflow import Held, Workflow
 from tests.clock import Clock
@@ -70,19 +71,19 @@ async def test_answers_lead_to_states(
     workflow: Workflow, store: Store, clock: Clock, answers: list[Answer], state: State
 ) -> None:
     """The state never says more than the attempts proved."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     for answer in answers:
         await workflow.record_answer(await sending(workflow), answer)
         clock.advance(60)
-    found = await now(store, cancellation)
+    found = await now(store, request)
     assert found.state is state
-    assert found.last_answer == replace(answers[-1], repeat=False)
+    assert found.cancellation.last_answer == replace(answers[-1], repeat=False)
     assert await next_attempt(workflow) is None
     assert (await store.read(verify)).damage is None
 
 
 async def test_every_answer_is_on_record_with_its_number(workflow: Workflow, store: Store, clock: Clock) -> None:
-    """The record has each answer whole, and says that a repeat confirmed the cancellation."""
+    """The record has each answer whole, and says that a repeat confirmed the request."""
     await approved(workflow)
     for answer in (LOST, AWAY, ALREADY):
         await workflow.record_answer(await sending(workflow), answer)
@@ -111,33 +112,33 @@ async def test_repeats_wait_longer_each_time_and_as_long_as_asked(workflow: Work
 
 async def test_a_call_whose_worker_died_is_repeated(workflow: Workflow, store: Store, clock: Clock) -> None:
     """After a restart the unfinished attempt counts as lost, and the cancel is sent again."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await sending(workflow)
     await workflow.start(Started("1"))
     assert await next_attempt(workflow) is None
-    assert await state_of(store, cancellation) is State.APPROVED
+    assert await state_of(store, request) is State.APPROVED
     clock.advance(2)
     await workflow.record_answer(await sending(workflow), ALREADY)
-    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
 
 
-async def believed_lost(workflow: Workflow, clock: Clock) -> tuple[Cancellation, Attempt]:
+async def believed_lost(workflow: Workflow, clock: Clock) -> tuple[Request, Attempt]:
     """Return an approved request with a call that another worker settled as lost, since its lease had ended."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     late = await sending(workflow)
     clock.advance(minutes=3)
     assert await next_attempt(workflow) is None
     clock.advance(1)
-    return cancellation, late
+    return request, late
 
 
 async def test_a_confirmation_that_comes_after_its_lease_counts(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The order is cancelled, nothing more is sent, and no event speaks of a repeat that never was."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     assert await next_attempt(workflow) is None
-    found = await now(store, cancellation)
-    assert (found.state, found.last_answer, found.due_at) == (State.CANCELLED, CANCELLED, None)
+    found = await now(store, request)
+    assert (found.state, found.cancellation.last_answer, found.due_at) == (State.CANCELLED, CANCELLED, None)
     assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
     news = {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
     assert set(await deliver_all(workflow)) == news
@@ -148,10 +149,10 @@ async def test_no_other_answer_counts_after_its_lease(
     workflow: Workflow, store: Store, clock: Clock, late_answer: Answer
 ) -> None:
     """It says nothing about the calls that were begun since."""
-    cancellation, late = await believed_lost(workflow, clock)
-    before = await now(store, cancellation)
+    request, late = await believed_lost(workflow, clock)
+    before = await now(store, request)
     assert await workflow.record_answer(late, late_answer) is None
-    assert await now(store, cancellation) == before
+    assert await now(store, request) == before
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
 
 
@@ -159,13 +160,13 @@ async def test_a_confirmation_counts_while_the_next_call_is_under_way(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """The next call's answer changes nothing then, whatever it says."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     second = await sending(workflow)
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     before = await kinds(store)
     for answer in (ALREADY, LOST):
         assert await workflow.record_answer(second, answer) is None
-    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
     # It changes nothing, and it is on record.
     assert await kinds(store) == [*before, "answered_late"]
     assert (await contents(store))[-1] == AnsweredLate(2, ALREADY, call=2)
@@ -177,29 +178,29 @@ async def test_a_call_that_was_overtaken_is_not_settled_by_a_restart(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """After a late confirmation the call that was under way no longer matters; a crash then changes nothing."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await sending(workflow)
     await workflow.record_answer(late, CANCELLED)
     await workflow.start(Started("1"))
     clock.advance(hours=1)
     assert await next_attempt(workflow) is None
-    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
 
 
 async def test_a_confirmation_counts_after_the_attempts_ran_out(workflow: Workflow, store: Store, clock: Clock) -> None:
     """An unknown outcome that the gateway did confirm becomes known."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
-    assert await state_of(store, cancellation) is State.UNKNOWN
+    assert await state_of(store, request) is State.UNKNOWN
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
-    assert await retry(workflow, cancellation) is Verdict.WRONG_STATE
+    assert await retry(workflow, request) is Verdict.WRONG_STATE
 
 
 async def test_a_confirmation_counts_after_a_refusal(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The order is cancelled, although the next call heard that it was completed."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await workflow.record_answer(await sending(workflow), COMPLETED)
-    assert await state_of(store, cancellation) is State.REFUSED
+    assert await state_of(store, request) is State.REFUSED
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
 
@@ -210,10 +211,10 @@ async def test_a_late_confirmation_is_shown_on_the_card_of_a_newer_request(
     workflow: Workflow, store: Store, clock: Clock, settled: bool, posted_first: bool
 ) -> None:
     """Its approvers read that the gateway confirmed an earlier request, also if the card is on its way just then."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False) if settled else COMPLETED)
     if settled:
-        await settle(workflow, cancellation, cancelled=False)
+        await settle(workflow, request, cancelled=False)
     await deliver_all(workflow)
     newer = await requested(workflow, form="V2")
     if posted_first:
@@ -226,11 +227,11 @@ async def test_a_late_confirmation_is_shown_on_the_card_of_a_newer_request(
         await workflow.record_delivery(on_its_way.delivery, posted)
     drawn = []
     while delivery := await next_delivery(workflow):
-        drawn.append((delivery.delivery.kind, delivery.cancellation.id, delivery.cancellation.earlier))
+        drawn.append((delivery.delivery.kind, delivery.request.id, delivery.request.cancellation.earlier))
         await workflow.record_delivery(
             delivery.delivery, Receipt(DeliveryOutcome.DELIVERED, "C1", f"88.{len(drawn)}", "link")
         )
-    at = (await now(store, cancellation)).changed_at
+    at = (await now(store, request)).cancellation.changed_at
     assert (DeliveryKind.CARD_UPDATE, newer.id, Earlier(State.CANCELLED, at)) in drawn
     assert (await store.read(verify)).damage is None
 
@@ -240,12 +241,12 @@ async def test_a_confirmation_counts_after_a_person_settled_it(
     workflow: Workflow, store: Store, clock: Clock, cancelled: bool
 ) -> None:
     """The gateway's word replaces the person's, also while another request for the order is open."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
-    assert await settle(workflow, cancellation, cancelled=cancelled) is Verdict.ALLOWED
+    assert await settle(workflow, request, cancelled=cancelled) is Verdict.ALLOWED
     other = await approved(workflow, form="V2")
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
-    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
     assert await state_of(store, other) is State.APPROVED
     # The other request learns the truth: it was cancelled before.
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.REFUSED
@@ -253,9 +254,9 @@ async def test_a_confirmation_counts_after_a_person_settled_it(
 
 async def test_an_outcome_that_is_not_known_keeps_other_requests_away(workflow: Workflow, store: Store) -> None:
     """So no request begins beside an unclear attempt of another one, until somebody settles that by hand."""
-    cancellation = await unknown(workflow)
+    request = await unknown(workflow)
     assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await retry(workflow, request) is Verdict.ALLOWED
     assert (await ask(workflow, form="V2")).verdict is Verdict.ANOTHER_IS_OPEN
     # Certainly not sent this time, but the attempt before the retry still counts.
     assert await workflow.record_answer(await sending(workflow), DENIED) is State.UNKNOWN
@@ -280,10 +281,10 @@ async def test_an_unclear_attempt_ends_with_the_gateways_word(
     workflow: Workflow, store: Store, end: Answer, answer: Answer, state: State
 ) -> None:
     """Once the gateway has said how the order stands, a later request begins without doubts."""
-    cancellation = await unknown(workflow)
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    request = await unknown(workflow)
+    assert await retry(workflow, request) is Verdict.ALLOWED
     await workflow.record_answer(await sending(workflow), end)
-    assert await state_of(store, cancellation) in {State.CANCELLED, State.REFUSED}
+    assert await state_of(store, request) in {State.CANCELLED, State.REFUSED}
     await approved(workflow, form="V2")
     assert await workflow.record_answer(await sending(workflow), answer) is state
 
@@ -292,9 +293,9 @@ async def test_a_confirmation_counts_after_a_retry_and_names_its_own_attempt(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """The retry is not sent any more, and the record says which call was confirmed."""
-    cancellation, late = await believed_lost(workflow, clock)
+    request, late = await believed_lost(workflow, clock)
     await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await retry(workflow, request) is Verdict.ALLOWED
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     assert await next_attempt(workflow) is None
     assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
@@ -311,15 +312,15 @@ async def test_a_confirmation_that_comes_twice_counts_once(workflow: Workflow, s
 
 async def test_what_a_worker_holds_is_not_settled_by_itself(workflow: Workflow, store: Store, clock: Clock) -> None:
     """However long the answer is in its hands; a worker that holds nothing settles it when the lease is over."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await sending(workflow)
     clock.advance(hours=2)
-    held = Held(cancellations=frozenset({cancellation.id}))
+    held = Held(frozenset({request.cancellation.number}))
     claimed = await workflow.claim("w", calls=5, messages=0, held=held)
     assert claimed.attempts == []
-    assert await state_of(store, cancellation) is State.SENDING
+    assert await state_of(store, request) is State.SENDING
     await workflow.claim("w", calls=5, messages=0)
-    assert await state_of(store, cancellation) is State.APPROVED
+    assert await state_of(store, request) is State.APPROVED
 
 
 async def test_what_a_worker_holds_does_not_hide_what_else_is_due(
@@ -332,7 +333,7 @@ async def test_what_a_worker_holds_does_not_hide_what_else_is_due(
     await sending(workflow)
     clock.advance(minutes=3)
     new = await approved(workflow, "ord_3", form="V3")
-    claimed = await workflow.claim("w", calls=5, messages=0, held=Held(cancellations=frozenset({mine.id})))
+    claimed = await workflow.claim("w", calls=5, messages=0, held=Held(frozenset({mine.cancellation.number})))
     assert [attempt.order_id for attempt in claimed.attempts] == ["ord_3"]
     states = [await state_of(store, each) for each in (mine, left, new)]
     assert states == [State.SENDING, State.APPROVED, State.SENDING]
@@ -343,20 +344,20 @@ async def test_the_echo_of_our_own_success_is_not_believed(
     workflow: Workflow, store: Store, clock: Clock, echo: Answer
 ) -> None:
     """After a lost answer "no such order" leaves the outcome unknown, and blocks another request."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
     clock.advance(60)
     assert await workflow.record_answer(await sending(workflow), echo) is State.UNKNOWN
     assert (await contents(store))[-1] == Unknown(2, echo, call=2)
-    assert (await now(store, cancellation)).last_answer == echo
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert (await now(store, request)).cancellation.last_answer == echo
+    assert await retry(workflow, request) is Verdict.ALLOWED
 
 
 async def test_a_lost_answer_is_remembered_across_a_retry(workflow: Workflow, store: Store, clock: Clock) -> None:
     """After the retry "no such order" is no proof either, and "already cancelled" is our confirmation."""
-    cancellation = await unknown(workflow)
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    request = await unknown(workflow)
+    assert await retry(workflow, request) is Verdict.ALLOWED
     assert await workflow.record_answer(await sending(workflow), MISSING) is State.UNKNOWN
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    assert await retry(workflow, request) is Verdict.ALLOWED
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
     assert (await contents(store))[-1] == Cancelled(1, ALREADY, call=3, confirmed_by_repeat=True)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started, Withdrawn
 from bot.domain.policy import Act, Surface, Verdict
+from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow, decisions
 from tests.clock import Clock
@@ -55,26 +56,26 @@ async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workf
 
 async def test_a_delivery_comes_with_its_event_and_the_state_as_it_is_now(workflow: Workflow) -> None:
     """A card that is posted late shows today's state, and names the event that it was queued for."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     card = await claimed(workflow)
-    assert (card.event.kind, card.event.cancellation) == ("requested", cancellation.id)
-    assert card.cancellation.state is State.APPROVED
+    assert (card.event.kind, card.event.request) == ("requested", request.id)
+    assert card.request.state is State.APPROVED
 
 
 async def test_a_posted_card_is_on_record_with_its_place(workflow: Workflow, store: Store) -> None:
-    """The record and the cancellation both say where the card is in Slack."""
-    cancellation = await requested(workflow)
+    """The record and the request both say where the card is in Slack."""
+    request = await requested(workflow)
     await deliver_all(workflow)
-    found = await now(store, cancellation)
+    found = await now(store, request)
     assert (found.card_channel, found.card_ts, found.card_link) == ("C1", "1.1", "https://x/1")
     assert CardPosted("C1", "1.1", "https://x/1") in await contents(store)
 
 
 async def test_a_card_that_was_overtaken_on_its_way_is_updated(workflow: Workflow) -> None:
     """A change while the card is being posted leads to an update of that card."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     card = await claimed(workflow)
-    await approve(workflow, cancellation)
+    await approve(workflow, request)
     await workflow.record_delivery(card.delivery, DELIVERED)
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
 
@@ -165,9 +166,9 @@ async def test_a_block_that_begins_after_other_trouble_is_reported_all_the_same(
 
 async def test_a_result_that_slack_does_not_take_is_in_the_log_too(workflow: Workflow, clock: Clock) -> None:
     """Also what is no card is told to the operator after three tries, once for each message."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await reject(workflow, cancellation)
+    await reject(workflow, request)
     while (due := await claimed(workflow)).delivery.kind is not DeliveryKind.REPLY:
         await workflow.record_delivery(due.delivery, DELIVERED)
     with capture_logs() as logs:
@@ -196,7 +197,7 @@ async def test_what_is_stuck_is_counted_by_its_problem(workflow: Workflow, clock
         assert await workflow.stuck() == ([] if tries < 3 else [("missing_scope", 2), ("not_in_channel", 1)])
         for _ in problems:
             (due,) = (await workflow.claim("w", calls=0, messages=1, not_to=frozenset({ANN.id}))).deliveries
-            problem = problems[int(due.cancellation.order_id[-1])]
+            problem = problems[int(due.request.cancellation.order_id[-1])]
             await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.BLOCKED, problem=problem))
         clock.advance(60)
         if tries >= 2:
@@ -211,14 +212,14 @@ async def deliver_direct(workflow: Workflow) -> None:
 
 async def test_a_deleted_card_is_posted_again_while_people_must_act(workflow: Workflow, store: Store) -> None:
     """If the card is gone when it must be changed and a decision is still needed, there will be a new one."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await deliver_all(workflow)
     await workflow.record_answer(await sending(workflow), DENIED)
     while (due := await claimed(workflow)).delivery.kind is not DeliveryKind.CARD_UPDATE:
         await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.DELIVERED))
     await workflow.record_delivery(due.delivery, GONE)
     assert DeliveryKind.CARD in await deliver_all(workflow)
-    assert await state_of(store, cancellation) is State.FAILED
+    assert await state_of(store, request) is State.FAILED
 
 
 async def test_a_deleted_card_with_two_updates_queued_is_posted_again_once(workflow: Workflow, clock: Clock) -> None:
@@ -274,7 +275,7 @@ async def test_nothing_is_given_up_for_time_alone(
 
 async def test_a_weekend_off_loses_nothing(workflow: Workflow, store: Store, clock: Clock) -> None:
     """Stopped on Friday with everything queued, the bot is not connected at once on Monday; then everything comes."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), CANCELLED)
     await claimed(workflow)
     clock.advance(hours=60)
@@ -294,7 +295,7 @@ async def test_a_weekend_off_loses_nothing(workflow: Workflow, store: Store, clo
         DeliveryKind.REPLY,
         DeliveryKind.DIRECT_MESSAGE,
     ]
-    assert (await now(store, cancellation)).card_ts == "1.1"
+    assert (await now(store, request)).card_ts == "1.1"
     assert "delivery_abandoned" not in await kinds(store)
 
 
@@ -303,7 +304,7 @@ async def test_a_weekend_off_loses_nothing(workflow: Workflow, store: Store, clo
 )
 @pytest.mark.parametrize("ended", [unknown, failed])
 async def test_a_card_that_slack_never_updates_is_not_posted_without_end(
-    workflow: Workflow, clock: Clock, ended: Callable[[Workflow], Awaitable[Cancellation]], problem: str
+    workflow: Workflow, clock: Clock, ended: Callable[[Workflow], Awaitable[Request]], problem: str
 ) -> None:
     """One new card with the truth is enough; the channel does not fill with copies that all have buttons."""
     await ended(workflow)
@@ -326,9 +327,9 @@ async def test_an_update_with_trouble_holds_back_no_result(
     workflow: Workflow, clock: Clock, outcome: DeliveryOutcome
 ) -> None:
     """The thread and the requester learn the result, although the card cannot be changed for now."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await reject(workflow, cancellation)
+    await reject(workflow, request)
     told = []
     trouble = Receipt(outcome, problem="problem", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
     for _ in range(10):
@@ -345,16 +346,16 @@ async def test_an_update_that_was_in_doubt_is_sent_once_more_and_holds_back_noth
 ) -> None:
     """Slack may carry an update out late, over a newer one; the news that comes meanwhile does not wait for that."""
     workflow.rules = replace(workflow.rules, approvals_required=2)
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await approve(workflow, cancellation)
+    await approve(workflow, request)
     update = await first_of(workflow, DeliveryKind.CARD_UPDATE)
     await workflow.record_delivery(
         update.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
     )
     clock.advance(3)
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]
-    await reject(workflow, cancellation, "UTWO")
+    await reject(workflow, request, "UTWO")
     news = [DeliveryKind.CARD_UPDATE, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.REPLY]
     assert sorted(await deliver_all(workflow)) == news
     clock.advance(minutes=2)
@@ -374,7 +375,7 @@ async def test_a_second_card_that_comes_too_late_takes_no_result_with_it(
     clock.advance(hours=24)
     assert await next_attempt(workflow) is None
     late = await first_of(workflow, DeliveryKind.CARD)
-    assert late.cancellation.state is State.EXPIRED
+    assert late.request.state is State.EXPIRED
     await workflow.record_delivery(late.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card"))
     assert DeliveryKind.REPLY in await deliver_all(workflow)
 
@@ -435,7 +436,7 @@ async def test_a_message_that_slack_refuses_holds_up_its_own_thread_only(
     for number in range(60):
         refused = Receipt(outcome, problem="an_unknown_error", in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
         due = await claimed(workflow)
-        assert due.cancellation.order_id == "ord_1"
+        assert due.request.cancellation.order_id == "ord_1"
         assert (await workflow.record_delivery(due.delivery, refused)).pause == timedelta(0)
         await requested(workflow, f"other_{number}", form=f"V1{number}")
         delivered = await deliver_all(workflow)
@@ -462,12 +463,12 @@ async def test_a_rate_limited_message_is_due_when_slack_says_so(workflow: Workfl
 async def test_a_receipt_is_sent_once_with_the_way_to_the_card_and_kept_up_to_date(workflow: Workflow) -> None:
     """Every change of the request leads to one update; the end is told by a message of its own."""
     workflow.rules = replace(workflow.rules, approvals_required=2)
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     assert await deliver_all(workflow, receipts=True) == [DeliveryKind.CARD, DeliveryKind.RECEIPT]
     both = [DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE]
     # The first approval is told in the thread, to those who can give the second.
     for person, told in (("UONE", [DeliveryKind.REPLY]), ("UTWO", [])):
-        await approve(workflow, cancellation, person)
+        await approve(workflow, request, person)
         assert await deliver_all(workflow, receipts=True) == both + told
     await workflow.record_answer(await sending(workflow), CANCELLED)
     end = [*both, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
@@ -477,13 +478,13 @@ async def test_a_receipt_is_sent_once_with_the_way_to_the_card_and_kept_up_to_da
 async def test_a_receipt_that_was_overtaken_on_its_way_is_updated(workflow: Workflow) -> None:
     """A change while it is being posted leads to an update; a change before that does not."""
     workflow.rules = replace(workflow.rules, approvals_required=3)
-    cancellation = await requested(workflow)
-    await approve(workflow, cancellation)
+    request = await requested(workflow)
+    await approve(workflow, request)
     receipt = await first_of(workflow, DeliveryKind.RECEIPT)
-    await approve(workflow, cancellation, "UTWO")
+    await approve(workflow, request, "UTWO")
     await workflow.record_delivery(receipt.delivery, DELIVERED)
     update = await first_of(workflow, DeliveryKind.RECEIPT_UPDATE)
-    assert (update.delivery.receipt, update.cancellation.approvers) == (("C1", "1.1"), ("UONE", "UTWO"))
+    assert (update.delivery.receipt, update.request.approvers) == (("C1", "1.1"), ("UONE", "UTWO"))
     await workflow.record_delivery(update.delivery, DELIVERED)
     assert DeliveryKind.RECEIPT_UPDATE not in await deliver_all(workflow, receipts=True)
 
@@ -524,10 +525,10 @@ async def test_a_receipt_that_slack_refuses_for_good_is_given_up_alone(
     workflow: Workflow, store: Store, problem: str
 ) -> None:
     """It is on record, it is not tried again, and card, thread and result go on."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     receipt = await first_of(workflow, DeliveryKind.RECEIPT)
     await workflow.record_delivery(receipt.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem))
-    await reject(workflow, cancellation)
+    await reject(workflow, request)
     news = [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
     assert await deliver_all(workflow, receipts=True) == news
     assert DeliveryAbandoned(DeliveryKind.RECEIPT, problem) in await contents(store)
@@ -536,11 +537,11 @@ async def test_a_receipt_that_slack_refuses_for_good_is_given_up_alone(
 async def test_a_deleted_receipt_is_not_posted_again(workflow: Workflow, store: Store) -> None:
     """The requester did not want it; the message about the end comes all the same."""
     workflow.rules = replace(workflow.rules, approvals_required=2)
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await approve(workflow, cancellation)
+    await approve(workflow, request)
     await workflow.record_delivery((await first_of(workflow, DeliveryKind.RECEIPT_UPDATE)).delivery, GONE)
-    await reject(workflow, cancellation, "UTWO")
+    await reject(workflow, request, "UTWO")
     news = [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
     assert await deliver_all(workflow, receipts=True) == news
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
@@ -548,20 +549,20 @@ async def test_a_deleted_receipt_is_not_posted_again(workflow: Workflow, store: 
 
 async def test_a_refused_click_on_the_receipt_brings_the_receipt_up_to_date(workflow: Workflow) -> None:
     """The card is not touched: nobody clicked on it."""
-    cancellation = await requested(workflow)
-    await reject(workflow, cancellation)
+    request = await requested(workflow)
+    await reject(workflow, request)
     await deliver_all(workflow)
     clicks = replace(ANN, surface=Surface.RECEIPT)
-    acted = await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, clicks)
+    acted = await workflow.act(decisions.withdraw, Act.WITHDRAW, request.id, clicks)
     assert acted.verdict is Verdict.WRONG_STATE
     assert await deliver_all(workflow, receipts=True) == [DeliveryKind.RECEIPT_UPDATE]
 
 
 async def test_a_withdrawal_says_where_it_was_done(workflow: Workflow, store: Store) -> None:
     """The record tells the receipt from the card, and the requester gets no message about what they did."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await workflow.act(decisions.withdraw, Act.WITHDRAW, cancellation.id, replace(ANN, surface=Surface.RECEIPT))
+    await workflow.act(decisions.withdraw, Act.WITHDRAW, request.id, replace(ANN, surface=Surface.RECEIPT))
     assert (await contents(store))[-1] == Withdrawn(Surface.RECEIPT)
     news = [DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE, DeliveryKind.REPLY]
     assert await deliver_all(workflow, receipts=True) == news
@@ -569,16 +570,16 @@ async def test_a_withdrawal_says_where_it_was_done(workflow: Workflow, store: St
 
 async def test_a_click_tells_where_a_receipt_in_doubt_is(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The search is blind, but the requester sees it; a second one is told apart and is not kept up to date."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     receipt = await first_of(workflow, DeliveryKind.RECEIPT)
     lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
     await workflow.record_delivery(receipt.delivery, lost)
-    assert await workflow.receipt_clicked(cancellation.id, FIRST)
+    assert await workflow.receipt_clicked(request.id, FIRST)
     assert await place(store, receipt.delivery) == ("C1", "7.1")
     clock.advance(60)
     assert await deliver_all(workflow, receipts=True) == []
-    assert await workflow.receipt_clicked(cancellation.id, FIRST)
-    assert not await workflow.receipt_clicked(cancellation.id, SECOND)
+    assert await workflow.receipt_clicked(request.id, FIRST)
+    assert not await workflow.receipt_clicked(request.id, SECOND)
     assert not await workflow.receipt_clicked("nonsense", SECOND)
 
 
@@ -587,12 +588,12 @@ async def test_a_click_tells_where_a_receipt_in_doubt_is(workflow: Workflow, sto
 
 async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tuple[Delivery, Delivery]:
     """Return two tries of one delivery of this kind: the first one's lease is over, but it is still under way."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     if kind is DeliveryKind.RECEIPT:
         await workflow.record_delivery((await claimed(workflow)).delivery, DELIVERED)
     elif kind is not DeliveryKind.CARD:
         await deliver_all(workflow)
-        await reject(workflow, cancellation)
+        await reject(workflow, request)
     first = await first_of(workflow, kind)
     clock.advance(minutes=3)
     second = await first_of(workflow, kind)
@@ -632,8 +633,8 @@ async def test_a_card_stays_where_it_is_on_file(workflow: Workflow, store: Store
     await workflow.record_delivery(first, FIRST)
     (posted,) = [each for each in await contents(store) if isinstance(each, CardPosted)]
     assert posted == CardPosted("C1", "8.1", "https://x/8")
-    (cancellation,) = await store.read(lambda tables: tables.cancellations.pending())
-    assert (cancellation.card_ts, cancellation.card_link) == ("8.1", "https://x/8")
+    (request,) = await store.read(lambda tables: tables.requests.pending())
+    assert (request.card_ts, request.card_link) == ("8.1", "https://x/8")
 
 
 @pytest.mark.parametrize("kind", NEW_MESSAGES)
@@ -713,7 +714,7 @@ async def test_what_a_worker_holds_is_not_delivered_a_second_time_by_itself(work
     await requested(workflow, "ord_2", form="V2")
     held = Held(deliveries=frozenset({mine.delivery.position}))
     due = (await workflow.claim("w", calls=0, messages=5, held=held)).deliveries
-    assert [each.cancellation.order_id for each in due] == ["ord_2"]
+    assert [each.request.cancellation.order_id for each in due] == ["ord_2"]
     assert (await claimed(workflow)).delivery.position == mine.delivery.position
 
 
@@ -722,13 +723,13 @@ async def test_what_a_worker_holds_is_not_delivered_a_second_time_by_itself(work
 
 async def test_a_click_tells_where_a_card_in_doubt_is(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The search is blind, but people see the card: from the first click on it is on file, and kept up to date."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     due = await claimed(workflow)
     await workflow.record_delivery(due.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True))
-    await approve(workflow, cancellation)
+    await approve(workflow, request)
     await workflow.record_answer(await sending(workflow), CANCELLED)
-    assert await workflow.card_clicked(cancellation.id, FIRST)
-    found = await now(store, cancellation)
+    assert await workflow.card_clicked(request.id, FIRST)
+    found = await now(store, request)
     assert (found.card_channel, found.card_ts) == ("C1", "7.1")
     clock.advance(60)
     assert await deliver_all(workflow) == [
@@ -744,31 +745,31 @@ async def test_a_click_during_the_search_is_told_from_a_second_card(
 ) -> None:
     """The try that is under way posts another one, which is removed; the clicked one stays."""
     first, second = await two_tries(workflow, clock, DeliveryKind.CARD)
-    assert await workflow.card_clicked(first.cancellation_id, FIRST)
+    assert await workflow.card_clicked(first.request_id, FIRST)
     assert (await workflow.record_delivery(second, SECOND)).surplus
     assert not (await workflow.record_delivery(first, FIRST)).surplus
-    assert await workflow.card_clicked(first.cancellation_id, FIRST)
-    assert not await workflow.card_clicked(first.cancellation_id, SECOND)
+    assert await workflow.card_clicked(first.request_id, FIRST)
+    assert not await workflow.card_clicked(first.request_id, SECOND)
 
 
 async def test_a_click_on_a_known_card_changes_nothing(workflow: Workflow, store: Store) -> None:
     """Neither a copy nor the card itself moves the card, and an unknown request has none."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
     before = await everything(store)
-    assert await workflow.card_clicked(cancellation.id, DELIVERED)
-    assert not await workflow.card_clicked(cancellation.id, SECOND)
+    assert await workflow.card_clicked(request.id, DELIVERED)
+    assert not await workflow.card_clicked(request.id, SECOND)
     assert not await workflow.card_clicked("nonsense", SECOND)
     assert await everything(store) == before
 
 
 async def test_a_click_in_a_channel_with_a_new_id_moves_the_card(workflow: Workflow, store: Store) -> None:
     """Slack gives a channel a new id when it is shared or moved; its messages keep their timestamps."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
     moved = Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "https://x/2")
-    assert await workflow.card_clicked(cancellation.id, moved)
-    found = await now(store, cancellation)
+    assert await workflow.card_clicked(request.id, moved)
+    found = await now(store, request)
     assert (found.card_channel, found.card_ts, found.card_link) == ("C2", "1.1", "https://x/2")
 
 

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.domain.cancellation import Cancellation
+from bot.domain.audit import Event
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Actor, Membership, Scope, Verdict
+from bot.domain.request import Request
 from bot.workflow import Asked, MayNotRead, Wish, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import approve, ask, requested
@@ -30,9 +31,14 @@ async def filled(workflow: Workflow, clock: Clock) -> Workflow:
     return workflow
 
 
+def order_of(item: Request | Event) -> str:
+    """Return the order that a row of a look-up, or an event of a story, is about."""
+    return item.cancellation.order_id if isinstance(item, Request) else item.order_id
+
+
 async def orders(workflow: Workflow, reader: Actor, text: str, **options: Any) -> list[str]:
     """Return the order IDs on the page that this person reads."""
-    return [item.order_id for item in (await workflow.look_up(reader, Asked(text, **options))).page.items]
+    return [order_of(item) for item in (await workflow.look_up(reader, Asked(text, **options))).page.items]
 
 
 @pytest.mark.parametrize("role", ["approver", "auditor"])
@@ -72,7 +78,7 @@ async def test_a_page_of_requests_leads_to_the_next_older_one(filled: Workflow) 
     """Pages follow each other without a gap and without a repetition."""
     first = await filled.look_up(AUDITOR, Asked("", limit=2))
     assert first.order_id is None
-    assert [item.order_id for item in first.page.items] == ["ord_3", "ord_2"]
+    assert [order_of(item) for item in first.page.items] == ["ord_3", "ord_2"]
     assert await orders(filled, AUDITOR, "", older_than=first.page.older, limit=2) == ["ord_1"]
 
 
@@ -237,11 +243,11 @@ async def test_a_day_has_as_many_hours_as_the_reader_lives_through(
 @pytest.mark.parametrize("reader, reads", [(AUDITOR, True), (ANN, False), (BEN, True)])
 async def test_the_words_of_a_refused_request_are_its_authors(filled: Workflow, reader: Actor, reads: bool) -> None:
     """In the story of their own order people see that somebody else asked, and never why; auditors see all."""
-    wish = Wish("V9", "ord_1", "secret-word", "C1")
+    wish = Wish("V9", ("ord_1",), "secret-word", "C1")
     await filled.request(wish, actor("UBEN"))
     if reader is BEN:
         await ask(filled, "ord_4", form="V10", by=actor("UBEN"))
-        await filled.request(replace(wish, form_id="V11", order_id="ord_4"), actor("UBEN"))
+        await filled.request(replace(wish, form_id="V11", order_ids=("ord_4",)), actor("UBEN"))
     order = "ord_4" if reader is BEN else "ord_1"
     found = await filled.look_up(reader, Asked(order))
     refused = [event for event in found.page.items if event.kind == "request_refused"]  # type: ignore[union-attr]
@@ -255,7 +261,7 @@ async def test_all_of_an_answer_is_read_a_part_at_a_time(filled: Workflow, monke
     monkeypatch.setattr("bot.workflow.workflow._PART", 1)
     for reader, orders_read in ((AUDITOR, ["ord_3", "ord_2", "ord_1"]), (ANN, ["ord_2", "ord_1"])):
         parts = [found async for found in filled.look_up_all(reader, Asked("today"))]
-        assert [[item.order_id for item in part.page.items] for part in parts] == [[order] for order in orders_read]
+        assert [[order_of(item) for item in part.page.items] for part in parts] == [[order] for order in orders_read]
         assert {part.at for part in parts} == {parts[0].at}
     assert [len(part.page.items) async for part in filled.look_up_all(AUDITOR, Asked("cancelled"))] == [0]
 
@@ -267,8 +273,8 @@ async def test_what_leaves_an_answer_while_it_is_read_brings_no_row_back(
     monkeypatch.setattr("bot.workflow.workflow._PART", 1)
     parts = filled.look_up_all(AUDITOR, Asked("pending"))
     first = await anext(parts)
-    assert [item.order_id for item in first.page.items] == ["ord_3"]
+    assert [order_of(item) for item in first.page.items] == ["ord_3"]
     (other,) = (await filled.look_up(AUDITOR, Asked("pending", older_than=first.page.older))).page.items
-    assert isinstance(other, Cancellation)
+    assert isinstance(other, Request)
     await approve(filled, other)
     assert [list(part.page.items) async for part in parts] == [[]]

@@ -1,4 +1,4 @@
-"""Asking: one open cancellation for each order, and one request for each form."""
+"""Asking: one open request for each order, and one request for each form."""
 
 import asyncio
 
@@ -16,10 +16,10 @@ from tests.world import actor
 
 
 async def test_a_request_owes_a_card_and_nothing_else(workflow: Workflow, store: Store) -> None:
-    """Asking leaves one pending cancellation, one event and one queued card."""
-    cancellation = await requested(workflow)
-    assert (cancellation.state, cancellation.order_id, cancellation.reason) == (State.PENDING, "ord_1", "typed twice")
-    assert await contents(store) == [Requested("typed twice", "C1", 1, "2026-11-24T09:00:00.000Z")]
+    """Asking leaves one pending request, one event and one queued card."""
+    request = await requested(workflow)
+    assert (request.state, request.cancellation.order_id, request.reason) == (State.PENDING, "ord_1", "typed twice")
+    assert await contents(store) == [Requested(("ord_1",), "typed twice", "C1", 1, "2026-11-24T09:00:00.000Z")]
     assert await deliver_all(workflow) == [DeliveryKind.CARD]
 
 
@@ -30,11 +30,11 @@ async def test_the_same_form_twice_asks_once(workflow: Workflow, store: Store) -
     assert await kinds(store) == ["requested"]
 
 
-async def test_an_order_has_one_open_cancellation(workflow: Workflow, store: Store) -> None:
+async def test_an_order_has_one_open_request(workflow: Workflow, store: Store) -> None:
     """A second person who asks for the same order learns the first requester, and that is on record."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     acted = await ask(workflow, form="V2", by=actor("UTWO"), reason="fraud")
-    assert acted == Acted(Verdict.ANOTHER_IS_OPEN, cancellation, "ann")
+    assert acted == Acted(Verdict.ANOTHER_IS_OPEN, in_the_way=(request,), names={"UASKER": "ann"})
     assert (await contents(store))[1:] == [RequestRefused(Verdict.ANOTHER_IS_OPEN, reason="fraud")]
 
 
@@ -42,7 +42,7 @@ async def test_a_form_sent_again_with_another_order_is_another_request(workflow:
     """After a lost acknowledgement, changed words are never taken for those that are kept."""
     first = await requested(workflow)
     again = await requested(workflow, "ord_2")
-    assert (again.order_id, again.id != first.id) == ("ord_2", True)
+    assert (again.cancellation.order_id, again.id != first.id) == ("ord_2", True)
 
 
 async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_kept(workflow: Workflow) -> None:
@@ -50,7 +50,7 @@ async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_k
     first = await requested(workflow)
     again = await ask(workflow, reason="fraud")
     assert again.verdict is Verdict.ANOTHER_IS_OPEN
-    assert again.cancellation == first
+    assert again.in_the_way == (first,)
 
 
 async def test_fifty_forms_at_once_for_one_order_make_one_request(workflow: Workflow, store: Store) -> None:
@@ -74,7 +74,7 @@ async def test_a_bad_order_id_is_refused_and_recorded(workflow: Workflow, store:
 async def test_a_person_who_may_not_ask_is_refused_and_recorded(
     workflow: Workflow, store: Store, membership: Membership, verdict: Verdict
 ) -> None:
-    """A person who is no requester, or could not be checked, gets no cancellation."""
+    """A person who is no requester, or could not be checked, gets no request."""
     stranger = Actor("U9", requester=membership, approver=Membership.MEMBER, auditor=Membership.MEMBER)
     assert await ask(workflow, by=stranger) == Acted(verdict)
     assert await contents(store) == [RequestRefused(verdict, asked_for="ord_1")]

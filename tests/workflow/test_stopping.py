@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.attempt import Outcome
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import ClickRefused, Hurried, StoppedTrying
 from bot.domain.policy import NAMED, Act, Ground, Membership, Surface, Verdict
 from bot.domain.projection import Subject
+from bot.domain.request import Request
 from bot.store import Store
 from bot.workflow import Workflow, decisions
 from bot.workflow.transitions import end
@@ -37,93 +38,93 @@ from tests.workflow.steps import (
 from tests.world import actor, next_attempt
 
 
-async def waiting(workflow: Workflow) -> Cancellation:
+async def waiting(workflow: Workflow) -> Request:
     """Return an approved request whose first call did not reach the gateway, and whose next one is a moment away."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), AWAY)
-    return cancellation
+    return request
 
 
 async def try_now(
     workflow: Workflow,
-    cancellation: Cancellation,
+    request: Request,
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
     seen: str | None = None,
 ) -> Verdict:
     """Press Try now as this person; they see what is, or ``seen``."""
-    seen = seen or await version(workflow, cancellation)
+    seen = seen or await version(workflow, request)
     presses = replace(actor(person, membership), ground=NAMED, surface=Surface.CARD)
-    acted = await workflow.act(decisions.try_now, Act.TRY_NOW, cancellation.id, presses, seen=seen)
+    acted = await workflow.act(decisions.try_now, Act.TRY_NOW, request.id, presses, seen=seen)
     return acted.verdict
 
 
 async def stop(
     workflow: Workflow,
-    cancellation: Cancellation,
+    request: Request,
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
     seen: str | None = None,
 ) -> Verdict:
     """Choose Stop trying as this person; they see what is, or ``seen``."""
-    seen = await version(workflow, cancellation) if seen is None else seen
+    seen = await version(workflow, request) if seen is None else seen
     chooses = replace(actor(person, membership), ground=Ground("S1", "2026-11-23"), surface=Surface.CARD)
-    acted = await workflow.act(decisions.stop, Act.STOP, cancellation.id, chooses, seen=seen)
+    acted = await workflow.act(decisions.stop, Act.STOP, request.id, chooses, seen=seen)
     return acted.verdict
 
 
-async def refused(store: Store, cancellation: Cancellation, act: Act, why: Verdict, state: State) -> None:
+async def refused(store: Store, request: Request, act: Act, why: Verdict, state: State) -> None:
     """Check that the last click was refused for this, that it is on record, and that the request stayed as it was."""
     assert (await contents(store))[-1] == ClickRefused(act, why, state)
-    assert await state_of(store, cancellation) is state
+    assert await state_of(store, request) is state
 
 
 async def test_try_now_ends_the_pause(workflow: Workflow, store: Store) -> None:
     """The next attempt is due at once, the card shows who hurried it, and nobody gets a message about it."""
-    cancellation = await waiting(workflow)
+    request = await waiting(workflow)
     await deliver_all(workflow)
     assert await next_attempt(workflow) is None
-    assert await try_now(workflow, cancellation) is Verdict.ALLOWED
+    assert await try_now(workflow, request) is Verdict.ALLOWED
     event = (await events(store))[-1]
     assert (event.content, event.actor) == (Hurried(NAMED, Surface.CARD), "UTWO")
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
     await workflow.record_answer(await sending(workflow), CANCELLED)
-    assert await state_of(store, cancellation) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
 
 
 async def test_try_now_makes_one_attempt(workflow: Workflow, store: Store) -> None:
     """It brings the next attempt forward; the number of attempts for one approval stays what it was."""
-    cancellation = await waiting(workflow)
-    await try_now(workflow, cancellation)
+    request = await waiting(workflow)
+    await try_now(workflow, request)
     await workflow.record_answer(await sending(workflow), AWAY)
-    assert (await now(store, cancellation)).attempts == 2
+    assert (await now(store, request)).cancellation.attempts == 2
     assert await next_attempt(workflow) is None
 
 
 async def test_try_now_acts_once(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The same click, delivered again, changes nothing: neither before the attempt that it led to nor after it."""
-    cancellation = await waiting(workflow)
-    seen = await version(workflow, cancellation)
-    assert await try_now(workflow, cancellation, seen=seen) is Verdict.ALLOWED
-    assert await try_now(workflow, cancellation, seen=seen) is Verdict.CALL_UNDER_WAY
+    request = await waiting(workflow)
+    seen = await version(workflow, request)
+    assert await try_now(workflow, request, seen=seen) is Verdict.ALLOWED
+    assert await try_now(workflow, request, seen=seen) is Verdict.CALL_UNDER_WAY
     attempt = await sending(workflow)
-    assert await try_now(workflow, cancellation, seen=seen) is Verdict.CALL_UNDER_WAY
+    assert await try_now(workflow, request, seen=seen) is Verdict.CALL_UNDER_WAY
     clock.advance(seconds=1)
     await workflow.record_answer(attempt, AWAY)
-    assert await try_now(workflow, cancellation, seen=seen) is Verdict.WRONG_STATE
+    assert await try_now(workflow, request, seen=seen) is Verdict.WRONG_STATE
     assert (await kinds(store)).count("hurried") == 1
     assert await next_attempt(workflow) is None
 
 
 async def test_the_requester_does_not_hurry(workflow: Workflow, store: Store) -> None:
     """Only approvers have a call made; a requester who is one of them may, as it was approved by another."""
-    cancellation = await waiting(workflow)
-    assert await try_now(workflow, cancellation, ANN.id, Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
-    await refused(store, cancellation, Act.TRY_NOW, Verdict.NOT_AN_APPROVER, State.APPROVED)
-    assert await try_now(workflow, cancellation, "UTWO", Membership.UNCHECKED) is Verdict.UNCHECKED
-    assert await try_now(workflow, cancellation, ANN.id) is Verdict.ALLOWED
+    request = await waiting(workflow)
+    assert await try_now(workflow, request, ANN.id, Membership.OUTSIDER) is Verdict.NOT_AN_APPROVER
+    await refused(store, request, Act.TRY_NOW, Verdict.NOT_AN_APPROVER, State.APPROVED)
+    assert await try_now(workflow, request, "UTWO", Membership.UNCHECKED) is Verdict.UNCHECKED
+    assert await try_now(workflow, request, ANN.id) is Verdict.ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -139,13 +140,13 @@ async def test_a_stop_ends_the_request_as_failed(
     workflow: Workflow, store: Store, person: str, membership: Membership, tells: list[DeliveryKind]
 ) -> None:
     """Nothing is sent any more, the thread and the requester are told, but not the person who stopped it."""
-    cancellation = await waiting(workflow)
+    request = await waiting(workflow)
     await deliver_all(workflow)
-    assert await stop(workflow, cancellation, person, membership) is Verdict.ALLOWED
+    assert await stop(workflow, request, person, membership) is Verdict.ALLOWED
     event = (await events(store))[-1]
     assert (event.content, event.actor) == (StoppedTrying(Ground("S1", "2026-11-23"), Surface.CARD), person)
-    found = await now(store, cancellation)
-    assert (found.state, found.stopped_by, found.due_at) == (State.FAILED, person, None)
+    found = await now(store, request)
+    assert (found.state, found.cancellation.stopped_by, found.due_at) == (State.FAILED, person, None)
     told = [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, *tells]
     assert sorted(await deliver_all(workflow)) == sorted(told)
     assert await next_attempt(workflow) is None
@@ -153,41 +154,41 @@ async def test_a_stop_ends_the_request_as_failed(
 
 async def test_a_stop_may_come_before_the_first_attempt(workflow: Workflow, store: Store) -> None:
     """An approved request of which nothing was sent yet can be stopped as well."""
-    cancellation = await approved(workflow)
-    assert await stop(workflow, cancellation) is Verdict.ALLOWED
+    request = await approved(workflow)
+    assert await stop(workflow, request) is Verdict.ALLOWED
     assert await next_attempt(workflow) is None
     assert list(await store.read(lambda tables: list(tables.projections.contradictions()))) == []
 
 
 async def test_an_outsider_stops_nothing(workflow: Workflow, store: Store) -> None:
     """Somebody who is neither the requester nor an approver learns nothing from a click."""
-    cancellation = await waiting(workflow)
-    assert await stop(workflow, cancellation, "U_OUTSIDER", Membership.OUTSIDER) is Verdict.NOT_INVOLVED
-    await refused(store, cancellation, Act.STOP, Verdict.NOT_INVOLVED, State.APPROVED)
-    assert await stop(workflow, cancellation, "UTWO", Membership.UNCHECKED) is Verdict.UNCHECKED
+    request = await waiting(workflow)
+    assert await stop(workflow, request, "U_OUTSIDER", Membership.OUTSIDER) is Verdict.NOT_INVOLVED
+    await refused(store, request, Act.STOP, Verdict.NOT_INVOLVED, State.APPROVED)
+    assert await stop(workflow, request, "UTWO", Membership.UNCHECKED) is Verdict.UNCHECKED
 
 
 async def test_a_call_that_has_left_is_not_stopped(workflow: Workflow, store: Store) -> None:
     """Nobody knows what a call under way does, so the click changes nothing."""
-    cancellation = await waiting(workflow)
-    await try_now(workflow, cancellation)
+    request = await waiting(workflow)
+    await try_now(workflow, request)
     attempt = await sending(workflow)
-    assert await stop(workflow, cancellation) is Verdict.CALL_UNDER_WAY
-    await refused(store, cancellation, Act.STOP, Verdict.CALL_UNDER_WAY, State.SENDING)
+    assert await stop(workflow, request) is Verdict.CALL_UNDER_WAY
+    await refused(store, request, Act.STOP, Verdict.CALL_UNDER_WAY, State.SENDING)
     await workflow.record_answer(attempt, CANCELLED)
-    assert await state_of(store, cancellation) is State.CANCELLED
-    assert await stop(workflow, cancellation) is Verdict.WRONG_STATE
+    assert await state_of(store, request) is State.CANCELLED
+    assert await stop(workflow, request) is Verdict.WRONG_STATE
 
 
 async def test_a_stop_and_the_next_call_exclude_each_other(workflow: Workflow, store: Store) -> None:
     """Of a stop and a worker in the same instant one is first: a stopped request is never sent."""
     for number in range(10):
-        cancellation = await approved(workflow, f"ord_{number}", form=f"V{number}")
-        attempt, verdict = await asyncio.gather(next_attempt(workflow), stop(workflow, cancellation))
+        request = await approved(workflow, f"ord_{number}", form=f"V{number}")
+        attempt, verdict = await asyncio.gather(next_attempt(workflow), stop(workflow, request))
         sent = [kind for kind in await kinds(store) if kind == "sending"]
         assert (attempt is None) == (verdict is Verdict.ALLOWED)
         if attempt is None:
-            assert await state_of(store, cancellation) is State.FAILED
+            assert await state_of(store, request) is State.FAILED
         else:
             assert verdict is Verdict.CALL_UNDER_WAY
             await workflow.record_answer(attempt, DENIED)
@@ -199,60 +200,60 @@ async def test_nothing_is_stopped_or_hurried_that_may_have_been_done(
     workflow: Workflow, store: Store, act: Act
 ) -> None:
     """After an answer that was lost, only the gateway's word ends the request, also after later certain ones."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
     press = stop if act is Act.STOP else try_now
-    assert await press(workflow, cancellation) is Verdict.MAY_HAVE_BEEN_SENT
-    await refused(store, cancellation, act, Verdict.MAY_HAVE_BEEN_SENT, State.APPROVED)
-    assert (await now(store, cancellation)).unclear
+    assert await press(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
+    await refused(store, request, act, Verdict.MAY_HAVE_BEEN_SENT, State.APPROVED)
+    assert (await now(store, request)).cancellation.unclear
 
 
 async def test_a_retry_of_an_unknown_outcome_is_not_stopped(workflow: Workflow, store: Store) -> None:
     """The attempts of before the retry count too: one of them may have cancelled the order."""
-    cancellation = await unknown(workflow)
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    request = await unknown(workflow)
+    assert await retry(workflow, request) is Verdict.ALLOWED
     await workflow.record_answer(await sending(workflow), AWAY)
-    assert await stop(workflow, cancellation) is Verdict.MAY_HAVE_BEEN_SENT
+    assert await stop(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
 
 
 async def test_a_stop_acts_once(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The same click, delivered again after a retry, does not end the attempts of that retry."""
-    cancellation = await waiting(workflow)
-    seen = await version(workflow, cancellation)
-    assert await stop(workflow, cancellation, seen=seen) is Verdict.ALLOWED
-    assert await stop(workflow, cancellation, seen=seen) is Verdict.WRONG_STATE
+    request = await waiting(workflow)
+    seen = await version(workflow, request)
+    assert await stop(workflow, request, seen=seen) is Verdict.ALLOWED
+    assert await stop(workflow, request, seen=seen) is Verdict.WRONG_STATE
     clock.advance(seconds=1)
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
-    assert await stop(workflow, cancellation, seen=seen) is Verdict.WRONG_STATE
-    assert await state_of(store, cancellation) is State.APPROVED
+    assert await retry(workflow, request) is Verdict.ALLOWED
+    assert await stop(workflow, request, seen=seen) is Verdict.WRONG_STATE
+    assert await state_of(store, request) is State.APPROVED
     for nonsense in ("", "nonsense", "2026"):
-        assert await stop(workflow, cancellation, seen=nonsense) is Verdict.WRONG_STATE
-    assert await stop(workflow, cancellation) is Verdict.ALLOWED
+        assert await stop(workflow, request, seen=nonsense) is Verdict.WRONG_STATE
+    assert await stop(workflow, request) is Verdict.ALLOWED
 
 
 async def test_a_stop_counts_though_another_attempt_was_made_meanwhile(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """Attempts follow each other within seconds, faster than people read a question and confirm it."""
-    cancellation = await waiting(workflow)
-    seen = await version(workflow, cancellation)
+    request = await waiting(workflow)
+    seen = await version(workflow, request)
     clock.advance(seconds=10)
     await workflow.record_answer(await sending(workflow), AWAY)
-    assert await stop(workflow, cancellation, seen=seen) is Verdict.ALLOWED
+    assert await stop(workflow, request, seen=seen) is Verdict.ALLOWED
 
 
 async def test_retry_goes_on_from_a_stop(workflow: Workflow, store: Store) -> None:
     """A stopped request is retried within the limits of every failed one, and then nobody has stopped it any more."""
-    cancellation = await waiting(workflow)
-    await stop(workflow, cancellation)
-    assert await retry(workflow, cancellation, ANN.id) is Verdict.OWN_REQUEST
-    assert await retry(workflow, cancellation) is Verdict.ALLOWED
+    request = await waiting(workflow)
+    await stop(workflow, request)
+    assert await retry(workflow, request, ANN.id) is Verdict.OWN_REQUEST
+    assert await retry(workflow, request) is Verdict.ALLOWED
     attempt = await sending(workflow)
     await workflow.record_answer(attempt, DENIED)
-    found = await now(store, cancellation)
-    assert (found.state, found.stopped_by) == (State.FAILED, "")
-    assert found.last_answer is not None
-    assert found.last_answer.outcome is Outcome.NOT_SENT
+    found = await now(store, request)
+    assert (found.state, found.cancellation.stopped_by) == (State.FAILED, "")
+    assert found.cancellation.last_answer is not None
+    assert found.cancellation.last_answer.outcome is Outcome.NOT_SENT
 
 
 async def test_a_stopped_order_can_be_asked_for_again(workflow: Workflow) -> None:
@@ -263,12 +264,12 @@ async def test_a_stopped_order_can_be_asked_for_again(workflow: Workflow) -> Non
 
 async def test_the_card_gets_the_history_of_the_record(workflow: Workflow, clock: Clock) -> None:
     """A delivery comes with who did what, each with its time; calls and answers are not in it."""
-    cancellation = await waiting(workflow)
+    request = await waiting(workflow)
     await deliver_all(workflow)
     clock.advance(seconds=1)
-    await stop(workflow, cancellation, ANN.id)
+    await stop(workflow, request, ANN.id)
     (update, *_) = (await workflow.claim("w", calls=0, messages=5)).deliveries
-    history = update.cancellation.history
+    history = update.request.history
     assert [(step.kind, step.person) for step in history] == [
         ("requested", ANN.id),
         ("approved", "UONE"),
@@ -281,9 +282,9 @@ async def test_a_stop_on_record_after_an_unclear_answer_cannot_be_true(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """A file in which somebody made tables and events agree on it is found all the same."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     await workflow.record_answer(await sending(workflow), LOST)
-    waits = await now(store, cancellation)
+    waits = await now(store, request)
     await store.transaction("forge", lambda tx: end(tx, waits, StoppedTrying(), "UEVIL", clock()))
     (found,) = await store.read(lambda tables: list(tables.projections.contradictions()))
     assert found.subject is Subject.EVENT

@@ -1,4 +1,4 @@
-"""The steps that end a cancellation."""
+"""The steps that end a request."""
 
 import pytest
 
@@ -16,11 +16,11 @@ from tests.world import next_attempt
 
 async def test_pending_requests_expire(workflow: Workflow, store: Store, clock: Clock) -> None:
     """After its time the request expires, on record, and the card, the thread and the requester get the news."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
     clock.advance(hours=24)
     assert await next_attempt(workflow) is None
-    assert await state_of(store, cancellation) is State.EXPIRED
+    assert await state_of(store, request) is State.EXPIRED
     assert (await contents(store))[-1] == Expired()
     news = {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
     assert set(await deliver_all(workflow)) == news
@@ -28,20 +28,20 @@ async def test_pending_requests_expire(workflow: Workflow, store: Store, clock: 
 
 async def test_a_requester_gets_no_message_about_what_they_did(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The news goes to the card and its thread alone."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
-    await store.transaction("end", lambda tx: end(tx, cancellation, Withdrawn(), cancellation.requester, clock()))
+    await store.transaction("end", lambda tx: end(tx, request, Withdrawn(), request.requester, clock()))
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]
 
 
 async def test_an_end_that_may_not_follow_leaves_nothing(workflow: Workflow, store: Store, clock: Clock) -> None:
     """A caller's mistake raises, and neither the record nor the outbox gets anything."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     await deliver_all(workflow)
     before = await kinds(store)
     cancelled = Cancelled(1, CANCELLED)
     with pytest.raises(AssertionError, match="no step from pending to cancelled"):
-        await store.transaction("end", lambda tx: end(tx, cancellation, cancelled, BOT, clock()))
-    assert await state_of(store, cancellation) is State.PENDING
+        await store.transaction("end", lambda tx: end(tx, request, cancelled, BOT, clock()))
+    assert await state_of(store, request) is State.PENDING
     assert await kinds(store) == before
     assert await deliver_all(workflow) == []

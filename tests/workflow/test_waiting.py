@@ -185,7 +185,7 @@ def test_a_ground_by_escalation_needs_an_escalation_on_record(world: World) -> N
     content = Approved(1, 1, Ground(escalated=True))
 
     def forge(tx: object) -> None:
-        world.tables.cancellations.move(world.found(about), State.APPROVED, at=world.clock(), due_at=world.clock())
+        world.tables.requests.move(world.found(about), State.APPROVED, at=world.clock(), due_at=world.clock())
         world.tables.record.append(content, DORA, world.clock(), world.found(about))
 
     world.run(world.store.transaction("forge", forge))
@@ -306,7 +306,7 @@ def trying(world: World) -> str:
 
 def try_once(world: World, about: str, answer: Answer) -> None:
     """Wait until the next call is due, and answer it at once."""
-    due = world.found(about).due_at
+    due = world.found(about).cancellation.due_at
     assert due is not None
     world.clock.at = max(world.clock.at, due)
     world.answer(call(world), answer)

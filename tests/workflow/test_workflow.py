@@ -36,17 +36,17 @@ from tests.writer import busy
 
 async def test_every_event_says_who_and_why(workflow: Workflow, store: Store) -> None:
     """The record of a whole story answers who did what, and why."""
-    cancellation = await approved(workflow)
+    request = await approved(workflow)
     confirmed = replace(CANCELLED, request_id="req_1")
     await workflow.record_answer(await sending(workflow), confirmed)
     record = await events(store)
     assert [(event.content, event.actor) for event in record] == [
-        (Requested("typed twice", "C1", 1, "2026-11-24T09:00:00.000Z"), "UASKER"),
+        (Requested(("ord_1",), "typed twice", "C1", 1, "2026-11-24T09:00:00.000Z"), "UASKER"),
         (Approved(approvals=1, of=1), "UONE"),
         (Sending(attempt=1), "bot"),
         (Cancelled(1, confirmed), "bot"),
     ]
-    assert {event.cancellation for event in record} == {cancellation.id}
+    assert {event.request for event in record} == {request.id}
     assert {event.order_id for event in record} == {"ord_1"}
 
 
@@ -60,27 +60,27 @@ async def test_refused_commands_are_on_record(workflow: Workflow, store: Store) 
 
 async def test_a_refused_click_is_on_record_with_its_order(workflow: Workflow, store: Store) -> None:
     """The story of the order has the click of a person from another company; a forged id leads to no order."""
-    cancellation = await requested(workflow)
-    for about in (cancellation.id, "nonsense", ""):
+    request = await requested(workflow)
+    for about in (request.id, "nonsense", ""):
         await workflow.refuse(actor("U9"), "approve", Verdict.NOT_OF_THIS_WORKSPACE, about)
     refusals = (await events(store))[1:]
     assert {event.content for event in refusals} == {RequestRefused(Verdict.NOT_OF_THIS_WORKSPACE, command="approve")}
-    assert [(event.cancellation, event.order_id, event.actor) for event in refusals] == [
-        (cancellation.id, "ord_1", "U9"),
+    assert [(event.request, event.order_id, event.actor) for event in refusals] == [
+        (request.id, "ord_1", "U9"),
         ("", "", "U9"),
         ("", "", "U9"),
     ]
-    assert await state_of(store, cancellation) is State.PENDING
+    assert await state_of(store, request) is State.PENDING
 
 
 @pytest.mark.parametrize("person", ["U_OUTSIDER", "UASKER"])
 async def test_every_refused_act_is_on_record_with_its_order(workflow: Workflow, store: Store, person: str) -> None:
     """Whatever somebody wanted to do, and whatever the cause: the refusal belongs to the story of the order."""
-    cancellation = await requested(workflow)
-    await approve(workflow, cancellation, person)
-    await retry(workflow, cancellation, person)
-    await settle(workflow, cancellation, person, APPROVERS.membership(person))
-    await withdraw(workflow, cancellation, "U_OUTSIDER")
+    request = await requested(workflow)
+    await approve(workflow, request, person)
+    await retry(workflow, request, person)
+    await settle(workflow, request, person, APPROVERS.membership(person))
+    await withdraw(workflow, request, "U_OUTSIDER")
     refusals = (await events(store))[1:]
     assert [event.content.act for event in refusals] == [Act.APPROVE, Act.RETRY, Act.SETTLE, Act.WITHDRAW]  # type: ignore[attr-defined]
     assert {(event.kind, event.order_id) for event in refusals} == {("click_refused", "ord_1")}
@@ -96,8 +96,8 @@ async def test_the_start_is_on_record(workflow: Workflow, store: Store) -> None:
 
 async def test_people_are_remembered_by_their_latest_name(workflow: Workflow, store: Store) -> None:
     """Each act keeps the name under which the person acts now; an act without a name keeps the old one."""
-    cancellation = await requested(workflow)
-    await approve(workflow, cancellation, "UONE")
+    request = await requested(workflow)
+    await approve(workflow, request, "UONE")
     await workflow.refuse(replace(actor("UONE"), name="one of us"), "/cancel-order", Verdict.UNCHECKED)
     await workflow.refuse(replace(actor("UASKER"), name=""), "/cancel-order", Verdict.UNCHECKED)
     names = await store.read(lambda tables: tables.people.names(["UASKER", "UONE", "U9"]))
@@ -152,21 +152,21 @@ async def test_a_claim_says_when_something_falls_due_next(workflow: Workflow, cl
 async def test_a_claim_says_whether_there_may_be_more(workflow: Workflow, store: Store) -> None:
     """After the most that one transaction claims, the worker claims again without a pause."""
     asked = [await requested(workflow, f"ord_{number}", form=f"V{number}") for number in range(25)]
-    for cancellation in asked:
-        await approve(workflow, cancellation)
+    for request in asked:
+        await approve(workflow, request)
     first = await workflow.claim("w", calls=100, messages=0)
     rest = await workflow.claim("w", calls=100, messages=0)
     assert (len(first.attempts), first.more) == (20, True)
     assert (len(rest.attempts), rest.more) == (5, False)
-    assert {await state_of(store, cancellation) for cancellation in asked} == {State.SENDING}
+    assert {await state_of(store, request) for request in asked} == {State.SENDING}
 
 
 async def test_without_room_for_calls_nothing_is_settled(workflow: Workflow, store: Store, clock: Clock) -> None:
     """A worker without room leaves what is due to the next claim."""
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     clock.advance(hours=24)
     await workflow.claim("w", calls=0, messages=0)
-    assert await state_of(store, cancellation) is State.PENDING
+    assert await state_of(store, request) is State.PENDING
 
 
 async def test_an_act_that_waited_too_long_for_the_file_never_happens(
@@ -174,19 +174,19 @@ async def test_an_act_that_waited_too_long_for_the_file_never_happens(
 ) -> None:
     """Slack has shown an error by then, and the person may have changed their mind, or clicked again."""
     workflow = Workflow(store, rules, now=clock, wake=wake, answer_within=0.05)
-    cancellation = await requested(workflow)
+    request = await requested(workflow)
     async with busy(store):
-        for act in (approve(workflow, cancellation), ask(workflow, "ord_2", form="V2")):
+        for act in (approve(workflow, request), ask(workflow, "ord_2", form="V2")):
             with pytest.raises(TimeoutError):
                 await act
-    assert await state_of(store, cancellation) is State.PENDING
+    assert await state_of(store, request) is State.PENDING
     assert [event.kind for event in await events(store)] == ["requested"]
-    assert await approve(workflow, cancellation) is Verdict.ALLOWED
+    assert await approve(workflow, request) is Verdict.ALLOWED
 
 
-async def test_a_refused_act_leaves_the_cancellation_as_it_was(workflow: Workflow, store: Store) -> None:
+async def test_a_refused_act_leaves_the_request_as_it_was(workflow: Workflow, store: Store) -> None:
     """Only the record grows."""
-    cancellation = await requested(workflow)
-    assert await approve(workflow, cancellation, "UASKER") is Verdict.OWN_REQUEST
-    assert await store.read(lambda tables: tables.cancellations.get(cancellation.id)) == cancellation
+    request = await requested(workflow)
+    assert await approve(workflow, request, "UASKER") is Verdict.OWN_REQUEST
+    assert await store.read(lambda tables: tables.requests.get(request.id)) == request
     assert len(await contents(store)) == 2

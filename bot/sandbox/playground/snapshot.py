@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from bot import wording
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.lookup import Lookup
+from bot.domain.request import Request
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.gateway import GatewayCall, Order
 from bot.sandbox.notifications import Notification
@@ -85,15 +86,15 @@ async def _requests(playground: Playground) -> Json:
         return {"cancellations": [], "frozen": False}
 
 
-def _request(found: Cancellation) -> Json:
+def _request(found: Request) -> Json:
     waits = found.state is State.PENDING
     return {
-        "order": found.order_id,
+        "order": found.cancellation.order_id,
         "state": found.state,
         "requester": found.requester,
         "approvers": found.approvers,
-        "stopped": bool(found.stopped_by),
-        "may_stop": found.attempts > 0 and buttons.between_attempts(found),
+        "stopped": bool(found.cancellation.stopped_by),
+        "may_stop": found.cancellation.attempts > 0 and buttons.between_attempts(found),
         "escalated": found.escalated_at is not None,
         "remind_at": found.remind_at.timestamp() if waits and found.remind_at else None,
         "escalate_at": found.escalate_at.timestamp() if waits and found.escalate_at else None,

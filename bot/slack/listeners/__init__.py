@@ -22,7 +22,7 @@ def register(app: AsyncApp, parts: Parts) -> None:
     """Bind every command, form and button to Bolt's app.
 
     Bolt asks one listener after the other, and each question costs it as much as a twentieth of an acknowledgement. So
-    the three acts of every cancellation come first, and the catch-alls last.
+    the three acts of every request come first, and the catch-alls last.
     """
     deciding, asking = Deciding(parts), Asking(parts)
     app.action(str(Act.APPROVE))(deciding.approve)

@@ -5,16 +5,16 @@ import re
 from slack_bolt.async_app import AsyncAck
 
 from bot.domain import policy
-from bot.domain.cancellation import Cancellation
-from bot.domain.ids import CHANNEL_ID, LONGEST_ORDER_ID, is_order_id
+from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Role, Verdict
+from bot.domain.request import Request
 from bot.slack import command_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Submission
-from bot.slack.views import card, freezes, receipt, refusals
+from bot.slack.views import card, freezes, order_ids, receipt, refusals
 from bot.slack.views.modals import OrderForm
 from bot.workflow import Wish
 
@@ -38,14 +38,14 @@ class Asking:
             await tell(await refuse)
             return
         match command_text.read(typed.as_typed):
-            case command_text.Order(order_id, reason):
-                await self._ask_in_form(typed, order_id, reason, tell)
+            case command_text.Orders(orders, reason):
+                await self._ask_in_form(typed, orders, reason, tell)
             case command_text.Help(mistyped):
                 await tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
             case command_text.Freeze() | command_text.Unfreeze() as wanted:
                 await self._freeze(typed, wanted, tell)
 
-    async def _ask_in_form(self, typed: Command, order_id: str, reason: str, tell: Tell) -> None:
+    async def _ask_in_form(self, typed: Command, orders: tuple[str, ...], reason: str, tell: Tell) -> None:
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
         verdict = policy.may_ask(actor)
         if verdict is Verdict.ALLOWED and (freeze := await self._parts.workflow.frozen()):
@@ -54,15 +54,13 @@ class Asking:
             return
         if verdict is Verdict.ALLOWED and self._parts.approval_channel is None:
             verdict = await places.may_hold_card(self._parts.client, typed, shared=self._parts.allow_shared_channels)
-        if verdict is Verdict.ALLOWED and names_another_order(order_id, reason):
-            verdict = Verdict.SEVERAL_ORDERS
         if verdict is not Verdict.ALLOWED:
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, verdict)
             await tell(refusals.command_refused(verdict))
             return
         example = self._parts.presentation.order_id_example
         view = OrderForm.build(
-            channel=typed.channel_id, order_id=order_id, reason=reason, example=example, answer=typed.response_url
+            channel=typed.channel_id, order_ids=orders, reason=reason, example=example, answer=typed.response_url
         )
         await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
 
@@ -95,49 +93,36 @@ class Asking:
         if home is not Home.HERE:
             text = await self._parts.refuse_stranger(home, form.user.id, form.user.shown_name, CANCEL_ORDER)
             return OrderForm.ORDER, text
-        channel, order_id, reason = OrderForm.parse(form.view)
+        channel, entered, reason = OrderForm.parse(form.view)
         if not re.fullmatch(CHANNEL_ID, channel):
             return OrderForm.ORDER, refusals.NOT_READ
         pattern = self._parts.workflow.rules.order_id_pattern
-        if is_order_id(pattern, order_id) and not card.fits(order_id, reason):
+        typed = order_ids.read(entered, pattern)
+        wrong = order_ids.problem(typed, pattern, self._parts.presentation.order_id_example)
+        if not wrong and not card.fits([each.order_id for each in typed], reason):
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             return OrderForm.REASON, refusals.command_refused(Verdict.TOO_LONG)
-        wish = Wish(form.view.id, order_id, reason, self._parts.approval_channel or channel)
+        wished = tuple(each.order_id for each in typed)
+        wish = Wish(form.view.id, wished, reason, self._parts.approval_channel or channel)
         acted = await self._parts.workflow.request(wish, actor)
         match acted.verdict:
             case Verdict.ALLOWED:
-                assert acted.cancellation is not None
+                assert acted.request is not None
                 if channel != wish.channel:
-                    self._tell_where(OrderForm.address(form.view), acted.cancellation)
+                    self._tell_where(OrderForm.address(form.view), acted.request)
                 return OrderForm.ORDER, ""
             case Verdict.ANOTHER_IS_OPEN:
-                assert acted.cancellation is not None
-                return OrderForm.ORDER, refusals.already_open(acted.cancellation, acted.requester_name)
+                return OrderForm.ORDER, order_ids.in_the_way(typed, acted.in_the_way, acted.names)
             case Verdict.BAD_ORDER_ID:
-                return OrderForm.ORDER, refusals.bad_order_id(
-                    pattern.pattern, order_id, self._parts.presentation.order_id_example
-                )
+                return OrderForm.ORDER, wrong
             case Verdict.FROZEN:
                 assert acted.freeze is not None
                 return OrderForm.ORDER, freezes.refused(acted.freeze)
             case verdict:
                 return OrderForm.ORDER, refusals.command_refused(verdict)
 
-    def _tell_where(self, response_url: str, cancellation: Cancellation) -> None:
+    def _tell_where(self, response_url: str, request: Request) -> None:
         """Say where the command was typed that the approvers are asked in another channel."""
         tell = self._parts.answer_to(response_url)
-        told = respond(self._parts.network, response_url, receipt.asked(cancellation))
+        told = respond(self._parts.network, response_url, receipt.asked(request))
         self._parts.background.start(told, tell=tell)
-
-
-def names_another_order(order_id: str, reason: str) -> bool:
-    """Return True where the reason begins with an order id of the same shape: the same letters, or as many digits."""
-    words = [word.strip(",;") for word in reason.split() if word not in {"and", "&", "+", ","}]
-    # What is longer is no order id, and looking for digits in all of it would hold up everybody.
-    if not words or max(len(order_id), len(words[0])) > LONGEST_ORDER_ID:
-        return False
-    if re.fullmatch(r"\d{4,}", order_id):
-        # A number at the beginning of a sentence may be an amount.
-        return all(re.fullmatch(r"\d+", word) and len(word) == len(order_id) for word in words)
-    shape = re.match(r"[A-Za-z]+[_-](?=\w*\d)", order_id)
-    return shape is not None and re.fullmatch(rf"{re.escape(shape[0])}\w*\d\w*", words[0]) is not None

@@ -12,9 +12,9 @@ from typing import ParamSpec
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.domain.cancellation import Cancellation
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Surface, Verdict
+from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
@@ -74,16 +74,16 @@ class Deciding:
         if actor := await self._arrive(ack, click, Role.APPROVER):
             acted = await self._parts.workflow.act(decisions.may_reject, Act.REJECT, click.value, actor)
             await self._answer(ack, click, acted)
-            if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
-                self._open_form(click, RejectForm.build(acted.cancellation))
+            if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+                self._open_form(click, RejectForm.build(acted.request))
 
     async def reject_form(self, ack: AsyncAck, form: Submission) -> None:
         """Reject with the reason given, or say on the field why not."""
-        cancellation_id, reason = RejectForm.parse(form.view)
+        request_id, reason = RejectForm.parse(form.view)
         error = "" if reason else refusals.REASON_MISSING
-        if reason and not card.fits("", reason):
+        if reason and not card.fits([], reason):
             error = refusals.REASON_TOO_LONG
-        error = error or await self._submit(form, decisions.reject, Act.REJECT, cancellation_id, reason=reason)
+        error = error or await self._submit(form, decisions.reject, Act.REJECT, request_id, reason=reason)
         await _acknowledge(ack, RejectForm.REASON, error)
 
     async def withdraw(self, ack: AsyncAck, click: Click) -> None:
@@ -121,21 +121,28 @@ class Deciding:
         if actor := await self._arrive(ack, click, Role.APPROVER):
             acted = await self._parts.workflow.act(decisions.may_settle, Act.SETTLE, click.value, actor)
             await self._answer(ack, click, acted)
-            if acted.verdict is Verdict.ALLOWED and acted.cancellation is not None:
+            if acted.verdict is Verdict.ALLOWED and acted.request is not None:
                 cancelled = click.act == buttons.SETTLE_CANCELLED
-                self._open_form(click, SettleForm.build(acted.cancellation, cancelled=cancelled))
+                self._open_form(click, SettleForm.build(acted.request, cancelled=cancelled))
 
     async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep a person's statement about an unknown outcome, or say on the field why not."""
-        cancelled, cancellation_id, seen, how = SettleForm.parse(form.view)
-        error = "" if how else refusals.FINDING_MISSING
-        if cancelled is None:
+        finding = SettleForm.parse(form.view)
+        error = "" if finding.how else refusals.FINDING_MISSING
+        if finding.cancelled is None:
             error = refusals.NOT_READ
-        elif how and not card.fits("", how):
+        elif finding.how and not card.fits([], finding.how):
             error = refusals.REASON_TOO_LONG
-        elif how:
+        elif finding.how:
             error = await self._submit(
-                form, decisions.settle, Act.SETTLE, cancellation_id, cancelled=cancelled, how=how, seen=seen
+                form,
+                decisions.settle,
+                Act.SETTLE,
+                finding.request_id,
+                order_id=finding.order_id,
+                cancelled=finding.cancelled,
+                how=finding.how,
+                seen=finding.seen,
             )
         await _acknowledge(ack, SettleForm.HOW, error)
 
@@ -162,7 +169,7 @@ class Deciding:
         acted = await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
         if acted.verdict is Verdict.ALLOWED:
             return ""
-        return refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze)
+        return refusals.click_refused(acted.verdict, acted.request, acted.freeze)
 
     def _open_form(self, click: Click, view: View) -> None:
         tell = self._parts.answer_to(click.response_url)
@@ -173,29 +180,29 @@ class Deciding:
         await ack()
         tell = self._parts.answer_to(click.response_url)
         if acted.verdict is not Verdict.ALLOWED:
-            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.cancellation, acted.freeze))
-        cancellation, place, surface = acted.cancellation, click.place, _surface(click)
-        if cancellation is not None and place is not None:
-            known = (cancellation.card_channel, cancellation.card_ts)
+            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.request, acted.freeze))
+        request, place, surface = acted.request, click.place, _surface(click)
+        if request is not None and place is not None:
+            known = (request.card_channel, request.card_ts)
             if surface is Surface.RECEIPT or place != known:
-                self._parts.background.start(self._learn_place(*place, cancellation, surface), tell=tell)
+                self._parts.background.start(self._learn_place(*place, request, surface), tell=tell)
 
-    async def _learn_place(self, channel: str, ts: str, cancellation: Cancellation, surface: Surface) -> None:
+    async def _learn_place(self, channel: str, ts: str, request: Request, surface: Surface) -> None:
         """Learn where the card or the receipt is, or close a second one of the same request."""
         identity = self._parts.identity()
         assert identity is not None  # nobody belongs here before that is known
         place = Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
         workflow, on_receipt = self._parts.workflow, surface is Surface.RECEIPT
         clicked = workflow.receipt_clicked if on_receipt else workflow.card_clicked
-        if not await clicked(cancellation.id, place):
-            copy = receipt.copy(cancellation) if on_receipt else card.copy(cancellation)
-            await self._close_copy(channel, ts, cancellation, copy)
+        if not await clicked(request.id, place):
+            copy = receipt.copy(request) if on_receipt else card.copy(request)
+            await self._close_copy(channel, ts, request, copy)
 
-    async def _close_copy(self, channel: str, ts: str, cancellation: Cancellation, message: Message) -> None:
+    async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:
             await self._parts.client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
         except Exception as error:  # noqa: BLE001 -- the next click on it tries again
-            log.warning("copy_not_closed", cancellation=cancellation.id, problem=problem_of(error).name)
+            log.warning("copy_not_closed", request=request.id, problem=problem_of(error).name)
 
 
 def _surface(click: Click) -> Surface:

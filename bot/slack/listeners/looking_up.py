@@ -13,10 +13,10 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.lookup import NotAFilter, wants_file
 from bot.domain.policy import Actor, Role, Verdict
-from bot.rows import CsvFile, Row, cancellation_row, event_row, fields
+from bot.domain.request import Request
+from bot.rows import CsvFile, Row, event_row, fields, request_row
 from bot.slack import command_text
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_AUDIT
@@ -134,8 +134,8 @@ class LookingUp:
 def _rows(found: Found) -> Iterator[Row]:
     for index, each in enumerate(found.page.items):
         match each:
-            case Cancellation():
-                yield cancellation_row(each, found.checked[index])
+            case Request():
+                yield request_row(each, found.checked[index])
             case Event():
                 yield event_row(each)
 

@@ -83,7 +83,7 @@ class Parts:
     async def refuse_stranger(self, home: Home, user_id: str, name: str, act: str, about: str = "") -> str:
         """Put it on record that somebody who does not belong here tried something; return the words for them.
 
-        ``act`` is the slash command, or the action or form; ``about`` the id of the cancellation, if there is one.
+        ``act`` is the slash command, or the action or form; ``about`` the id of the request, if there is one.
         """
         why = Verdict.UNCHECKED if home is Home.UNCHECKED else Verdict.NOT_OF_THIS_WORKSPACE
         await self.workflow.refuse(Actor(user_id, name), act, why, about)

@@ -1,4 +1,4 @@
-"""The answers of ``/cancel-audit``: a page of cancellations, or one order's story.
+"""The answers of ``/cancel-audit``: a page of requests, or one order's story.
 
 It is long because each kind of event has its words here.
 """
@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from bot.domain import events
 from bot.domain.attempt import Reason
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content
 from bot.domain.lookup import MENTION, Mistake, NotAFilter
 from bot.domain.policy import Scope, Verdict
 from bot.domain.projection import Contradiction
+from bot.domain.request import Request
 from bot.slack.views import outcomes
 from bot.slack.views.text import (
     Block,
@@ -137,7 +138,7 @@ def usage(error: NotAFilter) -> str:
 
 def page(found: Found, query: str) -> Message:
     """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
-    rows = [_event_row(each) if isinstance(each, Event) else _cancellation_row(each) for each in found.page.items]
+    rows = [_event_row(each) if isinstance(each, Event) else _request_row(each) for each in found.page.items]
     place = _place(found)
     blocks: list[Block] = [
         lines(
@@ -199,17 +200,17 @@ def _spoken(row: list[Element]) -> str:
     )
 
 
-def _cancellation_row(found: Cancellation) -> list[Element]:
+def _request_row(found: Request) -> list[Element]:
     approved = [[person(approver)] for approver in found.approvers]
     parts: list[list[Element]] = [
         [moment(found.requested_at)],
-        [words(cut(found.order_id, _SHOWN), code=True)],
+        [words(cut(found.cancellation.order_id, _SHOWN), code=True)],
         [words(str(found.state).replace("_", " "), bold=True)],
         [words("requested by "), person(found.requester)],
         [words("approved by "), *listed(approved)] if approved else [],
         [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],
-        [words("settled by "), person(found.settlement.approver)] if found.settlement else [],
-        [words("stopped by "), person(found.stopped_by)] if found.stopped_by else [],
+        [words("settled by "), person(found.cancellation.settlement.approver)] if found.cancellation.settlement else [],
+        [words("stopped by "), person(found.cancellation.stopped_by)] if found.cancellation.stopped_by else [],
         [] if found.decisions else [words("nobody decided")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
@@ -361,7 +362,6 @@ _VERDICTS = {
     Verdict.TOO_LONG: "too long for the card",
     Verdict.FROZEN: "everything was frozen",
     Verdict.NOT_FROZEN: "nothing was frozen",
-    Verdict.SEVERAL_ORDERS: "several orders at once",
 }
 _NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "is already cancelled", Reason.ALREADY_REFUNDED: "is already refunded"}
 _WAS = {

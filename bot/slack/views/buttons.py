@@ -3,31 +3,32 @@
 import re
 from collections.abc import Mapping
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.policy import Act
+from bot.domain.request import Request
 from bot.slack.views.text import Element, cut, plain
 
 _SHOWN_ORDER = 150
 """Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
 _DECIDE = "decide "
 MENU = "more"
-"""The action id of the menu. The value of each option is the name of an act and the cancellation's id."""
+"""The action id of the menu. The value of each option is the name of an act and the request's id."""
 SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
 """The names of the acts of people who looked an unknown outcome up at the gateway."""
 _ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
-def actions(cancellation: Cancellation) -> list[Element]:
+def actions(request: Request) -> list[Element]:
     """Return the block of buttons for this state, or nothing: buttons that can do nothing are not there."""
-    elements = _buttons(cancellation)
+    elements = _buttons(request)
     # Slack sends the block's id back with a click: so a click tells which state the person saw.
-    seen = f"{_DECIDE}{cancellation.version} {approvals_promised(cancellation)}"
+    seen = f"{_DECIDE}{request.version} {approvals_promised(request)}"
     block: Element = {"type": "actions", "block_id": seen, "elements": elements}
     return [block] if elements else []
 
 
 def version_seen(block_id: str) -> str:
-    """Return the version of the cancellation that a clicked card showed; empty for cards without one."""
+    """Return the version of the request that a clicked card showed; empty for cards without one."""
     return block_id.removeprefix(_DECIDE).partition(" ")[0]
 
 
@@ -37,41 +38,41 @@ def promise_seen(block_id: str) -> int:
     return int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
 
 
-def approvals_promised(cancellation: Cancellation) -> int:
+def approvals_promised(request: Request) -> int:
     """Return how many approvals the dialog promises to wait for, or 0 where it says that this one cancels the order."""
-    needed = cancellation.approvals_required
-    return needed if cancellation.state is State.PENDING and len(cancellation.approvers) + 1 < needed else 0
+    needed = request.approvals_required
+    return needed if request.state is State.PENDING and len(request.approvers) + 1 < needed else 0
 
 
-def between_attempts(cancellation: Cancellation) -> bool:
+def between_attempts(request: Request) -> bool:
     """Return True where the next attempt is awaited and certainly none has done anything, so that people may act."""
-    return cancellation.state is State.APPROVED and not cancellation.unclear
+    return request.state is State.APPROVED and not request.cancellation.unclear
 
 
-def _buttons(cancellation: Cancellation) -> list[Element]:
-    order = cut(cancellation.order_id, _SHOWN_ORDER)
-    if cancellation.state is State.PENDING:
-        approve = dialog("Cancel this order?", _approving(cancellation, order), "Approve")
+def _buttons(request: Request) -> list[Element]:
+    order = cut(request.cancellation.order_id, _SHOWN_ORDER)
+    if request.state is State.PENDING:
+        approve = dialog("Cancel this order?", _approving(request, order), "Approve")
         withdraw = dialog(
             "Withdraw this request?",
             f"The request ends, and it does not cancel order {order}. Only the requester can withdraw it.",
             "Withdraw",
         )
         return [
-            button(cancellation, Act.APPROVE, "Approve", "primary", approve),
-            button(cancellation, Act.REJECT, "Reject", "danger"),
-            _menu(cancellation, {Act.WITHDRAW: "Withdraw"}, withdraw),
+            button(request, Act.APPROVE, "Approve", "primary", approve),
+            button(request, Act.REJECT, "Reject", "danger"),
+            _menu(request, {Act.WITHDRAW: "Withdraw"}, withdraw),
         ]
-    if between_attempts(cancellation):
+    if between_attempts(request):
         stop = dialog(
             "Stop trying?",
             f"No further attempt is made. This request does not cancel order {order}. Only approvers and the requester "
             "can stop it. Then an approver can press Retry.",
             "Stop trying",
         )
-        try_now = [button(cancellation, Act.TRY_NOW, "Try now", "primary")] if cancellation.attempts else []
-        return [*try_now, _menu(cancellation, {Act.STOP: "Stop trying"}, stop)]
-    if cancellation.state.may_retry:
+        try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if request.cancellation.attempts else []
+        return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, stop)]
+    if request.state.may_retry:
         retry = dialog(
             "Ask the gateway again?",
             f"The same cancellation of order {order} is sent once more. This is safe: an order that is already "
@@ -82,27 +83,25 @@ def _buttons(cancellation: Cancellation) -> list[Element]:
             SETTLE_CANCELLED: "Settle by hand: it is cancelled",
             SETTLE_NOT_CANCELLED: "Settle by hand: it is not cancelled",
         }
-        settle = [_menu(cancellation, found)] if cancellation.state is State.UNKNOWN else []
-        return [button(cancellation, Act.RETRY, "Retry", "primary", retry), *settle]
+        settle = [_menu(request, found)] if request.state is State.UNKNOWN else []
+        return [button(request, Act.RETRY, "Retry", "primary", retry), *settle]
     return []
 
 
-def _approving(cancellation: Cancellation, order: str) -> str:
+def _approving(request: Request, order: str) -> str:
     """Return what the next approval does."""
-    number, needed = len(cancellation.approvers) + 1, cancellation.approvals_required
+    number, needed = len(request.approvers) + 1, request.approvals_required
     final = "A cancelled order can't be restored."
-    if approvals_promised(cancellation):
+    if approvals_promised(request):
         last = _ORDINALS.get(needed, "last")
         return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
     this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"
     return f"{this} cancels order {order} at the payment gateway now. {final}"
 
 
-def button(
-    cancellation: Cancellation, action: str, label: str, style: str | None, confirm: Element | None = None
-) -> Element:
+def button(request: Request, action: str, label: str, style: str | None, confirm: Element | None = None) -> Element:
     """Return a button about this request. The value is its id only: what counts is what the database holds."""
-    found: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": cancellation.id}
+    found: Element = {"type": "button", "action_id": str(action), "text": plain(label), "value": request.id}
     if style:
         found["style"] = style
     if confirm:
@@ -110,10 +109,10 @@ def button(
     return found
 
 
-def _menu(cancellation: Cancellation, options: Mapping[str, str], confirm: Element | None = None) -> Element:
+def _menu(request: Request, options: Mapping[str, str], confirm: Element | None = None) -> Element:
     """Return the menu of the acts that are not the main ones; its dialog is asked before each of them."""
     chosen = [
-        {"text": plain(label), "value": f"{action} {cancellation.id}"}  # at most 75 characters each
+        {"text": plain(label), "value": f"{action} {request.id}"}  # at most 75 characters each
         for action, label in options.items()
     ]
     menu: Element = {"type": "overflow", "action_id": MENU, "options": chosen}

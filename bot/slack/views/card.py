@@ -1,9 +1,9 @@
 """The card: the approval message, as it must look in each state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import Cancellation, State, Step
+from bot.domain.cancellation import State
 from bot.domain.events import (
     Approved,
     Escalated,
@@ -17,6 +17,7 @@ from bot.domain.events import (
     Voted,
     Withdrawn,
 )
+from bot.domain.request import Request, Step
 from bot.slack.views import buttons, freezes, outcomes
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
@@ -47,6 +48,7 @@ _REJECTION_WEIGHT = 1500
 """So much of a rejection's reason is on the card; the message in its thread has all of it."""
 _FITTING_WEIGHT = 7000
 """So much of a message is for order id and reason: 3,000 letters each, and some line breaks and signs among them."""
+_STATE_WEIGHT = 40
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
@@ -75,202 +77,207 @@ _BY_THE_BOT: Mapping[str, str] = {
 _APPROVALS = {Voted.kind, Approved.kind}
 
 
-def heading(cancellation: Cancellation) -> str:
+def heading(request: Request) -> str:
     """Return the words for how the request stands, without their sign."""
-    return outcomes.words_for(cancellation).title
+    return outcomes.words_for(request).title
 
 
-def card(cancellation: Cancellation, presentation: Presentation = NO_SETTINGS) -> Message:
+def card(request: Request, presentation: Presentation = NO_SETTINGS) -> Message:
     """Return the card for this state. Buttons that can do nothing are not there.
 
     It shows every character of the order id and of the reason: nobody approves text that they could not read. While it
     waits, it mentions those who can approve; Slack notifies them of a new card, and of no update.
     """
-    found = outcomes.words_for(cancellation)
-    blocks = [lines(*_beginning(cancellation, found, presentation))]
-    if cancellation.reason:
-        blocks.append(quote(cancellation.reason))
-    rows = _how_it_stands(cancellation, found, presentation) + _history(cancellation)
+    found = outcomes.words_for(request)
+    blocks = [lines(*_beginning(request, found, presentation))]
+    if request.reason:
+        blocks.append(quote(request.reason))
+    rows = _how_it_stands(request, found, presentation) + _history(request)
     blocks += [lines(*rows)] if any(rows) else []
-    if (rejection := cancellation.rejection) is not None and rejection.reason:
+    if (rejection := request.rejection) is not None and rejection.reason:
         blocks += [
             lines([words("Why "), person(rejection.approver), words(" rejected it:")]),
             quote(cut_to_weight(rejection.reason, _REJECTION_WEIGHT)),
         ]
-    if (settlement := cancellation.settlement) is not None:
+    if (settlement := request.cancellation.settlement) is not None:
         finding = cut_to_weight(settlement.reason, _REJECTION_WEIGHT)
         blocks += [lines([words("How "), person(settlement.approver), words(" knows:")]), quote(finding)]
-    return Message(bounded(_text(cancellation, presentation)), blocks + buttons.actions(cancellation))
+    return Message(bounded(_text(request, presentation)), blocks + buttons.actions(request))
 
 
-def fits(order_id: str, reason: str) -> bool:
+def fits(order_ids: Sequence[str], reason: str) -> bool:
     """Return True where a card can show all of this: nobody approves text that they could not read."""
-    return weight(order_id) + weight(reason) <= _FITTING_WEIGHT
+    # Each order of several has a line with its state.
+    states = _STATE_WEIGHT * len(order_ids) if len(order_ids) > 1 else 0
+    return sum(map(weight, order_ids)) + states + weight(reason) <= _FITTING_WEIGHT
 
 
-def copy(cancellation: Cancellation) -> Message:
+def copy(request: Request) -> Message:
     """Return the words for a second card of the same request, which has no buttons."""
-    way = link(cancellation.card_link, "Open the card")
-    row = [words("This is a copy of the card for order "), words(cancellation.order_id, code=True), words(". "), *way]
-    text = f"This is a copy of the card for order {escape(cancellation.order_id)}. {cancellation.card_link}"
+    way = link(request.card_link, "Open the card")
+    row = [
+        words("This is a copy of the card for order "),
+        words(request.cancellation.order_id, code=True),
+        words(". "),
+        *way,
+    ]
+    text = f"This is a copy of the card for order {escape(request.cancellation.order_id)}. {request.card_link}"
     return Message(text.strip(), [lines(row)])
 
 
-def _beginning(cancellation: Cancellation, found: outcomes.Words, presentation: Presentation) -> list[list[Element]]:
+def _beginning(request: Request, found: outcomes.Words, presentation: Presentation) -> list[list[Element]]:
     """Return who asks to cancel which order, and then how that stands."""
-    order = words(cancellation.order_id, code=True)
-    if address := presentation.page_of(cancellation.order_id):
+    order = words(request.cancellation.order_id, code=True)
+    if address := presentation.page_of(request.cancellation.order_id):
         order = {"type": "link", "url": address, "text": order["text"], "style": order["style"]}
-    pending = cancellation.state is State.PENDING
+    pending = request.state is State.PENDING
     asks = " asks to cancel order " if pending else " asked to cancel order "
     sign = [words(f"{found.sign} ")] if pending else []
-    first = [*sign, person(cancellation.requester), words(asks, bold=True), order]
+    first = [*sign, person(request.requester), words(asks, bold=True), order]
     return [first] if pending else [first, [words(found.heading, bold=True)]]
 
 
-def _how_it_stands(
-    cancellation: Cancellation, found: outcomes.Words, presentation: Presentation
-) -> list[list[Element]]:
-    rows: list[list[Element]] = [[words(f"⚠️ {alike}")]] if (alike := _alike(cancellation)) else []
-    if cancellation.earlier is not None:
-        how = f": {outcomes.how_it_ended(cancellation.earlier)}."
-        rows.append([words(f"⚠️ {outcomes.EARLIER} "), moment(cancellation.earlier.at), words(how)])
-    if (freeze := freezes.shown(cancellation)) is not None:
+def _how_it_stands(request: Request, found: outcomes.Words, presentation: Presentation) -> list[list[Element]]:
+    rows: list[list[Element]] = [[words(f"⚠️ {alike}")]] if (alike := _alike(request)) else []
+    if request.cancellation.earlier is not None:
+        how = f": {outcomes.how_it_ended(request.cancellation.earlier)}."
+        rows.append([words(f"⚠️ {outcomes.EARLIER} "), moment(request.cancellation.earlier.at), words(how)])
+    if (freeze := freezes.shown(request)) is not None:
         rows.append(freezes.banner(freeze))
-    if cancellation.state is State.PENDING:
-        whom = presentation.still_needed(cancellation)
+    if request.state is State.PENDING:
+        whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])
-        rows.append([words(f"{_needed(cancellation)}. Expires "), moment(cancellation.expires_at)])
-    elif explanation := _explanation(cancellation, found):
+        rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
+    elif explanation := _explanation(request, found):
         rows.append([words(explanation)])
-    return [*rows, _approvals(cancellation), _progress(cancellation, found)]
+    return [*rows, _approvals(request), _progress(request, found)]
 
 
-def _explanation(cancellation: Cancellation, found: outcomes.Words) -> str:
+def _explanation(request: Request, found: outcomes.Words) -> str:
     # Where Retry works only for a while, a row of its own says until when.
-    return found.explanation if cancellation.retry_until is None else found.meaning
+    return found.explanation if request.retry_until is None else found.meaning
 
 
-def _history(cancellation: Cancellation) -> list[list[Element]]:
+def _history(request: Request) -> list[list[Element]]:
     """Return who did what, each with its time. Where it is long, the middle of it is left out."""
-    steps = cancellation.history
+    steps = request.history
     left_out = len(steps) - _MOST_STEPS
-    rows = [_step(cancellation, step) for step in steps]
+    rows = [_step(request, step) for step in steps]
     if left_out > 0:
-        middle = [words(f"… {left_out} more: see /cancel-audit {cut(cancellation.order_id, _SHOWN_ORDER)}")]
+        middle = [words(f"… {left_out} more: see /cancel-audit {cut(request.cancellation.order_id, _SHOWN_ORDER)}")]
         rows = [rows[0], middle, *rows[left_out + 1 :]]
     return rows
 
 
-def _step(cancellation: Cancellation, step: Step) -> list[Element]:
+def _step(request: Request, step: Step) -> list[Element]:
     if step.person == BOT:
         return [words(f"{_BY_THE_BOT[step.kind]}, "), moment(step.at)]
     row = [words(f"{_STEPS[step.kind]} "), person(step.person), words(", "), moment(step.at)]
-    voided = step.kind in _APPROVALS and step.person not in cancellation.approvers
+    voided = step.kind in _APPROVALS and step.person not in request.approvers
     return [*row, words(" (no longer counts)")] if voided else row
 
 
-def _text(cancellation: Cancellation, presentation: Presentation) -> str:
+def _text(request: Request, presentation: Presentation) -> str:
     """Return the card in a few sentences, because screen readers and notifications read only this."""
-    order = escape(cut(cancellation.order_id, _SHOWN_ORDER))
-    reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
+    order = escape(cut(request.cancellation.order_id, _SHOWN_ORDER))
+    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
     why = f": {reason}" if reason else ""
-    if cancellation.state is State.PENDING:
-        needed = _needed(cancellation)
-        if whom := mrkdwn(presentation.still_needed(cancellation)):
+    if request.state is State.PENDING:
+        needed = _needed(request)
+        if whom := mrkdwn(presentation.still_needed(request)):
             needed += f" from {whom}"
-        expires = mrkdwn_moment(cancellation.expires_at)
-        asks = f"<@{cancellation.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
-        if (earlier := cancellation.earlier) is not None:
+        expires = mrkdwn_moment(request.expires_at)
+        asks = f"<@{request.requester}> asks to cancel order {order}{why}. {needed}. Expires {expires}."
+        if (earlier := request.cancellation.earlier) is not None:
             asks += f" {outcomes.EARLIER} {mrkdwn_moment(earlier.at)}: {outcomes.how_it_ended(earlier)}."
-        return " ".join(filter(None, [asks, _frozen(cancellation), escape(_alike(cancellation))]))
-    found, answer = outcomes.words_for(cancellation), cancellation.last_answer
+        return " ".join(filter(None, [asks, _frozen(request), escape(_alike(request))]))
+    found, answer = outcomes.words_for(request), request.cancellation.last_answer
     said = [
-        _frozen(cancellation),
+        _frozen(request),
         f"{found.heading}.",
-        f"<@{cancellation.requester}> asked to cancel order {order}{why}.",
+        f"<@{request.requester}> asked to cancel order {order}{why}.",
         found.explanation,
     ]
-    if answer and cancellation.state is not State.CANCELLED and (detail := outcomes.detail(answer, found)):
+    if answer and request.state is not State.CANCELLED and (detail := outcomes.detail(answer, found)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
-    if buttons.between_attempts(cancellation) and cancellation.attempts and cancellation.due_at:
-        again = f"I ask again at {mrkdwn_moment(cancellation.due_at)}. {_MAY_STOP}"
-        said.append(again if cancellation.freeze is None else _MAY_STOP_ONLY)
-    if cancellation.stopped_by:
-        said.append(f"Stopped by <@{cancellation.stopped_by}>.")
-    for decision, act in ((cancellation.rejection, "Rejected"), (cancellation.settlement, "Settled")):
+    if buttons.between_attempts(request) and request.cancellation.attempts and request.cancellation.due_at:
+        again = f"I ask again at {mrkdwn_moment(request.cancellation.due_at)}. {_MAY_STOP}"
+        said.append(again if request.freeze is None else _MAY_STOP_ONLY)
+    if request.cancellation.stopped_by:
+        said.append(f"Stopped by <@{request.cancellation.stopped_by}>.")
+    for decision, act in ((request.rejection, "Rejected"), (request.cancellation.settlement, "Settled")):
         if decision is not None:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
             said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
     return " ".join(filter(None, said))
 
 
-def _frozen(cancellation: Cancellation) -> str:
+def _frozen(request: Request) -> str:
     """Return in mrkdwn that everything is frozen, where that concerns this request."""
-    freeze = freezes.shown(cancellation)
+    freeze = freezes.shown(request)
     return escape(freezes.in_force(freeze)) if freeze is not None else ""
 
 
-def _alike(cancellation: Cancellation) -> str:
+def _alike(request: Request) -> str:
     """Return a warning where the order ID is not what it looks like, as long as somebody has to decide."""
-    alike = mistakable(cancellation.order_id)
-    if alike is None or cancellation.state is not State.PENDING:
+    alike = mistakable(request.cancellation.order_id)
+    if alike is None or request.state is not State.PENDING:
         return ""
     return f"The order ID contains “{alike}” ({name_of(alike)}), which is easily mistaken or overlooked."
 
 
-def _approvals(cancellation: Cancellation) -> list[Element]:
-    approvers, needed = cancellation.approvers, cancellation.approvals_required
-    if not approvers and (cancellation.state is not State.PENDING or needed == 1):
+def _approvals(request: Request) -> list[Element]:
+    approvers, needed = request.approvers, request.approvals_required
+    if not approvers and (request.state is not State.PENDING or needed == 1):
         return []
     count = words(f"{len(approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}")
     return [count, words(": "), *listed([[person(each)] for each in approvers])] if approvers else [count]
 
 
-def _needed(cancellation: Cancellation) -> str:
+def _needed(request: Request) -> str:
     # If all are there and it still waits, Slack has not said yet who of them may approve.
-    missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
-    more = " more" if cancellation.approvers else ""
+    missing = max(request.approvals_required - len(request.approvers), 1)
+    more = " more" if request.approvers else ""
     return f"{missing}{more} {'approval is' if missing == 1 else 'approvals are'} needed"
 
 
-def _progress(cancellation: Cancellation, found: outcomes.Words) -> list[Element]:
-    answer = cancellation.last_answer
+def _progress(request: Request, found: outcomes.Words) -> list[Element]:
+    answer = request.cancellation.last_answer
     said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
-    match cancellation.state:
-        case State.APPROVED if cancellation.attempts and cancellation.due_at:
-            not_yet = outcomes.not_confirmed_yet(cancellation, said)
-            may_stop = buttons.between_attempts(cancellation)
-            if cancellation.freeze is not None:
+    match request.state:
+        case State.APPROVED if request.cancellation.attempts and request.cancellation.due_at:
+            not_yet = outcomes.not_confirmed_yet(request, said)
+            may_stop = buttons.between_attempts(request)
+            if request.freeze is not None:
                 return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
             return [
                 words(f"{not_yet} I ask again at "),
-                moment(cancellation.due_at, "{time_secs}"),
+                moment(request.cancellation.due_at, "{time_secs}"),
                 words(f". {_MAY_STOP}" if may_stop else "."),
             ]
-        case State.SENDING if cancellation.attempts > 1:
-            return [words(f"Attempt {cancellation.attempts} is under way.")]
+        case State.SENDING if request.cancellation.attempts > 1:
+            return [words(f"Attempt {request.cancellation.attempts} is under way.")]
         case State.PENDING | State.APPROVED | State.SENDING:
             return []
         case State.FAILED | State.UNKNOWN:
-            at = moment(cancellation.changed_at)
+            at = moment(request.cancellation.changed_at)
             row = [words("Last attempt "), at, *([words(f": {said}")] if said else [])]
-            if cancellation.stopped_by:
+            if request.cancellation.stopped_by:
                 row = [words("Ended "), at, *([words(f". Last attempt: {said}")] if said else [])]
-            return row + _retry_until(cancellation)
+            return row + _retry_until(request)
         case State.REFUSED:
-            return [words("Ended "), moment(cancellation.changed_at), *([words(f": {said}")] if said else [])]
+            return [words("Ended "), moment(request.cancellation.changed_at), *([words(f": {said}")] if said else [])]
         case _:
-            return [words("Ended "), moment(cancellation.changed_at)]
+            return [words("Ended "), moment(request.cancellation.changed_at)]
 
 
-def _retry_until(cancellation: Cancellation) -> list[Element]:
+def _retry_until(request: Request) -> list[Element]:
     """Return until when Retry works, and what to do after that."""
-    if cancellation.retry_until is None:
+    if request.retry_until is None:
         return []
-    after = "settle it by hand" if cancellation.state is State.UNKNOWN else "ask again with /cancel-order"
+    after = "settle it by hand" if request.state is State.UNKNOWN else "ask again with /cancel-order"
     return [
         words("\nAn approver who is not the requester can press Retry until "),
-        moment(cancellation.retry_until),
+        moment(request.retry_until),
         words(f". After that, {after}."),
     ]

@@ -2,9 +2,10 @@
 
 from datetime import UTC
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
+from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.views.text import Element, moment, person, quoted, words
 
@@ -13,9 +14,9 @@ _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
 
 
-def shown(cancellation: Cancellation) -> Freeze | None:
+def shown(request: Request) -> Freeze | None:
     """Return the freeze that a message about this request has to show: the one in force, if the request waits."""
-    return cancellation.freeze if cancellation.state in {State.PENDING, State.APPROVED} else None
+    return request.freeze if request.state in {State.PENDING, State.APPROVED} else None
 
 
 def banner(freeze: Freeze) -> list[Element]:

@@ -3,8 +3,9 @@
 One text for one cause, for the receipt and for the direct message that tells it where the receipt is out already.
 """
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
+from bot.domain.request import Request
 from bot.slack.views import outcomes
 from bot.slack.views.text import Element, Message, cut, escape, lines, mrkdwn, person, words
 
@@ -16,12 +17,12 @@ def heading(missing: MissingCard) -> str:
     return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request waits"
 
 
-def rows(cancellation: Cancellation, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
+def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
     """Return lines with the channel, the cause and the next step; the channel and the bot are links."""
-    channel: Element = {"type": "channel", "channel_id": cancellation.card_channel}
-    nobody_can = f"nobody can {'approve' if cancellation.state is State.PENDING else 'press Retry'}"
+    channel: Element = {"type": "channel", "channel_id": request.card_channel}
+    nobody_can = f"nobody can {'approve' if request.state is State.PENDING else 'press Retry'}"
     if missing.given_up:
-        expires = " The request expires by itself." if cancellation.state is State.PENDING else ""
+        expires = " The request expires by itself." if request.state is State.PENDING else ""
         why = f" ({outcomes.delivery_problem(missing.problem)}), so {nobody_can}. Tell the bot's operator.{expires}"
         return [[words("The approval card can't be posted in "), channel, words(why)]]
     if missing.in_doubt:
@@ -39,11 +40,11 @@ def rows(cancellation: Cancellation, missing: MissingCard, bot_user_id: str) -> 
     ]
 
 
-def message(cancellation: Cancellation, missing: MissingCard, bot_user_id: str) -> Message:
+def message(request: Request, missing: MissingCard, bot_user_id: str) -> Message:
     """Return a message that says only this."""
-    about = [words(heading(missing), bold=True), words(" · order "), words(cancellation.order_id, code=True)]
-    said = rows(cancellation, missing, bot_user_id)
-    order = escape(cut(cancellation.order_id, _SHOWN_IN_TEXT))
+    about = [words(heading(missing), bold=True), words(" · order "), words(request.cancellation.order_id, code=True)]
+    said = rows(request, missing, bot_user_id)
+    order = escape(cut(request.cancellation.order_id, _SHOWN_IN_TEXT))
     return Message(f"{heading(missing)} · order {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
 
 

@@ -1,9 +1,13 @@
 """The forms: how each one looks, and how it is read back."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from bot.domain.cancellation import Cancellation
+from bot.domain.cancellation import State
+from bot.domain.ids import LONGEST_ORDER_ID
+from bot.domain.request import Request
 from bot.slack.payloads import FormView
+from bot.slack.views import orders
 from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
 
 REASON_LIMIT = 3000
@@ -20,7 +24,9 @@ class OrderForm:
     REASON = "reason"
 
     @classmethod
-    def build(cls, *, channel: str, order_id: str, reason: str, example: str | None = None, answer: str = "") -> View:
+    def build(
+        cls, *, channel: str, order_ids: Sequence[str], reason: str, example: str | None = None, answer: str = ""
+    ) -> View:
         """Return the form, filled in with the text behind the command; ``example`` is an order id.
 
         ``answer`` is the address for answers in the place where the command was typed.
@@ -31,7 +37,13 @@ class OrderForm:
             "Cancel an order",
             "Ask for approval",
             f"{channel}\n{answer}".strip(),
-            _input(cls.ORDER, "Order ID", order_id, hint=f"Use the order ID from the console{shown}"),
+            _input(
+                cls.ORDER,
+                "Order ID",
+                "\n".join(order_ids),
+                multiline=True,
+                hint=f"Use the order ID from the console{shown}. For several orders, write one a line",
+            ),
             _input(
                 cls.REASON,
                 "Reason",
@@ -49,7 +61,7 @@ class OrderForm:
 
     @classmethod
     def parse(cls, view: FormView) -> tuple[str, str, str]:
-        """Return channel, trimmed order id and trimmed reason of a submitted form."""
+        """Return channel, trimmed order ids and trimmed reason of a submitted form."""
         return view.private_metadata.partition("\n")[0], _value(view, cls.ORDER), _value(view, cls.REASON)
 
 
@@ -60,20 +72,20 @@ class RejectForm:
     REASON = "reason"
 
     @classmethod
-    def build(cls, cancellation: Cancellation) -> View:
+    def build(cls, request: Request) -> View:
         """Return the form that asks for the reason of a rejection."""
-        label = f"Why do you reject the cancellation of {cut(cancellation.order_id, 60)}?"
+        label = f"Why do you reject the cancellation of {orders.inline(request, 60)}?"
         return _modal(
             cls.CALLBACK,
             "Reject",
             "Reject",
-            cancellation.id,
+            request.id,
             _input(cls.REASON, label, "", multiline=True, hint="The requester sees it, and it stays on record"),
         )
 
     @classmethod
     def parse(cls, view: FormView) -> tuple[str, str]:
-        """Return cancellation id and trimmed reason of a submitted form."""
+        """Return request id and trimmed reason of a submitted form."""
         return view.private_metadata, _value(view, cls.REASON)
 
 
@@ -81,21 +93,27 @@ class SettleForm:
     """The form behind the buttons for an unknown outcome that somebody looked up at the gateway."""
 
     CALLBACK = "settle"
+    ORDER = "order"
     HOW = "how"
     CANCELLED, NOT_CANCELLED = "cancelled", "not_cancelled"
 
     @classmethod
-    def build(cls, cancellation: Cancellation, *, cancelled: bool) -> View:
-        """Return the form that asks how the person knows."""
+    def build(cls, request: Request, *, cancelled: bool) -> View:
+        """Return the form that asks how the person knows, and of which order, if several are unknown."""
         found = "is cancelled" if cancelled else "is not cancelled"
+        finding = cls.CANCELLED if cancelled else cls.NOT_CANCELLED
+        unknown = [each.order_id for each in request.cancellations if each.state is State.UNKNOWN]
+        which = [_select(cls.ORDER, "Which order?", unknown)] if len(unknown) > 1 else []
+        order = "it" if which else cut(unknown[0], 60)
         return _modal(
             cls.CALLBACK,
             "Settle by hand",
             "Settle",
-            f"{cls.CANCELLED if cancelled else cls.NOT_CANCELLED} {cancellation.id} {cancellation.version}",
+            f"{finding} {request.id} {request.version}\n{unknown[0][:LONGEST_ORDER_ID]}",
+            *which,
             _input(
                 cls.HOW,
-                f"How do you know that {cut(cancellation.order_id, 60)} {found} at the gateway?",
+                f"How do you know that {order} {found} at the gateway?",
                 "",
                 multiline=True,
                 hint="Your name and these words stay on record as your statement",
@@ -103,15 +121,29 @@ class SettleForm:
         )
 
     @classmethod
-    def parse(cls, view: FormView) -> tuple[bool | None, str, str, str]:
-        """Return the finding, the cancellation's id and version, and the trimmed words of a submitted form.
-
-        The finding is True for cancelled and None where it is neither: a statement about money has no default.
-        """
-        found, _, about = view.private_metadata.partition(" ")
-        cancellation_id, _, version = about.partition(" ")
+    def parse(cls, view: FormView) -> "Finding":
+        """Return what somebody stated in a submitted form."""
+        about, _, order_id = view.private_metadata.partition("\n")
+        found, _, about = about.partition(" ")
+        request_id, _, version = about.partition(" ")
+        chosen = view.state.get("values", {}).get(cls.ORDER, {}).get(cls.ORDER, {}).get("selected_option")
+        if chosen:
+            order_id = str(chosen.get("value") or "")
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
-        return finding, cancellation_id, version, _value(view, cls.HOW)
+        return Finding(finding, request_id, version, order_id, _value(view, cls.HOW))
+
+
+class Finding(NamedTuple):
+    """A statement about an order whose outcome is unknown, and the version of the request that the person saw.
+
+    ``cancelled`` is None where the form says neither: a statement about money has no default.
+    """
+
+    cancelled: bool | None
+    request_id: str
+    seen: str
+    order_id: str
+    how: str
 
 
 def form_no_longer_in_use() -> View:
@@ -170,6 +202,12 @@ def _input(
         "optional": optional,
         "element": element,
     }
+
+
+def _select(name: str, label: str, options: Sequence[str]) -> Block:
+    shown = [{"text": plain(cut(each, 75)), "value": each} for each in options]
+    element: Element = {"type": "static_select", "action_id": name, "options": shown}
+    return {"type": "input", "block_id": name, "label": plain(label), "element": element}
 
 
 def _value(view: FormView, name: str) -> str:

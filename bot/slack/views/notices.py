@@ -6,8 +6,9 @@ Each is written when it is posted, so that it says how the request stands then.
 from datetime import datetime, timedelta
 
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
+from bot.domain.request import Request
 from bot.slack.views import outcomes
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
@@ -29,36 +30,36 @@ _SHOWN_REASON = 200
 _SHOWN_WORDS = 300
 
 
-def notice(cancellation: Cancellation, event: Event, presentation: Presentation, at: datetime) -> Message:
+def notice(request: Request, event: Event, presentation: Presentation, at: datetime) -> Message:
     """Return the message in the card's thread about an event of ``PASSING``, as it is posted at this time."""
-    order, whom = words(cancellation.order_id, code=True), presentation.still_needed(cancellation)
+    order, whom = words(request.cancellation.order_id, code=True), presentation.still_needed(request)
     match event.content:
         case Voted():
-            rows = [[words(f"👀 {_needed(cancellation)} for order "), order, *_colon(whom), words(".")]]
+            rows = [[words(f"👀 {_needed(request)} for order "), order, *_colon(whom), words(".")]]
         case Reminded():
-            asks = [words(f"⏰ {_needed(cancellation)} for order "), order, *_colon(whom), words(". ")]
-            rows = [asks + _time_left(cancellation, at)]
+            asks = [words(f"⏰ {_needed(request)} for order "), order, *_colon(whom), words(". ")]
+            rows = [asks + _time_left(request, at)]
         case Escalated():
-            asks = [words(f"🔔 {_needed(cancellation)} for order "), order, words(". ")]
-            if asked := presentation.asked_as_well(cancellation):
+            asks = [words(f"🔔 {_needed(request)} for order "), order, words(". ")]
+            if asked := presentation.asked_as_well(request):
                 asks += [*asked, words(": you can approve or reject this request now. ")]
-            rows = [asks + _time_left(cancellation, at)]
+            rows = [asks + _time_left(request, at)]
         case GatewayTrouble() as trouble:
-            return _message(cancellation, _trouble(cancellation, trouble, whom))
+            return _message(request, _trouble(request, trouble, whom))
         case content:
             raise AssertionError(content)
-    return _message(cancellation, rows)
+    return _message(request, rows)
 
 
-def direct_notice(cancellation: Cancellation, event: Event) -> Message:
+def direct_notice(request: Request, event: Event) -> Message:
     """Return the message to the requester about an event of ``PASSING``, with a link to the card."""
     assert isinstance(event.content, GatewayTrouble)
-    rows = [*_trouble(cancellation, event.content, []), link(cancellation.card_link, "Open the card")]
-    return _message(cancellation, rows)
+    rows = [*_trouble(request, event.content, []), link(request.card_link, "Open the card")]
+    return _message(request, rows)
 
 
-def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
-    answer = cancellation.last_answer
+def _trouble(request: Request, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
+    answer = request.cancellation.last_answer
     detail = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
     known = (
         "This request has not changed the order so far: no call was sent, or the gateway says that it did not take it."
@@ -67,12 +68,12 @@ def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Ele
         known = "The gateway's answers don't say whether the order was cancelled."
     until = moment(datetime.fromisoformat(content.until), "{time}")
     now = [words("I am asking again now")]
-    if cancellation.state is State.APPROVED and cancellation.due_at is not None:
-        now = [words("I ask again at "), moment(cancellation.due_at, "{time_secs}")]
+    if request.state is State.APPROVED and request.cancellation.due_at is not None:
+        now = [words("I ask again at "), moment(request.cancellation.due_at, "{time_secs}")]
     return [
         [
             words("⏳ The gateway has not settled order "),
-            words(cancellation.order_id, code=True),
+            words(request.cancellation.order_id, code=True),
             words(" yet"),
             *_colon(whom),
             words("."),
@@ -87,16 +88,16 @@ def _trouble(cancellation: Cancellation, content: GatewayTrouble, whom: list[Ele
     ]
 
 
-def _needed(cancellation: Cancellation) -> str:
+def _needed(request: Request) -> str:
     # If all are there and it still waits, Slack has not said yet who of them may approve.
-    missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
-    more = " more" if cancellation.approvers else ""
+    missing = max(request.approvals_required - len(request.approvers), 1)
+    more = " more" if request.approvers else ""
     return f"{missing}{more} {'approval' if missing == 1 else 'approvals'} needed"
 
 
-def _time_left(cancellation: Cancellation, at: datetime) -> list[Element]:
-    left = _length(cancellation.expires_at - at)
-    return [words(f"{left} left: the request expires "), moment(cancellation.expires_at), words(".")]
+def _time_left(request: Request, at: datetime) -> list[Element]:
+    left = _length(request.expires_at - at)
+    return [words(f"{left} left: the request expires "), moment(request.expires_at), words(".")]
 
 
 def _length(time: timedelta) -> str:
@@ -112,7 +113,7 @@ def _colon(whom: list[Element]) -> list[Element]:
     return [words(": "), *whom] if whom else []
 
 
-def _message(cancellation: Cancellation, rows: list[list[Element]]) -> Message:
-    reason = escape(quoted(cancellation.reason, _SHOWN_REASON))
-    asked = f"Requested by <@{cancellation.requester}>" + (f": {reason}." if reason else ".")
+def _message(request: Request, rows: list[list[Element]]) -> Message:
+    reason = escape(quoted(request.reason, _SHOWN_REASON))
+    asked = f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
     return Message(bounded(" ".join([*map(mrkdwn, filter(None, rows)), asked])), [lines(*rows)])

@@ -1,4 +1,4 @@
-"""The words for a cancellation's state and for the gateway's answers, shared by card, results and look-ups.
+"""The words for a request's state and for the gateway's answers, shared by card, results and look-ups.
 
 One text serves one cause. People who read these are no programmers, so there is no HTTP here; ``audit find`` on the
 command line shows every detail. The file is long because it is a table with words for every cause.
@@ -7,7 +7,8 @@ command line shows every detail. The file is long because it is a table with wor
 from dataclasses import dataclass
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Cancellation, Earlier, State
+from bot.domain.cancellation import Earlier, State
+from bot.domain.request import Request
 from bot.slack.views.text import sentence
 
 
@@ -206,7 +207,7 @@ BY_REPEAT = Words(
     "Cancelled",
     "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled.",
 )
-"""The words for a cancellation that a repeat found done."""
+"""The words for a request that a repeat found done."""
 
 _NOT_REACHED = "the gateway could not be reached"
 _NOT_SECURE = "there is no secure connection to the gateway; the bot's operator must look at this"
@@ -262,12 +263,12 @@ def words(
     return _BY_CAUSE.get((state, reason), _BY_STATE[state]) if reason is not None else _BY_STATE[state]
 
 
-def words_for(cancellation: Cancellation) -> Words:
-    """Return the words for how a cancellation stands."""
-    answer = cancellation.last_answer or Answer(Outcome.UNKNOWN)
-    if cancellation.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
+def words_for(request: Request) -> Words:
+    """Return the words for how a request stands."""
+    answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
-    return words(cancellation.state, answer.reason, answer.trouble, stopped=bool(cancellation.stopped_by))
+    return words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
 
 
 EARLIER = "An earlier request for this order ended"
@@ -294,9 +295,9 @@ def said(answer: Answer) -> str:
     return "; ".join(filter(None, [_TROUBLES[answer.trouble] + status, own]))
 
 
-def not_confirmed_yet(cancellation: Cancellation, said: str) -> str:
+def not_confirmed_yet(request: Request, said: str) -> str:
     """Return a sentence about the attempts so far of an approved request; ``said`` is what the last one brought."""
-    attempts = "one attempt" if cancellation.attempts == 1 else f"{cancellation.attempts} attempts"
+    attempts = "one attempt" if request.cancellation.attempts == 1 else f"{request.cancellation.attempts} attempts"
     return sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.policy import People
+from bot.domain.request import Request
 from bot.slack.views.text import Element, listed, mention, person, words
 
 _MOST_NAMED = 10
@@ -29,7 +30,7 @@ class Presentation:
     order_id_example: str | None = None
     order_url: str = ""
 
-    def still_needed(self, cancellation: Cancellation) -> list[Element]:
+    def still_needed(self, request: Request) -> list[Element]:
         """Return the mentions of those who can bring this request further; nothing where there are none.
 
         A waiting request needs the approvers who have not approved yet. After that it may need any of them, but the
@@ -37,11 +38,11 @@ class Presentation:
         """
         if self.mentions is None:
             return []
-        done = {cancellation.requester}
-        if cancellation.state is State.PENDING:
-            done = self._may_not_approve(cancellation) | set(cancellation.approvers)
+        done = {request.requester}
+        if request.state is State.PENDING:
+            done = self._may_not_approve(request) | set(request.approvers)
         people = self.mentions
-        if cancellation.escalated_at is not None:
+        if request.escalated_at is not None:
             people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
         return mentions(people, but=done)
 
@@ -54,15 +55,15 @@ class Presentation:
         address = self.order_url.replace("{order_id}", quote(order_id, safe=""))
         return address if len(address) <= _LONGEST_ADDRESS else ""
 
-    def asked_as_well(self, cancellation: Cancellation) -> list[Element]:
+    def asked_as_well(self, request: Request) -> list[Element]:
         """Return the mentions of those whom the escalation of this request asks; nothing where there are none.
 
         They were not asked before, so they are mentioned whatever the settings say about the approvers.
         """
-        return mentions(self.escalation, but=self._may_not_approve(cancellation))
+        return mentions(self.escalation, but=self._may_not_approve(request))
 
-    def _may_not_approve(self, cancellation: Cancellation) -> set[str]:
-        return set() if self.allow_self_approval else {cancellation.requester}
+    def _may_not_approve(self, request: Request) -> set[str]:
+        return set() if self.allow_self_approval else {request.requester}
 
 
 NO_SETTINGS = Presentation()

@@ -1,9 +1,10 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
+from bot.domain.request import Request
 from bot.slack.views import freezes
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 
@@ -130,18 +131,13 @@ def command_refused(verdict: Verdict) -> str:
                 "This does not fit on the approval card, where approvers must be able to read all of it. "
                 "Shorten the reason."
             )
-        case Verdict.SEVERAL_ORDERS:
-            return (
-                "I take one order per request. Type /cancel-order once for each order: the order ID first, "
-                "then the reason."
-            )
         case _:
             return f"You may not ask for cancellations here. Ask {OPERATOR} to add you."
 
 
-def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
+def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
     """Return why a click changed nothing."""
-    if cancellation is None:
+    if request is None:
         return "I have no record of this request, so this button does nothing."
     match verdict:
         case Verdict.FROZEN if freeze is not None:
@@ -152,7 +148,7 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
             return (
                 "I couldn't check with Slack whether you are an approver. Nothing has changed. Try again in a minute."
             )
-        case Verdict.OWN_REQUEST if cancellation.state is State.PENDING:
+        case Verdict.OWN_REQUEST if request.state is State.PENDING:
             return "You can't approve your own request. Another approver has to."
         case Verdict.OWN_REQUEST:
             return (
@@ -160,7 +156,7 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
                 f"If there is none, ask {OPERATOR} to add one."
             )
         case Verdict.ALREADY_COUNTED:
-            missing = max(cancellation.approvals_required - len(cancellation.approvers), 1)
+            missing = max(request.approvals_required - len(request.approvers), 1)
             needed = "1 more approval is" if missing == 1 else f"{missing} more approvals are"
             return f"You have already approved this. {needed} needed."
         case Verdict.NOT_THE_REQUESTER:
@@ -180,9 +176,9 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
         case Verdict.DECIDED_AGAINST:
             return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.APPROVAL_TOO_OLD:
-            return f"The approval of this request is too old for a retry. {_instead_of_retry(cancellation)}"
+            return f"The approval of this request is too old for a retry. {_instead_of_retry(request)}"
         case Verdict.VOTES_MISSING:
-            return f"Too few of the people who approved this may still approve. {_instead_of_retry(cancellation)}"
+            return f"Too few of the people who approved this may still approve. {_instead_of_retry(request)}"
         case Verdict.VOTES_UNCHECKED:
             return (
                 "I couldn't check with Slack whether everybody who approved this may still approve. "
@@ -201,16 +197,16 @@ def click_refused(verdict: Verdict, cancellation: Cancellation | None, freeze: F
         case Verdict.ANOTHER_IS_OPEN:
             return "There is another open request for this order. Decide on that one."
         case _:
-            stopped = cancellation.state is State.FAILED and cancellation.stopped_by
-            how = _STOPPED if stopped else describe(cancellation.state)
+            stopped = request.state is State.FAILED and request.cancellation.stopped_by
+            how = _STOPPED if stopped else describe(request.state)
             return f"Nothing has changed: {how}."
 
 
 _STOPPED = "this request was stopped by a person, and its card has a Retry button"
 
 
-def _instead_of_retry(cancellation: Cancellation) -> str:
-    if cancellation.state is State.UNKNOWN:
+def _instead_of_retry(request: Request) -> str:
+    if request.state is State.UNKNOWN:
         return "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card."
     return "Ask again with /cancel-order."
 
@@ -238,14 +234,14 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
             return f"this request was already {state}"
 
 
-def already_open(cancellation: Cancellation, requester_name: str) -> str:
+def already_open(request: Request, requester_name: str) -> str:
     """Return why a form is refused while the order has an open request. Plain text, for under a field."""
-    by = requester_name or cancellation.requester
-    at = f"{cancellation.requested_at:%Y-%m-%d %H:%M} UTC"
+    by = requester_name or request.requester
+    at = f"{request.requested_at:%Y-%m-%d %H:%M} UTC"
     # Only then the use case has the card looked for.
-    looked_for = cancellation.state.awaits_people and cancellation.card_ts is not None
+    looked_for = request.state.awaits_people and request.card_ts is not None
     again = " If its card was deleted, I post it again now." if looked_for else ""
-    how = describe(cancellation.state).replace("this request", "that request")
+    how = describe(request.state).replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 

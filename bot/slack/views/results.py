@@ -1,7 +1,6 @@
 """The messages in the card's thread and to the requester that say how a request ended."""
 
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation
 from bot.domain.events import (
     Answered,
     Cancelled,
@@ -12,6 +11,7 @@ from bot.domain.events import (
     StoppedTrying,
 )
 from bot.domain.projection import leads_to
+from bot.domain.request import Request
 from bot.slack.views import outcomes
 from bot.slack.views.outcomes import Words
 from bot.slack.views.text import (
@@ -33,21 +33,21 @@ _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
 
-def reply(cancellation: Cancellation, event: Event) -> Message:
+def reply(request: Request, event: Event) -> Message:
     """Return the message in the card's thread that reports one event, with the record's head as a witness."""
-    return _report(cancellation, event, [])
+    return _report(request, event, [])
 
 
-def direct_message(cancellation: Cancellation, event: Event) -> Message:
+def direct_message(request: Request, event: Event) -> Message:
     """Return the message to the requester that reports one event, with a link to the card."""
-    return _report(cancellation, event, link(cancellation.card_link, "Open the card"))
+    return _report(request, event, link(request.card_link, "Open the card"))
 
 
-def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Message:
+def _report(request: Request, event: Event, way: list[Element]) -> Message:
     content = event.content
     found = _words(content)
     rows: list[list[Element]] = [
-        [words(found.heading, bold=True), words(" · order "), words(cancellation.order_id, code=True)],
+        [words(found.heading, bold=True), words(" · order "), words(request.cancellation.order_id, code=True)],
         [words(found.explanation)] if found.explanation else [],
     ]
     said = ""
@@ -66,13 +66,13 @@ def _report(cancellation: Cancellation, event: Event, way: list[Element]) -> Mes
     if isinstance(content, StoppedTrying):
         blocks.append(lines([words("Stopped by "), person(event.actor), words(".")]))
     blocks.append(lines([words(f"Record {event.head}")], way))
-    return Message(bounded(_text(cancellation, event, found, said)), blocks)
+    return Message(bounded(_text(request, event, found, said)), blocks)
 
 
-def _text(cancellation: Cancellation, event: Event, found: Words, said: str) -> str:
+def _text(request: Request, event: Event, found: Words, said: str) -> str:
     """Return the message in a few sentences, because screen readers and notifications read only this."""
-    order = escape(cut(cancellation.order_id, _SHOWN_IN_TEXT))
-    reason = escape(quoted(cancellation.reason, _SHOWN_IN_TEXT))
+    order = escape(cut(request.cancellation.order_id, _SHOWN_IN_TEXT))
+    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
     sentences = [f"{found.heading} · order {order}.", found.explanation]
     match event.content:
         case Rejected():
@@ -83,7 +83,7 @@ def _text(cancellation: Cancellation, event: Event, found: Words, said: str) -> 
             sentences.append(f"Stopped by <@{event.actor}>.")
         case _ if said:
             sentences.append(f"Detail: {sentence(escape(said))}")
-    sentences.append(f"Requested by <@{cancellation.requester}>" + (f": {reason}." if reason else "."))
+    sentences.append(f"Requested by <@{request.requester}>" + (f": {reason}." if reason else "."))
     return " ".join(filter(None, sentences))
 
 

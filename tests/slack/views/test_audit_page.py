@@ -62,6 +62,7 @@ from bot.slack.views.audit_page import PageButton
 from bot.slack.views.text import Message
 from bot.store import Page
 from bot.workflow import Found
+from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, NAMES, event_of, shown
 
 NO_ANSWER = Answer(Outcome.UNKNOWN, http_status=502, message="no answer", request_id="req_1")
@@ -75,7 +76,7 @@ EVENTS: list[Content] = [
     Erased((3, 4), "asked for by the customer"),
     Frozen("the gateway is wrong"),
     Unfrozen(),
-    Requested("typed\ntwice", "C1", 2),
+    Requested(("ord_1",), "typed\ntwice", "C1", 2),
     RequestRefused(Verdict.ANOTHER_IS_OPEN, reason="me too"),
     Voted(approvals=1, of=2),
     Approved(approvals=2, of=2),
@@ -162,7 +163,7 @@ def test_a_row_names_who_approved_and_who_rejected(state: State) -> None:
         ((APPROVAL, no), "approved by @ben · rejected by @cleo"),
         ((APPROVAL, Decision("U0CLEO", Choice.SETTLE, "", AT)), "approved by @ben · settled by @cleo"),
     ]:
-        found = Found(Page([replace(CANCELLATION, state=state, decisions=decisions)], None), Scope.ALL, order_id=None)
+        found = Found(Page([changed(CANCELLATION, state=state, decisions=decisions)], None), Scope.ALL, order_id=None)
         (line,) = shown(audit_page.page(found, "")).splitlines()[1:]
         assert f" · {str(state).replace('_', ' ')} · requested by @ann · {says} · “typed twice” · card" in line
 
@@ -177,7 +178,7 @@ def test_a_strangers_click_is_told_as_a_click() -> None:
 
 def test_a_request_without_a_reason_says_so() -> None:
     """A reason that was not given is not an empty quotation."""
-    assert story(Requested()) == ["2026-11-23 09:00:00 · requested · @ben · no reason given · #1"]
+    assert story(Requested(("ord_1",))) == ["2026-11-23 09:00:00 · requested · @ben · no reason given · #1"]
 
 
 def test_numbers_of_approvals_are_in_grammatical_english() -> None:
@@ -259,10 +260,10 @@ def test_an_empty_answer_claims_no_more_than_it_knows(
 
 @given(orders=st.lists(ANY_TEXT, min_size=1, max_size=10), query=st.text(max_size=500), before=st.integers(0, 100_000))
 def test_any_page_of_a_look_up_fits(orders: list[str], query: str, before: int) -> None:
-    """Ten cancellations with any texts are one message that Slack takes, and its buttons remember the filters."""
-    cancellations = [replace(CANCELLATION, order_id=order, reason=order) for order in orders]
+    """Ten requests with any texts are one message that Slack takes, and its buttons remember the filters."""
+    requests = [changed(CANCELLATION, order_id=order, reason=order) for order in orders]
     end, total = "2026-11-23T09:00:00.000Z|123456", before + len(orders) + 1
-    page = Page(cancellations, end, newer=end, newest=end, before=before, total=total)
+    page = Page(requests, end, newer=end, newest=end, before=before, total=total)
     found = Found(page, Scope.OWN, None, at=AT, zone="America/Argentina/ComodRivadavia")
     message = audit_page.page(found, query)
     shown(message)

@@ -11,12 +11,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
-from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State, Step
+from bot.domain.cancellation import MAY_BE_CANCELLED, Choice, Decision, Earlier, State
 from bot.domain.events import HISTORY, Escalated
 from bot.domain.freeze import Freeze
+from bot.domain.request import Request, Step
 from bot.slack.views import buttons, card, receipt
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
+from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, MOST_TEXT, shown
 
 NO_ANSWER = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.NO_ANSWER_IN_TIME, trouble_about="30")
@@ -49,13 +51,13 @@ ENDED_BY = {
 """The states to which a person's decision leads at once."""
 
 
-def in_state(state: State) -> Cancellation:
-    """Return a cancellation in this state, with the last of two attempts where there were any."""
+def in_state(state: State) -> Request:
+    """Return a request in this state, with the last of two attempts where there were any."""
     answer = LAST_ANSWERS[state]
     decisions = CANCELLATION.decisions
     if state in ENDED_BY and state is not State.REJECTED:
         decisions += (Decision("U0CLEO", ENDED_BY[state], "the console says so", AT),)
-    return replace(
+    return changed(
         CANCELLATION,
         state=state,
         attempts=2 if answer else 0,
@@ -92,7 +94,7 @@ def test_the_card_in_each_state(state: State, snapshot: SnapshotAssertion) -> No
 def test_the_card_says_why_the_gateway_said_no(state: State, reason: Reason, snapshot: SnapshotAssertion) -> None:
     """A cause that people can act on is in the first line, and the gateway's own words are in the last one."""
     answer = Answer(Outcome.REFUSED, reason=reason, message="no, says the gateway")
-    assert shown(card.card(replace(CANCELLATION, state=state, attempts=1, last_answer=answer))) == snapshot
+    assert shown(card.card(changed(CANCELLATION, state=state, attempts=1, last_answer=answer))) == snapshot
 
 
 @pytest.mark.parametrize("state", State)
@@ -104,7 +106,7 @@ def test_a_notification_says_what_the_card_says(state: State, snapshot: Snapshot
 @pytest.mark.parametrize("state", sorted(MAY_BE_CANCELLED))
 def test_a_card_warns_of_an_earlier_request(state: State, snapshot: SnapshotAssertion) -> None:
     """Approvers read that the order may be cancelled already, and by whose word, on the card and in its text."""
-    message = card.card(replace(in_state(State.PENDING), earlier=Earlier(state, AT)))
+    message = card.card(changed(in_state(State.PENDING), earlier=Earlier(state, AT)))
     assert shown(message) == snapshot
     assert message.text == snapshot
 
@@ -117,14 +119,14 @@ def test_a_card_that_waits_for_slack_alone_asks_for_one_more_approval() -> None:
 
 def test_a_card_with_one_failed_attempt_says_so_in_the_singular(snapshot: SnapshotAssertion) -> None:
     """The numbers of attempts and of approvals are in grammatical English."""
-    once = replace(in_state(State.APPROVED), approvals_required=1, attempts=1, last_answer=Answer(Outcome.UNKNOWN))
+    once = changed(in_state(State.APPROVED), approvals_required=1, attempts=1, last_answer=Answer(Outcome.UNKNOWN))
     assert shown(card.card(once)) == snapshot
 
 
 def test_a_rejected_card_says_who_and_why(snapshot: SnapshotAssertion) -> None:
     """The reason for the rejection is below the reason for the request."""
     decisions = (APPROVAL, Decision("U0BEN", Choice.REJECT, "wrong *one*", AT))
-    assert shown(card.card(replace(CANCELLATION, state=State.REJECTED, decisions=decisions))) == snapshot
+    assert shown(card.card(changed(CANCELLATION, state=State.REJECTED, decisions=decisions))) == snapshot
 
 
 @pytest.mark.parametrize("state", State)
@@ -136,14 +138,14 @@ def test_any_text_that_fits_is_shown_whole_and_stays_text(
 
     Approvers read every character of the order id and of the reason but the controls, which show nothing.
     """
-    assume(card.fits(order, reason))
+    assume(card.fits([order], reason))
     decided = (Decision("U0CLEO", ENDED_BY[state], why, AT),) if state in ENDED_BY else ()
-    cancellation = replace(
+    request = changed(
         CANCELLATION, state=state, order_id=order, reason=reason, attempts=2, due_at=AT, history=LONG_HISTORY,
         last_answer=Answer(Outcome.REFUSED, reason=about, message=said[:300]),
         decisions=(APPROVAL, *decided),
     )  # fmt: skip
-    message = card.card(cancellation, LINKED)
+    message = card.card(request, LINKED)
     shown(message)
     assert {block["type"] for block in message.blocks} <= {"rich_text", "actions"}
     assert "<!" not in re.sub(r"<!date\^\d+\^[^|<>]*\|[^<>]*>", "", message.text)
@@ -159,7 +161,7 @@ def test_the_text_of_a_card_is_never_too_long_for_an_update(state: State, charac
     """Slack takes 4,000 bytes; a card whose text is longer would show its first state for ever."""
     answer = Answer(Outcome.UNKNOWN, message=character * 300) if LAST_ANSWERS[state] else None
     decided = (Decision("U0CLEO", ENDED_BY[state], character * 3000, AT),) if state in ENDED_BY else ()
-    cancellation = replace(
+    request = changed(
         CANCELLATION,
         state=state,
         order_id=character * 400,
@@ -169,8 +171,8 @@ def test_the_text_of_a_card_is_never_too_long_for_an_update(state: State, charac
         last_answer=answer,
         decisions=(APPROVAL, *decided),
     )
-    assert card.fits(cancellation.order_id, cancellation.reason)
-    assert len(card.card(cancellation).text.encode()) <= MOST_TEXT
+    assert card.fits([request.cancellation.order_id], request.reason)
+    assert len(card.card(request).text.encode()) <= MOST_TEXT
 
 
 def elements_of(message: Message) -> list[dict[str, Any]]:
@@ -189,9 +191,9 @@ def elements_of(message: Message) -> list[dict[str, Any]]:
 def test_a_reason_of_3000_characters_is_on_the_card_to_the_last(state: State, character: str) -> None:
     """Nobody approves text that they could not read, and a form takes 3,000 characters."""
     order, reason = "ord_" + "1" * 60, character * 2999 + "."
-    assert card.fits(order, reason)
-    cancellation = replace(CANCELLATION, state=state, order_id=order, reason=reason, history=LONG_HISTORY)
-    text = shown(card.card(cancellation, LINKED))
+    assert card.fits([order], reason)
+    request = changed(CANCELLATION, state=state, order_id=order, reason=reason, history=LONG_HISTORY)
+    text = shown(card.card(request, LINKED))
     assert f"> {reason}" in text.splitlines()
     assert text.splitlines()[0].endswith(f" to cancel order {order}")
 
@@ -199,20 +201,20 @@ def test_a_reason_of_3000_characters_is_on_the_card_to_the_last(state: State, ch
 def test_a_long_order_id_is_on_the_card_to_the_last() -> None:
     """The pattern for order ids may allow more characters than a line has."""
     order = "ord_" + "0123456789" * 200
-    assert card.fits(order, "typed twice")
-    assert shown(card.card(replace(CANCELLATION, order_id=order))).splitlines()[0].endswith(f" {order}")
+    assert card.fits([order], "typed twice")
+    assert shown(card.card(changed(CANCELLATION, order_id=order))).splitlines()[0].endswith(f" {order}")
 
 
 @pytest.mark.parametrize("reason", ["&" * 3000, "&<>" * 1000, "\x00" * 3000])
 def test_what_slack_would_not_take_does_not_fit(reason: str) -> None:
     """Slack counts a message with its escapes, so a reason of signs may be too long for a card."""
-    assert not card.fits("ord_1", reason)
+    assert not card.fits(["ord_1"], reason)
 
 
 def test_a_rejection_is_cut_on_the_card_where_it_would_not_fit() -> None:
     """The whole of it is in the thread; nobody decides on it any more."""
     decisions = (Decision("U0BEN", Choice.REJECT, "&" * 3000, AT),)
-    text = shown(card.card(replace(CANCELLATION, state=State.REJECTED, decisions=decisions)))
+    text = shown(card.card(changed(CANCELLATION, state=State.REJECTED, decisions=decisions)))
     assert text.splitlines()[-1].startswith("> &&&&")
     assert text.endswith("…")
 
@@ -231,7 +233,7 @@ def test_a_finding_is_shown_as_that_persons_statement(state: State) -> None:
 def test_a_rejection_is_shown_with_its_person() -> None:
     """The text also names the approver and the reason."""
     decisions = (APPROVAL, Decision("U0CLEO", Choice.REJECT, "wrong *one*", AT))
-    text = card.card(replace(CANCELLATION, state=State.REJECTED, decisions=decisions)).text
+    text = card.card(changed(CANCELLATION, state=State.REJECTED, decisions=decisions)).text
     assert "<@U0CLEO>" in text
     assert "wrong *one*" in text
 
@@ -246,7 +248,7 @@ def test_a_copy_of_a_card_has_no_buttons(snapshot: SnapshotAssertion) -> None:
 
 def test_a_card_names_no_time_for_the_next_attempt_while_everything_is_frozen() -> None:
     """The banner says that the gateway is not asked, so nothing else may say when it is."""
-    waits = replace(in_state(State.APPROVED), attempts=2, due_at=AT)
+    waits = changed(in_state(State.APPROVED), attempts=2, due_at=AT)
     frozen = replace(waits, freeze=Freeze("U0CLEO", AT, "the prices are wrong"))
     assert "I ask again at" in shown(card.card(waits))
     for text in (shown(card.card(frozen)), card.card(frozen).text, shown(receipt.receipt(frozen, None, "U0BOT"))):
@@ -280,7 +282,7 @@ def test_a_card_lists_who_did_what_and_when() -> None:
 
 def test_a_vote_that_counts_no_longer_is_marked() -> None:
     """Approvers read whom the count above leaves out."""
-    voided = replace(in_state(State.PENDING), decisions=())
+    voided = changed(in_state(State.PENDING), decisions=())
     assert "Approved by @ben, 2026-11-23 09:00 (no longer counts)" in shown(card.card(voided)).splitlines()
 
 
@@ -299,7 +301,7 @@ def test_a_long_history_keeps_its_ends() -> None:
 def test_a_stopped_card_says_so(snapshot: SnapshotAssertion) -> None:
     """It does not read like a failure of the gateway's, and names who stopped it."""
     history = (ASKED, FIRST_VOTE, Step("stopped_trying", "U0CLEO", AT))
-    message = card.card(replace(in_state(State.FAILED), stopped_by="U0CLEO", history=history))
+    message = card.card(changed(in_state(State.FAILED), stopped_by="U0CLEO", history=history))
     assert (shown(message), message.text) == snapshot
 
 
@@ -316,14 +318,14 @@ def test_a_stopped_card_says_so(snapshot: SnapshotAssertion) -> None:
 def test_the_order_is_a_link_to_its_page(order: str, address: str | None) -> None:
     """The order ID is percent-encoded as a whole, and stays text where it has no page of its own."""
     linked = Presentation(order_url="https://console.example/orders/{order_id}")
-    first = card.card(replace(CANCELLATION, order_id=order), linked).blocks[0]["elements"][0]["elements"]
+    first = card.card(changed(CANCELLATION, order_id=order), linked).blocks[0]["elements"][0]["elements"]
     assert first[-1].get("url") == address
     assert first[-1]["text"] == order
 
 
 def test_the_menu_has_room_for_every_act() -> None:
     """Slack once took 75 characters in the value of an entry, and takes 75 in its label."""
-    longest = replace(CANCELLATION, id="0123456789abcdef", state=State.UNKNOWN)
+    longest = changed(CANCELLATION, id="0123456789abcdef", state=State.UNKNOWN)
     (block,) = buttons.actions(longest)
     entries = [option for element in block["elements"] for option in element.get("options", [])]
     assert len(entries) == 2

@@ -4,7 +4,6 @@ The tables here say what each cell must claim, independently of the views' own t
 """
 
 import itertools
-from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -12,7 +11,7 @@ import pytest
 
 from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Cancellation, Choice, Decision, State, Step
+from bot.domain.cancellation import Choice, Decision, State
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -27,7 +26,9 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.domain.request import Request, Step
 from bot.slack.views import buttons, card, receipt, results
+from tests.domain.examples import changed
 from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
 
 ENDED_BY_AN_ANSWER = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN}
@@ -223,8 +224,8 @@ BUTTONS: dict[State, list[str]] = {
 """The buttons of a card, and the entries of its menu; in all other states it has none."""
 
 
-def cell(state: State, cause: Cause, quorum: tuple[int, int] = (1, 1)) -> Cancellation:
-    """Return a cancellation in this state, whose latest attempt was told this cause."""
+def cell(state: State, cause: Cause, quorum: tuple[int, int] = (1, 1)) -> Request:
+    """Return a request in this state, whose latest attempt was told this cause."""
     given, needed = quorum
     decisions = [Decision(approver, Choice.APPROVE, "", AT) for approver in ("U0BEN", "U0CLEO")[:given]]
     if state is State.REJECTED:
@@ -237,7 +238,7 @@ def cell(state: State, cause: Cause, quorum: tuple[int, int] = (1, 1)) -> Cancel
         trouble=cause if isinstance(cause, Trouble) else None,
     )
     history = [Step("requested", "U0ANN", AT), *(Step("voted", each.approver, AT) for each in decisions[:given])]
-    return replace(
+    return changed(
         CANCELLATION,
         state=state,
         approvals_required=needed,
@@ -250,14 +251,14 @@ def cell(state: State, cause: Cause, quorum: tuple[int, int] = (1, 1)) -> Cancel
     )
 
 
-def ending(cancellation: Cancellation) -> Content | None:
+def ending(request: Request) -> Content | None:
     """Return the event that led to this state, or None where the request goes on."""
-    answer = cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
     by_repeat = answer.reason is Reason.ALREADY_CANCELLED
     endings: dict[State, Content] = {
         State.CANCELLED: Cancelled(2, answer, confirmed_by_repeat=by_repeat),
         State.REFUSED: Refused(2, answer),
-        State.FAILED: StoppedTrying() if cancellation.stopped_by else Failed(2, answer),
+        State.FAILED: StoppedTrying() if request.cancellation.stopped_by else Failed(2, answer),
         State.UNKNOWN: Unknown(2, answer),
         State.REJECTED: Rejected("no fraud"),
         State.WITHDRAWN: Withdrawn(),
@@ -265,7 +266,7 @@ def ending(cancellation: Cancellation) -> Content | None:
         State.SETTLED_CANCELLED: SettledCancelled("I saw it in the console"),
         State.SETTLED_NOT_CANCELLED: SettledNotCancelled("I saw it in the console"),
     }
-    return endings.get(cancellation.state)
+    return endings.get(request.state)
 
 
 def expected(state: State, cause: Cause) -> str:
@@ -297,10 +298,10 @@ def own_steps(state: State, cause: Cause, quorum: tuple[int, int]) -> list[str]:
 def test_a_receipt_can_be_withdrawn_until_it_is_decided(state: State, cause: Cause) -> None:
     """It has this one button as long as its click would count, and then none."""
     for quorum in QUORUMS:
-        cancellation = cell(state, cause, quorum)
-        actions = [block for block in receipt.receipt(cancellation, None, BOT).blocks if block["type"] == "actions"]
+        request = cell(state, cause, quorum)
+        actions = [block for block in receipt.receipt(request, None, BOT).blocks if block["type"] == "actions"]
         pressed = [button["action_id"] for block in actions for button in block["elements"]]
-        assert pressed == (["withdraw"] if may(cancellation, PEOPLE[0], Act.WITHDRAW) else [])
+        assert pressed == (["withdraw"] if may(request, PEOPLE[0], Act.WITHDRAW) else [])
 
 
 def true_of(state: State, cause: Cause) -> set[str]:
@@ -315,18 +316,18 @@ def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> 
     A card begins with who asks to cancel which order.
     """
     for quorum in QUORUMS:
-        cancellation = cell(state, cause, quorum)
-        first, second, *_ = shown(card.card(cancellation)).splitlines()
+        request = cell(state, cause, quorum)
+        first, second, *_ = shown(card.card(request)).splitlines()
         if state is State.PENDING:
             assert first == "❓ @ann asks to cancel order ord_1"
         else:
             assert (first, second) == ("@ann asked to cancel order ord_1", expected(state, cause))
         own = WAITING if state is State.PENDING else expected(state, cause)
-        assert shown(receipt.receipt(cancellation, None, BOT)).splitlines()[0] == f"{own} · order ord_1"
-        if (content := ending(cancellation)) is not None:
+        assert shown(receipt.receipt(request, None, BOT)).splitlines()[0] == f"{own} · order ord_1"
+        if (content := ending(request)) is not None:
             first = f"{expected(state, cause)} · order ord_1"
-            assert shown(results.reply(cancellation, event_of(content))).splitlines()[0] == first
-            assert shown(results.direct_message(cancellation, event_of(content))).splitlines()[0] == first
+            assert shown(results.reply(request, event_of(content))).splitlines()[0] == first
+            assert shown(results.direct_message(request, event_of(content))).splitlines()[0] == first
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
@@ -346,16 +347,16 @@ def test_the_tables_know_every_heading() -> None:
 def test_the_top_level_text_says_all(state: State, cause: Cause) -> None:
     """Screen readers have only the text: order, requester, reason, outcome and the next step are in it."""
     for quorum in QUORUMS:
-        cancellation = cell(state, cause, quorum)
-        own = receipt.receipt(cancellation, None, BOT)
+        request = cell(state, cause, quorum)
+        own = receipt.receipt(request, None, BOT)
         assert own.text.startswith(f"{WAITING if state is State.PENDING else expected(state, cause)} · order ord_1. ")
         assert all(step.lower() in own.text.lower() for step in own_steps(state, cause, quorum))
-        for part in ("<@U0ANN>", "“typed twice”", cancellation.card_link):
+        for part in ("<@U0ANN>", "“typed twice”", request.card_link):
             assert part in own.text
-        messages = [card.card(cancellation)]
-        if (content := ending(cancellation)) is not None:
+        messages = [card.card(request)]
+        if (content := ending(request)) is not None:
             event = event_of(content)
-            messages += [results.reply(cancellation, event), results.direct_message(cancellation, event)]
+            messages += [results.reply(request, event), results.direct_message(request, event)]
         for message in messages:
             assert "order ord_1" in message.text
             assert "<@U0ANN>" in message.text
@@ -380,16 +381,16 @@ def test_a_phone_shows_who_asks_for_which_order_and_why(quorum: tuple[int, int])
 def test_only_buttons_that_can_do_something_are_there(state: State, cause: Cause) -> None:
     """There is a person for each button whose click would count, and none for a button that is missing."""
     for quorum in QUORUMS:
-        cancellation = cell(state, cause, quorum)
-        assert pressable(cancellation) == BUTTONS.get(state, [])
-        possible = {act for act in Act if any(may(cancellation, person, act) for person in PEOPLE)}
-        names = {name.removeprefix("⋯ ") for name in pressable(cancellation)}
+        request = cell(state, cause, quorum)
+        assert pressable(request) == BUTTONS.get(state, [])
+        possible = {act for act in Act if any(may(request, person, act) for person in PEOPLE)}
+        names = {name.removeprefix("⋯ ") for name in pressable(request)}
         assert {Act("settle") if name.startswith("settle") else Act(name) for name in names} == possible
 
 
 def test_nothing_can_be_stopped_that_may_have_been_done() -> None:
     """After an attempt without a clear answer only the gateway's word ends the request: there is no button."""
-    unclear = replace(cell(State.APPROVED, None), unclear=True)
+    unclear = changed(cell(State.APPROVED, None), unclear=True)
     assert pressable(unclear) == []
     assert not any(may(unclear, person, act) for person in PEOPLE for act in Act)
     assert "Try now" not in card.card(unclear).text
@@ -397,21 +398,21 @@ def test_nothing_can_be_stopped_that_may_have_been_done() -> None:
 
 def test_what_was_not_tried_yet_can_be_stopped() -> None:
     """Before the first attempt there is no pause to cut short."""
-    assert pressable(replace(cell(State.APPROVED, None), attempts=0)) == ["⋯ stop"]
+    assert pressable(changed(cell(State.APPROVED, None), attempts=0)) == ["⋯ stop"]
 
 
-def pressable(cancellation: Cancellation) -> list[str]:
+def pressable(request: Request) -> list[str]:
     """Return the names of the acts that the card offers: those of its buttons, and with dots those of its menu."""
     names = []
-    for block in card.card(cancellation).blocks:
+    for block in card.card(request).blocks:
         for element in block["elements"] if block["type"] == "actions" else []:
             if element["type"] == "overflow":
                 assert element["action_id"] == buttons.MENU
                 values = [option["value"].split(" ") for option in element["options"]]
-                assert {about for _, about in values} == {cancellation.id}
+                assert {about for _, about in values} == {request.id}
                 names += [f"⋯ {name}" for name, _ in values]
             else:
-                assert element["value"] == cancellation.id
+                assert element["value"] == request.id
                 names.append(element["action_id"])
     return names
 
@@ -419,23 +420,23 @@ def pressable(cancellation: Cancellation) -> list[str]:
 PEOPLE = [Actor(person, approver=Membership.MEMBER) for person in ("U0ANN", "U0BEN", "U0CLEO", "U0DORA")]
 
 
-def may(cancellation: Cancellation, person: Actor, act: Act) -> bool:
+def may(request: Request, person: Actor, act: Act) -> bool:
     """Return True where this person's act would count, by the rules of the domain."""
     match act:
         case Act.APPROVE | Act.REJECT:
             choice = Choice.APPROVE if act is Act.APPROVE else Choice.REJECT
-            verdict = policy.may_decide(cancellation, person, choice, allow_self_approval=False)
+            verdict = policy.may_decide(request, person, choice, allow_self_approval=False)
         case Act.WITHDRAW:
-            verdict = policy.may_withdraw(cancellation, person)
+            verdict = policy.may_withdraw(request, person)
         case Act.RETRY:
-            once = replace(cancellation, decisions=(Decision("U0BEN", Choice.APPROVE, "", AT),))
+            once = changed(request, decisions=(Decision("U0BEN", Choice.APPROVE, "", AT),))
             verdict = policy.may_retry(once, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
         case Act.TRY_NOW:
-            verdict = policy.may_try_now(cancellation, person, AT - timedelta(seconds=1))
+            verdict = policy.may_try_now(request, person, AT - timedelta(seconds=1))
         case Act.STOP:
-            verdict = policy.may_stop(cancellation, person)
+            verdict = policy.may_stop(request, person)
         case Act.SETTLE:
-            verdict = policy.may_settle(cancellation, person)
+            verdict = policy.may_settle(request, person)
     return verdict is Verdict.ALLOWED
 
 
@@ -484,11 +485,11 @@ def test_the_other_dialogs_say_what_the_click_does() -> None:
     )
 
 
-def dialogs(cancellation: Cancellation) -> dict[str, str]:
+def dialogs(request: Request) -> dict[str, str]:
     """Return what the card asks before each click, by the button's action id."""
     return {
         element["action_id"]: element["confirm"]["text"]["text"]
-        for block in card.card(cancellation).blocks
+        for block in card.card(request).blocks
         if block["type"] == "actions"
         for element in block["elements"]
         if "confirm" in element
@@ -513,11 +514,11 @@ def test_the_card_counts_the_approvals(state: State, quorum: tuple[int, int]) ->
 
 def test_card_and_thread_say_alike_that_a_repeat_found_it_cancelled() -> None:
     """Nobody reads that the gateway confirmed it where only a repeated call found it done."""
-    cancellation = cell(State.CANCELLED, Reason.ALREADY_CANCELLED)
+    request = cell(State.CANCELLED, Reason.ALREADY_CANCELLED)
     found = "Asked again, it says that the order is cancelled."
-    content = ending(cancellation)
+    content = ending(request)
     assert content is not None
-    assert found in shown(card.card(cancellation))
-    assert found in card.card(cancellation).text
-    assert found in shown(results.reply(cancellation, event_of(content)))
+    assert found in shown(card.card(request))
+    assert found in card.card(request).text
+    assert found in shown(results.reply(request, event_of(content)))
     assert found not in card.card(cell(State.CANCELLED, None)).text

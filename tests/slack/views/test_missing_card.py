@@ -1,13 +1,12 @@
 """The words for a request without a card: the channel, the cause, and what to do."""
 
-from dataclasses import replace
-
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
 from bot.slack.views import missing_card, receipt
+from tests.domain.examples import changed
 from tests.slack.views.samples import BOT, CANCELLATION, shown
 
 PROBLEMS = [
@@ -29,7 +28,7 @@ CAUSES = [
     pytest.param(MissingCard("http_500", in_doubt=True), id="in doubt"),
     pytest.param(MissingCard("msg_too_long", given_up=True), id="given up"),
 ]
-ANN_WAITS = replace(CANCELLATION, card_ts=None, card_link="", decisions=())
+ANN_WAITS = changed(CANCELLATION, card_ts=None, card_link="", decisions=())
 
 
 @pytest.mark.parametrize("missing", CAUSES)
@@ -69,6 +68,6 @@ def test_a_card_that_is_missing_for_retry_does_not_expire(state: State, missing:
     pending = shown(missing_card.message(ANN_WAITS, missing, BOT))
     assert "nobody can approve" in pending
     assert ("expires" in pending) == missing.given_up
-    later = shown(missing_card.message(replace(ANN_WAITS, state=state), missing, BOT))
+    later = shown(missing_card.message(changed(ANN_WAITS, state=state), missing, BOT))
     assert "nobody can press Retry" in later
     assert "expires" not in later

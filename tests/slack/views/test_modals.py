@@ -1,17 +1,20 @@
 """The forms: Slack takes them, and what people typed comes back as they typed it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
+from bot.domain.cancellation import State
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.payloads import FormView
 from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, View, form_no_longer_in_use, form_not_read
 from bot.slack.views.text import trimmed
+from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, CANCELLATION
+
+UNKNOWN = changed(CANCELLATION, state=State.UNKNOWN)
 
 
 def texts(view: View) -> list[str]:
@@ -39,20 +42,21 @@ def filled_in(view: View, **values: str) -> FormView:
 )
 def test_forms_come_back_as_they_were_filled_in(answer: str, order: str, reason: str, cancelled: bool) -> None:
     """Slack takes the forms, and the texts are read back without white space and invisible characters at their ends."""
-    view = OrderForm.build(channel="C1", order_id=order, reason=reason, answer=answer)
+    view = OrderForm.build(channel="C1", order_ids=[order], reason=reason, answer=answer)
     assert problems_with_view(view) == []
     sent = filled_in(view, order_id=order, reason=reason)
     assert OrderForm.parse(sent) == ("C1", trimmed(order), trimmed(reason))
     assert OrderForm.address(sent) == answer
-    view = RejectForm.build(replace(CANCELLATION, order_id=order))
+    view = RejectForm.build(changed(CANCELLATION, order_id=order))
     assert problems_with_view(view) == []
     assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, trimmed(reason))
-    view = SettleForm.build(replace(CANCELLATION, order_id=order), cancelled=cancelled)
+    view = SettleForm.build(changed(UNKNOWN, order_id=order), cancelled=cancelled)
     assert problems_with_view(view) == []
     assert SettleForm.parse(filled_in(view, how=reason)) == (
         cancelled,
         CANCELLATION.id,
         CANCELLATION.version,
+        order[:255],
         trimmed(reason),
     )
 
@@ -61,18 +65,18 @@ def test_forms_come_back_as_they_were_filled_in(answer: str, order: str, reason:
 def test_a_field_that_is_missing_is_empty(state: dict[str, Any]) -> None:
     """Slack sends null for an empty field, and an older version's form may lack it."""
     view = FormView(id="V1", type="modal", callback_id="settle", private_metadata="cancelled c0ffee", state=state)
-    assert SettleForm.parse(view) == (True, "c0ffee", "", "")
+    assert SettleForm.parse(view) == (True, "c0ffee", "", "", "")
     assert OrderForm.parse(view) == ("cancelled c0ffee", "", "")
 
 
 def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
     """The forms say what happens to what is typed into them."""
     forms = [
-        OrderForm.build(channel="C1", order_id="", reason=""),
-        OrderForm.build(channel="C1", order_id="", reason="", example="INV-17"),
+        OrderForm.build(channel="C1", order_ids=[], reason=""),
+        OrderForm.build(channel="C1", order_ids=[], reason="", example="INV-17"),
         RejectForm.build(CANCELLATION),
-        SettleForm.build(CANCELLATION, cancelled=True),
-        SettleForm.build(CANCELLATION, cancelled=False),
+        SettleForm.build(UNKNOWN, cancelled=True),
+        SettleForm.build(UNKNOWN, cancelled=False),
     ]
     assert [texts(form) for form in forms] == snapshot
 

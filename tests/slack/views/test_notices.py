@@ -13,13 +13,14 @@ from bot.sandbox.blockkit import problems_with_blocks
 from bot.slack.views import card, notices
 from bot.slack.views.presentation import Presentation, mentions
 from bot.slack.views.text import Message
+from tests.domain.examples import changed
 from tests.slack.views.samples import AT, CANCELLATION, MOST_TEXT, event_of, shown
 
 APPROVERS = People(users=frozenset({"U0ANN", "U0BEN", "U0CLEO"}), groups=frozenset({"S0LEADS"}))
 SETTINGS = Presentation(mentions=APPROVERS, escalation=People(users=frozenset({"U0DORA"})))
-PENDING = replace(CANCELLATION, decisions=(), approvals_required=1)
+PENDING = changed(CANCELLATION, decisions=(), approvals_required=1)
 TROUBLE = GatewayTrouble(7, unclear=True, until="2026-11-23T09:15:00.000Z")
-TRIED = replace(
+TRIED = changed(
     CANCELLATION,
     state=State.APPROVED,
     attempts=7,
@@ -28,9 +29,9 @@ TRIED = replace(
 )
 
 
-def said(content: Content, cancellation: object = None, settings: Presentation = SETTINGS) -> Message:
+def said(content: Content, request: object = None, settings: Presentation = SETTINGS) -> Message:
     """Return the notice about this event, as it is posted five minutes after the request."""
-    about = cancellation or CANCELLATION
+    about = request or CANCELLATION
     return notices.notice(about, event_of(content), settings, AT + timedelta(minutes=5))  # type: ignore[arg-type]
 
 
@@ -84,7 +85,7 @@ def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(
     unclear: bool, known: str, state: State, now: str
 ) -> None:
     """The thread and the requester read the same, with the approvers or the way to the card."""
-    about, content = replace(TRIED, state=state), replace(TROUBLE, unclear=unclear)
+    about, content = changed(TRIED, state=state), replace(TROUBLE, unclear=unclear)
     reply, direct = said(content, about), notices.direct_notice(about, event_of(content))
     for message in (reply, direct):
         for words in (known, "The last attempt: the gateway did not answer in time.", now, "go on until about"):
@@ -111,7 +112,7 @@ def test_the_card_mentions_those_who_can_approve() -> None:
     alone = replace(SETTINGS, allow_self_approval=True)
     assert "To decide: @S0LEADS, @ann, @cleo" in shown(card.card(CANCELLATION, alone))
     assert "To decide" not in shown(card.card(CANCELLATION, replace(SETTINGS, mentions=None)))
-    assert "To decide" not in shown(card.card(replace(CANCELLATION, state=State.EXPIRED), SETTINGS))
+    assert "To decide" not in shown(card.card(changed(CANCELLATION, state=State.EXPIRED), SETTINGS))
     only_ann = replace(SETTINGS, mentions=People(users=frozenset({"U0ANN"})))
     assert "To decide" not in shown(card.card(CANCELLATION, only_ann))
 
@@ -128,9 +129,9 @@ def test_at_most_ten_people_are_mentioned_by_name() -> None:
 @pytest.mark.parametrize("typed", ["<!channel> <@U0CLEO> <!subteam^S1>", "&" * 3000, "x" * 3000])
 def test_what_people_typed_never_comes_alive(typed: str) -> None:
     """A mention in a reason or in an order ID is text, and the message fits."""
-    about = replace(TRIED, reason=typed, order_id=typed[:255])
+    about = changed(TRIED, reason=typed, order_id=typed[:255])
     for message in (
-        said(Voted(1, 2), replace(about, state=State.PENDING)),
+        said(Voted(1, 2), changed(about, state=State.PENDING)),
         said(TROUBLE, about),
         notices.direct_notice(about, event_of(TROUBLE)),
     ):
@@ -143,7 +144,7 @@ def test_what_people_typed_never_comes_alive(typed: str) -> None:
 def test_no_other_event_has_a_notice() -> None:
     """Only events whose messages pass come here."""
     with pytest.raises(AssertionError):
-        said(Requested())
+        said(Requested(("ord_1",)))
 
 
 def elements(message: Message) -> list[dict[str, str]]:

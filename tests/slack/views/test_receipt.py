@@ -14,6 +14,7 @@ from bot.domain.delivery import MissingCard
 from bot.domain.freeze import Freeze
 from bot.slack.views import card, receipt
 from bot.slack.views.text import Message
+from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, BOT, CANCELLATION, MOST_TEXT, shown
 
 AWAY = Answer(Outcome.NOT_SENT, trouble=Trouble.NOT_CONNECTED)
@@ -21,8 +22,8 @@ LOST = Answer(Outcome.UNKNOWN, trouble=Trouble.NO_ANSWER_IN_TIME)
 REJECTION = Decision("U0CLEO", Choice.REJECT, "wrong customer", AT)
 FINDING = Decision("U0CLEO", Choice.SETTLE, "the console says so", AT)
 FREEZE = Freeze("U0CLEO", AT, "wrong totals", "cleo")
-ASKED = replace(CANCELLATION, decisions=())
-APPROVED = replace(CANCELLATION, approvals_required=1, state=State.APPROVED, due_at=AT)
+ASKED = changed(CANCELLATION, decisions=())
+APPROVED = changed(CANCELLATION, approvals_required=1, state=State.APPROVED, due_at=AT)
 MOMENTS = {
     "asked": ASKED,
     "asked, one is needed": replace(ASKED, approvals_required=1),
@@ -30,30 +31,30 @@ MOMENTS = {
     "enough, but not checked yet": replace(CANCELLATION, approvals_required=1),
     "without a reason": replace(ASKED, reason=""),
     "approved": APPROVED,
-    "asking the gateway": replace(APPROVED, state=State.SENDING, attempts=1),
-    "to be asked again": replace(APPROVED, attempts=1, last_answer=AWAY),
-    "asking again": replace(APPROVED, state=State.SENDING, attempts=2, last_answer=AWAY),
-    "cancelled": replace(APPROVED, state=State.CANCELLED, last_answer=Answer(Outcome.CANCELLED)),
-    "cancelled, as a repeat found": replace(
+    "asking the gateway": changed(APPROVED, state=State.SENDING, attempts=1),
+    "to be asked again": changed(APPROVED, attempts=1, last_answer=AWAY),
+    "asking again": changed(APPROVED, state=State.SENDING, attempts=2, last_answer=AWAY),
+    "cancelled": changed(APPROVED, state=State.CANCELLED, last_answer=Answer(Outcome.CANCELLED)),
+    "cancelled, as a repeat found": changed(
         APPROVED, state=State.CANCELLED, last_answer=Answer(Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED)
     ),
-    "completed": replace(
+    "completed": changed(
         APPROVED, state=State.REFUSED, last_answer=Answer(Outcome.REFUSED, reason=Reason.COMPLETED, message="Paid.")
     ),
-    "not known, to be asked again": replace(APPROVED, attempts=1, last_answer=LOST, unclear=True),
+    "not known, to be asked again": changed(APPROVED, attempts=1, last_answer=LOST, unclear=True),
     "frozen": replace(ASKED, freeze=FREEZE),
     "approved and frozen": replace(APPROVED, freeze=FREEZE),
-    "asking the gateway, and frozen since": replace(APPROVED, state=State.SENDING, attempts=1, freeze=FREEZE),
-    "an earlier request was confirmed": replace(ASKED, earlier=Earlier(State.CANCELLED, AT)),
-    "failed": replace(APPROVED, state=State.FAILED, last_answer=AWAY),
-    "stopped": replace(APPROVED, state=State.FAILED, attempts=1, last_answer=AWAY, stopped_by="U0CLEO"),
-    "stopped before the first attempt": replace(APPROVED, state=State.FAILED, stopped_by="U0ANN"),
-    "unknown": replace(APPROVED, state=State.UNKNOWN, last_answer=LOST),
-    "rejected": replace(CANCELLATION, state=State.REJECTED, decisions=(APPROVAL, REJECTION)),
-    "rejected without a reason": replace(ASKED, state=State.REJECTED, decisions=(replace(REJECTION, reason=""),)),
-    "withdrawn": replace(ASKED, state=State.WITHDRAWN),
-    "expired": replace(CANCELLATION, state=State.EXPIRED),
-    "settled": replace(
+    "asking the gateway, and frozen since": changed(APPROVED, state=State.SENDING, attempts=1, freeze=FREEZE),
+    "an earlier request was confirmed": changed(ASKED, earlier=Earlier(State.CANCELLED, AT)),
+    "failed": changed(APPROVED, state=State.FAILED, last_answer=AWAY),
+    "stopped": changed(APPROVED, state=State.FAILED, attempts=1, last_answer=AWAY, stopped_by="U0CLEO"),
+    "stopped before the first attempt": changed(APPROVED, state=State.FAILED, stopped_by="U0ANN"),
+    "unknown": changed(APPROVED, state=State.UNKNOWN, last_answer=LOST),
+    "rejected": changed(CANCELLATION, state=State.REJECTED, decisions=(APPROVAL, REJECTION)),
+    "rejected without a reason": changed(ASKED, state=State.REJECTED, decisions=(replace(REJECTION, reason=""),)),
+    "withdrawn": changed(ASKED, state=State.WITHDRAWN),
+    "expired": changed(CANCELLATION, state=State.EXPIRED),
+    "settled": changed(
         APPROVED, state=State.SETTLED_CANCELLED, last_answer=LOST, decisions=(*APPROVED.decisions, FINDING)
     ),
 }
@@ -76,7 +77,7 @@ def test_each_moment_says_how_the_request_stands_and_what_is_next(moment: str, s
 def test_a_freeze_shows_only_where_it_stops_something() -> None:
     """A waiting or approved request stands still; a call that has left, and an end, do not."""
     for state in State:
-        found = replace(APPROVED, state=state, attempts=1, last_answer=AWAY, freeze=FREEZE)
+        found = changed(APPROVED, state=state, attempts=1, last_answer=AWAY, freeze=FREEZE)
         message = receipt.receipt(found, None, BOT)
         stands_still = state in {State.PENDING, State.APPROVED}
         assert ("Everything is frozen" in shown(message)) == stands_still
@@ -116,11 +117,11 @@ def test_the_place_where_somebody_asked_names_the_channel_of_the_card() -> None:
 @given(order=ANY_TEXT, reason=ANY_TEXT, said=ANY_TEXT, theirs=ANY_TEXT, moment=st.sampled_from(list(MOMENTS)))
 def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, theirs: str, moment: str) -> None:
     """Slack takes the receipt, as a new message and as an update, with all that people and the gateway can write."""
-    assume(card.fits(order, reason))
+    assume(card.fits([order], reason))
     found = MOMENTS[moment]
     decisions = tuple(replace(each, reason=theirs) if each.reason else each for each in found.decisions)
-    answer = found.last_answer and replace(found.last_answer, message=said[:300])
-    found = replace(found, order_id=order, reason=reason, decisions=decisions, last_answer=answer)
+    answer = found.cancellation.last_answer and replace(found.cancellation.last_answer, message=said[:300])
+    found = changed(found, order_id=order, reason=reason, decisions=decisions, last_answer=answer)
     for trouble in (None, MissingCard("not_in_channel"), MissingCard("msg_too_long", given_up=True)):
         message = receipt.receipt(found, trouble, BOT)
         shown(message)
@@ -131,7 +132,7 @@ def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, theirs
 
 def test_a_repeated_attempt_is_shown_with_its_time() -> None:
     """A requester who waits sees that the bot goes on, and when."""
-    found = replace(APPROVED, attempts=3, last_answer=AWAY, due_at=AT + timedelta(minutes=1))
+    found = changed(APPROVED, attempts=3, last_answer=AWAY, due_at=AT + timedelta(minutes=1))
     assert "after 3 attempts: the gateway could not be reached. I ask again at" in shown(
         receipt.receipt(found, None, BOT)
     )

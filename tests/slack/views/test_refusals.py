@@ -9,6 +9,7 @@ from bot.domain.cancellation import State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.slack.views import card, refusals
+from tests.domain.examples import changed
 from tests.slack.views.samples import CANCELLATION, shown
 
 
@@ -21,13 +22,13 @@ def test_each_refusal_is_a_sentence(verdict: Verdict, snapshot: SnapshotAssertio
 @pytest.mark.parametrize("state", State)
 def test_a_click_that_comes_too_late_says_how_the_request_stands(state: State, snapshot: SnapshotAssertion) -> None:
     """The person reads the state in words, not its name."""
-    assert refusals.click_refused(Verdict.WRONG_STATE, replace(CANCELLATION, state=state)) == snapshot
+    assert refusals.click_refused(Verdict.WRONG_STATE, changed(CANCELLATION, state=state)) == snapshot
 
 
 def test_a_click_that_comes_after_a_stop_says_that_a_person_stopped_it() -> None:
     """Two causes of a failure have two texts."""
-    failed = replace(CANCELLATION, state=State.FAILED)
-    stopped = refusals.click_refused(Verdict.WRONG_STATE, replace(failed, stopped_by="U0CLEO"))
+    failed = changed(CANCELLATION, state=State.FAILED)
+    stopped = refusals.click_refused(Verdict.WRONG_STATE, changed(failed, stopped_by="U0CLEO"))
     assert stopped == "Nothing has changed: this request was stopped by a person, and its card has a Retry button."
     assert stopped != refusals.click_refused(Verdict.WRONG_STATE, failed)
 
@@ -35,7 +36,7 @@ def test_a_click_that_comes_after_a_stop_says_that_a_person_stopped_it() -> None
 @pytest.mark.parametrize("verdict", [Verdict.APPROVAL_TOO_OLD, Verdict.VOTES_MISSING])
 def test_a_refused_retry_says_what_is_possible_instead(verdict: Verdict) -> None:
     """A failed request does not block the order; an unknown outcome does, so a new request would be refused."""
-    failed, unknown = replace(CANCELLATION, state=State.FAILED), replace(CANCELLATION, state=State.UNKNOWN)
+    failed, unknown = changed(CANCELLATION, state=State.FAILED), changed(CANCELLATION, state=State.UNKNOWN)
     assert refusals.click_refused(verdict, failed).endswith("Ask again with /cancel-order.")
     assert "/cancel-order" not in refusals.click_refused(verdict, unknown)
     assert "settle the request by hand, in the menu (⋯) of its card" in refusals.click_refused(verdict, unknown)
@@ -66,7 +67,7 @@ def test_every_refusal_of_a_click_has_a_text_of_its_own() -> None:
     told: dict[str, set[Verdict]] = {}
     for verdict, states in CLICK_VERDICTS.items():
         for state in states:
-            text = refusals.click_refused(verdict, replace(CANCELLATION, state=state))
+            text = refusals.click_refused(verdict, changed(CANCELLATION, state=state))
             told.setdefault(text, set()).add(verdict)
     assert all(len(verdicts) == 1 for verdicts in told.values())
 
@@ -79,7 +80,6 @@ COMMAND_VERDICTS = [
     Verdict.ARCHIVED_CHANNEL,
     Verdict.NOT_INVITED,
     Verdict.TOO_LONG,
-    Verdict.SEVERAL_ORDERS,
 ]
 """The refusals of a command or of its form that have no words of their own elsewhere."""
 
@@ -122,7 +122,7 @@ def test_a_character_that_nobody_sees_is_named(character: str, name: str, patter
     """Without that, the message would seem to fit what the person typed."""
     assert f"({name})" in refusals.bad_order_id(pattern, f"ord{character}_1")
     if not character.isspace():
-        assert f"({name})" in card.card(replace(CANCELLATION, order_id=f"o{character}1", state=State.PENDING)).text
+        assert f"({name})" in card.card(changed(CANCELLATION, order_id=f"o{character}1", state=State.PENDING)).text
 
 
 ALIKE = [
@@ -145,29 +145,29 @@ def test_a_character_that_looks_like_another_is_named(character: str, name: str,
     """Without that, people would not see why their ID does not fit; the card of a pattern that takes it warns."""
     sentence = f"The order ID contains “{character}” ({name}), which is easily mistaken or overlooked."
     assert refusals.bad_order_id(pattern, f"ord_1{character}") == f"{sentence} Type the ID by hand."
-    asked = replace(CANCELLATION, order_id=f"ord_1{character}", state=State.PENDING)
+    asked = changed(CANCELLATION, order_id=f"ord_1{character}", state=State.PENDING)
     assert f"⚠️ {sentence}" in shown(card.card(asked))
     assert sentence in card.card(asked).text
-    assert sentence not in shown(card.card(replace(asked, state=State.CANCELLED)))
+    assert sentence not in shown(card.card(changed(asked, state=State.CANCELLED)))
 
 
 @pytest.mark.parametrize("order_id", ["ord_1", "\u1780\u1781-12", "\u8ba2\u5355_1", "ord#1", ""])
 def test_other_letters_are_not_called_mistakable(order_id: str) -> None:
     """An ID in another script is what it looks like."""
-    assert "mistaken" not in card.card(replace(CANCELLATION, order_id=order_id, state=State.PENDING)).text
+    assert "mistaken" not in card.card(changed(CANCELLATION, order_id=order_id, state=State.PENDING)).text
 
 
 @pytest.mark.parametrize("needed, words", [(2, "1 more approval is needed."), (3, "2 more approvals are needed.")])
 def test_a_second_approval_says_how_many_are_missing(needed: int, words: str) -> None:
     """The number is the one that is missing now."""
-    cancellation = replace(CANCELLATION, approvals_required=needed)
-    said = refusals.click_refused(Verdict.ALREADY_COUNTED, cancellation)
+    request = replace(CANCELLATION, approvals_required=needed)
+    said = refusals.click_refused(Verdict.ALREADY_COUNTED, request)
     assert said == f"You have already approved this. {words}"
 
 
 def test_refusals_of_forms_and_unknown_requests(snapshot: SnapshotAssertion) -> None:
     """An open request is named with its requester and state; a pattern of one's own is not shown."""
-    told = [refusals.already_open(replace(CANCELLATION, state=state), "ann") for state in State]
+    told = [refusals.already_open(changed(CANCELLATION, state=state), "ann") for state in State]
     told += [refusals.already_open(CANCELLATION, ""), refusals.already_open(replace(CANCELLATION, card_ts=None), "ann")]
     told += [refusals.bad_order_id(ORDER_ID, "ord 1", "ord_1001"), refusals.bad_order_id(ORDER_ID, "ord 1")]
     told += [refusals.bad_order_id("[0-9]+", "ord 1", "1001"), refusals.bad_order_id("[0-9]+", "ord 1")]

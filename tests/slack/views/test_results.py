@@ -1,6 +1,5 @@
 """The results: what the thread and the requester read when a request ended, or why it waits."""
 
-from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -25,6 +24,7 @@ from bot.domain.projection import Ending
 from bot.sandbox.blockkit import problems_with_blocks
 from bot.slack.views import card, results
 from bot.slack.views.text import tame
+from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, CANCELLATION, MOST_TEXT, event_of, shown
 
 
@@ -94,14 +94,14 @@ def test_the_text_of_a_result_says_all_that_its_blocks_say(content: Content, sna
 @given(order=ANY_TEXT, reason=ANY_TEXT, said=ANY_TEXT, about=st.sampled_from(Reason))
 def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, about: Reason) -> None:
     """Slack takes the results with all that people and the gateway can write, and all of it is in text elements."""
-    assume(card.fits(order, reason))
-    cancellation = replace(CANCELLATION, order_id=order, reason=reason)
+    assume(card.fits([order], reason))
+    request = changed(CANCELLATION, order_id=order, reason=reason)
     answer = Answer(Outcome.REFUSED, reason=about, message=said[:300], request_id=said[:100])
     contents: list[Content] = [Refused(1, answer), Unknown(1, answer)]
     for content in contents:
         for message in (
-            results.reply(cancellation, event_of(content)),
-            results.direct_message(cancellation, event_of(content)),
+            results.reply(request, event_of(content)),
+            results.direct_message(request, event_of(content)),
         ):
             shown(message)
             assert {block["type"] for block in message.blocks} == {"rich_text"}
@@ -112,13 +112,13 @@ def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, about:
 @given(order=ANY_TEXT, reason=ANY_TEXT, words=ANY_TEXT)
 def test_the_words_of_a_rejection_and_of_a_finding_are_whole(order: str, reason: str, words: str) -> None:
     """A message shows every character but controls; a text that would not fit is refused in the form."""
-    assume(card.fits(order, reason))
+    assume(card.fits([order], reason))
     assume(words.strip())
-    cancellation = replace(CANCELLATION, order_id=order, reason=reason)
+    request = changed(CANCELLATION, order_id=order, reason=reason)
     contents: list[Content] = [Rejected(words), SettledCancelled(words), SettledNotCancelled(words)]
     for content in contents:
-        message = results.reply(cancellation, event_of(content))
-        assert problems_with_blocks(message.blocks) == [] or not card.fits(order, words)
+        message = results.reply(request, event_of(content))
+        assert problems_with_blocks(message.blocks) == [] or not card.fits([order], words)
         quotes = [block["elements"][0]["elements"][0]["text"] for block in message.blocks if is_quote(block)]
         assert quotes == [tame(words) or "-"]
 

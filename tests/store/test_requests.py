@@ -1,4 +1,4 @@
-"""Cancellations: one open one for each order, steps that may follow, and what is due."""
+"""Requests: one open one for each order, steps that may follow, and what is due."""
 
 import sqlite3
 from datetime import timedelta
@@ -14,16 +14,21 @@ from tests.store.rows import add, again, brought
 from tests.writer import Writer
 
 
-async def test_a_cancellation_is_read_back_as_it_was_added(store: Store, clock: Clock) -> None:
+async def test_a_request_is_read_back_as_it_was_added(store: Store, clock: Clock) -> None:
     """A new one is pending, expires in time, and can be found by its id, its order and its form."""
     added = await store.transaction("add", lambda tx: add(tx, clock()))
     assert (added.number, added.state, added.requester, added.reason) == (1, State.PENDING, "U1", "why")
     assert (added.requested_at, added.due_at) == (clock(), clock() + timedelta(hours=1))
-    assert (added.lease_until, added.card_ts, added.decisions, added.last_answer) == (None, None, (), None)
+    assert (added.cancellation.lease_until, added.card_ts, added.decisions, added.cancellation.last_answer) == (
+        None,
+        None,
+        (),
+        None,
+    )
 
     def find(tables: Tables) -> list[object]:
-        cancellations = tables.cancellations
-        return [cancellations.get(added.id), cancellations.open_of("ord_1"), cancellations.by_form("V1")]
+        requests = tables.requests
+        return [requests.get(added.id), requests.open_of("ord_1"), requests.by_form("V1")]
 
     assert await store.read(find) == [added] * 3
 
@@ -57,10 +62,10 @@ async def test_a_pending_one_knows_how_an_earlier_one_ended(
             asked = add(tx, at, form=f"V{number}")
             way = ways.get(end, (State.APPROVED, State.SENDING))
             brought(tx, asked, *way, end, at=at + timedelta(seconds=number))
-        last = tx.cancellations.get(add(tx, at, form="last").id)
+        last = tx.requests.get(add(tx, at, form="last").id)
         assert last is not None
-        assert last.earlier == (shown and Earlier(shown[0], at + timedelta(seconds=shown[1])))
-        assert brought(tx, last, State.REJECTED, at=at).earlier is None
+        assert last.cancellation.earlier == (shown and Earlier(shown[0], at + timedelta(seconds=shown[1])))
+        assert brought(tx, last, State.REJECTED, at=at).cancellation.earlier is None
 
     await store.transaction("earlier", work)
 
@@ -70,9 +75,9 @@ async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, cl
 
     def work(tx: Tables) -> object:
         add(tx, clock())
-        return tx.cancellations.add(
+        return tx.requests.add(
             form_id="V2",
-            order_id="ord_1",
+            order_ids=["ord_1"],
             reason="",
             requester="U2",
             card_channel="C1",
@@ -81,7 +86,7 @@ async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, cl
             expires_at=clock(),
         )
 
-    assert await store.transaction("add twice", work) is None
+    assert await store.transaction("add twice", work) == ["ord_1"]
 
 
 @pytest.mark.parametrize(
@@ -89,10 +94,8 @@ async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, cl
     [
         "UPDATE cancellations SET state = 'approved' WHERE number = 1",
         (
-            "INSERT INTO cancellations (id, order_id, reason, requester, state, approvals_required, requested_at,"
-            " expires_at, changed_at, form_id, card_channel)"
-            " SELECT 'c9', order_id, '', 'U9', 'unknown', 1, requested_at, requested_at, requested_at, 'V9', 'C1'"
-            " FROM cancellations WHERE number = 2"
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
+            " SELECT 1, order_id || '', 'U9', requested_at, 'unknown', requested_at FROM cancellations WHERE number = 2"
         ),
     ],
 )
@@ -116,9 +119,9 @@ async def test_a_step_that_may_not_follow_is_refused(store: Store, clock: Clock)
     def work(tx: Tables) -> list[bool]:
         asked = add(tx, clock())
         return [
-            tx.cancellations.move(asked, State.CANCELLED, at=clock()),
-            tx.cancellations.move(asked, State.REJECTED, at=clock()),
-            tx.cancellations.move(asked, State.WITHDRAWN, at=clock()),
+            tx.requests.move(asked, State.CANCELLED, at=clock()),
+            tx.requests.move(asked, State.REJECTED, at=clock()),
+            tx.requests.move(asked, State.WITHDRAWN, at=clock()),
         ]
 
     assert await store.transaction("steps", work) == [False, True, False]
@@ -133,22 +136,22 @@ async def test_a_failed_one_is_not_opened_while_another_of_its_order_is_open(
         failed = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
         other = add(tx, clock(), form="V2")
         changes = writer.sqlite.database.conn.total_changes
-        assert not tx.cancellations.move(failed, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+        assert not tx.cancellations.move(failed.cancellation, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
         assert writer.sqlite.database.conn.total_changes == changes
         assert again(tx, failed) == failed
         assert again(tx, other) == other
         brought(tx, other, State.REJECTED, at=clock())
-        assert tx.cancellations.move(failed, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+        assert tx.cancellations.move(failed.cancellation, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
 
     await store.transaction("retry", work)
 
 
 async def test_an_open_one_is_not_in_its_own_way(store: Store, clock: Clock) -> None:
-    """The retry of an unknown cancellation, which is open itself, goes on."""
+    """The retry of an unknown request, which is open itself, goes on."""
 
     def work(tx: Tables) -> bool:
         unknown = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.UNKNOWN, at=clock())
-        return tx.cancellations.move(unknown, State.APPROVED, at=clock())
+        return tx.cancellations.move(unknown.cancellation, State.APPROVED, at=clock())
 
     assert await store.transaction("retry", work)
 
@@ -159,15 +162,29 @@ async def test_a_step_sets_both_times(store: Store, clock: Clock) -> None:
     def work(tx: Tables) -> None:
         asked = add(tx, clock())
         until = clock() + timedelta(minutes=2)
-        tx.cancellations.move(asked, State.APPROVED, at=clock(), due_at=clock(), attempts=0)
+        tx.requests.move(asked, State.APPROVED, at=clock(), due_at=clock())
         approved = again(tx, asked)
-        assert (approved.due_at, approved.lease_until, approved.attempts) == (clock(), None, 0)
-        tx.cancellations.move(approved, State.SENDING, at=clock(), lease_until=until, claimed_by="w", attempts=1)
+        assert (approved.cancellation.due_at, approved.cancellation.lease_until, approved.cancellation.attempts) == (
+            clock(),
+            None,
+            0,
+        )
+        tx.cancellations.move(
+            approved.cancellation, State.SENDING, at=clock(), lease_until=until, claimed_by="w", attempts=1
+        )
         sending = again(tx, asked)
-        assert (sending.due_at, sending.lease_until, sending.attempts) == (None, until, 1)
-        tx.cancellations.move(sending, State.UNKNOWN, at=clock())
+        assert (sending.cancellation.due_at, sending.cancellation.lease_until, sending.cancellation.attempts) == (
+            None,
+            until,
+            1,
+        )
+        tx.cancellations.move(sending.cancellation, State.UNKNOWN, at=clock())
         unknown = again(tx, asked)
-        assert (unknown.due_at, unknown.lease_until, unknown.attempts) == (None, None, 1)
+        assert (unknown.cancellation.due_at, unknown.cancellation.lease_until, unknown.cancellation.attempts) == (
+            None,
+            None,
+            1,
+        )
 
     await store.transaction("steps", work)
 
@@ -184,7 +201,7 @@ async def test_the_same_choice_of_the_same_person_is_kept_once(store: Store, clo
             ("U3", Choice.REJECT, "no"),
             ("U3", Choice.REJECT, "no, again"),
         ):
-            tx.cancellations.decide(asked, approver, choice, reason, clock())
+            tx.requests.decide(asked, approver, choice, reason, clock())
         found = again(tx, asked)
         assert [(each.approver, each.choice, each.reason) for each in found.decisions] == [
             ("U3", "approve", ""),
@@ -201,12 +218,12 @@ async def test_the_last_answer_is_that_of_the_latest_finished_attempt(store: Sto
 
     def work(tx: Tables) -> None:
         asked = add(tx, clock())
-        assert asked.last_answer is None
+        assert asked.cancellation.last_answer is None
         for answer in (first, second):
             tx.attempts.end(tx.attempts.begin(asked, clock()), answer, clock())
-            assert again(tx, asked).last_answer == answer
+            assert again(tx, asked).cancellation.last_answer == answer
         tx.attempts.begin(asked, clock())
-        assert again(tx, asked).last_answer == second
+        assert again(tx, asked).cancellation.last_answer == second
 
     await store.transaction("attempts", work)
 
@@ -228,7 +245,7 @@ async def test_an_answer_is_read_back_with_everything_that_people_may_see(store:
     def work(tx: Tables) -> object:
         asked = add(tx, clock())
         tx.attempts.end(tx.attempts.begin(asked, clock()), answer, clock())
-        return again(tx, asked).last_answer
+        return again(tx, asked).cancellation.last_answer
 
     assert await store.transaction("attempt", work) == answer
 
@@ -240,16 +257,23 @@ async def test_what_is_due_is_found_at_its_time(store: Store, clock: Clock) -> N
     def work(tx: Tables) -> None:
         pending = add(tx, at)
         approved = add(tx, at, "ord_2", form="V2")
-        tx.cancellations.move(approved, State.APPROVED, at=at, due_at=at + timedelta(minutes=1))
+        tx.cancellations.move(approved.cancellation, State.APPROVED, at=at, due_at=at + timedelta(minutes=1))
         sending = brought(tx, add(tx, at, "ord_3", form="V3"), State.APPROVED, at=at)
-        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w")
+        tx.cancellations.move(
+            sending.cancellation, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w"
+        )
         found = []
         for minutes in (0, 1, 2, 60):
             due = tx.cancellations.due(at + timedelta(minutes=minutes))
-            found.append(due and due.order_id)
+            found.append(due and due.cancellation.order_id)
             if due is not None:
-                brought(tx, due, *{"ord_2": [State.SENDING], "ord_3": [State.UNKNOWN]}.get(due.order_id, []), at=at)
-        assert found == [None, "ord_2", "ord_3", pending.order_id]
+                brought(
+                    tx,
+                    due,
+                    *{"ord_2": [State.SENDING], "ord_3": [State.UNKNOWN]}.get(due.cancellation.order_id, []),
+                    at=at,
+                )
+        assert found == [None, "ord_2", "ord_3", pending.cancellation.order_id]
 
     await store.transaction("due", work)
 
@@ -262,11 +286,11 @@ async def test_the_one_that_has_waited_longest_is_due_first(store: Store, clock:
     def work(tx: Tables) -> None:
         lapses, falls_due = (at, at + timedelta(minutes=1)) if lapsed_first else (at + timedelta(minutes=1), at)
         sending = brought(tx, add(tx, at), State.APPROVED, at=at)
-        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=lapses, claimed_by="w")
-        tx.cancellations.move(add(tx, at, "ord_2", form="V2"), State.APPROVED, at=at, due_at=falls_due)
+        tx.cancellations.move(sending.cancellation, State.SENDING, at=at, lease_until=lapses, claimed_by="w")
+        tx.requests.move(add(tx, at, "ord_2", form="V2"), State.APPROVED, at=at, due_at=falls_due)
         due = tx.cancellations.due(at + timedelta(minutes=2))
         assert due is not None
-        assert due.order_id == ("ord_1" if lapsed_first else "ord_2")
+        assert due.cancellation.order_id == ("ord_1" if lapsed_first else "ord_2")
 
     await store.transaction("due", work)
 
@@ -281,17 +305,17 @@ async def test_what_a_worker_holds_is_not_due_for_it(store: Store, clock: Clock)
             brought(tx, add(tx, at, f"ord_{number}", form=f"V{number}"), State.APPROVED, at=at) for number in numbers
         ]
         for number, each in enumerate(calls):
-            tx.cancellations.move(each, State.SENDING, at=at, lease_until=at + timedelta(minutes=number))
+            tx.cancellations.move(each.cancellation, State.SENDING, at=at, lease_until=at + timedelta(minutes=number))
         late = at + timedelta(minutes=5)
         for held, found in ((0, "ord_0"), (1, "ord_1"), (2, "ord_2"), (3, None)):
-            due = tx.cancellations.due(late, held={each.id for each in calls[:held]})
-            assert (due and due.order_id) == found
+            due = tx.cancellations.due(late, held={each.cancellation.number for each in calls[:held]})
+            assert (due and due.cancellation.order_id) == found
         # A worker that holds a request still sends it again, once it is approved again.
         brought(tx, again(tx, calls[0]), State.UNKNOWN, at=at)
-        tx.cancellations.move(again(tx, calls[0]), State.APPROVED, at=at, due_at=at)
-        due = tx.cancellations.due(late, held={each.id for each in calls})
+        tx.cancellations.move(again(tx, calls[0]).cancellation, State.APPROVED, at=at, due_at=at)
+        due = tx.cancellations.due(late, held={each.cancellation.number for each in calls})
         assert due is not None
-        assert due.order_id == "ord_0"
+        assert due.cancellation.order_id == "ord_0"
 
     await store.transaction("due", work)
 
@@ -303,15 +327,15 @@ async def test_void_votes_are_taken_out(store: Store, clock: Clock) -> None:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
         for each in (asked, other):
             for approver in ("U1", "U2", "U3"):
-                tx.cancellations.decide(each, approver, Choice.APPROVE, "", clock())
-            tx.cancellations.decide(each, "U1", Choice.REJECT, "no", clock())
-        tx.cancellations.void_votes(asked, {"U1", "U3", "U9"})
+                tx.requests.decide(each, approver, Choice.APPROVE, "", clock())
+            tx.requests.decide(each, "U1", Choice.REJECT, "no", clock())
+        tx.requests.void_votes(asked, {"U1", "U3", "U9"})
         assert again(tx, asked).approvers == ("U2",)
         assert again(tx, asked).rejection is not None
         assert again(tx, other).approvers == ("U1", "U2", "U3")
-        tx.cancellations.decide(asked, "U1", Choice.APPROVE, "", clock())
+        tx.requests.decide(asked, "U1", Choice.APPROVE, "", clock())
         assert again(tx, asked).approvers == ("U2", "U1")
-        tx.cancellations.void_votes(asked, [])
+        tx.requests.void_votes(asked, [])
         assert again(tx, asked).approvers == ("U2", "U1")
 
     await store.transaction("void", work)
@@ -322,10 +346,10 @@ async def test_the_quorum_of_a_request_can_change(store: Store, clock: Clock) ->
 
     def work(tx: Tables) -> None:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
-        tx.cancellations.require(asked, 3)
+        tx.requests.require(asked, 3)
         assert [again(tx, each).approvals_required for each in (asked, other)] == [3, 1]
         with pytest.raises(sqlite3.IntegrityError):
-            tx.cancellations.require(asked, 0)
+            tx.requests.require(asked, 0)
 
     await store.transaction("require", work)
 
@@ -334,12 +358,12 @@ async def test_every_request_that_waits_for_a_decision_is_found(store: Store, cl
     """Each with its votes, in the order in which they were made."""
 
     def work(tx: Tables) -> None:
-        assert tx.cancellations.pending() == []
+        assert tx.requests.pending() == []
         added = [add(tx, clock(), f"ord_{number}", form=f"V{number}") for number in range(4)]
-        tx.cancellations.decide(added[2], "U2", Choice.APPROVE, "", clock())
+        tx.requests.decide(added[2], "U2", Choice.APPROVE, "", clock())
         brought(tx, added[1], State.APPROVED, at=clock())
         brought(tx, added[3], State.WITHDRAWN, at=clock())
-        assert tx.cancellations.pending() == [added[0], again(tx, added[2])]
+        assert tx.requests.pending() == [added[0], again(tx, added[2])]
 
     await store.transaction("pending", work)
 
@@ -369,8 +393,8 @@ async def test_a_later_decision_against_an_order_is_found(
         first = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
         brought(tx, add(tx, clock(), "ORD_1", form="V0"), State.REJECTED, at=clock())
         later = brought(tx, add(tx, clock(), form="V2"), *states, at=clock())
-        assert tx.cancellations.decided_against(first) is against
-        assert not tx.cancellations.decided_against(later)
+        assert tx.cancellations.decided_against(first.cancellation) is against
+        assert not tx.cancellations.decided_against(later.cancellation)
 
     await store.transaction("against", work)
 
@@ -382,12 +406,14 @@ async def test_ended_leases_are_due_at_once(store: Store, clock: Clock) -> None:
     def work(tx: Tables) -> None:
         add(tx, at)
         sending = brought(tx, add(tx, at, "ord_2", form="V2"), State.APPROVED, at=at)
-        tx.cancellations.move(sending, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w")
+        tx.cancellations.move(
+            sending.cancellation, State.SENDING, at=at, lease_until=at + timedelta(minutes=2), claimed_by="w"
+        )
         assert tx.cancellations.due(at) is None
         tx.cancellations.end_leases(at)
         due = tx.cancellations.due(at)
         assert due is not None
-        assert due.order_id == "ord_2"
+        assert due.cancellation.order_id == "ord_2"
         brought(tx, due, State.UNKNOWN, at=at)
         assert tx.cancellations.due(at) is None
 
@@ -399,7 +425,7 @@ async def test_the_place_of_the_card_is_kept(store: Store, clock: Clock) -> None
 
     def work(tx: Tables) -> tuple[str, str | None, str]:
         asked = add(tx, clock())
-        tx.cancellations.place_card(asked, Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "https://x/1"))
+        tx.requests.place_card(asked, Receipt(DeliveryOutcome.DELIVERED, "C2", "1.1", "https://x/1"))
         found = again(tx, asked)
         return found.card_channel, found.card_ts, found.card_link
 
@@ -407,14 +433,14 @@ async def test_the_place_of_the_card_is_kept(store: Store, clock: Clock) -> None
 
 
 async def test_many_come_in_the_order_that_was_asked_for(store: Store, clock: Clock) -> None:
-    """Each is there once with all of its decisions; a number without a cancellation is left out."""
+    """Each is there once with all of its decisions; a number without a request is left out."""
 
     def work(tx: Tables) -> None:
         added = [add(tx, clock(), f"ord_{number}", form=f"V{number}") for number in range(3)]
         for approver in ("U1", "U2"):
-            tx.cancellations.decide(added[1], approver, Choice.APPROVE, "", clock())
-        found = tx.cancellations.many([3, 1, 2, 9])
+            tx.requests.decide(added[1], approver, Choice.APPROVE, "", clock())
+        found = tx.requests.many([3, 1, 2, 9])
         assert [(each.number, len(each.decisions)) for each in found] == [(3, 0), (1, 0), (2, 2)]
-        assert tx.cancellations.many([]) == []
+        assert tx.requests.many([]) == []
 
     await store.transaction("many", work)

@@ -1,0 +1,137 @@
+"""What one person asks for: one or more orders, one reason, one decision."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.domain.cancellation import UNDER_WAY, Cancellation, Choice, Decision, State
+from bot.domain.freeze import Freeze
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was done to a request, by the kind of its event, with its time; ``person`` may be the bot."""
+
+    kind: str
+    person: str
+    at: datetime
+
+
+_FURTHEST_FROM_ITS_END = (
+    State.PENDING,
+    State.SENDING,
+    State.APPROVED,
+    State.UNKNOWN,
+    State.FAILED,
+    State.REFUSED,
+    State.SETTLED_NOT_CANCELLED,
+    State.SETTLED_CANCELLED,
+    State.CANCELLED,
+    State.REJECTED,
+    State.WITHDRAWN,
+    State.EXPIRED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the store keeps it. Times are aware UTC; ids of people and channels are Slack's.
+
+    ``number`` counts up from 1 in the order of asking and never leaves the store and the record; ``id`` is random and
+    appears in buttons, logs and the command line. ``card_ts`` is None, and ``card_link`` empty, until the card is
+    posted in ``card_channel``. ``cancellations`` are its orders, each with a state of its own once the request is
+    decided. While it is pending, ``due_at`` is the first of ``remind_at``, ``escalate_at`` and ``expires_at``. The
+    first two are None where nothing of the kind will come; ``reminded`` counts the reminders so far, and
+    ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the setting REASONS with which
+    the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
+    ``history`` is who did what, and ``freeze`` the one in
+    force, as far as the reader has to show it.
+    """
+
+    number: int
+    id: str
+    reason: str
+    requester: str
+    approvals_required: int
+    requested_at: datetime
+    expires_at: datetime
+    card_channel: str
+    card_ts: str | None
+    card_link: str
+    cancellations: tuple[Cancellation, ...]
+    due_at: datetime | None = None
+    remind_at: datetime | None = None
+    escalate_at: datetime | None = None
+    reminded: int = 0
+    escalated_at: datetime | None = None
+    decisions: tuple[Decision, ...] = ()
+    category: str = ""
+    source: str = ""
+    freeze: Freeze | None = None
+    history: tuple[Step, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """The state of the order that is furthest from its end; before the decision, all have the same."""
+        return min((each.state for each in self.cancellations), key=_FURTHEST_FROM_ITS_END.index)
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """The only order of this request. One of several has to be ``narrowed`` first."""
+        (only,) = self.cancellations
+        return only
+
+    def narrowed(self, cancellation: Cancellation) -> "Request":
+        """Return this request as far as it is about one of its orders."""
+        return replace(self, cancellations=(cancellation,))
+
+    def each(self) -> "tuple[Request, ...]":
+        """Return this request once for each of its orders."""
+        return tuple(self.narrowed(cancellation) for cancellation in self.cancellations)
+
+    def about(self, order_id: str) -> "Request | None":
+        """Return this request as far as it is about this order, or None if it is not one of its orders."""
+        return next((each for each in self.each() if each.cancellation.order_id == order_id), None)
+
+    @property
+    def order_ids(self) -> tuple[str, ...]:
+        """The ids of its orders, as they were typed."""
+        return tuple(each.order_id for each in self.cancellations)
+
+    @property
+    def under_way(self) -> bool:
+        """Return True while the gateway is still to be called for one of its orders."""
+        return any(each.state in UNDER_WAY for each in self.cancellations)
+
+    @property
+    def awaits_people(self) -> bool:
+        """Return True where the next step is a person's, so that the card must offer buttons."""
+        return any(each.state.awaits_people for each in self.cancellations)
+
+    @property
+    def version(self) -> str:
+        """The name of how it stands now; it has another one after each step of one of its orders."""
+        return max(each.changed_at for each in self.cancellations).isoformat(timespec="milliseconds")
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """The people who approved, in the order in which they did."""
+        return tuple(d.approver for d in self.decisions if d.choice is Choice.APPROVE)
+
+    @property
+    def approved_at(self) -> datetime | None:
+        """The time of the last approval, or None."""
+        return max((d.at for d in self.decisions if d.choice is Choice.APPROVE), default=None)
+
+    @property
+    def retry_until(self) -> datetime | None:
+        """The end of the time in which its approval may be used again: as long as the request could wait for it."""
+        return self.approved_at and self.approved_at + (self.expires_at - self.requested_at)
+
+    @property
+    def rejection(self) -> Decision | None:
+        """The decision that rejected it, or None."""
+        return next((d for d in self.decisions if d.choice is Choice.REJECT), None)
+
+    def overdue(self, at: datetime) -> bool:
+        """Return True for a pending request past its time, even if the worker has not expired it yet."""
+        return self.state is State.PENDING and self.expires_at <= at

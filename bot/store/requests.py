@@ -1,0 +1,333 @@
+"""The requests, each with its orders and the decisions on it.
+
+The file is long because one row of the tables has most of what there is to know about a request.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.audit import timestamp
+from bot.domain.cancellation import MAY_BE_CANCELLED, NEXT, Cancellation, Choice, Decision, Earlier, State
+from bot.domain.delivery import Receipt
+from bot.domain.request import Request
+from bot.store.attempts import MAYBE_DONE
+from bot.store.connection import Connection, Row
+from bot.store.schema import OPEN_STATES, one_of
+
+_REQUEST = (
+    "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
+    " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
+    " r.category, r.source"
+)
+_CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.attempts, c.due_at, c.lease_until"
+_COLUMNS = (
+    f"{_REQUEST}, {_CANCELLATION},"
+    " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
+    f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
+    "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
+    f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE 0 END,"
+    " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
+    "  FROM audit_events e WHERE e.request = r.id AND e.order_id = c.order_id"
+    "   AND e.kind IN ('failed', 'stopped_trying') ORDER BY e.seq DESC LIMIT 1), '') ELSE '' END,"
+    " a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message, a.request_id, a.cancelled_at,"
+    " d.order_id, d.approver, d.choice, d.reason, d.at"
+)
+_JOINED = (
+    " FROM requests r JOIN cancellations c ON c.request = r.number"
+    " LEFT JOIN attempts a ON a.id ="
+    "  (SELECT max(f.id) FROM attempts f WHERE f.number = c.number AND f.outcome IS NOT NULL)"
+    " LEFT JOIN decisions d ON d.number = r.number"
+)
+"""One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
+_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 27, 36
+"""So many columns come before those of an order, of its last answer, and of a decision."""
+_by_request, _by_cancellation = itemgetter(0), itemgetter(_OF_REQUEST)
+
+
+class Requests:
+    """The tables ``requests`` and ``decisions``. Each request is read with its rows of ``cancellations``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, request_id: str) -> Request | None:
+        """Return the request of this id."""
+        return self._one("r.id = ?", request_id)
+
+    def open_of(self, order_id: str) -> Request | None:
+        """Return the request with the one open cancellation of this order, as far as it is about this order, or None.
+
+        That is at most one, by the unique index.
+        """
+        return self._one(f"c.order_id = ? AND {OPEN_STATES.replace('state', 'c.state')}", order_id)
+
+    def of_order(self, order_id: str) -> list[Request]:
+        """Return every request for this order, as far as it is about this order, the oldest first."""
+        return self._all("c.order_id = ?", order_id)
+
+    def of_cancellation(self, number: int) -> Request | None:
+        """Return the request of the cancellation of this number, as far as it is about this one."""
+        return self._one("c.number = ?", number)
+
+    def of_number(self, number: int) -> Request | None:
+        """Return the request of this number."""
+        return self._one("r.number = ?", number)
+
+    def by_form(self, form_id: str) -> Request | None:
+        """Return the request that was accepted with this form and these words, or None."""
+        return self._one("r.form_id = ?", form_id)
+
+    def many(self, numbers: Iterable[int]) -> list[Request]:
+        """Return the requests of these cancellations, each as far as it is about this one, in the order given."""
+        wanted = list(numbers)
+        rows = self._rows(f"c.number IN ({', '.join('?' * len(wanted))})", *wanted)
+        found = [_request(list(each)) for _, each in groupby(rows, _by_cancellation)]
+        return sorted(found, key=lambda each: wanted.index(each.cancellation.number))
+
+    def newest(self) -> int:
+        """Return the number of the newest request, or 0."""
+        return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM requests")[0][0])
+
+    def add(
+        self,
+        *,
+        form_id: str,
+        order_ids: Sequence[str],
+        reason: str,
+        category: str = "",
+        source: str = "",
+        requester: str,
+        card_channel: str,
+        approvals_required: int,
+        at: datetime,
+        expires_at: datetime,
+        remind_at: datetime | None = None,
+        escalate_at: datetime | None = None,
+    ) -> Request | list[str]:
+        """Add a pending request; or add nothing, and return those of its orders that are in an open one already.
+
+        The unique index decides that, so two people who ask in the same instant cannot both be right.
+        """
+        due_at = min(filter(None, (remind_at, escalate_at, expires_at)))
+        request_id = secrets.token_hex(8)
+        ((number,),) = self._connection.execute(
+            "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
+            " expires_at, form_id, card_channel, remind_at, escalate_at, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            (
+                request_id,
+                category,
+                reason,
+                source,
+                requester,
+                approvals_required,
+                timestamp(at),
+                timestamp(expires_at),
+                form_id,
+                card_channel,
+                remind_at and timestamp(remind_at),
+                escalate_at and timestamp(escalate_at),
+                timestamp(due_at),
+            ),
+        )
+        added = self._connection.execute(
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
+            f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * len(order_ids))}"
+            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id",
+            [
+                value
+                for order_id in order_ids
+                for value in (number, order_id, requester, timestamp(at), State.PENDING, timestamp(at))
+            ],
+        )
+        if len(added) < len(order_ids):
+            self._connection.execute("DELETE FROM cancellations WHERE request = ?", (number,))
+            self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
+            kept = {order_id for _, order_id in added}
+            return [each for each in order_ids if each not in kept]
+        # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
+        return Request(
+            number=number,
+            id=request_id,
+            reason=reason,
+            requester=requester,
+            approvals_required=approvals_required,
+            requested_at=at,
+            expires_at=expires_at,
+            card_channel=card_channel,
+            card_ts=None,
+            card_link="",
+            cancellations=tuple(Cancellation(each, order_id, State.PENDING, at) for each, order_id in sorted(added)),
+            due_at=due_at,
+            remind_at=remind_at,
+            escalate_at=escalate_at,
+            category=category,
+            source=source,
+        )
+
+    def decide(
+        self, request: Request, approver: str, choice: Choice, reason: str, at: datetime, *, order_id: str = ""
+    ) -> None:
+        """Add one person's decision. The same choice of the same person is kept once.
+
+        ``order_id`` is the order of a statement by hand; the other decisions are about the whole request.
+        """
+        self._connection.execute(
+            "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                request.number,
+                approver,
+                choice,
+                order_id,
+                reason,
+                timestamp(at),
+                timestamp(request.requested_at),
+            ),
+        )
+
+    def move(self, request: Request, to: State, *, at: datetime, due_at: datetime | None = None) -> bool:
+        """Compare and set: step with every order from pending to the state that the decision leads to.
+
+        Return False, with nothing changed, where the request is decided by now, or where ``to`` may not follow.
+        """
+        if to not in NEXT[State.PENDING]:
+            return False
+        decided = self._connection.execute(
+            # Nobody is reminded of what is decided.
+            "UPDATE requests SET due_at = NULL, remind_at = NULL, escalate_at = NULL"
+            " WHERE number = ? AND due_at IS NOT NULL RETURNING number",
+            (request.number,),
+        )
+        if not decided:
+            return False
+        self._connection.execute(
+            "UPDATE cancellations SET state = ?, changed_at = ?, due_at = ? WHERE request = ? AND state = ?",
+            (to, timestamp(at), due_at and timestamp(due_at), request.number, State.PENDING),
+        )
+        return True
+
+    def void_votes(self, request: Request, approvers: Iterable[str]) -> None:
+        """Take these people's approvals out of the count; they may approve again if they become approvers again."""
+        for approver in approvers:
+            self._connection.execute(
+                "DELETE FROM decisions WHERE number = ? AND approver = ? AND choice = ?",
+                (request.number, approver, Choice.APPROVE),
+            )
+
+    def require(self, request: Request, quorum: int) -> None:
+        """Keep how many approvals a request needs."""
+        self._connection.execute(
+            "UPDATE requests SET approvals_required = ? WHERE number = ?", (quorum, request.number)
+        )
+
+    def pending(self) -> list[Request]:
+        """Return every request that waits for a decision."""
+        # In a subquery, and not "is not null": else SQLite walks through all that there ever were.
+        return self._all("r.number IN (SELECT number FROM requests WHERE due_at > '')")
+
+    def waiting(self) -> list[Request]:
+        """Return every request that waits for a decision or, for some of its orders, for a call to the gateway."""
+        waits = f"SELECT request FROM cancellations WHERE {one_of('state', (State.PENDING, State.APPROVED))}"
+        return self._all(f"r.number IN ({waits})")
+
+    def place_card(self, request: Request, receipt: Receipt) -> None:
+        """Keep where the card is in Slack."""
+        self._connection.execute(
+            "UPDATE requests SET card_channel = ?, card_ts = ?, card_link = ? WHERE number = ?",
+            (receipt.channel, receipt.ts, receipt.link, request.number),
+        )
+
+    def _one(self, where: str, *values: object) -> Request | None:
+        found = self._all(where, *values)
+        return found[0] if found else None
+
+    def _all(self, where: str, *values: object) -> list[Request]:
+        return [_request(list(each)) for _, each in groupby(self._rows(where, *values), _by_request)]
+
+    def _rows(self, where: str, *values: object) -> list[Row]:
+        sql = f"SELECT {_COLUMNS}{_JOINED} WHERE {where} ORDER BY r.number, c.number, d.id"
+        return self._connection.execute(sql, values)
+
+
+def _request(rows: list[Row]) -> Request:
+    """Return the request of these rows of ``_COLUMNS``, one for each order and decision."""
+    orders = [list(each) for _, each in groupby(rows, _by_cancellation)]
+    decisions = [row[_BEFORE_DECISION:] for row in orders[0] if row[_BEFORE_DECISION] is not None]
+    number, request_id, reason, requester, approvals_required, requested_at, expires_at, *rest = rows[0][:_OF_REQUEST]
+    card_channel, card_ts, card_link, due_at, remind_at, escalate_at, reminded, *rest = rest
+    escalated_at, category, source = rest
+    return Request(
+        number=number,
+        id=request_id,
+        reason=reason,
+        requester=requester,
+        approvals_required=approvals_required,
+        requested_at=_time(requested_at),
+        expires_at=_time(expires_at),
+        card_channel=card_channel,
+        card_ts=card_ts,
+        card_link=card_link,
+        cancellations=tuple(_cancellation(each[0], decisions) for each in orders),
+        due_at=due_at and _time(due_at),
+        remind_at=remind_at and _time(remind_at),
+        escalate_at=escalate_at and _time(escalate_at),
+        reminded=reminded,
+        escalated_at=escalated_at and _time(escalated_at),
+        category=category,
+        source=source,
+        decisions=tuple(_decision(*each) for order_id, *each in decisions if not order_id),
+    )
+
+
+def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
+    number, order_id, state, changed_at, attempts, due_at, lease_until, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
+    earlier, unclear, stopped_by = rest
+    return Cancellation(
+        number=number,
+        order_id=order_id,
+        state=State(state),
+        changed_at=_time(changed_at),
+        attempts=attempts,
+        due_at=due_at and _time(due_at),
+        lease_until=lease_until and _time(lease_until),
+        last_answer=_answer(*row[_BEFORE_ANSWER:_BEFORE_DECISION]),
+        earlier=earlier and _earlier(*earlier.split(" ")),
+        unclear=bool(unclear),
+        stopped_by=stopped_by,
+        settlement=next((_decision(*each) for about, *each in decisions if about == order_id), None),
+    )
+
+
+def _decision(approver: str, choice: str, reason: str, at: str) -> Decision:
+    return Decision(approver, Choice(choice), reason, _time(at))
+
+
+def _earlier(state: str, at: str) -> Earlier:
+    return Earlier(State(state), _time(at))
+
+
+def _answer(outcome: str | None, reason: str | None, trouble: str | None, *rest: Any) -> Answer | None:
+    if outcome is None:
+        return None
+    trouble_about, http_status, code, message, request_id, cancelled_at = rest
+    return Answer(
+        Outcome(outcome),
+        reason=Reason(reason) if reason else None,
+        trouble=Trouble(trouble) if trouble else None,
+        trouble_about=trouble_about,
+        http_status=http_status,
+        code=code,
+        message=message,
+        request_id=request_id,
+        cancelled_at=cancelled_at,
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
