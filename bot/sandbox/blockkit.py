@@ -57,41 +57,29 @@ def counted(blocks: list[Json]) -> int:
     return len(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
-def problems_with_view(view: object) -> list[str]:
-    """Return the reasons for which Slack would refuse this modal or Home tab."""
-    if not isinstance(view, dict) or view.get("type") not in {"modal", "home"}:
-        return ["a view must be an object of type modal or home"]
-    problems = list(
-        check_fields(
-            view,
-            {
-                "type",
-                "title",
-                "submit",
-                "close",
-                "blocks",
-                "private_metadata",
-                "callback_id",
-                "clear_on_close",
-                "notify_on_close",
-                "external_id",
-                "submit_disabled",
-            },
-        )
-    )
-    if view["type"] == "modal":
+_IN_EVERY_VIEW = {"type", "blocks", "private_metadata", "callback_id", "external_id"}
+_IN_MODALS = {"title", "submit", "close", "clear_on_close", "notify_on_close", "submit_disabled"}
+
+
+def problems_with_view(view: object, kind: str = "modal") -> list[str]:
+    """Return the reasons for which Slack would refuse this view where one of this type belongs: modal or home."""
+    if not isinstance(view, dict) or view.get("type") != kind:
+        return [f"a view must be an object of type {kind} here"]
+    problems = list(check_fields(view, _IN_EVERY_VIEW | (_IN_MODALS if kind == "modal" else set())))
+    if kind == "modal":
         problems += check_text(view.get("title"), "title", 24, plain=True)
         for name in ("submit", "close"):
             if name in view:
                 problems += check_text(view[name], name, 24, plain=True)
     problems += check_length(view.get("private_metadata", ""), "private_metadata", 3000, least=0)
-    problems += check_length(view.get("callback_id", ""), "callback_id", 255, least=0)
+    for name in ("callback_id", "external_id"):
+        problems += check_length(view.get(name, ""), name, 255, least=0)
     problems += problems_with_blocks(view.get("blocks"), most=VIEW_BLOCKS, inputs=True)
     blocks = view.get("blocks")
     has_inputs = isinstance(blocks, list) and any(
         isinstance(block, dict) and block.get("type") == "input" for block in blocks
     )
-    if has_inputs and view["type"] == "modal" and "submit" not in view:
+    if has_inputs and kind == "modal" and "submit" not in view:
         problems.append("a modal with input blocks needs a submit")
     return problems
 
@@ -178,17 +166,40 @@ def _rich_text(block: Json) -> Iterator[str]:
         yield "rich_text needs elements"
         return
     for element in elements:
-        if element.get("type") not in {"rich_text_section", "rich_text_quote", "rich_text_preformatted"}:
-            yield f"unknown rich text element {element.get('type')!r}"
-            continue
-        yield from check_fields(element, {"type", "elements", "border"})
-        if not element.get("elements"):
-            yield f"{element['type']} needs elements"
-        for piece in element.get("elements", []):
-            # Mentions and all the rest "must be used within" the other elements, say their pages.
-            if element["type"] == "rich_text_preformatted" and piece.get("type") not in {"text", "link"}:
-                yield f"no {piece.get('type')!r} in preformatted text"
-            yield from _rich_piece(piece)
+        yield from _rich_list(element) if element.get("type") == "rich_text_list" else _rich_element(element, _RICH)
+
+
+_RICH = frozenset({"rich_text_section", "rich_text_quote", "rich_text_preformatted"})
+
+
+def _rich_list(element: Json) -> Iterator[str]:
+    # https://docs.slack.dev/reference/block-kit/block-elements/rich-text-list-element
+    yield from check_fields(element, {"type", "style", "elements", "indent", "offset", "border"})
+    if element.get("style") not in {"bullet", "ordered"}:
+        yield "a list's style is bullet or ordered"
+    # "Can be a number from 0 (default) to 8" and "0 | 1": the types of node-slack-sdk.
+    for name, most in (("indent", 8), ("border", 1), ("offset", None)):
+        number = element.get(name, 0)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0 or (most and number > most):
+            yield f"a list's {name} is a whole number{f' from 0 to {most}' if most else ''}"
+    if not element.get("elements"):
+        yield "rich_text_list needs elements"
+    for item in element.get("elements", []):
+        yield from _rich_element(item, frozenset({"rich_text_section"}))
+
+
+def _rich_element(element: Json, allowed: frozenset[str]) -> Iterator[str]:
+    if element.get("type") not in allowed:
+        yield f"unknown rich text element {element.get('type')!r} here"
+        return
+    yield from check_fields(element, {"type", "elements", "border"})
+    if not element.get("elements"):
+        yield f"{element['type']} needs elements"
+    for piece in element.get("elements", []):
+        # Mentions and all the rest "must be used within" the other elements, say their pages.
+        if element["type"] == "rich_text_preformatted" and piece.get("type") not in {"text", "link"}:
+            yield f"no {piece.get('type')!r} in preformatted text"
+        yield from _rich_piece(piece)
 
 
 _PIECES: dict[str, tuple[dict[str, str], set[str], set[str]]] = {

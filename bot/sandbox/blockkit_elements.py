@@ -10,8 +10,8 @@ Json = dict[str, Any]
 
 IN_ACTIONS = frozenset({"button", "overflow", "static_select"})
 """The elements of an actions block, of which one can be beside a section."""
-IN_INPUTS = frozenset({"plain_text_input", "static_select"})
-"""The elements of which an input block has one."""
+IN_INPUTS = frozenset({"plain_text_input", "static_select", "radio_buttons", "checkboxes"})
+"""The elements of which an input block has one. Slack takes the last two in other blocks too; nobody here does that."""
 
 
 def check_element(element: object, allowed: frozenset[str]) -> Iterator[str]:
@@ -61,6 +61,23 @@ def _static_select(element: Json) -> Iterator[str]:
         yield "initial_option is none of the options"
 
 
+def _radio_buttons(element: Json) -> Iterator[str]:
+    yield from check_fields(element, {"type", "action_id", "options", "initial_option", "confirm", "focus_on_load"})
+    options = element.get("options")
+    yield from _options(options, 10, {"text", "value", "description"}, plain=False)
+    if "initial_option" in element and isinstance(options, list) and element["initial_option"] not in options:
+        yield "initial_option is none of the options"
+
+
+def _checkboxes(element: Json) -> Iterator[str]:
+    yield from check_fields(element, {"type", "action_id", "options", "initial_options", "confirm", "focus_on_load"})
+    options, initial = element.get("options"), element.get("initial_options", [])
+    yield from _options(options, 10, {"text", "value", "description"}, plain=False)
+    # "One or more of the options", so no empty list.
+    if "initial_options" in element and (not initial or any(each not in (options or []) for each in initial)):
+        yield "initial_options are none of the options"
+
+
 def _plain_text_input(element: Json) -> Iterator[str]:
     yield from check_fields(
         element,
@@ -85,14 +102,17 @@ def _plain_text_input(element: Json) -> Iterator[str]:
 
 _RULES: dict[str, Callable[[Json], Iterator[str]]] = {
     "button": _button,
+    "checkboxes": _checkboxes,
     "overflow": _overflow,
     "plain_text_input": _plain_text_input,
+    "radio_buttons": _radio_buttons,
     "static_select": _static_select,
 }
 
 
-def _options(options: object, most: int, fields: set[str]) -> Iterator[str]:
-    # https://docs.slack.dev/reference/block-kit/composition-objects/option-object
+def _options(options: object, most: int, fields: set[str], *, plain: bool = True) -> Iterator[str]:
+    # https://docs.slack.dev/reference/block-kit/composition-objects/option-object: "Overflow, select, and multi-select
+    # menus can only use plain_text objects, while radio buttons and checkboxes can use mrkdwn text objects."
     if not isinstance(options, list) or not 1 <= len(options) <= most:
         yield f"options must be 1 to {most}"
         return
@@ -101,10 +121,10 @@ def _options(options: object, most: int, fields: set[str]) -> Iterator[str]:
             yield "an option must be an object"
             continue
         yield from check_fields(option, fields)
-        yield from check_text(option.get("text"), "option text", 75, plain=True)
+        yield from check_text(option.get("text"), "option text", 75, plain=plain)
         yield from check_length(option.get("value"), "option value", 150)
         if "description" in option:
-            yield from check_text(option["description"], "option description", 75, plain=True)
+            yield from check_text(option["description"], "option description", 75, plain=plain)
         if "url" in option:
             yield from check_length(option["url"], "option url", 3000)
     # "A unique string value."

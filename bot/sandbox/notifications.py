@@ -56,8 +56,8 @@ def mentions(text: str, blocks: list[Json]) -> Mentions:
 def _in_block(block: Json) -> Iterator[tuple[str, str]]:
     match block.get("type"):
         case "rich_text":
-            for piece in (piece for element in block["elements"] for piece in element["elements"]):
-                yield from _in_piece(piece)
+            for element in block["elements"]:
+                yield from _in_rich(element)
         case "section" | "context":
             texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
             for text in texts:
@@ -65,7 +65,10 @@ def _in_block(block: Json) -> Iterator[tuple[str, str]]:
                     yield from _in_mrkdwn(text["text"])
 
 
-def _in_piece(piece: Json) -> Iterator[tuple[str, str]]:
+def _in_rich(piece: Json) -> Iterator[tuple[str, str]]:
+    """Yield the mentions in an element of rich text, at any depth."""
+    for inner in piece.get("elements", []):
+        yield from _in_rich(inner)
     match piece["type"]:
         case "user":
             yield "user", piece["user_id"]

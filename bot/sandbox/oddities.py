@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.person import Person
+from bot.sandbox.views import as_view
 from bot.sandbox.workspace import Json, OpenView, Posted, as_payload
 
 _OPTION: Json = {"text": {"type": "plain_text", "text": "One", "emoji": True}, "value": "one"}
@@ -102,7 +103,7 @@ def _others(person: Person, message: Posted) -> list[Oddity]:
     """Return interactions of types that the app does not ask for."""
     own, app = person.own_team, person.app_team
     ts = message.ts
-    view = person.view_payload(OpenView("V0ODD", person.id, _MODAL, "1.a"), {})
+    view = as_view(OpenView("V0ODD", person.id, _MODAL, "1.a"), person.space, {})
     channel = {"id": message.channel, "name": "privategroup"}
     used = [
         Oddity(
@@ -149,20 +150,6 @@ def _others(person: Person, message: Posted) -> list[Oddity]:
 def _events(person: Person, message: Posted) -> list[Oddity]:
     """Return events, which the app does not subscribe to but gets after a change of its settings."""
     space, ts = person.space, message.ts
-    bot = {"user_id": space.bot_user_id, "is_bot": True, "is_enterprise_install": False}
-    outer = {
-        "token": "legacy",
-        "team_id": space.team_id,
-        "context_team_id": space.team_id,
-        "context_enterprise_id": space.enterprise_id,
-        "api_app_id": space.app_id,
-        "type": "event_callback",
-        "event_id": "Ev0ODD",
-        "event_time": int(float(ts)),
-        "authorizations": [{"enterprise_id": space.enterprise_id, "team_id": space.team_id, **bot}],
-        "is_ext_shared_channel": False,
-        "event_context": "4-local",
-    }
     events: dict[str, Json] = {
         "a message event": {"type": "message", "user": person.id, "text": "hi", "ts": ts, "channel": message.channel},
         "a mention": {"type": "app_mention", "user": person.id, "text": "hi", "ts": ts, "channel": message.channel},
@@ -173,7 +160,7 @@ def _events(person: Person, message: Posted) -> list[Oddity]:
     }
     limited = {"type": "app_rate_limited", "token": "legacy", "team_id": space.team_id, "api_app_id": space.app_id}
     return [
-        *(Oddity(name, "events_api", outer | {"event": event | {"event_ts": ts}}) for name, event in events.items()),
+        *(Oddity(name, "events_api", person.event_payload(event)) for name, event in events.items()),
         Oddity("events are rate limited", "events_api", limited | {"minute_rate_limited": int(float(ts))}),
     ]
 

@@ -4,19 +4,23 @@ It is long because each act of a person carries a payload with all the fields th
 
 Sources of the payloads: https://docs.slack.dev/interactivity/implementing-slash-commands (commands),
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload (clicks),
-https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (forms), and the samples that the
-SDKs publish: https://github.com/slackapi/java-slack-sdk/tree/main/json-logs/samples/app-backend.
+https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload (forms),
+https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload (shortcuts),
+https://docs.slack.dev/reference/events/app_home_opened and https://docs.slack.dev/apis/events-api (the Home tab), and
+the samples that the SDKs publish: https://github.com/slackapi/java-slack-sdk/tree/main/json-logs/samples/app-backend.
 """
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from bot.sandbox.blockkit import problems_with_blocks, problems_with_view
+from bot.sandbox.features import APP_HOME_OPENED
 from bot.sandbox.files import SlackFile
 from bot.sandbox.notifications import Notification
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
-from bot.sandbox.transcript import read
+from bot.sandbox.transcript import read, read_blocks
+from bot.sandbox.views import Values, as_view, elements_of, entered
 from bot.sandbox.workspace import ESCAPING, Json, OpenView, Posted, ResponseUrl, Team, as_payload
 
 _NOT_ACKNOWLEDGED = "The app did not respond. Try again."
@@ -59,6 +63,11 @@ class Person:
         return views[-1] if views else None
 
     @property
+    def home(self) -> OpenView | None:
+        """The app's Home tab as it is published for this person, or None before the first time."""
+        return self._space.homes.get(self.id)
+
+    @property
     def ephemerals(self) -> list[Posted]:
         """The messages that only this person sees, oldest first."""
         return [message for message in self._space.posted if message.only_for == self.id]
@@ -85,8 +94,16 @@ class Person:
 
     def reads(self, message: Posted) -> str:
         """Return a message as this person reads it."""
+        return read(message, self._names)
+
+    def reads_home(self) -> str:
+        """Return the Home tab as this person reads it, empty before it is published."""
+        return "" if self.home is None else read_blocks(self.home.view["blocks"], self._names)
+
+    @property
+    def _names(self) -> dict[str, str]:
         people = {user.id: user.name for user in self._space.users.values()}
-        return read(message, people | {channel.id: channel.name for channel in self._space.channels.values()})
+        return people | {channel.id: channel.name for channel in self._space.channels.values()}
 
     # --- doing --------------------------------------------------------------------------------
 
@@ -118,7 +135,7 @@ class Person:
         if not self._space.has_commands(self.id):
             raise NotACommand(f"`{name}` is not a valid command.")
         # Where it was typed: the app's workspace, or with an installation for the organisation the person's.
-        team = self._space.team if self._space.is_member(self.id) else self._space.team_of(self.id)
+        team = self._where
         payload = {
             "token": "legacy",
             "team_id": team.id,
@@ -173,8 +190,8 @@ class Person:
         button = message.button(action_id)
         if button is None:
             raise LookupError(f"no button {action_id}")
-        said = {name: button[name] for name in ("text", "value", "selected_option") if name in button}
-        return self.action_payload(message, self._action(message, button) | said)
+        self._check_sees(message)
+        return self.action_payload(message, self._action(button))
 
     async def choose(self, message: Posted, action_id: str, option: str) -> None:
         """Choose an option of a message's overflow or select menu, and confirm its question if it has one.
@@ -185,23 +202,25 @@ class Person:
 
     def choice_payload(self, message: Posted, action_id: str, option: str) -> Json:
         """Return the payload that Slack sends for a chosen option. Raises LookupError if there is no such option."""
-        menu = message.element(action_id) or {}
-        for each in menu.get("options", []):
-            if option in {each["value"], each["text"]["text"]}:
-                action = self._action(message, menu) | {"selected_option": copy.deepcopy(each)}
-                return self.action_payload(message, action)
-        raise LookupError(f"no option {option} in {action_id}")
+        chosen = _with_option(message.element(action_id) or {}, option)
+        self._check_sees(message)
+        return self.action_payload(message, self._action(chosen))
 
-    def _action(self, message: Posted, element: Json) -> Json:
-        """Return what all elements give in ``actions``. Raises ValueError if this person does not see the message."""
+    def _check_sees(self, message: Posted) -> None:
+        """Raise ValueError if this person does not see the message."""
         channel = self._space.channels[message.channel]
         if message.only_for not in {None, self.id} or (channel.private and self.id not in channel.members):
             raise ValueError(f"{self.name} does not see that message")
+
+    def _action(self, element: Json) -> Json:
+        """Return what a button, or a menu with its chosen option, gives in ``actions``; its block's id is in it."""
+        said: Json = {name: element[name] for name in ("text", "value", "selected_option") if name in element}
         return {
             "type": element["type"],
             "action_id": element["action_id"],
             "block_id": element["block_id"] or "b",
             "action_ts": self._space.next_ts(),
+            **copy.deepcopy(said),
         }
 
     def action_payload(self, message: Posted, action: Json) -> Json:
@@ -230,10 +249,149 @@ class Person:
             payload["message"] = as_payload(message, self._space)
         return payload
 
-    async def submit(self, **values: str) -> dict[str, str] | None:
+    # --- the Home tab -------------------------------------------------------------------------
+
+    async def open_home(self, tab: Literal["home", "messages"] = "home") -> Json | None:
+        """Open a tab of the app's Home, and return the event that the app got, or None if it subscribes to none.
+
+        The same event can be sent again: ``slack.deliver("events_api", event, retry=1)``.
+        Raises ValueError if the app has no Home tab, and NotAcknowledged.
+        """
+        if tab == "home" and not self._space.features.home_tab:
+            raise ValueError("the app has no Home tab")
+        if APP_HOME_OPENED not in self._space.features.events:
+            return None
+        event = self.home_opened_payload(tab)
+        await self._send("events_api", event, None)
+        return event
+
+    def home_opened_payload(self, tab: Literal["home", "messages"] = "home") -> Json:
+        """Return the event that Slack sends when somebody opens a tab of the app's Home.
+
+        It names nobody's workspace but the app's: ``user`` is an id alone.
+        """
+        channel = self._space.direct_channel(self.id).id
+        event: Json = {"type": APP_HOME_OPENED, "user": self.id, "channel": channel, "tab": tab}
+        # "If they opened a Home tab and that tab has had a view published at least once before."
+        if tab == "home" and self.home is not None:
+            event["view"] = as_view(self.home, self._space, entered(self.home.view, {}, whole=False))
+        return self.event_payload(event)
+
+    def event_payload(self, event: Json) -> Json:
+        """Return an event as the Events API sends it, with an id of its own."""
+        space, ts = self._space, self._space.next_ts()
+        bot = {"user_id": space.bot_user_id, "is_bot": True, "is_enterprise_install": space.is_enterprise_install}
+        return {
+            "token": "legacy",
+            "team_id": space.team_id,
+            "context_team_id": space.team_id,
+            "context_enterprise_id": space.enterprise_id,
+            "api_app_id": space.app_id,
+            "event": {**event, "event_ts": ts},
+            "type": "event_callback",
+            "event_id": f"Ev{ts.replace('.', '')}",
+            "event_time": int(float(ts)),
+            "authorizations": [{"enterprise_id": space.enterprise_id, "team_id": space.team_id, **bot}],
+            "is_ext_shared_channel": False,
+            "event_context": "4-local",
+        }
+
+    async def click_home(self, action_id: str, option: str | None = None, /, **values: str | list[str]) -> None:
+        """Press a button of the Home tab, or choose an option of a menu there, and confirm its question if it has one.
+
+        ``option`` is the option's text or its value, and ``values`` are what the person entered in the tab's fields.
+        Where several elements have this action id, add ``@`` and the block's id. Raises LookupError without any.
+        """
+        await self._send("interactive", self.home_payload(action_id, option, values), None)
+
+    def home_payload(self, action_id: str, option: str | None = None, values: Values | None = None) -> Json:
+        """Return the payload that Slack sends for ``click_home``: with the view, without any channel or message."""
+        if self.home is None:
+            raise LookupError("no Home tab is published")
+        name, _, block_id = action_id.partition("@")
+        found = [
+            {**element, "block_id": block["block_id"]}
+            for block in self.home.view["blocks"]
+            for element in elements_of(block)
+            if element["action_id"] == name and block_id in {"", block["block_id"]} and block["type"] != "input"
+        ]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} elements {action_id}")
+        return self.home_action_payload(found[0] if option is None else _with_option(found[0], option), values)
+
+    def home_action_payload(self, element: Json, values: Values | None = None) -> Json:
+        """Return the payload for an element, with its block's id, of a Home tab that may have changed since."""
+        if self.home is None:
+            raise LookupError("no Home tab is published")
+        values = dict(values or {})
+        if element["type"] == "static_select" and "selected_option" in element:
+            values[element["action_id"]] = element["selected_option"]["value"]
+        return {
+            **self.envelope("block_actions", self._space.team),
+            "container": {"type": "view", "view_id": self.home.id},
+            "trigger_id": self._slack.api.new_trigger(self.id),
+            "view": as_view(self.home, self._space, entered(self.home.view, values, whole=False)),
+            "actions": [self._action(element)],
+        }
+
+    # --- shortcuts ----------------------------------------------------------------------------
+
+    async def message_shortcut(self, message: Posted, callback_id: str) -> None:
+        """Choose one of the app's shortcuts in a message's menu. Raises LookupError if the app declares none such."""
+        await self._send("interactive", self.message_shortcut_payload(message, callback_id), None)
+
+    def message_shortcut_payload(self, message: Posted, callback_id: str) -> Json:
+        """Return the payload that Slack sends for a message shortcut, also where the app is not in the channel.
+
+        ``team`` is "the workspace that the shortcut was initiated in". Raises LookupError if the app declares no such
+        shortcut, and ValueError if this person does not see the message or it is "visible only to you".
+        """
+        self._space.features.shortcut("message", callback_id)
+        self._check_sees(message)
+        if message.only_for is not None:
+            raise ValueError('shortcuts are in "the context menus of non-ephemeral messages"')
+        channel = self._space.channels[message.channel]
+        return {
+            **self._shortcut("message_action", callback_id),
+            "channel": {"id": channel.id, "name": channel.name_in_payloads},
+            "response_url": self._slack.new_response_url(self.id, channel.id, None),
+            "message_ts": message.ts,
+            "message": as_payload(message, self._space),
+        }
+
+    async def global_shortcut(self, callback_id: str) -> None:
+        """Choose one of the app's global shortcuts. Raises LookupError if the app declares none such."""
+        await self._send("interactive", self.global_shortcut_payload(callback_id), None)
+
+    def global_shortcut_payload(self, callback_id: str) -> Json:
+        """Return the payload that Slack sends for a global shortcut: no channel, and no name but ``username``."""
+        self._space.features.shortcut("global", callback_id)
+        payload = self._shortcut("shortcut", callback_id)
+        # As on the page, and in https://github.com/slackapi/bolt-python/pull/23.
+        del payload["user"]["name"]
+        return payload
+
+    def _shortcut(self, kind: str, callback_id: str) -> Json:
+        payload = self.envelope(kind, self._where)
+        # No published payload of a shortcut names the app.
+        del payload["api_app_id"]
+        return payload | {
+            "action_ts": self._space.next_ts(),
+            "callback_id": callback_id,
+            "trigger_id": self._slack.api.new_trigger(self.id),
+        }
+
+    @property
+    def _where(self) -> Team:
+        """The workspace in which this person uses the app: the app's, unless they are no member there."""
+        return self._space.team if self._space.is_member(self.id) else self._space.team_of(self.id)
+
+    # --- forms --------------------------------------------------------------------------------
+
+    async def submit(self, **values: str | list[str]) -> dict[str, str] | None:
         """Fill in the form on top and send it. Return the errors by field, or None if the app accepted the form.
 
-        For a select menu, give the text or the value of an option.
+        For a select menu or radio buttons, give the text or the value of an option; for checkboxes, several of them.
         """
         opened = self.modal
         if opened is None:
@@ -242,50 +400,18 @@ class Person:
         answer = await self._send("interactive", payload, None)
         return self.answer_form(opened, answer)
 
-    def submission_payload(self, opened: OpenView, values: dict[str, str]) -> Json:
+    def submission_payload(self, opened: OpenView, values: Values) -> Json:
         """Return the payload that Slack sends for a filled-in form; fields left out keep their initial values.
 
         ``team`` is the person's workspace, with its organisation inside. The app's workspace is
         ``view.app_installed_team_id``, and ``enterprise`` is the app's organisation.
         Raises ValueError for values that Slack's own form would not send.
         """
-        state: dict[str, dict[str, Json]] = {}
-        for block in opened.view["blocks"]:
-            if block["type"] != "input":
-                continue
-            element = block["element"]
-            field = _selected(element, values) if element["type"] == "static_select" else _typed(element, values)
-            if None in field.values() and not block.get("optional"):
-                raise ValueError(f"{element['action_id']} must be filled in")
-            state[block["block_id"]] = {element["action_id"]: field}
         return {
             **self.envelope("view_submission", self._space.team_of(self.id)),
-            "view": self.view_payload(opened, state),
+            "view": as_view(opened, self._space, entered(opened.view, values, whole=True)),
             "response_urls": [],
             "trigger_id": self._slack.api.new_trigger(self.id),
-        }
-
-    def view_payload(self, opened: OpenView, state: Json) -> Json:
-        """Return an open form as Slack sends it: what the app left out is null or an empty text."""
-        return {
-            "close": None,
-            "submit": None,
-            "private_metadata": "",
-            "callback_id": "",
-            "clear_on_close": False,
-            "notify_on_close": False,
-            **copy.deepcopy(opened.view),
-            "id": opened.id,
-            "hash": opened.hash,
-            # Slack does not say whose workspace this is; an app must not go by it.
-            "team_id": self._space.users[self.id].team_id,
-            "state": {"values": state},
-            "root_view_id": opened.id,
-            "previous_view_id": None,
-            "app_id": self._space.app_id,
-            "bot_id": self._space.bot_id,
-            "external_id": "",
-            "app_installed_team_id": self._space.team_id,
         }
 
     def answer_form(self, opened: OpenView, answer: Json | None) -> dict[str, str] | None:
@@ -353,22 +479,12 @@ class Person:
             raise
 
 
-def _typed(element: Json, values: dict[str, str]) -> Json:
-    value: str = {element["action_id"]: element.get("initial_value", ""), **values}[element["action_id"]]
-    if len(value) > element.get("max_length", 3000):
-        raise ValueError(f"{element['action_id']} is too long to type")
-    return {"type": "plain_text_input", "value": value or None}
-
-
-def _selected(element: Json, values: dict[str, str]) -> Json:
-    """Return the state of a select menu, with a null for none: "selected_option" in the examples of views."""
-    wanted, option = values.get(element["action_id"]), element.get("initial_option")
-    if wanted is not None:
-        found = (each for each in element["options"] if wanted in {each["value"], each["text"]["text"]})
-        option = next(found, None)
-        if wanted and option is None:
-            raise ValueError(f"{element['action_id']} has no option {wanted}")
-    return {"type": "static_select", "selected_option": copy.deepcopy(option)}
+def _with_option(menu: Json, option: str) -> Json:
+    """Return a menu with the chosen option, by its text or value. Raises LookupError if it has no such option."""
+    for each in menu.get("options", []):
+        if option in {each["value"], each["text"]["text"]}:
+            return {**menu, "selected_option": each}
+    raise LookupError(f"no option {option}")
 
 
 def _as_payload(team: Team) -> Json:

@@ -27,6 +27,8 @@ from bot.sandbox.workspace import Json, Posted, ResponseUrl, Workspace
 from bot.slack.scopes import SCOPES
 
 _FORM = "application/x-www-form-urlencoded"
+_RETRY_REASON = "http_timeout"
+"""Also in Socket Mode: https://github.com/slackapi/bolt-python/issues/1484."""
 
 
 class NotAcknowledged(Exception):
@@ -252,21 +254,23 @@ class LocalSlack(LocalServer):
 
     # --- delivering ---------------------------------------------------------------------------
 
-    async def deliver(self, kind: str, payload: Json) -> Json | None:
+    async def deliver(self, kind: str, payload: Json, *, retry: int = 0) -> Json | None:
         """Send a payload to the app and return the payload of its acknowledgement.
 
         ``kind`` is ``slash_commands``, ``interactive``, ``events_api``, or anything else that Slack may come up with.
-        Raises NotAcknowledged, and keeps what was not acknowledged in ``unacknowledged``.
+        Slack repeats events alone; ``retry`` is which repetition of the same event this is, and nothing repeats by
+        itself here. Raises NotAcknowledged, and keeps what was not acknowledged in ``unacknowledged``.
         """
         envelope = Envelope(kind, payload, self._now())
+        deliver = self._deliver_http if self.events_url else self._deliver_socket
         try:
-            return await (self._deliver_http(kind, payload) if self.events_url else self._deliver_socket(kind, payload))
+            return await deliver(kind, payload, retry)
         except NotAcknowledged:
             self.unacknowledged.append(envelope)
             self.space.changes.touch()
             raise
 
-    async def _deliver_socket(self, kind: str, payload: Json) -> Json | None:
+    async def _deliver_socket(self, kind: str, payload: Json, retry: int) -> Json | None:
         if not self.connections:
             raise NotAcknowledged("no connection")
         # Slack may use any of an app's connections.
@@ -282,7 +286,7 @@ class LocalSlack(LocalServer):
             "envelope_id": envelope_id,
             "payload": payload,
             "accepts_response_payload": not event,
-            **({"retry_attempt": 0, "retry_reason": ""} if event else {}),
+            **({"retry_attempt": retry, "retry_reason": _RETRY_REASON if retry else ""} if event else {}),
         }
         try:
             await socket.send_json(envelope)
@@ -296,7 +300,7 @@ class LocalSlack(LocalServer):
             raise AssertionError(f"an event takes no answer: {answer}")
         return answer
 
-    async def _deliver_http(self, kind: str, payload: Json) -> Json | None:
+    async def _deliver_http(self, kind: str, payload: Json, retry: int) -> Json | None:
         match kind:
             case "slash_commands":
                 body, content_type = urlencode(payload).encode(), _FORM
@@ -304,13 +308,14 @@ class LocalSlack(LocalServer):
                 body, content_type = json.dumps(payload).encode(), "application/json"
             case _:
                 body, content_type = urlencode({"payload": json.dumps(payload)}).encode(), _FORM
+        retried = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": _RETRY_REASON} if retry else {}
         try:
             timeout = aiohttp.ClientTimeout(total=self._ack_within)
             assert self.events_url is not None
             async with self._session.post(
                 self.events_url,
                 data=body,
-                headers=self.signed(body) | {"Content-Type": content_type},
+                headers=self.signed(body) | {"Content-Type": content_type} | retried,
                 timeout=timeout,
             ) as response:
                 text = await response.text()

@@ -1,6 +1,7 @@
 """Messages as a person reads them: plain lines, with names, links and times written out."""
 
 import html
+import itertools
 import re
 from datetime import UTC, datetime
 
@@ -9,10 +10,15 @@ from bot.sandbox.workspace import Json, Posted
 
 def read(message: Posted, names: dict[str, str]) -> str:
     """Return all that a person sees of a message, times in UTC; ``names`` has people's and channels' names by id."""
-    lines = [line for block in message.blocks for line in _block(block, names)]
+    lines = [read_blocks(message.blocks, names)] if message.blocks else []
     if not message.blocks and (message.text or not message.files):
         lines = [_mrkdwn(message.text, names)]
     return "\n".join([*lines, *(f"[file {file.name}]" for file in message.files)])
+
+
+def read_blocks(blocks: list[Json], names: dict[str, str]) -> str:
+    """Return all that a person sees of a message's or a view's blocks."""
+    return "\n".join(line for block in blocks for line in _block(block, names))
 
 
 def _block(block: Json, names: dict[str, str]) -> list[str]:
@@ -23,6 +29,8 @@ def _block(block: Json, names: dict[str, str]) -> list[str]:
             return [" ".join(_element(element) for element in block["elements"])]
         case "divider":
             return ["---"]
+        case "input":
+            return [f"{block['label']['text']}: {_element(block['element'])}"]
         case "context":
             return [" ".join(_text(element, names) for element in block["elements"])]
         case _:
@@ -33,11 +41,16 @@ def _block(block: Json, names: dict[str, str]) -> list[str]:
 
 def _element(element: Json) -> str:
     options = " | ".join(option["text"]["text"] for option in element.get("options", []))
-    words: str = element["text"]["text"] if element["type"] == "button" else f"… {options}"
+    words: str = element["text"]["text"] if element["type"] == "button" else f"… {options}".strip()
     return f"[ {words} ]"
 
 
 def _rich(element: Json, names: dict[str, str]) -> list[str]:
+    if element["type"] == "rich_text_list":
+        first, indent = element.get("offset", 0) + 1, "  " * element.get("indent", 0)
+        marks = (f"{number}." if element["style"] == "ordered" else "•" for number in itertools.count(first))
+        items = ("\n".join(_rich(item, names)) for item in element["elements"])
+        return [f"{indent}{mark} {item}" for mark, item in zip(marks, items, strict=False)]
     text = "".join(_piece(piece, names) for piece in element["elements"])
     mark = "> " if element["type"] == "rich_text_quote" else ""
     return [mark + line for line in text.split("\n")]

@@ -6,6 +6,7 @@ Source of each method's errors: its page below https://docs.slack.dev/reference/
 """
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -16,10 +17,13 @@ from zoneinfo import ZoneInfo
 from bot.sandbox.blockkit import MOST_IN_ALL, counted, problems_with_blocks, problems_with_view
 from bot.sandbox.faults import History, Refusals
 from bot.sandbox.files import Uploads
+from bot.sandbox.views import as_view, elements_of, entered
 from bot.sandbox.workspace import Channel, Json, OpenView, Posted, User, Workspace, as_payload
 
 TRIGGER_LIFE = timedelta(seconds=3)
 _LONGEST_TEXT, _LONGEST_UPDATE = 40_000, 4_000
+_LARGEST_VIEW = 250_000
+"""Bytes: "view_too_large: Error returned if the provided view is greater than 250kb"."""
 
 
 class Refused(Exception):
@@ -60,6 +64,7 @@ class WebApi:
         self._methods: dict[str, Callable[[Json], Json]] = {
             "auth.test": self._auth_test,
             "chat.delete": self._delete,
+            "chat.getPermalink": self._permalink,
             "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
@@ -72,6 +77,7 @@ class WebApi:
             "usergroups.users.list": self._group_users,
             "users.info": self._user_info,
             "views.open": self._views_open,
+            "views.publish": self._views_publish,
         }
 
     def call(self, method: str, arguments: Json) -> Json:
@@ -239,6 +245,18 @@ class WebApi:
         self._space.delete_message(channel.id, message.ts)
         return {"channel": channel.id, "ts": message.ts}
 
+    def _permalink(self, arguments: Json) -> Json:
+        # "Handles message threads and all conversation types", without a scope; the app must see the conversation.
+        channel = self._visible(_required(arguments, "channel"))
+        message = self._space.message(channel.id, _required(arguments, "message_ts"))
+        if message is None or message.only_for is not None:
+            raise Refused("message_not_found")
+        link = f"https://{self._space.domain}.slack.com/archives/{channel.id}/p{message.ts.replace('.', '')}"
+        # "When the provided message_ts is part of a thread, the permalink format changes."
+        if message.thread_ts is not None:
+            link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
+        return {"channel": channel.id, "permalink": link}
+
     def _history(self, arguments: Json) -> Json:
         channel = self._readable(arguments, "history")
         return self._page(self._listed(self._space.messages(channel.id))[::-1], arguments, newest_first=True)
@@ -402,6 +420,35 @@ class WebApi:
         self._space.changes.touch()
         return {"view": {**view, "id": opened.id, "hash": opened.hash, "team_id": self._space.team_id}}
 
+    def _views_publish(self, arguments: Json) -> Json:
+        space, user = self._space, _required(arguments, "user_id")
+        # The page's own example of an error. No page says what becomes of the Home tab of somebody who cannot see it.
+        if user not in space.users or user == space.bot_user_id or space.users[user].deleted or space.is_stranger(user):
+            raise Refused("invalid_arguments", response_metadata={"messages": ["invalid `user_id`"]})
+        view, known = arguments.get("view"), space.homes.get(user)
+        problems = problems_with_view(view, "home")
+        if problems or not isinstance(view, dict):
+            raise Refused("invalid_arguments", response_metadata={"messages": problems})
+        if len(json.dumps(view, ensure_ascii=False).encode("utf-8", "replace")) > _LARGEST_VIEW:
+            raise Refused("view_too_large")
+        if not space.features.home_tab:
+            raise Refused("not_enabled")
+        # An empty hash is compared as well: https://github.com/slack-go/slack/issues/1462.
+        if "hash" in arguments and (known is None or arguments["hash"] != known.hash):
+            raise Refused("hash_conflict")
+        if external_id := view.get("external_id"):
+            others = [each for each in space.homes.values() if each.user != user]
+            others += [each for opened in space.views.values() for each in opened]
+            if any(each.view.get("external_id") == external_id for each in others):
+                raise Refused("duplicate_external_id")
+        self._view_count += 1
+        published = OpenView(
+            known.id if known else f"V{self._view_count}", user, _with_ids(view), f"h{self._view_count}"
+        )
+        space.homes[user] = published
+        space.changes.touch()
+        return {"view": as_view(published, space, entered(published.view, {}, whole=False))}
+
     # --- rules --------------------------------------------------------------------------------
 
     def _need(self, scope: str) -> None:
@@ -488,6 +535,16 @@ class WebApi:
         elif not (more and trouble.no_cursor):
             answer["response_metadata"] = {"next_cursor": _cursor(page[-1].ts) if more else ""}
         return answer
+
+
+def _with_ids(view: Json) -> Json:
+    """Return a view with an id for each block and element that has none: "if not specified, one will be generated"."""
+    view = copy.deepcopy(view)
+    for number, block in enumerate(view["blocks"]):
+        block.setdefault("block_id", f"b{number}")
+        for place, element in enumerate(elements_of(block)):
+            element.setdefault("action_id", f"{block['block_id']}.{place}")
+    return view
 
 
 def _in_range(message: Posted, arguments: Json) -> bool:

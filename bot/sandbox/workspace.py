@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.changes import Changes
+from bot.sandbox.features import DECLARED, Features
 from bot.sandbox.files import SlackFile
 from bot.sandbox.notifications import Notification, mentions
 from bot.slack.commands import COMMANDS
@@ -138,7 +139,7 @@ class Posted:
 
 @dataclass(slots=True)
 class OpenView:
-    """A form on somebody's screen."""
+    """A form on somebody's screen, or somebody's Home tab as it is published."""
 
     id: str
     user: str
@@ -162,6 +163,8 @@ class Workspace:
     """The state behind the local Slack, and the rules that need nothing but the state."""
 
     now: Callable[[], datetime]
+    features: Features = DECLARED
+    """What the app declares to Slack beside its commands."""
     team_id: str = "T0LOCAL"
     domain: str = "local"
     enterprise_id: str | None = None
@@ -186,6 +189,8 @@ class Workspace:
     notifications: list[Notification] = field(default_factory=list)
     """All notifications that there ever were, oldest first."""
     views: dict[str, list[OpenView]] = field(default_factory=dict)
+    homes: dict[str, OpenView] = field(default_factory=dict)
+    """The published Home tab of each person who has one."""
     changes: Changes = field(default_factory=Changes)
     _last_ts: int = 0
 
@@ -429,7 +434,10 @@ def as_payload(message: Posted, workspace: Workspace, *, metadata: bool = False)
     if message.user == workspace.bot_user_id:
         payload |= {"bot_id": workspace.bot_id, "app_id": workspace.app_id}
     if message.thread_ts is not None:
-        payload |= {"thread_ts": message.thread_ts, "parent_user_id": workspace.bot_user_id}
+        parent = workspace.message(message.channel, message.thread_ts)
+        payload["thread_ts"] = message.thread_ts
+        if parent is not None:
+            payload["parent_user_id"] = parent.user
     if message.files:
         payload["files"] = [file.as_payload(message.user) for file in message.files]
     if metadata and message.metadata is not None:

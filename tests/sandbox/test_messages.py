@@ -389,3 +389,76 @@ async def test_nobody_is_notified_of_their_own_message(slack: LocalSlack) -> Non
     assert slack.space.notifications == []
     ann.say("@ben hi", slack.space.add_direct_message((ANN, BEN)).id)
     assert [(each.user, each.mention) for each in slack.space.notifications] == [(BEN, True)]
+
+
+# --- lists: https://docs.slack.dev/reference/block-kit/block-elements/rich-text-list-element ------------------------
+
+
+def items(*texts: str, **more: Any) -> dict[str, Any]:
+    """Return a list of these texts, of bullets unless something else is given."""
+    sections = [{"type": "rich_text_section", "elements": [{"type": "text", "text": text}]} for text in texts]
+    return {"type": "rich_text_list", "style": "bullet", "elements": sections, **more}
+
+
+def in_rich_text(*elements: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a rich text block with these elements."""
+    return [{"type": "rich_text", "elements": list(elements)}]
+
+
+async def test_a_list_of_fifty_orders(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """A card of a whole batch fits into one message, and people read a line for each order."""
+    orders = [f"ord_{number}" for number in range(1001, 1051)]
+    sections = [
+        {
+            "type": "rich_text_section",
+            "elements": [
+                {"type": "text", "text": order, "style": {"code": True}},
+                {"type": "text", "text": " not cancelled: completed, a refund is needed"},
+            ],
+        }
+        for order in orders
+    ]
+    listed = in_rich_text({"type": "rich_text_list", "style": "bullet", "elements": sections})
+    ts = (await client.chat_postMessage(channel=PAY, text="50 orders", blocks=listed))["ts"]
+    message = slack.space.message(PAY, ts)
+    assert message is not None
+    wanted = [f"• {order} not cancelled: completed, a refund is needed" for order in orders]
+    assert Person(slack, ANN).reads(message).splitlines() == wanted
+
+
+def test_how_lists_are_read(slack: LocalSlack) -> None:
+    """Numbers begin behind the offset, a deeper list is indented, and what stands around it stays."""
+    section = {"type": "rich_text_section", "elements": [{"type": "text", "text": "Orders:"}]}
+    blocks = in_rich_text(section, items("a", "b", style="ordered", offset=4), items("c", indent=1))
+    assert problems_with_blocks(blocks) == []
+    message = Posted(PAY, "1.2", "", blocks, slack.space.bot_user_id)
+    assert Person(slack, ANN).reads(message).splitlines() == ["Orders:", "5. a", "6. b", "  • c"]
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        items(),
+        items("a", style="square"),
+        items("a", indent=9),
+        items("a", indent=-1),
+        items("a", border=2),
+        items("a", offset="1"),
+        items("a", title="x"),
+        items(""),
+        items("a") | {"elements": [items("b")]},
+        items("a") | {"elements": [{"type": "text", "text": "b"}]},
+        items("a") | {"elements": [{"type": "rich_text_section", "elements": []}]},
+    ],
+)
+def test_lists_that_slack_refuses(element: dict[str, Any]) -> None:
+    """Bullets or numbers, up to eight steps deep, of sections alone."""
+    assert problems_with_blocks(in_rich_text(element))
+
+
+async def test_a_mention_in_a_list_notifies(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """It counts as anywhere else in rich text."""
+    section = {"type": "rich_text_section", "elements": [{"type": "user", "user_id": BEN}]}
+    listed = in_rich_text({"type": "rich_text_list", "style": "bullet", "elements": [section]})
+    await client.chat_postMessage(channel=PAY, text="hi", blocks=listed)
+    assert [each.mention for each in Person(slack, BEN).notifications] == [True]
