@@ -1,4 +1,4 @@
-"""What the app's manifest declares to Slack beside its commands: the Home tab, shortcuts and events.
+"""The features that the app's manifest declares to Slack beside its commands: Home tab, shortcuts and events.
 
 Sources of the fields and limits: https://docs.slack.dev/reference/app-manifest and
 https://github.com/slackapi/manifest-schema.

@@ -304,6 +304,10 @@ class Person:
         """
         await self._send("interactive", self.home_payload(action_id, option, values), None)
 
+    async def use_home(self, element: Json, values: Values) -> None:
+        """Use an element, with its block's id, of a Home tab as it was seen: the tab may look different by now."""
+        await self._send("interactive", self.home_action_payload(element, values), None)
+
     def home_payload(self, action_id: str, option: str | None = None, values: Values | None = None) -> Json:
         """Return the payload that Slack sends for ``click_home``: with the view, without any channel or message."""
         if self.home is None:
@@ -320,7 +324,10 @@ class Person:
         return self.home_action_payload(found[0] if option is None else _with_option(found[0], option), values)
 
     def home_action_payload(self, element: Json, values: Values | None = None) -> Json:
-        """Return the payload for an element, with its block's id, of a Home tab that may have changed since."""
+        """Return the payload for an element of a Home tab that may have changed since.
+
+        Raises LookupError if none is published.
+        """
         if self.home is None:
             raise LookupError("no Home tab is published")
         values = dict(values or {})

@@ -1,4 +1,4 @@
-"""What the manifest declares is what the local Slack offers, and what Slack would refuse is refused."""
+"""The local Slack offers the features that the manifest declares, and refuses manifests that Slack would refuse."""
 
 import copy
 from pathlib import Path

@@ -217,7 +217,7 @@ async def test_without_an_app_the_person_hears_of_it(slack: LocalSlack) -> None:
 
 
 async def test_the_event_names_the_person_alone(slack: LocalSlack) -> None:
-    """It has an id and no workspace of the person, whoever opens it; team_id is the app's workspace."""
+    """It has an id and no workspace of any person who opens it; team_id is the app's workspace."""
     for person in (Person(slack, ANN), join(slack), share(slack)):
         payload = person.home_opened_payload()
         assert payload["event"].keys() == {"type", "user", "channel", "tab", "event_ts"}
@@ -376,7 +376,7 @@ async def test_a_click_on_the_home_tab(slack: LocalSlack, client: AsyncWebClient
 
 
 async def test_one_button_of_many(slack: LocalSlack, client: AsyncWebClient) -> None:
-    """Where several blocks have the same button, the block's id tells which one is meant."""
+    """The block's id tells which one is meant if several blocks have the same button."""
     rows = [{"type": "actions", "block_id": name, "elements": [button("approve")]} for name in ("one", "two")]
     await client.views_publish(user_id=ANN, view=home(*rows))
     ann = Person(slack, ANN)

@@ -1,4 +1,4 @@
-"""The messages, orders and calls that the playground keeps between two runs, as JSON beside the bot's database."""
+"""The messages, Home tabs, orders and calls that the playground keeps, as JSON beside the bot's database."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from bot.sandbox.files import SlackFile
 from bot.sandbox.gateway import GatewayCall, Order, OrderStatus
 from bot.sandbox.notifications import Notification
 from bot.sandbox.stage import Stage
-from bot.sandbox.workspace import Posted
+from bot.sandbox.workspace import OpenView, Posted
 from bot.store.drafts import draft
 
 _MOST = 2000
@@ -25,7 +25,14 @@ def save(path: Path, stage: Stage) -> None:
     orders = [asdict(order) for order in stage.gateway.orders.values()]
     calls = [asdict(replace(call, fault=None)) for call in stage.gateway.calls]
     notifications = [asdict(each) for each in stage.slack.space.notifications[-_MOST:]]
-    kept = {"messages": lasting[-_MOST:], "notifications": notifications, "orders": orders, "calls": calls[-_MOST:]}
+    homes = [asdict(home) for home in stage.slack.space.homes.values()]
+    kept = {
+        "messages": lasting[-_MOST:],
+        "notifications": notifications,
+        "homes": homes,
+        "orders": orders,
+        "calls": calls[-_MOST:],
+    }
     with draft(path) as whole:
         whole.write_text(json.dumps(kept, default=_as_text), "utf-8")
         whole.replace(path)
@@ -37,11 +44,13 @@ def load(path: Path, stage: Stage) -> None:
         kept = json.loads(path.read_text("utf-8"))
         messages = [_message(**message) for message in kept["messages"]]
         notifications = [Notification(**each) for each in kept.get("notifications", [])]
+        homes = [OpenView(**each) for each in kept.get("homes", [])]
         orders = [_order(**order) for order in kept["orders"]]
         calls = [_call(**call) for call in kept.get("calls", [])]
     except (TypeError, KeyError) as error:
         raise ValueError(path) from error
     stage.slack.space.posted, stage.slack.space.notifications = messages, notifications
+    stage.slack.space.homes |= {home.user: home for home in homes}
     stage.gateway.orders |= {order.id: order for order in orders}
     stage.gateway.calls += calls
 

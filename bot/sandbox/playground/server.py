@@ -1,4 +1,4 @@
-"""The playground's own server, on loopback only: the page, the state that it shows, and the people's acts."""
+"""The playground's own server, on loopback only: the page, the state that it shows, and the way to everybody's acts."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,6 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
@@ -19,12 +18,10 @@ from aiohttp import web
 from bot import log
 from bot.domain.ids import ORDER_ID
 from bot.sandbox.gateway import OrderStatus
-from bot.sandbox.person import Person
-from bot.sandbox.playground.playground import PARTS, Playground
+from bot.sandbox.playground.acts import Acts, NotUnderstood
+from bot.sandbox.playground.playground import Playground
 from bot.sandbox.playground.snapshot import snapshot
-from bot.sandbox.slack import NotAcknowledged
-from bot.sandbox.workspace import Json, Posted
-from bot.slack.commands import COMMANDS
+from bot.sandbox.workspace import Json
 
 STATIC = Path(__file__).parent / "static"
 DATABASE = Path("data/playground.db")
@@ -51,15 +48,12 @@ _HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class NotUnderstood(Exception):
-    """A request that the page would not send."""
-
-
 class PageServer:
     """The server of the page for one playground."""
 
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
+        self._acts = Acts(playground)
         self._closing = False
         self.port = 0
 
@@ -75,7 +69,7 @@ class PageServer:
         application.router.add_get("/static/{name}", self._static)
         application.router.add_get("/state", self._state)
         application.router.add_get("/events", self._events)
-        application.router.add_post("/act", self._act)
+        application.router.add_post("/act", self._acts.serve)
         application.router.add_post("/gateway", self._gateway)
         application.router.add_post("/slack", self._slack)
         application.router.add_get("/file/{id}", self._file)
@@ -156,88 +150,6 @@ class PageServer:
                 except TimeoutError:
                     await response.write(b": still here\n\n")
         return response
-
-    # --- the people's acts -------------------------------------------------------------------------
-
-    async def _act(self, request: web.Request) -> web.StreamResponse:
-        """Do what somebody did on the page. Answer ``{}`` if it worked, else ``errors`` by field or a ``notice``."""
-        body: Json = await request.json()
-        if body["person"] not in PARTS:
-            raise NotUnderstood
-        person = self._playground.person(body["person"])
-        acts = {
-            "type": self._type,
-            "click": self._click,
-            "choose": self._choose,
-            "submit": self._submit,
-            "close": self._close,
-        }
-        return web.json_response(await acts[body["do"]](person, body))
-
-    async def _type(self, person: Person, body: Json) -> Json:
-        text, channel, thread_ts = str(body["text"]).strip(), body["channel"], body.get("thread_ts")
-        place = self._playground.slack.space.channels[channel]
-        # The box of the bot's direct messages is read-only, as manifest.yml has it (messages_tab_read_only_enabled).
-        if person.id not in place.members or place.direct_with is not None or not text:
-            raise NotUnderstood
-        name = text.split()[0]
-        if not text.startswith("/"):
-            person.say(text, channel, thread_ts)
-        elif thread_ts is not None:
-            return {"notice": f"{name} is not supported in threads. Sorry!"}
-        elif name not in {command.name for command in COMMANDS}:
-            person.notify(f"`{name}` is not a valid command.", channel)
-        else:
-            # If the app does not answer, ``command`` shows the person Slack's own error.
-            with contextlib.suppress(NotAcknowledged):
-                await person.command(text, channel)
-        return {}
-
-    async def _click(self, person: Person, body: Json) -> Json:
-        """Press a button as it was on the page, though the message may look different by now."""
-        message = self._as_shown(person, body, body["button"])
-        with contextlib.suppress(NotAcknowledged):
-            await person.click(message, body["button"]["action_id"])
-        return {}
-
-    async def _choose(self, person: Person, body: Json) -> Json:
-        """Choose an option of a menu as it was on the page."""
-        message = self._as_shown(person, body, body["menu"])
-        with contextlib.suppress(NotAcknowledged):
-            await person.choose(message, body["menu"]["action_id"], body["option"])
-        return {}
-
-    def _as_shown(self, person: Person, body: Json, element: Json) -> Posted:
-        message = self._playground.slack.space.message(body["channel"], body["ts"])
-        if message is None or message.only_for not in {None, person.id}:
-            raise NotUnderstood
-        if message.element(element["action_id"]) is None:
-            return replace(message, blocks=[{"type": "actions", "elements": [element]}])
-        return message
-
-    async def _submit(self, person: Person, body: Json) -> Json:
-        opened, values = person.modal, {str(name): str(value) for name, value in body["values"].items()}
-        if opened is None or opened.id != body["modal"]:
-            return {"notice": "This form is no longer open."}
-        missing = [
-            block["block_id"]
-            for block in opened.view["blocks"]
-            if block["type"] == "input"
-            and not block.get("optional")
-            and not values.get(block["element"]["action_id"], "").strip()
-        ]
-        if missing:
-            return {"errors": dict.fromkeys(missing, "Please complete this required field.")}
-        try:
-            errors = await person.submit(**values)
-        except NotAcknowledged:
-            return {"notice": "We had some trouble connecting. Try again?"}
-        return {"errors": errors} if errors else {}
-
-    async def _close(self, person: Person, body: Json) -> Json:
-        if person.modal is not None and person.modal.id == body["modal"]:
-            person.close()
-        return {}
 
     # --- the gateway's orders and faults ----------------------------------------------------------
 

@@ -39,6 +39,11 @@ async def snapshot(playground: Playground, person: str) -> Json:
             "connected": playground.running_bot.connection.missing is None,
         },
         "commands": [asdict(command) for command in COMMANDS],
+        "app": {
+            "home_tab": space.features.home_tab,
+            "home": space.homes[person].view if person in space.homes else None,
+            "shortcuts": [asdict(shortcut) for shortcut in space.features.shortcuts],
+        },
         "channels": [{"id": each.id, "name": each.name, "direct": each.direct_with is not None} for each in channels],
         "messages": [_message(message) for message in shown[-_MESSAGES:]],
         "modal": {"id": views[-1].id, "hash": views[-1].hash, "view": views[-1].view} if views else None,

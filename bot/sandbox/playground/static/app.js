@@ -5,8 +5,10 @@ import { welcome } from './begin.js';
 import { Composer } from './composer.js';
 import { Modal, confirmed } from './dialogs.js';
 import { focusIn, h, keyed } from './dom.js';
+import { entered } from './fields.js';
 import { showPane } from './frame.js';
 import { hint } from './hints.js';
+import { showHome } from './home.js';
 import { avatar, mark, rows } from './messages.js';
 import { address, goToFirst, place } from './place.js';
 import { fill, holdAtEnd, toEnd } from './scrolling.js';
@@ -66,14 +68,24 @@ function toast(words) {
 
 // --- acts -----------------------------------------------------------------------------------------
 
-async function press(message, button, node, option) {
+async function use(element, node, body) {
   if (node.ariaBusy === 'true') return;
-  if (button.confirm && !(await confirmed(button.confirm, names()))) return;
+  if (element.confirm && !(await confirmed(element.confirm, names()))) return;
   node.ariaBusy = 'true';
-  const pressed = option ? { do: 'choose', menu: button, option: option.value } : { do: 'click', button };
-  await act({ channel: message.channel, ts: message.ts, ...pressed });
+  await act(body());
   node.ariaBusy = 'false';
 }
+
+function press(message, button, node, option) {
+  const pressed = option ? { do: 'choose', menu: button, option: option.value } : { do: 'click', button };
+  return use(button, node, () => ({ channel: message.channel, ts: message.ts, ...pressed }));
+}
+
+const pressHome = (element, node, option) => use(element, node, () => ({
+  do: 'use_home', element: option ? { ...element, selected_option: option } : element, values: entered($('home')),
+}));
+const shortcut = ({ channel, ts }, id) => act({ do: 'shortcut', callback_id: id, channel, ts });
+const shortcuts = (type) => state.app.shortcuts.filter((each) => each.type === type);
 
 const known = () => ({ commands: state?.commands ?? [], people: state?.people ?? [] });
 const say = (text, thread) => {
@@ -134,6 +146,7 @@ function show() {
   const hinted = h('span', {}, hint(state));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
   banner(state.notice || (state.bot.connected ? '' : 'The bot has no connection to Slack at the moment.'));
+  composer.offerShortcuts(shortcuts('global'), (id) => act({ do: 'shortcut', callback_id: id }));
   showMessages();
   modal.show(state.me.id, state.modal, names());
   gatewayPane.show(state.gateway, state.slack, $('gateway-state'));
@@ -157,7 +170,7 @@ function showPeople() {
       type: 'button', class: 'person', 'aria-pressed': String(person.id === state.me.id), 'data-focus': 'choose',
       onclick: () => {
         const direct = channelHere().direct ? `D${person.id.slice(1)}` : channelHere().id;
-        location.hash = address(person.name, direct);
+        location.hash = address(person.name, direct, '', channelHere().direct ? place().kind : '');
       },
     }, avatar(person.id, names()), h('span', {}, h('b', {}, person.name), h('small', {}, person.part)), mark(count, count === 1 ? 'notification' : 'notifications')),
   })));
@@ -180,7 +193,8 @@ function showMessages() {
     each.mentioned = mentions.has(each.ts);
     each.notified = notified(state.me.id, state.notifications, here.id, each.ts).length;
   }
-  const context = { names: names(), press, closed: here.direct };
+  const home = showHome(state, here, { names: names(), press: pressHome, tell: (tab) => act({ do: 'home', tab }) });
+  const context = { names: names(), press, shortcuts: shortcuts('message'), shortcut, closed: here.direct };
   const spot = `${state.me.id}/${here.id}`;
   const repliesTo = (root) => threads.get(root) ?? [];
   const shown = rows(roots, { ...context, openThread: (root) => open(here.id, root) }, repliesTo);
@@ -192,8 +206,10 @@ function showMessages() {
   showThread(here, thread, roots.find((each) => each.ts === thread), repliesTo(thread), context);
   if (target) flash($(`${thread ? 't' : 'm'}-${target.ts}`));
 
-  announce(inChannel);
-  markRead(state.me.id, here.id, roots);
+  if (!home) {
+    announce(inChannel);
+    markRead(state.me.id, here.id, roots);
+  }
   if (shownThread) markRead(state.me.id, `${here.id}/${shownThread}`, repliesTo(shownThread));
   showChannels(here);
   showPeople();

@@ -18,7 +18,7 @@ export function drawn(blocks, { names, press, field }) {
     header: (block) => h('h3', {}, block.text.text),
     divider: () => h('hr'),
     actions: (block) => actions(block.elements.map((each) => ({ ...each, block_id: block.block_id })), press),
-    input: (block) => field(block),
+    input: (block) => field(block, names),
   };
   return blocks.map((block) =>
     h('div', { class: 'block' }, draw[block.type]?.(block) ?? h('em', {}, `(a block of type ${block.type})`)));
@@ -48,9 +48,19 @@ function actions(elements, press) {
 const FRAMES = { rich_text_quote: 'blockquote', rich_text_preformatted: 'pre' };
 
 function richText(element, names) {
-  const pieces = element.elements.map((each, index, all) => piece(each, names, beginsLine(all[index - 1])));
-  return h(FRAMES[element.type] ?? 'div', { class: 'text' }, pieces);
+  if (element.type === 'rich_text_list') return list(element, names);
+  return h(FRAMES[element.type] ?? 'div', { class: 'text' }, pieces(element, names));
 }
+
+function list({ style, elements, indent = 0, offset = 0 }, names) {
+  const ordered = style === 'ordered';
+  const node = h(ordered ? 'ol' : 'ul', { start: ordered ? offset + 1 : null },
+    elements.map((item) => h('li', { class: 'text' }, pieces(item, names))));
+  node.style.marginInlineStart = `${indent * 1.4}rem`;
+  return node;
+}
+
+const pieces = ({ elements }, names) => elements.map((each, index) => piece(each, names, beginsLine(elements[index - 1])));
 
 const beginsLine = (before) => !before || (before.type === 'text' && before.text.endsWith('\n'));
 

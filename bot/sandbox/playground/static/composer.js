@@ -1,6 +1,7 @@
 // The message box, with completion of slash commands and names.
 
 import { h } from './dom.js';
+import { shortcutMenu } from './menus.js';
 
 // `known()` gives {commands, people}; `send(text)` resolves to a `notice` if the text was not sent.
 export class Composer {
@@ -20,7 +21,8 @@ export class Composer {
     });
     this.list = h('ul', { id: `${id}-list`, class: 'completions', role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
     this.hint = h('p', { id: `${id}-hint`, class: 'usage' });
-    this.form = h('form', { class: 'composer' }, this.list, this.input,
+    this.shortcuts = h('span', { hidden: true });
+    this.form = h('form', { class: 'composer' }, this.list, this.shortcuts, this.input,
       h('button', { class: 'button primary', 'aria-label': 'Send' }, '➤'));
     this.closed = h('p', { class: 'closed', hidden: true }, 'Sending messages to this app has been turned off.');
     this.form.addEventListener('submit', (event) => {
@@ -43,6 +45,13 @@ export class Composer {
     }
     this.input.placeholder = label;
     this.input.setAttribute('aria-label', label);
+  }
+
+  // Show the app's global shortcuts beside the box, once; nothing if there are none.
+  offerShortcuts(shortcuts, choose) {
+    if (!this.shortcuts.hidden || !shortcuts.length) return;
+    this.shortcuts.hidden = false;
+    this.shortcuts.append(shortcutMenu(shortcuts, choose, { label: 'Shortcuts', look: 'quiet', sign: '+' }));
   }
 
   // Put this into the box, ready to be sent.

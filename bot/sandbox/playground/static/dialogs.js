@@ -3,7 +3,7 @@
 
 import { drawn, text } from './blocks.js';
 import { focusIn, h } from './dom.js';
-import { choice } from './menus.js';
+import { entered, field, firstField, mark } from './fields.js';
 
 let opener = null;
 
@@ -78,7 +78,7 @@ export class Modal {
     if (!modal || modal.id === this.#gone) return;
     this.#dialog = this.#build(modal, names);
     open(this.#dialog);
-    (this.#dialog.querySelector('.field :is(input, textarea, select)') ?? this.#dialog.querySelector('.foot button')).focus();
+    (firstField(this.#dialog) ?? this.#dialog.querySelector('.foot button')).focus();
   }
 
   #build({ id, view }, names) {
@@ -98,11 +98,10 @@ export class Modal {
       event.preventDefault();
       if (form.ariaBusy === 'true') return;
       form.ariaBusy = 'true';
-      const inputs = [...form.querySelectorAll('.field :is(input, textarea, select)')];
-      const answer = await this.#actions.submit(id, Object.fromEntries(inputs.map((each) => [each.name, each.value])));
+      const answer = await this.#actions.submit(id, entered(form));
       form.ariaBusy = String(!answer.errors && !answer.notice);
       problem.textContent = answer.notice ?? '';
-      mark(inputs, answer.errors ?? {});
+      mark(form, answer.errors ?? {});
     });
     const dialog = h('dialog', { class: 'modal', 'aria-labelledby': 'dialog-title' },
       h('div', { class: 'head' }, h('h2', { id: 'dialog-title' }, view.title.text),
@@ -113,33 +112,4 @@ export class Modal {
     });
     return dialog;
   }
-}
-
-function field(block) {
-  const { element } = block;
-  const id = `field-${block.block_id}`;
-  const about = { id, name: element.action_id, maxlength: element.max_length, 'data-block': block.block_id,
-    'aria-describedby': `${id}-error ${id}-hint`, 'aria-required': block.optional ? null : 'true', autocomplete: 'off',
-    placeholder: element.placeholder?.text };
-  const input = control(element, about, block.optional);
-  return h('div', { class: 'field' },
-    h('label', { for: id }, block.label.text, block.optional && h('span', {}, ' (optional)')), input,
-    h('p', { class: 'error', id: `${id}-error`, role: 'alert' }),
-    block.hint && h('p', { class: 'about', id: `${id}-hint` }, block.hint.text));
-}
-
-function control(element, about, optional) {
-  if (element.type === 'static_select') return choice(element, about, optional);
-  const input = element.multiline ? h('textarea', { ...about, rows: 4 }) : h('input', { ...about, type: 'text' });
-  input.value = element.initial_value ?? '';
-  return input;
-}
-
-function mark(inputs, errors) {
-  for (const input of inputs) {
-    const error = errors[input.dataset.block] ?? '';
-    input.setAttribute('aria-invalid', String(Boolean(error)));
-    document.getElementById(`${input.id}-error`).textContent = error;
-  }
-  inputs.find((input) => errors[input.dataset.block])?.focus();
 }

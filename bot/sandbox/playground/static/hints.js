@@ -10,7 +10,7 @@ const word = (words) => h('b', {}, words);
 export function hint(state) {
   const { me, modal, people } = state;
   const name = (id) => people.find((person) => person.id === id)?.name ?? id;
-  if (modal) return form(modal.view.callback_id);
+  if (modal) return form(modal.view);
   if (state.frozen) return frozen(me);
   return { asks: asking, approves: approving, audits: auditing }[me.part]?.(state, name) ?? outside(state, name);
 }
@@ -21,7 +21,8 @@ const FORMS = {
   settle: () => ['Say where you looked and what you saw, and press ', word('Settle'), '. The bot shows it as your statement, never as the gateway’s.'],
 };
 
-const form = (callback) => FORMS[callback]?.() ?? ['Read this, and close it.'];
+const form = ({ callback_id: callback, submit }) =>
+  FORMS[callback]?.() ?? [submit ? 'Fill in the form and send it.' : 'Read this, and close it.'];
 
 function frozen({ part }) {
   if (part === 'approves') return ['Everything is frozen. Type ', typed('/cancel-order unfreeze'), ' to go on.'];

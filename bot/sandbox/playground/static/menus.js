@@ -4,8 +4,9 @@ import { h } from './dom.js';
 
 let count = 0;
 
-// The three dots of an overflow menu. `choose(option, node)` is called with the option and the button.
-export function overflow(element, choose) {
+// The three dots of an overflow menu. `choose(option, node)` is called with the option and the button. Slack's own menus
+// have other names, looks and signs.
+export function overflow(element, choose, { label = 'More actions', look = 'button more', sign = '⋯' } = {}) {
   const id = `menu-${(count += 1)}`;
   const items = element.options.map((option) => h('li', { role: 'none' }, h('button', {
     type: 'button', role: 'menuitem', tabindex: -1,
@@ -16,9 +17,9 @@ export function overflow(element, choose) {
   }, option.text.text, option.description && h('small', {}, option.description.text))));
   // A popover lies above everything, so that no scrolling part cuts it off. The browser closes it at Escape and at a
   // click elsewhere.
-  const menu = h('ul', { id, class: 'menu', role: 'menu', 'aria-label': 'More actions', popover: 'auto' }, items);
+  const menu = h('ul', { id, class: 'menu', role: 'menu', 'aria-label': label, popover: 'auto' }, items);
   const button = h('button', {
-    type: 'button', class: 'button more', 'data-focus': element.action_id, 'aria-label': 'More actions',
+    type: 'button', class: look, 'data-focus': element.action_id, 'aria-label': label,
     'aria-haspopup': 'menu', 'aria-expanded': 'false', 'aria-controls': id,
     onclick: () => (wasOpen ? close() : open(0)),
     onpointerdown: () => { wasOpen = menu.matches(':popover-open'); },
@@ -29,7 +30,7 @@ export function overflow(element, choose) {
       event.preventDefault();
       open(at);
     },
-  }, '⋯');
+  }, sign);
   // The click on the button has closed the popover before it comes here.
   let wasOpen = false;
 
@@ -63,6 +64,14 @@ export function overflow(element, choose) {
     event.preventDefault();
   });
   return h('span', {}, button, menu);
+}
+
+// The menu of an app's shortcuts, of those on a message or of the global ones. `choose(callback id)` is called.
+export function shortcutMenu(shortcuts, choose, look) {
+  const options = shortcuts.map(({ name, description, callback_id: value }) => ({
+    text: { text: name }, description: { text: description }, value,
+  }));
+  return overflow({ action_id: 'shortcuts', options }, ({ value }) => choose(value), look);
 }
 
 // A select menu outside of a form.

@@ -2,6 +2,7 @@
 
 import { drawn } from './blocks.js';
 import { h } from './dom.js';
+import { shortcutMenu } from './menus.js';
 import { mrkdwn } from './mrkdwn.js';
 import { clock, dayName, dayOf, inFull, written } from './when.js';
 
@@ -17,8 +18,8 @@ export function mark(number, words) {
   return number > 0 && h('span', { class: 'mark' }, h('span', { 'aria-hidden': 'true' }, '@'), number, h('span', { class: 'unseen' }, ` ${words}`));
 }
 
-// Items for `keyed`. `context` has names, press(message, element, node, option) and, outside threads, openThread(ts).
-// Where it is `closed`, nobody can write.
+// Items for `keyed`. `context` has names, press(message, element, node, option), the app's shortcuts for messages,
+// shortcut(message, callback id) and, outside threads, openThread(ts). Where it is `closed`, nobody can write.
 export function rows(messages, context, repliesTo = () => []) {
   const items = [];
   let day = '';
@@ -38,7 +39,7 @@ export function rows(messages, context, repliesTo = () => []) {
   return items;
 }
 
-function row(message, replies, { names, press, openThread, closed, prefix = 'm' }) {
+function row(message, replies, { names, press, shortcuts, shortcut, openThread, closed, prefix = 'm' }) {
   const name = names.people.get(message.user) ?? message.user;
   const time = h('time', { title: inFull(message.ts) }, clock(message.ts));
   const content = message.blocks.length
@@ -52,12 +53,17 @@ function row(message, replies, { names, press, openThread, closed, prefix = 'm' 
       h('div', { class: 'head' }, h('b', {}, name), message.user === names.bot && h('span', { class: 'app' }, 'APP'), time),
       content, message.files.map((each) => file(each, names)),
       openThread && replies.length > 0 && threadLink(message, replies, names, openThread)),
-    openThread && !closed && !message.ephemeral && h('div', { class: 'tools' },
-      h('button', {
+    !message.ephemeral && tools([
+      openThread && !closed && h('button', {
         type: 'button', class: 'quiet', 'data-focus': 'tool', 'aria-label': `Reply in thread to ${name}, ${clock(message.ts)}`,
         onclick: () => openThread(message.ts),
-      }, '💬 Reply in thread')));
+      }, '💬 Reply in thread'),
+      shortcuts.length > 0 && shortcutMenu(shortcuts, (id) => shortcut(message, id), {
+        label: `Shortcuts for the message of ${name}, ${clock(message.ts)}`, look: 'quiet',
+      })].filter(Boolean)));
 }
+
+const tools = (all) => all.length > 0 && h('div', { class: 'tools' }, all);
 
 function file({ id, name, size }, names) {
   return h('a', { class: 'file', href: `/file/${id}?person=${names.me}`, download: name },

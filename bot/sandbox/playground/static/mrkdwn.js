@@ -78,7 +78,7 @@ export function moment(timestamp, form, fallback, beginsLine = false) {
 
 // A link to a message of this workspace stays on this page; other addresses open in a tab of their own.
 export function link(address, label, names) {
-  const here = address.match(/^https:\/\/local\.slack\.com\/archives\/(\w+)\/p(\d+)(\d{6})$/);
+  const here = address.match(/^https:\/\/local\.slack\.com\/archives\/(\w+)\/p(\d+)(\d{6})(?:\?thread_ts=[\d.]+&cid=\w+)?$/);
   if (here) return h('a', { href: names.to(here[1], `${here[2]}.${here[3]}`) }, label);
   if (!/^(https?:|mailto:)/.test(address)) return h('span', {}, label);
   return h('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, label);

@@ -1,5 +1,5 @@
 // The address of what the page shows: #ann/C0PAYMENTS says who looks at which channel. Behind it may follow /t/<ts>
-// for a thread or /m/<ts> for a message.
+// for a thread, /m/<ts> for a message, or /home for the app's Home tab beside its direct messages.
 
 const FIRST = 'ann';
 
@@ -9,7 +9,7 @@ export function place() {
 }
 
 export function address(name, channel, ts, kind = 'm') {
-  return `#${name}/${channel}${ts ? `/${kind}/${ts}` : ''}`;
+  return `#${name}/${channel}${kind === 'home' ? '/home' : ts ? `/${kind}/${ts}` : ''}`;
 }
 
 export function goToFirst() {
