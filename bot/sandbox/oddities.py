@@ -62,6 +62,65 @@ def oddities(person: Person, message: Posted, action_id: str, opened: OpenView |
     ]
 
 
+def odd_shortcuts(person: Person, message: Posted) -> list[Oddity]:
+    """Return the odd payloads of this person for each shortcut that the app declares, on this message.
+
+    They mean what the plain ones mean. Only those without the message's text leave nothing to read there.
+    """
+    everywhere: dict[str, dict[tuple[str | int, ...], Any]] = {
+        "with null for the names": {("user", "name"): None, ("user", "username"): None},
+        "where the app is installed for the organisation": {("team",): None, ("is_enterprise_install",): True},
+        # As in the payloads of bolt-python's own tests, which are older.
+        "without the organisation": {("enterprise",): ..., ("is_enterprise_install",): ...},
+        "without the person's workspace": {("user", "team_id"): ...},
+    }
+    on_messages: dict[str, dict[tuple[str | int, ...], Any]] = {
+        "with id and name of the person only": {("user", "username"): ..., ("user", "team_id"): ...},
+        # Bolt-js says of the user: "it won't be there for bot messages". A message with files names no team:
+        # https://github.com/slackapi/bolt-python/issues/708.
+        "on a message of nobody": {("message", "user"): ..., ("message", "bot_id"): "B0OTHER"},
+        "on a message without team and blocks": {("message", "team"): ..., ("message", "blocks"): ...},
+        "on a message without text": {("message", "text"): ...},
+    }
+    found = []
+    for shortcut in person.space.features.shortcuts:
+        if shortcut.type == "message":
+            payload, changes = person.message_shortcut_payload(message, shortcut.callback_id), everywhere | on_messages
+        else:
+            payload, changes = person.global_shortcut_payload(shortcut.callback_id), everywhere
+        found += [
+            Oddity(f"a {shortcut.type} shortcut {name}", "interactive", _changed(payload, change))
+            for name, change in changes.items()
+        ]
+    return found
+
+
+def odd_homes(person: Person, action_id: str) -> list[Oddity]:
+    """Return the odd payloads of this person on their published Home tab, which has this button.
+
+    They mean what the plain ones mean. Raises LookupError if the tab has no such button.
+    """
+    clicks: dict[str, dict[tuple[str | int, ...], Any]] = {
+        "a click on the Home tab without the person's workspace": {("user", "team_id"): ...},
+        "a click on the Home tab with null for the names": {("user", "name"): None, ("user", "username"): None},
+        "a click on the Home tab of an app of the organisation": {("team",): None, ("is_enterprise_install",): True},
+        # The page on app_home_opened has neither in its example.
+        "a click on the Home tab without title and state": {("view", "title"): ..., ("view", "state"): ...},
+    }
+    events: dict[str, dict[tuple[str | int, ...], Any]] = {
+        "the Home tab was opened, without its view": {("event", "view"): ...},
+        "the Home tab was opened, without the organisation": {
+            ("context_enterprise_id",): ...,
+            ("authorizations",): ...,
+        },
+    }
+    click, event = person.home_payload(action_id), person.home_opened_payload()
+    return [
+        *(Oddity(name, "interactive", _changed(click, change)) for name, change in clicks.items()),
+        *(Oddity(name, "events_api", _changed(event, change)) for name, change in events.items()),
+    ]
+
+
 def _clicks(person: Person, message: Posted, action_id: str) -> list[Oddity]:
     changes: dict[str, dict[tuple[str | int, ...], Any]] = {
         "a click without the deprecated name": {("user", "name"): ...},

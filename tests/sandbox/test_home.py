@@ -16,6 +16,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.features import APP_HOME_OPENED, Features, Shortcut
+from bot.sandbox.oddities import odd_homes, odd_shortcuts
 from bot.sandbox.person import Person
 from bot.sandbox.slack import LocalSlack, NotAcknowledged
 from bot.sandbox.workspace import OpenView, Posted
@@ -482,6 +483,26 @@ async def test_a_shortcut_that_the_app_does_not_declare(slack: LocalSlack) -> No
         ann.message_shortcut_payload(message, REPORT)
     with pytest.raises(LookupError):
         ann.global_shortcut_payload(CANCEL)
+
+
+async def test_what_slack_really_sends(slack: LocalSlack, client: AsyncWebClient) -> None:
+    """Nulls and missing fields: published payloads, and the examples on the pages. An app takes them all."""
+    ann, found = Person(slack, ANN), tiny(slack)
+    await client.views_publish(user_id=ANN, view=home())
+    shortcuts, homes = odd_shortcuts(ann, ann.say("ord_1", PAY)), odd_homes(ann, "approve")
+    by_name = {each.name: each.payload for each in [*shortcuts, *homes]}
+    assert len(by_name) == len(shortcuts) + len(homes) == 18
+    assert by_name["a message shortcut with id and name of the person only"]["user"] == {"id": ANN, "name": "ann"}
+    assert "user" not in by_name["a message shortcut on a message of nobody"]["message"]
+    assert by_name["a global shortcut where the app is installed for the organisation"]["team"] is None
+    assert by_name["a global shortcut with null for the names"]["user"]["username"] is None
+    assert "state" not in by_name["a click on the Home tab without title and state"]["view"]
+    async with over_http(slack, found):
+        for each in homes:
+            # The tiny app opens a form at each click, for which a trigger is good once.
+            fresh = {"trigger_id": slack.api.new_trigger(ANN)} if each.kind == "interactive" else {}
+            await slack.deliver(each.kind, each.payload | fresh)
+    assert len(found.got) == len(homes)
 
 
 # --- chat.getPermalink: https://docs.slack.dev/reference/methods/chat.getPermalink -----------------------------------
