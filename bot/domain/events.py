@@ -325,6 +325,8 @@ class Cancelled(Answered):
     kind = "cancelled"
     confirmed_by_repeat: bool = False
     """The confirmation was "already cancelled", after an attempt of ours without a clear answer."""
+    late: bool = False
+    """The order had another end before: the confirmation came after its attempt was believed lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,15 @@ from bot.domain.freeze import Freeze
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was done to a request, by the kind of its event, with its time; ``person`` may be the bot."""
+    """One thing that was done to a request, by the kind of its event, with its time; ``person`` may be the bot.
+
+    ``order_id`` is the order that it was done to, or empty for all orders of several.
+    """
 
     kind: str
     person: str
     at: datetime
+    order_id: str = ""
 
 
 _FURTHEST_FROM_ITS_END = (

@@ -101,9 +101,9 @@ class Record:
 
     def history(self, request: Request) -> tuple[Step, ...]:
         """Return what was done to this request, in the order of the record, as far as its card lists it."""
-        sql = f"SELECT kind, actor, at FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
+        sql = f"SELECT kind, actor, at, order_id FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
         rows = self._connection.execute(sql, (request.id,))
-        return tuple(Step(kind, actor, datetime.fromisoformat(at)) for kind, actor, at in rows)
+        return tuple(Step(kind, actor, datetime.fromisoformat(at), order) for kind, actor, at, order in rows)
 
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""

@@ -81,7 +81,7 @@ def conclude(
     if request.state is not State.SENDING or current is None or current.id != attempt.id:
         # Its lease ended while the file could not be written. A confirmation for this order counts whenever it comes.
         if answer.outcome is Outcome.CANCELLED and request.state in _MAY_STILL_BE_CONFIRMED:
-            end(tx, request, Cancelled(call, answer, call), BOT, at)
+            end(tx, request, Cancelled(call, answer, call, late=not request.under_way), BOT, at)
             return State.CANCELLED
         tx.record.append(AnsweredLate(call, answer, call), BOT, at, request)
         return None

@@ -52,7 +52,8 @@ def _carry_out(tx: Tables, content: Frozen | Unfrozen | RequestRefused, actor: A
     else:
         put(tx, content, actor.id, at)
     verdict = content.why if isinstance(content, RequestRefused) else Verdict.ALLOWED
-    approved = sum(each.state is State.APPROVED for each in tx.requests.waiting())
+    waiting = tx.requests.waiting()
+    approved = sum(any(order.state is State.APPROVED for order in each.cancellations) for each in waiting)
     return Froze(verdict, tx.freeze(), approved)
 
 

@@ -101,7 +101,8 @@ class Asking:
         wrong = order_ids.problem(typed, pattern, self._parts.presentation.order_id_example)
         if not wrong and not card.fits([each.order_id for each in typed], reason):
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
-            return OrderForm.REASON, refusals.command_refused(Verdict.TOO_LONG)
+            too_long = refusals.command_refused(Verdict.TOO_LONG) if len(typed) == 1 else refusals.TOO_LONG_TOGETHER
+            return OrderForm.REASON, too_long
         wished = tuple(each.order_id for each in typed)
         wish = Wish(form.view.id, wished, reason, self._parts.approval_channel or channel)
         acted = await self._parts.workflow.request(wish, actor)

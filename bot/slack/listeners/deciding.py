@@ -83,7 +83,9 @@ class Deciding:
         error = "" if reason else refusals.REASON_MISSING
         if reason and not card.fits([], reason):
             error = refusals.REASON_TOO_LONG
-        error = error or await self._submit(form, decisions.reject, Act.REJECT, request_id, reason=reason)
+        if not error:
+            acted = await self._submit(form, decisions.reject, Act.REJECT, request_id, reason=reason)
+            error = acted if isinstance(acted, str) else _refusal(acted)
         await _acknowledge(ack, RejectForm.REASON, error)
 
     async def withdraw(self, ack: AsyncAck, click: Click) -> None:
@@ -128,13 +130,13 @@ class Deciding:
     async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep a person's statement about an unknown outcome, or say on the field why not."""
         finding = SettleForm.parse(form.view)
-        error = "" if finding.how else refusals.FINDING_MISSING
+        field, error = SettleForm.HOW, "" if finding.how else refusals.FINDING_MISSING
         if finding.cancelled is None:
             error = refusals.NOT_READ
         elif finding.how and not card.fits([], finding.how):
             error = refusals.REASON_TOO_LONG
         elif finding.how:
-            error = await self._submit(
+            acted = await self._submit(
                 form,
                 decisions.settle,
                 Act.SETTLE,
@@ -144,7 +146,10 @@ class Deciding:
                 how=finding.how,
                 seen=finding.seen,
             )
-        await _acknowledge(ack, SettleForm.HOW, error)
+            error = acted if isinstance(acted, str) else _refusal(acted, finding.order_id)
+            if not isinstance(acted, str) and acted.verdict is Verdict.WRONG_STATE and SettleForm.has_choice(form.view):
+                field = SettleForm.ORDER
+        await _acknowledge(ack, field, error)
 
     async def _arrive(self, ack: AsyncAck, click: Click, *roles: Role) -> Actor | None:
         """Return the person who clicked; refuse, acknowledge and return None for people of other companies."""
@@ -159,17 +164,14 @@ class Deciding:
 
     async def _submit(
         self, form: Submission, decision: "Decision[P]", act: Act, about: str, *args: P.args, **kwargs: P.kwargs
-    ) -> str:
-        """Run a form's use case; return the error for its field, or nothing where it was done."""
+    ) -> Acted | str:
+        """Run a form's use case; return what came of it, or the refusal of somebody who does not belong here."""
         name = form.user.shown_name
         home, actor = await self._parts.arrive(form.user, form.team_id, form.enterprise_id, Role.APPROVER)
         if home is not Home.HERE:
             return await self._parts.refuse_stranger(home, form.user.id, name, form.view.callback_id, about)
         actor = replace(actor, surface=Surface.CARD)  # the form belongs to a button of the card
-        acted = await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
-        if acted.verdict is Verdict.ALLOWED:
-            return ""
-        return refusals.click_refused(acted.verdict, acted.request, acted.freeze)
+        return await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
 
     def _open_form(self, click: Click, view: View) -> None:
         tell = self._parts.answer_to(click.response_url)
@@ -207,6 +209,18 @@ class Deciding:
 
 def _surface(click: Click) -> Surface:
     return Surface.RECEIPT if receipt.is_receipt(click.actions[0].block_id) else Surface.CARD
+
+
+def _refusal(acted: Acted, order_id: str | None = None) -> str:
+    """Return the error for a form's field, or nothing where it was done; ``order_id`` is what the form is about."""
+    request = acted.request
+    if acted.verdict is Verdict.ALLOWED:
+        return ""
+    if request is not None and order_id is not None:
+        request = request.about(order_id)
+        if request is None:
+            return refusals.NOT_ITS_ORDER
+    return refusals.click_refused(acted.verdict, request, acted.freeze)
 
 
 async def _acknowledge(ack: AsyncAck, field: str, error: str) -> None:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.policy import Act
 from bot.domain.request import Request
+from bot.slack.views import orders
 from bot.slack.views.text import Element, cut, plain
 
 _SHOWN_ORDER = 150
@@ -45,17 +46,25 @@ def approvals_promised(request: Request) -> int:
 
 
 def between_attempts(request: Request) -> bool:
-    """Return True where the next attempt is awaited and certainly none has done anything, so that people may act."""
-    return request.state is State.APPROVED and not request.cancellation.unclear
+    """Return True where the next attempt is awaited and certainly none has done anything, so that people may act.
+
+    Of several orders, one is enough.
+    """
+    return bool(_between_attempts(request))
+
+
+def _between_attempts(request: Request) -> list[Cancellation]:
+    return [each for each in request.cancellations if each.state is State.APPROVED and not each.unclear]
 
 
 def _buttons(request: Request) -> list[Element]:
-    order = cut(request.cancellation.order_id, _SHOWN_ORDER)
+    order = orders.phrase(request, _SHOWN_ORDER)
     if request.state is State.PENDING:
-        approve = dialog("Cancel this order?", _approving(request, order), "Approve")
+        these = "these orders" if orders.several(request) else "this order"
+        approve = dialog(f"Cancel {these}?", _approving(request, order), "Approve")
         withdraw = dialog(
             "Withdraw this request?",
-            f"The request ends, and it does not cancel order {order}. Only the requester can withdraw it.",
+            f"The request ends, and it does not cancel {order}. Only the requester can withdraw it.",
             "Withdraw",
         )
         return [
@@ -63,27 +72,31 @@ def _buttons(request: Request) -> list[Element]:
             button(request, Act.REJECT, "Reject", "danger"),
             _menu(request, {Act.WITHDRAW: "Withdraw"}, withdraw),
         ]
-    if between_attempts(request):
+    if waiting := _between_attempts(request):
+        which = orders.some(request, waiting, _SHOWN_ORDER)
+        for_some = f" for {which}" if orders.several(request) else ""
         stop = dialog(
             "Stop trying?",
-            f"No further attempt is made. This request does not cancel order {order}. Only approvers and the requester "
-            "can stop it. Then an approver can press Retry.",
+            f"No further attempt is made{for_some}. This request does not cancel "
+            f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. Then an approver "
+            "can press Retry.",
             "Stop trying",
         )
-        try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if request.cancellation.attempts else []
+        try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if any(each.attempts for each in waiting) else []
         return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, stop)]
-    if request.state.may_retry:
+    again = [each for each in request.cancellations if each.state.may_retry]
+    if again and not request.under_way:
         retry = dialog(
             "Ask the gateway again?",
-            f"The same cancellation of order {order} is sent once more. This is safe: an order that is already "
-            "cancelled stays cancelled.",
+            f"The same cancellation of {orders.some(request, again, _SHOWN_ORDER)} is sent once more. This is safe: an "
+            "order that is already cancelled stays cancelled.",
             "Retry",
         )
         found = {
             SETTLE_CANCELLED: "Settle by hand: it is cancelled",
             SETTLE_NOT_CANCELLED: "Settle by hand: it is not cancelled",
         }
-        settle = [_menu(request, found)] if request.state is State.UNKNOWN else []
+        settle = [_menu(request, found)] if any(each.state is State.UNKNOWN for each in again) else []
         return [button(request, Act.RETRY, "Retry", "primary", retry), *settle]
     return []
 
@@ -94,9 +107,11 @@ def _approving(request: Request, order: str) -> str:
     final = "A cancelled order can't be restored."
     if approvals_promised(request):
         last = _ORDINALS.get(needed, "last")
-        return f"This is approval {number} of {needed}. Order {order} is cancelled after the {last} one. {final}"
+        are = "are" if orders.several(request) else "is"
+        order = order[0].upper() + order[1:]
+        return f"This is approval {number} of {needed}. {order} {are} cancelled after the {last} one. {final}"
     this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"
-    return f"{this} cancels order {order} at the payment gateway now. {final}"
+    return f"{this} cancels {order} at the payment gateway now. {final}"
 
 
 def button(request: Request, action: str, label: str, style: str | None, confirm: Element | None = None) -> Element:

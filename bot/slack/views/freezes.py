@@ -16,7 +16,8 @@ _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not
 
 def shown(request: Request) -> Freeze | None:
     """Return the freeze that a message about this request has to show: the one in force, if the request waits."""
-    return request.freeze if request.state in {State.PENDING, State.APPROVED} else None
+    waits = any(each.state in {State.PENDING, State.APPROVED} for each in request.cancellations)
+    return request.freeze if waits else None
 
 
 def banner(freeze: Freeze) -> list[Element]:

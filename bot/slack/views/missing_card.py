@@ -6,8 +6,8 @@ One text for one cause, for the receipt and for the direct message that tells it
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
 from bot.domain.request import Request
-from bot.slack.views import outcomes
-from bot.slack.views.text import Element, Message, cut, escape, lines, mrkdwn, person, words
+from bot.slack.views import orders, outcomes
+from bot.slack.views.text import Element, Message, escape, lines, mrkdwn, person, words
 
 _SHOWN_IN_TEXT = 200
 
@@ -42,10 +42,10 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
 
 def message(request: Request, missing: MissingCard, bot_user_id: str) -> Message:
     """Return a message that says only this."""
-    about = [words(heading(missing), bold=True), words(" · order "), words(request.cancellation.order_id, code=True)]
+    about = [words(heading(missing), bold=True), words(" · "), *orders.named(request)]
     said = rows(request, missing, bot_user_id)
-    order = escape(cut(request.cancellation.order_id, _SHOWN_IN_TEXT))
-    return Message(f"{heading(missing)} · order {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
+    order = escape(orders.phrase(request, _SHOWN_IN_TEXT))
+    return Message(f"{heading(missing)} · {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
 
 
 def _why(problem: str, bot_user_id: str) -> list[Element]:

@@ -104,12 +104,13 @@ class SettleForm:
         finding = cls.CANCELLED if cancelled else cls.NOT_CANCELLED
         unknown = [each.order_id for each in request.cancellations if each.state is State.UNKNOWN]
         which = [_select(cls.ORDER, "Which order?", unknown)] if len(unknown) > 1 else []
-        order = "it" if which else cut(unknown[0], 60)
+        # A statement about money has no default: one order is named by the form itself, one of several by the person.
+        order, named = ("it", "") if which else (cut(unknown[0], 60), unknown[0][:LONGEST_ORDER_ID])
         return _modal(
             cls.CALLBACK,
             "Settle by hand",
             "Settle",
-            f"{finding} {request.id} {request.version}\n{unknown[0][:LONGEST_ORDER_ID]}",
+            f"{finding} {request.id} {request.version}\n{named}",
             *which,
             _input(
                 cls.HOW,
@@ -126,11 +127,15 @@ class SettleForm:
         about, _, order_id = view.private_metadata.partition("\n")
         found, _, about = about.partition(" ")
         request_id, _, version = about.partition(" ")
-        chosen = view.state.get("values", {}).get(cls.ORDER, {}).get(cls.ORDER, {}).get("selected_option")
-        if chosen:
-            order_id = str(chosen.get("value") or "")
+        if cls.has_choice(view):
+            order_id = _chosen(view, cls.ORDER)
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
         return Finding(finding, request_id, version, order_id, _value(view, cls.HOW))
+
+    @classmethod
+    def has_choice(cls, view: FormView) -> bool:
+        """Return True for a form with several orders to choose from."""
+        return cls.ORDER in view.state.get("values", {})
 
 
 class Finding(NamedTuple):
@@ -208,6 +213,12 @@ def _select(name: str, label: str, options: Sequence[str]) -> Block:
     shown = [{"text": plain(cut(each, 75)), "value": each} for each in options]
     element: Element = {"type": "static_select", "action_id": name, "options": shown}
     return {"type": "input", "block_id": name, "label": plain(label), "element": element}
+
+
+def _chosen(view: FormView, name: str) -> str:
+    """Return the value of the option that was chosen in a select; empty where none was."""
+    field = view.state.get("values", {}).get(name, {}).get(name, {})
+    return str((field.get("selected_option") or {}).get("value") or "")
 
 
 def _value(view: FormView, name: str) -> str:

@@ -9,7 +9,7 @@ from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
-from bot.slack.views import outcomes
+from bot.slack.views import orders, outcomes
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
     Element,
@@ -32,20 +32,20 @@ _SHOWN_WORDS = 300
 
 def notice(request: Request, event: Event, presentation: Presentation, at: datetime) -> Message:
     """Return the message in the card's thread about an event of ``PASSING``, as it is posted at this time."""
-    order, whom = words(request.cancellation.order_id, code=True), presentation.still_needed(request)
+    about, whom = orders.named(request), presentation.still_needed(request)
     match event.content:
         case Voted():
-            rows = [[words(f"👀 {_needed(request)} for order "), order, *_colon(whom), words(".")]]
+            rows = [[words(f"👀 {_needed(request)} for "), *about, *_colon(whom), words(".")]]
         case Reminded():
-            asks = [words(f"⏰ {_needed(request)} for order "), order, *_colon(whom), words(". ")]
+            asks = [words(f"⏰ {_needed(request)} for "), *about, *_colon(whom), words(". ")]
             rows = [asks + _time_left(request, at)]
         case Escalated():
-            asks = [words(f"🔔 {_needed(request)} for order "), order, words(". ")]
+            asks = [words(f"🔔 {_needed(request)} for "), *about, words(". ")]
             if asked := presentation.asked_as_well(request):
                 asks += [*asked, words(": you can approve or reject this request now. ")]
             rows = [asks + _time_left(request, at)]
         case GatewayTrouble() as trouble:
-            return _message(request, _trouble(request, trouble, whom))
+            return _message(request, _trouble(request, event.order_id, trouble, whom))
         case content:
             raise AssertionError(content)
     return _message(request, rows)
@@ -54,31 +54,34 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
 def direct_notice(request: Request, event: Event) -> Message:
     """Return the message to the requester about an event of ``PASSING``, with a link to the card."""
     assert isinstance(event.content, GatewayTrouble)
-    rows = [*_trouble(request, event.content, []), link(request.card_link, "Open the card")]
+    rows = [*_trouble(request, event.order_id, event.content, []), link(request.card_link, "Open the card")]
     return _message(request, rows)
 
 
-def _trouble(request: Request, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
-    answer = request.cancellation.last_answer
+def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
+    """Return what is known of the order with which it took so long, and what comes next for all that are open."""
+    one = request.about(order_id) or request.each()[0]
+    answer = one.cancellation.last_answer
     detail = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
     known = (
         "This request has not changed the order so far: no call was sent, or the gateway says that it did not take it."
     )
     if content.unclear:
         known = "The gateway's answers don't say whether the order was cancelled."
+    about = [words("order "), words(one.cancellation.order_id, code=True)]
+    said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
+    if orders.several(request):
+        # It may have ended since, while others have not.
+        said = [*about, words(": "), *said] if one.under_way else []
+        about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
     until = moment(datetime.fromisoformat(content.until), "{time}")
     now = [words("I am asking again now")]
-    if request.state is State.APPROVED and request.cancellation.due_at is not None:
-        now = [words("I ask again at "), moment(request.cancellation.due_at, "{time_secs}")]
+    due = [each.due_at for each in request.cancellations if each.state is State.APPROVED and each.due_at is not None]
+    if due and not any(each.state is State.SENDING for each in request.cancellations):
+        now = [words("I ask again at "), moment(min(due), "{time_secs}")]
     return [
-        [
-            words("⏳ The gateway has not settled order "),
-            words(request.cancellation.order_id, code=True),
-            words(" yet"),
-            *_colon(whom),
-            words("."),
-        ],
-        [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)],
+        [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
+        said,
         [
             *now,
             words(", and go on until about "),

@@ -1,17 +1,278 @@
-"""The orders of a request as people read them: one by its id, several by their number, each with how it stands."""
+"""The orders of a request as people read them: one by its id, several by their number, each with how it stands.
 
+A message about several orders has to fit into Slack's limits, so what it shows of each order depends on the room that
+there is: see ``Room`` and ``fitting``.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from enum import IntEnum
+
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, State
 from bot.domain.request import Request
-from bot.slack.views.text import Element, cut, words
+from bot.slack.views import outcomes
+from bot.slack.views.outcomes import Words
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
+from bot.slack.views.text import (
+    Block,
+    Element,
+    cut,
+    escape,
+    listed,
+    mistakable,
+    moment,
+    mrkdwn,
+    name_of,
+    person,
+    size,
+    weight,
+    words,
+)
+
+_MOST = 12_900
+"""The size of a message's blocks that Slack takes; see ``text.weight``."""
+_SHOWN_WORDS = 100
+_SHOWN_NAME = 40
+_WARNINGS_IN_TEXT = 3
+_SIGNS = ("⏳", "⚠️", "⛔", "✋", "📝", "☑️", "✅")
+"""The signs of orders that are decided; what people must look at comes first."""
+_NOT_ASKED = "This request did not ask the gateway to cancel the orders."
+_WHOLE = {
+    State.PENDING: Words("❓", "Cancel these orders?"),
+    State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
+    State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
+    State.EXPIRED: Words(
+        "⌛", "Expired: not enough approvals in time", f"{_NOT_ASKED} Ask again if they are still needed."
+    ),
+}
+"""The words for several orders in the states that all orders of a request share."""
+_EARLIER = {
+    State.CANCELLED: "cancelled earlier",
+    State.SETTLED_CANCELLED: "earlier statement: cancelled",
+    State.SETTLED_NOT_CANCELLED: "earlier statement: not cancelled",
+}
+"""The short words for the end of an earlier request."""
+
+
+class Room(IntEnum):
+    """The room that a message has for each order."""
+
+    AMPLE = 0
+    """Each id is an element of its own, perhaps a link, and all about its order is in its line."""
+    SCARCE = 1
+    """The ids are one text, with a few words behind each; what these mean is below."""
+    LEAST = 2
+    """The same, and nothing else that people find elsewhere."""
+
+
+def several(request: Request) -> bool:
+    """Return True for a request of more than one order."""
+    return len(request.cancellations) > 1
 
 
 def named(request: Request) -> list[Element]:
     """Return the words for what a request is about: ``order ord_1001`` or ``12 orders``."""
-    if len(request.cancellations) > 1:
+    if several(request):
         return [words(f"{len(request.cancellations)} orders")]
     return [words("order "), words(request.cancellation.order_id, code=True)]
 
 
 def inline(request: Request, limit: int) -> str:
     """Return the order id, cut to this many characters, or how many orders there are: for plain text."""
-    several = len(request.cancellations) > 1
-    return f"{len(request.cancellations)} orders" if several else cut(request.cancellation.order_id, limit)
+    return f"{len(request.cancellations)} orders" if several(request) else cut(request.cancellation.order_id, limit)
+
+
+def phrase(request: Request, limit: int) -> str:
+    """Return the same with the word ``order`` before an id."""
+    return inline(request, limit) if several(request) else f"order {inline(request, limit)}"
+
+
+def some(request: Request, found: Collection[Cancellation], limit: int) -> str:
+    """Return some of a request's orders as plain text: one by its id, more by how many of how many they are."""
+    if len(found) == 1:
+        return "".join(f"order {cut(each.order_id, limit)}" for each in found)
+    of_all = f" of {len(request.cancellations)}" if len(found) < len(request.cancellations) else ""
+    return f"{len(found)}{of_all} orders"
+
+
+def words_for(request: Request) -> Words:
+    """Return the words for how a request stands: of several orders that are decided, how many stand how."""
+    if not several(request):
+        return outcomes.words_for(request)
+    if (whole := _WHOLE.get(request.state)) is not None:
+        return whole
+    found = [outcomes.words_for(each) for each in request.each()]
+    return Words(min((each.sign for each in found), key=_SIGNS.index), f"{len(found)} orders: {_tally(found)}")
+
+
+def differ(request: Request) -> bool:
+    """Return True for several orders of which each stands for itself, so that ``words_for`` counts them."""
+    return several(request) and request.state not in _WHOLE
+
+
+def headed(heading: str, request: Request) -> list[Element]:
+    """Return the first line of a message: the heading, and what the request is about unless the heading says it."""
+    bold = words(heading, bold=True)
+    return [bold] if differ(request) else [bold, words(" · "), *named(request)]
+
+
+def headed_text(heading: str, request: Request, limit: int) -> str:
+    """Return the same as a sentence in mrkdwn."""
+    return f"{heading}." if differ(request) else f"{heading} · {escape(phrase(request, limit))}."
+
+
+def fitting(build: Callable[[Room], list[Block]]) -> list[Block]:
+    """Return the blocks that show as much of each order as Slack takes."""
+    blocks: list[Block] = []
+    for room in Room:
+        blocks = build(room)
+        if size(blocks) <= _MOST:
+            break
+    return blocks
+
+
+def listing(request: Request, room: Room, presentation: Presentation = NO_SETTINGS) -> Block:
+    """Return the list of several orders, each with how it stands, or with what approvers must know of it."""
+    if room is Room.AMPLE:
+        rows = [[linked(each.cancellation.order_id, presentation), *_at_length(each)] for each in request.each()]
+        return _block(_section(rows))
+    text = "\n".join(each.cancellation.order_id + _in_short(each) for each in request.each())
+    ids: Element = {"type": "rich_text_preformatted", "elements": [words(text)]}
+    meanings = _of_earlier_ones(request)
+    return _block(ids, *([_section(meanings)] if meanings else []))
+
+
+def linked(order_id: str, presentation: Presentation) -> Element:
+    """Return an order id in the style of code, as a link to the order's page if it has one."""
+    shown = words(order_id, code=True)
+    address = presentation.page_of(order_id)
+    return {"type": "link", "url": address, "text": shown["text"], "style": shown["style"]} if address else shown
+
+
+def causes(request: Request, *, then: bool = True) -> list[list[Element]]:
+    """Return what it means that orders stand as they do, once for each cause; ``then`` adds how it can go on."""
+    return [
+        [words(f"{found.sign} {_counted(found, ids)}. ", bold=True), words(meaning)]
+        for found, ids in _by_cause(request)
+        if (meaning := _meaning(found, ids, then=then))
+    ]
+
+
+def spoken(request: Request) -> str:
+    """Return in mrkdwn which orders they are, and how each stands: screen readers and notifications read only this.
+
+    What people must know or do comes first, as a long text is cut at its end.
+    """
+    if differ(request):
+        said = [
+            " ".join(filter(None, [f"{_counted(found, ids)}: {', '.join(ids)}.", _meaning(found, ids, then=True)]))
+            for found, ids in _by_cause(request)
+        ]
+        return escape(" ".join(said))
+    warnings = [mrkdwn(row) for row in _of_earlier_ones(request)]
+    alike = [each for each in map(_alike, request.each()) if each]
+    more = [f"{len(alike) - _WARNINGS_IN_TEXT} more have such characters."] if len(alike) > _WARNINGS_IN_TEXT else []
+    alike = [f"⚠️ {each}" for each in alike[:_WARNINGS_IN_TEXT]] + more
+    return " ".join([*warnings, *map(escape, alike), escape(f"The orders: {', '.join(request.order_ids)}.")])
+
+
+def weight_of(order_ids: Collection[str]) -> int:
+    """Return how much of a message's size these order ids take at least, each with what approvers must know of it."""
+    if len(order_ids) > 1:
+        return sum(weight(f"{each}{_in_doubt(each)}\n") for each in order_ids)
+    return sum(map(weight, order_ids))
+
+
+def mistakable_id(order_id: str) -> str:
+    """Return the words for a character of an order id that is not what it looks like; empty if there is none."""
+    if (character := mistakable(order_id)) is None:
+        return ""
+    return f"“{character}” ({name_of(character)}), which is easily mistaken or overlooked."
+
+
+def _at_length(one: Request) -> list[Element]:
+    """Return all that there is to know about one order of several, to stand behind its id."""
+    order = one.cancellation
+    if one.state is State.PENDING:
+        said = [words(f" ⚠️ It contains {alike}")] if (alike := mistakable_id(order.order_id)) else []
+        if order.earlier is not None:
+            how = words(f": {outcomes.how_it_ended(order.earlier)}.")
+            said += [words(f" ⚠️ {outcomes.EARLIER} "), moment(order.earlier.at), how]
+        return said
+    if one.state in _WHOLE:
+        return []
+    said = [words(_in_short(one))]
+    if order.stopped_by:
+        return [*said, words(", by "), person(order.stopped_by)]
+    if order.settlement is not None and one.state is not State.CANCELLED:
+        return [*said, words(", by "), person(order.settlement.approver)]
+    if order.last_answer is None or one.under_way or one.state is State.CANCELLED:
+        return said
+    detail = cut(outcomes.detail(order.last_answer, outcomes.words_for(one)), _SHOWN_WORDS)
+    return [*said, words(f" ({detail})")] if detail else said
+
+
+def _in_short(one: Request) -> str:
+    """Return how one order of several stands in a word or two, to stand behind its id."""
+    if one.state is State.PENDING:
+        earlier = one.cancellation.earlier
+        return _in_doubt(one.cancellation.order_id) + (f" ⚠️ {_EARLIER[earlier.state]}" if earlier else "")
+    found = outcomes.words_for(one)
+    return "" if one.state in _WHOLE else f" {found.sign} {found.short}"
+
+
+def _in_doubt(order_id: str) -> str:
+    character = mistakable(order_id)
+    return f" ⚠️ “{character}” ({cut(name_of(character), _SHOWN_NAME)})" if character else ""
+
+
+def _alike(one: Request) -> str:
+    order_id = one.cancellation.order_id
+    alike = mistakable_id(order_id) if one.state is State.PENDING else ""
+    return f"The order ID {cut(order_id, _SHOWN_NAME)} contains {alike}" if alike else ""
+
+
+def _of_earlier_ones(request: Request) -> list[list[Element]]:
+    """Return how earlier requests for the same orders ended, each way once, with the time of the last one."""
+    ended = [each.earlier for each in request.cancellations if each.earlier is not None]
+    rows = []
+    for state in sorted(MAY_BE_CANCELLED):
+        if of_state := [each for each in ended if each.state is state]:
+            last = max(of_state, key=lambda each: each.at)
+            which = f"⚠️ Earlier requests for {len(of_state)} of these orders ended, the last one "
+            if len(of_state) == 1:
+                which = "⚠️ An earlier request for one of these orders ended "
+            rows.append([words(which), moment(last.at), words(f": {outcomes.how_it_ended(last)}.")])
+    return rows
+
+
+def _by_cause(request: Request) -> list[tuple[Words, list[str]]]:
+    """Return each way in which several decided orders stand, with their ids; what people must look at comes first."""
+    found: dict[Words, list[str]] = {}
+    for each in request.each() if differ(request) else ():
+        found.setdefault(outcomes.words_for(each), []).append(each.cancellation.order_id)
+    return sorted(found.items(), key=lambda each: _SIGNS.index(each[0].sign))
+
+
+def _meaning(found: Words, ids: list[str], *, then: bool) -> str:
+    meaning = found.explanation if then else found.meaning
+    return f"For each order: {meaning}" if meaning and len(ids) > 1 else meaning
+
+
+def _counted(found: Words, ids: list[str]) -> str:
+    return f"{len(ids)} {found.short}"
+
+
+def _tally(found: Iterable[Words]) -> str:
+    counts = Counter(each.short for each in found)
+    if len(counts) == 1:
+        return f"all {next(iter(counts))}"
+    return ", ".join(f"{count} {short}" for short, count in counts.most_common())
+
+
+def _section(rows: list[list[Element]]) -> Element:
+    return {"type": "rich_text_section", "elements": listed(rows, "\n")}
+
+
+def _block(*elements: Element) -> Block:
+    return {"type": "rich_text", "elements": list(elements)}

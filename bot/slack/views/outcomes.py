@@ -14,12 +14,16 @@ from bot.slack.views.text import sentence
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sign and a title, what that means, and how it can go on from the card (each of the two may be empty)."""
+    """A sign and a title, what that means, and how it can go on from the card (each of the two may be empty).
+
+    ``short`` is the title where many orders are listed; empty for what is never told of one order of several.
+    """
 
     sign: str
     title: str
     meaning: str = ""
     then: str = ""
+    short: str = ""
 
     @property
     def heading(self) -> str:
@@ -47,16 +51,17 @@ _UNKNOWN = "Not known whether the order is cancelled"
 
 _BY_STATE = {
     State.PENDING: Words("❓", "Cancel this order?"),
-    State.APPROVED: Words("⏳", "Approved: the gateway is being asked to cancel the order"),
-    State.SENDING: Words("⏳", "Approved: the gateway is being asked to cancel the order"),
-    State.CANCELLED: Words("✅", "Cancelled", "The gateway confirmed it."),
+    State.APPROVED: Words("⏳", "Approved: the gateway is being asked to cancel the order", short="under way"),
+    State.SENDING: Words("⏳", "Approved: the gateway is being asked to cancel the order", short="under way"),
+    State.CANCELLED: Words("✅", "Cancelled", "The gateway confirmed it.", short="cancelled"),
     # Each reason has words of its own below.
-    State.REFUSED: Words("⛔", "The gateway refused"),
+    State.REFUSED: Words("⛔", "The gateway refused", short="refused"),
     State.FAILED: Words(
         "⚠️",
         "Not cancelled by this request: the gateway says that it did not take it",
         _NOT_TAKEN,
         _RETRY,
+        short="failed: not taken by the gateway",
     ),
     State.UNKNOWN: Words(
         "⚠️",
@@ -64,16 +69,21 @@ _BY_STATE = {
         "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway. Then an "
         "approver settles this by hand, in the menu (⋯) of the card.",
         "Or an approver presses Retry: asking again is safe.",
+        short="not known",
     ),
     State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
     State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
     State.SETTLED_CANCELLED: Words(
-        "📝", "Settled by hand: cancelled", "This is an approver's statement. The gateway has not confirmed it."
+        "📝",
+        "Settled by hand: cancelled",
+        "This is an approver's statement. The gateway has not confirmed it.",
+        short="settled by hand: cancelled",
     ),
     State.SETTLED_NOT_CANCELLED: Words(
         "📝",
         "Settled by hand: not cancelled",
         "This is an approver's statement. The gateway has not confirmed it. Ask again if the order must be cancelled.",
+        short="settled by hand: not cancelled",
     ),
     State.EXPIRED: Words(
         "⌛", "Expired: not enough approvals in time", f"{_NOT_ASKED} Ask again if it is still needed."
@@ -85,37 +95,46 @@ _BY_CAUSE = {
         "⛔",
         "Not cancelled: the order is completed or paid",
         "It can't be cancelled any more. Use a refund instead.",
+        short="completed: refund",
     ),
     (State.REFUSED, Reason.ALREADY_CANCELLED): Words(
         "☑️",
         "Already cancelled",
         "The gateway says that the order is cancelled already: before this request, or by this request's own call, "
         "which something on the way may have sent twice. Nothing to do.",
+        short="already cancelled",
     ),
     # A lost call of this request may have cancelled the order before that.
     (State.REFUSED, Reason.ALREADY_REFUNDED): Words(
-        "☑️", "Already refunded", "The gateway says that the order is refunded. Nothing to do."
+        "☑️",
+        "Already refunded",
+        "The gateway says that the order is refunded. Nothing to do.",
+        short="already refunded",
     ),
     (State.REFUSED, Reason.PARTLY_REFUNDED): Words(
         "⛔",
         "Partly refunded",
         "The gateway says that the order is partly refunded. Check there whether the rest needs a refund.",
+        short="partly refunded",
     ),
     (State.REFUSED, Reason.EXPIRED): Words(
         "⛔",
         "Not cancelled by this request: the order has expired",
         "The gateway says that the order has expired. Nothing to do.",
+        short="expired at the gateway",
     ),
     (State.REFUSED, Reason.NO_SUCH_ORDER): Words(
         "⛔",
         "Not cancelled by this request: no such order",
         "The gateway doesn't know this order. Check the order ID. If it is right, ask the bot's operator.",
+        short="no such order",
     ),
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
         f"{_NOT_TAKEN} The bot's operator must fix this.",
         _THEN_RETRY_OR_ASK,
+        short="failed: credentials rejected",
     ),
     # The gateway does not say whose clock is wrong.
     (State.FAILED, Reason.CLOCK): Words(
@@ -123,12 +142,14 @@ _BY_CAUSE = {
         "Not cancelled by this request: the gateway did not accept the time of the request",
         f"{_NOT_TAKEN} The bot's operator must check the clock.",
         _THEN_RETRY_OR_ASK,
+        short="failed: time not accepted",
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
         f"{_NOT_TAKEN} The bot's operator must look at this.",
         _THEN_RETRY_OR_ASK,
+        short="failed: bot turned away",
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
@@ -136,6 +157,7 @@ _BY_CAUSE = {
         "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
         "Look the order up at the gateway. The bot's operator must fix the credentials.",
         _THEN_RETRY,
+        short="not known: credentials rejected",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
         "⚠️",
@@ -143,6 +165,7 @@ _BY_CAUSE = {
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
         "Look the order up at the gateway. The bot's operator must check the clock.",
         _THEN_RETRY,
+        short="not known: time not accepted",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
         "⚠️",
@@ -150,6 +173,7 @@ _BY_CAUSE = {
         "An answer of the gateway was lost or not clear, and now it turns the bot away. "
         "Look the order up at the gateway. The bot's operator must look at this.",
         _THEN_RETRY,
+        short="not known: bot turned away",
     ),
 }
 
@@ -158,6 +182,7 @@ STOPPED = Words(
     "Stopped by a person: not cancelled by this request",
     f"{_UNCHANGED} I make no further attempt.",
     "If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
+    short="stopped",
 )
 """The words for a failure that a person brought about."""
 
@@ -166,18 +191,21 @@ _NOT_REACHED_AT_ALL = Words(
     "Not cancelled by this request: the gateway could not be reached",
     f"{_UNCHANGED} If this lasts, tell the bot's operator.",
     _RETRY,
+    short="failed: gateway not reached",
 )
 _NO_SECURE_CONNECTION = Words(
     "⚠️",
     "Not cancelled by this request: no secure connection to the gateway",
     f"{_UNCHANGED} The bot's operator must look at this.",
     _THEN_RETRY_OR_ASK,
+    short="failed: no secure connection",
 )
 _WRONG_SETTINGS = Words(
     "⚠️",
     "Not cancelled by this request: the bot's settings for the gateway are wrong",
     f"{_UNCHANGED} The bot's operator must fix this.",
     _THEN_RETRY_OR_ASK,
+    short="failed: wrong settings",
 )
 _FAILED_BY_TROUBLE = {
     Trouble.NAME_NOT_FOUND: _NOT_REACHED_AT_ALL,
@@ -193,11 +221,13 @@ _FAILED_BY_TROUBLE = {
         "Not cancelled by this request: too many calls to the gateway at once",
         _UNCHANGED,
         _RETRY,
+        short="failed: too many calls",
     ),
     Trouble.RECORD_CONTRADICTS: Words(
         "⚠️",
         "Not cancelled by this request: the bot's database was changed",
         "It contradicts the bot's record, so I send nothing. The bot's operator must look at this first.",
+        short="failed: database was changed",
     ),
 }
 """The words for a failure whose last attempt did not get as far as the gateway."""
@@ -206,6 +236,7 @@ BY_REPEAT = Words(
     "✅",
     "Cancelled",
     "An earlier answer of the gateway was lost or not clear. Asked again, it says that the order is cancelled.",
+    short="cancelled",
 )
 """The words for a request that a repeat found done."""
 

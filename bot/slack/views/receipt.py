@@ -1,11 +1,13 @@
 """The receipt: the requester's own message about a request, as it must look in each state."""
 
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Decision, State
 from bot.domain.delivery import MissingCard
 from bot.domain.policy import Act
 from bot.domain.request import Request
-from bot.slack.views import buttons, freezes, missing_card, outcomes
+from bot.slack.views import buttons, freezes, missing_card, orders, outcomes
+from bot.slack.views.orders import Room
 from bot.slack.views.text import (
+    Block,
     Element,
     Message,
     bounded,
@@ -39,18 +41,27 @@ def receipt(request: Request, missing: MissingCard | None, bot_user_id: str) -> 
     Everything that its blocks say is in its text too, because screen readers and notifications read only that.
     """
     heading, rows = _rows(request, missing, bot_user_id)
-    about = [words(heading, bold=True), words(" · order "), words(request.cancellation.order_id, code=True)]
-    way = link(request.card_link, "Open the card") if missing is None else []
-    blocks = [lines(about)]
-    if request.reason:
-        blocks.append(quote(request.reason))
-    theirs = request.rejection or request.cancellation.settlement
-    if theirs is not None:
+    if (theirs := _theirs(request)) is not None:
         act = "Rejected by " if request.rejection else "Found by "
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
+    way = link(request.card_link, "Open the card") if missing is None else []
+    blocks = orders.fitting(lambda room: _blocks(request, heading, rows, way, room))
+    return Message(bounded(_text(request, heading, rows, way)), blocks)
+
+
+def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list[Element], room: Room) -> list[Block]:
+    blocks = [lines(orders.headed(heading, request))]
+    if request.reason:
+        blocks.append(quote(request.reason))
+    if orders.several(request):
+        blocks.append(orders.listing(request, room))
+    if room is not Room.LEAST:
+        rows = [*orders.causes(request), *rows]
+    theirs = _theirs(request)
     # A quotation has a block of its own, so the way to the card comes last.
-    blocks.append(lines(*rows, [] if theirs and theirs.reason else way))
+    below = [*rows, [] if theirs and theirs.reason else way]
+    blocks += [lines(*below)] if any(below) else []
     if theirs is not None and theirs.reason:
         blocks += [quote(cut_to_weight(theirs.reason, _THEIR_WORDS_WEIGHT)), *([lines(way)] if way else [])]
     if request.state is State.PENDING:
@@ -61,7 +72,7 @@ def receipt(request: Request, missing: MissingCard | None, bot_user_id: str) -> 
                 "elements": [_withdraw(request)],
             }
         )
-    return Message(bounded(_text(request, heading, rows, way)), blocks)
+    return blocks
 
 
 def is_receipt(block_id: str) -> bool:
@@ -72,8 +83,8 @@ def is_receipt(block_id: str) -> bool:
 def copy(request: Request) -> Message:
     """Return the words for a message that is not the request's receipt: posted twice, or dropped meanwhile."""
     row = [
-        words("I no longer keep this message about order "),
-        words(request.cancellation.order_id, code=True),
+        words("I no longer keep this message about "),
+        *orders.named(request),
         words(" up to date. "),
         *link(request.card_link, "Open the card"),
     ]
@@ -85,18 +96,24 @@ def asked(request: Request) -> Message:
     row = [
         words("I'm asking the approvers in "),
         _channel(request),
-        words(" about order "),
-        words(request.cancellation.order_id, code=True),
+        words(" about "),
+        *orders.named(request),
         words(". My direct message to you shows how your request stands."),
     ]
     return Message(bounded(mrkdwn(row)), [lines(row)])
 
 
+def _theirs(request: Request) -> Decision | None:
+    """Return the decision with the words of an approver that the receipt shows; of several orders, the list says it."""
+    return request.rejection or (None if orders.several(request) else request.cancellation.settlement)
+
+
 def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tuple[str, list[list[Element]]]:
     """Return the heading with its sign, and what follows it line by line."""
-    answer = request.cancellation.last_answer
-    found = outcomes.words_for(request)
-    said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
+    found, said, by = orders.words_for(request), "", ""
+    if not orders.several(request):
+        answer, by = request.cancellation.last_answer, request.cancellation.stopped_by
+        said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     told = missing_card.rows(request, missing, bot_user_id) if missing is not None else []
     match request.state:
         case State.PENDING:
@@ -117,16 +134,16 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
     rows = [[words(found.explanation)] if found.explanation else []]
-    if by := request.cancellation.stopped_by:
+    if by:
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])
-    if request.state.may_retry and request.retry_until is not None:
+    if any(each.state.may_retry for each in request.cancellations) and request.retry_until is not None:
         rows.append([words("Retry works until "), moment(request.retry_until), words(".")])
     return found.heading, [*rows, *told]
 
 
 def _earlier(request: Request) -> list[list[Element]]:
-    if (earlier := request.cancellation.earlier) is None:
+    if orders.several(request) or (earlier := request.cancellation.earlier) is None:
         return []
     how = words(f": {outcomes.how_it_ended(earlier)}.")
     return [[words(f"⚠️ {outcomes.EARLIER} "), moment(earlier.at), how]]
@@ -153,9 +170,11 @@ def _approved_by(request: Request) -> list[Element]:
 
 
 def _progress(request: Request, said: str) -> list[Element]:
+    may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(request) else ""
+    if orders.several(request):
+        return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:
         return [words("You get another message with the gateway's answer.")]
-    may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(request) else ""
     not_yet = outcomes.not_confirmed_yet(request, said)
     if request.freeze is not None:
         return [words(f"{not_yet}{may_stop}")]
@@ -167,13 +186,12 @@ def _progress(request: Request, said: str) -> list[Element]:
 
 
 def _text(request: Request, heading: str, rows: list[list[Element]], way: list[Element]) -> str:
-    order = escape(cut(request.cancellation.order_id, _SHOWN_ORDER))
     reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
     asked_by = f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
-    theirs = request.rejection or request.cancellation.settlement
+    theirs = _theirs(request)
     their_words = f"{escape(quoted(theirs.reason, _SHOWN_IN_TEXT))}." if theirs and theirs.reason.strip() else ""
-    said = [f"{heading} · order {order}.", asked_by, *map(mrkdwn, rows), their_words, mrkdwn(way)]
-    return " ".join(filter(None, said))
+    said = [orders.headed_text(heading, request, _SHOWN_ORDER), asked_by, *map(mrkdwn, rows), their_words, mrkdwn(way)]
+    return " ".join(filter(None, [*said, orders.spoken(request) if orders.several(request) else ""]))
 
 
 def _channel(request: Request) -> Element:
@@ -181,8 +199,6 @@ def _channel(request: Request) -> Element:
 
 
 def _withdraw(request: Request) -> Element:
-    order = cut(request.cancellation.order_id, _SHOWN_ORDER)
-    confirm = buttons.dialog(
-        "Withdraw this request?", f"The request ends, and it does not cancel order {order}.", "Withdraw"
-    )
+    order = orders.phrase(request, _SHOWN_ORDER)
+    confirm = buttons.dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
     return buttons.button(request, Act.WITHDRAW, "Withdraw", None, confirm)

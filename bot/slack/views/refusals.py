@@ -5,7 +5,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
-from bot.slack.views import freezes
+from bot.slack.views import freezes, orders
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
@@ -18,6 +18,14 @@ HOME_NOT_CHECKED = (
 )
 REASON_TOO_LONG = "This reason is too long for a message in Slack. Shorten it."
 REASON_MISSING = "Say why: the requester and the record need it."
+TOO_LONG_TOGETHER = (
+    "This does not fit on the approval card, where approvers must be able to read all of it. "
+    "Shorten the reason, or ask for fewer orders at once."
+)
+NOT_ITS_ORDER = (
+    "That is none of the orders about which this form asks. Nothing has changed. "
+    "Close the form, and open it again from the card."
+)
 FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
@@ -136,9 +144,10 @@ def command_refused(verdict: Verdict) -> str:
 
 
 def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
-    """Return why a click changed nothing."""
+    """Return why a click changed nothing; of several orders, what is true of all."""
     if request is None:
         return "I have no record of this request, so this button does nothing."
+    several = orders.several(request)
     match verdict:
         case Verdict.FROZEN if freeze is not None:
             return freezes.refused(freeze)
@@ -170,11 +179,13 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
             )
         case Verdict.MAY_HAVE_BEEN_SENT:
             return (
-                "An answer of the gateway was lost or not clear, so the order may be cancelled already. "
+                "An answer of the gateway was lost or not clear, so "
+                f"{'some of the orders' if several else 'the order'} may be cancelled already. "
                 "Nothing has changed: I go on asking until I know."
             )
         case Verdict.DECIDED_AGAINST:
-            return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+            this = "each of these orders" if several else "this order"
+            return f"A later request for {this} was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.APPROVAL_TOO_OLD:
             return f"The approval of this request is too old for a retry. {_instead_of_retry(request)}"
         case Verdict.VOTES_MISSING:
@@ -186,8 +197,8 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
             )
         case Verdict.CARD_OUT_OF_DATE:
             return (
-                "Fewer approvals are needed now than the card showed you, and this one would have cancelled the order "
-                "at once. Nothing has changed. Look at the card again."
+                "Fewer approvals are needed now than the card showed you, and this one would have cancelled the "
+                f"{'orders' if several else 'order'} at once. Nothing has changed. Look at the card again."
             )
         case Verdict.TIME_UNCHECKED:
             return (
@@ -195,17 +206,31 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
                 "is wrong. Nothing has changed. Try again in a minute. If it happens again, tell the bot's operator."
             )
         case Verdict.ANOTHER_IS_OPEN:
+            if several:
+                return "There are other open requests for these orders. Decide on those."
             return "There is another open request for this order. Decide on that one."
         case _:
-            stopped = request.state is State.FAILED and request.cancellation.stopped_by
-            how = _STOPPED if stopped else describe(request.state)
-            return f"Nothing has changed: {how}."
+            return f"Nothing has changed: {_how_it_stands(request)}."
 
 
 _STOPPED = "this request was stopped by a person, and its card has a Retry button"
 
 
+def _how_it_stands(request: Request) -> str:
+    """Return that as a clause of its own, without a full stop."""
+    if orders.differ(request) and not request.under_way:
+        card = ", and its card has buttons for what can still be done" if request.awaits_people else ""
+        return f"this request has ended, with {orders.words_for(request).title}{card}"
+    stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
+    return _STOPPED if stopped else describe(request.state)
+
+
 def _instead_of_retry(request: Request) -> str:
+    if orders.several(request) and request.state is State.UNKNOWN:
+        return (
+            "Look the orders up at the gateway. Then settle those by hand that are not known, in the menu (⋯) of the "
+            "card, and ask again with /cancel-order for those that failed."
+        )
     if request.state is State.UNKNOWN:
         return "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card."
     return "Ask again with /cancel-order."

@@ -1,6 +1,9 @@
 """The messages in the card's thread and to the requester that say how a request ended."""
 
+from dataclasses import replace
+
 from bot.domain.audit import Event
+from bot.domain.cancellation import State
 from bot.domain.events import (
     Answered,
     Cancelled,
@@ -12,9 +15,11 @@ from bot.domain.events import (
 )
 from bot.domain.projection import leads_to
 from bot.domain.request import Request
-from bot.slack.views import outcomes
+from bot.slack.views import orders, outcomes
+from bot.slack.views.orders import Room
 from bot.slack.views.outcomes import Words
 from bot.slack.views.text import (
+    Block,
     Element,
     Message,
     bounded,
@@ -34,7 +39,10 @@ _SHOWN_IN_TEXT = 200
 
 
 def reply(request: Request, event: Event) -> Message:
-    """Return the message in the card's thread that reports one event, with the record's head as a witness."""
+    """Return the message in the card's thread that reports one event, with the record's head as a witness.
+
+    For several orders it is one summary of how all of them ended, or a statement about the one that came later.
+    """
     return _report(request, event, [])
 
 
@@ -44,47 +52,96 @@ def direct_message(request: Request, event: Event) -> Message:
 
 
 def _report(request: Request, event: Event, way: list[Element]) -> Message:
+    end = lines([words(f"Record {event.head}")], way)
+    if orders.several(request) and not _is_about_one(event):
+        blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
+        return Message(bounded(_text_of_summary(request, event)), blocks)
+    one = (request.about(event.order_id) or request) if orders.several(request) else request
+    found = _words(event.content)
+    blocks = [*_statement(one, event, found), *_theirs(event)]
+    if orders.several(request):
+        blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
+    return Message(bounded(_text(one, event, found)), [*blocks, end])
+
+
+def _is_about_one(event: Event) -> bool:
+    """Return True for what happens to one order when all orders of its request had ended before."""
     content = event.content
-    found = _words(content)
-    rows: list[list[Element]] = [
-        [words(found.heading, bold=True), words(" · order "), words(request.cancellation.order_id, code=True)],
-        [words(found.explanation)] if found.explanation else [],
-    ]
-    said = ""
-    if isinstance(content, Answered):
-        said = cut(outcomes.detail(content.answer, found), _SHOWN_WORDS)
+    return isinstance(content, SettledCancelled | SettledNotCancelled) or (
+        isinstance(content, Cancelled) and content.late
+    )
+
+
+def _statement(request: Request, event: Event, found: Words) -> list[Block]:
+    """Return how the only order ended, by its event."""
+    rows = [orders.headed(found.heading, request), [words(found.explanation)] if found.explanation else []]
+    if isinstance(event.content, Answered):
+        said = _detail(event.content, found)
         rows.append([words(f"Detail: {said}")] if said else [])
-        rows.append([words(f"Gateway request {content.answer.request_id}")] if content.answer.request_id else [])
-    blocks = [lines(*rows)]
-    if isinstance(content, SettledCancelled | SettledNotCancelled):
-        said = quoted(content.how, _SHOWN_IN_TEXT)
-        blocks += [lines([words("Found by "), person(event.actor), words(":")]), quote(content.how)]
-    if isinstance(content, Rejected):
-        said = quoted(content.reason, _SHOWN_IN_TEXT)
-        blocks.append(lines([words("Rejected by "), person(event.actor), words(":" if content.reason else ".")]))
-        blocks += [quote(content.reason)] if content.reason else []
-    if isinstance(content, StoppedTrying):
-        blocks.append(lines([words("Stopped by "), person(event.actor), words(".")]))
-    blocks.append(lines([words(f"Record {event.head}")], way))
-    return Message(bounded(_text(request, event, found, said)), blocks)
+        about = event.content.answer.request_id
+        rows.append([words(f"Gateway request {about}")] if about else [])
+    return [lines(*rows)]
 
 
-def _text(request: Request, event: Event, found: Words, said: str) -> str:
-    """Return the message in a few sentences, because screen readers and notifications read only this."""
-    order = escape(cut(request.cancellation.order_id, _SHOWN_IN_TEXT))
-    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
-    sentences = [f"{found.heading} · order {order}.", found.explanation]
+def _summary(request: Request, event: Event, room: Room) -> list[Block]:
+    """Return how several orders ended: how many how, and all that were not cancelled with the reason."""
+    found = orders.words_for(request)
+    blocks = [lines(orders.headed(found.heading, request), [words(found.explanation)] if found.explanation else [])]
+    if rest := [each for each in request.cancellations if each.state is not State.CANCELLED]:
+        blocks.append(orders.listing(replace(request, cancellations=tuple(rest)), room))
+    rows = orders.causes(request) if room is not Room.LEAST else []
+    return [*blocks, *([lines(*rows)] if rows else []), *_theirs(event)]
+
+
+def _theirs(event: Event) -> list[Block]:
+    """Return the person whose act it was, with their words, where it was a person's."""
     match event.content:
-        case Rejected():
-            sentences.append(f"Rejected by <@{event.actor}>" + (f": {escape(said)}." if said else "."))
-        case SettledCancelled() | SettledNotCancelled():
-            sentences.append(f"Found by <@{event.actor}>: {escape(said)}.")
+        case SettledCancelled(how=how) | SettledNotCancelled(how=how):
+            return [lines([words("Found by "), person(event.actor), words(":")]), quote(how)]
+        case Rejected(reason=reason):
+            by = lines([words("Rejected by "), person(event.actor), words(":" if reason else ".")])
+            return [by, *([quote(reason)] if reason else [])]
         case StoppedTrying():
-            sentences.append(f"Stopped by <@{event.actor}>.")
-        case _ if said:
-            sentences.append(f"Detail: {sentence(escape(said))}")
-    sentences.append(f"Requested by <@{request.requester}>" + (f": {reason}." if reason else "."))
+            return [lines([words("Stopped by "), person(event.actor), words(".")])]
+        case _:
+            return []
+
+
+def _text(request: Request, event: Event, found: Words) -> str:
+    """Return the message in a few sentences, because screen readers and notifications read only this."""
+    sentences = [orders.headed_text(found.heading, request, _SHOWN_IN_TEXT), found.explanation, _their_words(event)]
+    if isinstance(event.content, Answered) and (said := _detail(event.content, found)):
+        sentences.append(f"Detail: {sentence(escape(said))}")
+    return " ".join(filter(None, [*sentences, _requested(request)]))
+
+
+def _text_of_summary(request: Request, event: Event) -> str:
+    found = orders.words_for(request)
+    heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
+    sentences = [heading, found.explanation, _their_words(event), _requested(request), orders.spoken(request)]
     return " ".join(filter(None, sentences))
+
+
+def _their_words(event: Event) -> str:
+    match event.content:
+        case Rejected(reason=reason):
+            said = quoted(reason, _SHOWN_IN_TEXT)
+            return f"Rejected by <@{event.actor}>" + (f": {escape(said)}." if said else ".")
+        case SettledCancelled(how=how) | SettledNotCancelled(how=how):
+            return f"Found by <@{event.actor}>: {escape(quoted(how, _SHOWN_IN_TEXT))}."
+        case StoppedTrying():
+            return f"Stopped by <@{event.actor}>."
+        case _:
+            return ""
+
+
+def _requested(request: Request) -> str:
+    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
+    return f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
+
+
+def _detail(content: Answered, found: Words) -> str:
+    return cut(outcomes.detail(content.answer, found), _SHOWN_WORDS)
 
 
 def _words(content: Content) -> Words:

@@ -1,0 +1,74 @@
+"""The part of a card that says who did what, and when."""
+
+from collections.abc import Mapping
+from itertools import groupby
+
+from bot.domain.audit import BOT
+from bot.domain.events import (
+    Approved,
+    Escalated,
+    Hurried,
+    Rejected,
+    Requested,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+    StoppedTrying,
+    Voted,
+    Withdrawn,
+)
+from bot.domain.request import Request, Step
+from bot.slack.views import orders
+from bot.slack.views.orders import Room
+from bot.slack.views.text import Element, cut, moment, person, words
+
+_SHOWN_ORDER = 150
+_MOST_STEPS = {Room.AMPLE: 10, Room.SCARCE: 10, Room.LEAST: 4}
+"""Rows of the history, for which the message has room beside everything else."""
+
+_STEPS: Mapping[str, str] = {
+    Requested.kind: "Requested by",
+    Voted.kind: "Approved by",
+    Approved.kind: "Approved by",
+    Rejected.kind: "Rejected by",
+    Withdrawn.kind: "Withdrawn by",
+    Retried.kind: "Retried by",
+    Hurried.kind: "Try now pressed by",
+    StoppedTrying.kind: "Stopped by",
+    SettledCancelled.kind: "Settled by hand as cancelled by",
+    SettledNotCancelled.kind: "Settled by hand as not cancelled by",
+}
+_BY_THE_BOT: Mapping[str, str] = {
+    Escalated.kind: "Escalated",
+    Voted.kind: "Approvals counted again",
+    Approved.kind: "Enough approvals by the settings of today",
+}
+_APPROVALS = {Voted.kind, Approved.kind}
+
+
+def history(request: Request, room: Room) -> list[list[Element]]:
+    """Return who did what, each with its time. Where it is long, the middle of it is left out."""
+    clicks = [[step] for step in request.history]
+    if orders.several(request):
+        # One click may be about many orders, each with an event of its own.
+        by_click = groupby(request.history, lambda step: (step.kind, step.person, step.at))
+        clicks = [list(steps) for _, steps in by_click]
+    left_out = len(clicks) - _MOST_STEPS[room]
+    rows = [_click(request, steps) for steps in clicks]
+    if left_out > 0:
+        more = f"… {left_out} more: see /cancel-audit {cut(request.order_ids[0], _SHOWN_ORDER)}"
+        rows = [rows[0], [words(more)], *rows[left_out + 1 :]]
+    return rows
+
+
+def _click(request: Request, steps: list[Step]) -> list[Element]:
+    step = steps[0]
+    if step.person == BOT:
+        return [words(f"{_BY_THE_BOT[step.kind]}, "), moment(step.at)]
+    row = [words(f"{_STEPS[step.kind]} "), person(step.person), words(", "), moment(step.at)]
+    if orders.several(request) and step.order_id:
+        row.append(
+            words(f" ({len(steps)} orders)" if len(steps) > 1 else f" (order {cut(step.order_id, _SHOWN_ORDER)})")
+        )
+    voided = step.kind in _APPROVALS and step.person not in request.approvers
+    return [*row, words(" (no longer counts)")] if voided else row
