@@ -9,6 +9,8 @@ from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.request import Request
 from bot.store.connection import Connection, Row
 
+_BETWEEN_UPDATES = timedelta(seconds=1)
+"""Many orders end within moments, and Slack takes about one update of a message a second."""
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
 
 
@@ -34,7 +36,12 @@ class Deliveries:
 
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
         updated before it is posted, nor after Slack refused it or an update of it for good: somebody deleted it.
+        With several orders, an update waits until a second after the last one.
         """
+        due_at = due_at or at
+        if not kind.is_new_message and (last := self._last_drawn(request, kind)) is not None:
+            # A time of a clock that was ahead counts for a second at most.
+            due_at = max(due_at, min(last, at) + _BETWEEN_UPDATES)
         once = ""
         if kind is DeliveryKind.CARD or not kind.is_new_message:
             once = (
@@ -56,9 +63,21 @@ class Deliveries:
                 "event_seq": event.seq,
                 "target": request.requester if kind.to_requester else request.card_channel,
                 "at": timestamp(at),
-                "due_at": timestamp(due_at or at),
+                "due_at": timestamp(due_at),
             },
         )
+
+    def _last_drawn(self, request: Request, kind: DeliveryKind) -> datetime | None:
+        """Return when the newest update of a request with several orders was drawn; None for one with a single order.
+
+        The time at which Slack took it, or at which its first try began, is near enough.
+        """
+        rows = self._connection.execute(
+            "SELECT max(coalesce(in_doubt_since, done_at)) FROM deliveries WHERE number = :number AND kind = :kind"
+            " AND EXISTS (SELECT 1 FROM cancellations WHERE request = :number LIMIT 1 OFFSET 1)",
+            {"number": request.number, "kind": kind},
+        )
+        return datetime.fromisoformat(rows[0][0]) if rows[0][0] else None
 
     def claim(
         self,

@@ -226,6 +226,16 @@ class Requests:
             "UPDATE requests SET approvals_required = ? WHERE number = ?", (quorum, request.number)
         )
 
+    def sizes(self, request_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many orders these requests have, by the requests' ids."""
+        wanted = sorted(set(request_ids))
+        rows = self._connection.execute(
+            "SELECT r.id, count(*) FROM requests r JOIN cancellations c ON c.request = r.number"
+            f" WHERE r.id IN ({', '.join('?' * len(wanted))}) GROUP BY r.id",
+            wanted,
+        )
+        return {str(request_id): int(count) for request_id, count in rows}
+
     def pending(self) -> list[Request]:
         """Return every request that waits for a decision."""
         # In a subquery, and not "is not null": else SQLite walks through all that there ever were.

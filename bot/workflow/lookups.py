@@ -1,7 +1,7 @@
 """Reading the record, and the rights to read it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
@@ -47,7 +47,8 @@ class Found:
 
     ``checked`` has, for each request of the page, how the tables contradict the record there, or None; the page
     shows what the record says. ``contradictions`` are those of the page, or of the story's order. ``at`` is when the
-    first page was asked for, and ``zone`` the name of the time zone in which its filters were read.
+    first page was asked for, and ``zone`` the name of the time zone in which its filters were read. ``sizes`` says how
+    many orders the requests of the page have, by the requests' ids.
     """
 
     page: Page[Request] | Page[Event]
@@ -57,6 +58,7 @@ class Found:
     at: datetime | None = None
     zone: str = "UTC"
     checked: tuple[Contradiction | None, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
@@ -75,13 +77,18 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
         page = _page(partial(tables.lookups.find, wanted, only_of=only_of), partial(count, wanted), asked)
         checked = tables.projections.checked(page.items)
         page = replace(page, items=[each for each, _ in checked])
-        return Found(page, scope, None, _only(checked), at, str(asked.zone), tuple(each for _, each in checked))
+        contradictions, sizes = (
+            tuple(each for _, each in checked),
+            tables.requests.sizes(each.id for each in page.items),
+        )
+        return Found(page, scope, None, _only(checked), at, str(asked.zone), contradictions, sizes)
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     story = replace(story, items=[_readable(each, only_of) for each in story.items])
     about = tables.requests.of_order(wanted.order_id) if wanted.order_id is not None else []
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
-    return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone))
+    sizes = tables.requests.sizes(each.request for each in story.items)
+    return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone), sizes=sizes)
 
 
 def _only(checked: list[tuple[Request, Contradiction | None]]) -> tuple[Contradiction, ...]:

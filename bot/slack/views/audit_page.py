@@ -138,7 +138,12 @@ def usage(error: NotAFilter) -> str:
 
 def page(found: Found, query: str) -> Message:
     """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
-    rows = [_event_row(each) if isinstance(each, Event) else _request_row(each) for each in found.page.items]
+    rows = [
+        _event_row(each, found.sizes.get(each.request, 1))
+        if isinstance(each, Event)
+        else _request_row(each, found.sizes.get(each.id, 1))
+        for each in found.page.items
+    ]
     place = _place(found)
     blocks: list[Block] = [
         lines(
@@ -200,11 +205,12 @@ def _spoken(row: list[Element]) -> str:
     )
 
 
-def _request_row(found: Request) -> list[Element]:
+def _request_row(found: Request, size: int) -> list[Element]:
     approved = [[person(approver)] for approver in found.approvers]
     parts: list[list[Element]] = [
         [moment(found.requested_at)],
         [words(cut(found.cancellation.order_id, _SHOWN), code=True)],
+        [words(f"one of {size} orders")] if size > 1 else [],
         [words(str(found.state).replace("_", " "), bold=True)],
         [words("requested by "), person(found.requester)],
         [words("approved by "), *listed(approved)] if approved else [],
@@ -219,7 +225,7 @@ def _request_row(found: Request) -> list[Element]:
     return listed([part for part in parts if part], " · ")
 
 
-def _event_row(event: Event) -> list[Element]:
+def _event_row(event: Event, size: int) -> list[Element]:
     content = event.content
     title, detail = _TITLES[type(content)], _detail(content)
     match content:
@@ -234,6 +240,8 @@ def _event_row(event: Event) -> list[Element]:
     parts: list[list[Element]] = [
         [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
         [words(title, bold=True)],
+        # What happened to one order of several has its name.
+        [words(f"all {size} orders")] if size > 1 and not event.order_id else [],
         [words("the bot")] if event.actor == BOT else [person(event.actor)],
         listed([[mention(each)] for each in people]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],

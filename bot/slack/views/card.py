@@ -173,7 +173,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         found.explanation,
     ]
     if orders.several(request):
-        said += [mrkdwn(_progress_of_several(request)).strip(), orders.spoken(request)]
+        said += [mrkdwn(_progress_of_several(request)) if request.under_way else "", orders.spoken(request)]
         decisions = [(request.rejection, "Rejected")]
     else:
         said += _last_attempt(request, found)

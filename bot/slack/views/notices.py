@@ -72,7 +72,7 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
     if orders.several(request):
         # It may have ended since, while others have not.
-        said = [*about, words(": "), *said] if one.under_way else []
+        said = [words("Order "), *about[1:], words(": "), *said] if one.under_way else []
         about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
     until = moment(datetime.fromisoformat(content.until), "{time}")
     now = [words("I am asking again now")]

@@ -150,11 +150,14 @@ def linked(order_id: str, presentation: Presentation) -> Element:
 
 
 def causes(request: Request, *, then: bool = True) -> list[list[Element]]:
-    """Return what it means that orders stand as they do, once for each cause; ``then`` adds how it can go on."""
+    """Return what it means how the orders ended, once for each cause; ``then`` adds how it can go on.
+
+    As long as some are under way there is nothing to be done yet.
+    """
     return [
         [words(f"{found.sign} {_counted(found, ids)}. ", bold=True), words(meaning)]
         for found, ids in _by_cause(request)
-        if (meaning := _meaning(found, ids, then=then))
+        if (meaning := _meaning(found, ids, then=then)) and not request.under_way
     ]
 
 
@@ -164,11 +167,11 @@ def spoken(request: Request) -> str:
     What people must know or do comes first, as a long text is cut at its end.
     """
     if differ(request):
-        said = [
-            " ".join(filter(None, [f"{_counted(found, ids)}: {', '.join(ids)}.", _meaning(found, ids, then=True)]))
-            for found, ids in _by_cause(request)
-        ]
-        return escape(" ".join(said))
+        said = []
+        for found, ids in _by_cause(request):
+            said.append(f"{_counted(found, ids)}: {', '.join(ids)}.")
+            said.append("" if request.under_way else _meaning(found, ids, then=True))
+        return escape(" ".join(filter(None, said)))
     warnings = [mrkdwn(row) for row in _of_earlier_ones(request)]
     alike = [each for each in map(_alike, request.each()) if each]
     more = [f"{len(alike) - _WARNINGS_IN_TEXT} more have such characters."] if len(alike) > _WARNINGS_IN_TEXT else []
