@@ -77,11 +77,9 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
         page = _page(partial(tables.lookups.find, wanted, only_of=only_of), partial(count, wanted), asked)
         checked = tables.projections.checked(page.items)
         page = replace(page, items=[each for each, _ in checked])
-        contradictions, sizes = (
-            tuple(each for _, each in checked),
-            tables.requests.sizes(each.id for each in page.items),
-        )
-        return Found(page, scope, None, _only(checked), at, str(asked.zone), contradictions, sizes)
+        by_row = tuple(each for _, each in checked)
+        sizes = tables.requests.sizes(each.id for each in page.items)
+        return Found(page, scope, None, _only(checked), at, str(asked.zone), by_row, sizes)
     wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     story = replace(story, items=[_readable(each, only_of) for each in story.items])

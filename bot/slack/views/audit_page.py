@@ -185,7 +185,9 @@ def _place(found: Found) -> str:
     if not count:
         return ""
     rows = f"{page.before + 1:,}–{page.before + count:,}" if count > 1 else f"{page.before + 1:,}"
-    what = "request" if found.order_id is None else "event"
+    # A request has a row for each of its orders.
+    what = "order" if any(size > 1 for size in found.sizes.values()) else "request"
+    what = what if found.order_id is None else "event"
     return f" · {rows} of {page.total:,} {what}{'' if page.total == 1 else 's'}"
 
 

@@ -1,6 +1,7 @@
 """The card: the approval message, as it must look in each state."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.request import Request
@@ -35,7 +36,7 @@ _THEIR_WORDS_WEIGHT = 1500
 """So much of a rejection's reason, or of the findings, is on the card; the messages in its thread have all of it."""
 _FITTING_WEIGHT = 7000
 """So much of a message is for order ids and reason: 3,000 letters each, and some line breaks and signs among them."""
-_MOST_FINDINGS = 5
+_MOST_FINDINGS = {Room.AMPLE: 5, Room.SCARCE: 5, Room.LEAST: 1}
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
@@ -86,16 +87,17 @@ def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Bl
             lines([words("Why "), person(rejection.approver), words(" rejected it:")]),
             quote(cut_to_weight(rejection.reason, _THEIR_WORDS_WEIGHT)),
         ]
-    return blocks + _findings(request) + buttons.actions(request)
+    return blocks + _findings(request, room) + buttons.actions(request)
 
 
-def _findings(request: Request) -> list[Block]:
+def _findings(request: Request, room: Room) -> list[Block]:
     """Return how people know what they stated about orders; of many, what was said last."""
     found = [(each, each.settlement) for each in request.cancellations if each.settlement is not None]
-    found = sorted(found, key=lambda each: each[1].at)[-_MOST_FINDINGS:]
+    found = sorted(found, key=lambda each: each[1].at)[-_MOST_FINDINGS[room] :]
     blocks: list[Block] = []
     for order, statement in found:
-        about = [words(" about "), words(order.order_id, code=True)] if orders.several(request) else []
+        order_id = words(cut(order.order_id, _SHOWN_ORDER), code=True)
+        about = [words(" about "), order_id] if orders.several(request) else []
         knows = [words("How "), person(statement.approver), words(" knows"), *about, words(":")]
         finding = cut_to_weight(statement.reason, _THEIR_WORDS_WEIGHT // len(found))
         blocks += [lines(knows), quote(finding)]
@@ -120,7 +122,7 @@ def _how_it_stands(
 ) -> list[list[Element]]:
     rows = _to_know(request)
     if (freeze := freezes.shown(request)) is not None:
-        rows.append(freezes.banner(freeze))
+        rows.append(freezes.banner(freeze if room is not Room.LEAST else replace(freeze, why="")))
     if request.state is State.PENDING:
         whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])

@@ -46,12 +46,8 @@ _WHOLE = {
     ),
 }
 """The words for several orders in the states that all orders of a request share."""
-_EARLIER = {
-    State.CANCELLED: "cancelled earlier",
-    State.SETTLED_CANCELLED: "earlier statement: cancelled",
-    State.SETTLED_NOT_CANCELLED: "earlier statement: not cancelled",
-}
-"""The short words for the end of an earlier request."""
+_EARLIER = {state: f"⚠️{number}" for number, state in enumerate(sorted(MAY_BE_CANCELLED), 1)}
+"""The marks of orders of which an earlier request ended like this; what they mean stands below the list."""
 
 
 class Room(IntEnum):
@@ -172,7 +168,7 @@ def spoken(request: Request) -> str:
             said.append(f"{_counted(found, ids)}: {', '.join(ids)}.")
             said.append("" if request.under_way else _meaning(found, ids, then=True))
         return escape(" ".join(filter(None, said)))
-    warnings = [mrkdwn(row) for row in _of_earlier_ones(request)]
+    warnings = [mrkdwn(row) for row in _of_earlier_ones(request, named=True)]
     alike = [each for each in map(_alike, request.each()) if each]
     more = [f"{len(alike) - _WARNINGS_IN_TEXT} more have such characters."] if len(alike) > _WARNINGS_IN_TEXT else []
     alike = [f"⚠️ {each}" for each in alike[:_WARNINGS_IN_TEXT]] + more
@@ -219,7 +215,7 @@ def _in_short(one: Request) -> str:
     """Return how one order of several stands in a word or two, to stand behind its id."""
     if one.state is State.PENDING:
         earlier = one.cancellation.earlier
-        return _in_doubt(one.cancellation.order_id) + (f" ⚠️ {_EARLIER[earlier.state]}" if earlier else "")
+        return _in_doubt(one.cancellation.order_id) + (f" {_EARLIER[earlier.state]}" if earlier else "")
     found = outcomes.words_for(one)
     return "" if one.state in _WHOLE else f" {found.sign} {found.short}"
 
@@ -235,17 +231,23 @@ def _alike(one: Request) -> str:
     return f"The order ID {cut(order_id, _SHOWN_NAME)} contains {alike}" if alike else ""
 
 
-def _of_earlier_ones(request: Request) -> list[list[Element]]:
-    """Return how earlier requests for the same orders ended, each way once, with the time of the last one."""
-    ended = [each.earlier for each in request.cancellations if each.earlier is not None]
+def _of_earlier_ones(request: Request, *, named: bool = False) -> list[list[Element]]:
+    """Return how earlier requests for the same orders ended, each way once, with the time of the last one.
+
+    The rows have the marks of the list, or else they name the orders.
+    """
     rows = []
-    for state in sorted(MAY_BE_CANCELLED):
-        if of_state := [each for each in ended if each.state is state]:
-            last = max(of_state, key=lambda each: each.at)
-            which = f"⚠️ Earlier requests for {len(of_state)} of these orders ended, the last one "
-            if len(of_state) == 1:
-                which = "⚠️ An earlier request for one of these orders ended "
-            rows.append([words(which), moment(last.at), words(f": {outcomes.how_it_ended(last)}.")])
+    for state, mark in _EARLIER.items():
+        found = [(each.order_id, each.earlier) for each in request.cancellations if each.earlier is not None]
+        found = [each for each in found if each[1].state is state]
+        if not found:
+            continue
+        last = max((earlier for _, earlier in found), key=lambda each: each.at)
+        which = ", ".join(order_id for order_id, _ in found) if named else f"{len(found)} of these orders"
+        sign, last_one = "⚠️" if named else mark, ", the last one" if len(found) > 1 else ""
+        requests = "Earlier requests" if len(found) > 1 else "An earlier request"
+        begins = f"{sign} {requests} for {which} ended{last_one} "
+        rows.append([words(begins), moment(last.at), words(f": {outcomes.how_it_ended(last)}.")])
     return rows
 
 

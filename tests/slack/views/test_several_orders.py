@@ -1,0 +1,603 @@
+"""A request of several orders as people read it: every state, cause and quorum, and within Slack's limits."""
+
+import itertools
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from bot.domain import policy
+from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State
+from bot.domain.events import (
+    Cancelled,
+    Content,
+    Escalated,
+    Expired,
+    Failed,
+    GatewayTrouble,
+    Refused,
+    Rejected,
+    Reminded,
+    SettledCancelled,
+    SettledNotCancelled,
+    StoppedTrying,
+    Unknown,
+    Voted,
+    Withdrawn,
+)
+from bot.domain.freeze import Freeze
+from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.domain.request import Request, Step
+from bot.slack.views import buttons, card, freezes, notices, orders, outcomes, receipt, refusals, results
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
+from bot.slack.views.text import Message, size
+from tests.slack.views.batches import (
+    ASKED,
+    CANCELLED,
+    COMPLETED,
+    DUE,
+    ENDED,
+    FAILED,
+    NEXT_AT,
+    PENDING,
+    SENDING,
+    SETTLED,
+    STOPPED,
+    UNCLEAR,
+    UNDER_WAY,
+    UNKNOWN,
+    WAITING,
+    batch,
+    of_ids,
+)
+from tests.slack.views.samples import APPROVAL, AT, BOT, MOST_TEXT, event_of, shown
+
+LINKED = Presentation(order_url="https://console.payments.example/merchants/4711/orders?view=all&id={order_id}")
+WHOLE = {State.PENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}
+WAITS = replace(PENDING, earlier=Earlier(State.CANCELLED, AT))
+CAUSES: tuple[Reason | Trouble | None, ...] = (None, *Reason, *Trouble)
+ENDS = (State.REFUSED, State.FAILED, State.UNKNOWN)
+
+
+def ended(state: State, cause: Reason | Trouble | None) -> Cancellation:
+    """Return an order in this state, of which the last attempt was told this cause."""
+    answer = Answer(
+        Outcome.UNKNOWN,
+        reason=cause if isinstance(cause, Reason) else None,
+        trouble=cause if isinstance(cause, Trouble) else None,
+    )
+    return replace(UNKNOWN, state=state, last_answer=answer)
+
+
+ALL_ENDS = [
+    CANCELLED,
+    SETTLED,
+    STOPPED,
+    replace(SETTLED, state=State.SETTLED_CANCELLED),
+    *(ended(state, cause) for state, cause in itertools.product(ENDS, CAUSES)),
+]
+ANY_END = st.sampled_from(ALL_ENDS)
+ANY_ORDER = st.sampled_from([*ALL_ENDS, WAITING, UNCLEAR, DUE, SENDING])
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [2, 12, 50])
+@pytest.mark.parametrize("quorum", [1, 2, 3])
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_card_asks_for_all_orders_at_once(number: int, quorum: int, given: int) -> None:
+    """It says how many they are and how many approvals are missing, and lists each id."""
+    decisions = (APPROVAL,) * given
+    request = batch(*[PENDING] * number, approvals_required=quorum, decisions=decisions)
+    text = shown(card.card(request))
+    assert text.splitlines()[0] == f"❓ @ann asks to cancel {number} orders"
+    assert [line for line in text.splitlines() if line.startswith("ord_")] == [f"ord_{n + 1}" for n in range(number)]
+    missing = max(quorum - given, 1)
+    assert f"{missing}{' more' if given else ''} {'approval is' if missing == 1 else 'approvals are'} needed." in text
+
+
+@pytest.mark.parametrize("number", [2, 12])
+@pytest.mark.parametrize(
+    "given, needed, begins",
+    [
+        (0, 1, "This cancels {} orders at the payment gateway now."),
+        (0, 2, "This is approval 1 of 2. {} orders are cancelled after the second one."),
+        (1, 2, "This is approval 2 of 2. It cancels {} orders at the payment gateway now."),
+        (1, 3, "This is approval 2 of 3. {} orders are cancelled after the third one."),
+    ],
+)
+def test_the_dialogs_say_how_many_orders_the_click_is_about(number: int, given: int, needed: int, begins: str) -> None:
+    """People read what an approval does, and that a withdrawal cancels none."""
+    request = batch(*[PENDING] * number, approvals_required=needed, decisions=(APPROVAL,) * given)
+    said = dialogs(request)
+    assert said["approve"] == f"{begins.format(number)} A cancelled order can't be restored."
+    assert said[buttons.MENU].startswith(f"The request ends, and it does not cancel {number} orders.")
+    own = receipt.receipt(request, None, BOT).blocks[-1]["elements"][0]["confirm"]
+    assert own["text"]["text"] == f"The request ends, and it does not cancel {number} orders."
+
+
+@pytest.mark.parametrize(
+    "request_, heading",
+    [
+        (UNDER_WAY, "⏳ 12 orders: 9 cancelled, 2 completed: refund, 1 under way"),
+        (batch(CANCELLED, CANCELLED), "✅ 2 orders: all cancelled"),
+        (batch(DUE, DUE, DUE), "⏳ 3 orders: all under way"),
+        (batch(CANCELLED, UNKNOWN), "⚠️ 2 orders: 1 cancelled, 1 not known"),
+        (batch(CANCELLED, COMPLETED, CANCELLED), "⛔ 3 orders: 2 cancelled, 1 completed: refund"),
+        (batch(CANCELLED, SETTLED), "📝 2 orders: 1 cancelled, 1 settled by hand: not cancelled"),
+        (batch(CANCELLED, STOPPED), "✋ 2 orders: 1 cancelled, 1 stopped"),
+        (batch(STOPPED, FAILED), "⚠️ 2 orders: 1 stopped, 1 failed: gateway not reached"),
+        (
+            batch(CANCELLED, ended(State.CANCELLED, Reason.ALREADY_CANCELLED)),
+            "✅ 2 orders: all cancelled",
+        ),
+    ],
+)
+def test_the_heading_counts_how_the_orders_stand(request_: Request, heading: str) -> None:
+    """Its sign is that of the orders at which people must look, and all messages have the same heading."""
+    assert shown(card.card(request_)).splitlines()[1] == heading
+    assert shown(receipt.receipt(request_, None, BOT)).splitlines()[0] == heading
+    assert shown(results.reply(request_, event_of(Cancelled(1, Answer(Outcome.CANCELLED))))).splitlines()[0] == heading
+    assert heading in card.card(request_).text
+
+
+@pytest.mark.parametrize("order", ALL_ENDS, ids=lambda order: f"{order.state}-{order.last_answer}")
+def test_one_text_serves_one_cause(order: Cancellation) -> None:
+    """Each end has short words of its own, and the explanation is the one of a single order's card."""
+    found = outcomes.words_for(batch(order).each()[0])
+    request = batch(CANCELLED, order, order)
+    message, summary = card.card(request), results.reply(request, event_of(Refused(1, Answer(Outcome.REFUSED))))
+    for text in (shown(message), shown(summary)):
+        if order.state is not State.CANCELLED or text == shown(message):
+            assert f"ord_2 {found.sign} {found.short}" in text
+            assert f"ord_3 {found.sign} {found.short}" in text
+        assert not found.meaning or found.meaning in text
+    assert found.then in shown(summary)
+    assert found.explanation in message.text
+    assert found.short in message.text
+
+
+def test_no_two_causes_share_their_short_words() -> None:
+    """What reads alike in a list means the same; only the confirmation by a repeat is a cancellation as well."""
+    found = {outcomes.words_for(batch(each).each()[0]) for each in [*ALL_ENDS, WAITING]}
+    assert all(each.short for each in found)
+    counts = Counter(each.short for each in found)
+    # Each differs in its title as well, but for what is not known, of which the title is the same for all causes.
+    assert {short for short, count in counts.items() if count > 1} <= {"cancelled"}
+
+
+@pytest.mark.parametrize("state", sorted(WHOLE - {State.PENDING}))
+def test_the_end_of_a_whole_request_is_told_like_that_of_one_order(state: State) -> None:
+    """All orders ended alike, so the heading does not count them."""
+    request = of_ids(["ord_1", "ord_2"], replace(PENDING, state=state))
+    heading = {State.REJECTED: "⛔ Rejected", State.WITHDRAWN: "↩️ Withdrawn"}.get(
+        state, "⌛ Expired: not enough approvals in time"
+    )
+    contents: dict[State, Content] = {State.REJECTED: Rejected("no"), State.WITHDRAWN: Withdrawn()}
+    event = event_of(contents.get(state, Expired()))
+    assert shown(card.card(request)).splitlines()[1] == heading
+    for message in (results.reply(request, event), results.direct_message(request, event)):
+        text = shown(message)
+        assert text.splitlines()[0] == f"{heading} · 2 orders"
+        assert "This request did not ask the gateway to cancel the orders." in text
+        assert message.text.startswith(f"{heading} · 2 orders. ")
+        assert "ord_1, ord_2" in message.text
+    assert ("Rejected by @ben" in shown(results.reply(request, event))) == (state is State.REJECTED)
+
+
+def test_a_typical_batch(snapshot: SnapshotAssertion) -> None:
+    """Card, receipt, summary and statements, as people read them."""
+    doubtful = batch(PENDING, WAITS, PENDING, PENDING, decisions=(), approvals_required=2)
+    doubtful = replace(doubtful, cancellations=(*doubtful.cancellations[:3], replace(PENDING, order_id="\u043erd_4")))
+    waiting = batch(CANCELLED, WAITING, UNCLEAR, SENDING, decisions=(APPROVAL,), approvals_required=1)
+    drawn = [doubtful, waiting, UNDER_WAY, ENDED, of_ids(["ord_1", "ord_2"], replace(PENDING, state=State.EXPIRED))]
+    messages = {
+        f"{kind} {number}": (shown(message), message.text)
+        for number, request in enumerate(drawn, 1)
+        for kind, message in {
+            "card": card.card(request),
+            "receipt": receipt.receipt(request, None, BOT),
+        }.items()
+    }
+    for content in (Failed(1, Answer(Outcome.NOT_SENT)), SettledNotCancelled("I saw it in the console")):
+        about = event_of(content)._replace(order_id="ord_9")
+        messages[f"reply {content.kind}"] = (shown(results.reply(ENDED, about)), results.reply(ENDED, about).text)
+    direct = results.direct_message(ENDED, event_of(StoppedTrying())._replace(order_id="ord_7"))
+    messages["direct message stopped_trying"] = (shown(direct), direct.text)
+    copies = {"copy": card.copy(ENDED), "receipt copy": receipt.copy(ENDED), "asked": receipt.asked(ENDED)}
+    messages |= {name: (shown(message), message.text) for name, message in copies.items()}
+    assert messages == snapshot
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SettledCancelled("the console says so"),
+        SettledNotCancelled("the console says so"),
+        Cancelled(1, Answer(Outcome.CANCELLED), late=True),
+    ],
+)
+def test_what_comes_after_the_end_is_told_of_its_order_alone(content: Content) -> None:
+    """A statement by hand and a late confirmation name their order, and say how the whole stands by now."""
+    about = event_of(content)._replace(order_id="ord_8")
+    for message in (results.reply(ENDED, about), results.direct_message(ENDED, about)):
+        assert shown(message).splitlines()[0].endswith(" · order ord_8")
+        assert "The whole request: 9 orders: 3 cancelled" in shown(message)
+        assert " · order ord_8. " in message.text
+        assert "ord_4" not in shown(message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Cancelled(1, Answer(Outcome.CANCELLED)),
+        Refused(1, Answer(Outcome.REFUSED)),
+        Failed(1, Answer(Outcome.NOT_SENT)),
+        Unknown(1, Answer(Outcome.UNKNOWN)),
+        StoppedTrying(),
+    ],
+)
+def test_the_last_end_of_a_round_brings_the_summary(content: Content) -> None:
+    """It counts the cancelled orders without their ids, and names each other one with its cause."""
+    for message in (results.reply(ENDED, event_of(content)), results.direct_message(ENDED, event_of(content))):
+        text = shown(message)
+        assert "9 orders: 3 cancelled, " in text.splitlines()[0]
+        listed = [line.split(" ")[0] for line in text.splitlines() if line.startswith("ord_")]
+        assert listed == [f"ord_{number}" for number in range(4, 10)]
+        assert all(f"ord_{number}" in message.text for number in range(1, 10))
+
+
+# --- buttons ----------------------------------------------------------------------------------
+
+PEOPLE = [Actor(person, approver=Membership.MEMBER) for person in ("U0ANN", "U0BEN", "U0CLEO", "U0DORA")]
+OF_WHOLE = [replace(PENDING, state=state) for state in sorted(WHOLE)]
+KINDS = [CANCELLED, COMPLETED, FAILED, STOPPED, UNKNOWN, SETTLED, WAITING, UNCLEAR, DUE, SENDING]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [*(batch(*pair) for pair in itertools.combinations_with_replacement(KINDS, 2)), *(batch(o, o) for o in OF_WHOLE)],
+    ids=lambda request: "-".join(each.state for each in request.cancellations),
+)
+def test_there_are_only_buttons_that_can_do_something(request_: Request) -> None:
+    """Retry and Settle wait until nothing is under way; every button can do something for somebody."""
+    offered = set(pressable(request_))
+    possible = {act for act in Act if any(may(one, who, act) for one in request_.each() for who in PEOPLE)}
+    if request_.under_way:
+        possible -= {Act.RETRY, Act.SETTLE}
+    assert {Act("settle") if name.startswith("settle") else Act(name) for name in offered} == possible
+
+
+@pytest.mark.parametrize(
+    "request_, says",
+    [
+        (batch(CANCELLED, UNKNOWN, FAILED), "The same cancellation of 2 of 3 orders is sent once more."),
+        (batch(UNKNOWN, FAILED), "The same cancellation of 2 orders is sent once more."),
+        (batch(CANCELLED, FAILED), "The same cancellation of order ord_2 is sent once more."),
+    ],
+)
+def test_the_retry_dialog_says_how_many_orders_are_asked_again(request_: Request, says: str) -> None:
+    """The orders that have ended for good are not asked again."""
+    assert dialogs(request_)["retry"].startswith(says)
+
+
+@pytest.mark.parametrize(
+    "request_, says",
+    [
+        (
+            batch(CANCELLED, WAITING, WAITING),
+            "No further attempt is made for 2 of 3 orders. This request does not cancel them. ",
+        ),
+        (
+            batch(SENDING, WAITING, UNCLEAR),
+            "No further attempt is made for order ord_2. This request does not cancel order ord_2. ",
+        ),
+    ],
+)
+def test_the_stop_dialog_says_for_which_orders_it_is(request_: Request, says: str) -> None:
+    """An order that may have been cancelled goes on, and one that is being sent as well."""
+    assert dialogs(request_)[buttons.MENU].startswith(says)
+
+
+def dialogs(request: Request) -> dict[str, str]:
+    """Return what the card asks before each click, by the button's action id."""
+    return {
+        element["action_id"]: element["confirm"]["text"]["text"]
+        for element in card.card(request).blocks[-1].get("elements", [])
+        if "confirm" in element
+    }
+
+
+def pressable(request: Request) -> list[str]:
+    """Return the names of the acts that the card offers, in its buttons and in its menu."""
+    names: list[str] = []
+    for block in card.card(request).blocks:
+        for element in block["elements"] if block["type"] == "actions" else []:
+            options = element.get("options")
+            names += [each["value"].split(" ")[0] for each in options] if options else [element["action_id"]]
+    return names
+
+
+def may(one: Request, person: Actor, act: Act) -> bool:
+    """Return True where this person's act on this one order would count, by the rules of the domain."""
+    match act:
+        case Act.APPROVE | Act.REJECT:
+            verdict = policy.may_decide(one, person, Choice(act), allow_self_approval=False)
+        case Act.WITHDRAW:
+            verdict = policy.may_withdraw(one, person)
+        case Act.RETRY:
+            verdict = policy.may_retry(one, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
+        case Act.TRY_NOW:
+            verdict = policy.may_try_now(one, person, AT) if one.cancellation.attempts else Verdict.CALL_UNDER_WAY
+        case Act.STOP:
+            verdict = policy.may_stop(one, person)
+        case Act.SETTLE:
+            verdict = policy.may_settle(one, person)
+    return verdict is Verdict.ALLOWED
+
+
+# --- what approvers must know -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(MAY_BE_CANCELLED))
+def test_approvers_read_how_earlier_requests_for_each_order_ended(state: State) -> None:
+    """Beside the order where there is room, and in any case in the text and in the list."""
+    earlier = replace(PENDING, earlier=Earlier(state, AT))
+    message = card.card(batch(PENDING, earlier))
+    how = outcomes.how_it_ended(Earlier(state, AT))
+    row = f"ord_2 ⚠️ An earlier request for this order ended 2026-11-23 09:00: {how}."
+    assert row in shown(message).splitlines()
+    assert how in message.text
+    crowded = card.card(of_ids([f"ord_{number:060}" for number in range(50)], earlier, reason="r" * 3000))
+    number = sorted(MAY_BE_CANCELLED).index(state) + 1
+    assert shown(crowded).count(f" ⚠️{number}\n") == 50
+    assert f"⚠️{number} Earlier requests for 50 of these orders ended, the last one 2026-11-23 09:00: {how}." in shown(
+        crowded
+    )
+
+
+def test_an_id_that_is_not_what_it_looks_like_is_marked_in_the_list() -> None:
+    """The warning stands beside its order, on the card and, of the first ones, in the text."""
+    message = card.card(of_ids(["ord_1", *(f"\u043erd_{number}" for number in range(2, 7))], PENDING))
+    alike = "“\u043e” (cyrillic small letter o), which is easily mistaken or overlooked."
+    assert shown(message).count(f" ⚠️ It contains {alike}") == 5
+    assert message.text.count(alike) == 3
+    assert "2 more have such characters." in message.text
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+PEOPLE_MENTIONED = policy.People(
+    frozenset(f"U0{number:09}" for number in range(20)), frozenset(f"S0{number:09}" for number in range(5))
+)
+CROWDED = replace(LINKED, mentions=PEOPLE_MENTIONED)
+LONG_HISTORY = (ASKED, *(Step("retried", "U0123456789", AT + timedelta(minutes=n), "ord_1") for n in range(40)))
+FIFTY = [f"ord_{number:060}" for number in range(50)]
+SOME_TEXT = st.one_of(st.text(max_size=400), st.sampled_from(["&<>" * 1000, "\n" * 3000, "😀" * 1500, "a" * 3000, ""]))
+
+
+@pytest.mark.parametrize("order", [PENDING, WAITS, *OF_WHOLE, *KINDS], ids=lambda order: order.state)
+@pytest.mark.parametrize("character", ["r", "ក", "中"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_fifty_long_ids_and_a_long_reason_fit(order: Cancellation, character: str, frozen: bool) -> None:
+    """The form takes 50 orders, and nobody approves text that they could not read."""
+    reason = character * 2999 + "."
+    assert card.fits(FIFTY, reason)
+    decisions = [APPROVAL, Decision("U0CLEO", Choice.APPROVE, "", AT)]
+    if order.state is State.REJECTED:
+        decisions.append(Decision("U0DORA", Choice.REJECT, "&" * 1500, AT))
+    request = of_ids(FIFTY, order, reason=reason, decisions=tuple(decisions), history=LONG_HISTORY)
+    if frozen:
+        request = replace(request, freeze=Freeze("U0CLEO", AT, "w" * 300))
+    for message in (card.card(request, CROWDED), receipt.receipt(request, None, BOT)):
+        text = shown(message)
+        assert f"> {reason}" in text.splitlines()
+        assert all(each in text for each in FIFTY)
+        assert len(message.text.encode()) <= MOST_TEXT
+
+
+@pytest.mark.parametrize(
+    "kinds", [[PENDING], [WAITS], [SETTLED], [SENDING, WAITING], ALL_ENDS, *([each] for each in OF_WHOLE)]
+)
+@pytest.mark.parametrize("number, long", [(2, 200), (10, 100), (50, 61), (50, 20)])
+def test_signs_that_slack_counts_five_times_fit_as_well(kinds: list[Cancellation], number: int, long: int) -> None:
+    """The worst that people can type everywhere at once leaves a card that Slack takes."""
+    ids = [f"o{index:02}" + "&" * (long // 20) + "x" * long for index in range(number)]
+    reason = "&" * ((7000 - orders.weight_of(ids)) // 5)
+    assert card.fits(ids, reason)
+    statement = Decision("U0DORA", Choice.SETTLE, "&" * 1400, AT)
+    said = (Decision("U0DORA", Choice.REJECT, "&" * 1400, AT),) if kinds[0].state is State.REJECTED else ()
+    cancellations = tuple(
+        replace(each, number=index, order_id=order_id, settlement=statement if each.settlement else None)
+        for index, (each, order_id) in enumerate(zip(itertools.cycle(kinds), ids, strict=False), 1)
+    )
+    request = of_ids(ids, PENDING, reason=reason, decisions=(APPROVAL, *said), history=LONG_HISTORY)
+    request = replace(request, cancellations=cancellations, freeze=Freeze("U0CLEO", AT, "&" * 300))
+    event = event_of(Rejected("&" * 1400) if said else Unknown(1, Answer(Outcome.UNKNOWN)))
+    messages = [
+        card.card(request, CROWDED),
+        receipt.receipt(request, None, BOT),
+        results.direct_message(request, event),
+    ]
+    for message in messages:
+        text = shown(message)
+        assert all(each in text for each in ids if message is messages[0])
+
+
+@given(
+    ids=st.lists(st.text(min_size=1, max_size=80), min_size=2, max_size=50, unique=True),
+    reason=SOME_TEXT,
+    said=SOME_TEXT,
+    data=st.data(),
+)
+def test_whatever_fits_is_taken_by_slack(ids: list[str], reason: str, said: str, data: st.DataObject) -> None:
+    """In no state and with no mixture of ends is a message refused that was taken when somebody asked."""
+    if not card.fits(ids, reason):
+        return
+    drawn = data.draw(st.lists(ANY_ORDER, min_size=len(ids), max_size=len(ids)))
+    answered = [
+        replace(each, last_answer=each.last_answer and replace(each.last_answer, message=said[:300])) for each in drawn
+    ]
+    statement = Decision("U0DORA", Choice.SETTLE, said[:3000], AT)
+    request = of_ids(ids, PENDING, reason=reason, history=LONG_HISTORY, decisions=(APPROVAL,))
+    request = replace(
+        request,
+        cancellations=tuple(
+            replace(
+                each, number=number, order_id=order_id, settlement=statement if each.settlement is not None else None
+            )
+            for number, (each, order_id) in enumerate(zip(answered, ids, strict=True), 1)
+        ),
+    )
+    event = event_of(Unknown(1, Answer(Outcome.UNKNOWN)))
+    messages = [
+        card.card(request, CROWDED),
+        receipt.receipt(request, None, BOT),
+        results.reply(request, event),
+        results.direct_message(request, event),
+    ]
+    for message in messages:
+        shown(message)
+        assert size(message.blocks) <= 13_000
+        assert len(message.text.encode("utf-8", "replace")) <= MOST_TEXT
+
+
+@given(ends=st.lists(ANY_END, min_size=2, max_size=50))
+def test_a_summary_names_every_order_that_was_not_cancelled(ends: list[Cancellation]) -> None:
+    """Its count and its list are complete, whatever the mixture."""
+    request = batch(*ends)
+    text = shown(results.reply(request, event_of(Failed(1, Answer(Outcome.NOT_SENT)))))
+    listed = [line.split(" ")[0] for line in text.splitlines() if line.startswith("ord_")]
+    assert listed == [each.order_id for each in request.cancellations if each.state is not State.CANCELLED]
+    cancelled = sum(each.state is State.CANCELLED for each in ends)
+    heading = text.splitlines()[0]
+    assert not cancelled or f"{cancelled} cancelled" in heading or heading.endswith(": all cancelled")
+
+
+def test_ids_are_links_where_there_is_room() -> None:
+    """Each id leads to its order's page; where that does not fit, all ids are there in the style of code."""
+    few, many = batch(PENDING, PENDING), of_ids(FIFTY, PENDING, reason="r" * 3000)
+    assert [each["url"] for each in elements(card.card(few, LINKED)) if each["type"] == "link"] == [
+        LINKED.page_of("ord_1"),
+        LINKED.page_of("ord_2"),
+    ]
+    assert not any(each["type"] == "link" for each in elements(card.card(many, LINKED)))
+    frames = [
+        part["type"] for block in card.card(many, LINKED).blocks for part in block["elements"] if "elements" in part
+    ]
+    assert "rich_text_preformatted" in frames
+    codes = [each for each in elements(card.card(few)) if each.get("style") == {"code": True}]
+    assert [each["text"] for each in codes] == ["ord_1", "ord_2"]
+
+
+def elements(message: Message) -> list[dict[str, object]]:
+    """Return the rich text elements of a message, in their order."""
+    parts = [part for block in message.blocks if block["type"] == "rich_text" for part in block["elements"]]
+    return [element for part in parts for element in part["elements"]]
+
+
+HAS_BUTTONS = "and its card has buttons for what can still be done"
+
+
+# --- history, freeze, notices, refusals -------------------------------------------------------
+
+
+def test_the_history_says_about_which_order_a_step_is() -> None:
+    """One click on many orders is one line; a step about the whole request names no order."""
+    rows = [line for line in shown(card.card(ENDED)).splitlines() if ", 2026-11-23 09:0" in line]
+    assert rows == [
+        "Requested by @ann, 2026-11-23 09:00",
+        "Approved by @ben, 2026-11-23 09:00",
+        "Retried by @ben, 2026-11-23 09:01 (3 orders)",
+        "Stopped by @cleo, 2026-11-23 09:02 (order ord_7)",
+        "Settled by hand as not cancelled by @dora, 2026-11-23 09:03 (order ord_9)".replace("@dora", "@U0DORA"),
+    ]
+
+
+@pytest.mark.parametrize("order", KINDS, ids=lambda order: order.state)
+def test_a_freeze_is_shown_as_long_as_an_order_waits(order: Cancellation) -> None:
+    """An order that is being sent does not hide that others stand still."""
+    frozen = batch(SENDING, order, freeze=Freeze("U0CLEO", AT, "why"))
+    assert (freezes.shown(frozen) is not None) == (order.state is State.APPROVED)
+    assert ("Everything is frozen" in shown(card.card(frozen))) == (order.state is State.APPROVED)
+    assert "I ask again at" not in shown(card.card(frozen))
+
+
+def test_a_card_says_when_the_first_of_the_waiting_orders_is_asked_again() -> None:
+    """People read how many are not confirmed yet, and what they can do."""
+    later = replace(WAITING, due_at=NEXT_AT + timedelta(minutes=1))
+    text = shown(card.card(batch(CANCELLED, later, WAITING)))
+    assert "Not confirmed yet: 2 orders. I ask again at 2026-11-23 09:06:00. An approver can press Try now." in text
+
+
+@pytest.mark.parametrize(
+    "content, begins",
+    [
+        (Voted(1, 2), "👀 1 more approval needed for 2 orders"),
+        (Reminded(1), "⏰ 1 more approval needed for 2 orders"),
+        (Escalated(("U0CLEO",)), "🔔 1 more approval needed for 2 orders"),
+    ],
+)
+def test_notices_say_how_many_orders_wait(content: Content, begins: str) -> None:
+    """Nobody has to read fifty ids to know that they are needed."""
+    message = notices.notice(batch(PENDING, PENDING), event_of(content), NO_SETTINGS, AT)
+    assert shown(message).startswith(begins)
+    assert message.text.startswith(begins)
+
+
+def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_one_that_told() -> None:
+    """If that one ended meanwhile, nothing is said about it any more."""
+    event = event_of(GatewayTrouble(3, unclear=True, until="2026-11-23T09:30:00+00:00"))._replace(order_id="ord_3")
+    waits = batch(CANCELLED, WAITING, UNCLEAR)
+    for message in (notices.notice(waits, event, NO_SETTINGS, AT), notices.direct_notice(waits, event)):
+        first, second, third, *_ = shown(message).splitlines()
+        assert first == "⏳ The gateway has not settled 2 of 3 orders yet."
+        assert second.startswith("Order ord_3: The gateway's answers don't say whether the order was cancelled.")
+        assert third.startswith("I ask again at 2026-11-23 09:06:00, and go on until about 2026-11-23 09:30.")
+        assert "2 of 3 orders" in message.text
+    over = shown(notices.notice(batch(CANCELLED, WAITING, CANCELLED), event, NO_SETTINGS, AT))
+    assert "has not settled 1 of 3 orders yet" in over
+    assert "ord_3" not in over
+
+
+@pytest.mark.parametrize(
+    "request_, says",
+    [
+        (batch(CANCELLED, SENDING), "this request is approved, and the gateway is being asked."),
+        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway is being asked."),
+        (batch(PENDING, PENDING), "this request is waiting for approval."),
+        (batch(CANCELLED, COMPLETED), "this request has ended, with 2 orders: 1 cancelled, 1 completed: refund."),
+        (
+            batch(CANCELLED, UNKNOWN),
+            f"this request has ended, with 2 orders: 1 cancelled, 1 not known, {HAS_BUTTONS}.",
+        ),
+        (of_ids(["ord_1", "ord_2"], replace(PENDING, state=State.REJECTED)), "this request was already rejected."),
+        (of_ids(["ord_1", "ord_2"], replace(PENDING, state=State.EXPIRED)), "this request has already expired."),
+    ],
+)
+def test_a_refused_click_says_what_is_true_of_all_orders(request_: Request, says: str) -> None:
+    """Nobody reads of all orders what is true of one."""
+    assert refusals.click_refused(Verdict.WRONG_STATE, request_) == f"Nothing has changed: {says}"
+
+
+@pytest.mark.parametrize(
+    "request_", [batch(FAILED, UNKNOWN), batch(STOPPED, FAILED), UNDER_WAY, batch(PENDING, PENDING)]
+)
+@pytest.mark.parametrize("verdict", sorted(set(Verdict) - {Verdict.ALLOWED}))
+def test_every_refusal_of_several_orders_speaks_of_orders(verdict: Verdict, request_: Request) -> None:
+    """A refusal says nothing of "the order" or "this order" where there are several."""
+    text = refusals.click_refused(verdict, request_)
+    assert text.endswith(".")
+    assert "the order " not in text
+    assert "this order" not in text
+
+
+def test_a_heading_is_the_same_with_and_without_its_sign() -> None:
+    """The title of the words is what tests and other views compare."""
+    assert card.heading(UNDER_WAY) == "12 orders: 9 cancelled, 2 completed: refund, 1 under way"
+    assert orders.inline(UNDER_WAY, 10) == "12 orders"
