@@ -18,16 +18,12 @@ import threading
 import time
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
 
 from bot.store.errors import StoreError, StoreProblem
+from bot.store.format import HEADER, LOG_HEADER, LOG_MAGIC, Header, header, read_log
 
 APPLICATION_ID = 0x4344534B
 """The letters CDSK, in the header of each of our files."""
-_HEADER = 100
-_MAGIC = b"SQLite format 3\0"
-_LOG_HEADER = 32
-_LOG_MAGIC = b"\x37\x7f\x06"
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes on which SQLite's users of a file have their shared locks; only who can lock all of them may tidy up."""
 
@@ -46,19 +42,6 @@ class Privacy(IntEnum):
     """They can, and the system did not let the bot change that."""
 
 
-class Header(NamedTuple):
-    """The fields of a database's first page that we look at."""
-
-    application: int
-    mark: int
-    size: int
-
-    @property
-    def whole(self) -> bool:
-        """Return False where the log beside the file holds more."""
-        return self.mark % 2 == 0
-
-
 def _identity(name: str) -> tuple[int, int] | None:
     """Return what tells this file from all others, whatever their names; None if it cannot be found."""
     try:
@@ -66,18 +49,6 @@ def _identity(name: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def header(page: bytes) -> Header | None:
-    """Return the header at the beginning of this page, or None if it is not a database's."""
-    # The three bytes in the middle are the same in every database.
-    if len(page) < _HEADER or page[:16] != _MAGIC or page[21:24] != b"\x40\x20\x20":
-        return None
-    (page_size,) = struct.unpack_from(">H", page, 16)
-    (pages,) = struct.unpack_from(">I", page, 28)
-    (mark,) = struct.unpack_from(">I", page, 60)
-    (application,) = struct.unpack_from(">I", page, 68)
-    return Header(application, mark, pages * (65536 if page_size == 1 else page_size))
 
 
 _BETWEEN_LOOKS = 0.02
@@ -110,6 +81,8 @@ class File:
         self._log_descriptor: int | None = None
         self._log_seen = (0, b"")
         self._seen: Header | None = None
+        self._least = 0
+        """The bytes that the file must have, because it had them before."""
         self._checking = threading.Lock()
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._lock_descriptor = self._descriptor
@@ -149,7 +122,7 @@ class File:
 
     def _judge(self) -> None:
         """Raise StoreError unless the file is new, or one of ours with its log."""
-        size, page = os.fstat(self._descriptor).st_size, os.pread(self._descriptor, _HEADER, 0)
+        size, page = os.fstat(self._descriptor).st_size, os.pread(self._descriptor, HEADER, 0)
         if size == 0:
             if self._log_size():
                 raise StoreError(StoreProblem.LOG_ALONE, self.path, self._log.name)
@@ -161,36 +134,23 @@ class File:
             raise StoreError(StoreProblem.FOREIGN, self.path)
         if not found.whole and not self._log.exists():
             raise StoreError(StoreProblem.INCOMPLETE, self.path, self._log.name)
-        if not self._log_follows(found):
+        marks, lacks_pages = read_log(self._log, size)
+        # SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.
+        if marks and not marks[0] - 1 <= found.mark <= marks[-1]:
             raise StoreError(StoreProblem.ANOTHER_LOG, self.path, self._log.name)
+        if lacks_pages:  # SQLite notices that only where there is no log, and says it in these words.
+            raise StoreError(StoreProblem.DAMAGED, self.path, "database disk image is malformed")
 
     def _log_size(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0
-
-    def _log_follows(self, found: Header) -> bool:
-        """Return False where the log beside the file continues another file, or another state of this one.
-
-        SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.
-        """
-        if not self._log_size():
-            return True
-        marks: list[int] = []
-        with self._log.open("rb") as log:
-            head = log.read(_LOG_HEADER)
-            if len(head) < _LOG_HEADER or not head.startswith(_LOG_MAGIC):
-                return True  # SQLite ignores it.
-            length = 24 + int.from_bytes(head[8:12], "big")
-            while len(frame := log.read(length)) == length and frame[8:16] == head[16:24]:
-                if frame[:4] == b"\0\0\0\1" and (first := header(frame[24:])) is not None:
-                    marks.append(first.mark)
-        return not marks or marks[0] - 1 <= found.mark <= marks[-1]
 
     def remember(self) -> None:
         """Take the files beside it, which are there by now, for those that ``check`` must find."""
         self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
         for place in (str(self._log), f"{self._real}-shm"):
             self._beside[place] = _identity(place)
-        self._seen = header(os.pread(self._descriptor, _HEADER, 0))
+        self._seen = header(os.pread(self._descriptor, HEADER, 0))
+        self.check()
 
     @property
     def log_is_empty(self) -> bool:
@@ -202,7 +162,7 @@ class File:
         """Return True where the file says that it holds everything, which it does not say while it is being opened."""
         if self._log_descriptor is None:
             return False
-        found = header(os.pread(self._descriptor, _HEADER, 0))
+        found = header(os.pread(self._descriptor, HEADER, 0))
         return found is not None and found.whole
 
     def check(self) -> None:
@@ -222,18 +182,28 @@ class File:
     def _check_content(self, size: int) -> None:
         if self._log_descriptor is None or self._seen is None:
             return  # It is being opened.
-        before, now = self._seen, header(os.pread(self._descriptor, _HEADER, 0))
+        before, now = self._seen, header(os.pread(self._descriptor, HEADER, 0))
         if now is None or now.application != APPLICATION_ID or not before.mark <= now.mark <= self.newest_mark:
             raise StoreError(StoreProblem.REPLACED, self.path)
-        if size < min(before.size, now.size):
+        # The header comes into the file before the pages that it counts, and perhaps long before. So its size says only
+        # how short the file may become: as short as that, by VACUUM. It never loses what it had otherwise.
+        if size < min(self._least, now.size):
             raise StoreError(StoreProblem.CUT, self.path)
-        self._seen = now
-        length, head = os.fstat(self._log_descriptor).st_size, os.pread(self._log_descriptor, _LOG_HEADER, 0)
+        self._seen, self._least = now, min(max(self._least, size), now.size)
+        length, head = self._look_at_log(self._log_descriptor)
         seen, salts = self._log_seen
         # SQLite begins a new log with new salts. An empty one is what a checkpoint leaves.
-        if length and (not head.startswith(_LOG_MAGIC) or (length < seen and head[16:24] == salts)):
+        if length and (not head.startswith(LOG_MAGIC) or (length < seen and head[16:24] == salts)):
             raise StoreError(StoreProblem.LOG_GONE, self.path, self._log.name)
         self._log_seen = (length, head[16:24])
+
+    @staticmethod
+    def _look_at_log(descriptor: int) -> tuple[int, bytes]:
+        """Return the log's length and its header as they were in one moment, also while another log is begun."""
+        while True:
+            head, length = os.pread(descriptor, LOG_HEADER, 0), os.fstat(descriptor).st_size
+            if bool(head) == bool(length) and os.pread(descriptor, LOG_HEADER, 0) == head:
+                return length, head
 
     def keep_log(self) -> None:
         """Keep SQLite, when it closes, from moving its log into a file that is not the one that the log belongs to."""

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from bot.domain.audit import BOT, Event
 from bot.domain.events import Started
 from bot.settings import table
 from bot.store import Privacy, Store, StoreError, StoreProblem, Tables, backup, open_reader
-from bot.store.file import header
+from bot.store.format import header
 from bot.store.sqlite import SQLite
 from tests.writer import Writer
 
@@ -255,6 +256,144 @@ async def test_an_accident_right_before_the_commit_is_noticed_before_the_answer(
     assert error.value.problem is ACCIDENTS[accident]
 
 
+def size_by_header(path: Path) -> int:
+    """Return how long the file should be by its own header."""
+    found = header(path.read_bytes())
+    assert found is not None
+    return found.size
+
+
+def begin_checkpoint(path: Path) -> None:
+    """Move the newest header from the log into the file, with which a checkpoint begins."""
+    content, file = log(path).read_bytes(), path.read_bytes()
+    length = 24 + int.from_bytes(content[8:12], "big")
+    frames = [content[at : at + length] for at in range(32, len(content), length)]
+    newest = [frame for frame in frames if frame[:4] == b"\0\0\0\1" and frame[8:16] == content[16:24]][-1]
+    with path.open("r+b") as changing:
+        changing.write(newest[24:])
+    assert size_by_header(path) > len(file)
+
+
+def crashed(path: Path) -> Path:
+    """Return a copy of the file and its log in another folder, as a death in this moment leaves them."""
+    folder = path.with_name("crashed")
+    folder.mkdir()
+    for name in (path.name, f"{path.name}-wal"):
+        shutil.copy(path.with_name(name), folder / name)
+    return folder / path.name
+
+
+async def test_a_checkpoint_that_is_under_way_is_no_accident(worked: Store) -> None:
+    """The header comes into the file before the pages that it counts; until they come, everything goes on."""
+    await put(worked, 50)
+    begin_checkpoint(worked.path)
+    for _ in range(2):
+        assert await worked.read(lambda tables: tables.record.last().seq) == 54
+        await worked.probe()
+    await put(worked, 2)
+    cut(worked.path)
+    with pytest.raises(StoreError) as error:
+        await put(worked)
+    assert error.value.problem is StoreProblem.CUT
+
+
+async def test_a_checkpoint_that_a_reader_stops_is_no_accident(store: Store, writer: Writer) -> None:
+    """It leaves out the pages that changed since the reader began, also where the header in the file counts them."""
+    await put(store)
+    assert writer.sqlite.checkpoint()
+    await put(store, 50)
+    await store.transaction("name", lambda tx: tx.connection.execute("CREATE TABLE last_page (x)"))
+    await store.transaction("name", lambda tx: tx.connection.execute("INSERT INTO last_page VALUES (1)"))
+    with open_reader(store.path) as tables:
+        tables.connection.begin_reading()
+        assert tables.record.last().seq == 51
+        await store.transaction("name", lambda tx: tx.connection.execute("UPDATE last_page SET x = 2"))
+        writer.sqlite.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        assert size_by_header(store.path) > store.path.stat().st_size
+        await put(store, 2)
+        await store.probe()
+        tables.connection.rollback()
+    await put(store, 2)
+
+
+async def test_a_death_in_the_middle_of_a_checkpoint_is_no_accident(worked: Store) -> None:
+    """The log has the pages that the file lacks, so the next start finds everything and goes on."""
+    await put(worked, 50)
+    path = crashed(worked.path)
+    begin_checkpoint(path)
+    store = Store(path, idle_after=3600.0)
+    await store.open()
+    await put(store, 2)
+    assert await store.read(lambda tables: tables.record.last().seq) == 56
+    await store.close()
+    assert await events(path) == 56
+    assert size_by_header(path) == path.stat().st_size
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_file_that_was_cut_while_no_bot_ran_is_damaged_and_left_as_it_is(
+    store: Store, writer: Writer, begun: bool
+) -> None:
+    """A start takes no file that lacks a page which its log does not have either."""
+    await put(store)
+    long_name = "INSERT INTO people VALUES ('U1', printf('%50000d', 1))"
+    await store.transaction("fill", lambda tx: tx.connection.execute(long_name))
+    assert writer.sqlite.checkpoint()
+    await put(store, 50)
+    path = crashed(store.path)
+    if begun:
+        begin_checkpoint(path)
+    os.truncate(path, path.stat().st_size - 2048)
+    before = path.read_bytes(), log(path).read_bytes()
+    assert await refused(path) is StoreProblem.DAMAGED
+    assert (path.read_bytes(), log(path).read_bytes()) == before
+
+
+async def test_a_file_that_another_program_makes_shorter_is_no_accident(store: Store, writer: Writer) -> None:
+    """VACUUM gives back what is not in use; after that the bot goes on, and a cut is noticed as before."""
+    await put(store)
+    fill = "INSERT INTO people SELECT value, printf('%100d', value) FROM json_each(json_array(1, 2, 3, 4, 5, 6, 7, 8))"
+    for statement in (fill, "INSERT INTO people SELECT a.id || b.id || c.id, a.name FROM people a, people b, people c"):
+        await store.transaction("fill", lambda tx, sql=statement: tx.connection.execute(sql))  # type: ignore[misc]
+    await store.transaction("empty", lambda tx: tx.connection.execute("DELETE FROM people"))
+    assert writer.sqlite.checkpoint()
+    before = store.path.stat().st_size
+    script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('VACUUM')"
+    script += "; c.execute('PRAGMA wal_checkpoint(TRUNCATE)')"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script, str(store.path)], check=True)
+    assert store.path.stat().st_size < before // 2
+    await put(store, 20)
+    cut(store.path)
+    with pytest.raises(StoreError) as error:
+        await put(store)
+    assert error.value.problem is StoreProblem.CUT
+
+
+@pytest.mark.parametrize("begun_anew", [False, True])
+async def test_a_log_that_is_emptied_between_two_looks_is_no_accident(
+    worked: Store, monkeypatch: pytest.MonkeyPatch, begun_anew: bool
+) -> None:
+    """Another thread or program may empty the log at any moment, and begin a new one."""
+    inode, fstat, emptied = log(worked.path).stat().st_ino, os.fstat, threading.Event()
+
+    def and_empty(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if found.st_ino == inode and not emptied.is_set():
+            emptied.set()
+            with closing(sqlite3.connect(worked.path, isolation_level=None)) as other:
+                other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if begun_anew:
+                    other.execute("INSERT INTO people VALUES ('U1', 'ann')")
+        return found
+
+    monkeypatch.setattr(os, "fstat", and_empty)
+    await worked.probe()
+    monkeypatch.undo()
+    assert emptied.is_set()
+    assert await worked.read(lambda tables: tables.record.last().seq) == 4
+    await put(worked)
+
+
 async def test_a_file_that_was_put_back_works_again(worked: Store, database: Path) -> None:
     """A rename that is undone has lost nothing."""
     database.rename(database.with_name("away"))
@@ -343,14 +482,11 @@ async def test_a_reader_holds_no_transaction_up_and_the_next_pause_tidies_up(sto
 
 async def test_after_a_crash_and_a_look_by_another_program_the_file_is_whole(worked: Store, database: Path) -> None:
     """A shell that closes the file of a dead bot moves the log into it; the next start finds everything."""
-    folder = database.with_name("crashed")
-    folder.mkdir()
-    for name in (database.name, f"{database.name}-wal"):
-        shutil.copy(database.with_name(name), folder / name)
-    with closing(sqlite3.connect(folder / database.name)) as shell:
+    path = crashed(database)
+    with closing(sqlite3.connect(path)) as shell:
         shell.execute("SELECT * FROM audit_events").fetchall()
-    assert [path.name for path in folder.iterdir()] == [database.name]
-    assert await events(folder / database.name) == 4
+    assert list(path.parent.iterdir()) == [path]
+    assert await events(path) == 4
 
 
 async def test_a_death_in_the_middle_of_the_first_start_leaves_a_file_that_opens(

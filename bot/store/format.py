@@ -1,0 +1,75 @@
+"""SQLite's file format, as far as the bot reads it itself: the header of a database, and the log beside it."""
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+HEADER = 100
+"""The bytes of a database's header."""
+_MAGIC = b"SQLite format 3\0"
+LOG_HEADER = 32
+LOG_MAGIC = b"\x37\x7f\x06"
+_FRAME_HEADER = 24
+_LOCK_BYTE = 0x40000000
+"""SQLite puts nothing on the page that has this byte, as its locks are there."""
+
+
+class Header(NamedTuple):
+    """The fields of a database's first page that we look at."""
+
+    application: int
+    mark: int
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        """Return False where the log beside the file holds more."""
+        return self.mark % 2 == 0
+
+
+def header(page: bytes) -> Header | None:
+    """Return the header at the beginning of this page, or None if it is not a database's."""
+    # The three bytes in the middle are the same in every database.
+    if len(page) < HEADER or page[:16] != _MAGIC or page[21:24] != b"\x40\x20\x20":
+        return None
+    (page_size,) = struct.unpack_from(">H", page, 16)
+    (pages,) = struct.unpack_from(">I", page, 28)
+    (mark,) = struct.unpack_from(">I", page, 60)
+    (application,) = struct.unpack_from(">I", page, 68)
+    return Header(application, mark, pages * (65536 if page_size == 1 else page_size))
+
+
+class Log(NamedTuple):
+    """The marks in a log, and whether a page of the database is neither in the file nor in the log.
+
+    SQLite moves the log into the file page by page, the header first, and may stop at any page. So the file alone may
+    lack some.
+    """
+
+    marks: list[int]
+    lacks_pages: bool = False
+
+
+def read_log(log: Path, size: int) -> Log:
+    """Read the log of a file that has so many bytes, as far as SQLite does not ignore it."""
+    marks: list[int] = []
+    beyond: set[int] = set()
+    pages = 0
+    if not log.exists():
+        return Log(marks)
+    with log.open("rb") as content:
+        head = content.read(LOG_HEADER)
+        if len(head) < LOG_HEADER or not head.startswith(LOG_MAGIC):
+            return Log(marks)
+        page_size = int.from_bytes(head[8:12], "big")
+        in_file, length = size // page_size, _FRAME_HEADER + page_size
+        while len(frame := content.read(length)) == length and frame[8:16] == head[16:24]:
+            number, pages_then = struct.unpack_from(">II", frame)
+            # Only the last frame of a commit has the number of pages.
+            pages = pages_then or pages
+            if number == 1 and (first := header(frame[_FRAME_HEADER:])) is not None:
+                marks.append(first.mark)
+            if number > in_file:
+                beyond.add(number)
+    beyond.add(_LOCK_BYTE // page_size + 1)
+    return Log(marks, not beyond.issuperset(range(in_file + 1, pages + 1)))
