@@ -29,7 +29,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.copies import Deleted
 from tests.chaos.people import ASKERS, CHANNELS, REMOVED
 from tests.chaos.sequence import Arrivals
-from tests.chaos.surroundings import Surroundings, ends_at_once, pipe_to, with_names
+from tests.chaos.surroundings import PATTERN_OF_A_SECOND, Surroundings, ends_at_once, pipe_to, with_names
 from tests.chaos.troubles import Draw
 from tests.flows.desk import LEADS, Desk
 
@@ -77,6 +77,10 @@ class Log:
     """The number of messages that were owed over each weekend."""
     starts: int = 0
     """How often the bot was started; a second one beside it does not count."""
+    called_back: int = 0
+    """How many second bots were ended because the first one was dead, whose place they may have taken by then."""
+    refused: int = 0
+    """How many second bots ended as they should."""
     wrongs: list[str] = field(default_factory=list)
     """What went wrong with a second bot."""
     written: int = 0
@@ -212,11 +216,19 @@ class Havoc:
     async def _start_a_second_bot(self, environment: dict[str, str]) -> None:
         """Start a second bot on the same file every few seconds, until the first one is killed."""
         draw = random.Random(f"{self._seed}/second/{self.log.starts}")
+        environment = {**environment, "ORDER_ID_PATTERN": PATTERN_OF_A_SECOND}
         while True:
             await asyncio.sleep(draw.uniform(0, 3))
             self.log.done["second bot"] += 1
-            if wrong := await ends_at_once(_BOT, environment):
+            try:
+                wrong = await ends_at_once(_BOT, environment)
+            except asyncio.CancelledError:
+                self.log.called_back += 1
+                raise
+            if wrong:
                 self.log.wrongs.append(wrong)
+            else:
+                self.log.refused += 1
 
     async def _connected_or_dead(self, process: Process) -> None:
         dead = asyncio.create_task(process.wait())

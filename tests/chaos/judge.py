@@ -33,7 +33,6 @@ from bot.domain.events import (
     Retried,
     SettledCancelled,
     SettledNotCancelled,
-    Started,
     StoppedTrying,
     Unknown,
     Withdrawn,
@@ -273,15 +272,13 @@ class Judge:
         found = walk(self._events, latest)
         if found.damage is not None:
             self._wrong(f"the record is damaged: {found}")
-        starts = sum(isinstance(event.content, Started) for event in self._events)
-        if starts > self._log.starts:
-            self._wrong(f"{starts} starts are on record, and the bot was started {self._log.starts} times")
         last = f"#{latest.seq}·{latest.digits}" if latest else "none"
         self._judgement.figures["record"] = f"{found.events} events verified; last head in Slack {last}"
 
     def _judge_sequence(self) -> None:
         """Check what came before what: freezes, notices, calls and posts."""
         sequence = Sequence(self._events, self._wrong, reminders=len(REMINDERS))
+        began = sequence.judge_starts(self._log.starts, self._log.called_back)
         sequence.judge_freezes(self._crowd.approvers)
         sequence.judge_notices()
         sequence.judge_arrivals(self._log.arrivals)
@@ -299,6 +296,8 @@ class Judge:
             isinstance(event.content, Withdrawn) and event.content.surface is Surface.RECEIPT for event in self._events
         )
         self._judgement.figures |= {
+            "starts": self._log.starts,
+            "second bots": f"{self._log.refused} refused, {self._log.called_back} called back, {began} of them begun",
             "reminders": f"{kinds[Reminded.kind]}, {told[Reminded.kind]} posted",
             "escalations": f"{kinds[Escalated.kind]}, {told[Escalated.kind]} posted; {escalated} decisions by them",
             "trouble told": f"{kinds[GatewayTrouble.kind]}, {told[GatewayTrouble.kind]} messages posted",

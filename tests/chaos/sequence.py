@@ -36,6 +36,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from tests.chaos.copies import Calls
+from tests.chaos.surroundings import PATTERN_OF_A_SECOND
 
 _NOT_WHILE_FROZEN = (Requested, Voted, VotesVoided, QuorumChanged, Approved, Retried, Hurried, Sending)
 _DECIDED = (Approved, Rejected, Withdrawn, Expired)
@@ -80,6 +81,20 @@ class Sequence:
         self._events, self._wrong, self._reminders = events, wrong, reminders
         self.while_frozen: Counter[str] = Counter()
         """The kinds of the events while everything was frozen."""
+
+    def judge_starts(self, started: int, called_back: int) -> int:
+        """Check that each process put one start on record at most; return how many are those of second bots.
+
+        A second bot waits a moment for the file. So it takes the place of a first one that dies meanwhile, as it
+        should, and may have begun when it is called back.
+        """
+        starts = [event.content for event in self._events if isinstance(event.content, Started)]
+        of_second = sum(start.order_id_pattern == PATTERN_OF_A_SECOND for start in starts)
+        if (of_first := len(starts) - of_second) > started:
+            self._wrong(f"{of_first} starts are on record, and the bot was started {started} times")
+        if of_second > called_back:
+            self._wrong(f"{of_second} starts of second bots are on record, and {called_back} were called back")
+        return of_second
 
     def judge_freezes(self, approvers: Many[str]) -> None:
         """Check who froze and unfroze, that nothing happened in between that leads to a call, and that it ended."""

@@ -12,6 +12,9 @@ _FILLING = b'{"event": "filling"}\n'
 _NAME_HANGS = 5.0
 """Seconds."""
 
+PATTERN_OF_A_SECOND = "[A-Za-z0-9_-]{1,63}"
+"""A second bot's pattern of order IDs, by which its starts on record can be told from those of the first."""
+
 
 class Surroundings(StrEnum):
     """The kinds of trouble."""

@@ -1,5 +1,7 @@
 """The judge of a chaos run finds what came at a wrong time: each kind of it, made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.domain.attempt import Answer, Outcome
@@ -22,6 +24,7 @@ from bot.domain.policy import Act, Verdict
 from bot.sandbox.slack import Call, LocalSlack
 from tests.chaos.copies import Calls
 from tests.chaos.sequence import Arrivals, Sequence
+from tests.chaos.surroundings import PATTERN_OF_A_SECOND
 from tests.chaos.test_judge import APPROVED, ASKED, ONE, START, TURNED_AWAY, Line, record
 from tests.flows.desk import BEN, CLEO, OLGA
 
@@ -32,6 +35,7 @@ SENDING, BUSY = ("bot", Sending(1)), ("bot", TURNED_AWAY)
 DONE = ("bot", Cancelled(1, Answer(Outcome.CANCELLED)))
 REJECTED = (BEN, Rejected("no"))
 STARTED = ("bot", ONE)
+SECOND = ("bot", replace(ONE, order_id_pattern=PATTERN_OF_A_SECOND))
 
 
 def wrongs(*lines: Line) -> list[str]:
@@ -41,6 +45,23 @@ def wrongs(*lines: Line) -> list[str]:
     sequence.judge_freezes([BEN, CLEO])
     sequence.judge_notices()
     return found
+
+
+@pytest.mark.parametrize(
+    "lines, fits",
+    [
+        ([], True),
+        ([STARTED, SECOND], True),
+        ([STARTED, STARTED, SECOND], False),
+        ([STARTED, SECOND, SECOND], False),
+        ([SECOND, SECOND], False),
+    ],
+)
+def test_each_process_puts_one_start_on_record_at_most(lines: list[Line], fits: bool) -> None:
+    """A second bot may begin in the place of a dead first one, and nobody else in its place."""
+    found: list[str] = []
+    seconds = Sequence(record(*lines), found.append, reminders=2).judge_starts(started=1, called_back=1)
+    assert ((found == []), seconds) == (fits, lines.count(SECOND))
 
 
 @pytest.mark.parametrize(
