@@ -531,7 +531,8 @@ class WebApi:
             "has_more": more,
         }
         if trouble.same_cursor:
-            answer["response_metadata"] = {"next_cursor": _cursor("1000000000.000000")}
+            # Also when the trouble is over, it leads to the first page again, and past no message.
+            answer["response_metadata"] = {"next_cursor": _cursor(f"{9 if newest_first else 0}" * 10 + ".000000")}
         elif not (more and trouble.no_cursor):
             answer["response_metadata"] = {"next_cursor": _cursor(page[-1].ts) if more else ""}
         return answer

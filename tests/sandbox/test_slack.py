@@ -595,7 +595,7 @@ async def test_pages(slack: LocalSlack, client: AsyncWebClient) -> None:
 
 
 async def test_pages_that_lead_nowhere(slack: LocalSlack, client: AsyncWebClient) -> None:
-    """More without a cursor, and a cursor that repeats for ever."""
+    """More without a cursor, and a cursor that repeats for ever and leads to the first page, also after the trouble."""
     for number in range(3):
         await client.chat_postMessage(channel=PAY, text=str(number))
     slack.history.most, slack.history.no_cursor = 2, True
@@ -610,7 +610,14 @@ async def test_pages_that_lead_nowhere(slack: LocalSlack, client: AsyncWebClient
         cursors.add(cursor)
         assert [message["text"] for message in page["messages"]] == ["2", "1"]
     assert len(cursors) == 1
+    thread = page["messages"][1]["ts"]
+    replies = await client.conversations_replies(channel=PAY, ts=thread)
     slack.heal()
+    page = await client.conversations_history(channel=PAY, cursor=cursor)
+    assert [message["text"] for message in page["messages"]] == ["2", "1", "0"]
+    cursor = replies["response_metadata"]["next_cursor"]
+    page = await client.conversations_replies(channel=PAY, ts=thread, cursor=cursor)
+    assert [message["text"] for message in page["messages"]] == ["1"]
     assert (await client.conversations_history(channel=PAY))["has_more"] is False
 
 
