@@ -27,6 +27,7 @@ from bot.domain.policy import People, Role
 from bot.gateway import GatewayClient
 from bot.health import Readiness
 from bot.in_flight import InFlight
+from bot.log import log_failure
 from bot.network import Network
 from bot.settings import Settings
 from bot.slack import listeners
@@ -288,8 +289,8 @@ class Bot:
             for pause in pauses(1.0, 60.0):
                 try:
                     await work()
-                except Exception:
-                    log.exception("part_failed", part=name)
+                except Exception as error:  # noqa: BLE001 -- whatever it is, the part starts again
+                    log_failure(log, "part_failed", error, part=name)
                     await asyncio.sleep(pause)
                 else:
                     return

@@ -17,11 +17,21 @@ from structlog.stdlib import ProcessorFormatter
 
 from bot.log_writer import LogWriter
 from bot.printable import printable
+from bot.store.errors import StoreError
+from bot.wording import store_error
 
 log = structlog.get_logger(__name__)
 
 _MASK = "***"
 _TOKENS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^&\s\"'<>\\]+", re.ASCII)
+
+
+def log_failure(log: Any, event: str, error: BaseException, **about: object) -> None:
+    """Log what ended some work: trouble with the database by its cause, all else as this event with a traceback."""
+    if isinstance(error, StoreError):
+        log.error("store_failed", problem=store_error(error), **about)
+    else:
+        log.error(event, exc_info=error, **about)
 
 
 def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:

@@ -204,13 +204,13 @@ def test_every_scope_is_documented_with_its_reason() -> None:
 def test_the_log_events_to_watch_exist() -> None:
     """Each log event that the operator is to watch is written somewhere, at the level that the page gives."""
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py"))
-    calls = {"ERROR": "(?:error|exception)", "WARNING": "warning", "INFO": "info"}
+    calls = {"ERROR": r"\.(?:error|exception)|_failure\(log, ", "WARNING": r"\.warning", "INFO": r"\.info"}
     watched = rows_below("docs/operating.md", "## Logs")
     assert watched
     # Some lines choose their level: ``(log.warning if … else log.info)("…")``.
     chosen = r"(?: if [\w.]+ else log\.\w+\))?"
     made_by_hand = 'event = {"event": '
-    ways = [(row, rf'(?:log\.{calls[row[1]]}{chosen}\(\s*|{made_by_hand})"{row[0]}"') for row in watched]
+    ways = [(row, rf'(?:log(?:{calls[row[1]]}){chosen}(?:\(\s*)?|{made_by_hand})"{row[0]}"') for row in watched]
     assert [row[0] for row, way in ways if not re.search(way, code)] == []
 
 
@@ -220,7 +220,7 @@ def test_the_log_events_to_watch_exist() -> None:
 def test_every_warning_and_error_of_the_log_is_explained() -> None:
     """The engineer who finds one at night reads what it means."""
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py"))
-    logged = set(re.findall(r"""\blog\.(?:error|warning|exception)\(\s*"(\w+)""", code))
+    logged = set(re.findall(r"""\blog(?:\.(?:error|warning|exception)\(\s*|_failure\(log, )"(\w+)""", code))
     assert logged
     assert {event for event in logged if f"`{event}`" not in read("docs/operating.md")} == set()
 

@@ -13,6 +13,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot import log
+from bot.store import StoreError, StoreProblem
 
 KEY = "k3y\"with\\odd'signs"
 """A secret that JSON and repr write differently."""
@@ -68,6 +69,23 @@ def test_the_console_shows_control_characters_as_escapes(capsys: pytest.CaptureF
     assert "a\\x1b[2J\\u202eb" in err
     assert "odd: \\x9b2J" in err
     assert all(line.isprintable() for line in err.splitlines())
+
+
+def test_trouble_with_the_database_is_logged_by_its_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator reads what is wrong and what to do; only an error that nobody expected has a traceback."""
+    log.configure("INFO", "json", [])
+    logger = structlog.get_logger("bot.app")
+    for error in (StoreError(StoreProblem.CUT, tmp_path / "bot.db"), KeyError("order")):
+        try:
+            raise error
+        except (StoreError, KeyError) as caught:
+            log.log_failure(logger, "part_failed", caught, part="watch")
+    database, other = written(capsys)
+    assert (database["event"], database["part"], "exception" in database) == ("store_failed", "watch", False)
+    assert "bot.db: the file was cut off while the bot runs" in database["problem"]
+    assert "restore the latest backup." in database["problem"]
+    assert (other["event"], other["part"]) == ("part_failed", "watch")
+    assert other["exception"].endswith("KeyError: 'order'")
 
 
 def test_the_console_shows_an_event_and_its_traceback_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

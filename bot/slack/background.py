@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 import structlog
 
 from bot.in_flight import InFlight
+from bot.log import log_failure
 from bot.slack.views.refusals import apology, not_sure
 from bot.store import StoreError
 
@@ -16,10 +17,13 @@ Tell = Callable[[str], Awaitable[object]]
 """A way to say something to one person, privately; it does not raise."""
 
 
-def words_after(error: Exception, reference: str) -> str:
-    """Return the words for the person whose act ended with this error; the log has the same reference."""
+def words_after(error: Exception) -> str:
+    """Log this error, and return the words for the person whose act it ended, with the reference that the log has."""
+    reference = secrets.token_hex(4)
+    log_failure(log, "unexpected_error", error, reference=reference)
+    problem = error.problem if isinstance(error, StoreError) else None
     unsure = isinstance(error, TimeoutError) or (isinstance(error, StoreError) and error.unsure)
-    return not_sure(reference) if unsure else apology(reference)
+    return not_sure(reference, problem) if unsure else apology(reference, problem)
 
 
 class Background:
@@ -50,9 +54,7 @@ class Background:
         try:
             await self._in_flight.idle()
             await work
-        except Exception as error:
-            reference = secrets.token_hex(4)
-            log.exception("unexpected_error", reference=reference)
-            await tell(words_after(error, reference))
+        except Exception as error:  # noqa: BLE001 -- it is logged, and told
+            await tell(words_after(error))
         finally:
             work.close()  # if a stop came before it began

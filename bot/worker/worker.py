@@ -18,6 +18,7 @@ from bot.domain.backoff import pauses
 from bot.domain.delivery import Delivery, Receipt
 from bot.domain.request import Request
 from bot.in_flight import InFlight
+from bot.log import log_failure
 from bot.store import StoreError
 from bot.worker.rate_limit import RateLimit
 from bot.workflow import ClaimedDelivery, Held, Workflow
@@ -102,7 +103,7 @@ class Worker:
                 seconds = self._seconds_until(await self._start_due(), began)
                 waits = pauses(1.0, 60.0)
             except StoreError as error:
-                log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
+                log_failure(log, "store_failed", error)
                 seconds = next(waits)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), seconds)
@@ -184,7 +185,7 @@ class Worker:
             del running[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease ends by itself; then it is taken up again.
-            log.error("work_failed", exc_info=error)
+            log_failure(log, "work_failed", error)
         self._wake.set()
 
     async def _call(self, attempt: Attempt) -> None:
@@ -211,6 +212,6 @@ async def _persist(record: Callable[[], Coroutine[None, None, T]]) -> T:
         try:
             return await record()
         except StoreError as error:
-            log.error("store_failed", problem=str(error))  # noqa: TRY400 -- the message says it all
+            log_failure(log, "store_failed", error)
             await asyncio.sleep(pause)
     raise AssertionError  # the pauses never end

@@ -78,9 +78,10 @@ async def test_a_database_that_fails_keeps_nothing_and_says_so(desk: Desk, monke
         patched.setattr(desk.running_bot.store, "transaction", fail)
         errors = await desk.ann.submit()
     assert errors is not None
+    assert "because the disk with my database is full" in errors["order_id"]
     reference = re.search("reference: ([0-9a-f]{8})", errors["order_id"])
     assert reference is not None
-    assert reference[1] in {event.get("reference") for event in logs}
+    assert [event["event"] for event in logs if event.get("reference") == reference[1]] == ["store_failed"]
     assert await desk.ann.submit() is None
     assert (await desk.card("ord_1")).button("approve")
 
@@ -160,7 +161,8 @@ async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch
                 await (person.choose(card, "more", "Withdraw") if act == "withdraw" else person.click(card, act))
             await desk.told(person, 2)
             said = max((desk.ann.reads(each) for each in person.ephemerals), key=len)
-    assert said.startswith("I don't know yet whether this counted. Look at the card")
+    why = "because the disk with my database is full or failing"
+    assert said.startswith(f"I don't know yet whether this counted, {why}. Look at the card")
     ends = {"ask": State.PENDING, "approve": State.APPROVED, "withdraw": State.WITHDRAWN, "reject": State.REJECTED}
     assert await desk.state() in {ends[act], State.SENDING, State.CANCELLED}
 

@@ -53,8 +53,8 @@ async def test_work_that_fails_is_told_with_the_reference_that_the_log_has() -> 
 
 
 @pytest.mark.parametrize("unsure", [True, False])
-async def test_work_whose_commit_failed_is_told_as_unknown(tmp_path: Path, unsure: bool) -> None:
-    """Only where the file certainly kept nothing the person should simply try again."""
+async def test_trouble_with_the_database_is_told_with_its_cause(tmp_path: Path, unsure: bool) -> None:
+    """The log says what to do, without a traceback; only where the file kept nothing the person may just try again."""
     told: list[str] = []
 
     async def tell(text: str) -> None:
@@ -66,6 +66,12 @@ async def test_work_whose_commit_failed_is_told_as_unknown(tmp_path: Path, unsur
         raise error
 
     background = Background(InFlight())
-    background.start(work(), tell=tell)
-    await background.finish(10)
-    assert [("I don't know yet" in text, "try again. " in text) for text in told] == [(unsure, not unsure)]
+    with structlog.testing.capture_logs() as logs:
+        background.start(work(), tell=tell)
+        await background.finish(10)
+    (line,), (text,) = logs, told
+    assert ("I don't know yet" in text, "Please try again in a few minutes. " in text) == (unsure, not unsure)
+    assert "because the disk with my database is full or failing" in text
+    assert line.pop("reference") in text
+    assert line == {"event": "store_failed", "log_level": "error", "problem": line["problem"]}
+    assert line["problem"].endswith("check its free space and the system's log.")

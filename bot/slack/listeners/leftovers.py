@@ -1,11 +1,9 @@
 """Buttons and forms of older versions, and errors of our own."""
 
 import re
-import secrets
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
@@ -15,8 +13,6 @@ from bot.slack.payloads import Click
 from bot.slack.views import refusals
 from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, form_no_longer_in_use
 from bot.slack.views.text import addressed, mrkdwn
-
-log = structlog.get_logger(__name__)
 
 
 class Leftovers:
@@ -45,9 +41,7 @@ class Leftovers:
 
         Nothing was kept, but for an act that timed out or whose commit failed: that may be kept all the same.
         """
-        reference = secrets.token_hex(4)
-        log.error("unexpected_error", reference=reference, exc_info=error)
-        text = words_after(error, reference)
+        text = words_after(error)
         match body.get("type", "command"):
             case "view_submission":
                 fields = {RejectForm.CALLBACK: RejectForm.REASON, SettleForm.CALLBACK: SettleForm.HOW}

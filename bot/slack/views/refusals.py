@@ -7,6 +7,7 @@ from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.views import freezes, orders
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
+from bot.store import StoreProblem
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
@@ -29,18 +30,44 @@ NOT_ITS_ORDER = (
 FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
-def apology(reference: str) -> str:
-    """Return the words after an error of our own; the log has the same reference."""
-    return (
-        "Sorry, something went wrong on my side. Please try again. "
-        f"If it happens again, give {OPERATOR} this reference: {reference}"
-    )
+_CHANGED_OUTSIDE = "my database was moved, replaced or damaged"
+_WITHOUT_ROOM = "the disk with my database is full"
+_NOT_WRITABLE = "I may not write to my database"
+_DATABASE_TROUBLES = {
+    StoreProblem.DISK_FULL: _WITHOUT_ROOM,
+    StoreProblem.NEARLY_FULL: _WITHOUT_ROOM,
+    StoreProblem.DISK_FAILING: "the disk with my database is full or failing",
+    StoreProblem.READ_ONLY: _NOT_WRITABLE,
+    StoreProblem.FOLDER_READ_ONLY: _NOT_WRITABLE,
+    StoreProblem.LOCKED: "another program keeps my database locked",
+    StoreProblem.CLOSED: "I am being stopped",
+    StoreProblem.GONE: _CHANGED_OUTSIDE,
+    StoreProblem.REPLACED: _CHANGED_OUTSIDE,
+    StoreProblem.CUT: _CHANGED_OUTSIDE,
+    StoreProblem.LOG_GONE: _CHANGED_OUTSIDE,
+    StoreProblem.DAMAGED: _CHANGED_OUTSIDE,
+}
+"""What people in Slack read; the operator reads more in the log and at ``/readyz``."""
 
 
-def not_sure(reference: str) -> str:
+def _because(problem: StoreProblem) -> str:
+    return f"because {_DATABASE_TROUBLES.get(problem, 'my database cannot be used')}"
+
+
+def apology(reference: str, problem: StoreProblem | None = None) -> str:
+    """Return the words after trouble with the database, or an error of our own; the log has the same reference."""
+    if problem is None:
+        said = "Sorry, something went wrong on my side. Please try again."
+    else:
+        said = f"Sorry, I can't do that at the moment, {_because(problem)}. Please try again in a few minutes."
+    return f"{said} If it happens again, give {OPERATOR} this reference: {reference}"
+
+
+def not_sure(reference: str, problem: StoreProblem | None = None) -> str:
     """Return the words where an act took too long to keep or its commit failed: nobody knows yet whether it counted."""
     return (
-        "I don't know yet whether this counted. Look at the card before you try again, or "
+        f"I don't know yet whether this counted{f', {_because(problem)}' if problem else ''}. Look at the card before "
+        "you try again, or "
         f"look the order up with /cancel-audit. The reference for {OPERATOR} is {reference}"
     )
 

@@ -9,6 +9,7 @@ from bot.domain.cancellation import State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.slack.views import card, refusals
+from bot.store import StoreProblem
 from tests.domain.examples import changed
 from tests.slack.views.samples import CANCELLATION, shown
 
@@ -191,6 +192,9 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
         refusals.usage(None),
         refusals.apology("0a1b2c3d"),
         refusals.not_sure("0a1b2c3d"),
+        refusals.apology("0a1b2c3d", StoreProblem.CUT),
+        refusals.apology("0a1b2c3d", StoreProblem.OTHER),
+        refusals.not_sure("0a1b2c3d", StoreProblem.DISK_FAILING),
     ]
     assert told == snapshot
 
