@@ -102,35 +102,39 @@ class Bot:
             now=self.clock.now,
             network=network,
         )
+        self._directory = Directory(
+            self._client, monotonic=self.clock.monotonic, now=self.clock.now, roles=_roles(settings)
+        )
+        self._background = Background(self._in_flight)
+        self._slack_app = self._bolt_app(web_client(settings.slack_api_url, network))
+        parts = listeners.Parts(
+            workflow=self.workflow,
+            directory=self._directory,
+            client=self._client,
+            network=network,
+            background=self._background,
+            identity=self._identity,
+            approval_channel=settings.approval_channel,
+            allow_shared_channels=settings.allow_shared_channels,
+            presentation=_presentation(settings),
+        )
+        listeners.register(self._slack_app, parts)
         self.worker = Worker(
             self.workflow,
             self._gateway,
-            SlackCourier(self._client, self._identity, _presentation(settings), now=self.clock.now),
+            SlackCourier(
+                self._client,
+                self._identity,
+                parts.presentation,
+                home=listeners.HomeTabs(parts).view,
+                now=self.clock.now,
+            ),
             now=self.clock.now,
             name=f"{socket.gethostname()}:{os.getpid()}",
             wake=wake,
             rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
             connected=lambda: self._identity() is not None,
-        )
-        self._directory = Directory(
-            self._client, monotonic=self.clock.monotonic, now=self.clock.now, roles=_roles(settings)
-        )
-        self._background = Background(self._in_flight)
-        self._slack_app = self._bolt_app(web_client(settings.slack_api_url, network))
-        listeners.register(
-            self._slack_app,
-            listeners.Parts(
-                workflow=self.workflow,
-                directory=self._directory,
-                client=self._client,
-                network=network,
-                background=self._background,
-                identity=self._identity,
-                approval_channel=settings.approval_channel,
-                allow_shared_channels=settings.allow_shared_channels,
-                presentation=_presentation(settings),
-            ),
         )
         self._watch = Watch(
             self.store,
@@ -248,7 +252,7 @@ class Bot:
             request_verification_enabled=False,
             ssl_check_enabled=False,
             url_verification_enabled=False,
-            # There are neither events nor functions.
+            # The one event that there is comes from people, and there are no functions.
             ignoring_self_events_enabled=False,
             attaching_function_token_enabled=False,
         )

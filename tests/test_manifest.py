@@ -17,6 +17,7 @@ NEEDED_BY = {
     "auth_test": set(),
     "apps_connections_open": set(),
     "views_open": set(),
+    "views_publish": set(),
     "chat_postMessage": {"chat:write"},
     "chat_update": {"chat:write"},
     "chat_delete": {"chat:write"},
@@ -89,12 +90,12 @@ def test_commands_are_those_of_the_code() -> None:
 
 
 def test_features_are_those_that_are_used() -> None:
-    """Socket Mode and interactivity are on, people can read direct messages, and there are no event subscriptions."""
+    """Socket Mode and interactivity are on, people can read direct messages, and the Home tab has its one event."""
     assert MANIFEST["settings"]["socket_mode_enabled"]
     assert MANIFEST["settings"]["interactivity"] == {"is_enabled": True}
     assert MANIFEST["features"]["app_home"]["messages_tab_enabled"]
-    assert not MANIFEST["features"]["app_home"]["home_tab_enabled"]
-    assert "event_subscriptions" not in MANIFEST["settings"]
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"]
+    assert MANIFEST["settings"]["event_subscriptions"] == {"bot_events": ["app_home_opened"]}
 
 
 @pytest.mark.parametrize(

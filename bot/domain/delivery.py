@@ -68,6 +68,14 @@ class Delivery:
     missing_card: MissingCard | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """One try to show a person their Home tab as it is now; ``tries`` includes this one."""
+
+    person: str
+    tries: int
+
+
 class DeliveryOutcome(StrEnum):
     """The result of one try to deliver."""
 

@@ -60,6 +60,8 @@ class Surface(StrEnum):
     CARD = "card"
     RECEIPT = "receipt"
     """The requester's own message about the request."""
+    HOME = "home"
+    """The person's own Home tab."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Features:
         raise LookupError(f"the app declares no {kind} shortcut {callback_id}")
 
 
-DECLARED = Features()
+DECLARED = Features(home_tab=True, events=frozenset({APP_HOME_OPENED}))
 """The bot's own, as ``manifest.yml`` has them: a test compares the two, as nothing reads YAML at run time."""
 
 

@@ -15,13 +15,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import utc_now
 from bot.domain.audit import Event
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import CardBlocked, DeliveryAbandoned
 from bot.domain.projection import PASSING
 from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.views import card, missing_card, notices, receipt, results
+from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
 
@@ -51,8 +52,9 @@ _FINAL = {
     ("conversations.open", DeliveryKind.RECEIPT): _NOBODY_THERE,
     ("chat.update", DeliveryKind.CARD_UPDATE): _UNFIT | _MESSAGE_LOST,
     ("chat.update", DeliveryKind.RECEIPT_UPDATE): _UNFIT | _MESSAGE_LOST,
+    ("views.publish", None): {"invalid_arguments", "view_too_large"},
 }
-"""Errors that concern this one message and will not change: by the method that gave it, and what it was called for.
+"""Errors that concern this one message or Home tab and will not change: by the method, and what it was called for.
 
 The same name means something else at another call. A search gives none of them: it is not the message that it is about.
 """
@@ -68,8 +70,15 @@ _MOST_PAGES = 25
 """Pages of 200 messages; the message looked for is among the newest, as a rule on the first."""
 
 
+async def _no_home(_: str) -> None:
+    return None
+
+
 class SlackCourier:
-    """The way to Slack through one Web API client, which must not repeat calls by itself."""
+    """The way to Slack through one Web API client, which must not repeat calls by itself.
+
+    ``home`` returns the view of a person's Home tab as it must be now, or None while that cannot be said.
+    """
 
     def __init__(
         self,
@@ -77,11 +86,13 @@ class SlackCourier:
         identity: Callable[[], Identity | None],
         presentation: Presentation = NO_SETTINGS,
         *,
+        home: Callable[[str], Awaitable[View | None]] = _no_home,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._identity = identity
         self._presentation = presentation
+        self._home = home
         self._now = now
         self._direct_channels: dict[str, str] = {}
 
@@ -118,7 +129,20 @@ class SlackCourier:
                 case DeliveryKind.RECEIPT_UPDATE:
                     return await self._update_receipt(delivery, identity, request)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
-            return _receipt(error, delivery)
+            return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
+
+    async def publish(self, publish: Publish) -> Receipt:
+        """Make one try to show a person their Home tab; whatever the network or Slack does is in the receipt."""
+        if self._identity() is None:
+            return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet")
+        try:
+            view = await self._home(publish.person)
+            if view is None:
+                return Receipt(DeliveryOutcome.LATER, problem="person_not_checked")
+            await self._client.views_publish(user_id=publish.person, view=view)
+        except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
+            return _receipt(error, None, in_doubt=False)
+        return Receipt(DeliveryOutcome.DELIVERED)
 
     async def remove(self, receipt: Receipt) -> None:
         """Delete a duplicate; where Slack does not let the bot, a click on it closes it."""
@@ -277,21 +301,21 @@ def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
     return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
 
 
-def _receipt(error: Exception, delivery: Delivery) -> Receipt:
-    """Return what a failure means for this delivery."""
+def _receipt(error: Exception, kind: DeliveryKind | None, *, in_doubt: bool) -> Receipt:
+    """Return what a failure means for a delivery of this kind, or for a Home tab, where an earlier try is in doubt."""
     problem = problem_of(error)
     if problem.unclear:
         outcome = DeliveryOutcome.IN_DOUBT
     elif problem.name in _PASSING:
         outcome = DeliveryOutcome.LATER
-    elif problem.name in _FINAL.get((_method(error), delivery.kind), ()):
+    elif problem.name in _FINAL.get((_method(error), kind), ()):
         outcome = DeliveryOutcome.IMPOSSIBLE
     else:
         outcome = DeliveryOutcome.BLOCKED
     # One search that found nothing ends no doubt: what Slack took may become visible later. And something on the way
     # may have sent a message twice, so that a rate limit was the answer to the second copy.
     twice = problem.name == "ratelimited" and _method(error) == "chat.postMessage"
-    in_doubt = delivery.in_doubt_since is not None or outcome is DeliveryOutcome.IN_DOUBT or twice
+    in_doubt = in_doubt or outcome is DeliveryOutcome.IN_DOUBT or twice
     return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)
 
 

@@ -6,7 +6,7 @@ import structlog
 from pydantic import ValidationError
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.slack.payloads import Click, Command, Payload, Submission
+from bot.slack.payloads import Click, Command, HomeOpened, Payload, Submission
 from bot.slack.views.modals import form_not_read
 from bot.slack.views.refusals import NOT_READ
 
@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 _KINDS: dict[object, tuple[str, type[Payload]]] = {
     "block_actions": ("click", Click),
     "view_submission": ("form", Submission),
+    "app_home_opened": ("opened", HomeOpened),
 }
 _COMMAND = ("typed", Command)
 
@@ -23,12 +24,14 @@ def bolt_request(body: object) -> AsyncBoltRequest | None:
     """Return what Bolt gets to see of a payload; None if it is nothing that a listener knows, or is malformed.
 
     Bolt gets the known fields only, as its own code fails on payloads of other shapes.
-    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click`` or ``form``. The log
-    names the fields that do not fit, never what they held.
+    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click``, ``form`` or ``opened``
+    (the Home). The log names the fields that do not fit, never what they held.
     """
     name, kind = "", None
     if isinstance(body, dict):
-        named = body.get("type")
+        # The envelope of an event has one type for all of them.
+        event = body.get("event") if body.get("type") == "event_callback" else None
+        named = event.get("type") if isinstance(event, dict) else body.get("type")
         known = _COMMAND if "command" in body else _KINDS.get(named) if isinstance(named, str) else None
         name, kind = known or ("", None)
     if kind is None:
@@ -50,6 +53,9 @@ def acknowledgement(body: object) -> dict[str, Any] | None:
     Everything that Slack really sends is acknowledged: without that, people see an error of Slack's own.
     """
     match body:
+        case {"type": "url_verification", "challenge": str(challenge)}:
+            # Slack takes a request URL for events only from whoever gives this back.
+            return {"challenge": challenge}
         case {"type": "view_submission"}:
             return {"response_action": "update", "view": form_not_read()}
         case {"command": str()}:

@@ -1,8 +1,9 @@
 """Slack's payloads, read strictly: only what the listeners need, with the types and lengths that Slack documents.
 
 Sources: https://docs.slack.dev/interactivity/implementing-slash-commands,
-https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and
-https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload
+https://docs.slack.dev/reference/interaction-payloads/block_actions-payload,
+https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
+https://docs.slack.dev/reference/events/app_home_opened
 """
 
 from typing import Annotated, Any, Literal
@@ -102,9 +103,16 @@ class Container(Payload):
     message_ts: Name | None = None
 
 
-class Click(Payload):
-    """A pressed button or a chosen entry of a menu, with the person who pressed it, and the address for answers.
+class ClickedView(Payload):
+    """The view of a clicked button that is not on a message."""
 
+    type: Name
+
+
+class Click(Payload):
+    """A pressed button or a chosen entry of a menu, with the person who pressed it.
+
+    A click on a message has its ``channel`` and an address for answers; one on the Home tab has its ``view`` instead.
     ``team`` and ``enterprise`` are the app's, whoever clicked: they prove nothing about the person.
     """
 
@@ -115,6 +123,12 @@ class Click(Payload):
     response_url: Address = ""
     channel: Channel | None = None
     container: Container | None = None
+    view: ClickedView | None = None
+
+    @property
+    def on_home(self) -> bool:
+        """True where the button is on the person's Home tab."""
+        return self.view is not None and self.view.type == "home"
 
     @property
     def act(self) -> str:
@@ -172,3 +186,21 @@ class Submission(Payload):
     def enterprise_id(self) -> str | None:
         """The person's organisation, or None outside Enterprise Grid."""
         return self.team.enterprise_id if self.team else None
+
+
+class HomeEvent(Payload):
+    """The event inside its envelope. ``tab`` is the tab of the app's Home that somebody opened."""
+
+    type: Literal["app_home_opened"]
+    user: UserId
+    tab: Name = ""
+
+
+class HomeOpened(Payload):
+    """Somebody opened the app's Home: the Home tab, or the messages beside it.
+
+    Nothing in it says whose workspace the person's is: the ids of teams are the app's.
+    """
+
+    type: Literal["event_callback"]
+    event: HomeEvent

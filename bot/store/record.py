@@ -5,15 +5,30 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
-from bot.domain.events import HISTORY, KINDS, Content, Frozen, Started, Stopped
+from bot.domain.events import (
+    HISTORY,
+    KINDS,
+    ClickRefused,
+    Content,
+    Erased,
+    Frozen,
+    RequestRefused,
+    Started,
+    Stopped,
+    Unfrozen,
+)
 from bot.domain.freeze import Freeze
 from bot.domain.request import Request, Step
 from bot.store.connection import Connection, Row
+from bot.store.homes import Homes
 from bot.store.schema import FREEZES, one_of
 
 COLUMNS = "seq, at, kind, request, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
 _LISTED = one_of("kind", (kind.kind for kind in HISTORY))
+_CHANGE_HOMES = (Started, Frozen, Unfrozen, Erased)
+"""The events about no request that change what people see on their Home tabs; a start may bring other settings."""
+_CHANGE_NOTHING = (ClickRefused, RequestRefused)
 _WITH_WORDS = frozenset(kind for kind, content in KINDS.items() if content.words)
 
 
@@ -22,11 +37,13 @@ class Record:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._homes = Homes(connection)
 
     def append(self, content: Content, actor: str, at: datetime, about: Request | None = None) -> Event:
         """Append one event. ``actor`` is a Slack user id, or ``audit.BOT``.
 
-        An event about a request with several orders names none of them; one about a single order names it.
+        An event about a request with several orders names none of them; one about a single order names it. Home tabs
+        show nothing that changes without an event, so whoever has theirs open is owed it again here.
         """
         event, words = follow(
             self.last(),
@@ -41,6 +58,8 @@ class Record:
             self._connection.execute(
                 "INSERT INTO words (seq, field, salt, text) VALUES (?, ?, ?, ?)", (event.seq, *word)
             )
+        if isinstance(content, _CHANGE_HOMES) or (about is not None and not isinstance(content, _CHANGE_NOTHING)):
+            self._homes.changed(at)
         return event
 
     def last(self) -> Event:

@@ -246,6 +246,22 @@ class Requests:
         waits = f"SELECT request FROM cancellations WHERE {one_of('state', (State.PENDING, State.APPROVED))}"
         return self._all(f"r.number IN ({waits})")
 
+    def open_by(self, requester: str) -> list[Request]:
+        """Return the requests of this person with an order whose cancellation is not over, the oldest first."""
+        # Whatever they asked for before, there are few that are open.
+        theirs = f"{self._connection.not_indexed}requester = ?"
+        is_open = f"SELECT request FROM cancellations WHERE {OPEN_STATES} AND {theirs}"
+        return self._all(f"r.number IN ({is_open})", requester)
+
+    def latest(self, limit: int, *, only_of: str | None = None) -> list[Request]:
+        """Return the newest requests that are decided or over, the newest first; ``only_of`` limits them to a person's.
+
+        A request that has more than one order comes once.
+        """
+        own, values = ("", ()) if only_of is None else (" AND requester = ?", (only_of,))
+        decided = f"SELECT number FROM requests WHERE due_at IS NULL{own} ORDER BY number DESC LIMIT ?"
+        return self._all(f"r.number IN ({decided})", *values, limit)[::-1]
+
     def place_card(self, request: Request, receipt: Receipt) -> None:
         """Keep where the card is in Slack."""
         self._connection.execute(

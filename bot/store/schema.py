@@ -72,6 +72,7 @@ def first(db: Database) -> None:
             due_at TEXT
         ) STRICT;
         CREATE INDEX requests_due ON requests (due_at) WHERE due_at IS NOT NULL;
+        CREATE INDEX requests_by_requester ON requests (requester);
 
         -- One order of a request. Requester and time are the request's, for the look-ups' indexes.
         CREATE TABLE cancellations (
@@ -178,6 +179,18 @@ def first(db: Database) -> None:
         -- With everything that a claim asks of those that it passes over, of which there may be very many.
         CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
             WHERE status = 'queued';
+
+        CREATE TABLE homes (
+            person TEXT PRIMARY KEY,
+            opened_at TEXT NOT NULL,
+            due_at TEXT,
+            lease_until TEXT,
+            free_at TEXT,
+            doubt_until TEXT,
+            tries INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        CREATE INDEX homes_by_opening ON homes (opened_at);
+        CREATE INDEX homes_due ON homes (due_at) WHERE due_at IS NOT NULL;
 
         -- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
         CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN

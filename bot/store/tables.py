@@ -9,6 +9,7 @@ from bot.store.attempts import Attempts
 from bot.store.cancellations import Cancellations
 from bot.store.connection import Connection
 from bot.store.deliveries import Deliveries
+from bot.store.homes import Homes
 from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
@@ -29,6 +30,7 @@ class Tables:
         self.cancellations = Cancellations(connection)
         self.attempts = Attempts(connection)
         self.deliveries = Deliveries(connection)
+        self.homes = Homes(connection)
         self.record = Record(connection)
         self.people = People(connection, self.record)
         self.lookups = Lookups(connection)
@@ -57,6 +59,8 @@ class Tables:
             " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
             " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
             " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
+            " UNION ALL SELECT min(max(due_at, coalesce(lease_until, ''))) FROM homes"
+            " WHERE due_at IS NOT NULL AND max(due_at, coalesce(lease_until, '')) > :after"
             ") AS waiting",
             {"after": at},
         )

@@ -60,6 +60,11 @@ class Timers:
                 "UPDATE deliveries SET due_at = ?, lease_until = ? WHERE position = ?",
                 (_moved(due_at, by), _moved(lease_until, by), position),
             )
+        for person, *times in self._connection.execute("SELECT person, opened_at, due_at, lease_until FROM homes"):
+            self._connection.execute(
+                "UPDATE homes SET opened_at = ?, due_at = ?, lease_until = ? WHERE person = ?",
+                (*(_moved(each, by) for each in times), person),
+            )
 
     def bring_forward(self, at: datetime, longest: timedelta) -> None:
         """Make everything due that waits longer than the bot ever pauses: the clock was ahead when it was put off.
@@ -69,6 +74,7 @@ class Timers:
         late = (timestamp(at), timestamp(at + longest))
         self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
         self._connection.execute("UPDATE cancellations SET due_at = ? WHERE due_at > ?", late)
+        self._connection.execute("UPDATE homes SET due_at = ? WHERE due_at > ?", late)
 
     def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:
         """Let each pending request that was made later than now have as much time as it was given; return the numbers.

@@ -15,7 +15,7 @@ import structlog
 from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import Event
 from bot.domain.backoff import pauses
-from bot.domain.delivery import Delivery, Receipt
+from bot.domain.delivery import Delivery, Publish, Receipt
 from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.log import log_failure
@@ -45,6 +45,10 @@ class Courier(Protocol):
 
     async def deliver(self, delivery: Delivery, request: Request, event: Event) -> Receipt:
         """Make one try and return its result; never raise for what the network or Slack does."""
+        ...
+
+    async def publish(self, publish: Publish) -> Receipt:
+        """Make one try to show a person their Home tab as it is now; never raise for what the network or Slack does."""
         ...
 
     async def remove(self, receipt: Receipt) -> None:
@@ -86,9 +90,11 @@ class Worker:
         self._in_flight = in_flight or InFlight()
         self._connected = connected
         self._most_calls, self._most_messages = calls, messages
-        # By the cancellation's number and by the delivery's position: what is in these hands nobody else may settle.
+        # By the cancellation's number, the delivery's position, and the person: what is in these hands nobody else may
+        # settle.
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._deliveries: dict[int, asyncio.Task[None]] = {}
+        self._homes: dict[str, asyncio.Task[None]] = {}
         self._posting_to: frozenset[str] = frozenset()
         # What is claimed depends on what is being posted, so one claim at a time.
         self._claiming = asyncio.Lock()
@@ -134,7 +140,7 @@ class Worker:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
     def _under_way(self) -> set[asyncio.Task[None]]:
-        return {*self._calls.values(), *self._deliveries.values()}
+        return {*self._calls.values(), *self._deliveries.values(), *self._homes.values()}
 
     async def _start_due(self) -> datetime | None:
         """Begin what is due; return when something falls due next, as far as that is known.
@@ -151,9 +157,9 @@ class Worker:
                     self._name,
                     calls=self._most_calls - len(self._calls),
                     # A try before Slack has said who the bot is would fail, and make people wait for the next one.
-                    messages=self._most_messages - len(self._deliveries) if self._connected() else 0,
+                    messages=self._room_for_messages() if self._connected() else 0,
                     not_to=self._rate_limit.blocked() | self._posting_to,
-                    held=Held(frozenset(self._calls), frozenset(self._deliveries)),
+                    held=Held(frozenset(self._calls), frozenset(self._deliveries), frozenset(self._homes)),
                 )
                 for attempt in claimed.attempts:
                     self._start(self._calls, attempt.cancellation, self._call(attempt))
@@ -163,8 +169,13 @@ class Worker:
                         self._rate_limit.record(delivery.target)
                         self._posting_to |= {delivery.target}
                     self._start(self._deliveries, delivery.position, self._deliver(claimed_delivery))
+                for publish in claimed.homes:
+                    self._start(self._homes, publish.person, self._publish(publish))
             if not claimed.more:
                 return claimed.next_at
+
+    def _room_for_messages(self) -> int:
+        return self._most_messages - len(self._deliveries) - len(self._homes)
 
     def _seconds_until(self, due: datetime | None, began: float) -> float:
         seconds = [_LONGEST_SLEEP]
@@ -204,6 +215,10 @@ class Worker:
         finally:
             if delivery.kind.is_new_message:
                 self._posting_to -= {delivery.target}
+
+    async def _publish(self, publish: Publish) -> None:
+        receipt = await self._courier.publish(publish)
+        await _persist(lambda: self._workflow.record_publish(publish, receipt))
 
 
 async def _persist(record: Callable[[], Coroutine[None, None, T]]) -> T:

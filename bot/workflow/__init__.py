@@ -1,6 +1,7 @@
 """The use cases. ``Workflow`` runs each as one transaction; the other modules say what happens inside it."""
 
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import Patience, Rules
@@ -14,6 +15,7 @@ __all__ = [
     "Concluded",
     "Found",
     "Held",
+    "HomeTab",
     "MayNotRead",
     "Patience",
     "Rules",

@@ -17,16 +17,17 @@ import structlog
 from bot.domain.attempt import Answer, Attempt, Reason
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
-from bot.domain.delivery import Delivery, DeliveryKind, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, freezing, lookups, requests, timers
+from bot.workflow import attempts, decisions, deliveries, freezing, home, lookups, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.freezing import Froze
+from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import Rules
@@ -40,6 +41,8 @@ Decision = Callable[Concatenate[Tables, Rules, Request, Actor, datetime, P], Ver
 
 _AT_A_TIME = 20
 """The most that is claimed in one transaction; a longer one would hold up the people's."""
+_FOR_MESSAGES = 2
+"""So many of the tries at once are kept for messages, however many people have their Home tabs open."""
 _PART = 100
 """Rows that are read at once of an answer that may have any number of them."""
 _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF_DATE}
@@ -57,16 +60,21 @@ class Claimed:
 
     attempts: list[Attempt]
     deliveries: list[ClaimedDelivery]
+    homes: list[Publish]
     more: bool
     next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The work that a worker has in hand: numbers of cancellations being sent, and positions of deliveries."""
+    """The work that a worker has in hand: numbers of cancellations being sent, positions of deliveries, and people.
+
+    The people are those whose Home tabs it publishes.
+    """
 
     cancellations: frozenset[int] = frozenset()
     deliveries: frozenset[int] = frozenset()
+    homes: frozenset[str] = frozenset()
 
 
 NOTHING_HELD = Held()
@@ -128,6 +136,8 @@ class Workflow:
         def work(tx: Tables) -> Acted:
             at = self._now()
             tx.people.remember(actor, at)
+            if actor.surface is Surface.HOME:
+                tx.homes.opened(actor.id, at)
             request = tx.requests.get(request_id)
             latest = self._unconfirmed()
             if request is not None and latest is None and request.overdue(at):
@@ -198,6 +208,15 @@ class Workflow:
         """Return the freeze that is in force, or None."""
         return await self._store.read(lambda tables: tables.freeze())
 
+    async def home_opened(self, person: str) -> None:
+        """Owe this person their Home tab, now and at every change for as long as it counts as open."""
+        await self._store.transaction("home_opened", lambda tx: tx.homes.opened(person, self._now()))
+        self._wake.set()
+
+    async def home(self, actor: Actor) -> HomeTab:
+        """Return what this person's Home tab shows now."""
+        return await self._store.read(lambda tables: home.read(tables, self.rules, actor))
+
     async def look_up(self, actor: Actor, asked: Asked) -> Found:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
         return await self._store.read(lambda tables: lookups.look_up(tables, self.rules, actor, asked, self._now()))
@@ -243,6 +262,7 @@ class Workflow:
             tx.timers.bring_forward(at, self.rules.patience.longest)
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
+            tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
             unclean = not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
             return unclean
@@ -275,7 +295,7 @@ class Workflow:
 
         Pending requests past their time expire; people are reminded of others, or they are escalated. A call whose
         worker died counts as a lost answer. Nothing is claimed for the channels and people in ``not_to``, and at most
-        one new message for each of the others.
+        one new message for each of the others. Home tabs get what messages leave of their room.
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
         sure = self._unconfirmed() is None
@@ -288,9 +308,11 @@ class Workflow:
             claimed, called_off = deliveries.claim(
                 tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries
             )
+            left = messages - len(claimed) - _FOR_MESSAGES
+            homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
-            return named, contradictions, Claimed(begun, claimed, more, tx.next_due(at))
+            return named, contradictions, Claimed(begun, claimed, homes, more, tx.next_due(at))
 
         settled, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
@@ -367,6 +389,17 @@ class Workflow:
         self._wake.set()
         return concluded
 
+    async def record_publish(self, publish: Publish, receipt: Receipt) -> None:
+        """Keep the result of a try to publish a Home tab."""
+        at = self._now
+        await self._store.transaction(
+            "record_publish", lambda tx: home.conclude(tx, self.rules, publish, receipt, at())
+        )
+        given_up = receipt.outcome is DeliveryOutcome.IMPOSSIBLE
+        if given_up or publish.tries == deliveries.TRIES_BEFORE_TELLING:
+            log.warning("home_not_published", person=publish.person, problem=receipt.problem, given_up=given_up)
+        self._wake.set()
+
     async def card_clicked(self, request_id: str, receipt: Receipt) -> bool:
         """Return True where the clicked message is the card, and learn its place if that was not known."""
 
@@ -411,5 +444,5 @@ def _refresh(tx: Tables, request: Request, event: Event, at: datetime, surface: 
     """Bring the message that was clicked up to date, also where Slack had said yes to the last update."""
     if surface is Surface.RECEIPT:
         tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
-    elif request.card_ts is not None:
+    elif surface is not Surface.HOME and request.card_ts is not None:
         tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)

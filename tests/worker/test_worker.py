@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import Event
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import Answered, Cancelled, Refused
 from bot.domain.policy import Act, Members
 from bot.domain.request import Request
@@ -53,6 +53,7 @@ class FakeCourier:
     brought: list[DeliveryKind] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     removed: list[Receipt] = field(default_factory=list)
+    published: list[Publish] = field(default_factory=list)
     behave: Callable[[Delivery], Receipt] = lambda _: Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1", "")
 
     async def deliver(self, delivery: Delivery, request: Request, event: Event) -> Receipt:
@@ -60,6 +61,11 @@ class FakeCourier:
         self.brought.append(delivery.kind)
         self.orders.append(request.cancellation.order_id)
         return self.behave(delivery)
+
+    async def publish(self, publish: Publish) -> Receipt:
+        """Note whose Home tab is published."""
+        self.published.append(publish)
+        return Receipt(DeliveryOutcome.DELIVERED)
 
     async def remove(self, receipt: Receipt) -> None:
         """Note which message is a duplicate."""

@@ -1,4 +1,4 @@
-"""The listeners, by what people do: asking, deciding, looking up.
+"""The listeners, by what people do: asking, deciding, looking up, opening the Home tab.
 
 A listener reads what Slack sent, runs one use case, acknowledges, and answers. Whatever changes state is committed
 before the acknowledgement. Whatever takes time (opening a form, answering privately) runs in the background after it.
@@ -10,12 +10,13 @@ from bot.domain.policy import Act
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.asking import Asking
 from bot.slack.listeners.deciding import Deciding
+from bot.slack.listeners.home import HomeTabs
 from bot.slack.listeners.leftovers import Leftovers
 from bot.slack.listeners.looking_up import LookingUp
 from bot.slack.listeners.parts import Parts
 from bot.slack.views.modals import OrderForm
 
-__all__ = ["Parts", "register"]
+__all__ = ["HomeTabs", "Parts", "register"]
 
 
 def register(app: AsyncApp, parts: Parts) -> None:
@@ -28,5 +29,5 @@ def register(app: AsyncApp, parts: Parts) -> None:
     app.action(str(Act.APPROVE))(deciding.approve)
     app.command(CANCEL_ORDER)(asking.cancel_order)
     app.view(OrderForm.CALLBACK)(asking.order_form)
-    for listeners in (deciding, LookingUp(parts), Leftovers(parts)):
+    for listeners in (deciding, LookingUp(parts), HomeTabs(parts), Leftovers(parts)):
         listeners.register(app)

@@ -1,4 +1,4 @@
-"""Private answers through Slack's response_url.
+"""Private answers through Slack's response_url, or in a modal.
 
 Source: https://docs.slack.dev/interactivity/handling-user-interaction#message_responses (five answers in 30 minutes).
 """
@@ -8,12 +8,14 @@ from http import HTTPStatus
 
 import aiohttp
 import structlog
+from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.network import Network
 from bot.slack.background import Tell
 from bot.slack.client import no_redirects
 from bot.slack.errors import problem_of
+from bot.slack.views.modals import notice
 from bot.slack.views.text import Message, addressed, lines, mrkdwn
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,28 @@ def answer_to(network: Network, response_url: str, contact: str | None = None) -
     ``contact`` is the channel, group or person that the words name in place of the bot's operator.
     """
     return partial(respond, network, response_url, contact=contact)
+
+
+def answer_in_modal(client: AsyncWebClient, trigger_id: str, user_id: str, contact: str | None = None) -> Tell:
+    """Return a way to say something to a person who acted where there is no message.
+
+    Where Slack opens no modal, because the trigger is used or too old, it is said by direct message.
+    """
+
+    async def tell(text: str) -> None:
+        elements = addressed(text, contact)
+        try:
+            await client.views_open(trigger_id=trigger_id, view=notice(elements))
+        except Exception as error:  # noqa: BLE001 -- whatever it was, there is another way
+            log.info("notice_not_opened", problem=problem_of(error).name)
+        else:
+            return
+        try:
+            await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
+        except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost
+            log.warning("answer_not_sent", problem=problem_of(error).name)
+
+    return tell
 
 
 async def respond(

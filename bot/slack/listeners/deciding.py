@@ -67,7 +67,7 @@ class Deciding:
                 await self.settle(ack, click)
             case _:
                 await ack()
-                self._parts.say(self._parts.answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
+                self._parts.say(self._parts.answer_to_click(click), refusals.NO_LONGER_IN_USE)
 
     async def reject(self, ack: AsyncAck, click: Click) -> None:
         """Ask for the reason in a form."""
@@ -75,16 +75,16 @@ class Deciding:
             acted = await self._parts.workflow.act(decisions.may_reject, Act.REJECT, click.value, actor)
             await self._answer(ack, click, acted)
             if acted.verdict is Verdict.ALLOWED and acted.request is not None:
-                self._open_form(click, RejectForm.build(acted.request))
+                self._open_form(click, RejectForm.build(acted.request, actor.surface or Surface.CARD))
 
     async def reject_form(self, ack: AsyncAck, form: Submission) -> None:
         """Reject with the reason given, or say on the field why not."""
-        request_id, reason = RejectForm.parse(form.view)
+        request_id, surface, reason = RejectForm.parse(form.view)
         error = "" if reason else refusals.REASON_MISSING
         if reason and not card.fits([], reason):
             error = refusals.REASON_TOO_LONG
         if not error:
-            acted = await self._submit(form, decisions.reject, Act.REJECT, request_id, reason=reason)
+            acted = await self._submit(form, surface, decisions.reject, Act.REJECT, request_id, reason=reason)
             error = acted if isinstance(acted, str) else _refusal(acted)
         await _acknowledge(ack, RejectForm.REASON, error)
 
@@ -138,6 +138,7 @@ class Deciding:
         elif finding.how:
             acted = await self._submit(
                 form,
+                Surface.CARD,
                 decisions.settle,
                 Act.SETTLE,
                 finding.request_id,
@@ -159,28 +160,37 @@ class Deciding:
             return replace(actor, surface=_surface(click))
         text = await self._parts.refuse_stranger(home, user.id, user.shown_name, click.act, click.value)
         await ack()
-        self._parts.say(self._parts.answer_to(click.response_url), text)
+        self._parts.say(self._parts.answer_to_click(click), text)
         return None
 
     async def _submit(
-        self, form: Submission, decision: "Decision[P]", act: Act, about: str, *args: P.args, **kwargs: P.kwargs
+        self,
+        form: Submission,
+        surface: Surface,
+        decision: "Decision[P]",
+        act: Act,
+        about: str,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Acted | str:
-        """Run a form's use case; return what came of it, or the refusal of somebody who does not belong here."""
+        """Run a form's use case; return what came of it, or the refusal of somebody who does not belong here.
+
+        ``surface`` is where the button was that opened the form.
+        """
         name = form.user.shown_name
         home, actor = await self._parts.arrive(form.user, form.team_id, form.enterprise_id, Role.APPROVER)
         if home is not Home.HERE:
             return await self._parts.refuse_stranger(home, form.user.id, name, form.view.callback_id, about)
-        actor = replace(actor, surface=Surface.CARD)  # the form belongs to a button of the card
-        return await self._parts.workflow.act(decision, act, about, actor, *args, **kwargs)
+        return await self._parts.workflow.act(decision, act, about, replace(actor, surface=surface), *args, **kwargs)
 
     def _open_form(self, click: Click, view: View) -> None:
-        tell = self._parts.answer_to(click.response_url)
+        tell = self._parts.answer_to_click(click)
         work = self._parts.open_form(click.trigger_id, view, tell, "Press the button again.")
         self._parts.background.start(work, tell=tell)
 
     async def _answer(self, ack: AsyncAck, click: Click, acted: Acted) -> None:
         await ack()
-        tell = self._parts.answer_to(click.response_url)
+        tell = self._parts.answer_to_click(click)
         if acted.verdict is not Verdict.ALLOWED:
             self._parts.say(tell, refusals.click_refused(acted.verdict, acted.request, acted.freeze))
         request, place, surface = acted.request, click.place, _surface(click)
@@ -208,6 +218,8 @@ class Deciding:
 
 
 def _surface(click: Click) -> Surface:
+    if click.on_home:
+        return Surface.HOME
     return Surface.RECEIPT if receipt.is_receipt(click.actions[0].block_id) else Surface.CARD
 
 

@@ -4,7 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot.slack.background import words_after
@@ -28,15 +28,17 @@ class Leftovers:
         app.error(self.failed)
 
     async def unknown_button(self, ack: AsyncAck, click: Click) -> None:
-        """Answer a button that an older version posted."""
+        """Answer a button that an older version posted, and show the Home tab as it is now."""
+        if click.on_home:
+            await self._parts.workflow.home_opened(click.user.id)
         await ack()
-        self._parts.say(self._parts.answer_to(click.response_url), refusals.NO_LONGER_IN_USE)
+        self._parts.say(self._parts.answer_to_click(click), refusals.NO_LONGER_IN_USE)
 
     async def unknown_form(self, ack: AsyncAck) -> None:
         """Answer a form that an older version opened."""
         await ack(response_action="update", view=form_no_longer_in_use())
 
-    async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+    async def failed(self, error: Exception, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
         """Log an unexpected exception, and apologise with a reference to the log.
 
         Nothing was kept, but for an act that timed out or whose commit failed: that may be kept all the same.
@@ -48,8 +50,11 @@ class Leftovers:
                 field = fields.get(body["view"]["callback_id"], OrderForm.ORDER)
                 return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: text}})
             case "block_actions":
-                self._parts.say(self._parts.answer_to(body["response_url"]), text)
+                self._parts.say(self._parts.answer_to_click(context["click"]), text)
                 # No acknowledgement: then Slack puts a warning beside the button, also where the apology gets lost.
+                return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            case "event_callback":
+                # Slack sends an event again that was not acknowledged.
                 return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
             case _:
                 shown = mrkdwn(addressed(text, self._parts.presentation.contact))

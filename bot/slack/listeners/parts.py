@@ -14,8 +14,8 @@ from bot.network import Network
 from bot.slack.background import Background, Tell
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
-from bot.slack.listeners.answers import answer_to
-from bot.slack.payloads import User
+from bot.slack.listeners.answers import answer_in_modal, answer_to
+from bot.slack.payloads import Click, User
 from bot.slack.people import Directory
 from bot.slack.views import refusals
 from bot.slack.views.presentation import Presentation
@@ -50,6 +50,12 @@ class Parts:
     def answer_to(self, response_url: str) -> Tell:
         """Return a way to say something to the person who acted, and to nobody else."""
         return answer_to(self.network, response_url, self.presentation.contact)
+
+    def answer_to_click(self, click: Click) -> Tell:
+        """Return a way to say something to the person who clicked: beside the message, or over their Home tab."""
+        if click.response_url:
+            return self.answer_to(click.response_url)
+        return answer_in_modal(self.client, click.trigger_id, click.user.id, self.presentation.contact)
 
     async def arrive(
         self, user: User, team_id: str | None, enterprise_id: str | None, *roles: Role

@@ -14,6 +14,8 @@ _SHOWN_ORDER = 150
 _DECIDE = "decide "
 MENU = "more"
 """The action id of the menu. The value of each option is the name of an act and the request's id."""
+OPEN_CARD, NEW_REQUEST = "open_card", "new_request"
+"""The action ids of buttons on the Home tab. Slack follows a link by itself, and tells the bot of the click as well."""
 SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
 """The names of the acts of people who looked an unknown outcome up at the gateway."""
 _ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
@@ -28,6 +30,20 @@ def actions(request: Request) -> list[Element]:
     return [block] if elements else []
 
 
+def to_decide_on_home(request: Request) -> Element:
+    """Return the block of buttons for a pending request on an approver's Home tab, where Slack wants each id once."""
+    approve, reject, *_ = _buttons(request)
+    seen = f"{_DECIDE}{request.version} {approvals_promised(request)} {request.id}"
+    return {"type": "actions", "block_id": seen, "elements": [approve, reject, *open_card(request)]}
+
+
+def open_card(request: Request) -> list[Element]:
+    """Return the button that leads to the card, or nothing while that is not posted."""
+    if not request.card_link:
+        return []
+    return [{"type": "button", "action_id": OPEN_CARD, "text": plain("Open"), "url": request.card_link}]
+
+
 def version_seen(block_id: str) -> str:
     """Return the version of the request that a clicked card showed; empty for cards without one."""
     return block_id.removeprefix(_DECIDE).partition(" ")[0]
@@ -35,7 +51,8 @@ def version_seen(block_id: str) -> str:
 
 def promise_seen(block_id: str) -> int:
     """Return how many approvals the clicked card promised to wait for; 0 for cards without a promise."""
-    number = block_id.removeprefix(_DECIDE).partition(" ")[2]
+    _, _, promised = block_id.removeprefix(_DECIDE).partition(" ")
+    number = promised.partition(" ")[0]
     return int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
 
 

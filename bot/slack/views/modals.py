@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from bot.domain.cancellation import State
 from bot.domain.ids import LONGEST_ORDER_ID
+from bot.domain.policy import Surface
 from bot.domain.request import Request
 from bot.slack.payloads import FormView
 from bot.slack.views import orders
@@ -72,21 +73,22 @@ class RejectForm:
     REASON = "reason"
 
     @classmethod
-    def build(cls, request: Request) -> View:
-        """Return the form that asks for the reason of a rejection."""
+    def build(cls, request: Request, surface: Surface) -> View:
+        """Return the form that asks for the reason of a rejection; ``surface`` is where the button is."""
         label = f"Why do you reject the cancellation of {orders.inline(request, 60)}?"
         return _modal(
             cls.CALLBACK,
             "Reject",
             "Reject",
-            request.id,
+            f"{request.id} {surface}",
             _input(cls.REASON, label, "", multiline=True, hint="The requester sees it, and it stays on record"),
         )
 
     @classmethod
-    def parse(cls, view: FormView) -> tuple[str, str]:
-        """Return request id and trimmed reason of a submitted form."""
-        return view.private_metadata, _value(view, cls.REASON)
+    def parse(cls, view: FormView) -> tuple[str, Surface, str]:
+        """Return request id, surface and trimmed reason of a submitted form."""
+        request_id, _, surface = view.private_metadata.partition(" ")
+        return request_id, Surface.HOME if surface == Surface.HOME else Surface.CARD, _value(view, cls.REASON)
 
 
 class SettleForm:
@@ -153,20 +155,26 @@ class Finding(NamedTuple):
 
 def form_no_longer_in_use() -> View:
     """Return a modal in place of a form that an older version opened."""
-    return _notice("No longer in use", "This form is no longer in use. Type the command again.")
+    return _notice("No longer in use", [words("This form is no longer in use. Type the command again.")])
 
 
 def form_not_read() -> View:
     """Return a modal in place of a form that Slack sent in a shape that the bot does not know."""
-    return _notice("Form not read", "I couldn't read this form, so nothing has changed. Type the command again.")
+    said = "I couldn't read this form, so nothing has changed. Type the command again."
+    return _notice("Form not read", [words(said)])
 
 
-def _notice(title: str, text: str) -> View:
+def notice(said: list[Element]) -> View:
+    """Return a modal with an answer to somebody who did not act on a message."""
+    return _notice("Cancel Desk", said)
+
+
+def _notice(title: str, said: list[Element]) -> View:
     return {
         "type": "modal",
         "title": plain(title),
         "close": plain("Close"),
-        "blocks": [lines([words(text)])],
+        "blocks": [lines(said)],
     }
 
 

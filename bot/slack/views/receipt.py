@@ -69,7 +69,7 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
             {
                 "type": "actions",
                 "block_id": f"{_TAKE_BACK}{request.version}",
-                "elements": [_withdraw(request)],
+                "elements": [withdraw(request)],
             }
         )
     return blocks
@@ -198,7 +198,8 @@ def _channel(request: Request) -> Element:
     return {"type": "channel", "channel_id": request.card_channel}
 
 
-def _withdraw(request: Request) -> Element:
+def withdraw(request: Request) -> Element:
+    """Return the requester's own button to withdraw a pending request."""
     order = orders.phrase(request, _SHOWN_ORDER)
     confirm = buttons.dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
     return buttons.button(request, Act.WITHDRAW, "Withdraw", None, confirm)

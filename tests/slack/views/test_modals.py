@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.cancellation import State
+from bot.domain.policy import Surface
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.payloads import FormView
 from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, View, form_no_longer_in_use, form_not_read
@@ -47,9 +48,9 @@ def test_forms_come_back_as_they_were_filled_in(answer: str, order: str, reason:
     sent = filled_in(view, order_id=order, reason=reason)
     assert OrderForm.parse(sent) == ("C1", trimmed(order), trimmed(reason))
     assert OrderForm.address(sent) == answer
-    view = RejectForm.build(changed(CANCELLATION, order_id=order))
+    view = RejectForm.build(changed(CANCELLATION, order_id=order), Surface.HOME)
     assert problems_with_view(view) == []
-    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, trimmed(reason))
+    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, Surface.HOME, trimmed(reason))
     view = SettleForm.build(changed(UNKNOWN, order_id=order), cancelled=cancelled)
     assert problems_with_view(view) == []
     assert SettleForm.parse(filled_in(view, how=reason)) == (
@@ -74,7 +75,7 @@ def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
     forms = [
         OrderForm.build(channel="C1", order_ids=[], reason=""),
         OrderForm.build(channel="C1", order_ids=[], reason="", example="INV-17"),
-        RejectForm.build(CANCELLATION),
+        RejectForm.build(CANCELLATION, Surface.CARD),
         SettleForm.build(UNKNOWN, cancelled=True),
         SettleForm.build(UNKNOWN, cancelled=False),
     ]

@@ -1,0 +1,144 @@
+"""The Home tab: what waits for a person, their own requests, and the latest ones that they may read."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.domain.cancellation import State
+from bot.domain.policy import Membership
+from bot.domain.request import Request
+from bot.slack.commands import CANCEL_AUDIT, CANCEL_ORDER
+from bot.slack.views import buttons, card, freezes, outcomes, receipt
+from bot.slack.views.modals import View
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
+from bot.slack.views.text import Block, Element, cut, lines, link, moment, person, plain, quoted, words
+from bot.workflow import HomeTab
+
+_MOST = 10
+"""Requests in one section; a person has no use for a longer list."""
+_MOST_BLOCKS = 90
+"""Slack takes a hundred, and the end of the tab needs some."""
+_MOST_BYTES = 150_000
+"""Slack takes 250 kB, and nobody knows how it counts them."""
+_SHOWN_ORDER = 150
+_SHOWN_REASON = 100
+
+
+def home(found: HomeTab, presentation: Presentation = NO_SETTINGS, *, may_ask_here: bool = True) -> View:
+    """Return a person's Home tab. ``may_ask_here`` is false where a card has no channel to go to."""
+    blocks = [lines(freezes.banner(found.freeze))] if found.freeze is not None else []
+    blocks += _new_request(found, may_ask_here=may_ask_here)
+    if _is_unchecked(found):
+        blocks.append(lines([words(_UNCHECKED)]))
+    if found.waiting is not None:
+        more = f"To see all of them, type “{CANCEL_AUDIT} pending”." if found.reads_all else "Look at their cards."
+        blocks += _section(
+            "Waiting for you",
+            [_to_decide(each, presentation) for each in found.waiting[:_MOST]],
+            len(found.waiting),
+            more,
+            "Nothing waits for your decision.",
+            room=_MOST_BLOCKS - 25,
+        )
+    more = f"To see all of them, type “{CANCEL_AUDIT} me”."
+    own = [_own(each) for each in found.own[:_MOST]]
+    blocks += _section("Yours", own, len(found.own), more, "You have no open request.", room=_MOST_BLOCKS - len(blocks))
+    latest = [_ended(each) for each in found.lately]
+    blocks += [_heading("Lately"), lines(*latest) if latest else lines([words("Nothing yet.")])]
+    return {"type": "home", "blocks": blocks}
+
+
+def no_access() -> View:
+    """Return the Home tab of somebody of another company."""
+    said = "This app is for people of the company that runs it. There is nothing here for you to see."
+    return {"type": "home", "blocks": [lines([words(said)])]}
+
+
+_UNCHECKED = (
+    "I couldn't check with Slack which user groups you are in, so something may be missing here. "
+    "Open this tab again in a minute."
+)
+
+
+def _is_unchecked(found: HomeTab) -> bool:
+    """Return True where Slack did not say whether this person may see more."""
+    actor, unchecked = found.actor, Membership.UNCHECKED
+    decides = found.waiting is None and unchecked in {actor.approver, actor.escalation}
+    return decides or (actor.auditor is unchecked and not found.reads_all)
+
+
+def _heading(text: str) -> Block:
+    return {"type": "header", "text": plain(text)}
+
+
+def _new_request(found: HomeTab, *, may_ask_here: bool) -> list[Block]:
+    if found.actor.requester is Membership.OUTSIDER:
+        return []
+    if not may_ask_here:
+        return [lines([words(f"To ask for a cancellation, type {CANCEL_ORDER} in a channel.")])]
+    ask: Element = {"type": "button", "action_id": buttons.NEW_REQUEST, "text": plain("New request")}
+    return [{"type": "actions", "block_id": buttons.NEW_REQUEST, "elements": [ask]}]
+
+
+def _section(
+    title: str, items: Sequence[list[Block]], count: int, more: str, nothing: str, *, room: int
+) -> list[Block]:
+    """Return the heading with as many of the items as there is room for, and how many there are beside them."""
+    blocks = [_heading(title)]
+    shown = 0
+    for item in items:
+        longer = [*blocks, *([{"type": "divider"}] if shown else []), *item]
+        if len(longer) + 1 > room or len(json.dumps(longer)) > _MOST_BYTES:
+            break
+        blocks = longer
+        shown += 1
+    if not count:
+        blocks.append(lines([words(nothing)]))
+    elif left := count - shown:
+        blocks.append(lines([words(f"{left} more {'is' if left == 1 else 'are'} not shown here. {more}")]))
+    return blocks
+
+
+def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
+    """Return a pending request with all that its card says, because somebody decides by what they read here."""
+    # The others who may decide are no news to this person.
+    shown = card.card(request, replace(presentation, mentions=None)).blocks
+    return [*(block for block in shown if block["type"] != "actions"), buttons.to_decide_on_home(request)]
+
+
+def _own(request: Request) -> list[Block]:
+    rows = [_about(request, _standing(request)), []]
+    if request.state is State.PENDING:
+        needed = request.approvals_required
+        votes = f"{len(request.approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}. Expires "
+        rows[1] = [words(votes), moment(request.expires_at)]
+    pressed = [receipt.withdraw(request)] if request.state is State.PENDING else []
+    elements = [*pressed, *buttons.open_card(request)]
+    block: Block = {"type": "actions", "block_id": f"own {request.id}", "elements": elements}
+    return [lines(*rows), *([block] if elements else [])]
+
+
+def _ended(request: Request) -> list[Element]:
+    asked = [words(" · asked by "), person(request.requester), words(", "), moment(request.requested_at)]
+    way = link(request.card_link, "card")
+    return [*_about(request, _standing(request)), *asked, *([words(" · "), *way] if way else [])]
+
+
+def _about(request: Request, heading: str) -> list[Element]:
+    reason = quoted(request.reason, _SHOWN_REASON)
+    order_id = request.order_ids[0]
+    about = [words("order "), words(cut(order_id, _SHOWN_ORDER), code=True)]
+    if len(request.order_ids) > 1:
+        about = [words(f"{len(request.order_ids)} orders")]
+    return [words(heading, bold=True), words(" · "), *about, *([words(f": {reason}")] if reason else [])]
+
+
+def _standing(request: Request) -> str:
+    """Return how a request stands; of several orders, how many stand in which way."""
+    if request.state is State.PENDING:
+        return "⏳ Waiting for approval"
+    each = Counter(outcomes.words_for(one).heading for one in request.each())
+    if len(each) == 1:
+        return next(iter(each))
+    return ", ".join(f"{count}: {heading}" for heading, count in each.most_common())
