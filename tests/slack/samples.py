@@ -25,6 +25,19 @@ CLICK: dict[str, Any] = {
     "channel": {"id": "C1", "name": "payments"},
     "container": {"type": "message", "message_ts": "1.1", "channel_id": "C1", "is_ephemeral": False},
 }
+HOME_CLICK: dict[str, Any] = {
+    **{name: CLICK[name] for name in ("type", "team", "enterprise", "user", "actions", "trigger_id")},
+    "container": {"type": "view", "view_id": "V1"},
+    "view": {"id": "V1", "type": "home", "blocks": []},
+}
+HOME_OPENED: dict[str, Any] = {
+    "type": "event_callback",
+    "team_id": "T1",
+    "api_app_id": "A1",
+    "event_id": "Ev1",
+    "event_time": 1795424400,
+    "event": {"type": "app_home_opened", "user": "U0ANN", "channel": "D1", "tab": "home", "event_ts": "1.1"},
+}
 FORM: dict[str, Any] = {
     "type": "view_submission",
     "team": {"id": "T1", "domain": "local"},

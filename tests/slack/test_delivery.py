@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.cancellation import State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Publish, Receipt
 from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Started
 from bot.domain.request import Request
 from bot.network import Network
@@ -24,6 +24,8 @@ from bot.sandbox.workspace import Posted
 from bot.slack.client import web_client
 from bot.slack.delivery import METADATA_TYPE, SlackCourier
 from bot.slack.identity import fetch_identity
+from bot.slack.views.home import no_access
+from bot.slack.views.modals import View
 from bot.tuning import utc_now
 from bot.worker import Worker
 from bot.worker.worker import Gateway
@@ -518,3 +520,76 @@ async def test_a_message_about_a_missing_card_is_sent_only_while_it_is_missing(
     told = await courier.deliver(replace(message, missing_card=missing), CARD, event)
     assert told.outcome is DeliveryOutcome.DELIVERED
     assert "<#C0PAY>" in slack.space.posted[0].text
+
+
+# --- the Home tab -----------------------------------------------------------------------------------------------------
+
+TAB = Publish("U0ANN", 1)
+
+
+def with_home(courier: SlackCourier, view: View | None) -> SlackCourier:
+    """Return the courier where this is everybody's Home tab."""
+
+    async def home(_: str) -> View | None:
+        return view
+
+    return SlackCourier(courier._client, courier._identity, home=home)  # noqa: SLF001 -- the same way to the same Slack
+
+
+async def test_a_home_tab_is_published_for_its_person(slack: LocalSlack, courier: SlackCourier) -> None:
+    """Nobody else's tab changes, and no message is posted."""
+    slack.space.add_user("U0BEN", "ben")
+    assert await with_home(courier, no_access()).publish(TAB) == Receipt(DeliveryOutcome.DELIVERED)
+    assert set(slack.space.homes) == {"U0ANN"}
+    assert not slack.space.posted
+
+
+@pytest.mark.parametrize(
+    "fault, outcome, problem",
+    [
+        (ApiError("invalid_arguments"), DeliveryOutcome.IMPOSSIBLE, "invalid_arguments"),
+        (ApiError("view_too_large"), DeliveryOutcome.IMPOSSIBLE, "view_too_large"),
+        (ApiError("not_enabled"), DeliveryOutcome.BLOCKED, "not_enabled"),
+        (ApiError("user_not_found"), DeliveryOutcome.BLOCKED, "user_not_found"),
+        (ApiError("missing_scope"), DeliveryOutcome.BLOCKED, "missing_scope"),
+        (ApiError("token_revoked"), DeliveryOutcome.BLOCKED, "token_revoked"),
+        (ApiError("message_not_found"), DeliveryOutcome.BLOCKED, "message_not_found"),
+        (ApiError("internal_error"), DeliveryOutcome.IN_DOUBT, "internal_error"),
+        (Drop(after_effect=True), DeliveryOutcome.IN_DOUBT, "ServerDisconnectedError"),
+        (Hang(asyncio.Event()), DeliveryOutcome.IN_DOUBT, "no_answer_in_time"),
+        (broken(503), DeliveryOutcome.IN_DOUBT, "http_503"),
+    ],
+)
+async def test_what_a_refused_home_tab_means(
+    slack: LocalSlack, courier: SlackCourier, fault: Fault, outcome: DeliveryOutcome, problem: str
+) -> None:
+    """Only an error about this very view is final; whatever a person can mend, or time, is tried again."""
+    slack.faults.add("views.publish", fault)
+    receipt = await with_home(courier, no_access()).publish(TAB)
+    assert (receipt.outcome, receipt.problem) == (outcome, problem)
+
+
+async def test_a_rate_limit_on_home_tabs_says_how_long(slack: LocalSlack, courier: SlackCourier) -> None:
+    """It is Slack's word, and nothing was published."""
+    slack.faults.add("views.publish", rate_limited(7))
+    receipt = await with_home(courier, no_access()).publish(TAB)
+    assert (receipt.outcome, receipt.retry_after) == (DeliveryOutcome.LATER, 7.0)
+
+
+async def test_a_home_tab_waits_while_nobody_knows_whose_it_is(slack: LocalSlack, courier: SlackCourier) -> None:
+    """Before Slack has said who the bot is, or where the person belongs, nothing is published."""
+    unknown = SlackCourier(courier._client, lambda: None)  # noqa: SLF001 -- the same way to the same Slack
+    assert await unknown.publish(TAB) == Receipt(DeliveryOutcome.LATER, problem="not_connected_yet")
+    assert await courier.publish(TAB) == Receipt(DeliveryOutcome.LATER, problem="person_not_checked")
+    assert not slack.space.homes
+
+
+async def test_an_error_of_our_own_in_a_home_tab_ends_nothing(courier: SlackCourier) -> None:
+    """It becomes a receipt like any other failure, and the tab is tried again."""
+
+    async def broken_home(_: str) -> View | None:
+        raise RuntimeError
+
+    own = SlackCourier(courier._client, courier._identity, home=broken_home)  # noqa: SLF001 -- the same way
+    receipt = await own.publish(TAB)
+    assert (receipt.outcome, receipt.problem) == (DeliveryOutcome.IN_DOUBT, "RuntimeError")

@@ -7,14 +7,21 @@ import structlog
 
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.gate import acknowledgement, bolt_request
-from bot.slack.payloads import Click, Command, Submission
+from bot.slack.payloads import Click, Command, HomeOpened, Submission
 from bot.slack.views.modals import form_not_read
 from bot.slack.views.refusals import NOT_READ
-from tests.slack.samples import CLICK, COMMAND, FORM
+from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED
 
 
 @pytest.mark.parametrize(
-    "body, name, kind", [(COMMAND, "typed", Command), (CLICK, "click", Click), (FORM, "form", Submission)]
+    "body, name, kind",
+    [
+        (COMMAND, "typed", Command),
+        (CLICK, "click", Click),
+        (HOME_CLICK, "click", Click),
+        (FORM, "form", Submission),
+        (HOME_OPENED, "opened", HomeOpened),
+    ],
 )
 def test_listeners_get_the_payload_by_its_argument_name(body: dict[str, Any], name: str, kind: type) -> None:
     """Bolt hands listeners the entries of the context, so the payload is there, read once."""
@@ -26,11 +33,23 @@ def test_listeners_get_the_payload_by_its_argument_name(body: dict[str, Any], na
 
 @pytest.mark.parametrize(
     "body",
-    [None, [], "x", 7, {}, {"type": "event_callback"}, {"type": ["block_actions"]}, {"type": "message_action"}],
+    [
+        None,
+        [],
+        "x",
+        7,
+        {},
+        {"type": "event_callback"},
+        {"type": "event_callback", "event": "app_home_opened"},
+        {"type": "event_callback", "event": {"type": ["app_home_opened"]}},
+        {"type": "event_callback", "event": {"type": "message"}},
+        {"type": ["block_actions"]},
+        {"type": "message_action"},
+    ],
     ids=repr,
 )
 def test_a_payload_that_no_listener_knows_is_refused(body: object) -> None:
-    """Anything else than a command, a click or a form is nothing, and the log says so."""
+    """Anything else than a command, a click, a form or an opened Home is nothing, and the log says so."""
     with structlog.testing.capture_logs() as logs:
         assert bolt_request(body) is None
     assert logs == [{"event": "payload_refused", "kind": "unknown", "log_level": "warning"}]
@@ -44,6 +63,9 @@ def test_a_payload_that_no_listener_knows_is_refused(body: object) -> None:
         (CLICK | {"actions": []}, "actions"),
         (CLICK | {"response_url": "ftp://secret-word"}, "response_url"),
         (FORM | {"view": {"id": "secret-word"}}, "view.type"),
+        (HOME_CLICK | {"view": {"id": "secret-word"}}, "view.type"),
+        (HOME_OPENED | {"event": {"type": "app_home_opened", "user": "secret-word"}}, "event.user"),
+        ({"type": "app_home_opened", "event": "secret-word"}, "type"),
     ],
 )
 def test_a_malformed_payload_is_refused_without_a_word_of_it(body: dict[str, Any], place: str) -> None:
@@ -91,3 +113,10 @@ def test_a_command_that_cannot_be_read_is_answered_to_its_person() -> None:
 def test_what_slack_cannot_have_sent_is_not_acknowledged(body: object) -> None:
     """Over HTTP the sender gets an error."""
     assert acknowledgement(body) is None
+
+
+def test_slack_gets_its_challenge_back_and_nothing_else() -> None:
+    """That is how Slack checks the address for events; without a challenge it is like any other payload."""
+    asked = {"type": "url_verification", "token": "legacy", "challenge": "3eZbrw1a"}
+    assert acknowledgement(asked) == {"challenge": "3eZbrw1a"}
+    assert acknowledgement(asked | {"challenge": 7}) == {}

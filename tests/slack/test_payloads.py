@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.slack.payloads import Click, Command, Payload, Submission
-from tests.slack.samples import CLICK, COMMAND, FORM, changed
+from bot.slack.payloads import Click, Command, HomeOpened, Payload, Submission
+from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED, changed
 
 OPTIONAL = [
     (Command, COMMAND, "enterprise_id"),
@@ -23,6 +23,8 @@ OPTIONAL = [
     (Click, CLICK, "channel"),
     (Click, CLICK, "container"),
     (Click, CLICK, "container.message_ts"),
+    (Click, CLICK, "view"),
+    (HomeOpened, HOME_OPENED, "event.tab"),
     (Submission, FORM, "team"),
     (Submission, FORM, "enterprise"),
     (Submission, FORM, "user.name"),
@@ -48,10 +50,20 @@ def test_a_button_without_a_value_is_read() -> None:
         assert Click.model_validate(CLICK | {"actions": [action]}).value == ""
 
 
-@pytest.mark.parametrize("kind, body", [(Command, COMMAND), (Click, CLICK), (Submission, FORM)])
+@pytest.mark.parametrize(
+    "kind, body", [(Command, COMMAND), (Click, CLICK), (Submission, FORM), (HomeOpened, HOME_OPENED)]
+)
 def test_fields_of_the_future_are_ignored(kind: type[Payload], body: dict[str, Any]) -> None:
     """Slack may add fields to any payload at any time."""
     assert kind.model_validate(body | {"assistant": {"id": "A1"}, "is_new": True}) == kind.model_validate(body)
+
+
+def test_a_click_is_on_the_home_tab_where_its_view_is_one() -> None:
+    """It has no message; a click in a form is none of either."""
+    found = Click.model_validate(HOME_CLICK)
+    assert (found.on_home, found.place, found.response_url) == (True, None, "")
+    assert not Click.model_validate(CLICK).on_home
+    assert not Click.model_validate(changed(HOME_CLICK, "view.type", "modal")).on_home
 
 
 def test_a_commands_text_is_read_as_it_was_typed() -> None:

@@ -616,3 +616,31 @@ async def test_a_duplicate_is_removed(
     found = await store.read(lambda tables: tables.requests.get(request.id))
     assert found is not None
     assert found.card_ts == "1.1"
+
+
+async def test_home_tabs_are_published(workflow: Workflow, worker: Worker, courier: FakeCourier, clock: Clock) -> None:
+    """One that is opened is published, and again after a change; nothing is while the bot is not connected."""
+    await workflow.home_opened("U1")
+    await worker.until_idle()
+    assert courier.published == [Publish("U1", 1)]
+    await workflow.request(Wish("V1", ("ord_1",), "", "C1"), actor("U2"))
+    clock.advance(1)
+    await worker.until_idle()
+    # The card that is posted then is a change as well.
+    clock.advance(1)
+    await worker.until_idle()
+    assert courier.published == [Publish("U1", 1)] * 3
+
+
+async def test_no_home_tab_is_published_before_slack_is_there(
+    workflow: Workflow, courier: FakeCourier, clock: Clock, wake: asyncio.Event
+) -> None:
+    """It is owed until then."""
+    there = asyncio.Event()
+    worker = Worker(workflow, FakeGateway(), courier, now=clock, name="w", wake=wake, connected=there.is_set)
+    await workflow.home_opened("U1")
+    await worker.until_idle()
+    assert courier.published == []
+    there.set()
+    await worker.until_idle()
+    assert courier.published == [Publish("U1", 1)]

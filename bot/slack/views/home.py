@@ -141,4 +141,4 @@ def _standing(request: Request) -> str:
     each = Counter(outcomes.words_for(one).heading for one in request.each())
     if len(each) == 1:
         return next(iter(each))
-    return ", ".join(f"{count}: {heading}" for heading, count in each.most_common())
+    return ", ".join(f"{heading} ({count})" for heading, count in each.most_common())

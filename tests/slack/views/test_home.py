@@ -1,0 +1,222 @@
+"""The Home tab: what each person reads there, that Slack takes it, and that nobody decides by half a text."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from bot.domain.attempt import Answer, Outcome, Reason
+from bot.domain.cancellation import Cancellation, State
+from bot.domain.freeze import Freeze
+from bot.domain.policy import Actor, Membership, People
+from bot.domain.request import Request
+from bot.sandbox.blockkit import problems_with_view
+from bot.sandbox.transcript import read_blocks
+from bot.sandbox.views import elements_of
+from bot.slack.views import buttons, card, home
+from bot.slack.views.modals import View, notice
+from bot.slack.views.presentation import Presentation
+from bot.slack.views.text import addressed
+from bot.workflow import HomeTab
+from tests.domain.examples import changed
+from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, NAMES
+
+MEMBER, OUTSIDER, UNCHECKED = Membership.MEMBER, Membership.OUTSIDER, Membership.UNCHECKED
+APPROVER = Actor("U0BEN", "", requester=MEMBER, approver=MEMBER, auditor=OUTSIDER)
+REQUESTER = Actor("U0ANN", "", requester=MEMBER, approver=OUTSIDER, auditor=OUTSIDER, escalation=OUTSIDER)
+AUDITOR = replace(REQUESTER, id="U0CLEO", requester=OUTSIDER, auditor=MEMBER)
+ESCALATED_TO = replace(REQUESTER, id="U0CLEO", escalation=MEMBER)
+FREEZE = Freeze("U0CLEO", AT, "wrong price list", "cleo")
+ASKED = replace(CANCELLATION, decisions=(), approvals_required=1)
+CONFIRMED = changed(ASKED, state=State.CANCELLED, last_answer=Answer(Outcome.CANCELLED), decisions=(APPROVAL,))
+COMPLETED = changed(
+    CONFIRMED, state=State.REFUSED, last_answer=Answer(Outcome.REFUSED, reason=Reason.COMPLETED), reason=""
+)
+BATCH = replace(
+    CONFIRMED,
+    cancellations=tuple(
+        replace(CONFIRMED.cancellation, number=number, order_id=f"ord_{number}", state=state)
+        for number, state in enumerate([State.CANCELLED, State.UNKNOWN, State.CANCELLED], 1)
+    ),
+)
+NOBODY = Actor("U0OLGA", "", requester=OUTSIDER, approver=OUTSIDER, auditor=OUTSIDER, escalation=OUTSIDER)
+
+
+def tab(actor: Actor = APPROVER, **given: Any) -> HomeTab:
+    """Return what an approver sees while there is nothing, but for what is given."""
+    nothing: dict[str, Any] = {"freeze": None, "waiting": None, "own": (), "lately": ()}
+    waiting = {"waiting": ()} if MEMBER in {actor.approver, actor.escalation} else {}
+    return HomeTab(actor, **nothing | waiting | given)
+
+
+def many(request: Request, count: int, **given: Any) -> tuple[Request, ...]:
+    """Return so many requests like this one."""
+    return tuple(
+        changed(request, number=number, id=f"c{number:015}", order_id=f"ord_{number}", **given)
+        for number in range(count)
+    )
+
+
+def taken(view: View) -> View:
+    """Return the view; fail if Slack would not take it."""
+    assert problems_with_view(view, "home") == []
+    ids = [block["block_id"] for block in view["blocks"] if "block_id" in block]
+    assert len(set(ids)) == len(ids)
+    assert len(json.dumps(view).encode()) < 250_000
+    return view
+
+
+def shown(found: HomeTab, **given: Any) -> str:
+    """Return what a person reads; fail if Slack would not take it."""
+    return read_blocks(taken(home.home(found, **given))["blocks"], NAMES)
+
+
+def pressed(view: View) -> list[dict[str, Any]]:
+    """Return all that people can press."""
+    return [element for block in view["blocks"] for element in elements_of(block)]
+
+
+MOMENTS = {
+    "nothing, for an approver": tab(),
+    "nothing, for a requester": tab(REQUESTER),
+    "nothing, for an auditor, who may not ask": tab(AUDITOR),
+    "nothing, for somebody who may do nothing": tab(NOBODY),
+    "an approver's": tab(waiting=(ASKED,), lately=(CONFIRMED, COMPLETED, BATCH)),
+    "one of two is there": tab(waiting=(CANCELLATION,)),
+    "an approver's while everything is frozen": tab(waiting=(ASKED,), freeze=FREEZE),
+    "frozen at the command line": tab(REQUESTER, freeze=Freeze("terminal:root", AT)),
+    "a requester's": tab(REQUESTER, own=(ASKED, replace(CANCELLATION, id="c1")), lately=(COMPLETED,)),
+    "a requester's that wait for the gateway": tab(
+        REQUESTER, own=(changed(ASKED, state=State.SENDING), changed(ASKED, state=State.UNKNOWN, id="c1"))
+    ),
+    "the card is not posted yet": tab(
+        waiting=(replace(ASKED, card_link=""),), own=(changed(ASKED, state=State.SENDING, id="c1", card_link=""),)
+    ),
+    "more than there is room for": tab(waiting=many(ASKED, 12), own=many(ASKED, 11)),
+    "somebody of an escalation": tab(ESCALATED_TO, waiting=many(ASKED, 11)),
+    "Slack does not say who is an approver": tab(replace(REQUESTER, approver=UNCHECKED)),
+}
+
+
+def test_what_people_read(snapshot: SnapshotAssertion) -> None:
+    """Each section says what is in it, or that there is nothing."""
+    assert {moment: shown(found) for moment, found in MOMENTS.items()} == snapshot
+
+
+def test_where_no_channel_is_set_the_command_is_named() -> None:
+    """A button could not say where the card goes."""
+    text = shown(tab(), may_ask_here=False)
+    assert "New request" not in text
+    assert "type /cancel-order in a channel" in text
+
+
+def test_people_of_other_companies_read_a_sentence() -> None:
+    """There is nothing else on the tab, and nothing to press."""
+    view = taken(home.no_access())
+    assert pressed(view) == []
+    assert "nothing here for you" in read_blocks(view["blocks"], NAMES)
+
+
+@pytest.mark.parametrize(
+    "actor, hint",
+    [
+        (REQUESTER, False),
+        (APPROVER, False),
+        (replace(APPROVER, auditor=UNCHECKED), False),
+        (replace(REQUESTER, approver=UNCHECKED), True),
+        (replace(REQUESTER, escalation=UNCHECKED), True),
+        (replace(REQUESTER, auditor=UNCHECKED), True),
+        (replace(AUDITOR, approver=UNCHECKED), True),
+        (replace(ESCALATED_TO, auditor=UNCHECKED), True),
+    ],
+)
+def test_whoever_could_not_be_checked_is_told(actor: Actor, *, hint: bool) -> None:
+    """A tab that may lack something says so; one that lacks nothing does not."""
+    assert ("I couldn't check with Slack" in shown(tab(actor))) is hint
+
+
+def test_each_request_has_the_buttons_of_its_own() -> None:
+    """A click names the request, what was seen of it, and how many approvals the dialog promised."""
+    view = taken(home.home(tab(waiting=(*many(ASKED, 2), replace(ASKED, id="c0", approvals_required=2)))))
+    blocks = [block for block in view["blocks"] if block.get("block_id", "").startswith("decide ")]
+    assert [[each["action_id"] for each in block["elements"]] for block in blocks] == [
+        ["approve", "reject", "open_card"]
+    ] * 3
+    assert [block["elements"][0]["value"] for block in blocks] == [f"c{0:015}", f"c{1:015}", "c0"]
+    assert [buttons.promise_seen(block["block_id"]) for block in blocks] == [0, 0, 2]
+    assert {buttons.version_seen(block["block_id"]) for block in blocks} == {ASKED.version}
+    assert all("confirm" in block["elements"][0] for block in blocks)
+
+
+def test_what_somebody_decides_by_is_what_the_card_says() -> None:
+    """An approver reads here the same as on the card, also that an id deceives."""
+    request = changed(ASKED, order_id="ord_\u0430", reason="x" * 3000)
+    blocks = home.home(tab(waiting=(request,)))["blocks"]
+    for block in card.card(request).blocks[:-1]:
+        assert block in blocks
+
+
+def test_the_others_who_may_decide_are_not_listed() -> None:
+    """The reader is asked, and nobody is mentioned on a tab."""
+    presentation = Presentation(mentions=People(frozenset({"U0BEN", "U0CLEO"})))
+    assert "To decide" not in shown(tab(waiting=(ASKED,)), presentation=presentation)
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_what_is_pending_can_be_withdrawn(state: State) -> None:
+    """Every other state of one's own request has no button but the way to the card."""
+    view = taken(home.home(tab(REQUESTER, own=(changed(ASKED, state=state),))))
+    names = [each["action_id"] for each in pressed(view)]
+    assert names == ["new_request", *(["withdraw"] if state is State.PENDING else []), "open_card"]
+
+
+def test_a_full_tab_of_the_longest_requests_fits() -> None:
+    """Requests that do not fit are counted, never cut; the ones that expire first are there."""
+    # The longest that a card takes, in letters that weigh the most in JSON.
+    longest = many(ASKED, 10, reason="\u1780" * 3000, card_link=f"https://x.slack.com/{'p' * 400}")
+    text = shown(tab(waiting=longest, own=longest, lately=longest, freeze=FREEZE))
+    whole = text.count("\u1780" * 3000)
+    assert 5 <= whole < 10
+    assert f"{10 - whole} more are not shown here" in text
+    assert "order ord_0" in text
+
+
+def test_a_full_tab_of_usual_requests_shows_all_of_them() -> None:
+    """Ten of each are there, with everything that a card can say of a request that waits."""
+    request = changed(ASKED, order_id="ord_\u0430", decisions=(APPROVAL,), approvals_required=2)
+    view = taken(home.home(tab(waiting=many(request, 10), own=many(ASKED, 10), lately=many(CONFIRMED, 10))))
+    names = [each["action_id"] for each in pressed(view)]
+    assert (names.count("approve"), names.count("withdraw")) == (10, 10)
+    assert "not shown" not in str(view)
+
+
+@given(text=ANY_TEXT, reason=ANY_TEXT)
+@settings(max_examples=30)
+def test_whatever_people_typed_slack_takes_the_tab(text: str, reason: str) -> None:
+    """Text of people is shown and never interpreted."""
+    request = changed(ASKED, order_id=text[:600] or "x", reason=reason)
+    freeze = replace(FREEZE, why=reason)
+    found = tab(waiting=(request,), own=(request,), lately=(changed(request, state=State.REJECTED),), freeze=freeze)
+    shown(found)
+
+
+@given(states=st.lists(st.sampled_from([each for each in State if each is not State.PENDING]), min_size=2, max_size=50))
+@settings(max_examples=30)
+def test_several_orders_are_counted_by_how_they_stand(states: list[State]) -> None:
+    """All of one kind have one heading, others a number for each."""
+    orders = tuple(
+        Cancellation(number, f"ord_{number}", state, AT + timedelta(minutes=1)) for number, state in enumerate(states)
+    )
+    text = shown(tab(lately=(replace(ASKED, cancellations=orders),)))
+    assert f"{len(states)} orders" in text
+
+
+def test_an_answer_to_a_click_is_a_modal_that_names_whom_to_ask() -> None:
+    """Slack takes it."""
+    view = notice(addressed("Ask the bot's operator to add you.", "C1"))
+    assert problems_with_view(view) == []
+    assert read_blocks(view["blocks"], NAMES) == "Ask #payments to add you."
