@@ -15,6 +15,7 @@ from tabulate import tabulate
 from bot import log
 from tests.bench.acks import compare
 from tests.bench.apps import prepare
+from tests.bench.homes import homes
 from tests.bench.record import commit_cost, growth, reminders
 from tests.bench.whole import requests, starts
 from tests.flows.desk import Desk
@@ -61,6 +62,7 @@ def main() -> None:
         commit = asyncio.run(commit_cost(folder / "commit.db"))
         acks, whole = asyncio.run(with_slack(folder, quick=options.quick))
         reminded = asyncio.run(reminders(folder / "reminders.db", 200 if options.quick else 10_000))
+        tabs = asyncio.run(homes(folder / "homes.db", 10 if options.quick else 100))
         record = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
     judge(acks)
     machine = (
@@ -68,7 +70,8 @@ def main() -> None:
         f" SQLite {sqlite3.sqlite_version}; one commit {commit:.2f} ms"
     )
     tables = [
-        tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github") for rows in (acks, whole, record, [reminded])
+        tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github")
+        for rows in (acks, whole, record, [reminded], [tabs])
     ]
     text = "\n\n".join([
         machine,
@@ -79,6 +82,8 @@ def main() -> None:
         tables[2],
         "Milliseconds for a claim while so many requests are due for a reminder, and while all that follows waits:",
         tables[3],
+        "Milliseconds for a change that Home tabs show, for reading and drawing one tab, and for opening one:",
+        tables[4],
     ])  # fmt: skip
     build = Path("build")
     build.mkdir(exist_ok=True)

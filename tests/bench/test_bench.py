@@ -8,6 +8,7 @@ import pytest
 from bot.store import open_reader
 from tests.bench.acks import ACTS, at_work, one_round
 from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL
+from tests.bench.homes import homes
 from tests.bench.record import growth, reminders
 
 
@@ -37,4 +38,12 @@ async def test_many_requests_are_reminded_of(tmp_path: Path) -> None:
     with open_reader(tmp_path / "bot.db") as tables:
         assert tables.connection.execute("SELECT count(*) FROM requests WHERE reminded = 1") == [(30,)]
     assert row["pending"] == 30
+    assert all(figure > 0 for figure in row.values())
+
+
+async def test_home_tabs_are_read_and_drawn(tmp_path: Path) -> None:
+    """Everybody who has theirs open is owed it."""
+    row = await homes(tmp_path / "bot.db", 12)
+    with open_reader(tmp_path / "bot.db") as tables:
+        assert tables.connection.execute("SELECT count(*) FROM homes WHERE due_at IS NOT NULL") == [(200,)]
     assert all(figure > 0 for figure in row.values())
