@@ -77,6 +77,8 @@ class Bot:
             remind_after=settings.remind_after or (),
             escalate_after=settings.escalate_after,
             escalate_to=settings.escalate_to or People(),
+            digest=settings.digest,
+            digest_to=settings.approval_channel or "",
             patience=tuning.patience,
         )
         self.clock = Clock(tuning.now, tuning.monotonic)

@@ -282,6 +282,7 @@ class World:
         """Begin the delivery that is due, if one is."""
         claimed = self.run(next_delivery(self.workflow))
         if claimed is not None and claimed.delivery.kind.is_new_message:
+            assert claimed.request is not None
             # Nobody is asked for what is decided, and nobody hears of trouble that is over.
             assert claimed.request.state in _OF_USE_IN.get(claimed.event.kind, {claimed.request.state})
         return claimed
@@ -289,6 +290,7 @@ class World:
     def reach_slack(self, claimed: ClaimedDelivery, *, blind: bool = False) -> Receipt:
         """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
         delivery, request = claimed.delivery, claimed.request
+        assert request is not None
         look = Look(request.state, request.approvers, request.approvals_required)
         if delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
             self.outside.cards[request.card_ts] = look
@@ -320,6 +322,7 @@ class World:
     def receive(self, claimed: ClaimedDelivery, receipt: Receipt) -> Concluded:
         """Keep the receipt of a try, and remove its message if it is a duplicate, as the worker does."""
         request, kind = claimed.request, claimed.delivery.kind
+        assert request is not None
         if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
             self.outside.refused.add((request.id, kind))
             if kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:

@@ -19,6 +19,8 @@ class DeliveryKind(StrEnum):
     """The requester's own message about a request, which is kept up to date until the end."""
     RECEIPT_UPDATE = "receipt_update"
     """The receipt must show the state as it is at the time of delivery."""
+    DIGEST = "digest"
+    """A message with the figures of a period, which is about no request."""
 
     @property
     def is_new_message(self) -> bool:
@@ -48,8 +50,9 @@ class Delivery:
     """One row of the outbox.
 
     ``position`` counts everything that was ever enqueued. ``id`` goes into the message's metadata, so that a message
-    can be found again. ``target`` is the channel or the user it goes to. ``in_doubt_since`` is set while an
-    earlier try may have posted it. ``tries`` includes the one that is under way.
+    can be found again. ``request_id`` is empty for what is about no request. ``target`` is the channel or the user it
+    goes to. ``in_doubt_since`` is set while an earlier try may have posted it. ``tries`` includes the one that is under
+    way.
 
     What goes to the requester also has ``receipt``, the channel and timestamp of the receipt once it is posted, and
     ``missing_card``, if the request needs a card that is not there.

@@ -20,6 +20,7 @@ from bot.domain.attempt import Answer
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.policy import Act, Ground, Surface, Verdict
+from bot.domain.report import Report
 from bot.domain.words import ERASED, Word, commit
 
 KINDS: dict[str, type["Content"]] = {}
@@ -453,6 +454,21 @@ class DeliveryAbandoned(Content):
     kind = "delivery_abandoned"
     delivery: DeliveryKind
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest(Content):
+    """The bot owes a channel the figures of a period, as they were when it read them.
+
+    The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST.
+    """
+
+    kind = "digest"
+    channel: str
+    since: str
+    until: str
+    zone: str
+    report: Report
 
 
 def to_json(content: Content) -> tuple[str, list[Word]]:

@@ -700,6 +700,30 @@ def compare_apart(event: Event, words: Words, erased: Container[int]) -> Contrad
     return Contradiction(Subject.WORDS, "", event.seq, misfit[1]) if misfit is not None else None
 
 
+def compare_digests(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
+    """Return the first digest whose message is not in the outbox once and as it must be, or None.
+
+    ``said`` are the events about no request that can be read, and ``kept`` the rows of the outbox about no request:
+    kind, event, target, status and ts.
+    """
+    channels: dict[int, str] = {}
+    dropped = 0
+    for event in said:
+        match from_json(event.kind, event.data):
+            case events.Digest(channel=channel):
+                channels[event.seq] = channel
+            case events.DeliveryAbandoned(delivery=DeliveryKind.DIGEST):
+                dropped += 1
+    for kind, event_seq, target, status, ts in kept:
+        dropped -= status == "abandoned"
+        is_owed = kind == DeliveryKind.DIGEST and channels.pop(event_seq, None) == target
+        if not is_owed or status == "called_off" or dropped < 0 or (status == "delivered" and not ts):
+            return Contradiction(Subject.DELIVERIES, "", event_seq, kind, status)
+    if channels or dropped:
+        return Contradiction(Subject.DELIVERIES, "", min(channels, default=0), DeliveryKind.DIGEST)
+    return None
+
+
 def _misfit(commitments: Mapping[tuple[int, str], str], words: Words, erased: Container[int]) -> tuple[int, str] | None:
     """Return the place of the first words that are missing, are others, or have no commitment."""
     for place, commitment in commitments.items():

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from bot.domain.events import Started
 from bot.domain.ids import EXAMPLE, ORDER_ID, is_order_id
 from bot.domain.policy import People
+from bot.domain.schedule import Schedule
 from bot.masking import shown
 from bot.settings import values
 from bot.settings.values import by
@@ -134,6 +135,12 @@ class Settings(RecordSettings, _Accounts):
     order_url: Annotated[str | None, by(values.order_url)] = _setting(
         "the page of an order, `https://…/{order_id}`: the card links to it", None, unset="no link"
     )
+    digest: Annotated[Schedule | None, by(values.schedule_or_off)] = _setting(
+        "post the figures of the time since the last digest to `APPROVAL_CHANNEL`, on this weekday or `daily`, at this"
+        " time in this time zone: `mon 09:00 Asia/Phnom_Penh`",
+        None,
+        unset=values.OFF,
+    )
     host: Annotated[str, by(values.host)] = _setting(
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
     )
@@ -197,6 +204,14 @@ class Settings(RecordSettings, _Accounts):
             raise ValueError("names nobody, but ESCALATE_AFTER is set; set both, or neither")
         if value is not None and after is None:
             raise ValueError("is set, but ESCALATE_AFTER is off; set both, or neither")
+        return value
+
+    @field_validator("digest")
+    @classmethod
+    def _posted_somewhere(cls, value: Schedule | None, info: ValidationInfo) -> Schedule | None:
+        # An APPROVAL_CHANNEL with a problem of its own is not in info.data, and needs no second line.
+        if value is not None and info.data.get("approval_channel", ...) is None:
+            raise ValueError("is set, but APPROVAL_CHANNEL is not, so there is no channel for it; set both, or neither")
         return value
 
     @field_validator("log_format")

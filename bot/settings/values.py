@@ -8,15 +8,17 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainValidator, SecretStr
 
 from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
 from bot.domain.policy import People
+from bot.domain.schedule import DAILY, WEEKDAYS, Schedule
 from bot.masking import is_token, shown
 from bot.settings import patterns
 
@@ -118,6 +120,28 @@ def durations(text: str) -> tuple[timedelta, ...]:
     if any(later <= earlier for earlier, later in pairwise(found)):
         raise ValueError(f"{shown(text)} does not ascend: each time counts from the request, so write 5m,15m")
     return found
+
+
+def schedule_or_off(text: str) -> Schedule | None:
+    """Return the times that a day, a time of the day and a time zone give, or None for "off"."""
+    if text.lower() == OFF:
+        return None
+    found = re.fullmatch(
+        rf"({DAILY}|{'|'.join(WEEKDAYS)}) +([01][0-9]|2[0-3]):([0-5][0-9]) +(\S+)", text, re.IGNORECASE
+    )
+    if not found:
+        raise ValueError(
+            f"{shown(text)} is not a day, a time and a time zone, such as mon 09:00 Asia/Phnom_Penh or"
+            " daily 18:30 Europe/Berlin; the days are " + ", ".join((*WEEKDAYS, DAILY))
+        )
+    day = found[1].lower()
+    try:
+        zone = ZoneInfo(found[4])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{shown(found[4])} is not a time zone that this machine knows, such as Europe/Berlin"
+        ) from None
+    return Schedule(None if day == DAILY else WEEKDAYS.index(day), time(int(found[2]), int(found[3])), zone)
 
 
 def written(length: timedelta) -> str:

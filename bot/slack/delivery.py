@@ -21,7 +21,7 @@ from bot.domain.projection import PASSING
 from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
-from bot.slack.views import card, missing_card, notices, receipt, results
+from bot.slack.views import card, digest, missing_card, notices, receipt, results
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
@@ -46,6 +46,7 @@ _NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_d
 _FINAL = {
     ("chat.postMessage", DeliveryKind.CARD): _UNFIT,
     ("chat.postMessage", DeliveryKind.REPLY): _UNFIT,
+    ("chat.postMessage", DeliveryKind.DIGEST): _UNFIT,
     ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE): _UNFIT | _NOBODY_THERE,
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE): _NOBODY_THERE,
     ("chat.postMessage", DeliveryKind.RECEIPT): _UNFIT | _NOBODY_THERE,
@@ -96,14 +97,16 @@ class SlackCourier:
         self._now = now
         self._direct_channels: dict[str, str] = {}
 
-    async def deliver(  # noqa: PLR0911 -- one way out for each kind of delivery
-        self, delivery: Delivery, request: Request, event: Event
+    async def deliver(  # noqa: C901, PLR0911 -- one way out for each kind of delivery
+        self, delivery: Delivery, request: Request | None, event: Event
     ) -> Receipt:
-        """Make one try; whatever the network or Slack does is in the receipt."""
+        """Make one try; whatever the network or Slack does is in the receipt. A digest has no request."""
         identity = self._identity()
         if identity is None:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
+        if request is None or delivery.kind is DeliveryKind.DIGEST:
+            return await self._deliver_digest(delivery, identity, event)
         if _is_past(delivery, event):
             problem = "card_is_there" if request.state.awaits_people else "too_late_for_a_card"
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
@@ -143,6 +146,16 @@ class SlackCourier:
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, None, in_doubt=False)
         return Receipt(DeliveryOutcome.DELIVERED)
+
+    async def _deliver_digest(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
+        try:
+            if delivery.in_doubt_since is not None:
+                found = await self._find(delivery, None, identity)
+                if found is not None:
+                    return found
+            return await self._post(delivery, identity, delivery.target, digest.digest(event))
+        except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
+            return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
 
     async def remove(self, receipt: Receipt) -> None:
         """Delete a duplicate; where Slack does not let the bot, a click on it closes it."""
@@ -220,10 +233,10 @@ class SlackCourier:
             self._direct_channels[user] = str(answer["channel"]["id"])
         return self._direct_channels[user]
 
-    async def _find(self, delivery: Delivery, request: Request, identity: Identity) -> Receipt | None:
+    async def _find(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt | None:
         """Return the receipt of this delivery's message if an earlier try did reach Slack, else None."""
         assert delivery.in_doubt_since is not None
-        channel = request.card_channel
+        channel = delivery.target if request is None else request.card_channel
         if delivery.kind.to_requester:
             channel = await self._direct_channel(delivery.target)
         oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
@@ -232,13 +245,13 @@ class SlackCourier:
         searches: list[tuple[Callable[..., Awaitable[Any]], dict[str, Any], str]] = [
             (self._client.conversations_history, where, "latest")
         ]
-        if delivery.kind is DeliveryKind.REPLY and request.card_ts is not None:
+        if delivery.kind is DeliveryKind.REPLY and request is not None and request.card_ts is not None:
             in_thread = where | {"ts": request.card_ts}
             searches.insert(0, (self._client.conversations_replies, in_thread, "oldest"))
         for ask, arguments, edge in searches:
             ts = await _search(ask, arguments, edge, delivery.id, identity)
             if ts is not None:
-                log.info("found_again", request=request.id, kind=str(delivery.kind))
+                log.info("found_again", request=delivery.request_id, kind=str(delivery.kind))
                 return _delivered(identity, channel, ts)
         return None
 

@@ -79,6 +79,13 @@ class Deliveries:
         )
         return datetime.fromisoformat(rows[0][0]) if rows[0][0] else None
 
+    def enqueue_digest(self, event: Event, channel: str, at: datetime) -> None:
+        """Owe a channel the message about an event that is about no request."""
+        self._connection.execute(
+            "INSERT INTO deliveries (id, kind, event_seq, target, enqueued_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (secrets.token_hex(16), DeliveryKind.DIGEST, event.seq, channel, timestamp(at), timestamp(at)),
+        )
+
     def claim(
         self,
         worker: str,
@@ -120,8 +127,8 @@ class Deliveries:
 
     def _due(self, now: datetime, which: str, not_to: Collection[str], held: Collection[int]) -> list[Row]:
         return self._connection.execute(
-            "SELECT d.position, d.id, r.id, d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1, d.in_doubt_since"
-            " FROM deliveries d JOIN requests r ON r.number = d.number"
+            "SELECT d.position, d.id, coalesce(r.id, ''), d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1,"
+            " d.in_doubt_since FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
             f" WHERE d.status = 'queued' AND {which}"
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"

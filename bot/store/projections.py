@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
-from bot.domain.events import Erased, Named, from_json
+from bot.domain.events import DeliveryAbandoned, Digest, Erased, Named, from_json
 from bot.domain.projection import (
     Contradiction,
     Kept,
@@ -19,6 +19,7 @@ from bot.domain.projection import (
     Subject,
     compare,
     compare_apart,
+    compare_digests,
     corrected,
     fold,
 )
@@ -106,6 +107,8 @@ class Projections:
         if self.everything().words != words:
             yield Contradiction(Subject.WORDS, "")
         yield from self._names()
+        if (found := self._digests()) is not None:
+            yield found
 
     def seen(self, numbers: range) -> Seen | None:
         """Return how much was read of the requests of these numbers, or None if anything contradicts them."""
@@ -113,7 +116,10 @@ class Projections:
 
     def seen_apart(self) -> Seen | None:
         """Return how much was read of what is about no request, or None if there is a contradiction in it."""
-        return None if any(self._names()) else _seen(self._compared_apart())
+        if any(self._names()):
+            return None
+        seen = _seen(self._compared_apart())
+        return seen if self._digests() is None else None
 
     def everything(self) -> Seen:
         """Return how much there is to read."""
@@ -200,6 +206,16 @@ class Projections:
                 assert isinstance(content, Erased)
                 erased.add(content.events)
         return erased
+
+    def _digests(self) -> Contradiction | None:
+        """Return the first digest that the outbox does not have as it must, or None; there are few of them."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND kind IN (?, ?) ORDER BY seq"
+        said = [Event(*row) for row in self._connection.execute(sql, (Digest.kind, DeliveryAbandoned.kind))]
+        sql = "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL ORDER BY position"
+        try:
+            return compare_digests(said, self._connection.execute(sql))
+        except ValidationError:
+            return None  # an event that cannot be read is a contradiction of its own
 
     def _names(self) -> Iterator[Contradiction]:
         """Yield the names that differ from what the events say."""

@@ -152,10 +152,20 @@ def first(db: Database) -> None:
             PRIMARY KEY (seq, field)
         ) STRICT, WITHOUT ROWID;
 
+        -- The digest that comes next, while there is a setting for it.
+        CREATE TABLE digest (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            schedule TEXT NOT NULL,
+            since TEXT NOT NULL,
+            due_at TEXT NOT NULL,
+            lease_until TEXT
+        ) STRICT;
+
+        -- What is about no request has no number.
         CREATE TABLE deliveries (
             position INTEGER PRIMARY KEY,
             id TEXT NOT NULL,
-            number INTEGER NOT NULL REFERENCES requests (number),
+            number INTEGER REFERENCES requests (number),
             kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
             lane TEXT GENERATED ALWAYS AS
                 (CASE WHEN {one_of("kind", _TO_REQUESTER)} THEN 'direct' ELSE 'card' END) VIRTUAL,

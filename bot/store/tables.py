@@ -9,11 +9,13 @@ from bot.store.attempts import Attempts
 from bot.store.cancellations import Cancellations
 from bot.store.connection import Connection
 from bot.store.deliveries import Deliveries
+from bot.store.digests import Digests
 from bot.store.homes import Homes
 from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
 from bot.store.record import Record
+from bot.store.reports import Reports
 from bot.store.requests import Requests
 from bot.store.timers import Timers
 
@@ -36,6 +38,8 @@ class Tables:
         self.lookups = Lookups(connection)
         self.projections = Projections(connection)
         self.timers = Timers(connection)
+        self.digests = Digests(connection)
+        self.reports = Reports(connection)
 
     def freeze(self) -> Freeze | None:
         """Return the freeze that is in force, with the name of whoever began it, or None."""
@@ -61,6 +65,7 @@ class Tables:
             " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
             " UNION ALL SELECT min(max(due_at, coalesce(lease_until, ''))) FROM homes"
             " WHERE due_at IS NOT NULL AND max(due_at, coalesce(lease_until, '')) > :after"
+            " UNION ALL SELECT coalesce(lease_until, due_at) FROM digest WHERE coalesce(lease_until, due_at) > :after"
             ") AS waiting",
             {"after": at},
         )

@@ -16,6 +16,7 @@ from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import Event
 from bot.domain.backoff import pauses
 from bot.domain.delivery import Delivery, Publish, Receipt
+from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.log import log_failure
@@ -43,8 +44,11 @@ class Gateway(Protocol):
 class Courier(Protocol):
     """The way to Slack, as far as the worker needs it."""
 
-    async def deliver(self, delivery: Delivery, request: Request, event: Event) -> Receipt:
-        """Make one try and return its result; never raise for what the network or Slack does."""
+    async def deliver(self, delivery: Delivery, request: Request | None, event: Event) -> Receipt:
+        """Make one try and return its result; never raise for what the network or Slack does.
+
+        ``request`` is None for what is about no request.
+        """
         ...
 
     async def publish(self, publish: Publish) -> Receipt:
@@ -95,6 +99,8 @@ class Worker:
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._deliveries: dict[int, asyncio.Task[None]] = {}
         self._homes: dict[str, asyncio.Task[None]] = {}
+        self._digests: dict[datetime, asyncio.Task[None]] = {}
+        """The digest whose figures are being read, by the begin of its period."""
         self._posting_to: frozenset[str] = frozenset()
         # What is claimed depends on what is being posted, so one claim at a time.
         self._claiming = asyncio.Lock()
@@ -140,7 +146,12 @@ class Worker:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
     def _under_way(self) -> set[asyncio.Task[None]]:
-        return {*self._calls.values(), *self._deliveries.values(), *self._homes.values()}
+        return {
+            *self._calls.values(),
+            *self._deliveries.values(),
+            *self._homes.values(),
+            *self._digests.values(),
+        }
 
     async def _start_due(self) -> datetime | None:
         """Begin what is due; return when something falls due next, as far as that is known.
@@ -163,6 +174,8 @@ class Worker:
                 )
                 for attempt in claimed.attempts:
                     self._start(self._calls, attempt.cancellation, self._call(attempt))
+                if claimed.digest is not None and claimed.digest.since not in self._digests:
+                    self._start(self._digests, claimed.digest.since, self._digest(claimed.digest))
                 for claimed_delivery in claimed.deliveries:
                     delivery = claimed_delivery.delivery
                     if delivery.kind.is_new_message:
@@ -202,6 +215,9 @@ class Worker:
     async def _call(self, attempt: Attempt) -> None:
         answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
         await _persist(lambda: self._workflow.record_answer(attempt, answer))
+
+    async def _digest(self, period: Period) -> None:
+        await _persist(lambda: self._workflow.digest(period))
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         delivery = claimed.delivery

@@ -21,10 +21,13 @@ TRIES_BEFORE_TELLING = 3
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery that a worker claimed, with the request as it is now and the event that it reports."""
+    """A delivery that a worker claimed, with the request as it is now and the event that it reports.
+
+    ``request`` is None for what is about no request.
+    """
 
     delivery: Delivery
-    request: Request
+    request: Request | None
     event: Event
 
 
@@ -43,9 +46,12 @@ def claim(
         delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
         if delivery is None:
             break
-        request = tx.requests.get(delivery.request_id)
-        assert request is not None
         event = tx.record.event(delivery.event_seq)
+        request = tx.requests.get(delivery.request_id)
+        if request is None:
+            claimed.append(ClaimedDelivery(delivery, None, event))
+            not_to |= {delivery.target}
+            continue
         if delivery.kind.is_new_message and _is_outdated(tx, request, event):
             tx.deliveries.call_off(delivery, at)
             called_off += 1
@@ -98,10 +104,11 @@ class Concluded:
 def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> Concluded:
     """Keep the result of a try. The receipt of an older try changes nothing, unless it is the first to have posted."""
     request = tx.requests.get(delivery.request_id)
-    assert request is not None
     if receipt.outcome is DeliveryOutcome.DELIVERED:
         if not tx.deliveries.settle(delivery, receipt, at):
             return Concluded(surplus=_is_surplus(tx, delivery, receipt))
+        if request is None:
+            return Concluded()
         if delivery.kind is DeliveryKind.CARD:
             _card_posted(tx, request, receipt, at)
         if not delivery.kind.is_new_message and delivery.in_doubt_since is not None:
@@ -125,7 +132,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     # A Slack that is away or asks for a pause takes everything by itself later.
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
     tell = lasting and tx.deliveries.tell(delivery, at)
-    if tell and delivery.kind is DeliveryKind.CARD:
+    if tell and request is not None and delivery.kind is DeliveryKind.CARD:
         _report_blocked(tx, request, receipt, at)
     # Slack's limits are for each method: a refused update says nothing about new messages.
     limited = receipt.retry_after is not None and delivery.kind.is_new_message
@@ -188,11 +195,13 @@ def _report_blocked(tx: Tables, request: Request, receipt: Receipt, at: datetime
     tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
 
 
-def _abandon(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-    if delivery.kind is DeliveryKind.CARD and request.card_ts is None:
+def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
+    if request is not None and delivery.kind is DeliveryKind.CARD and request.card_ts is None:
         # Without any card there is no thread. A second card that comes too late ends nothing else.
         tx.deliveries.abandon_thread(request, at)
     event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, request)
+    if request is None:
+        return
     about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
     if not (about_card and request.state.awaits_people):
         return

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.backoff import pause_after
 from bot.domain.policy import People
+from bot.domain.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,9 @@ class Rules:
     """The ages of a request at which the approvers are reminded of it; they ascend."""
     escalate_after: timedelta | None = None
     escalate_to: People = field(default_factory=People)
+    digest: Schedule | None = None
+    digest_to: str = ""
+    """The channel of the digests; empty where there are none."""
 
     def before_reminder(self, number: int) -> timedelta | None:
         """Return the time between this reminder and the one before it or the request, or None if there is no such."""

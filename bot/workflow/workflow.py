@@ -22,9 +22,10 @@ from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, S
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
+from bot.domain.report import Period, report
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, freezing, home, lookups, requests, timers
+from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.freezing import Froze
 from bot.workflow.home import HomeTab
@@ -55,7 +56,8 @@ _SETTLED = {State.PENDING: "nobody_decided", State.APPROVED: "sending", State.SE
 class Claimed:
     """The work that a worker claimed.
 
-    ``more`` is true where there may be more to claim at once; ``next_at`` is when something falls due next.
+    ``more`` is true where there may be more to claim at once; ``next_at`` is when something falls due next. ``digest``
+    is the period of the digest that is due, or None.
     """
 
     attempts: list[Attempt]
@@ -63,6 +65,7 @@ class Claimed:
     homes: list[Publish]
     more: bool
     next_at: datetime | None
+    digest: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +266,7 @@ class Workflow:
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
             tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
+            digests.take_back(tx, self.rules)
             unclean = not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
             return unclean
@@ -305,6 +309,7 @@ class Workflow:
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
+            digest = digests.claim(tx, self.rules, at) if sure else None
             claimed, called_off = deliveries.claim(
                 tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries
             )
@@ -312,7 +317,7 @@ class Workflow:
             homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
-            return named, contradictions, Claimed(begun, claimed, homes, more, tx.next_due(at))
+            return named, contradictions, Claimed(begun, claimed, homes, more, tx.next_due(at), digest)
 
         settled, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
@@ -343,6 +348,18 @@ class Workflow:
             elif attempt is not None:
                 contradictions.append(attempt)
         return settled, contradictions, begun
+
+    async def digest(self, period: Period) -> None:
+        """Read the figures of a period whose digest is due, beside the writer, and owe the digest."""
+        figures = await self._store.read(
+            lambda tables: report(tables.reports.rows(period), tables.reports.unknown_before(period.since))
+        )
+        owed = await self._store.transaction(
+            "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._now())
+        )
+        if owed:
+            log.info("digest_owed", since=period.since.isoformat(), until=period.until.isoformat())
+        self._wake.set()
 
     async def record_answer(self, attempt: Attempt, answer: Answer) -> State | None:
         """Keep what an attempt proved; return the state that follows, or None if it came too late to count."""

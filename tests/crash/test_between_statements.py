@@ -250,7 +250,7 @@ def _seen(world: World, claimed: ClaimedDelivery) -> None:
     if not world.outside.messages:
         world.reach_slack(claimed)
     (ts,) = world.outside.messages
-    world.click_on_card(claimed.request.id, ts)
+    world.click_on_card(claimed.delivery.request_id, ts)
 
 
 def _ask_for_a_reason(world: World, about: str) -> object:

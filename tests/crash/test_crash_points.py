@@ -259,3 +259,36 @@ async def test_a_crash_while_somebody_stops_or_hurries_leads_to_one_end(quiet_de
         kinds = [event.kind for event in tables.record.all()]
         assert verify(tables).damage is None
     assert kinds.count("stopped_trying" if act == "stop" else "hurried") == 1
+
+
+async def found(database: Path, sql: str) -> None:
+    """Wait until this query finds something."""
+    async with asyncio.timeout(60):
+        while True:
+            with open_reader(database) as tables:
+                if tables.connection.execute(sql):
+                    return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("when", ["KILL_BEFORE", "KILL_AFTER"])
+@pytest.mark.parametrize("point", ["digest,digest,1", "digest,record_delivery,1"])
+async def test_a_crash_around_a_digest_leads_to_one_of_it(database: Path, point: str, when: str) -> None:
+    """The bot dies as it owes a digest, with its figures in hand, or as it posts it; the next one does what is left."""
+    clock, settings = Clock(), {"DIGEST": "daily 09:00 Asia/Phnom_Penh"}
+    async with Desk(database, now=clock.now) as desk:
+        async with bot_process(desk, **settings):
+            await found(database, "SELECT 1 FROM digest")
+        clock.leap(timedelta(days=1))
+        settings["CLOCK_AHEAD"] = str(clock.ahead.total_seconds())
+        # It may die before it is connected.
+        process = await start(desk, "tests.flows.bot_process", **settings, **{when: point})
+        await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == -9
+        await desk.slack.drop_connections()
+        async with bot_process(desk, **settings):
+            await found(database, "SELECT 1 FROM deliveries WHERE status = 'delivered'")
+        assert [message.text[0] for message in desk.slack.space.messages(PAYMENTS)] == ["📊"]
+    with open_reader(database) as tables:
+        assert [event.kind for event in tables.record.all()].count("digest") == 1
+        assert verify(tables).damage is None

@@ -139,6 +139,29 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
             "is not a valid regular expression: missing ), unterminated subpattern at position 0",
         ),
         ("ORDER_ID_PATTERN", "a{99999999999}", "is not a regular expression that can be used: it is too large"),
+        *(
+            (
+                "DIGEST",
+                value,
+                (
+                    f"'{value}' is not a day, a time and a time zone, such as mon 09:00 Asia/Phnom_Penh or"
+                    " daily 18:30 Europe/Berlin; the days are mon, tue, wed, thu, fri, sat, sun, daily"
+                ),
+            )
+            for value in ("mon", "mon 9:00 UTC", "monday 09:00 UTC", "mon 24:00 UTC", "mon 09:00", "mon 09:00 UTC +1")
+        ),
+        (
+            "DIGEST",
+            "mon 09:00 Mars/Base",
+            "'Mars/Base' is not a time zone that this machine knows, such as Europe/Berlin",
+        ),
+        ("DIGEST", "mon 09:00 ../UTC", "'../UTC' is not a time zone that this machine knows, such as Europe/Berlin"),
+        ("DIGEST", "mon 09:00 Europe", "'Europe' is not a time zone that this machine knows, such as Europe/Berlin"),
+        (
+            "DIGEST",
+            "mon 09:00 UTC",
+            "is set, but APPROVAL_CHANNEL is not, so there is no channel for it; set both, or neither",
+        ),
         ("HOST", "0.0.0.0 8080", "'0.0.0.0 8080' is not a host name or an IP address"),
         ("PORT", "65536", "'65536' is not a whole number from 0 to 65535"),
         ("PORT", "3e3", "'3e3' is not a whole number from 0 to 65535"),
@@ -270,3 +293,23 @@ def test_levels_and_formats_are_taken_in_any_case() -> None:
 def test_the_page_of_an_order_has_its_id_behind_the_host(address: str) -> None:
     """Consoles name the order in the path, the query or the fragment."""
     assert given_that(ORDER_URL=address).order_url == address
+
+
+@pytest.mark.parametrize(
+    "text, written",
+    [
+        ("mon 09:00 Asia/Phnom_Penh", "mon 09:00 Asia/Phnom_Penh"),
+        ("SUN  23:59  UTC", "sun 23:59 UTC"),
+        ("Daily 00:00 Europe/Berlin", "daily 00:00 Europe/Berlin"),
+        ("off", "None"),
+    ],
+)
+def test_a_digest_has_a_day_a_time_and_a_zone(text: str, written: str) -> None:
+    """Capital and small letters make no difference, but for the zone."""
+    assert str(given_that(DIGEST=text, APPROVAL_CHANNEL="C01").digest) == written
+    assert given_that(APPROVAL_CHANNEL="C01").digest is None
+
+
+def test_a_wrong_channel_is_told_once() -> None:
+    """A digest needs no line of its own then."""
+    assert len(problems(DIGEST="daily 09:00 UTC", APPROVAL_CHANNEL="D01")) == 1

@@ -15,7 +15,8 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Publish, Receipt
-from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Started
+from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Digest, Started
+from bot.domain.report import Figures, Report
 from bot.domain.request import Request
 from bot.network import Network
 from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, Twist, Without, broken, rate_limited
@@ -43,7 +44,15 @@ CARD = a_request(
 CANCELLED = Cancelled(1, Answer(Outcome.CANCELLED, http_status=200))
 EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), request="c1", order_id="ord_1")
 
+CONTENT = Digest("C0PAY", timestamp(AT), timestamp(AT), "UTC", Report(Figures()))
+DIGEST, _ = follow(FIRST, CONTENT, BOT, timestamp(AT))
+
 NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message]
+
+
+def about(kind: DeliveryKind) -> Event:
+    """Return the event that a delivery of this kind reports."""
+    return DIGEST if kind is DeliveryKind.DIGEST else EVENT
 
 
 def queued(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:
@@ -100,11 +109,11 @@ async def test_a_message_that_may_be_in_slack_is_searched_for_before_it_is_poste
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     before = len(slack.space.posted)
     slack.faults.add("chat.postMessage", fault)
-    first = await courier.deliver(queued(kind), card, EVENT)
+    first = await courier.deliver(queued(kind), card, about(kind))
     assert (first.outcome, first.in_doubt) == (DeliveryOutcome.IN_DOUBT, True)
-    second = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert second.outcome is DeliveryOutcome.DELIVERED
-    third = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    third = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert third == second
     assert len(slack.space.posted) == before + 1
 
@@ -198,6 +207,8 @@ FINAL = [
     ("conversations.replies", DeliveryKind.REPLY, []),
     ("conversations.history", DeliveryKind.DIRECT_MESSAGE, []),
     ("conversations.history", DeliveryKind.RECEIPT, []),
+    ("chat.postMessage", DeliveryKind.DIGEST, UNFIT),
+    ("conversations.history", DeliveryKind.DIGEST, []),
 ]
 
 
@@ -214,7 +225,7 @@ async def test_an_error_is_final_only_where_it_is_about_this_message(
         if name == "message_not_found" and kind.is_new_message:
             continue  # that the thread is gone is another matter
         slack.faults.add(method, ApiError(name))
-        receipt = await courier.deliver(delivery, card, EVENT)
+        receipt = await courier.deliver(delivery, card, about(delivery.kind))
         outcome = DeliveryOutcome.IMPOSSIBLE if name in final else DeliveryOutcome.BLOCKED
         assert (name, receipt.outcome, receipt.problem) == (name, outcome, name)
 
@@ -257,10 +268,10 @@ async def test_a_wrong_answer_after_slack_did_the_work_posts_nothing_twice(
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     before = len(slack.space.posted)
     slack.faults.add("chat.postMessage", Twist(answer))
-    first = await courier.deliver(queued(kind), card, EVENT)
+    first = await courier.deliver(queued(kind), card, about(kind))
     assert first.in_doubt
     assert (first.retry_after or 0) <= 300
-    second = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert second.outcome is DeliveryOutcome.DELIVERED
     assert len(slack.space.posted) == before + 1
 
@@ -274,9 +285,9 @@ async def test_an_answer_without_a_place_is_searched_for(
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     before = len(slack.space.posted)
     slack.faults.add("chat.postMessage", Without(fields))
-    first = await courier.deliver(queued(kind), card, EVENT)
+    first = await courier.deliver(queued(kind), card, about(kind))
     assert (first.outcome, first.problem, first.in_doubt) == (DeliveryOutcome.IN_DOUBT, "no_place_in_answer", True)
-    second = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert second.outcome is DeliveryOutcome.DELIVERED
     assert (second.channel, second.ts) == (slack.space.posted[-1].channel, slack.space.posted[-1].ts)
     assert len(slack.space.posted) == before + 1
@@ -292,8 +303,8 @@ async def test_a_message_is_found_though_our_clock_is_wrong(
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     before = len(slack.space.posted)
     slack.faults.add("chat.postMessage", Drop(after_effect=True))
-    await courier.deliver(queued(kind), card, EVENT)
-    found = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    await courier.deliver(queued(kind), card, about(kind))
+    found = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, slack.space.posted[-1].ts)
     assert len(slack.space.posted) == before + 1
 
@@ -319,12 +330,12 @@ async def test_a_search_goes_on_by_time_where_no_cursor_leads_on(
 
     chat()
     slack.faults.add("chat.postMessage", Drop(after_effect=True))
-    await courier.deliver(queued(kind), card, EVENT)
+    await courier.deliver(queued(kind), card, about(kind))
     mine = slack.space.posted[-1]
     chat()
     slack.history.most = 1
     setattr(slack.history, trouble, True)
-    found = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    found = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, mine.ts)
 
 
@@ -336,7 +347,7 @@ async def test_a_search_ends_where_nothing_is_left(
     card = CARD if kind is DeliveryKind.CARD else await posted(courier)
     slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
     slack.history.same_cursor = True
-    receipt = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+    receipt = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
     assert receipt.outcome is DeliveryOutcome.DELIVERED
     assert pages(slack, "conversations.history") == 3
     assert pages(slack, "conversations.replies") == (3 if kind is DeliveryKind.REPLY else 0)

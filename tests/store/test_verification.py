@@ -59,6 +59,7 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+OF_REQUESTS = [kind for kind in DeliveryKind if kind is not DeliveryKind.DIGEST]
 ORDER = "WHERE order_id = 'ord_{}'".format
 NUMBER = "(SELECT request FROM cancellations WHERE order_id = 'ord_{}')".format
 CALLED = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format
@@ -116,7 +117,7 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
         ),
         *(
             (f"DELETE FROM deliveries WHERE kind = '{kind}' AND number = {NUMBER(order)}", Subject.DELIVERIES)
-            for kind in DeliveryKind
+            for kind in OF_REQUESTS
             for order in (2, 3)
         ),
         (f"DELETE FROM deliveries WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
@@ -134,7 +135,7 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
         (f"UPDATE deliveries SET status = 'abandoned' WHERE number = {NUMBER(4)}", Subject.DELIVERIES),
         *(
             (f"UPDATE deliveries SET status = 'called_off' WHERE kind = '{kind}'", Subject.DELIVERIES)
-            for kind in DeliveryKind
+            for kind in OF_REQUESTS
         ),
         (
             (

@@ -227,6 +227,7 @@ async def test_a_late_confirmation_is_shown_on_the_card_of_a_newer_request(
         await workflow.record_delivery(on_its_way.delivery, posted)
     drawn = []
     while delivery := await next_delivery(workflow):
+        assert delivery.request is not None
         drawn.append((delivery.delivery.kind, delivery.request.id, delivery.request.cancellation.earlier))
         await workflow.record_delivery(
             delivery.delivery, Receipt(DeliveryOutcome.DELIVERED, "C1", f"88.{len(drawn)}", "link")

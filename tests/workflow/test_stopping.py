@@ -269,6 +269,7 @@ async def test_the_card_gets_the_history_of_the_record(workflow: Workflow, clock
     clock.advance(seconds=1)
     await stop(workflow, request, ANN.id)
     (update, *_) = (await workflow.claim("w", calls=0, messages=5)).deliveries
+    assert update.request is not None
     history = update.request.history
     assert [(step.kind, step.person) for step in history] == [
         ("requested", ANN.id),

@@ -296,6 +296,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return " · ".join(filter(None, [outcomes.said(answer), request]))
         case events.CardBlocked():
             return outcomes.delivery_problem(content.problem)
+        case events.Digest():
+            return f"{content.report.total.asked} requests since {content.since[:10]}"
         case events.DeliveryAbandoned():
             return f"{_DELIVERIES[content.delivery]}: {outcomes.delivery_problem(content.problem)}"
         case _:
@@ -341,6 +343,7 @@ _TITLES: dict[type[Content], str] = {
     events.CardPosted: "card posted",
     events.CardBlocked: "card blocked",
     events.DeliveryAbandoned: "message not delivered",
+    events.Digest: "digest",
 }
 _VERDICTS = {
     Verdict.ALLOWED: "allowed",
@@ -395,6 +398,7 @@ _DELIVERIES = {
     DeliveryKind.DIRECT_MESSAGE: "the direct message",
     DeliveryKind.RECEIPT: "the receipt",
     DeliveryKind.RECEIPT_UPDATE: "an update of the receipt",
+    DeliveryKind.DIGEST: "the digest",
 }
 
 

@@ -22,6 +22,7 @@ from bot.domain.events import (
     ClickRefused,
     Content,
     DeliveryAbandoned,
+    Digest,
     Erased,
     Escalated,
     Expired,
@@ -55,6 +56,7 @@ from bot.domain.events import (
 )
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Act, Scope, Verdict
+from bot.domain.report import Figures, Report
 from bot.sandbox.transcript import read
 from bot.sandbox.workspace import Posted
 from bot.slack.views import audit_page
@@ -102,6 +104,7 @@ EVENTS: list[Content] = [
     CardPosted("C1", "1.2"),
     CardBlocked("C1", "not_in_channel"),
     DeliveryAbandoned(DeliveryKind.CARD_UPDATE, "message_not_found"),
+    Digest("C1", "2026-11-16T02:00:00.000Z", "2026-11-23T02:00:00.000Z", "UTC", Report(Figures())),
 ]
 """One event of each kind."""
 

@@ -1,0 +1,55 @@
+"""The digest that comes next: one row, so that its time is in the database before it is over."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.domain.audit import timestamp
+from bot.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The next digest: the schedule by which it was planned, where its period begins, and when it is due.
+
+    ``lease_until`` is set while a worker reads its figures.
+    """
+
+    schedule: str
+    since: datetime
+    due_at: datetime
+    lease_until: datetime | None
+
+
+class Digests:
+    """The table ``digest``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def planned(self) -> Planned | None:
+        """Return the next digest, or None if none was planned."""
+        rows = self._connection.execute("SELECT schedule, since, due_at, lease_until FROM digest")
+        for schedule, *times in rows:
+            since, due_at, lease_until = (each and datetime.fromisoformat(each) for each in times)
+            return Planned(schedule, since, due_at, lease_until)
+        return None
+
+    def plan(self, schedule: str, *, since: datetime, due_at: datetime) -> None:
+        """Keep the next digest, in the place of the one before."""
+        self._connection.execute(
+            "INSERT INTO digest (id, schedule, since, due_at) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " schedule = excluded.schedule, since = excluded.since, due_at = excluded.due_at, lease_until = NULL",
+            (schedule, timestamp(since), timestamp(due_at)),
+        )
+
+    def lease(self, until: datetime) -> None:
+        """Keep that a worker reads the figures, and when it counts as dead."""
+        self._connection.execute("UPDATE digest SET lease_until = ?", (timestamp(until),))
+
+    def end_lease(self) -> None:
+        """Take it from a worker that is gone."""
+        self._connection.execute("UPDATE digest SET lease_until = NULL")
+
+    def drop(self) -> None:
+        """Plan no digest any more."""
+        self._connection.execute("DELETE FROM digest")

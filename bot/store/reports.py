@@ -1,0 +1,52 @@
+"""Reading what the figures of a period are made of, one order at a time and down an index."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.domain.attempt import Reason
+from bot.domain.audit import timestamp
+from bot.domain.cancellation import Choice, State
+from bot.domain.report import Period, Row
+from bot.store.connection import Connection
+from bot.store.schema import one_of
+
+_ROWS = f"""
+    SELECT c.request, r.category, c.state, c.requested_at,
+        (SELECT max(d.at) FROM decisions d
+            WHERE d.number = c.request AND {one_of("d.choice", (Choice.APPROVE, Choice.REJECT))}),
+        c.changed_at,
+        CASE WHEN c.state = 'refused' THEN (SELECT a.reason FROM attempts a
+            WHERE a.number = c.number AND a.outcome IS NOT NULL ORDER BY a.id DESC LIMIT 1) END
+    FROM cancellations c JOIN requests r ON r.number = c.request
+    WHERE c.requested_at >= ? AND c.requested_at < ?
+    ORDER BY c.requested_at, c.number
+"""
+"""The orders of one request have the same time, and numbers without a gap."""
+
+
+class Reports:
+    """The reading of orders for ``bot.domain.report``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def rows(self, period: Period) -> Iterator[Row]:
+        """Yield the orders that were asked for in this period."""
+        ends = (timestamp(period.since), timestamp(period.until))
+        for number, category, state, requested_at, decided_at, changed_at, reason in self._connection.stream(
+            _ROWS, ends
+        ):
+            yield Row(
+                number,
+                category,
+                State(state),
+                datetime.fromisoformat(requested_at),
+                decided_at and datetime.fromisoformat(decided_at),
+                datetime.fromisoformat(changed_at),
+                reason and Reason(reason),
+            )
+
+    def unknown_before(self, since: datetime) -> int:
+        """Return how many orders that were asked for before this time are in the state ``unknown``."""
+        sql = "SELECT count(*) FROM cancellations WHERE state = ? AND requested_at < ?"
+        return int(self._connection.execute(sql, (State.UNKNOWN, timestamp(since)))[0][0])

@@ -1,0 +1,292 @@
+"""The digest: planned before it is due, owed once for each period, and proved by its event."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.domain.audit import timestamp
+from bot.domain.cancellation import State
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.events import DeliveryAbandoned, Digest, Started
+from bot.domain.projection import Subject
+from bot.domain.report import Period
+from bot.domain.schedule import Schedule
+from bot.store import Store, verify_file
+from bot.workflow import Rules, Workflow
+from tests.clock import Clock
+from tests.workflow.steps import CANCELLED, DELIVERED, approved, contents, deliver_all, requested, sending
+from tests.world import actor
+
+PHNOM_PENH = ZoneInfo("Asia/Phnom_Penh")
+MONDAYS = Schedule(0, time(9, 0), PHNOM_PENH)
+NOON = Schedule(None, time(12, 0), ZoneInfo("UTC"))
+# The clock of the tests begins on Monday, 23 November 2026, at 16:00 in Phnom Penh.
+BEFORE, LAST, NEXT = (datetime(2026, 11, day, 2, 0, tzinfo=UTC) for day in (16, 23, 30))
+WEEK = timedelta(weeks=1)
+
+
+@pytest.fixture
+def rules(rules: Rules) -> Rules:
+    """Return rules with a digest each Monday."""
+    return replace(rules, digest=MONDAYS, digest_to="C0PAY")
+
+
+class Week:
+    """The use cases with a clock, and a worker that reads the figures as soon as they are due."""
+
+    def __init__(self, workflow: Workflow, store: Store, clock: Clock) -> None:
+        self.workflow, self.store, self.clock = workflow, store, clock
+
+    async def work(self) -> Period | None:
+        """Do what is due; return the period of the digest that was."""
+        claimed = await self.workflow.claim("w", calls=0, messages=0)
+        if claimed.digest is not None:
+            await self.workflow.digest(claimed.digest)
+        return claimed.digest
+
+    async def restart(self, **changes: Any) -> None:
+        """Let a new process take over, perhaps with other rules."""
+        rules = replace(self.workflow.rules, **changes)
+        self.workflow = Workflow(self.store, rules, now=self.clock, wake=asyncio.Event())
+        await self.workflow.start(Started("1"))
+        await self.work()
+
+    async def planned(self) -> tuple[datetime, datetime] | None:
+        """Return where the next digest's period begins, and when it is due."""
+        found = await self.store.read(lambda tables: tables.digests.planned())
+        return (found.since, found.due_at) if found else None
+
+    async def periods(self) -> list[tuple[str, str]]:
+        """Return the periods of all digests on record."""
+        return [(each.since, each.until) for each in await contents(self.store) if isinstance(each, Digest)]
+
+
+@pytest.fixture
+def week(workflow: Workflow, store: Store, clock: Clock) -> Week:
+    """Return the use cases."""
+    return Week(workflow, store, clock)
+
+
+async def test_the_first_digest_is_planned_with_its_whole_period(week: Week) -> None:
+    """Its time is in the database before it is due, and the worker knows when to look."""
+    assert await week.work() is None
+    assert await week.planned() == (LAST, NEXT)
+    assert (await week.workflow.claim("w", calls=0, messages=0)).next_at == NEXT
+    assert await week.periods() == []
+
+
+async def test_a_digest_is_owed_when_it_is_due_and_not_before(week: Week) -> None:
+    """The event has the figures, the message is in the outbox, and the next digest is planned."""
+    await week.work()
+    await approved(week.workflow)
+    await week.workflow.record_answer(await sending(week.workflow), CANCELLED)
+    await deliver_all(week.workflow)
+    week.clock.at = NEXT - timedelta(milliseconds=1)
+    assert await week.work() is None
+    week.clock.at = NEXT
+    assert await week.work() == Period(LAST, NEXT)
+    assert await week.planned() == (NEXT, NEXT + WEEK)
+    (content,) = [each for each in await contents(week.store) if isinstance(each, Digest)]
+    assert (content.channel, content.zone) == ("C0PAY", "Asia/Phnom_Penh")
+    assert (content.since, content.until) == (timestamp(LAST), timestamp(NEXT))
+    assert content.report.total.requests == {State.APPROVED: 1}
+    assert content.report.total.orders == {State.CANCELLED: 1}
+    assert await deliver_all(week.workflow) == [DeliveryKind.DIGEST]
+    assert await week.work() is None
+    assert verify_file(week.store.path).damage is None
+
+
+async def test_a_message_of_a_digest_is_about_no_request(week: Week) -> None:
+    """The worker gets the channel and the event, and no request; a refused rate holds up the channel."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.work()
+    (claimed,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
+    assert (claimed.request, claimed.delivery.request_id, claimed.delivery.target) == (None, "", "C0PAY")
+    assert isinstance(claimed.event.content, Digest)
+    limited = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=7.0)
+    assert (await week.workflow.record_delivery(claimed.delivery, limited)).pause == timedelta(seconds=7)
+    week.clock.advance(seconds=8)
+    (again,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
+    await week.workflow.record_delivery(again.delivery, DELIVERED)
+    late = replace(DELIVERED, ts="9.9")
+    assert (await week.workflow.record_delivery(again.delivery, late)).surplus
+
+
+@pytest.mark.parametrize("weeks", [1, 2, 5])
+async def test_a_long_absence_brings_one_digest_that_says_its_period(week: Week, weeks: int) -> None:
+    """It is from the last digest to the last time at which one should have come; the next is as usual."""
+    await week.work()
+    week.clock.at = NEXT + weeks * WEEK + timedelta(days=2)
+    await week.restart()
+    assert await week.work() is None
+    assert await week.periods() == [(timestamp(LAST), timestamp(NEXT + weeks * WEEK))]
+    assert await week.planned() == (NEXT + weeks * WEEK, NEXT + (weeks + 1) * WEEK)
+
+
+async def test_a_changed_setting_plans_anew_and_leaves_no_gap(week: Week) -> None:
+    """The next digest comes by the new setting, and begins where the last one ended."""
+    await week.work()
+    await week.restart(digest=NOON)
+    noon = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    assert await week.planned() == (LAST, noon)
+    week.clock.at = noon
+    await week.work()
+    assert await week.periods() == [(timestamp(LAST), timestamp(noon))]
+    await week.restart(digest=MONDAYS)
+    assert await week.planned() == (noon, NEXT)
+
+
+async def test_a_removed_setting_drops_what_was_planned(week: Week) -> None:
+    """No digest comes, and when the setting comes back it begins with one whole period."""
+    await week.work()
+    await week.restart(digest=None)
+    assert await week.planned() is None
+    week.clock.at = NEXT + 8 * WEEK + timedelta(days=1)
+    assert await week.work() is None
+    await week.restart(digest=MONDAYS)
+    assert await week.planned() == (NEXT + 8 * WEEK, NEXT + 9 * WEEK)
+    assert await week.periods() == []
+
+
+async def test_nothing_is_planned_or_due_before_the_clock_is_confirmed(
+    store: Store, rules: Rules, clock: Clock
+) -> None:
+    """A start on a clock that may be wrong decides nothing."""
+    unsure: datetime | None = clock()
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event(), unconfirmed=lambda: unsure)
+    week = Week(workflow, store, clock)
+    assert await week.work() is None
+    assert await week.planned() is None
+    unsure = None
+    await week.work()
+    unsure = clock.at = NEXT
+    assert await week.work() is None
+    unsure = None
+    assert await week.work() == Period(LAST, NEXT)
+
+
+async def test_a_digest_stays_at_its_time_when_the_clock_steps(week: Week) -> None:
+    """It is a time of the calendar, and no time that somebody has to wait."""
+    await week.work()
+    week.clock.advance(hours=5)
+    await week.store.transaction("follow", lambda tx: week.workflow.shift(tx, timedelta(hours=5)))
+    assert await week.planned() == (LAST, NEXT)
+
+
+async def test_what_a_clock_in_the_future_planned_is_planned_anew(week: Week) -> None:
+    """The clock was a century ahead, and confirmed; a digest comes next Monday all the same."""
+    now = week.clock()
+    week.clock.advance(days=36500)
+    await week.work()
+    week.clock.at = now
+    await week.work()
+    assert await week.planned() == (LAST, NEXT)
+
+
+async def test_a_clock_that_is_set_back_a_little_repeats_no_digest(week: Week) -> None:
+    """The digest of this Monday is posted already."""
+    await week.work()
+    week.clock.at = NEXT + timedelta(seconds=30)
+    await week.work()
+    week.clock.at = NEXT - timedelta(seconds=30)
+    await week.work()
+    week.clock.at = NEXT
+    assert await week.work() is None
+    assert await week.periods() == [(timestamp(LAST), timestamp(NEXT))]
+    week.clock.at = NEXT + WEEK
+    assert await week.work() == Period(NEXT, NEXT + WEEK)
+
+
+async def test_a_freeze_makes_no_difference(week: Week) -> None:
+    """The digest is no step towards the gateway."""
+    await week.work()
+    await week.workflow.freeze(actor("UONE"), "why", "/cancel-order")
+    week.clock.at = NEXT
+    assert await week.work() == Period(LAST, NEXT)
+    assert DeliveryKind.DIGEST in await deliver_all(week.workflow)
+
+
+async def test_two_workers_owe_one_digest(week: Week) -> None:
+    """While one reads, nobody else begins; a worker that counted as dead finds it done."""
+    await week.work()
+    week.clock.at = NEXT
+    first = await week.workflow.claim("w", calls=0, messages=0)
+    assert first.digest is not None
+    assert (await week.workflow.claim("v", calls=0, messages=0)).digest is None
+    assert first.next_at == NEXT + week.workflow.rules.patience.attempt_lease
+    week.clock.at = first.next_at
+    assert await week.work() == first.digest
+    await week.workflow.digest(first.digest)
+    assert len(await week.periods()) == 1
+
+
+async def test_a_start_takes_a_digest_from_a_dead_process(week: Week) -> None:
+    """It comes at once, and not after the lease."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.workflow.claim("w", calls=0, messages=0)
+    await week.restart()
+    assert len(await week.periods()) == 1
+
+
+async def test_the_figures_are_of_the_period_and_name_what_is_left_from_before(week: Week) -> None:
+    """What was asked for at the end of the period belongs to the next one."""
+    await week.work()
+    week.clock.at = NEXT - timedelta(milliseconds=1)
+    await requested(week.workflow)
+    week.clock.at = NEXT
+    await requested(week.workflow, "ord_2", form="V2")
+    await week.work()
+    week.clock.at = NEXT + WEEK
+    await week.work()
+    digests = [each for each in await contents(week.store) if isinstance(each, Digest)]
+    assert [each.report.total.asked for each in digests] == [1, 1]
+
+
+async def test_a_digest_that_slack_never_takes_is_given_up_on_record(week: Week) -> None:
+    """The event says it, and the record proves the outbox."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.work()
+    (claimed,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
+    never = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="msg_too_long")
+    await week.workflow.record_delivery(claimed.delivery, never)
+    assert (await contents(week.store))[-1] == DeliveryAbandoned(DeliveryKind.DIGEST, "msg_too_long")
+    assert verify_file(week.store.path).damage is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM deliveries WHERE kind = 'digest'",
+        "UPDATE deliveries SET target = 'C0EVIL' WHERE kind = 'digest'",
+        "UPDATE deliveries SET event_seq = (SELECT max(seq) FROM audit_events) WHERE kind = 'digest'",
+        "UPDATE deliveries SET ts = '' WHERE kind = 'digest'",
+        "UPDATE deliveries SET status = 'abandoned' WHERE kind = 'digest'",
+        "UPDATE deliveries SET status = 'called_off' WHERE kind = 'digest'",
+        "UPDATE deliveries SET kind = 'reply' WHERE kind = 'digest'",
+        (
+            "INSERT INTO deliveries (id, kind, event_seq, target, enqueued_at, due_at)"
+            " SELECT 'x', kind, event_seq, target, enqueued_at, due_at FROM deliveries WHERE kind = 'digest'"
+        ),
+    ],
+)
+async def test_a_verification_finds_a_forged_message(week: Week, statement: str) -> None:
+    """Each digest on record has its one message, in its channel."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.work()
+    await deliver_all(week.workflow)
+    await requested(week.workflow)
+    with closing(sqlite3.connect(week.store.path)) as connection, connection:
+        connection.execute(statement)
+    found = verify_file(week.store.path)
+    assert found.contradiction is not None
+    assert found.contradiction.subject is Subject.DELIVERIES
