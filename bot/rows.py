@@ -4,12 +4,15 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import IO, Any, Protocol
 
 from bot.domain.audit import Event
+from bot.domain.cancellation import State
 from bot.domain.events import with_words
 from bot.domain.projection import Contradiction
+from bot.domain.report import CAUSES, NOT_APPROVED, Figures, Period, Report
 from bot.domain.request import Request
 from bot.printable import printable
 from bot.wording import answer, subject
@@ -46,6 +49,27 @@ def request_row(found: Request, contradiction: Contradiction | None) -> Row:
     """Return a request as a row, with the first thing in which the tables contradict its events."""
     row = {name: shown(found) for name, shown in _CANCELLATION.items()}
     return row | {CONTRADICTS: subject(contradiction.subject, contradiction.seq) if contradiction else ""}
+
+
+def report_fields() -> list[str]:
+    """Return the names of the columns of a report."""
+    return ["since", "until", "scope", "reason", *_FIGURES, "orders_unknown_before"]
+
+
+def report_rows(found: Report, period: Period) -> list[Row]:
+    """Return a report as rows: first all requests, and then those of each reason from the list."""
+    ends: Row = {
+        "since": period.since.isoformat(timespec="seconds"),
+        "until": period.until.isoformat(timespec="seconds"),
+    }
+    rows = [("all", found.total, found.unknown_before), *(("reason", each, None) for each in found.by_category)]
+    return [
+        ends
+        | {"scope": scope, "reason": figures.category}
+        | {name: shown(figures) for name, shown in _FIGURES.items()}
+        | {"orders_unknown_before": before}
+        for scope, figures, before in rows
+    ]
 
 
 def write_csv(into: Writer, names: list[str], rows: Iterable[Row], *, header: bool = True) -> None:
@@ -108,6 +132,22 @@ _CANCELLATION: dict[str, Callable[[Request], Any]] = {
     "request": lambda found: found.id,
 }
 """The columns, and what each shows."""
+
+
+_FIGURES: dict[str, Callable[[Figures], int | None]] = {
+    "requests": lambda found: found.asked,
+    **{
+        f"requests_{state}": partial(lambda state, found: found.requests.get(state, 0), state)
+        for state in (State.APPROVED, *NOT_APPROVED)
+    },
+    "orders": lambda found: sum(found.orders.values()),
+    **{f"orders_{state}": partial(lambda state, found: found.orders.get(state, 0), state) for state in State},
+    **{f"refused_{reason}": partial(lambda reason, found: found.refused.get(reason, 0), reason) for reason in CAUSES},
+    "decision_median_seconds": lambda found: found.decision.median,
+    "decision_p95_seconds": lambda found: found.decision.p95,
+    "outcome_median_seconds": lambda found: found.outcome.median,
+    "outcome_p95_seconds": lambda found: found.outcome.p95,
+}
 
 
 def harmless(value: object) -> object:

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import Choice, State
-from bot.domain.report import Period, Row
+from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
 from bot.store.schema import one_of
 
@@ -29,6 +29,10 @@ class Reports:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def of(self, period: Period) -> Report:
+        """Return the figures of this period. The caller reads one consistent state."""
+        return report(self.rows(period), self.unknown_before(period.since))
 
     def rows(self, period: Period) -> Iterator[Row]:
         """Yield the orders that were asked for in this period."""

@@ -22,7 +22,7 @@ from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, S
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
-from bot.domain.report import Period, report
+from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, requests, timers
@@ -351,9 +351,7 @@ class Workflow:
 
     async def digest(self, period: Period) -> None:
         """Read the figures of a period whose digest is due, beside the writer, and owe the digest."""
-        figures = await self._store.read(
-            lambda tables: report(tables.reports.rows(period), tables.reports.unknown_before(period.since))
-        )
+        figures = await self._store.read(lambda tables: tables.reports.of(period))
         owed = await self._store.transaction(
             "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._now())
         )

@@ -36,6 +36,7 @@ async def command(database: Path, *words: str) -> tuple[int | None, str, str]:
         (["audit", "find"], "exported"),
         (["audit", "find", "ord_1", "--csv"], "exported"),
         (["audit", "find", "--database", "bot.db"], "exported"),
+        (["report"], "exported"),
         (["erase", "--order", "ord_1", "--why", "ticket 7", "--yes"], "erased"),
         (["backup", "copy.db"], "backed_up"),
         (["backup", "copy.db", "--database", "bot.db"], "backed_up"),
