@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import structlog
 
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.audit import Event
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import Answered, Cancelled, Refused
 from bot.domain.policy import Act, Members
+from bot.domain.report import Period
 from bot.domain.request import Request
+from bot.domain.schedule import Schedule
 from bot.store import Store, StoreError, StoreProblem
 from bot.worker import Worker
 from bot.workflow import Claimed, Wish, Workflow, decisions
@@ -644,3 +649,29 @@ async def test_no_home_tab_is_published_before_slack_is_there(
     there.set()
     await worker.until_idle()
     assert courier.published == [Publish("U1", 1)]
+
+
+async def test_figures_that_cannot_be_read_stop_nothing_and_are_read_again(
+    workflow: Workflow, worker: Worker, courier: FakeCourier, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an error in the bot the digest waits for its lease, and not for the next week."""
+    workflow.rules = replace(
+        workflow.rules, digest=Schedule(None, time(12, 0), ZoneInfo("Asia/Phnom_Penh")), digest_to="C0PAY"
+    )
+    await worker.until_idle()
+    clock.advance(days=1)
+    tried, make = [], workflow.digest
+
+    async def broken(period: Period) -> None:
+        tried.append(period)
+        raise LookupError
+
+    monkeypatch.setattr(workflow, "digest", broken)
+    with structlog.testing.capture_logs() as logs:
+        await worker.until_idle()
+        await worker.until_idle()
+    assert (len(tried), [line["event"] for line in logs]) == (1, ["work_failed"])
+    monkeypatch.setattr(workflow, "digest", make)
+    clock.advance(minutes=2)
+    await worker.until_idle()
+    assert courier.brought == [DeliveryKind.DIGEST]

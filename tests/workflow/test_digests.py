@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -15,12 +17,13 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import DeliveryAbandoned, Digest, Started
 from bot.domain.projection import Subject
-from bot.domain.report import Period
+from bot.domain.report import Period, Row
 from bot.domain.schedule import Schedule
 from bot.store import Store, verify_file
+from bot.store.reports import Reports
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
-from tests.workflow.steps import CANCELLED, DELIVERED, approved, contents, deliver_all, requested, sending
+from tests.workflow.steps import CANCELLED, DELIVERED, approve, approved, contents, deliver_all, requested, sending
 from tests.world import actor
 
 PHNOM_PENH = ZoneInfo("Asia/Phnom_Penh")
@@ -290,3 +293,27 @@ async def test_a_verification_finds_a_forged_message(week: Week, statement: str)
     found = verify_file(week.store.path)
     assert found.contradiction is not None
     assert found.contradiction.subject is Subject.DELIVERIES
+
+
+async def test_people_do_not_wait_while_the_figures_are_read(week: Week, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year's orders take a while; requests are taken meanwhile, and do not change the figures."""
+    await week.work()
+    week.clock.at = NEXT - timedelta(seconds=1)
+    await requested(week.workflow)
+    week.clock.at = NEXT
+    reading, read, rows = threading.Event(), threading.Event(), Reports.rows
+
+    def slow(self: Reports, period: Period) -> Iterator[Row]:
+        for row in rows(self, period):
+            reading.set()
+            assert read.wait(60)
+            yield row
+
+    monkeypatch.setattr(Reports, "rows", slow)
+    working = asyncio.create_task(week.work())
+    await asyncio.to_thread(reading.wait, 60)
+    await approve(week.workflow, await requested(week.workflow, "ord_2", form="V2"))
+    read.set()
+    assert await working == Period(LAST, NEXT)
+    (content,) = [each for each in await contents(week.store) if isinstance(each, Digest)]
+    assert content.report.total.requests == {State.PENDING: 1}
