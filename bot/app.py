@@ -137,6 +137,7 @@ class Bot:
             rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
             connected=lambda: self._identity() is not None,
+            calls=settings.gateway_concurrency,
         )
         self._watch = Watch(
             self.store,

@@ -135,6 +135,9 @@ class Settings(RecordSettings, _Accounts):
     order_url: Annotated[str | None, by(values.order_url)] = _setting(
         "the page of an order, `https://…/{order_id}`: the card links to it", None, unset="no link"
     )
+    gateway_concurrency: Annotated[int, by(values.whole_number(1, 100))] = _setting(
+        "the number of calls to the gateway that are under way at once, at most 100", "10"
+    )
     digest: Annotated[Schedule | None, by(values.schedule_or_off)] = _setting(
         "post the figures of the time since the last digest to `APPROVAL_CHANNEL`, on this weekday or `daily`, at this"
         " time in this time zone: `mon 09:00 Asia/Phnom_Penh`",

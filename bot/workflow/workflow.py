@@ -337,8 +337,9 @@ class Workflow:
         contradictions: list[Contradiction] = []
         begun: list[Attempt] = []
         sending = tx.freeze() is None
-        while len(begun) < room and len(settled) < _AT_A_TIME:
-            due = tx.cancellations.due(at, held=held, expiring=expiring, sending=sending)
+        while len(settled) < _AT_A_TIME:
+            # What needs no call is not to wait behind the orders that do.
+            due = tx.cancellations.due(at, held=held, expiring=expiring, sending=sending and len(begun) < room)
             if due is None:
                 break
             attempt = attempts.settle(tx, self.rules, due, worker, at, spread=self._jitter() / 4)

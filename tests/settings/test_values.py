@@ -21,6 +21,8 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
     [
         ("SLACK_BOT_TOKEN", "xoxp-1", "must begin with xoxb-; this looks like another kind of token"),
         ("SLACK_APP_TOKEN", "xoxb-1", "must begin with xapp-; this looks like another kind of token"),
+        ("GATEWAY_CONCURRENCY", "0", "'0' is not a whole number from 1 to 100"),
+        ("GATEWAY_CONCURRENCY", "101", "'101' is not a whole number from 1 to 100"),
         ("SLACK_API_URL", "slack.com/api", "is not an address such as https://example.com"),
         (
             "SLACK_API_URL",

@@ -214,6 +214,32 @@ async def test_no_more_calls_at_once_than_allowed(
     assert [await state(store, found) for found in asked] == ["cancelled"] * 4
 
 
+async def test_what_needs_no_call_does_not_wait_for_a_place(
+    store: Store,
+    workflow: Workflow,
+    gateway: FakeGateway,
+    courier: FakeCourier,
+    clock: Clock,
+    wake: asyncio.Event,
+) -> None:
+    """While every place is taken, and others wait for one, a request that nobody decided still expires."""
+    worker = Worker(workflow, gateway, courier, now=clock, name="w", wake=wake, calls=1)
+    asked = [await approved(workflow, f"ord_{number}") for number in range(2)]
+    undecided = (await workflow.request(Wish("V9", ("ord_9",), "", "C1"), actor("U1"))).request
+    assert undecided is not None
+    running = asyncio.create_task(worker.run())
+    await gateway.called.wait()
+    clock.advance(hours=25)
+    wake.set()
+    async with asyncio.timeout(10):
+        while await state(store, undecided.id) != "expired":  # noqa: ASYNC110 -- the worker sets no event for it
+            await asyncio.sleep(0)
+    assert gateway.calls == ["ord_0"]
+    assert [await state(store, found) for found in asked] == ["sending", "approved"]
+    await worker.stop(0.01)
+    await running
+
+
 async def test_more_than_one_claim_takes_is_begun_at_once(
     workflow: Workflow,
     store: Store,
