@@ -79,6 +79,8 @@ class Bot:
             escalate_to=settings.escalate_to or People(),
             digest=settings.digest,
             digest_to=settings.approval_channel or "",
+            reasons=settings.reasons or (),
+            reason_required=settings.reason_required,
             patience=tuning.patience,
         )
         self.clock = Clock(tuning.now, tuning.monotonic)

@@ -361,6 +361,7 @@ Filters, in any order, one of each kind:
   ORDER_ID                  all events of this order (order:7d if the ID looks like another filter)
   @U012AB3CD                what this person requested or decided
   cancelled                 or another state: {", ".join(State)}
+  duplicate payment         or another of REASONS, if that is set
   today, yesterday          requested on that day (UTC)
   30m, 12h, 7d, 4w          requested in the last 30 minutes, 12 hours, 7 days, 4 weeks
   2026-11-23                requested on this day (UTC)

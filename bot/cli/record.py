@@ -53,7 +53,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
     """Print requests, newest first, or all events of one order.
 
     FILTERS are those of /cancel-audit: an order ID (its events), @U012AB3CD (a requester or approver),
-    state:cancelled, 7d, 2026-11-01..2026-11-23.
+    state:cancelled, fraud (one of REASONS), 7d, 2026-11-01..2026-11-23.
     """
     from bot.cli.problems import fail
     from bot.cli.rows import Printer, read_rows
@@ -66,7 +66,12 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
 
     settings = settings_for(RecordSettings, database)
     try:
-        lookup = parse(" ".join(filters), order_id_pattern=settings.order_id_pattern, now=datetime.now(UTC))
+        lookup = parse(
+            " ".join(filters),
+            order_id_pattern=settings.order_id_pattern,
+            now=datetime.now(UTC),
+            reasons=settings.reasons or (),
+        )
     except NotAFilter as error:
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
     printer, recorded = Printer(), is_the_bots_own(settings.database_path, database)

@@ -14,6 +14,8 @@ from bot.store import Tables
 
 _STEP = 500
 """Rows a query: enough to be quick, and few enough to let the bot write in between."""
+_RARE = ("category", "source", CONTRADICTS)
+"""The columns of a table that are left out where all their cells are empty."""
 _WIDEST = 60
 """Characters of a cell; several of them fit side by side on a terminal."""
 
@@ -79,8 +81,8 @@ class Printer:
         # A table's columns are as wide as its widest cell, so it has to wait for the last row.
         # The ids of requests are for machines, and would only make it wider.
         shown = [{key: _one_line(value) for key, value in row.items() if key != "request"} for row in rows]
-        if not any(row.get(CONTRADICTS) for row in shown):
-            shown = [{key: value for key, value in row.items() if key != CONTRADICTS} for row in shown]
+        empty = {name for name in _RARE if not any(row.get(name) for row in shown)}
+        shown = [{key: value for key, value in row.items() if key not in empty} for row in shown]
         if not shown:
             self.write("Nothing matches.\n", flush=True)
             return

@@ -65,6 +65,9 @@ class Started(Content):
     unclean: bool = False
     """True where the run before did not end by a stop: it was killed, or its machine went down."""
     allow_shared_channels: bool = False
+    reasons: tuple[str, ...] = ()
+    """Empty where there is no list to choose from."""
+    reason_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class RequestRefused(Content):
     words = ("asked_for", "reason")
     why: Verdict
     command: str = ""
-    """The slash command, or the button's action id for a click from another workspace."""
+    """The slash command or the shortcut's callback id, or the button's action id for a click from another workspace."""
     asked_for: str = ""
     """The order id as it was typed."""
     reason: str = ""

@@ -1,7 +1,7 @@
 """The filters of ``/cancel-audit`` and ``audit find``, read from the words that people type."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -30,6 +30,7 @@ class Lookup:
     state: State | None = None
     since: datetime | None = None
     until: datetime | None = None
+    category: str | None = None
 
 
 class Mistake(StrEnum):
@@ -71,25 +72,56 @@ def wants_file(text: str) -> tuple[str, bool]:
 
 
 def parse(
-    text: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None = None, zone: tzinfo = UTC
+    text: str,
+    *,
+    order_id_pattern: re.Pattern[str],
+    now: datetime,
+    me: str | None = None,
+    zone: tzinfo = UTC,
+    reasons: Sequence[str] = (),
 ) -> Lookup:
     """Return the look-up that these words ask for.
 
-    A person is Slack's ``<@U…>`` or ``<@U…|name>``, a user id behind ``@``, or ``me``. A state, ``today`` and
-    ``yesterday`` are understood in any case. Days are those of ``zone``, the reader's own. A word that is
-    both a time and an order id is a time; ``order:7d`` means the order. Raises NotAFilter.
+    A person is Slack's ``<@U…>`` or ``<@U…|name>``, a user id behind ``@``, or ``me``. A state, ``today``,
+    ``yesterday`` and one of the ``reasons`` are understood in any case. Days are those of ``zone``, the reader's own. A
+    word that is both a time, or a reason, and an order id is not the order; ``order:7d`` means that. Raises NotAFilter.
     """
     if len(text) > _LONGEST:
         raise NotAFilter(Mistake.TOO_LONG)
     lookup = Lookup()
-    for word in _RANGE.sub(r"\1..\2", text).split():
-        found = _read(word, order_id_pattern=order_id_pattern, now=now.astimezone(zone), me=me)
+    words = _RANGE.sub(r"\1..\2", text).split()
+    while words:
+        category, length = _reason_at_start(words, reasons)
+        word, words = " ".join(words[:length]), words[length:]
+        found: dict[str, Any] = {"category": category}
+        if category is None:
+            found = _read(word, order_id_pattern=order_id_pattern, now=now.astimezone(zone), me=me)
         if any(getattr(lookup, name) is not None for name in found):
             raise NotAFilter(Mistake.TWICE, word)
         lookup = replace(lookup, **found)
     if lookup.since is not None and lookup.until is not None and lookup.since >= lookup.until:
         raise NotAFilter(Mistake.ENDS_BEFORE_IT_BEGINS)
     return lookup
+
+
+def means_something_else(reason: str) -> bool:
+    """Return True for a reason that nobody could look up, because its words ask for something else already."""
+    words = reason.lower().split()
+    if words == ["help"] or "csv" in words or words[0].startswith("order:"):
+        return True
+    try:
+        return parse(reason, order_id_pattern=re.compile("(?!)"), now=datetime.now(UTC), me="U") != Lookup()
+    except NotAFilter as error:
+        return error.mistake is not Mistake.NO_FILTER
+
+
+def _reason_at_start(words: list[str], reasons: Sequence[str]) -> tuple[str | None, int]:
+    """Return the longest of the reasons with which these words begin, if there is one, and how many words it has."""
+    for reason in sorted(reasons, key=lambda each: -len(each.split())):
+        wanted = reason.casefold().split()
+        if [word.casefold() for word in words[: len(wanted)]] == wanted:
+            return reason, len(wanted)
+    return None, 1
 
 
 def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None) -> dict[str, Any]:

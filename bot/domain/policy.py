@@ -166,6 +166,10 @@ class Verdict(StrEnum):
     """A private channel that the bot is not in."""
     TOO_LONG = "too_long"
     """The text does not fit on the card, where approvers must read all of it."""
+    REASON_MISSING = "reason_missing"
+    """The settings ask for a reason, and none was given."""
+    NO_SUCH_REASON = "no_such_reason"
+    """The reason chosen is none of those that the settings offer."""
     VOTES_MISSING = "votes_missing"
     """Too few of the people who approved may still approve today."""
     VOTES_UNCHECKED = "votes_unchecked"
@@ -192,6 +196,17 @@ def may_ask(actor: Actor) -> Verdict:
             return Verdict.NOT_A_REQUESTER
         case Membership.UNCHECKED:
             return Verdict.UNCHECKED
+
+
+def may_give_reason(reason: str, category: str, *, offered: tuple[str, ...], required: bool) -> Verdict:
+    """Return ALLOWED where a request may have this reason, which begins with ``category`` if one was chosen.
+
+    Where reasons are offered, the required one is one of these.
+    """
+    if category and (category not in offered or not reason.startswith(category)):
+        return Verdict.NO_SUCH_REASON
+    missing = not category if offered else not reason
+    return Verdict.REASON_MISSING if required and missing else Verdict.ALLOWED
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,9 @@ class RecordSettings(DatabaseSettings):
     order_id_pattern: Annotated[re.Pattern[str], by(values.pattern)] = _setting(
         "a regular expression that a whole order ID must match", ORDER_ID
     )
+    reasons: Annotated[tuple[str, ...] | None, by(values.reasons)] = _setting(
+        "the reasons that the form offers, separated by commas; people can add a note", None, unset="no list"
+    )
 
 
 class _Accounts(_Model):
@@ -111,6 +114,9 @@ class Settings(RecordSettings, _Accounts):
     )
     approval_ttl: Annotated[timedelta, by(values.duration)] = _setting(
         "a request expires after being pending this long: `90s`, `30m`, `4h`, `2d`", "2h"
+    )
+    reason_required: Annotated[bool, by(values.yes_or_no)] = _setting(
+        "`true` if nobody can ask without a reason: one of `REASONS`, or any words if there is no list", "false"
     )
     order_id_example: Annotated[str | None, by(str)] = _setting(
         "the order ID that forms and errors show as an example; it must match `ORDER_ID_PATTERN`",
@@ -238,6 +244,8 @@ class Settings(RecordSettings, _Accounts):
             dvpay_base_url=self.dvpay_base_url,
             escalate_after_seconds=int(self.escalate_after.total_seconds()) if self.escalate_after else 0,
             escalate_to=_ids(self.escalate_to) if self.escalate_to else (),
+            reasons=self.reasons or (),
+            reason_required=self.reason_required,
         )
 
     def secrets(self) -> list[str]:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import PlainValidator, SecretStr
 
 from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
+from bot.domain.lookup import means_something_else
 from bot.domain.policy import People
 from bot.domain.schedule import DAILY, WEEKDAYS, Schedule
 from bot.masking import is_token, shown
@@ -25,6 +26,8 @@ from bot.settings import patterns
 ORDER_ID_HERE = "{order_id}"
 """The place of the order id in an address."""
 _LONGEST = timedelta(days=365)
+_MOST_REASONS, _LONGEST_REASON = 100, 75
+"""Options of a select menu, and characters of each: https://docs.slack.dev/reference/block-kit/composition-objects."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DIRECT_MESSAGES = "D"
 OFF = "off"
@@ -150,6 +153,27 @@ def written(length: timedelta) -> str:
     sizes = {"d": 86400, "h": 3600, "m": 60, "s": 1}
     unit = next(unit for unit, size in sizes.items() if not seconds % size)
     return f"{seconds // sizes[unit]}{unit}"
+
+
+def reasons(text: str) -> tuple[str, ...]:
+    """Return the reasons of a comma-separated list, as a menu of Slack's can offer them."""
+    found = tuple(" ".join(part.split()) for part in text.split(","))
+    if "" in found:
+        raise ValueError("has an empty entry: write one comma between two reasons, and none at the end")
+    if len(found) > _MOST_REASONS:
+        raise ValueError(f"has {len(found)} entries, and a menu in Slack has at most {_MOST_REASONS}")
+    for each in found:
+        if len(each) > _LONGEST_REASON:
+            raise ValueError(f"{shown(each)} is too long for a menu in Slack, which shows {_LONGEST_REASON} characters")
+        if not each.isprintable():
+            raise ValueError(f"{shown(each)} contains a character that nobody can see")
+        if means_something_else(each):
+            raise ValueError(f"{shown(each)} means something else in a look-up; choose other words")
+    # A look-up takes them in any case.
+    known = [each.casefold() for each in found]
+    if twice := [each for number, each in enumerate(found) if each.casefold() in known[:number]]:
+        raise ValueError(f"names {shown(twice[0])} twice")
+    return found
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

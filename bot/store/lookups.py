@@ -1,7 +1,8 @@
 """Finding requests and their events, a page at a time, newest first.
 
 A page costs one walk down an index, however many requests there are; with a person and something
-else, at most down all that this person asked for or decided.
+else, at most down all that this person asked for or decided; with a reason of the list, down all that it is not the
+reason of as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -187,6 +188,8 @@ class Lookups:
             "order_id": "c.order_id = :order_id",
             "only_of": f"{of_somebody}c.requester = :only_of",
             "state": f"{in_state}c.state = :state",
+            "category": "EXISTS (SELECT 1 FROM requests q"
+            " WHERE q.number = c.request AND lower(q.category) = lower(:category))",
             "since": f"{timed}.requested_at >= :since",
             "until": f"{timed}.requested_at < :until",
             "newest_at": f"{timed}.requested_at <= :newest_at"
@@ -207,6 +210,7 @@ def _values(lookup: Lookup, only_of: str | None) -> dict[str, Any]:
         "state": lookup.state,
         "since": lookup.since and timestamp(lookup.since),
         "until": lookup.until and timestamp(lookup.until),
+        "category": lookup.category,
         "only_of": only_of,
     }
     return {name: value for name, value in values.items() if value is not None}

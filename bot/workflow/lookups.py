@@ -127,7 +127,14 @@ def _page(find: Callable[..., Page[T]], count: Callable[..., int], asked: Asked)
 
 def _wanted(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Lookup:
     def parse(text: str) -> Lookup:
-        return lookup.parse(text, order_id_pattern=rules.order_id_pattern, now=at, me=actor.id, zone=asked.zone)
+        return lookup.parse(
+            text,
+            order_id_pattern=rules.order_id_pattern,
+            now=at,
+            me=actor.id,
+            zone=asked.zone,
+            reasons=rules.reasons,
+        )
 
     try:
         return parse(asked.text)

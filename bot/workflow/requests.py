@@ -77,6 +77,10 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
         verdict = Verdict.FROZEN
     if verdict is Verdict.ALLOWED and not _can_be_asked(rules, wish):
         verdict = Verdict.BAD_ORDER_ID
+    if verdict is Verdict.ALLOWED:
+        verdict = policy.may_give_reason(
+            wish.reason, wish.category, offered=rules.reasons, required=rules.reason_required
+        )
     if verdict is not Verdict.ALLOWED:
         tx.record.append(RequestRefused(verdict, asked_for=" ".join(wish.order_ids)), actor.id, at)
         return Acted(verdict, freeze=freeze)

@@ -73,6 +73,9 @@ class Rules:
     digest: Schedule | None = None
     digest_to: str = ""
     """The channel of the digests; empty where there are none."""
+    reasons: tuple[str, ...] = ()
+    """The reasons from which people choose; empty where there is no list."""
+    reason_required: bool = False
 
     def before_reminder(self, number: int) -> timedelta | None:
         """Return the time between this reminder and the one before it or the request, or None if there is no such."""

@@ -117,6 +117,18 @@ def test_find_as_json_and_csv(cli: Cli) -> None:
     assert json.loads(cli("audit", "find", "state:expired", "--json").stdout) == []
 
 
+def test_find_knows_the_reasons_of_the_settings(cli: Cli, database: Path) -> None:
+    """A reason of REASONS is a filter, in any case; a table has its column only where one was chosen."""
+    assert "category" not in cli("audit", "find").stdout
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE requests SET category = 'wrong amount' WHERE reason = 'typed twice'")
+    found = json.loads(cli("audit", "find", "Wrong", "AMOUNT", "--json", REASONS="fraud, wrong amount").stdout)
+    assert [(row["order"], row["source"]) for row in found] == [("ord_1", "")]
+    assert json.loads(cli("audit", "find", "fraud", "--json", REASONS="fraud, wrong amount").stdout) == []
+    assert cli("audit", "find", "wrong", "amount").exit_code == 2
+    assert cli("audit", "find", REASONS="fraud,").stderr.startswith("REASONS: has an empty entry")
+
+
 def test_find_lists_the_events_of_an_order(cli: Cli) -> None:
     """An order ID lists its events, and a limit shortens the list."""
     found = json.loads(cli("audit", "find", "ord_1", "--json").stdout)

@@ -212,6 +212,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
             "approval_ttl_seconds": 0,
             "unclean": False,
             "allow_shared_channels": False,
+            "reason_required": False,
             "escalate_after_seconds": 0,
         },
         "looked_up": {"rows": 0},

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bot.domain.cancellation import State
-from bot.domain.lookup import Lookup, Mistake, NotAFilter, parse, wants_file
+from bot.domain.lookup import Lookup, Mistake, NotAFilter, means_something_else, parse, wants_file
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -217,3 +217,57 @@ def test_any_text_is_read_or_refused(zone: str, text: str) -> None:
     with contextlib.suppress(NotAFilter):
         found = read(text, zone=zone)
         assert all(at is None or at.tzinfo is UTC for at in (found.since, found.until))
+
+
+REASONS = ("fraud", "duplicate payment", "duplicate", "cancelled by customer", "7 days late")
+
+
+@pytest.mark.parametrize(
+    "text, lookup",
+    [
+        ("fraud", Lookup(category="fraud")),
+        ("FRAUD", Lookup(category="fraud")),
+        ("duplicate", Lookup(category="duplicate")),
+        ("Duplicate   payment", Lookup(category="duplicate payment")),
+        ("duplicate cancelled", Lookup(category="duplicate", state=State.CANCELLED)),
+        ("cancelled by customer cancelled", Lookup(category="cancelled by customer", state=State.CANCELLED)),
+        ("me 7 days late ord_1", Lookup("ord_1", "U1", category="7 days late")),
+        ("order:fraud", Lookup(order_id="fraud")),
+        ("order:duplicate fraud", Lookup(order_id="duplicate", category="fraud")),
+        ("fraud_1", Lookup(order_id="fraud_1")),
+    ],
+)
+def test_a_reason_of_the_list_is_a_filter(text: str, lookup: Lookup) -> None:
+    """Its words are taken together, in any case, and the longest one counts; an order of that name needs its prefix."""
+    assert parse(text, order_id_pattern=PATTERN, now=NOW, me="U1", reasons=REASONS) == lookup
+
+
+@pytest.mark.parametrize("text, word", [("fraud duplicate payment", "duplicate payment"), ("fraud FRAUD", "FRAUD")])
+def test_two_reasons_are_one_too_many(text: str, word: str) -> None:
+    """The second one is named as it was typed."""
+    with pytest.raises(NotAFilter) as refused:
+        parse(text, order_id_pattern=PATTERN, now=NOW, reasons=REASONS)
+    assert (refused.value.mistake, refused.value.word) == (Mistake.TWICE, word)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "cancelled",
+        "Pending",
+        "me",
+        "7d",
+        "today",
+        "2026-02-31",
+        "csv",
+        "as csv",
+        "help",
+        "order:x",
+        "state:gone",
+        "@bob",
+    ],
+)
+def test_a_reason_that_nobody_could_look_up(reason: str) -> None:
+    """Its words mean something else already."""
+    assert means_something_else(reason)
+    assert not any(map(means_something_else, REASONS))

@@ -16,6 +16,7 @@ from bot.domain.policy import (
     count_votes,
     may_ask,
     may_decide,
+    may_give_reason,
     may_read,
     may_retry,
     may_settle,
@@ -86,6 +87,26 @@ def test_one_role_does_not_stand_for_another(role: str) -> None:
     decided = may_decide(PENDING, actor, Choice.APPROVE, allow_self_approval=False)
     assert (decided is Verdict.ALLOWED) == (role == "approver")
     assert (may_read(actor) is Scope.ALL) == (role in {"approver", "auditor"})
+
+
+@pytest.mark.parametrize(
+    "reason, category, offered, required, verdict",
+    [
+        ("", "", (), False, "allowed"),
+        ("", "", (), True, "reason_missing"),
+        ("why", "", (), True, "allowed"),
+        ("why", "", ("fraud",), False, "allowed"),
+        ("why", "", ("fraud",), True, "reason_missing"),
+        ("fraud", "fraud", ("fraud",), True, "allowed"),
+        ("fraud: why", "fraud", ("refund", "fraud"), True, "allowed"),
+        ("Fraud", "Fraud", ("fraud",), False, "no_such_reason"),
+        ("fraud", "fraud", (), False, "no_such_reason"),
+        ("why", "fraud", ("fraud",), False, "no_such_reason"),
+    ],
+)
+def test_giving_a_reason(reason: str, category: str, offered: tuple[str, ...], required: bool, verdict: str) -> None:
+    """A reason of the list is one that is offered, and what approvers read begins with it."""
+    assert may_give_reason(reason, category, offered=offered, required=required) == verdict
 
 
 def test_withdrawing() -> None:

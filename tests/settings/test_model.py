@@ -43,6 +43,8 @@ def test_the_required_settings_are_enough() -> None:
         "escalate_to": None,
         "order_id_pattern": re.compile("[A-Za-z0-9_-]{1,64}"),
         "order_url": None,
+        "reasons": None,
+        "reason_required": False,
         "gateway_concurrency": 10,
         "digest": None,
         "host": "127.0.0.1",
@@ -168,6 +170,8 @@ def test_the_event_of_a_start_has_the_rules_and_no_secret() -> None:
     assert given_that(REQUESTERS="U02,U01").started("1.2.3").requesters == ("U01", "U02")
     assert given_that().started("1.2.3").approval_channel == ""
     assert given_that(ALLOW_SHARED_CHANNELS="true").started("1.2.3").allow_shared_channels
+    asked = given_that(REASONS="fraud, wrong amount", REASON_REQUIRED="true").started("1.2.3")
+    assert (asked.reasons, asked.reason_required) == (("fraud", "wrong amount"), True)
 
 
 def test_the_example_fits_the_pattern() -> None:
@@ -218,6 +222,7 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "DVPAY_API_KEY",
         "DATABASE_URL",
         "ORDER_ID_PATTERN",
+        "REASONS",
         "APPROVERS",
         "REQUESTERS",
         "AUDITORS",
@@ -226,6 +231,7 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "APPROVALS_REQUIRED",
         "ALLOW_SELF_APPROVAL",
         "APPROVAL_TTL",
+        "REASON_REQUIRED",
         "ORDER_ID_EXAMPLE",
         "CONTACT",
         "MENTION_APPROVERS",
@@ -254,6 +260,7 @@ def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
         "",
         "off",
         "no link",
+        "no list",
         "required",
         "everyone",
         "the command's channel",

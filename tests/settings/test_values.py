@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bot.domain.ids import GROUP_ID, USER_ID
 from bot.domain.policy import People
-from bot.settings import SettingsProblem
+from bot.settings import SettingsProblem, values
 from tests.settings.given import SECRETS, given_that, problems
 
 user_ids = st.from_regex("[UW][A-Z0-9]{1,12}", fullmatch=True)
@@ -23,6 +23,18 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
         ("SLACK_APP_TOKEN", "xoxb-1", "must begin with xapp-; this looks like another kind of token"),
         ("GATEWAY_CONCURRENCY", "0", "'0' is not a whole number from 1 to 100"),
         ("GATEWAY_CONCURRENCY", "101", "'101' is not a whole number from 1 to 100"),
+        ("REASON_REQUIRED", "maybe", "'maybe' is not true or false"),
+        ("REASONS", "fraud,", "has an empty entry: write one comma between two reasons, and none at the end"),
+        ("REASONS", ", ,", "has an empty entry: write one comma between two reasons, and none at the end"),
+        ("REASONS", "fraud, a  b, A b", "names 'A b' twice"),
+        (
+            "REASONS",
+            f"fraud,{'x y' * 26}",
+            f"{'x y' * 26!r} is too long for a menu in Slack, which shows 75 characters",
+        ),
+        ("REASONS", ",".join(f"r{n}" for n in range(101)), "has 101 entries, and a menu in Slack has at most 100"),
+        ("REASONS", "fraud, zero\u200bwidth", "'zero\\u200bwidth' contains a character that nobody can see"),
+        ("REASONS", "fraud, Expired", "'Expired' means something else in a look-up; choose other words"),
         ("SLACK_API_URL", "slack.com/api", "is not an address such as https://example.com"),
         (
             "SLACK_API_URL",
@@ -315,3 +327,20 @@ def test_a_digest_has_a_day_a_time_and_a_zone(text: str, written: str) -> None:
 def test_a_wrong_channel_is_told_once() -> None:
     """A digest needs no line of its own then."""
     assert len(problems(DIGEST="daily 09:00 UTC", APPROVAL_CHANNEL="D01")) == 1
+
+
+@given(st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=75), min_size=1, max_size=100))
+def test_a_list_of_reasons_is_one_that_a_menu_takes_or_a_problem(entries: list[str]) -> None:
+    """Whatever is accepted has entries that differ in any case, each within Slack's limits."""
+    try:
+        found = values.reasons(" , ".join(entries))
+    except ValueError:
+        return
+    assert found == tuple(entries)
+    assert len({each.casefold() for each in found}) == len(found)
+    assert all(0 < len(each) <= 75 for each in found)
+
+
+def test_white_space_in_a_reason_does_not_matter() -> None:
+    """A list may be broken over lines in a file of variables."""
+    assert given_that(REASONS=" duplicate  payment ,\n\twrong amount").reasons == ("duplicate payment", "wrong amount")

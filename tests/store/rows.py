@@ -7,12 +7,15 @@ from bot.domain.request import Request
 from bot.store import Tables
 
 
-def add(tables: Tables, at: datetime, order: str = "ord_1", *, form: str = "V1", requester: str = "U1") -> Request:
+def add(
+    tables: Tables, at: datetime, order: str = "ord_1", *, form: str = "V1", requester: str = "U1", category: str = ""
+) -> Request:
     """Add a pending request that expires after an hour."""
     added = tables.requests.add(
         form_id=form,
         order_ids=[order],
         reason="why",
+        category=category,
         requester=requester,
         card_channel="C1",
         approvals_required=1,

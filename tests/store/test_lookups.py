@@ -27,7 +27,8 @@ def minute(number: int) -> Clock:
 async def filled(store: Store) -> Store:
     """Return a store with five requests for three orders, a minute apart.
 
-    U1 asked for 1, 3 and 5, U2 for 2 and 4. U3 approved 1, approved and rejected 2, and approved 5; U1 rejected 4.
+    U1 asked for 1, 3 and 5, U2 for 2 and 4, because of fraud for 2 and 5. U3 approved 1, approved and rejected 2, and
+    approved 5; U1 rejected 4.
     """
 
     def work(tx: Tables) -> None:
@@ -39,7 +40,9 @@ async def filled(store: Store) -> Store:
             (5, "ord_3", "U1", {("U3", Choice.APPROVE)}, State.APPROVED),
         ):
             at = minute(number)()
-            asked = add(tx, at, order, form=f"V{number}", requester=requester)
+            asked = add(
+                tx, at, order, form=f"V{number}", requester=requester, category="fraud" if number in {2, 5} else ""
+            )
             tx.record.append(Requested(("ord_1",)), requester, at, asked)
             for approver, choice in sorted(decided):
                 tx.requests.decide(asked, approver, choice, "", at)
@@ -77,6 +80,10 @@ async def find(store: Store, lookup: Lookup, only_of: str | None = None) -> list
         pytest.param(Lookup(since=minute(2)(), until=minute(4)()), [3, 2], id="time, without its end"),
         pytest.param(Lookup(person="U1", state=State.APPROVED), [5, 1], id="person and state"),
         pytest.param(Lookup(person="U3", since=minute(2)()), [5, 2], id="person and time"),
+        pytest.param(Lookup(category="fraud"), [5, 2], id="reason of the list"),
+        pytest.param(Lookup(category="Fraud"), [5, 2], id="reason of the list, written in another case since"),
+        pytest.param(Lookup(category="fra"), [], id="half a reason"),
+        pytest.param(Lookup(category="fraud", person="U3", state=State.REJECTED), [2], id="reason, person and state"),
         pytest.param(Lookup("ord_2", "U1", State.REJECTED, minute(1)(), minute(9)()), [4], id="all filters"),
     ],
 )
@@ -93,6 +100,7 @@ async def test_each_filter_finds_what_it_says_page_by_page(filled: Store, lookup
         (Lookup(person="U3"), [2]),
         (Lookup(order_id="ord_1"), []),
         (Lookup(state=State.REJECTED), [4, 2]),
+        (Lookup(category="fraud"), [2]),
     ],
 )
 async def test_a_limited_reader_finds_their_own_requests(filled: Store, lookup: Lookup, numbers: list[int]) -> None:
@@ -109,6 +117,9 @@ FILTERS = [
     Lookup(state=State.REJECTED),
     Lookup(since=minute(2)(), until=minute(4)()),
     Lookup(person="U3", state=State.REJECTED),
+    Lookup(category="fraud"),
+    Lookup("ord_2", category="fraud"),
+    Lookup(person="U3", category="fraud"),
     Lookup("ord_2", "U1", State.REJECTED, minute(1)(), minute(9)()),
 ]
 

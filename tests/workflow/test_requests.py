@@ -1,6 +1,7 @@
 """Asking: one open request for each order, and one request for each form."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,10 +10,12 @@ from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Requested, RequestRefused
 from bot.domain.policy import Actor, Membership, Verdict
 from bot.store import Store
-from bot.workflow import Acted, Workflow
+from bot.workflow import Acted, Wish, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import GONE, LOST, approved, ask, claimed, contents, deliver_all, kinds, requested, sending
 from tests.world import actor
+
+SOURCE = "https://x.slack.com/archives/C1/p1516229207000133"
 
 
 async def test_a_request_owes_a_card_and_nothing_else(workflow: Workflow, store: Store) -> None:
@@ -51,6 +54,23 @@ async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_k
     again = await ask(workflow, reason="fraud")
     assert again.verdict is Verdict.ANOTHER_IS_OPEN
     assert again.in_the_way == (first,)
+
+
+@pytest.mark.parametrize(
+    "reason, category, verdict",
+    [("", "", Verdict.REASON_MISSING), ("why", "", Verdict.REASON_MISSING), ("gift", "gift", Verdict.NO_SUCH_REASON)],
+)
+async def test_a_request_without_a_reason_of_the_list_is_not_kept(
+    workflow: Workflow, store: Store, reason: str, category: str, verdict: Verdict
+) -> None:
+    """Where the list is required nothing else will do, and what was refused is on record."""
+    workflow.rules = replace(workflow.rules, reasons=("fraud", "refund"), reason_required=True)
+    refused = await workflow.request(Wish("V1", ("ord_1",), reason, "C1", category), actor("UASKER"))
+    assert refused == Acted(verdict)
+    assert (await contents(store))[-1] == RequestRefused(verdict, asked_for="ord_1")
+    kept = await workflow.request(Wish("V1", ("ord_1",), "fraud: why", "C1", "fraud", SOURCE), actor("UASKER"))
+    assert kept.request is not None
+    assert (kept.request.reason, kept.request.category, kept.request.source) == ("fraud: why", "fraud", SOURCE)
 
 
 async def test_fifty_forms_at_once_for_one_order_make_one_request(workflow: Workflow, store: Store) -> None:

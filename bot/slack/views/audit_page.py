@@ -57,6 +57,7 @@ USAGE = (
     "• me: your own requests and decisions\n"
     "• a state: " + ", ".join(State) + "\n"
     "• a time: today, yesterday, 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23\n"
+    "• a reason, if the form has a list of them\n"
     "• order:7d for an order ID that looks like one of these\n"
     "• csv as the last word: the whole answer as a file, by direct message\n"
     "Type nothing to see the latest."
@@ -222,8 +223,7 @@ def _request_row(found: Request, size: int) -> list[Element]:
         [] if found.decisions else [words("nobody decided")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
-    if found.card_link:
-        parts.append(link(found.card_link, "card"))
+    parts += [link(found.card_link, "card"), link(found.source, "message")]
     return listed([part for part in parts if part], " · ")
 
 
@@ -247,6 +247,7 @@ def _event_row(event: Event, size: int) -> list[Element]:
         [words("the bot")] if event.actor == BOT else [person(event.actor)],
         listed([[mention(each)] for each in people]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],
+        link(content.source, "message") if isinstance(content, events.Requested) else [],
         [words(f"#{event.seq}")],
     ]
     return listed([part for part in parts if part], " · ")
@@ -373,6 +374,8 @@ _VERDICTS = {
     Verdict.ARCHIVED_CHANNEL: "in an archived channel",
     Verdict.NOT_INVITED: "in a private channel without the bot",
     Verdict.TOO_LONG: "too long for the card",
+    Verdict.REASON_MISSING: "no reason given",
+    Verdict.NO_SUCH_REASON: "a reason that is not offered",
     Verdict.FROZEN: "everything was frozen",
     Verdict.NOT_FROZEN: "nothing was frozen",
 }

@@ -80,7 +80,7 @@ def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Bl
         blocks.append(quote(request.reason))
     if orders.several(request):
         blocks.append(orders.listing(request, room, presentation))
-    rows = _how_it_stands(request, found, presentation, room) + history(request, room)
+    rows = [orders.came_from(request), *_how_it_stands(request, found, presentation, room), *history(request, room)]
     blocks += [lines(*rows)] if any(rows) else []
     if (rejection := request.rejection) is not None and rejection.reason:
         blocks += [
@@ -162,11 +162,12 @@ def _text(request: Request, presentation: Presentation) -> str:
             needed += f" from {whom}"
         expires = mrkdwn_moment(request.expires_at)
         asks = f"<@{request.requester}> asks to cancel {order}{why}. {needed}. Expires {expires}."
+        source = mrkdwn(orders.came_from(request))
         if orders.several(request):
-            return " ".join(filter(None, [asks, _frozen(request), orders.spoken(request)]))
+            return " ".join(filter(None, [asks, _frozen(request), source, orders.spoken(request)]))
         if (earlier := request.cancellation.earlier) is not None:
             asks += f" {outcomes.EARLIER} {mrkdwn_moment(earlier.at)}: {outcomes.how_it_ended(earlier)}."
-        return " ".join(filter(None, [asks, _frozen(request), escape(_alike(request))]))
+        return " ".join(filter(None, [asks, _frozen(request), escape(_alike(request)), source]))
     found = orders.words_for(request)
     said = [
         _frozen(request),
@@ -184,6 +185,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         if decision is not None:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))
             said.append(f"{act} by <@{decision.approver}>: {words_of_theirs}.")
+    said.append(mrkdwn(orders.came_from(request)))
     return " ".join(filter(None, said))
 
 

@@ -18,6 +18,7 @@ from bot.slack.views.text import (
     Element,
     cut,
     escape,
+    link,
     listed,
     mistakable,
     moment,
@@ -71,6 +72,11 @@ def named(request: Request) -> list[Element]:
     if several(request):
         return [words(f"{len(request.cancellations)} orders")]
     return [words("order "), words(request.cancellation.order_id, code=True)]
+
+
+def came_from(request: Request) -> list[Element]:
+    """Return the way to the message from which somebody asked; nothing where they asked by the command."""
+    return [words("Asked from a message: "), *link(request.source, "Open the message")] if request.source else []
 
 
 def inline(request: Request, limit: int) -> str:

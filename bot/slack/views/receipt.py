@@ -41,6 +41,7 @@ def receipt(request: Request, missing: MissingCard | None, bot_user_id: str) -> 
     Everything that its blocks say is in its text too, because screen readers and notifications read only that.
     """
     heading, rows = _rows(request, missing, bot_user_id)
+    rows.append(orders.came_from(request))
     if (theirs := _theirs(request)) is not None:
         act = "Rejected by " if request.rejection else "Found by "
         ends = words(":" if theirs.reason else ".")

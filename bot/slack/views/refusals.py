@@ -12,6 +12,7 @@ from bot.store import StoreProblem
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
 NO_LONGER_IN_USE = "This button is no longer in use."
+SHORTCUT_NO_LONGER_IN_USE = "This shortcut is no longer in use. Type /cancel-order in a channel."
 NOT_READ = "I couldn't read that, so nothing has changed. Please try again."
 HOME_NOT_CHECKED = (
     "I couldn't check with Slack whether you belong to the bot's organisation. Nothing has changed. "
@@ -136,7 +137,7 @@ def form_not_opened(problem: str, again: str, *, unclear: bool) -> str:
     return f"Slack didn't open the form ({problem}). {again}"
 
 
-def command_refused(verdict: Verdict) -> str:
+def command_refused(verdict: Verdict) -> str:  # noqa: PLR0911 -- a table of texts
     """Return why no form opens, or why a form is not taken."""
     match verdict:
         case Verdict.UNCHECKED:
@@ -144,30 +145,59 @@ def command_refused(verdict: Verdict) -> str:
         case Verdict.DIRECT_MESSAGE:
             return (
                 "I can't post an approval card in a direct message, so I have not kept anything. "
-                "Type the command in a channel where the approvers are."
+                "Type /cancel-order in a channel where the approvers are."
             )
         case Verdict.SHARED_CHANNEL:
             return (
                 "This channel is shared with another company, or about to be, and its people would see the request. "
-                "I have not kept anything. Type the command in a channel of your own company."
+                "I have not kept anything. Type /cancel-order in a channel of your own company."
             )
         case Verdict.ARCHIVED_CHANNEL:
             return (
                 "This channel is archived, so I can't post an approval card here. I have not kept anything. "
-                "Type the command in another channel."
+                "Type /cancel-order in another channel."
             )
         case Verdict.NOT_INVITED:
             return (
                 "I am not a member of this private channel, so I can't post an approval card here. I have not kept "
-                "anything. Type /invite and my name, then type the command again."
+                "anything. Type /invite and my name, then try again."
             )
         case Verdict.TOO_LONG:
             return (
                 "This does not fit on the approval card, where approvers must be able to read all of it. "
                 "Shorten the reason."
             )
+        case Verdict.REASON_MISSING:
+            return "Your team asks for a reason with every request. Give one."
+        case Verdict.NO_SUCH_REASON:
+            return "This reason is no longer in the list. Close the form, and open it again to see the list of today."
         case _:
             return f"You may not ask for cancellations here. Ask {OPERATOR} to add you."
+
+
+REASONS_NOT_OFFERED = (
+    "Your team now asks for a reason from a list, and this form does not have it. Close the form, and open it again."
+)
+
+
+def channel_refused(verdict: Verdict) -> str:
+    """Return why no card can be posted in the channel that was chosen in the form; plain text, for under its field."""
+    match verdict:
+        case Verdict.DIRECT_MESSAGE:
+            return "I can't post an approval card in a direct message. Choose a channel where the approvers are."
+        case Verdict.SHARED_CHANNEL:
+            return (
+                "This channel is shared with another company, or about to be, and its people would see the request. "
+                "Choose a channel of your own company."
+            )
+        case Verdict.ARCHIVED_CHANNEL:
+            return "This channel is archived. Choose another channel."
+        case Verdict.NOT_INVITED:
+            return (
+                "I am not a member of this private channel. Type /invite and my name in it, or choose another channel."
+            )
+        case _:
+            return "I couldn't check with Slack whether I can post there. Try again in a minute."
 
 
 def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
