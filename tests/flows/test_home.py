@@ -136,6 +136,23 @@ async def test_of_two_approvals_each_approver_sees_what_is_left(quiet_desk: Desk
     assert desk.gateway.effects["ord_1"] == 1
 
 
+async def test_several_orders_are_approved_on_the_home_tab(quiet_desk: Desk) -> None:
+    """The approver reads every id, decides once, and both tabs say how the orders ended."""
+    desk = quiet_desk
+    await desk.start_bot()
+    await opened(desk, desk.ann)
+    await desk.ann.click_home("new_request")
+    await desk.wait(lambda: desk.ann.modal)
+    assert await desk.ann.submit(order_id="ord_1\nord_2\nord_done", reason="wrong price") is None
+    said = await opened(desk, desk.ben, "[ Open ]")
+    assert all(each in said for each in ("ord_1", "ord_2", "ord_done", "> wrong price"))
+    assert "3 orders" in await home(desk, desk.ann, "[ Withdraw ]")
+    await desk.ben.click_home("approve")
+    await home(desk, desk.ben, "2 cancelled")
+    await home(desk, desk.ann, "2 cancelled")
+    assert "You have no open request." in desk.ann.reads_home()
+
+
 async def test_the_tab_shows_a_freeze_and_its_end(desk: Desk) -> None:
     """The banner says who it was and why; while it is there, an approval is refused in a modal."""
     await desk.ask("ord_1")
@@ -397,7 +414,7 @@ async def test_people_who_may_not_ask_have_no_such_button(quiet_desk: Desk) -> N
     await desk.start_bot(REQUESTERS=desk.ann.id)
     await home(desk, desk.olga, but="New request")
     await press(desk, desk.olga, old)
-    assert "You may not ask for requests here." in await notice(desk, desk.olga)
+    assert "You may not ask for" in await notice(desk, desk.olga)
     assert await desk.refusal() == (OLGA, "", Verdict.NOT_A_REQUESTER)
 
 

@@ -1,7 +1,6 @@
 """The Home tab: what waits for a person, their own requests, and the latest ones that they may read."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,19 +8,20 @@ from bot.domain.cancellation import State
 from bot.domain.policy import Membership
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_AUDIT, CANCEL_ORDER
-from bot.slack.views import buttons, card, freezes, outcomes, receipt
+from bot.slack.views import buttons, card, freezes, orders, receipt
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Block, Element, cut, lines, link, moment, person, plain, quoted, words
+from bot.slack.views.text import Block, Element, lines, link, moment, person, plain, quoted, words
 from bot.workflow import HomeTab
 
 _MOST = 10
 """Requests in one section; a person has no use for a longer list."""
 _MOST_BLOCKS = 90
 """Slack takes a hundred, and the end of the tab needs some."""
+_BLOCKS_OF_OTHERS = 25
+"""So many are kept for what comes below the requests that wait for a decision."""
 _MOST_BYTES = 150_000
 """Slack takes 250 kB, and nobody knows how it counts them."""
-_SHOWN_ORDER = 150
 _SHOWN_REASON = 100
 
 
@@ -32,14 +32,16 @@ def home(found: HomeTab, presentation: Presentation = NO_SETTINGS, *, may_ask_he
     if _is_unchecked(found):
         blocks.append(lines([words(_UNCHECKED)]))
     if found.waiting is not None:
-        more = f"To see all of them, type “{CANCEL_AUDIT} pending”." if found.reads_all else "Look at their cards."
+        more = (
+            f"To see all of them, type “{CANCEL_AUDIT} pending”." if found.reads_all else "Decide them on their cards."
+        )
         blocks += _section(
             "Waiting for you",
             [_to_decide(each, presentation) for each in found.waiting[:_MOST]],
             len(found.waiting),
             more,
             "Nothing waits for your decision.",
-            room=_MOST_BLOCKS - 25,
+            room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS,
         )
     more = f"To see all of them, type “{CANCEL_AUDIT} me”."
     own = [_own(each) for each in found.own[:_MOST]]
@@ -108,7 +110,7 @@ def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
 
 
 def _own(request: Request) -> list[Block]:
-    rows = [_about(request, _standing(request)), []]
+    rows = [_about(request), []]
     if request.state is State.PENDING:
         needed = request.approvals_required
         votes = f"{len(request.approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}. Expires "
@@ -122,23 +124,11 @@ def _own(request: Request) -> list[Block]:
 def _ended(request: Request) -> list[Element]:
     asked = [words(" · asked by "), person(request.requester), words(", "), moment(request.requested_at)]
     way = link(request.card_link, "card")
-    return [*_about(request, _standing(request)), *asked, *([words(" · "), *way] if way else [])]
+    return [*_about(request), *asked, *([words(" · "), *way] if way else [])]
 
 
-def _about(request: Request, heading: str) -> list[Element]:
+def _about(request: Request) -> list[Element]:
+    waits = request.state is State.PENDING
+    heading = "⏳ Waiting for approval" if waits else orders.words_for(request).heading
     reason = quoted(request.reason, _SHOWN_REASON)
-    order_id = request.order_ids[0]
-    about = [words("order "), words(cut(order_id, _SHOWN_ORDER), code=True)]
-    if len(request.order_ids) > 1:
-        about = [words(f"{len(request.order_ids)} orders")]
-    return [words(heading, bold=True), words(" · "), *about, *([words(f": {reason}")] if reason else [])]
-
-
-def _standing(request: Request) -> str:
-    """Return how a request stands; of several orders, how many stand in which way."""
-    if request.state is State.PENDING:
-        return "⏳ Waiting for approval"
-    each = Counter(outcomes.words_for(one).heading for one in request.each())
-    if len(each) == 1:
-        return next(iter(each))
-    return ", ".join(f"{heading} ({count})" for heading, count in each.most_common())
+    return [*orders.headed(heading, request), *([words(f": {reason}")] if reason else [])]

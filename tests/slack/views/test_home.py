@@ -23,6 +23,7 @@ from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import addressed
 from bot.workflow import HomeTab
 from tests.domain.examples import changed
+from tests.slack.views.batches import PENDING, of_ids
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, NAMES
 
 MEMBER, OUTSIDER, UNCHECKED = Membership.MEMBER, Membership.OUTSIDER, Membership.UNCHECKED
@@ -204,7 +205,11 @@ def test_whatever_people_typed_slack_takes_the_tab(text: str, reason: str) -> No
     shown(found)
 
 
-@given(states=st.lists(st.sampled_from([each for each in State if each is not State.PENDING]), min_size=2, max_size=50))
+OF_ORDERS = [each for each in State if each not in {State.PENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}]
+"""The states that the orders of one request can have beside each other."""
+
+
+@given(states=st.lists(st.sampled_from(OF_ORDERS), min_size=2, max_size=50))
 @settings(max_examples=30)
 def test_several_orders_are_counted_by_how_they_stand(states: list[State]) -> None:
     """All of one kind have one heading, others a number for each."""
@@ -213,6 +218,15 @@ def test_several_orders_are_counted_by_how_they_stand(states: list[State]) -> No
     )
     text = shown(tab(lately=(replace(ASKED, cancellations=orders),)))
     assert f"{len(states)} orders" in text
+
+
+def test_whoever_decides_about_several_orders_reads_each_id() -> None:
+    """Fifty orders and a long reason are there to the last character, as on the card."""
+    ids = [f"ord_{number:04}" for number in range(50)]
+    text = shown(tab(waiting=(of_ids(ids, PENDING, reason="x" * 3000),)))
+    assert all(each in text for each in ids)
+    assert "x" * 3000 in text
+    assert "[ Approve ] [ Reject ] [ Open ]" in text
 
 
 def test_an_answer_to_a_click_is_a_modal_that_names_whom_to_ask() -> None:
