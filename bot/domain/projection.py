@@ -272,17 +272,20 @@ After that they are called off. The messages of all other events are brought to 
 """
 
 
-def messages_owed(content: Content, actor: str, requester: str, *, under_way: bool) -> tuple[DeliveryKind, ...]:
+def messages_owed(
+    content: Content, actor: str, requester: str, *, under_way: bool, several: bool
+) -> tuple[DeliveryKind, ...]:
     """Return the new messages that people must get about an event.
 
     ``under_way`` is true where after it the gateway is still to be called for an order of the request: people are told
-    once how all of them ended.
+    once how all of them ended. ``several`` is true for a request of more than one order.
     """
     kind = type(content)
     if kind in _ENDINGS:
-        # Nobody has to be told what they have just done.
-        told = (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if actor != requester else []))
-        return () if under_way else told
+        # Nobody has to be told what they have just done; but who stops some orders hears how the others ended.
+        told = actor != requester or (several and kind is events.StoppedTrying)
+        owed = (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if told else []))
+        return () if under_way else owed
     if kind is events.Requested:
         return (DeliveryKind.CARD, DeliveryKind.RECEIPT)
     if isinstance(content, events.CardBlocked) and content.receipt_is_out:
@@ -313,7 +316,8 @@ def fold(about: Iterable[Event]) -> Projection:
         for path in content.words:
             if text := _getter(path)(content):
                 found.commitments[event.seq, path] = text
-        for kind in messages_owed(content, event.actor, found.requester, under_way=found.under_way):
+        several = len(found.orders) > 1
+        for kind in messages_owed(content, event.actor, found.requester, under_way=found.under_way, several=several):
             found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import MAY_BE_CANCELLED, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Content, Expired
+from bot.domain.events import Content, Expired, StoppedTrying
 from bot.domain.projection import Ending, leads_to, messages_owed
 from bot.domain.request import Request
 from bot.store import Tables
@@ -45,7 +45,9 @@ def show(tx: Tables, request: Request, event: Event, at: datetime) -> None:
 def owe_messages(tx: Tables, request: Request, event: Event, content: Content, at: datetime) -> None:
     """Owe the new messages that people must get about an event: by the rule that a verification demands them."""
     under_way = tx.cancellations.under_way(request)
-    for kind in messages_owed(content, event.actor, request.requester, under_way=under_way):
+    # The request may be narrowed to one order; only of a stop it matters how many there are.
+    several = isinstance(content, StoppedTrying) and tx.requests.sizes([request.id])[request.id] > 1
+    for kind in messages_owed(content, event.actor, request.requester, under_way=under_way, several=several):
         tx.deliveries.enqueue(request, kind, event, at)
 
 

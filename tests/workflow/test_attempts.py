@@ -202,7 +202,7 @@ async def test_a_confirmation_counts_after_a_refusal(workflow: Workflow, store: 
     await workflow.record_answer(await sending(workflow), COMPLETED)
     assert await state_of(store, request) is State.REFUSED
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
-    assert (await contents(store))[-1] == Cancelled(1, CANCELLED)
+    assert (await contents(store))[-1] == Cancelled(1, CANCELLED, late=True)
 
 
 @pytest.mark.parametrize("posted_first", [True, False])
