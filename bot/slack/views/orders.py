@@ -48,7 +48,7 @@ _WHOLE = {
 }
 """The words for several orders in the states that all orders of a request share."""
 _EARLIER = {state: f"⚠️{number}" for number, state in enumerate(sorted(MAY_BE_CANCELLED), 1)}
-"""The marks of orders of which an earlier request ended like this; what they mean stands below the list."""
+"""The marks of orders of which an earlier request ended like this; below the list is what they mean."""
 
 
 class Room(IntEnum):
@@ -196,7 +196,7 @@ def mistakable_id(order_id: str) -> str:
 
 
 def _at_length(one: Request) -> list[Element]:
-    """Return all that there is to know about one order of several, to stand behind its id."""
+    """Return all that there is to know about one order of several, to be shown behind its id."""
     order = one.cancellation
     if one.state is State.PENDING:
         said = [words(f" ⚠️ It contains {alike}")] if (alike := mistakable_id(order.order_id)) else []
@@ -218,7 +218,7 @@ def _at_length(one: Request) -> list[Element]:
 
 
 def _in_short(one: Request) -> str:
-    """Return how one order of several stands in a word or two, to stand behind its id."""
+    """Return in a word or two how one order of several stands, to be shown behind its id."""
     if one.state is State.PENDING:
         earlier = one.cancellation.earlier
         return _in_doubt(one.cancellation.order_id) + (f" {_EARLIER[earlier.state]}" if earlier else "")

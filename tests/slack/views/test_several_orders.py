@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -30,11 +31,17 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.freeze import Freeze
-from bot.domain.policy import Act, Actor, Membership, Verdict
+from bot.domain.policy import Act, Actor, Membership, Scope, Verdict
 from bot.domain.request import Request, Step
-from bot.slack.views import buttons, card, freezes, notices, orders, outcomes, receipt, refusals, results
+from bot.rows import fields, request_row
+from bot.sandbox.blockkit import problems_with_view
+from bot.slack.payloads import FormView
+from bot.slack.views import audit_page, buttons, card, freezes, notices, orders, outcomes, receipt, refusals, results
+from bot.slack.views.modals import SettleForm
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message, size
+from bot.store import Page
+from bot.workflow import Found
 from tests.slack.views.batches import (
     ASKED,
     CANCELLED,
@@ -163,7 +170,7 @@ def test_one_text_serves_one_cause(order: Cancellation) -> None:
 
 
 def test_no_two_causes_share_their_short_words() -> None:
-    """What reads alike in a list means the same; only the confirmation by a repeat is a cancellation as well."""
+    """Orders that read alike in a list stand alike; only the confirmation by a repeat is a cancellation as well."""
     found = {outcomes.words_for(batch(each).each()[0]) for each in [*ALL_ENDS, WAITING]}
     assert all(each.short for each in found)
     counts = Counter(each.short for each in found)
@@ -362,7 +369,7 @@ def test_approvers_read_how_earlier_requests_for_each_order_ended(state: State) 
 
 
 def test_an_id_that_is_not_what_it_looks_like_is_marked_in_the_list() -> None:
-    """The warning stands beside its order, on the card and, of the first ones, in the text."""
+    """The warning is beside its order on the card; the text has those of the first ones."""
     message = card.card(of_ids(["ord_1", *(f"\u043erd_{number}" for number in range(2, 7))], PENDING))
     alike = "“\u043e” (cyrillic small letter o), which is easily mistaken or overlooked."
     assert shown(message).count(f" ⚠️ It contains {alike}") == 5
@@ -601,3 +608,78 @@ def test_a_heading_is_the_same_with_and_without_its_sign() -> None:
     """The title of the words is what tests and other views compare."""
     assert card.heading(UNDER_WAY) == "12 orders: 9 cancelled, 2 completed: refund, 1 under way"
     assert orders.inline(UNDER_WAY, 10) == "12 orders"
+
+
+# --- forms and look-ups -----------------------------------------------------------------------
+
+
+def submitted(view: dict[str, Any], values: dict[str, Any]) -> FormView:
+    """Return a form as Slack sends it, with these values."""
+    state = {name: {name: value} for name, value in values.items()}
+    metadata = view["private_metadata"]
+    sent = {"values": state}
+    return FormView(id="V1", type="modal", callback_id=view["callback_id"], private_metadata=metadata, state=sent)
+
+
+def test_the_form_for_a_statement_asks_for_the_order_if_several_are_unknown() -> None:
+    """It offers the unknown ones alone, none of them first, and reads back the one that was chosen."""
+    view = SettleForm.build(batch(UNKNOWN, CANCELLED, UNKNOWN), cancelled=True)
+    assert problems_with_view(view) == []
+    which, how = view["blocks"]
+    assert [each["value"] for each in which["element"]["options"]] == ["ord_1", "ord_3"]
+    assert "initial_option" not in which["element"]
+    assert how["label"]["text"] == "How do you know that it is cancelled at the gateway?"
+    how_value = {"how": {"value": "I looked"}}
+    chosen = {"type": "static_select", "selected_option": {"value": "ord_3"}}
+    finding = SettleForm.parse(submitted(view, {"order": chosen} | how_value))
+    assert (finding.order_id, finding.how, finding.cancelled) == ("ord_3", "I looked", True)
+    none = {"type": "static_select", "selected_option": None}
+    assert SettleForm.parse(submitted(view, {"order": none} | how_value)).order_id == ""
+    assert SettleForm.parse(submitted(view, how_value)).order_id == ""
+
+
+def test_the_form_for_a_statement_names_the_only_unknown_order() -> None:
+    """There is nothing to choose, however many orders the request has."""
+    view = SettleForm.build(batch(CANCELLED, UNKNOWN), cancelled=False)
+    (how,) = view["blocks"]
+    assert how["label"]["text"] == "How do you know that ord_2 is not cancelled at the gateway?"
+    assert SettleForm.parse(submitted(view, {"how": {"value": "I looked"}})).order_id == "ord_2"
+
+
+def test_fifty_unknown_orders_fit_into_the_form() -> None:
+    """Slack takes a hundred options of 75 characters, and 3,000 characters of what the form remembers."""
+    assert problems_with_view(SettleForm.build(of_ids(FIFTY, UNKNOWN), cancelled=True)) == []
+
+
+def test_a_page_has_a_row_for_each_order_and_says_of_how_many_it_is_one() -> None:
+    """A request of one order is a row as ever."""
+    single = batch(CANCELLED, id="beef")
+    rows = [*ENDED.each(), *single.each()]
+    found = Found(Page(rows, None, total=10), Scope.ALL, None, sizes={ENDED.id: 9, single.id: 1})
+    text = shown(audit_page.page(found, "")).splitlines()
+    assert text[0] == "Cancellations on record, the latest · 1–10 of 10 orders"
+    assert [f"ord_{number} · one of 9 orders · " in row for number, row in enumerate(text[1:10], 1)] == [True] * 9
+    assert "one of" not in text[10]
+    assert "settled by @U0DORA" in text[9]
+    assert "settled by" not in text[8]
+    assert "stopped by @cleo" in text[7]
+
+
+def test_a_story_says_which_of_its_events_are_about_all_orders() -> None:
+    """What happened to the order alone names it on record."""
+    events = [event_of(content, seq=seq) for seq, content in enumerate((Withdrawn(), Expired()), 1)]
+    whole, alone = events[0]._replace(order_id=""), events[1]
+    found = Found(Page([whole, alone], None, total=2), Scope.ALL, "ord_1", sizes={whole.request: 9})
+    first, second = shown(audit_page.page(found, "ord_1")).splitlines()[1:]
+    assert " · withdrawn · all 9 orders · @ben · " in first
+    assert "orders" not in second
+
+
+def test_rows_for_machines_name_the_request_of_each_order() -> None:
+    """The rows of one batch can be put together."""
+    rows = [request_row(each, None) for each in ENDED.each()]
+    assert [row["order"] for row in rows] == [f"ord_{number}" for number in range(1, 10)]
+    assert {row["request"] for row in rows} == {ENDED.id}
+    assert [row["state"] for row in rows][:4] == ["cancelled", "cancelled", "cancelled", "refused"]
+    assert set(fields(of_events=False)) >= rows[0].keys() - {"contradicts_the_record_in"}
+    assert "request" in fields(of_events=True)
