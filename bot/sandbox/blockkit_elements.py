@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 IN_ACTIONS = frozenset({"button", "overflow", "static_select"})
 """The elements of an actions block, of which one can be beside a section."""
-IN_INPUTS = frozenset({"plain_text_input", "static_select", "radio_buttons", "checkboxes"})
+IN_INPUTS = frozenset({"plain_text_input", "static_select", "conversations_select", "radio_buttons", "checkboxes"})
 """The elements of which an input block has one. Slack takes the last two in other blocks too; nobody here does that."""
 
 
@@ -61,6 +61,31 @@ def _static_select(element: Json) -> Iterator[str]:
         yield "initial_option is none of the options"
 
 
+def _conversations_select(element: Json) -> Iterator[str]:
+    # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element#conversations_select
+    yield from check_fields(
+        element,
+        {
+            "type",
+            "action_id",
+            "initial_conversation",
+            "default_to_current_conversation",
+            "confirm",
+            "response_url_enabled",
+            "filter",
+            "focus_on_load",
+            "placeholder",
+        },
+    )
+    # https://docs.slack.dev/reference/block-kit/composition-objects/conversation-filter-object
+    chosen = element.get("filter", {"include": ["public"]})
+    yield from check_fields(chosen, {"include", "exclude_external_shared_channels", "exclude_bot_users"})
+    if not chosen:
+        yield "a filter needs one of its fields"
+    if not set(chosen.get("include", ["im"])) <= {"im", "mpim", "private", "public"} or chosen.get("include") == []:
+        yield "a filter includes some of im, mpim, private and public"
+
+
 def _radio_buttons(element: Json) -> Iterator[str]:
     yield from check_fields(element, {"type", "action_id", "options", "initial_option", "confirm", "focus_on_load"})
     options = element.get("options")
@@ -103,6 +128,7 @@ def _plain_text_input(element: Json) -> Iterator[str]:
 _RULES: dict[str, Callable[[Json], Iterator[str]]] = {
     "button": _button,
     "checkboxes": _checkboxes,
+    "conversations_select": _conversations_select,
     "overflow": _overflow,
     "plain_text_input": _plain_text_input,
     "radio_buttons": _radio_buttons,

@@ -7,6 +7,8 @@ https://github.com/slackapi/manifest-schema.
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bot.slack.commands import CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
+
 APP_HOME_OPENED = "app_home_opened"
 
 
@@ -36,7 +38,14 @@ class Features:
         raise LookupError(f"the app declares no {kind} shortcut {callback_id}")
 
 
-DECLARED = Features(home_tab=True, events=frozenset({APP_HOME_OPENED}))
+DECLARED = Features(
+    home_tab=True,
+    shortcuts=(
+        Shortcut("message", CANCEL_ORDER_MESSAGE, "Cancel an order", "Ask to cancel the orders named in a message"),
+        Shortcut("global", CANCEL_ORDER_ANYWHERE, "Cancel an order", "Ask for the cancellation of an order"),
+    ),
+    events=frozenset({APP_HOME_OPENED}),
+)
 """The bot's own, as ``manifest.yml`` has them: a test compares the two, as nothing reads YAML at run time."""
 
 

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.sandbox.workspace import Json, OpenView, Workspace
 
 Values = Mapping[str, str | list[str]]
-"""What a person enters, by action id; options by their text or value, several of them for checkboxes."""
+"""What a person enters, by action id; options by their text or value, several of them for checkboxes.
+
+In a menu of conversations people choose by id, among those that they are in. Nothing here keeps to its filter, which
+an app cannot rely on: a channel can be shared a moment later.
+"""
 
 
 def as_view(opened: OpenView, space: Workspace, state: Json) -> Json:
@@ -90,6 +94,11 @@ def _selected(element: Json, values: Values) -> Json:
     return {"type": element["type"], "selected_option": copy.deepcopy(option)}
 
 
+def _conversation(element: Json, values: Values) -> Json:
+    chosen = values.get(element["action_id"], element.get("initial_conversation", ""))
+    return {"type": "conversations_select", "selected_conversation": chosen or None}
+
+
 def _ticked(element: Json, values: Values) -> Json:
     wanted, options = values.get(element["action_id"]), element.get("initial_options", [])
     if wanted is not None:
@@ -109,6 +118,7 @@ def _option(element: Json, wanted: str) -> Json:
 
 _FIELDS: dict[str, Callable[[Json, Values], Json]] = {
     "checkboxes": _ticked,
+    "conversations_select": _conversation,
     "plain_text_input": _typed,
     "radio_buttons": _selected,
     "static_select": _selected,

@@ -1,9 +1,11 @@
-"""The slash commands, as Slack must know them. A test compares them with ``manifest.yml``."""
+"""The slash commands and shortcuts, as Slack must know them. A test compares them with ``manifest.yml``."""
 
 from dataclasses import dataclass
 
 CANCEL_ORDER = "/cancel-order"
 CANCEL_AUDIT = "/cancel-audit"
+CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE = "cancel_order", "cancel_order_message"
+"""The callback ids of the global shortcut and of the one in the menu of a message."""
 
 
 @dataclass(frozen=True, slots=True)

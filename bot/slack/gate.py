@@ -6,7 +6,7 @@ import structlog
 from pydantic import ValidationError
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.slack.payloads import Click, Command, HomeOpened, Payload, Submission
+from bot.slack.payloads import Click, Command, HomeOpened, Payload, Shortcut, Submission
 from bot.slack.views.modals import form_not_read
 from bot.slack.views.refusals import NOT_READ
 
@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 _KINDS: dict[object, tuple[str, type[Payload]]] = {
     "block_actions": ("click", Click),
+    "message_action": ("chosen", Shortcut),
+    "shortcut": ("chosen", Shortcut),
     "view_submission": ("form", Submission),
     "app_home_opened": ("opened", HomeOpened),
 }
@@ -24,8 +26,8 @@ def bolt_request(body: object) -> AsyncBoltRequest | None:
     """Return what Bolt gets to see of a payload; None if it is nothing that a listener knows, or is malformed.
 
     Bolt gets the known fields only, as its own code fails on payloads of other shapes.
-    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click``, ``form`` or ``opened``
-    (the Home). The log names the fields that do not fit, never what they held.
+    Listeners get the payload as a model, by the argument name ``typed`` (a command), ``click``, ``chosen`` (a
+    shortcut), ``form`` or ``opened`` (the Home). The log names the fields that do not fit, never what they held.
     """
     name, kind = "", None
     if isinstance(body, dict):

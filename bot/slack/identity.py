@@ -1,10 +1,12 @@
 """The bot's own identity in its workspace, as Slack gives it."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.ids import CHANNEL_ID
 from bot.gateway.answer import parse_date
 
 
@@ -20,9 +22,16 @@ class Identity:
     scopes: frozenset[str]
     date: datetime | None = None
 
-    def permalink(self, channel: str, ts: str) -> str:
-        """Return a message's address, the same that "Copy link" gives in Slack."""
-        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}"
+    def permalink(self, channel: str, ts: str, thread_ts: str | None = None) -> str:
+        """Return a message's address, the same that "Copy link" gives in Slack; ``thread_ts`` is that of its thread."""
+        # https://docs.slack.dev/reference/methods/chat.getPermalink
+        reply = f"?thread_ts={thread_ts}&cid={channel}" if thread_ts not in {None, ts} else ""
+        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}{reply}"
+
+    def is_permalink(self, text: str) -> bool:
+        """Return True for the address of a message in this workspace."""
+        form = rf"archives/({CHANNEL_ID})/p[0-9]{{7,18}}(\?thread_ts=[0-9]{{1,12}}\.[0-9]{{6}}&cid=\1)?"
+        return text.startswith(self.url) and re.fullmatch(form, text.removeprefix(self.url)) is not None
 
     def is_home_of(self, team_id: str | None, enterprise_id: str | None) -> bool:
         """Return True where this is the bot's own workspace or organisation.

@@ -2,6 +2,7 @@
 
 Sources: https://docs.slack.dev/interactivity/implementing-slash-commands,
 https://docs.slack.dev/reference/interaction-payloads/block_actions-payload,
+https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload,
 https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
 https://docs.slack.dev/reference/events/app_home_opened
 """
@@ -16,6 +17,7 @@ UserId = Annotated[str, StringConstraints(pattern=f"^{USER_ID}$")]
 ChannelId = Annotated[str, StringConstraints(pattern=f"^{CHANNEL_ID}$")]
 Name = Annotated[str, StringConstraints(max_length=255)]
 Address = Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$", max_length=2000)]
+Timestamp = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}\.[0-9]{6}$")]
 Text = Annotated[str, StringConstraints(max_length=16_000)]
 
 
@@ -75,6 +77,36 @@ class Command(Payload):
         return self.text.strip().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
+class Channel(Payload):
+    """The channel of a message. A direct message between several people is called ``mpdm-…``."""
+
+    id: ChannelId
+    name: Name = ""
+
+
+class Message(Payload):
+    """A message from whose menu somebody chose a shortcut. ``thread_ts`` is that of its thread, if it is in one."""
+
+    ts: Timestamp
+    thread_ts: Timestamp | None = None
+    text: str = ""
+
+
+class Shortcut(Payload):
+    """A shortcut that somebody chose: of a message's menu, or a global one, which has no channel and no message.
+
+    ``team`` is where it was chosen, so that it proves nothing about the person.
+    """
+
+    type: Literal["message_action", "shortcut"]
+    callback_id: Name
+    user: User
+    trigger_id: Name
+    response_url: Address = ""
+    channel: Channel | None = None
+    message: Message | None = None
+
+
 class Option(Payload):
     """The entry of a menu that somebody chose."""
 
@@ -89,12 +121,6 @@ class Action(Payload):
     block_id: Name = ""
     value: Annotated[str, StringConstraints(max_length=2000)] = ""
     selected_option: Option | None = None
-
-
-class Channel(Payload):
-    """The channel of a clicked message."""
-
-    id: ChannelId
 
 
 class Container(Payload):

@@ -1,4 +1,4 @@
-"""The channels in which commands are typed, as far as a card could be posted and decided there."""
+"""The channels from which people ask, as far as a card could be posted and decided there."""
 
 import asyncio
 
@@ -7,7 +7,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.policy import Verdict
 from bot.slack.errors import problem_of
-from bot.slack.payloads import Command
 
 log = structlog.get_logger(__name__)
 
@@ -15,21 +14,21 @@ _ANSWER_WITHIN = 1.5
 """Seconds; the form must open within three."""
 
 
-async def may_hold_card(client: AsyncWebClient, typed: Command, *, shared: bool) -> Verdict:
-    """Return ALLOWED where a card could be posted in the command's channel, and decided there.
+async def may_hold_card(client: AsyncWebClient, channel_id: str, name: str = "", *, shared: bool) -> Verdict:
+    """Return ALLOWED where a card could be posted in the channel, which has this name in payloads, and decided there.
 
     Nobody can invite the bot into a direct message between people (``mpdm-…`` is one between several). In a channel
     that is shared with another company its people would read every reason; ``shared`` allows that. Into a public
     channel the bot can be invited later, and the card then follows.
     """
-    if typed.channel_id.startswith("D") or typed.channel_name.startswith("mpdm-"):
+    if channel_id.startswith("D") or name.startswith("mpdm-"):
         return Verdict.DIRECT_MESSAGE
     try:
         async with asyncio.timeout(_ANSWER_WITHIN):
-            channel = (await client.conversations_info(channel=typed.channel_id))["channel"]
+            channel = (await client.conversations_info(channel=channel_id))["channel"]
     except Exception as error:  # noqa: BLE001 -- whatever it was, nothing is known of the channel
         problem = problem_of(error).name
-        log.info("channel_not_read", channel=typed.channel_id, problem=problem)
+        log.info("channel_not_read", channel=channel_id, problem=problem)
         # Slack denies a private channel to a bot that is not in it. It may be a shared one.
         return Verdict.NOT_INVITED if problem == "channel_not_found" else Verdict.UNCHECKED
     if channel.get("is_im") or channel.get("is_mpim"):

@@ -1,7 +1,7 @@
 """The scopes that manifest.yml asks for, each with its purpose."""
 
 SCOPES = {
-    "commands": "the two slash commands",
+    "commands": "the two slash commands, and the shortcuts",
     "chat:write": "cards and receipts, their updates, thread replies, direct messages, and deleting duplicates of them",
     "im:write": "opening the direct message with a requester, for receipts and results",
     "files:write": "the file that a look-up with csv sends by direct message, and nothing else",

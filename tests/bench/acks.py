@@ -25,7 +25,7 @@ from bot.sandbox.faults import Hang
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Json, OpenView, Posted
 from bot.slack.views.card import card
-from bot.slack.views.modals import OrderForm
+from bot.slack.views.modals import OrderForm, OrderRules, OrderStart
 from tests.bench.apps import CHANNELS, COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare, running
 from tests.domain.examples import a_request
 from tests.flows.desk import Desk
@@ -49,7 +49,7 @@ def forms(desk: Desk, count: int) -> list[Json]:
     for channel in _channels(count):
         number = next(_numbers)
         desk.gateway.add_order(f"ord_b{number}")
-        view = OrderForm.build(channel=channel, order_ids=[f"ord_b{number}"], reason="typed twice")
+        view = OrderForm.build(OrderStart(channel, (f"ord_b{number}",), "typed twice"), OrderRules())
         payloads.append(desk.ann.submission_payload(OpenView(f"V{number}", desk.ann.id, view, "h"), {}))
     return payloads
 

@@ -38,6 +38,31 @@ HOME_OPENED: dict[str, Any] = {
     "event_time": 1795424400,
     "event": {"type": "app_home_opened", "user": "U0ANN", "channel": "D1", "tab": "home", "event_ts": "1.1"},
 }
+MESSAGE_SHORTCUT: dict[str, Any] = {
+    "type": "message_action",
+    "callback_id": "cancel_order_message",
+    "team": {"id": "T1", "domain": "local"},
+    "enterprise": None,
+    "user": {"id": "U0ANN", "username": "ann", "name": "ann", "team_id": "T1"},
+    "channel": {"id": "C1", "name": "general"},
+    "trigger_id": "1.2",
+    "response_url": "https://hooks.slack.com/3",
+    "message_ts": "1516229207.000133",
+    "message": {
+        "type": "message",
+        "user": "U0BEN",
+        "ts": "1516229207.000133",
+        "thread_ts": "1516229200.000100",
+        "text": "cancel ord_1",
+    },
+}
+GLOBAL_SHORTCUT: dict[str, Any] = {
+    "type": "shortcut",
+    "callback_id": "cancel_order",
+    "team": {"id": "T1", "domain": "local"},
+    "user": {"id": "U0ANN", "username": "ann", "team_id": "T1"},
+    "trigger_id": "1.2",
+}
 FORM: dict[str, Any] = {
     "type": "view_submission",
     "team": {"id": "T1", "domain": "local"},

@@ -7,10 +7,10 @@ import structlog
 
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.gate import acknowledgement, bolt_request
-from bot.slack.payloads import Click, Command, HomeOpened, Submission
+from bot.slack.payloads import Click, Command, HomeOpened, Shortcut, Submission
 from bot.slack.views.modals import form_not_read
 from bot.slack.views.refusals import NOT_READ
-from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED
+from tests.slack.samples import CLICK, COMMAND, FORM, GLOBAL_SHORTCUT, HOME_CLICK, HOME_OPENED, MESSAGE_SHORTCUT
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED
         (HOME_CLICK, "click", Click),
         (FORM, "form", Submission),
         (HOME_OPENED, "opened", HomeOpened),
+        (MESSAGE_SHORTCUT, "chosen", Shortcut),
+        (GLOBAL_SHORTCUT, "chosen", Shortcut),
     ],
 )
 def test_listeners_get_the_payload_by_its_argument_name(body: dict[str, Any], name: str, kind: type) -> None:
@@ -44,12 +46,12 @@ def test_listeners_get_the_payload_by_its_argument_name(body: dict[str, Any], na
         {"type": "event_callback", "event": {"type": ["app_home_opened"]}},
         {"type": "event_callback", "event": {"type": "message"}},
         {"type": ["block_actions"]},
-        {"type": "message_action"},
+        {"type": "view_closed"},
     ],
     ids=repr,
 )
 def test_a_payload_that_no_listener_knows_is_refused(body: object) -> None:
-    """Anything else than a command, a click, a form or an opened Home is nothing, and the log says so."""
+    """Anything else than a command, a click, a shortcut, a form or an opened Home is nothing, and the log says so."""
     with structlog.testing.capture_logs() as logs:
         assert bolt_request(body) is None
     assert logs == [{"event": "payload_refused", "kind": "unknown", "log_level": "warning"}]
@@ -66,6 +68,8 @@ def test_a_payload_that_no_listener_knows_is_refused(body: object) -> None:
         (HOME_CLICK | {"view": {"id": "secret-word"}}, "view.type"),
         (HOME_OPENED | {"event": {"type": "app_home_opened", "user": "secret-word"}}, "event.user"),
         ({"type": "app_home_opened", "event": "secret-word"}, "type"),
+        (MESSAGE_SHORTCUT | {"message": {"ts": "secret-word"}}, "message.ts"),
+        (GLOBAL_SHORTCUT | {"user": "secret-word"}, "user"),
     ],
 )
 def test_a_malformed_payload_is_refused_without_a_word_of_it(body: dict[str, Any], place: str) -> None:

@@ -37,3 +37,31 @@ async def test_slack_says_whose_token_it_is() -> None:
         assert identity.bot_user_id == slack.space.bot_user_id
     assert identity.scopes == set(SCOPES)
     assert identity.permalink("C1", "1.2") == "https://local.slack.com/archives/C1/p12"
+
+
+@pytest.mark.parametrize("thread", [None, "1516229200.000100", "1516229207.000133"])
+def test_a_message_has_the_address_that_slack_gives_it(thread: str | None) -> None:
+    """A reply names its thread, and the bot knows its own addresses again."""
+    link = IDENTITY.permalink("C1", "1516229207.000133", thread)
+    reply = "?thread_ts=1516229200.000100&cid=C1" if thread == "1516229200.000100" else ""
+    assert link == f"https://x.slack.com/archives/C1/p1516229207000133{reply}"
+    assert IDENTITY.is_permalink(link)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "https://x.slack.com/",
+        "http://x.slack.com/archives/C1/p1516229207000133",
+        "https://y.slack.com/archives/C1/p1516229207000133",
+        "https://x.slack.com/archives/../p1516229207000133",
+        "https://x.slack.com/archives/C1/p1516229207000133\n",
+        "https://x.slack.com/archives/C1/p1516229207000133#x",
+        "https://x.slack.com/archives/C1/p1516229207000133?thread_ts=1.000000&cid=C2",
+        "https://x.slack.com/archives/C1/p" + "1" * 400,
+    ],
+)
+def test_nothing_else_is_the_address_of_a_message_here(text: str) -> None:
+    """Another workspace, another path or more behind it is not one that the bot has made."""
+    assert not IDENTITY.is_permalink(text)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.slack.payloads import Click, Command, HomeOpened, Payload, Submission
-from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED, changed
+from bot.slack.payloads import Click, Command, HomeOpened, Payload, Shortcut, Submission
+from tests.slack.samples import CLICK, COMMAND, FORM, HOME_CLICK, HOME_OPENED, MESSAGE_SHORTCUT, changed
 
 OPTIONAL = [
     (Command, COMMAND, "enterprise_id"),
@@ -25,6 +25,15 @@ OPTIONAL = [
     (Click, CLICK, "container.message_ts"),
     (Click, CLICK, "view"),
     (HomeOpened, HOME_OPENED, "event.tab"),
+    (Shortcut, MESSAGE_SHORTCUT, "team"),
+    (Shortcut, MESSAGE_SHORTCUT, "user.name"),
+    (Shortcut, MESSAGE_SHORTCUT, "user.team_id"),
+    (Shortcut, MESSAGE_SHORTCUT, "channel"),
+    (Shortcut, MESSAGE_SHORTCUT, "channel.name"),
+    (Shortcut, MESSAGE_SHORTCUT, "message"),
+    (Shortcut, MESSAGE_SHORTCUT, "message.text"),
+    (Shortcut, MESSAGE_SHORTCUT, "message.thread_ts"),
+    (Shortcut, MESSAGE_SHORTCUT, "response_url"),
     (Submission, FORM, "team"),
     (Submission, FORM, "enterprise"),
     (Submission, FORM, "user.name"),
@@ -51,7 +60,14 @@ def test_a_button_without_a_value_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind, body", [(Command, COMMAND), (Click, CLICK), (Submission, FORM), (HomeOpened, HOME_OPENED)]
+    "kind, body",
+    [
+        (Command, COMMAND),
+        (Click, CLICK),
+        (Submission, FORM),
+        (HomeOpened, HOME_OPENED),
+        (Shortcut, MESSAGE_SHORTCUT),
+    ],
 )
 def test_fields_of_the_future_are_ignored(kind: type[Payload], body: dict[str, Any]) -> None:
     """Slack may add fields to any payload at any time."""
@@ -123,6 +139,11 @@ def test_the_apps_organisation_is_not_taken_for_the_persons() -> None:
         (Click, CLICK, "actions", [{"type": "static_select", "action_id": "a"}]),
         (Click, CLICK, "response_url", "ftp://x"),
         (Click, CLICK, "user", None),
+        (Shortcut, MESSAGE_SHORTCUT, "type", "block_actions"),
+        (Shortcut, MESSAGE_SHORTCUT, "user", None),
+        (Shortcut, MESSAGE_SHORTCUT, "channel.id", "../C1"),
+        (Shortcut, MESSAGE_SHORTCUT, "message.ts", "1516229207/../x"),
+        (Shortcut, MESSAGE_SHORTCUT, "message.thread_ts", "1.1&cid=C9"),
         (Submission, FORM, "view.type", "home"),
         (Submission, FORM, "view.state", None),
         (Submission, FORM, "view.state", {"values": {"reason": "no"}}),

@@ -40,6 +40,12 @@ NEWS = {DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
 SECOND = timedelta(seconds=1)
 
 
+def about(claimed: ClaimedDelivery) -> Request:
+    """Return the request that a claimed delivery is about."""
+    assert claimed.request is not None
+    return claimed.request
+
+
 async def asked(workflow: Workflow, *orders: str, form: str = "V1") -> Request:
     """Return a pending request of these orders."""
     acted = await workflow.request(Wish(form, orders, "typed twice", "C1"), ANN)
@@ -118,7 +124,7 @@ async def test_people_are_told_once_when_all_orders_have_ended(workflow: Workflo
     told = await news(workflow, clock)
     assert [each.delivery.kind for each in told] == [DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE]
     assert {each.event.kind for each in told} == {"cancelled"}
-    assert all(not each.request.under_way for each in told)
+    assert all(each.request is not None and not each.request.under_way for each in told)
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
@@ -144,13 +150,13 @@ async def test_the_card_of_a_batch_is_drawn_once_a_second(workflow: Workflow, st
         await workflow.record_answer(call, CANCELLED)
         while (due := await next_delivery(workflow)) is not None:
             if due.delivery.kind is DeliveryKind.CARD_UPDATE:
-                ended = sum(each.state is State.CANCELLED for each in due.request.cancellations)
+                ended = sum(each.state is State.CANCELLED for each in about(due).cancellations)
                 drawn.append((clock() - began, ended))
             await workflow.record_delivery(due.delivery, DELIVERED)
         clock.advance(milliseconds=100)
     rest = [each for each in await delivered(workflow, clock) if each.delivery.kind is DeliveryKind.CARD_UPDATE]
     assert drawn == [(timedelta(0), 1), (SECOND, 11)]
-    assert [[order.state for order in each.request.cancellations] for each in rest] == [[State.CANCELLED] * 20]
+    assert [[order.state for order in about(each).cancellations] for each in rest] == [[State.CANCELLED] * 20]
     assert await store.read(lambda tables: tables.deliveries.owes(request, DeliveryKind.CARD_UPDATE)) is False
 
 

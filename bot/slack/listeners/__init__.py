@@ -20,7 +20,7 @@ __all__ = ["HomeTabs", "Parts", "register"]
 
 
 def register(app: AsyncApp, parts: Parts) -> None:
-    """Bind every command, form and button to Bolt's app.
+    """Bind every command, shortcut, form and button to Bolt's app.
 
     Bolt asks one listener after the other, and each question costs it as much as a twentieth of an acknowledgement. So
     the three acts of every request come first, and the catch-alls last.
@@ -29,5 +29,5 @@ def register(app: AsyncApp, parts: Parts) -> None:
     app.action(str(Act.APPROVE))(deciding.approve)
     app.command(CANCEL_ORDER)(asking.cancel_order)
     app.view(OrderForm.CALLBACK)(asking.order_form)
-    for listeners in (deciding, LookingUp(parts), HomeTabs(parts), Leftovers(parts)):
+    for listeners in (deciding, LookingUp(parts), asking, HomeTabs(parts), Leftovers(parts)):
         listeners.register(app)

@@ -31,24 +31,27 @@ def answer_to(network: Network, response_url: str, contact: str | None = None) -
     return partial(respond, network, response_url, contact=contact)
 
 
-def answer_in_modal(client: AsyncWebClient, trigger_id: str, user_id: str, contact: str | None = None) -> Tell:
-    """Return a way to say something to a person who acted where there is no message.
+def answer_in_modal(
+    client: AsyncWebClient, trigger_id: str, user_id: str, otherwise: Tell | None, contact: str | None = None
+) -> Tell:
+    """Return a way to say something to a person who acted where there is no message, in a modal of its own.
 
-    Where Slack opens no modal, because the trigger is used or too old, it is said by direct message.
+    Where Slack opens none, ``otherwise`` says it; where there is no such way, a direct message.
     """
 
     async def tell(text: str) -> None:
         elements = addressed(text, contact)
         try:
             await client.views_open(trigger_id=trigger_id, view=notice(elements))
-        except Exception as error:  # noqa: BLE001 -- whatever it was, there is another way
+        except Exception as error:  # noqa: BLE001 -- the time to open one is over, or Slack is away
             log.info("notice_not_opened", problem=problem_of(error).name)
-        else:
-            return
-        try:
-            await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
-        except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost
-            log.warning("answer_not_sent", problem=problem_of(error).name)
+            if otherwise is not None:
+                await otherwise(text)
+                return
+            try:
+                await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
+            except Exception as error:  # noqa: BLE001 -- a private answer may get lost, as below
+                log.warning("answer_not_sent", problem=problem_of(error).name)
 
     return tell
 

@@ -1,68 +1,139 @@
-"""``/cancel-order`` and its form."""
+"""``/cancel-order``, the shortcuts, and the form in which all of them end."""
 
 import re
+from dataclasses import dataclass
 
-from slack_bolt.async_app import AsyncAck
+from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Role, Verdict
 from bot.domain.request import Request
-from bot.slack import command_text, places
+from bot.slack import command_text, message_text, places
 from bot.slack.background import Tell
-from bot.slack.commands import CANCEL_ORDER
+from bot.slack.commands import CANCEL_ORDER, CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
 from bot.slack.listeners.answers import respond
 from bot.slack.listeners.parts import Home, Parts
-from bot.slack.payloads import Command, Submission
+from bot.slack.payloads import Command, Shortcut, Submission, User
 from bot.slack.views import card, freezes, order_ids, receipt, refusals
-from bot.slack.views.modals import OrderForm
-from bot.workflow import Wish
+from bot.slack.views.modals import Order, OrderForm, OrderRules, OrderStart
+from bot.workflow import Acted, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way in that somebody took: its name on record, the person, and how to answer them.
+
+    ``user.team_id`` and ``enterprise_id`` are the person's own, as far as Slack names them. ``again`` are the words for
+    how to take the same way again.
+    """
+
+    name: str
+    user: User
+    enterprise_id: str | None
+    trigger_id: str
+    tell: Tell
+    again: str
 
 
 class Asking:
-    """The listeners for people who ask for a cancellation; ``register`` of the package binds them."""
+    """The listeners for people who ask for a cancellation."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
+    def register(self, app: AsyncApp) -> None:
+        """Bind the shortcuts to Bolt's app; the command and the form are bound before all others."""
+        app.message_shortcut(CANCEL_ORDER_MESSAGE)(self.cancel_order_message)
+        app.global_shortcut(CANCEL_ORDER_ANYWHERE)(self.cancel_order_anywhere)
+
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
-        """Open the form, filled in from the command's text."""
+        """Open the form, filled in from the command's text; or do what else that text asks for."""
         await ack()
         tell = self._parts.answer_to(typed.response_url)
-        self._parts.background.start(self._open_form(typed, tell), tell=tell)
+        user = User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
+        way = Way(CANCEL_ORDER, user, typed.enterprise_id, typed.trigger_id, tell, f"Type {CANCEL_ORDER} again.")
+        self._parts.background.start(self._read_command(way, typed), tell=tell)
 
-    async def _open_form(self, typed: Command, tell: Tell) -> None:
-        home = await self._parts.home_of(typed.user_id, typed.team_id, typed.enterprise_id)
-        if home is not Home.HERE:
-            refuse = self._parts.refuse_stranger(home, typed.user_id, typed.user_name, CANCEL_ORDER)
-            await tell(await refuse)
+    async def cancel_order_message(self, ack: AsyncAck, chosen: Shortcut) -> None:
+        """Open the form, filled in with the order ids of the message in whose menu the shortcut was chosen."""
+        await ack()
+        self._choose(chosen)
+
+    async def cancel_order_anywhere(self, ack: AsyncAck, chosen: Shortcut) -> None:
+        """Open an empty form."""
+        await ack()
+        self._choose(chosen)
+
+    def _choose(self, chosen: Shortcut) -> None:
+        tell = self._parts.answer_to_shortcut(chosen)
+        way = Way(chosen.callback_id, chosen.user, None, chosen.trigger_id, tell, "Choose the shortcut again.")
+        self._parts.background.start(self._read_message(way, chosen), tell=tell)
+
+    async def _read_command(self, way: Way, typed: Command) -> None:
+        if not await self._belongs_here(way):
             return
         match command_text.read(typed.as_typed):
             case command_text.Orders(orders, reason):
-                await self._ask_in_form(typed, orders, reason, tell)
+                start = OrderStart(typed.channel_id, orders, reason, typed.response_url)
+                await self.open_form(way, start, typed.channel_name)
             case command_text.Help(mistyped):
-                await tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
+                await way.tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
             case command_text.Freeze() | command_text.Unfreeze() as wanted:
-                await self._freeze(typed, wanted, tell)
+                await self._freeze(typed, wanted, way.tell)
 
-    async def _ask_in_form(self, typed: Command, orders: tuple[str, ...], reason: str, tell: Tell) -> None:
-        actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.REQUESTER)
+    async def _read_message(self, way: Way, chosen: Shortcut) -> None:
+        if not await self._belongs_here(way):
+            return
+        channel, message, identity = chosen.channel, chosen.message, self._parts.identity()
+        if channel is None or message is None:
+            await self.open_form(way, OrderStart(self._parts.approval_channel or ""))
+            return
+        assert identity is not None  # nobody belongs here before that is known
+        presentation, pattern = self._parts.presentation, self._parts.workflow.rules.order_id_pattern
+        found = message_text.order_ids(message.text, pattern, presentation.order_id_example, presentation.order_url)
+        source = identity.permalink(channel.id, message.ts, message.thread_ts)
+        await self.open_form(way, OrderStart(channel.id, found, "", chosen.response_url, source), channel.name)
+
+    async def ask(self, way: Way, start: OrderStart) -> None:
+        """Open the form for somebody whose workspace nobody has looked at yet."""
+        if await self._belongs_here(way):
+            await self.open_form(way, start)
+
+    async def _belongs_here(self, way: Way) -> bool:
+        home = await self._parts.home_of(way.user.id, way.user.team_id, way.enterprise_id)
+        if home is not Home.HERE:
+            await way.tell(await self._parts.refuse_stranger(home, way.user.id, way.user.shown_name, way.name))
+        return home is Home.HERE
+
+    async def open_form(self, way: Way, start: OrderStart, channel_name: str = "") -> None:
+        """Open the form in which every way in ends, or tell the person at once why they cannot ask from there."""
+        workflow = self._parts.workflow
+        actor = await self._parts.directory.actor(way.user.id, way.user.shown_name, Role.REQUESTER)
         verdict = policy.may_ask(actor)
-        if verdict is Verdict.ALLOWED and (freeze := await self._parts.workflow.frozen()):
-            await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.FROZEN)
-            await tell(freezes.refused(freeze))
+        if verdict is Verdict.ALLOWED and (freeze := await workflow.frozen()):
+            await workflow.refuse(actor, way.name, Verdict.FROZEN)
+            await way.tell(freezes.refused(freeze))
             return
-        if verdict is Verdict.ALLOWED and self._parts.approval_channel is None:
-            verdict = await places.may_hold_card(self._parts.client, typed, shared=self._parts.allow_shared_channels)
+        if verdict is Verdict.ALLOWED and start.channel:
+            verdict = await self._may_hold_card(start.channel, channel_name)
         if verdict is not Verdict.ALLOWED:
-            await self._parts.workflow.refuse(actor, CANCEL_ORDER, verdict)
-            await tell(refusals.command_refused(verdict))
+            await workflow.refuse(actor, way.name, verdict)
+            await way.tell(refusals.command_refused(verdict))
             return
-        example = self._parts.presentation.order_id_example
-        view = OrderForm.build(
-            channel=typed.channel_id, order_ids=orders, reason=reason, example=example, answer=typed.response_url
+        rules = OrderRules(
+            self._parts.presentation.order_id_example,
+            workflow.rules.reasons,
+            workflow.rules.reason_required,
+            self._parts.allow_shared_channels,
         )
-        await self._parts.open_form(typed.trigger_id, view, tell, f"Type {CANCEL_ORDER} again.")
+        await self._parts.open_form(way.trigger_id, OrderForm.build(start, rules), way.tell, way.again)
+
+    async def _may_hold_card(self, channel: str, name: str = "") -> Verdict:
+        """Return ALLOWED where the card of a request from this channel can be posted and decided."""
+        if self._parts.approval_channel is not None:
+            return Verdict.ALLOWED
+        return await places.may_hold_card(self._parts.client, channel, name, shared=self._parts.allow_shared_channels)
 
     async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
         """Stop everything or let it go on; tell the channel, or the person alone why not."""
@@ -93,37 +164,55 @@ class Asking:
         if home is not Home.HERE:
             text = await self._parts.refuse_stranger(home, form.user.id, form.user.shown_name, CANCEL_ORDER)
             return OrderForm.ORDER, text
-        channel, entered, reason = OrderForm.parse(form.view)
-        if not re.fullmatch(CHANNEL_ID, channel):
+        order, identity = OrderForm.parse(form.view), self._parts.identity()
+        genuine = not order.source or (identity is not None and identity.is_permalink(order.source))
+        if not genuine or not re.fullmatch(CHANNEL_ID, order.channel):
             return OrderForm.ORDER, refusals.NOT_READ
+        if order.channel_chosen and policy.may_ask(actor) is Verdict.ALLOWED:
+            place = await self._may_hold_card(order.channel)
+            if place is not Verdict.ALLOWED:
+                await self._parts.workflow.refuse(actor, CANCEL_ORDER_ANYWHERE, place)
+                return OrderForm.CHANNEL, refusals.channel_refused(place)
         pattern = self._parts.workflow.rules.order_id_pattern
-        typed = order_ids.read(entered, pattern)
+        typed = order_ids.read(order.order_ids, pattern)
         wrong = order_ids.problem(typed, pattern, self._parts.presentation.order_id_example)
-        if not wrong and not card.fits([each.order_id for each in typed], reason):
+        if not wrong and not card.fits([each.order_id for each in typed], order.reason):
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             too_long = refusals.command_refused(Verdict.TOO_LONG) if len(typed) == 1 else refusals.TOO_LONG_TOGETHER
             return OrderForm.REASON, too_long
         wished = tuple(each.order_id for each in typed)
-        wish = Wish(form.view.id, wished, reason, self._parts.approval_channel or channel)
+        channel = self._parts.approval_channel or order.channel
+        wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source)
         acted = await self._parts.workflow.request(wish, actor)
+        if acted.verdict is Verdict.ALLOWED:
+            assert acted.request is not None
+            if order.channel != wish.channel:
+                self._tell_where(order.answer, acted.request)
+            return OrderForm.ORDER, ""
+        if acted.verdict is Verdict.BAD_ORDER_ID:
+            return OrderForm.ORDER, wrong
+        return self._refusal(acted, order, typed)
+
+    def _refusal(self, acted: Acted, order: Order, typed: list[order_ids.Typed]) -> tuple[str, str]:
+        """Return the field with its error for a request that was not kept."""
         match acted.verdict:
-            case Verdict.ALLOWED:
-                assert acted.request is not None
-                if channel != wish.channel:
-                    self._tell_where(OrderForm.address(form.view), acted.request)
-                return OrderForm.ORDER, ""
             case Verdict.ANOTHER_IS_OPEN:
                 return OrderForm.ORDER, order_ids.in_the_way(typed, acted.in_the_way, acted.names)
-            case Verdict.BAD_ORDER_ID:
-                return OrderForm.ORDER, wrong
             case Verdict.FROZEN:
                 assert acted.freeze is not None
                 return OrderForm.ORDER, freezes.refused(acted.freeze)
-            case verdict:
-                return OrderForm.ORDER, refusals.command_refused(verdict)
+            case Verdict.NO_SUCH_REASON:
+                field = OrderForm.CATEGORY
+            case Verdict.REASON_MISSING if self._parts.workflow.rules.reasons and not order.offers_reasons:
+                return OrderForm.ORDER, refusals.REASONS_NOT_OFFERED
+            case Verdict.REASON_MISSING:
+                field = OrderForm.CATEGORY if self._parts.workflow.rules.reasons else OrderForm.REASON
+            case _:
+                field = OrderForm.ORDER
+        return field, refusals.command_refused(acted.verdict)
 
     def _tell_where(self, response_url: str, request: Request) -> None:
-        """Say where the command was typed that the approvers are asked in another channel."""
+        """Say in the place where somebody asked that the approvers are asked in another channel."""
         tell = self._parts.answer_to(response_url)
         told = respond(self._parts.network, response_url, receipt.asked(request))
         self._parts.background.start(told, tell=tell)

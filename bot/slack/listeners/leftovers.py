@@ -9,7 +9,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.slack.background import words_after
 from bot.slack.listeners.parts import Parts
-from bot.slack.payloads import Click
+from bot.slack.payloads import Click, Shortcut
 from bot.slack.views import refusals
 from bot.slack.views.modals import OrderForm, RejectForm, SettleForm, form_no_longer_in_use
 from bot.slack.views.text import addressed, mrkdwn
@@ -25,6 +25,7 @@ class Leftovers:
         """Bind them to Bolt's app."""
         app.action(re.compile(r".*", re.DOTALL))(self.unknown_button)
         app.view(re.compile(r".*", re.DOTALL))(self.unknown_form)
+        app.shortcut(re.compile(r".*", re.DOTALL))(self.unknown_shortcut)
         app.error(self.failed)
 
     async def unknown_button(self, ack: AsyncAck, click: Click) -> None:
@@ -37,6 +38,11 @@ class Leftovers:
     async def unknown_form(self, ack: AsyncAck) -> None:
         """Answer a form that an older version opened."""
         await ack(response_action="update", view=form_no_longer_in_use())
+
+    async def unknown_shortcut(self, ack: AsyncAck, chosen: Shortcut) -> None:
+        """Answer a shortcut of an older version of the app's manifest."""
+        await ack()
+        self._parts.say(self._parts.answer_to_shortcut(chosen), refusals.SHORTCUT_NO_LONGER_IN_USE)
 
     async def failed(self, error: Exception, body: dict[str, Any], context: AsyncBoltContext) -> BoltResponse:
         """Log an unexpected exception, and apologise with a reference to the log.
@@ -53,8 +59,8 @@ class Leftovers:
                 self._parts.say(self._parts.answer_to_click(context["click"]), text)
                 # No acknowledgement: then Slack puts a warning beside the button, also where the apology gets lost.
                 return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
-            case "event_callback":
-                # Slack sends an event again that was not acknowledged.
+            case "event_callback" | "message_action" | "shortcut":
+                # Slack sends an event again that was not acknowledged, and tells a person that a shortcut failed.
                 return BoltResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
             case _:
                 shown = mrkdwn(addressed(text, self._parts.presentation.contact))

@@ -15,7 +15,7 @@ from bot.slack.background import Background, Tell
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.listeners.answers import answer_in_modal, answer_to
-from bot.slack.payloads import Click, User
+from bot.slack.payloads import Click, Shortcut, User
 from bot.slack.people import Directory
 from bot.slack.views import refusals
 from bot.slack.views.presentation import Presentation
@@ -55,7 +55,12 @@ class Parts:
         """Return a way to say something to the person who clicked: beside the message, or over their Home tab."""
         if click.response_url:
             return self.answer_to(click.response_url)
-        return answer_in_modal(self.client, click.trigger_id, click.user.id, self.presentation.contact)
+        return answer_in_modal(self.client, click.trigger_id, click.user.id, None, self.presentation.contact)
+
+    def answer_to_shortcut(self, chosen: Shortcut) -> Tell:
+        """Return a way to say something to the person who chose a shortcut, and to nobody else."""
+        otherwise = self.answer_to(chosen.response_url) if chosen.response_url else None
+        return answer_in_modal(self.client, chosen.trigger_id, chosen.user.id, otherwise, self.presentation.contact)
 
     async def arrive(
         self, user: User, team_id: str | None, enterprise_id: str | None, *roles: Role

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.domain.cancellation import State
 from bot.domain.policy import Membership
 from bot.domain.request import Request
-from bot.slack.commands import CANCEL_AUDIT, CANCEL_ORDER
+from bot.slack.commands import CANCEL_AUDIT
 from bot.slack.views import buttons, card, freezes, orders, receipt
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
@@ -25,10 +25,10 @@ _MOST_BYTES = 150_000
 _SHOWN_REASON = 100
 
 
-def home(found: HomeTab, presentation: Presentation = NO_SETTINGS, *, may_ask_here: bool = True) -> View:
-    """Return a person's Home tab. ``may_ask_here`` is false where a card has no channel to go to."""
+def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
+    """Return a person's Home tab."""
     blocks = [lines(freezes.banner(found.freeze))] if found.freeze is not None else []
-    blocks += _new_request(found, may_ask_here=may_ask_here)
+    blocks += _new_request(found)
     if _is_unchecked(found):
         blocks.append(lines([words(_UNCHECKED)]))
     if found.waiting is not None:
@@ -74,11 +74,9 @@ def _heading(text: str) -> Block:
     return {"type": "header", "text": plain(text)}
 
 
-def _new_request(found: HomeTab, *, may_ask_here: bool) -> list[Block]:
+def _new_request(found: HomeTab) -> list[Block]:
     if found.actor.requester is Membership.OUTSIDER:
         return []
-    if not may_ask_here:
-        return [lines([words(f"To ask for a cancellation, type {CANCEL_ORDER} in a channel.")])]
     ask: Element = {"type": "button", "action_id": buttons.NEW_REQUEST, "text": plain("New request")}
     return [{"type": "actions", "block_id": buttons.NEW_REQUEST, "elements": [ask]}]
 

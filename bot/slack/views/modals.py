@@ -10,6 +10,7 @@ from bot.domain.request import Request
 from bot.slack.payloads import FormView
 from bot.slack.views import orders
 from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
+from bot.workflow.requests import MOST_ORDERS
 
 REASON_LIMIT = 3000
 """The most characters that a Slack text field takes."""
@@ -18,52 +19,112 @@ View = dict[str, Any]
 
 
 class OrderForm:
-    """The form behind ``/cancel-order``."""
+    """The form in which every way of asking ends."""
 
     CALLBACK = "cancel_order"
     ORDER = "order_id"
     REASON = "reason"
+    CATEGORY = "category"
+    CHANNEL = "channel"
 
     @classmethod
-    def build(
-        cls, *, channel: str, order_ids: Sequence[str], reason: str, example: str | None = None, answer: str = ""
-    ) -> View:
-        """Return the form, filled in with the text behind the command; ``example`` is an order id.
+    def build(cls, start: "OrderStart", rules: "OrderRules") -> View:
+        """Return the form, filled in as far as is known already.
 
-        ``answer`` is the address for answers in the place where the command was typed.
+        It asks for the channel of the card if nobody knows one.
         """
-        shown = f", for example {example}" if example else ""
+        shown = f", for example {rules.example}" if rules.example else ""
+        category, note = _chosen_in(start.reason, rules.reasons)
+        read_by = "Approvers see it, the gateway gets it, and it stays on record"
+        left_out = len(start.order_ids) - len(whole := _fitting(start.order_ids))
         return _modal(
             cls.CALLBACK,
             "Cancel an order",
             "Ask for approval",
-            f"{channel}\n{answer}".strip(),
+            f"{start.channel}\n{start.answer}\n{start.source}".rstrip("\n"),
+            *([lines([words(_left_out(len(start.order_ids), len(whole)))])] if left_out else []),
             _input(
                 cls.ORDER,
                 "Order ID",
-                "\n".join(order_ids),
+                "\n".join(whole),
                 multiline=True,
                 hint=f"Use the order ID from the console{shown}. For several orders, write one a line",
             ),
+            *(
+                [_select(cls.CATEGORY, "Reason", rules.reasons, category, optional=not rules.reason_required)]
+                if rules.reasons
+                else []
+            ),
             _input(
                 cls.REASON,
-                "Reason",
-                reason,
-                optional=True,
+                "Note" if rules.reasons else "Reason",
+                note,
+                optional=bool(rules.reasons) or not rules.reason_required,
                 multiline=True,
-                hint="Approvers see it, the gateway gets it, and it stays on record",
+                hint=f"It is added to the reason. {read_by}" if rules.reasons else read_by,
             ),
+            *([] if start.channel else [_channel_select(cls.CHANNEL, shared=rules.allow_shared_channels)]),
         )
 
     @classmethod
-    def address(cls, view: FormView) -> str:
-        """Return the address for answers in the place where the command was typed, or an empty text."""
-        return view.private_metadata.partition("\n")[2]
+    def parse(cls, view: FormView) -> "Order":
+        """Return what somebody entered in a submitted form."""
+        channel, answer, source = (*view.private_metadata.split("\n"), "", "", "")[:3]
+        category, note = _selected(view, cls.CATEGORY, "selected_option"), _value(view, cls.REASON)
+        return Order(
+            channel=channel or _selected(view, cls.CHANNEL, "selected_conversation"),
+            channel_chosen=not channel,
+            order_ids=_value(view, cls.ORDER),
+            category=category,
+            reason=": ".join(filter(None, [category, note])),
+            offers_reasons=cls.CATEGORY in view.state.get("values", {}),
+            answer=answer,
+            source=source,
+        )
 
-    @classmethod
-    def parse(cls, view: FormView) -> tuple[str, str, str]:
-        """Return channel, trimmed order ids and trimmed reason of a submitted form."""
-        return view.private_metadata.partition("\n")[0], _value(view, cls.ORDER), _value(view, cls.REASON)
+
+class OrderStart(NamedTuple):
+    """What is known when the form opens: the channel from which somebody asks, and what they typed or pointed at.
+
+    ``channel`` is where the card goes unless the settings name another one; it is empty where the form has to ask.
+    ``answer`` is the address for answers in the place where somebody asked, and ``source`` the permalink of the message
+    from which they did; both may be empty.
+    """
+
+    channel: str
+    order_ids: tuple[str, ...] = ()
+    reason: str = ""
+    answer: str = ""
+    source: str = ""
+
+
+class OrderRules(NamedTuple):
+    """The settings that shape the form: an order id as an example, the reasons to choose from, and what must be there.
+
+    The form offers channels shared with other companies only where ``allow_shared_channels`` is true.
+    """
+
+    example: str | None = None
+    reasons: tuple[str, ...] = ()
+    reason_required: bool = False
+    allow_shared_channels: bool = False
+
+
+class Order(NamedTuple):
+    """A submitted form. ``reason`` begins with ``category``, if one was chosen.
+
+    ``channel_chosen`` is true where somebody chose the channel in the form, and ``offers_reasons`` where the form has
+    the list of reasons.
+    """
+
+    channel: str
+    channel_chosen: bool
+    order_ids: str
+    category: str
+    reason: str
+    offers_reasons: bool
+    answer: str
+    source: str
 
 
 class RejectForm:
@@ -130,7 +191,7 @@ class SettleForm:
         found, _, about = about.partition(" ")
         request_id, _, version = about.partition(" ")
         if cls.has_choice(view):
-            order_id = _chosen(view, cls.ORDER)
+            order_id = _selected(view, cls.ORDER, "selected_option")
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
         return Finding(finding, request_id, version, order_id, _value(view, cls.HOW))
 
@@ -217,16 +278,49 @@ def _input(
     }
 
 
-def _select(name: str, label: str, options: Sequence[str]) -> Block:
-    shown = [{"text": plain(cut(each, 75)), "value": each} for each in options]
-    element: Element = {"type": "static_select", "action_id": name, "options": shown}
-    return {"type": "input", "block_id": name, "label": plain(label), "element": element}
+def _select(name: str, label: str, options: Sequence[str], initial: str = "", *, optional: bool = False) -> Block:
+    shown = {each: {"text": plain(cut(each, 75)), "value": each} for each in options}
+    element: Element = {"type": "static_select", "action_id": name, "options": list(shown.values())}
+    if initial:
+        element["initial_option"] = shown[initial]
+    return {"type": "input", "block_id": name, "label": plain(label), "optional": optional, "element": element}
 
 
-def _chosen(view: FormView, name: str) -> str:
-    """Return the value of the option that was chosen in a select; empty where none was."""
-    field = view.state.get("values", {}).get(name, {}).get(name, {})
-    return str((field.get("selected_option") or {}).get("value") or "")
+def _channel_select(name: str, *, shared: bool) -> Block:
+    element: Element = {
+        "type": "conversations_select",
+        "action_id": name,
+        # Where a card can be decided: https://docs.slack.dev/reference/block-kit/composition-objects
+        "filter": {"include": ["public", "private"], "exclude_external_shared_channels": not shared},
+    }
+    hint = "I post the card there. Choose a channel where the approvers are"
+    return {"type": "input", "block_id": name, "label": plain("Channel"), "hint": plain(hint), "element": element}
+
+
+def _selected(view: FormView, name: str, what: str) -> str:
+    chosen = view.state.get("values", {}).get(name, {}).get(name, {}).get(what)
+    return str((chosen.get("value") if isinstance(chosen, dict) else chosen) or "")
+
+
+def _chosen_in(reason: str, reasons: Sequence[str]) -> tuple[str, str]:
+    """Return the entry of the list with which a typed reason begins, as a part of its own, and the rest as a note."""
+    first, sign, rest = reason.partition(":")
+    for each in reasons:
+        if trimmed(first).casefold() == each.casefold():
+            return each, trimmed(rest) if sign else ""
+    return "", reason
+
+
+def _fitting(order_ids: Sequence[str]) -> list[str]:
+    """Return as many of the order ids as a field takes and one request may have, and at least the first."""
+    fitting = list(order_ids[:MOST_ORDERS])
+    while len(fitting) > 1 and len("\n".join(fitting)) > REASON_LIMIT:
+        fitting.pop()
+    return fitting
+
+
+def _left_out(found: int, shown: int) -> str:
+    return f"⚠️ I found {found} order IDs. The form has room for these {shown}: make several requests."
 
 
 def _value(view: FormView, name: str) -> str:

@@ -108,13 +108,6 @@ def test_what_people_read(snapshot: SnapshotAssertion) -> None:
     assert {moment: shown(found) for moment, found in MOMENTS.items()} == snapshot
 
 
-def test_where_no_channel_is_set_the_command_is_named() -> None:
-    """A button could not say where the card goes."""
-    text = shown(tab(), may_ask_here=False)
-    assert "New request" not in text
-    assert "type /cancel-order in a channel" in text
-
-
 def test_people_of_other_companies_read_a_sentence() -> None:
     """There is nothing else on the tab, and nothing to press."""
     view = taken(home.no_access())
