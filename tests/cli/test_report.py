@@ -105,7 +105,7 @@ def test_the_table_has_every_figure_in_eighty_columns(database: Path) -> None:
         "",
         "reason asked approved cancelled refused failed unknown",
         "=fraud 3 2 1 1 0 0",
-        "no reason from the … 1 1 0 0 0 1",
+        "no reason chosen 1 1 0 0 0 1",
         "重複した支払いの取… 1 0 0 0 0 0",
     ]
 

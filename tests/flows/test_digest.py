@@ -14,6 +14,7 @@ from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
 from tests.flows.desk import LOBBY, PAYMENTS, Desk, quick_tuning
+from tests.flows.test_clock_at_start import Machine
 
 MONDAYS = "mon 09:00 Asia/Phnom_Penh"
 NEXT = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
@@ -132,3 +133,23 @@ async def test_a_digest_is_posted_once_whatever_slack_answers(week: Week, fault:
         await week.at(week.clock() + timedelta(minutes=1))
     assert len(week.digests()) == 1
     assert (await week.kinds()).count("digest") == 1
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=8), timedelta(days=36500), -timedelta(days=8)])
+async def test_a_start_on_a_wrong_clock_posts_and_plans_nothing(database: Path, wrong: timedelta) -> None:
+    """When the clock is set, the digest is planned by the right time, and comes then."""
+    machine = Machine()
+    async with Desk(database, now=machine.right) as desk:
+        machine.wrong = wrong
+        bot = await desk.start_bot(machine.tuning(), DIGEST=MONDAYS)
+        await bot.worker.until_idle()
+        assert await bot.store.read(lambda tables: tables.digests.planned()) is None
+        await machine.set_right()
+        await bot.worker.until_idle()
+        planned = await bot.store.read(lambda tables: tables.digests.planned())
+        assert planned is not None
+        assert planned.due_at == NEXT
+        assert desk.slack.space.messages(PAYMENTS) == []
+        machine.passed += (NEXT - machine.right()).total_seconds()
+        await bot.worker.until_idle()
+        assert [each.text[0] for each in desk.slack.space.messages(PAYMENTS)] == ["📊"]

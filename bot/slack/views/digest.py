@@ -31,7 +31,7 @@ ORDERS = {
     State.SENDING: "being sent",
 }
 """The words for the orders of approved requests, in the order in which they are shown."""
-NO_CATEGORY = "no reason from the list"
+NO_CATEGORY = "no reason chosen"
 _SHOWN_CATEGORIES = 20
 
 

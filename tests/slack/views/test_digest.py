@@ -63,7 +63,7 @@ def test_the_whole_digest() -> None:
     ]
     drawn = str(message.blocks)
     assert "fraud · 1 request · orders: 2 cancelled" in drawn
-    assert "no reason from the list · 1 request'" in drawn
+    assert "no reason chosen · 1 request'" in drawn
 
 
 def test_a_quiet_week() -> None:
