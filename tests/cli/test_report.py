@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -48,7 +49,8 @@ def database(database: Path, rules: Rules, clock: Clock) -> Path:
     async def fill() -> None:
         store = Store(database)
         await store.open()
-        workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+        offered = replace(rules, reasons=("=fraud", "重複した支払いの取り消しをお願いします"))
+        workflow = Workflow(store, offered, now=clock, wake=asyncio.Event())
         clock.advance(days=-1)
         await ask(workflow, clock, "ord_0", "", LOST)
         clock.advance(days=1)

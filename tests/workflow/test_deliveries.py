@@ -256,6 +256,7 @@ async def test_nothing_is_given_up_for_time_alone(
     workflow: Workflow, store: Store, clock: Clock, receipt: Receipt
 ) -> None:
     """A weekend passes while cards, updates, results and messages are queued; afterwards all of them come."""
+    workflow.rules = replace(workflow.rules, approval_ttl=timedelta(days=30))
     settled = await unknown(workflow)
     await deliver_all(workflow)
     assert await settle(workflow, settled) is Verdict.ALLOWED
@@ -714,6 +715,7 @@ async def test_a_card_that_was_refused_for_good_is_removed_if_it_did_arrive(
 
 async def test_what_a_worker_holds_is_not_delivered_a_second_time_by_itself(workflow: Workflow, clock: Clock) -> None:
     """However long the receipt is in its hands; what else is due goes out meanwhile."""
+    workflow.rules = replace(workflow.rules, approval_ttl=timedelta(days=30))
     await requested(workflow)
     mine = await claimed(workflow)
     clock.advance(hours=60)

@@ -161,12 +161,13 @@ async def test_a_claim_says_whether_there_may_be_more(workflow: Workflow, store:
     assert {await state_of(store, request) for request in asked} == {State.SENDING}
 
 
-async def test_without_room_for_calls_nothing_is_settled(workflow: Workflow, store: Store, clock: Clock) -> None:
-    """A worker without room leaves what is due to the next claim."""
-    request = await requested(workflow)
+async def test_without_room_for_calls_only_what_needs_one_waits(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """A worker without room expires a request, and leaves an approved one to the next claim."""
+    pending, due = await requested(workflow), await requested(workflow, "ord_2", form="V2")
+    await approve(workflow, due)
     clock.advance(hours=24)
     await workflow.claim("w", calls=0, messages=0)
-    assert await state_of(store, request) is State.PENDING
+    assert [await state_of(store, each) for each in (pending, due)] == [State.EXPIRED, State.APPROVED]
 
 
 async def test_an_act_that_waited_too_long_for_the_file_never_happens(
@@ -174,7 +175,7 @@ async def test_an_act_that_waited_too_long_for_the_file_never_happens(
 ) -> None:
     """Slack has shown an error by then, and the person may have changed their mind, or clicked again."""
     workflow = Workflow(store, rules, now=clock, wake=wake, answer_within=0.05)
-    request = await requested(workflow)
+    request = await requested(Workflow(store, rules, now=clock, wake=wake))
     async with busy(store):
         for act in (approve(workflow, request), ask(workflow, "ord_2", form="V2")):
             with pytest.raises(TimeoutError):

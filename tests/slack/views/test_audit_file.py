@@ -18,7 +18,7 @@ def words(filters: str = "", rows: int = 3, scope: Scope = Scope.ALL, *, contrad
 def test_the_message_says_what_the_file_is() -> None:
     """People read the filters, the number of rows, the moment, the time zone, and the hash that is on record."""
     assert words("cancelled 7d", 1234) == (
-        "Requests on record for cancelled 7d: 1,234 requests, as of 2026-11-23 09:00 UTC. All times in the file "
+        "Cancellations on record for cancelled 7d: 1,234 requests, as of 2026-11-23 09:00 UTC. All times in the file "
         f"are in UTC. It is on record that you got it, with its SHA-256: {'0a' * 32}"
     )
     assert "for <@U0BEN>: 1 request, " in words("<@U0BEN|ben>", 1)
@@ -37,5 +37,5 @@ def test_the_file_has_a_name_that_tells_its_moment() -> None:
     """Several files lie beside each other in a folder, in their order."""
     found = Found(Page([CANCELLATION], None, total=1), Scope.ALL, None, at=AT)
     named = audit_file.words(found, "", 1, "0a", contradicted=False)
-    assert named.name == "requests-2026-11-23-090000-UTC.csv"
-    assert named.title == "Requests on record, 2026-11-23 09:00 UTC"
+    assert named.name == "cancellations-2026-11-23-090000-UTC.csv"
+    assert named.title == "Cancellations on record, 2026-11-23 09:00 UTC"
