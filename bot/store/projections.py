@@ -127,11 +127,12 @@ class Projections:
         return Seen(*self._connection.execute(sql)[0])
 
     def parts(self, size: int) -> list[range]:
-        """Return ranges that have all numbers, each with so many requests at most."""
-        ((first, last),) = self._connection.execute("SELECT min(number), max(number) FROM requests")
-        between = range(first + size, last + 1, size) if first is not None else ()
-        borders = [ALL.start, *between, ALL.stop]
-        return [range(*each) for each in pairwise(borders)]
+        """Return ranges that have all numbers, also one that somebody made up, each with about so many orders."""
+        borders = [ALL.start]
+        sql = "SELECT request FROM cancellations WHERE request > ? ORDER BY request LIMIT 1 OFFSET ?"
+        while found := self._connection.execute(sql, (borders[-1], size)):
+            borders.append(found[0][0])
+        return [range(*each) for each in pairwise([*borders, ALL.stop])]
 
     def _compared(self, numbers: Sequence[int]) -> Iterator["_Compared"]:
         """Yield the comparison of the requests of these numbers.

@@ -15,7 +15,7 @@ from bot.store.projections import ALL, Seen
 from bot.store.tables import Tables
 
 PART = 2_000
-"""Requests, about a tenth of a second of work: so long one process may wait for the other at the end."""
+"""Orders, about a tenth of a second of work: so long one process may wait for the other at the end."""
 _TRIES = 3
 
 
@@ -67,8 +67,9 @@ class Second:
             if theirs is None:
                 return
             if theirs == (last.seq, last.hash):
-                self._parts = tables.projections.parts(PART)
-                self._send(self._parts)
+                # The other one finds the parts, as it may end where a page is broken, and this one says so.
+                self._send(PART)
+                (self._parts,) = self._receive(wait=True) or (self._parts,)
                 return
         self._connection = None
 
@@ -116,11 +117,13 @@ def compare(connection: Connection, path: Path) -> None:
     # Whatever goes wrong here goes wrong in the first process as well, which then says so.
     with suppress(Exception):
         tables = Tables(sqlite.open_read_only(path))
-        while (parts := connection.recv()) is None:
+        while (size := connection.recv()) is None:
             tables.connection.rollback()
             tables.connection.begin_reading()
             last = tables.record.last()
             connection.send((last.seq, last.hash))
+        parts = tables.projections.parts(size)
+        connection.send((parts,))
         end = len(parts)
         for at, numbers in enumerate(parts):
             while connection.poll():

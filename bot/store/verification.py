@@ -38,11 +38,9 @@ def verify_file(path: Path, head: Head | None = None) -> Verification:
         if tables.record.last().seq < LONG:
             return verify(tables, head)
         with Second(path) as second:
-            # Meanwhile the other process starts.
-            sound = _pages_are_sound(tables.connection)
-            if sound:
-                second.begin(tables)
-                sound = _follow(tables, head, lambda: second.seen(tables))
+            # First, so that the other process compares while this one does everything else.
+            second.begin(tables)
+            sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: second.seen(tables))
         return _result(tables, head, sound=sound)
 
 

@@ -36,6 +36,8 @@ FORGERIES = [
     "INSERT INTO people VALUES ('UEVIL', 'auditor')",
     "DROP TRIGGER audit_events_no_delete",
     "UPDATE decisions SET number = 99 WHERE number = 3",
+    "UPDATE requests SET number = 9000000000000000000 WHERE number = 30",
+    "UPDATE cancellations SET request = 9000000000000000000 WHERE request = 30",
     "DROP TRIGGER audit_events_no_update; UPDATE audit_events SET at = '2027' WHERE seq IN (9, 100)",
     "DROP TRIGGER audit_events_no_update; UPDATE audit_events SET prev_hash = hash WHERE seq = 50",
     "DROP TRIGGER audit_events_no_delete; DELETE FROM audit_events WHERE seq = 180",
@@ -104,6 +106,20 @@ def test_two_processes_find_what_one_finds(path: Path, monkeypatch: pytest.Monke
     change(path, forgery)
     expected = alone(path, monkeypatch)
     assert (expected.damage is None) == (forgery == "")
+    assert verify_file(path) == expected
+
+
+@pytest.mark.parametrize("name", ["requests", "cancellations", "sqlite_autoindex_cancellations_1"])
+def test_two_processes_find_a_broken_page(path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """SQLite's own check comes first in the process that tells, whatever the other one meets on that page."""
+    with closing(sqlite3.connect(path)) as connection:
+        ((root,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [name])
+        ((size,),) = connection.execute("PRAGMA page_size")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(bytes(size))
+    expected = alone(path, monkeypatch)
+    assert expected.damage is Damage.UNSOUND
     assert verify_file(path) == expected
 
 
