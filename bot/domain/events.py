@@ -494,18 +494,11 @@ def from_json(kind: str, data: str, words: Mapping[str, str] | None = None) -> C
     Without ``words`` the fields hold the commitments. Raises KeyError for a kind, and pydantic's ValidationError for
     data, that this version does not know.
     """
-    if not KINDS[kind].words:
-        return _wordless(kind, data)
-    read = _reader(kind)
-    if words is None:
+    read = reader(kind)
+    if words is None or not KINDS[kind].words:
         return read(data)
     read(data)  # so that what follows deals with an object
     return read(with_words(kind, data, words))
-
-
-@lru_cache(maxsize=256)  # most events of a record have the same few contents, and nobody can change one
-def _wordless(kind: str, data: str) -> Content:
-    return _reader(kind)(data)
 
 
 def with_words(kind: str, data: str, words: Mapping[str, str]) -> str:
@@ -529,10 +522,12 @@ def _place(data: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
 
 
 @cache
-def _reader(kind: str) -> Callable[[str], Content]:
+def reader(kind: str) -> Callable[[str], Content]:
+    """Return what reads the JSON of this kind, and leaves the commitments as they are. Raises KeyError."""
     # The adapter's own method does no more, but it takes as long again for what it does around this.
     read: Callable[[str], Content] = _adapter(kind).validator.validate_json
-    return read
+    # Most events without words have the same few contents, and nobody can change one.
+    return read if KINDS[kind].words else lru_cache(maxsize=64)(read)
 
 
 @cache

@@ -5,14 +5,14 @@ they can be searched. ``compare`` finds the first thing in which the tables cont
 because it has one step for each kind of event, and one comparison for each table.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import NEXT, UNDER_WAY, Cancellation, Choice, Decision, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Content, from_json
+from bot.domain.events import KINDS, Content, reader
 from bot.domain.request import Request
 from bot.domain.words import ERASED, Word
 
@@ -79,10 +79,11 @@ Row: TypeAlias = tuple[Any, ...]
 class Kept(NamedTuple):
     """Everything that the tables hold about one request, as plain rows: a verification reads very many.
 
-    The columns of the request are those of ``_SUBJECTS`` and then ``due_at``. Those of a cancellation are its number
-    and ``due_at``, and then those of ``_OF_ORDER``; of an attempt the number of its cancellation, and then those of
-    ``_Attempt``; of a decision those of ``_Decision``. Those of a delivery are its kind, event, target, status, ts, and
-    the last event drawn.
+    Each row begins with the number of the request. The request goes on with its ID, the columns of ``_SUBJECTS`` and
+    then ``due_at``; a cancellation with its number and ``due_at``, and then the columns of ``_OF_ORDER``; an attempt
+    with the number of its cancellation, and then the columns of ``_Attempt``; a decision with those of ``_Decision``;
+    a delivery with its kind, event, target, status, ts, and the last event drawn. Cancellations are in the order of
+    their numbers, and the attempts of each stand together, as they were made.
     """
 
     request: Row
@@ -94,7 +95,7 @@ class Kept(NamedTuple):
     @property
     def first_order(self) -> str:
         """The id of the first order, or an empty text where there is none."""
-        return self.cancellations[0][2] if self.cancellations else ""
+        return self.cancellations[0][3] if self.cancellations else ""
 
 
 class _Decision(NamedTuple):
@@ -153,6 +154,8 @@ class Projection:
 
     seq: int = 0
     """The request's own event; 0 until there is one."""
+    only: str | None = None
+    """The only order, which all events name; None where there are several, or none yet."""
     orders: dict[str, OrderSaid] = field(default_factory=dict)
     reason: str = ""
     category: str = ""
@@ -192,11 +195,6 @@ class Projection:
         return next(iter(self.orders), "")
 
     @property
-    def whole(self) -> str:
-        """The order that the events about the whole request name: none where there are several."""
-        return self.order_id if len(self.orders) == 1 else ""
-
-    @property
     def approvers(self) -> list[str]:
         """The people whose approval counts, in the order in which they approved."""
         return [person for choice, person, _ in self.decisions if choice is Choice.APPROVE]
@@ -213,14 +211,16 @@ class Projection:
 
     def step(self, event: Event, to: State) -> bool:
         """Enter a state with the event's order, or with every order, if it may follow; return False if not."""
-        stepping = self.orders.values() if event.order_id == self.whole else [self.orders[event.order_id]]
-        if any(to not in NEXT[each.state] for each in stepping):
-            return False
+        stepping = [self.orders[event.order_id]] if event.order_id else self.orders.values()
+        for each in stepping:
+            if to not in NEXT[each.state]:
+                return False
         for each in stepping:
             each.state, each.changed_at = to, event.at
         self.changed_seq = event.seq
-        for kind in [kind for kind in self.passing if not self._is_of_use(kind)]:
-            self.outdated[self.passing.pop(kind)] = event.seq
+        if self.passing:
+            for kind in [kind for kind in self.passing if not self._is_of_use(kind)]:
+                self.outdated[self.passing.pop(kind)] = event.seq
         return True
 
     def _is_of_use(self, kind: type[Content]) -> bool:
@@ -255,10 +255,11 @@ Ending: TypeAlias = (
 
 def leads_to(ending: Content) -> State:
     """Return the state to which an ending leads: the one that it is named for, but a stop leads to a failure."""
-    return State.FAILED if isinstance(ending, events.StoppedTrying) else State(ending.kind)
+    return _LEADS_TO[type(ending)]
 
 
 _ENDINGS = frozenset(get_args(Ending))
+_LEADS_TO = {kind: State.FAILED if kind is events.StoppedTrying else State(kind.kind) for kind in _ENDINGS}
 PASSING: Mapping[type[Content], frozenset[State]] = {
     events.Voted: frozenset({State.PENDING}),
     events.Reminded: frozenset({State.PENDING}),
@@ -280,21 +281,24 @@ def messages_owed(
     ``under_way`` is true where after it the gateway is still to be called for an order of the request: people are told
     once how all of them ended. ``several`` is true for a request of more than one order.
     """
+    if isinstance(content, events.CardBlocked) and not content.receipt_is_out:
+        return ()
     kind = type(content)
     if kind in _ENDINGS:
+        if under_way:
+            return ()
         # Nobody has to be told what they have just done; but who stops some orders hears how the others ended.
-        told = actor != requester or (several and kind is events.StoppedTrying)
-        owed = (DeliveryKind.REPLY, *([DeliveryKind.DIRECT_MESSAGE] if told else []))
-        return () if under_way else owed
-    if kind is events.Requested:
-        return (DeliveryKind.CARD, DeliveryKind.RECEIPT)
-    if isinstance(content, events.CardBlocked) and content.receipt_is_out:
-        return (DeliveryKind.DIRECT_MESSAGE,)
-    if kind is events.GatewayTrouble:
-        return (DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE)
-    if kind in PASSING:
-        return (DeliveryKind.REPLY,)
-    return ()
+        if actor == requester and not (several and kind is events.StoppedTrying):
+            return (DeliveryKind.REPLY,)
+    return _OWED.get(kind, ())
+
+
+_OWED: Mapping[type[Content], tuple[DeliveryKind, ...]] = {
+    **dict.fromkeys(PASSING, (DeliveryKind.REPLY,)),
+    **dict.fromkeys((*_ENDINGS, events.GatewayTrouble), (DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE)),
+    events.Requested: (DeliveryKind.CARD, DeliveryKind.RECEIPT),
+    events.CardBlocked: (DeliveryKind.DIRECT_MESSAGE,),
+}
 
 
 def fold(about: Iterable[Event]) -> Projection:
@@ -302,57 +306,81 @@ def fold(about: Iterable[Event]) -> Projection:
     found = Projection()
     for event in about:
         try:
-            content = from_json(event.kind, event.data)
+            read, follow, has_ground, passing, words, owes = _rule(event.kind)
+            content = read(event.data)
         except (KeyError, ValidationError):
             found.broken = found.broken or event.seq
             continue
-        follow = _STEPS.get(type(content))
-        if not _is_about(found, event, content) or (follow is not None and not follow(found, event, content)):
+        # Asked first, as it is true of nearly all: with one order every event names it.
+        named = event.order_id == found.only or _may_name(found, event.order_id, type(content))
+        if not named or (follow is not None and not follow(found, event, content)):
             found.broken = found.broken or event.seq
-        if found.escalated_at is None and _by_escalation(content):
+        if has_ground and found.escalated_at is None and _by_escalation(content):
             found.broken = found.broken or event.seq
-        if type(content) in PASSING:
+        if passing:
             found.stand(event, type(content))
-        for path in content.words:
-            if text := _getter(path)(content):
+        for path, text_of in words:
+            if text := text_of(content):
                 found.commitments[event.seq, path] = text
-        several = len(found.orders) > 1
-        for kind in messages_owed(content, event.actor, found.requester, under_way=found.under_way, several=several):
-            found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
+        if owes:
+            several = len(found.orders) > 1
+            for kind in messages_owed(
+                content, event.actor, found.requester, under_way=found.under_way, several=several
+            ):
+                found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
 
 
-def _is_about(found: Projection, event: Event, content: Content) -> bool:
-    """Return True for what may follow by the order that it names: everything begins with the request."""
-    kind = type(content)
+def _may_name(found: Projection, order_id: str, kind: type[Content]) -> bool:
+    """Return True for the order, or none, that an event of this kind names where it need not be the only one."""
     if kind is events.Requested:
-        return found.seq == 0
+        return True  # it says itself what it may name
     if kind in _ABOUT_ONE_ORDER:
-        return event.order_id in found.orders
+        return order_id in found.orders
     # What changes nothing may be about one order as well.
-    return found.seq != 0 and (event.order_id == found.whole or (kind not in _STEPS and event.order_id in found.orders))
+    return len(found.orders) > 1 and (not order_id or (kind not in _STEPS and order_id in found.orders))
 
 
-def _by_escalation(content: Content) -> bool:
+class _Rule(NamedTuple):
+    """Everything that a fold has to know of a kind of event, so that it asks once and not for each event."""
+
+    read: Callable[[str], Content]
+    follow: "_Step | None"
+    has_ground: bool
+    passing: bool
+    words: tuple[tuple[str, Callable[[Content], str]], ...]
+    owes: bool
+
+
+@cache
+def _rule(kind: str) -> _Rule:
+    """Return the rule of a kind. Raises KeyError for one that this version does not know."""
+    content = KINDS[kind]
+    return _Rule(
+        reader(kind),
+        _STEPS.get(content),
+        hasattr(content, "ground"),
+        content in PASSING,
+        tuple((path, attrgetter(path)) for path in content.words),
+        content in _OWED,
+    )
+
+
+def _by_escalation(content: Any) -> bool:
     """Return True for a decision that only an escalation gave its person the right to."""
-    ground = getattr(content, "ground", None)
-    return ground is not None and ground.escalated
-
-
-def _commitments(seq: int, content: Content) -> dict[tuple[int, str], str]:
-    return {(seq, path): text for path in content.words if (text := _getter(path)(content))}
-
-
-_getter = cache(attrgetter)
+    return content.ground is not None and content.ground.escalated
 
 
 def _requested(found: Projection, event: Event, content: events.Requested) -> bool:
+    if found.seq:
+        return False
     found.seq, found.requester, found.reason, found.quorum = event.seq, event.actor, content.reason, content.quorum
+    found.only = content.orders[0] if len(content.orders) == 1 else None
     found.orders = {order_id: OrderSaid(event.at) for order_id in content.orders}
     found.category, found.source = content.category, content.source
     found.requested_at, found.expires_at = event.at, content.expires_at
     found.channels.append(content.channel)
-    return 0 < len(content.orders) == len(found.orders) and event.order_id == found.whole
+    return 0 < len(content.orders) == len(found.orders) and event.order_id == (found.only or "")
 
 
 def _voted(found: Projection, event: Event, _: events.Voted) -> bool:
@@ -434,12 +462,15 @@ def _answered(found: Projection, event: Event, content: events.Answered) -> bool
         return False
     attempt = attempts[content.call - 1]
     attempt.seq, attempt.answer, attempt.answered_at = event.seq, content.answer, event.at
-    match content:
-        case events.AnsweredLate():
-            return True
-        case events.Repeating():
-            return found.step(event, State.APPROVED)
-    return found.step(event, leads_to(content))
+    return True
+
+
+def _concluded(found: Projection, event: Event, content: events.Answered) -> bool:
+    return _answered(found, event, content) and found.step(event, leads_to(content))
+
+
+def _repeating(found: Projection, event: Event, content: events.Repeating) -> bool:
+    return _answered(found, event, content) and found.step(event, State.APPROVED)
 
 
 def _gateway_trouble(found: Projection, event: Event, content: events.GatewayTrouble) -> bool:
@@ -492,11 +523,11 @@ _STEPS: dict[type[Content], _Step] = {
     events.Withdrawn: _ended,
     events.Expired: _ended,
     events.Sending: _sending,
-    events.Repeating: _answered,
-    events.Cancelled: _answered,
-    events.Refused: _answered,
-    events.Failed: _answered,
-    events.Unknown: _answered,
+    events.Repeating: _repeating,
+    events.Cancelled: _concluded,
+    events.Refused: _concluded,
+    events.Failed: _concluded,
+    events.Unknown: _concluded,
     events.AnsweredLate: _answered,
     events.GatewayTrouble: _gateway_trouble,
     events.Retried: _retried,
@@ -566,8 +597,8 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         said.reminded,
         said.escalated_at,
     )
-    *has, due_at = kept.request
-    if says != tuple(has):
+    has, due_at = kept.request[2:-1], kept.request[-1]
+    if says != has:
         rows = zip(_SUBJECTS, says, has, strict=True)
         return next(differs(subject, right, has, said.seq) for subject, right, has in rows if right != has)
     if (found := _orders(said, kept, text)) is not None:
@@ -603,8 +634,10 @@ _OF_ORDER = (
 
 
 def _decisions(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None:
+    request = kept.request[0]
     decisions = [
         (
+            request,
             choice,
             approver,
             order_id,
@@ -624,18 +657,21 @@ def _orders(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None
     if len(said.orders) != len(kept.cancellations):
         counts = (str(len(said.orders)), str(len(kept.cancellations)))
         return Contradiction(Subject.ORDER_ID, said.order_id, said.seq, *counts)
-    for (order_id, order), (number, due_at, *has) in zip(said.orders.items(), kept.cancellations, strict=True):
+    request = kept.request[0]
+    made = {number: list(rows) for number, rows in groupby(kept.attempts, itemgetter(1))}
+    for (order_id, order), row in zip(said.orders.items(), kept.cancellations, strict=True):
+        number, due_at, has = row[1], row[2], row[3:]
         says = (order_id, said.requester, said.requested_at, order.state, order.changed_at, order.attempt_count)
-        if says != tuple(has):
-            rows = zip(_OF_ORDER, says, has, strict=True)
-            subject, right, wrong = next(row for row in rows if row[1] != row[2])
+        if says != has:
+            differing = zip(_OF_ORDER, says, has, strict=True)
+            subject, right, wrong = next(each for each in differing if each[1] != each[2])
             return Contradiction(subject, order_id, said.seq, str(right), str(wrong))
         if order.state is State.APPROVED and due_at is None:
             return Contradiction(Subject.DUE_AT, order_id, said.seq)
-        attempts = [row[1:] for row in kept.attempts if row[0] == number]
-        for each, row in zip(order.attempts, attempts, strict=False):
-            if (made := _attempt(each, text)) != row:
-                return Contradiction(Subject.ATTEMPTS, order_id, each.seq, *_difference(made, row))
+        attempts = made.get(number, [])
+        for each, attempt in zip(order.attempts, attempts, strict=False):
+            if (right := (request, number, *_attempt(each, text))) != attempt:
+                return Contradiction(Subject.ATTEMPTS, order_id, each.seq, *_difference(right[2:], attempt[2:]))
         if len(order.attempts) != len(attempts):
             return Contradiction(Subject.ATTEMPTS, order_id, 0, str(len(order.attempts)), str(len(attempts)))
     return None
@@ -670,7 +706,7 @@ def corrected(found: Request, said: Projection, kept: Kept, words: Words) -> Req
             settlement=next(statements, None),
         )
 
-    numbers, orders = [row[0] for row in kept.cancellations], list(said.orders.items())
+    numbers, orders = [row[1] for row in kept.cancellations], list(said.orders.items())
     if said.broken or not said.seq or len(numbers) != len(orders):
         return found
     return replace(
@@ -694,14 +730,18 @@ def corrected(found: Request, said: Projection, kept: Kept, words: Words) -> Req
     )
 
 
-def compare_apart(event: Event, words: Words, erased: Container[int]) -> Contradiction | None:
-    """Return the first thing in which an event that is about no request contradicts the words beside it."""
-    try:
-        content = from_json(event.kind, event.data)
-    except (KeyError, ValidationError):
-        return Contradiction(Subject.EVENT, "", event.seq)
-    misfit = _misfit(_commitments(event.seq, content), words, erased)
-    return Contradiction(Subject.WORDS, "", event.seq, misfit[1]) if misfit is not None else None
+def compare_apart(apart: Iterable[Event], words: Words, erased: Container[int]) -> Contradiction | None:
+    """Return the first thing in which events that are about no request contradict the words beside them."""
+    commitments: dict[tuple[int, str], str] = {}
+    for event in apart:
+        try:
+            rule = _rule(event.kind)
+            content = rule.read(event.data)
+        except (KeyError, ValidationError):
+            return Contradiction(Subject.EVENT, "", event.seq)
+        commitments |= {(event.seq, path): text for path, text_of in rule.words if (text := text_of(content))}
+    misfit = _misfit(commitments, words, erased)
+    return Contradiction(Subject.WORDS, "", *misfit) if misfit is not None else None
 
 
 def compare_digests(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
@@ -773,25 +813,29 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
     unshown = {DeliveryKind.CARD_UPDATE: said.changed_seq}
     if not said.abandoned & _RECEIPTS:
         unshown[DeliveryKind.RECEIPT_UPDATE] = max(said.changed_seq, said.card_seq)
-    for kind, event_seq, target, status, ts, drawn_seq in kept.deliveries:
+    outdated, channels = said.outdated, said.channels
+    for _, kind, event_seq, target, status, ts, drawn_seq in kept.deliveries:
         update, to_requester = kind in _UPDATES, kind in _TO_REQUESTER
         if not update and missing.pop((event_seq, kind), None) is None and event_seq not in said.may_be_owed:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, "", kind)
-        if target != said.requester if to_requester else target not in said.channels:
-            return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, said.channels[-1], target)
-        # What would be below a card that is not there goes with it.
-        dropped = status == "abandoned" and not said.abandoned & ({kind} if to_requester else {kind, DeliveryKind.CARD})
-        unplaced = status == "delivered" and not update and not ts
-        # A message that is of no use any more is called off, and no other is. Nobody began to post it after that.
-        outdated_by = said.outdated.get(event_seq)
-        dropped = dropped or (status == "called_off" and (update or outdated_by is None))
-        too_late = status == "delivered" and not update and outdated_by is not None and drawn_seq >= outdated_by
-        if dropped or unplaced or too_late:
+        if target != said.requester if to_requester else target not in channels:
+            return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, channels[-1], target)
+        outdated_by = outdated.get(event_seq)
+        if status == "delivered":
+            # Nobody begins to post a message that is of no use any more.
+            wrong = not update and (not ts or (outdated_by is not None and drawn_seq >= outdated_by))
+        elif status == "abandoned":
+            # What would be below a card that is not there goes with it.
+            wrong = not said.abandoned & ({kind} if to_requester else {kind, DeliveryKind.CARD})
+        else:
+            # A message that is of no use any more is called off, and no other is.
+            wrong = status == "called_off" and (update or outdated_by is None)
+        if wrong:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, kind, status)
         # A receipt that is posted late shows everything until then, as an update would.
         shows = DeliveryKind.RECEIPT_UPDATE if kind in _RECEIPTS else kind
-        if status == "queued" or drawn_seq >= unshown.get(shows, math.inf):
-            unshown.pop(shows, None)
+        if shows in unshown and (status == "queued" or drawn_seq >= unshown[shows]):
+            del unshown[shows]
     if missing or any(unshown.values()):
         unseen = next(((seq, kind) for kind, seq in unshown.items() if seq), (0, DeliveryKind.CARD_UPDATE))
         seq, kind = next(iter(missing), unseen)
@@ -805,7 +849,7 @@ _RECEIPTS = {DeliveryKind.RECEIPT, DeliveryKind.RECEIPT_UPDATE}
 
 
 def _people(decisions: Iterable[Row]) -> str:
-    return ", ".join(sorted(_person(_Decision._make(each)) for each in decisions))
+    return ", ".join(sorted(_person(_Decision._make(each)) for _, *each in decisions))
 
 
 def _person(decision: _Decision) -> str:

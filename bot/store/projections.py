@@ -59,6 +59,8 @@ for each person who ever acted would not fit into a fixed amount of memory."""
 ALL = range(-(2**63), 2**63)
 """All numbers that a row can have, also one that somebody made up."""
 
+_AT_A_TIME = 20
+
 
 class Seen(NamedTuple):
     """The number of events and of words that a comparison read."""
@@ -135,10 +137,7 @@ class Projections:
         return [range(*each) for each in pairwise([*borders, ALL.stop])]
 
     def _compared(self, numbers: Sequence[int]) -> Iterator["_Compared"]:
-        """Yield the comparison of the requests of these numbers.
-
-        Everything is read in the order of the numbers, one request at a time.
-        """
+        """Yield the comparison of the requests of these numbers, read one at a time and in their order."""
         if isinstance(numbers, range):
             those, values = "BETWEEN ? AND ?", [numbers.start, numbers.stop - 1]
         else:
@@ -157,22 +156,24 @@ class Projections:
             )
         )
         decisions = _Groups(rows("d.number", _DECISION, "decisions d"))
-        cancellations = _Groups(rows("c.request", _CANCELLATION, "cancellations c", ", c.number"))
-        attempts = _Groups(
-            rows("c.request", _ATTEMPT, "cancellations c JOIN attempts a ON a.number = c.number", ", c.number, a.id")
-        )
+        # In the order of the index, by which nothing has to be sorted here.
+        cancellations = _Groups(rows("c.request", _CANCELLATION, "cancellations c", ", c.order_id"))
+        called = "cancellations c JOIN attempts a ON a.number = c.number"
+        attempts = _Groups(rows("c.request", _ATTEMPT, called, ", c.order_id, a.id"))
         deliveries = _Groups(rows("o.number", _DELIVERY, "deliveries o", ", o.position"))
-        groups = (cancellations, decisions, attempts, deliveries)
-        for number, request_id, *row in rows("r.number", f"r.id, {_REQUEST}", "requests r"):
+        groups = (decisions, attempts, deliveries)
+        for row in rows("r.number", f"r.id, {_REQUEST}", "requests r"):
+            number, request_id, *_ = row
             about, words = _events(events.take(number), request_id)
-            kept = Kept(tuple(row), *(each.take(number) for each in groups))
+            orders = sorted(cancellations.take(number), key=itemgetter(1))
+            kept = Kept(row, orders, *(each.take(number) for each in groups))
             if (edited := _edited(about)) is not None:
                 found = replace(edited, order_id=edited.order_id or kept.first_order)
                 yield _Compared(number, len(about), words, None, kept, found)
             else:
                 said = fold(about)
                 yield _Compared(number, len(about), words, said, kept, compare(said, kept, words))
-        if any(each.left_over() for each in (events, *groups)):
+        if any(each.left_over() for each in (events, cancellations, *groups)):
             yield _Compared(0, 0, {}, None, None, Contradiction(Subject.REQUEST, ""))
 
     def _orphan(self) -> Contradiction:
@@ -184,16 +185,19 @@ class Projections:
         return Contradiction(Subject.REQUEST, *((rows[0][1], rows[0][0]) if rows else ("", 0)))
 
     def _compared_apart(self) -> Iterator["_Compared"]:
-        """Yield the comparison of each event that is about no request."""
+        """Yield the comparison of the events that are about no request, a few at a time."""
         erased = self._erased_apart()
         sql = (
-            f"SELECT {_EVENT} FROM audit_events e LEFT JOIN words w ON w.seq = e.seq WHERE e.request = ''"
-            " ORDER BY e.seq"
+            f"SELECT 0, {_EVENT} FROM (SELECT * FROM audit_events WHERE request = '' AND seq > ? ORDER BY seq"
+            " LIMIT ?) e LEFT JOIN words w ON w.seq = e.seq ORDER BY e.seq"
         )
-        for _, group in groupby(self._connection.stream(sql), itemgetter(0)):
-            (event,), words = _events(group, "")
-            found = _edited([event]) or compare_apart(event, words, erased)
-            yield _Compared(0, 1, words, None, None, found)
+        last = ALL.start
+        # Few, as more than the processor's caches hold takes longer again.
+        while rows := self._connection.execute(sql, (last, _AT_A_TIME)):
+            events, words = _events(rows, "")
+            last = events[-1].seq
+            found = _edited(events) or compare_apart(events, words, erased)
+            yield _Compared(0, len(events), words, None, None, found)
 
     def _erased_apart(self) -> "_Numbers":
         """Return the events whose words were erased, of those about no request."""
@@ -225,7 +229,7 @@ class Projections:
 
 
 class _Compared(NamedTuple):
-    """One request, or one event that is about none, held against its events."""
+    """One request held against its events, or some events that are about none held against their words."""
 
     number: int
     events: int
@@ -246,18 +250,18 @@ class _Groups:
     """The rows of a stream, taken by their first column, which only grows."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
-        self._groups: Iterator[_Group] = groupby(rows, _FIRST)
+        self._groups: Iterator[_Group] = groupby(rows, itemgetter(0))
         self._number, self._rows = next(self._groups, _END)
         self._skipped = False
 
     def take(self, number: int) -> list[Row]:
-        """Return the rows of this number, without their first column; there may be none."""
+        """Return the rows of this number; there may be none."""
         while self._number < number:
             self._skipped = True
             self._number, self._rows = next(self._groups, _END)
         if self._number != number:
             return []
-        found = list(map(_REST, self._rows))
+        found = list(self._rows)
         self._number, self._rows = next(self._groups, _END)
         return found
 
@@ -266,7 +270,6 @@ class _Groups:
         return self._skipped or self._number != math.inf
 
 
-_FIRST, _REST = itemgetter(0), itemgetter(slice(1, None))
 _Group: TypeAlias = tuple[float, Iterator[Row]]
 _END: _Group = (math.inf, iter(()))
 """A group after every number."""
@@ -312,7 +315,7 @@ def _events(rows: Iterable[Row], request: str) -> tuple[list[Event], dict[tuple[
     events: list[Event] = []
     words: dict[tuple[int, str], Word] = {}
     last = None
-    for seq, at, kind, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
+    for _, seq, at, kind, order_id, actor, data, prev_hash, hash_, field, salt, text in rows:
         if seq != last:
             events.append(Event(seq, at, kind, request, order_id, actor, data, prev_hash, hash_))
             last = seq
