@@ -306,7 +306,7 @@ def fold(about: Iterable[Event]) -> Projection:
     found = Projection()
     for event in about:
         try:
-            read, follow, has_ground, passing, words, owes = _rule(event.kind)
+            read, follow, has_ground, passing, words, owes, ends = _rule(event.kind)
             content = read(event.data)
         except (KeyError, ValidationError):
             found.broken = found.broken or event.seq
@@ -323,9 +323,9 @@ def fold(about: Iterable[Event]) -> Projection:
             if text := text_of(content):
                 found.commitments[event.seq, path] = text
         if owes:
-            several = len(found.orders) > 1
+            under_way, several = ends and found.under_way, len(found.orders) > 1
             for kind in messages_owed(
-                content, event.actor, found.requester, under_way=found.under_way, several=several
+                content, event.actor, found.requester, under_way=under_way, several=several
             ):
                 found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
@@ -350,6 +350,7 @@ class _Rule(NamedTuple):
     passing: bool
     words: tuple[tuple[str, Callable[[Content], str]], ...]
     owes: bool
+    ends: bool
 
 
 @cache
@@ -363,6 +364,7 @@ def _rule(kind: str) -> _Rule:
         content in PASSING,
         tuple((path, attrgetter(path)) for path in content.words),
         content in _OWED,
+        content in _ENDINGS,
     )
 
 
