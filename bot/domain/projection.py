@@ -45,7 +45,8 @@ class Subject(StrEnum):
     REMINDED = "reminded"
     ESCALATED_AT = "escalated_at"
     DUE_AT = "due_at"
-    """A pending request that the worker would look at too late, or an approved order that it would never look at."""
+    """A pending request that the worker would look at too late, an approved order that it would never look at, or
+    anything else that it would look at."""
     DECISIONS = "decisions"
     ATTEMPTS = "attempts"
     DELIVERIES = "deliveries"
@@ -668,8 +669,8 @@ def _orders(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None
             differing = zip(_OF_ORDER, says, has, strict=True)
             subject, right, wrong = next(each for each in differing if each[1] != each[2])
             return Contradiction(subject, order_id, said.seq, str(right), str(wrong))
-        if order.state is State.APPROVED and due_at is None:
-            return Contradiction(Subject.DUE_AT, order_id, said.seq)
+        if (order.state is State.APPROVED) != (due_at is not None):
+            return Contradiction(Subject.DUE_AT, order_id, said.seq, "", due_at or "")
         attempts = made.get(number, [])
         for each, attempt in zip(order.attempts, attempts, strict=False):
             if (right := (request, number, *_attempt(each, text))) != attempt:

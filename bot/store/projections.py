@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -62,11 +62,27 @@ ALL = range(-(2**63), 2**63)
 _AT_A_TIME = 20
 
 
-class Seen(NamedTuple):
-    """The number of events and of words that a comparison read."""
+@dataclass(slots=True)
+class Seen:
+    """How much a comparison read, to be held against how much there is."""
 
-    events: int
-    words: int
+    events: int = 0
+    words: int = 0
+    attempts: int = 0
+    """An attempt of an order that is not there is read with none."""
+
+    def count(self, compared: "_Compared") -> None:
+        """Count what was read for one comparison."""
+        self.events += compared.events
+        self.words += len(compared.words)
+        if compared.kept is not None:
+            self.attempts += len(compared.kept.attempts)
+
+    def add(self, other: "Seen") -> None:
+        """Count what was read elsewhere."""
+        self.events += other.events
+        self.words += other.words
+        self.attempts += other.attempts
 
 
 class Projections:
@@ -93,21 +109,23 @@ class Projections:
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield every contradiction between the tables and the record, request by request."""
-        events = words = 0
+        seen = Seen()
         for each in self._compared(ALL):
-            events += each.events
-            words += len(each.words)
+            seen.count(each)
             if each.contradiction is not None:
                 yield each.contradiction
         sql = "SELECT count(*) FROM audit_events WHERE request <> ''"
-        if self._connection.execute(sql)[0][0] != events:
+        if self._connection.execute(sql)[0][0] != seen.events:
             yield self._orphan()
         for each in self._compared_apart():
-            words += len(each.words)
+            seen.count(each)
             if each.contradiction is not None:
                 yield each.contradiction
-        if self.everything().words != words:
+        everything = self.everything()
+        if everything.words != seen.words:
             yield Contradiction(Subject.WORDS, "")
+        if everything.attempts != seen.attempts:
+            yield Contradiction(Subject.ATTEMPTS, "")
         yield from self._names()
         if (found := self._digests()) is not None:
             yield found
@@ -125,7 +143,8 @@ class Projections:
 
     def everything(self) -> Seen:
         """Return how much there is to read."""
-        sql = "SELECT (SELECT count(*) FROM audit_events), (SELECT count(*) FROM words)"
+        tables = ("audit_events", "words", "attempts")
+        sql = f"SELECT {', '.join(f'(SELECT count(*) FROM {each})' for each in tables)}"
         return Seen(*self._connection.execute(sql)[0])
 
     def parts(self, size: int) -> list[range]:
@@ -293,13 +312,12 @@ class _Numbers:
 
 
 def _seen(compared: Iterable[_Compared]) -> Seen | None:
-    events = words = 0
+    seen = Seen()
     for each in compared:
         if each.contradiction is not None:
             return None
-        events += each.events
-        words += len(each.words)
-    return Seen(events, words)
+        seen.count(each)
+    return seen
 
 
 def _edited(events: Iterable[Event]) -> Contradiction | None:

@@ -75,7 +75,7 @@ class Second:
 
     def seen(self, tables: Tables) -> Seen | None:
         """Return how much both have read of all requests, or None if anything contradicts them."""
-        events = words = 0
+        total = Seen()
         first, end = 0, len(self._parts)
         while first < end:
             received = self._receive(wait=first == end - 1)
@@ -89,9 +89,8 @@ class Second:
                 seen = tables.projections.seen(self._parts[end])
             if seen is None:
                 return None
-            events += seen.events
-            words += seen.words
-        return Seen(events, words)
+            total.add(seen)
+        return total
 
     def _send(self, message: object) -> None:
         if self._connection is not None:

@@ -52,11 +52,11 @@ def _follow(tables: Tables, head: Head | None, compare: Callable[[], Seen | None
     """Return True where each event follows from the one before it, the head fits, and the tables follow the events."""
     if not tables.record.linked() or (head is not None and not tables.record.has_head(head)):
         return False
-    apart = tables.projections.seen_apart()
-    compared = compare() if apart is not None else None
-    if apart is None or compared is None:
+    seen = tables.projections.seen_apart()
+    compared = compare() if seen is not None else None
+    if seen is None or compared is None:
         return False
-    seen = Seen(apart.events + compared.events, apart.words + compared.words)
+    seen.add(compared)
     return seen == tables.projections.everything()
 
 

@@ -1,5 +1,6 @@
 """Forgeries of a record, in every way open to somebody who has the file, and how a verification finds them."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,24 +12,30 @@ import pytest
 from bot.domain.audit import Event, follow, parse_head
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome
-from bot.domain.events import Approved, Content, Erased, Expired, Hurried, Requested, Sending, StoppedTrying
+from bot.domain.events import Approved, Content, Erased, Expired, Hurried, Requested, Sending, Started, StoppedTrying
 from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
 from bot.domain.request import Request
 from bot.domain.verification import Damage
 from bot.store import Store, verify_file
 from bot.store.record import COLUMNS
-from bot.workflow import Asked, Workflow
+from bot.workflow import Asked, Wish, Workflow
 from tests.clock import Clock
 from tests.domain.examples import changed
 from tests.workflow.steps import (
+    ANN,
+    AWAY,
     CANCELLED,
+    DENIED,
     LOST,
+    approve,
     approved,
     deliver_all,
     events,
+    now,
     reject,
     requested,
+    retry,
     sending,
     settle,
     unknown,
@@ -77,7 +84,11 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
         (f"UPDATE requests SET reason = 'another' {OF(2)}", Subject.REASON),
         (f"UPDATE requests SET reason = '' {OF(2)}", Subject.REASON),
         (f"UPDATE requests SET reason = '[erased]' {OF(2)}", Subject.REASON),
+        (f"UPDATE requests SET category = 'fraud' {OF(2)}", Subject.CATEGORY),
+        (f"UPDATE requests SET source = 'https://evil' {OF(2)}", Subject.SOURCE),
         (f"UPDATE requests SET requester = 'UONE' {OF(2)}", Subject.REQUESTER),
+        (f"UPDATE cancellations SET requester = 'UONE' {ORDER(2)}", Subject.REQUESTER),
+        (f"UPDATE cancellations SET requested_at = '2026-01-01T00:00:00.000Z' {ORDER(2)}", Subject.REQUESTED_AT),
         (f"UPDATE cancellations SET state = 'withdrawn' {ORDER(2)}", Subject.STATE),
         (f"UPDATE cancellations SET state = 'approved' {ORDER(4)}", Subject.STATE),
         (f"UPDATE requests SET approvals_required = 2 {OF(2)}", Subject.QUORUM),
@@ -115,6 +126,7 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
             f"INSERT INTO attempts (number, started_at) SELECT number, requested_at FROM cancellations {ORDER(2)}",
             Subject.ATTEMPTS,
         ),
+        ("INSERT INTO attempts (number, started_at) VALUES (99, '2026-01-01T00:00:00.000Z')", Subject.ATTEMPTS),
         *(
             (f"DELETE FROM deliveries WHERE kind = '{kind}' AND number = {NUMBER(order)}", Subject.DELIVERIES)
             for kind in OF_REQUESTS
@@ -378,6 +390,198 @@ async def test_a_broken_page_is_found(played: Path) -> None:
     assert (found.damage, found.about) == (Damage.UNSOUND, f"row 3 missing from index {name}")
 
 
+# --- one request for several orders -------------------------------------------------------------------
+
+BATCH = ("ord_3", "ord_1", "ord_4", "ord_2")
+"""The orders as they were typed, which is not the order of their IDs."""
+ADD_ORDER = (
+    "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, due_at)"
+    f" SELECT request, 'ord_9', requester, requested_at, state, changed_at, due_at FROM cancellations {ORDER(2)}"
+)
+ADD_STATEMENT = (
+    "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at)"
+    " SELECT number, approver, choice, 'ord_2', reason, at, requested_at FROM decisions WHERE choice = 'settle'"
+)
+
+
+async def batch_approved(workflow: Workflow) -> Request:
+    """Return one approved request for all of them."""
+    acted = await workflow.request(Wish("V1", BATCH, "typed twice", "C1"), ANN)
+    assert acted.request is not None
+    assert await approve(workflow, acted.request) is Verdict.ALLOWED
+    return acted.request
+
+
+@pytest.fixture
+async def batch(workflow: Workflow, store: Store) -> Path:
+    """Return a sound file with one request: 1 is settled by hand, 2 cancelled, 3 failed twice, and 4 waits."""
+    request = await batch_approved(workflow)
+    answers = {"ord_1": replace(LOST, repeat=False), "ord_2": CANCELLED, "ord_3": DENIED, "ord_4": AWAY}
+    for _ in BATCH:
+        attempt = await sending(workflow)
+        await workflow.record_answer(attempt, answers[attempt.order_id])
+    about = (await now(store, request)).about("ord_1")
+    assert about is not None
+    assert await settle(workflow, about) is Verdict.ALLOWED
+    assert await retry(workflow, request) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), DENIED)
+    await deliver_all(workflow)
+    assert verify_file(store.path).damage is None
+    return store.path
+
+
+def exchanged(table: str, column: str, one: object, other: object) -> list[str]:
+    """Return the statements that give each of two values to the rows that had the other one."""
+    steps = ((one, -1), (other, one), (-1, other))
+    return [f"UPDATE {table} SET {column} = {to!r} WHERE {column} = {was!r}" for was, to in steps]
+
+
+@pytest.mark.parametrize(
+    "statements, subject, order",
+    [
+        ([f"UPDATE cancellations SET order_id = 'ord_9' {ORDER(2)}"], Subject.ORDER_ID, 2),
+        (exchanged("cancellations", "order_id", "ord_2", "ord_4"), Subject.ORDER_ID, 4),
+        ([*exchanged("cancellations", "number", 3, 4), *exchanged("attempts", "number", 3, 4)], Subject.ORDER_ID, 4),
+        ([f"UPDATE cancellations SET request = 99 {ORDER(4)}"], Subject.ORDER_ID, 3),
+        (
+            [f"DELETE FROM attempts WHERE number = {CALLED(4)}", f"DELETE FROM cancellations {ORDER(4)}"],
+            Subject.ORDER_ID,
+            3,
+        ),
+        (
+            [ADD_ORDER],
+            Subject.ORDER_ID,
+            3,
+        ),
+        ([f"UPDATE cancellations SET requester = 'UEVIL' {ORDER(4)}"], Subject.REQUESTER, 4),
+        ([f"UPDATE cancellations SET requested_at = '2026' {ORDER(4)}"], Subject.REQUESTED_AT, 4),
+        ([f"UPDATE cancellations SET state = 'failed' {ORDER(2)}"], Subject.STATE, 2),
+        ([f"UPDATE cancellations SET state = 'approved' {ORDER(3)}"], Subject.STATE, 3),
+        ([f"UPDATE cancellations SET changed_at = '2026' {ORDER(1)}"], Subject.CHANGED_AT, 1),
+        ([f"UPDATE cancellations SET attempts = 7 {ORDER(4)}"], Subject.ATTEMPT_COUNT, 4),
+        ([f"UPDATE cancellations SET due_at = NULL {ORDER(4)}"], Subject.DUE_AT, 4),
+        ([f"UPDATE cancellations SET due_at = requested_at {ORDER(2)}"], Subject.DUE_AT, 2),
+        ([f"UPDATE attempts SET outcome = 'cancelled' WHERE number = {CALLED(1)}"], Subject.ATTEMPTS, 1),
+        (
+            [f"DELETE FROM attempts WHERE id = (SELECT max(id) FROM attempts WHERE number = {CALLED(3)})"],
+            Subject.ATTEMPTS,
+            3,
+        ),
+        ([f"UPDATE attempts SET number = {CALLED(4)} WHERE number = {CALLED(2)}"], Subject.ATTEMPTS, 4),
+        (exchanged("attempts", "number", 2, 4), Subject.ATTEMPTS, 1),
+        (["INSERT INTO attempts (number, started_at) VALUES (99, '2026')"], Subject.ATTEMPTS, 0),
+        ([f"UPDATE requests SET due_at = requested_at {OF(1)}"], Subject.DUE_AT, 3),
+        (["UPDATE decisions SET order_id = 'ord_2' WHERE choice = 'settle'"], Subject.DECISIONS, 3),
+        (["UPDATE decisions SET order_id = '' WHERE choice = 'settle'"], Subject.DECISIONS, 3),
+        (["UPDATE decisions SET order_id = 'ord_1' WHERE choice = 'approve'"], Subject.DECISIONS, 3),
+        (["UPDATE decisions SET approver = 'UEVIL' WHERE choice = 'settle'"], Subject.DECISIONS, 3),
+        (["UPDATE decisions SET reason = 'other words' WHERE choice = 'settle'"], Subject.DECISIONS, 3),
+        (["DELETE FROM decisions WHERE choice = 'settle'"], Subject.DECISIONS, 3),
+        (
+            [ADD_STATEMENT],
+            Subject.DECISIONS,
+            3,
+        ),
+    ],
+)
+async def test_a_change_of_one_order_of_several_is_found(
+    batch: Path, statements: list[str], subject: Subject, order: int
+) -> None:
+    """Each order has its own state, calls and statement; what is the whole request's names the first order typed."""
+    change(batch, *statements)
+    found = verify_file(batch)
+    assert found.contradiction is not None
+    assert (found.contradiction.subject, found.contradiction.order_id) == (subject, f"ord_{order}" if order else "")
+
+
+def naming(order_id: str, kind: str, was: str | None = None) -> Callable[[list[Event]], list[Event]]:
+    """Return what makes the events of this kind, or those of them about one order, name another order or none."""
+
+    def edit(kept: list[Event]) -> list[Event]:
+        return [e._replace(order_id=order_id) if e.kind == kind and was in {None, e.order_id} else e for e in kept]
+
+    return edit
+
+
+def asking(*orders: str) -> Callable[[list[Event]], list[Event]]:
+    """Return what makes the request one for these orders."""
+
+    def edit(kept: list[Event]) -> list[Event]:
+        data = {e.seq: json.dumps(json.loads(e.data) | {"orders": orders}) for e in kept if e.kind == "requested"}
+        return [e._replace(data=data.get(e.seq, e.data)) for e in kept]
+
+    return edit
+
+
+def between(one: str, other: str) -> Callable[[list[Event]], list[Event]]:
+    """Return what gives all events about each of two orders to the other one."""
+    names = {one: other, other: one}
+    return lambda kept: [e._replace(order_id=names.get(e.order_id, e.order_id)) for e in kept]
+
+
+@pytest.mark.parametrize(
+    "edit, subject",
+    [
+        *((naming("ord_1", kind), Subject.EVENT) for kind in ("requested", "approved", "card_posted")),
+        *((naming("", kind), Subject.EVENT) for kind in ("sending", "cancelled", "retried", "settled_cancelled")),
+        *((naming("ord_9", kind), Subject.EVENT) for kind in ("approved", "sending", "failed", "unknown")),
+        (naming("ord_4", "cancelled"), Subject.STATE),
+        (naming("ord_1", "cancelled"), Subject.EVENT),
+        (naming("ord_2", "settled_cancelled"), Subject.EVENT),
+        (naming("ord_4", "retried"), Subject.EVENT),
+        (naming("ord_1", "sending", "ord_2"), Subject.EVENT),
+        (between("ord_1", "ord_2"), Subject.STATE),
+        (between("ord_3", "ord_4"), Subject.STATE),
+        (asking("ord_3", "ord_1", "ord_4"), Subject.EVENT),
+        (asking("ord_3"), Subject.EVENT),
+        (asking(), Subject.EVENT),
+        (asking(*BATCH, "ord_2"), Subject.EVENT),
+        (asking(*BATCH, "ord_9"), Subject.ORDER_ID),
+        (asking("ord_1", "ord_3", "ord_4", "ord_2"), Subject.ORDER_ID),
+    ],
+)
+async def test_events_of_several_orders_with_new_hashes_are_found_by_the_tables(
+    batch: Path, edit: Callable[[list[Event]], list[Event]], subject: Subject
+) -> None:
+    """An event about one order names it, and one about the whole request names none; each order keeps its own."""
+    rewrite(batch, edit)
+    found = verify_file(batch).contradiction
+    assert found is not None
+    assert found.subject is subject
+
+
+@pytest.mark.parametrize(
+    "order_id, content, subject",
+    [
+        ("ord_4", Approved(1, 1), Subject.EVENT),
+        ("ord_4", Expired(), Subject.EVENT),
+        ("", Expired(), Subject.EVENT),
+        ("", Sending(2), Subject.EVENT),
+        ("", StoppedTrying(), Subject.EVENT),
+        ("", Hurried(), Subject.EVENT),
+        ("ord_2", Hurried(), Subject.EVENT),
+        ("ord_9", Hurried(), Subject.EVENT),
+        ("ord_4", StoppedTrying(), Subject.STATE),
+        ("ord_4", Sending(2), Subject.STATE),
+        ("ord_4", Hurried(), Subject.DELIVERIES),
+        ("", Requested(BATCH, "again"), Subject.EVENT),
+        ("ord_9", Started("1"), Subject.EVENT),
+    ],
+)
+async def test_a_false_event_about_one_order_of_several_is_found(
+    batch: Path, store: Store, order_id: str, content: Content, subject: Subject
+) -> None:
+    """What is well made and follows from the last event must also be about what it can be about."""
+    last = max(await store.read(lambda tables: list(tables.record.all())))
+    about = next(event.request for event in await events(store) if event.request)
+    forged, _ = follow(last, content, "UEVIL", last.at, request=about, order_id=order_id)
+    with closing(sqlite3.connect(batch)) as connection, connection:
+        connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
+    found = verify_file(batch).contradiction
+    assert found is not None
+    assert found.subject is subject
+
+
 # --- before a call, and in what people read -----------------------------------------------------------
 
 
@@ -408,6 +612,33 @@ async def test_nothing_is_sent_for_a_request_that_was_changed_in_the_file(
         )
     )
     assert (state, trouble) == ("failed", "record_contradicts")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [f"UPDATE cancellations SET order_id = 'ord_9' {ORDER(2)}"],
+        exchanged("cancellations", "order_id", "ord_2", "ord_4"),
+        [f"UPDATE cancellations SET changed_at = '2026-01-01T00:00:00.000Z' {ORDER(2)}"],
+        [f"DELETE FROM cancellations {ORDER(2)}"],
+        [ADD_ORDER],
+        ["UPDATE decisions SET order_id = 'ord_2'"],
+    ],
+)
+async def test_nothing_is_sent_for_any_order_of_a_request_of_which_one_was_changed(
+    workflow: Workflow, store: Store, statements: list[str]
+) -> None:
+    """What was approved is all of it together, so a change of one order stops the calls for the others as well."""
+    await batch_approved(workflow)
+    change(store.path, *statements)
+    for _ in range(len(BATCH) + 1):
+        assert await next_attempt(workflow) is None
+    found = await store.read(
+        lambda tables: tables.connection.execute(
+            "SELECT DISTINCT c.state, a.trouble FROM cancellations c LEFT JOIN attempts a ON a.number = c.number"
+        )
+    )
+    assert found == [("failed", "record_contradicts")]
 
 
 async def test_nothing_is_sent_for_events_that_were_changed(workflow: Workflow, store: Store) -> None:
@@ -449,6 +680,29 @@ async def test_a_look_up_shows_what_the_record_says(played: Path, workflow: Work
     after = await workflow.look_up(reader, Asked(""))
     assert [shown(each) for each in after.page.items] == [shown(each) for each in before.page.items]
     assert (len(before.contradictions), len(after.contradictions)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [f"UPDATE cancellations SET state = 'withdrawn' {ORDER(2)}"],
+        [f"UPDATE cancellations SET order_id = 'ord_evil' {ORDER(2)}"],
+        exchanged("cancellations", "order_id", "ord_2", "ord_4"),
+        ["UPDATE decisions SET order_id = 'ord_2' WHERE choice = 'settle'"],
+        ["UPDATE decisions SET order_id = 'ord_2' WHERE choice = 'approve'"],
+        [f"UPDATE attempts SET outcome = 'cancelled', reason = NULL WHERE number = {CALLED(3)}"],
+    ],
+)
+async def test_a_look_up_shows_each_of_several_orders_as_the_record_says(
+    batch: Path, workflow: Workflow, statements: list[str]
+) -> None:
+    """The row of each order shows its own state and statement, whichever order of the request was changed."""
+    reader = actor("UAUD")
+    before = await workflow.look_up(reader, Asked(""))
+    change(batch, *statements)
+    after = await workflow.look_up(reader, Asked(""))
+    assert [shown(each) for each in after.page.items] == [shown(each) for each in before.page.items]
+    assert (before.contradictions, bool(after.contradictions)) == ((), True)
 
 
 def shown(row: object) -> object:
