@@ -312,14 +312,14 @@ class Repeating(Answered):
 class GatewayTrouble(Content):
     """The gateway had not settled it for a while, and people were told, once for each approval or retry.
 
-    ``attempts`` counts since then. ``unclear`` is true where one of all attempts may have cancelled the order. About at
-    ``until`` the last attempt begins.
+    ``attempts`` counts since then, and there are ``most`` of them at most. ``unclear`` is true where one of all
+    attempts may have cancelled the order.
     """
 
     kind = "gateway_trouble"
     attempts: int
     unclear: bool
-    until: str
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
-from bot.domain.audit import BOT, timestamp
+from bot.domain.audit import BOT
 from bot.domain.cancellation import State
 from bot.domain.events import AnsweredLate, Cancelled, Failed, GatewayTrouble, Refused, Repeating, Sending, Unknown
 from bot.domain.projection import Contradiction
@@ -137,6 +137,6 @@ def _tell_of_trouble(
     if GatewayTrouble in tx.projections.said(request).passing:
         return
     attempts = request.cancellation.attempts
-    content = GatewayTrouble(attempts, unclear, timestamp(rules.patience.last_attempt(attempts, next_at)))
+    content = GatewayTrouble(attempts, unclear, rules.patience.max_attempts)
     event = tx.record.append(content, BOT, at, request)
     owe_messages(tx, request, event, content, at)

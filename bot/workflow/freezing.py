@@ -4,28 +4,32 @@ While there is a freeze, no request is taken, no approval counts and no call to 
 way ends as always. People can still reject, withdraw and settle, and requests expire.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain import policy
 from bot.domain.cancellation import State
+from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Frozen, RequestRefused, Unfrozen
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
+from bot.domain.request import Request
 from bot.store import Tables
-from bot.workflow.transitions import show
 
 
 @dataclass(frozen=True, slots=True)
 class Froze:
     """The answer to somebody who freezes or unfreezes.
 
-    ``freeze`` is the one in force now, ``approved`` how many approved requests wait for a call to the gateway.
+    ``freeze`` is the one in force now, ``due`` how many approved requests have a call to the gateway due by now, and
+    ``later`` how many others wait for the time of their next call.
     """
 
     verdict: Verdict
     freeze: Freeze | None
-    approved: int
+    due: int
+    later: int
 
 
 def freeze(tx: Tables, actor: Actor, why: str, command: str, at: datetime) -> Froze:
@@ -52,13 +56,26 @@ def _carry_out(tx: Tables, content: Frozen | Unfrozen | RequestRefused, actor: A
     else:
         put(tx, content, actor.id, at)
     verdict = content.why if isinstance(content, RequestRefused) else Verdict.ALLOWED
-    waiting = tx.requests.waiting()
-    approved = sum(any(order.state is State.APPROVED for order in each.cancellations) for each in waiting)
-    return Froze(verdict, tx.freeze(), approved)
+    due, later = approved(tx.requests.waiting(), at)
+    return Froze(verdict, tx.freeze(), due, later)
+
+
+def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
+    """Return how many requests have a call to the gateway due by now, and how many others only later."""
+    due_at = [
+        min(order.due_at for order in each.cancellations if order.due_at is not None)
+        for each in waiting
+        if any(order.state is State.APPROVED for order in each.cancellations)
+    ]
+    due = sum(each <= at for each in due_at)
+    return due, len(due_at) - due
 
 
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
     """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
     event = tx.record.append(content, actor, at)
-    for request in tx.requests.waiting():
-        show(tx, request, event, at)
+    waiting = tx.requests.waiting()
+    # Slack takes about fifty updates a minute, and the cards are what people act on.
+    for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
+        for request in waiting:
+            tx.deliveries.enqueue(request, kind, event, at)

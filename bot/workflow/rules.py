@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bot.domain.backoff import pause_after
 from bot.domain.policy import People
@@ -42,14 +42,6 @@ class Patience:
         """Return the pause after this many attempts: ``spread`` times longer, and at least ``retry_after`` seconds."""
         pause = pause_after(attempts, self.first_pause.total_seconds(), self.longest_pause.total_seconds())
         return timedelta(seconds=max(pause * (1 + spread), retry_after or 0))
-
-    def last_attempt(self, attempts: int, next_at: datetime) -> datetime:
-        """Return when the last attempt begins at the latest, where each of the next is answered at once.
-
-        ``next_at`` is when the attempt after this many begins.
-        """
-        rest = (self.before_next_attempt(number, None, 0.25) for number in range(attempts + 1, self.max_attempts))
-        return next_at + sum(rest, timedelta(0))
 
     def before_next_try(self, tries: int) -> timedelta:
         """Return the pause after this many tries to deliver something."""

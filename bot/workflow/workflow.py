@@ -157,7 +157,7 @@ class Workflow:
                 event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
-            return Acted(verdict, request, freeze=tx.freeze() if verdict is Verdict.FROZEN else None)
+            return Acted(verdict, request, freeze=None if verdict is Verdict.ALLOWED else tx.freeze())
 
         acted = await self._in_time(act, work)
         log.info(act, request=request_id, by=actor.id, verdict=str(acted.verdict))

@@ -30,7 +30,7 @@ from tests.flows.desk import BEN, CLEO, OLGA
 
 FROZEN, UNFROZEN = (BEN, Frozen("stop")), (CLEO, Unfrozen())
 REMINDED, ESCALATED = ("bot", Reminded(1)), ("bot", Escalated(("S0DUTY",)))
-TROUBLE = ("bot", GatewayTrouble(1, unclear=False, until=""))
+TROUBLE = ("bot", GatewayTrouble(1, unclear=False, most=20))
 SENDING, BUSY = ("bot", Sending(1)), ("bot", TURNED_AWAY)
 DONE = ("bot", Cancelled(1, Answer(Outcome.CANCELLED)))
 REJECTED = (BEN, Rejected("no"))

@@ -153,7 +153,6 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "exported": {"command", "sha256"},
         "backed_up": {"sha256"},
         "expiry_moved": {"expires_at"},
-        "gateway_trouble": {"until"},
         "card_posted": {"channel", "ts", "link"},
         "card_blocked": {"channel", "problem"},
         "delivery_abandoned": {"problem"},

@@ -11,7 +11,8 @@ import pytest
 from bot.domain.cancellation import State
 from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
-from bot.sandbox.faults import ApiError, Hang
+from bot.sandbox.faults import ApiError, Canned, Hang
+from bot.sandbox.person import as_seen
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, QUICK, Desk, quick_tuning
 
@@ -145,6 +146,24 @@ async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(pati
         Frozen,
         Unfrozen,
     ]
+
+
+async def test_the_end_of_a_freeze_names_what_waits_for_its_next_attempt(desk: Desk) -> None:
+    """The gateway has asked for a pause, so this request does not go out now."""
+    desk.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": "600"}))
+    card = await desk.ask("ord_1")
+    before = as_seen(card)
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "I ask again at")
+    await freeze(desk)
+    shown = await desk.card_says(card, "⏳ Approved: it waits, because everything is frozen")
+    assert "I ask again" not in shown
+    await desk.ben.click_as_seen(before, "reject")
+    assert "it waits until the freeze is over. Everything is frozen by ben" in await desk.told(desk.ben)
+    told = await unfreeze(desk)
+    assert told.endswith("approvals count. One approved request waits for the time of its next attempt.")
+    await desk.card_says(card, "I ask again at")
+    assert len(desk.gateway.calls) == 1
 
 
 async def test_a_call_that_has_begun_still_ends(desk: Desk) -> None:

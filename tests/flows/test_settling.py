@@ -192,7 +192,7 @@ async def test_a_failed_request_is_not_settled_by_hand(desk: Desk) -> None:
     payload = desk.cleo.click_payload(card, "retry")
     payload["actions"][0]["action_id"] = "settle_cancelled"
     await desk.slack.deliver("interactive", payload)
-    assert (await desk.told(desk.cleo)).startswith("Nothing has changed: the gateway did not take this request")
+    assert (await desk.told(desk.cleo)).startswith("Nothing has changed: this request did not cancel the order")
     assert desk.cleo.modal is None
 
 

@@ -147,7 +147,7 @@ class Asking:
             await tell(freezes.not_done(froze.verdict, froze.freeze))
             return
         name = typed.user_name or typed.user_id
-        text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.approved)
+        text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.due, froze.later)
         await respond(self._parts.network, typed.response_url, text, to_all=True)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:

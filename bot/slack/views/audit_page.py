@@ -337,7 +337,7 @@ _TITLES: dict[type[Content], str] = {
     events.Unknown: "unknown",
     events.AnsweredLate: "answered late",
     events.Retried: "retried",
-    events.Hurried: "sent at once",
+    events.Hurried: "Try now pressed",
     events.StoppedTrying: "stopped trying",
     events.SettledCancelled: "settled by hand: cancelled",
     events.SettledNotCancelled: "settled by hand: not cancelled",

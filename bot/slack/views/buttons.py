@@ -11,6 +11,7 @@ from bot.slack.views.text import Element, cut, plain
 
 _SHOWN_ORDER = 150
 """Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
+_SHOWN_ORDER_WHILE_FROZEN = 80
 _DECIDE = "decide "
 MENU = "more"
 """The action id of the menu. The value of each option is the name of an act and the request's id."""
@@ -96,7 +97,7 @@ def _buttons(request: Request) -> list[Element]:
             "Stop trying?",
             f"No further attempt is made{for_some}. This request does not cancel "
             f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. Then an approver "
-            "can press Retry.",
+            f"can press Retry{'' if request.freeze is None else ' after the freeze'}.",
             "Stop trying",
         )
         try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if any(each.attempts for each in waiting) else []
@@ -119,7 +120,17 @@ def _buttons(request: Request) -> list[Element]:
 
 
 def _approving(request: Request, order: str) -> str:
-    """Return what the next approval does."""
+    """Return what the next approval does.
+
+    A click may come after a freeze that the card still shows, so the dialog always says what it does then.
+    """
+    if request.freeze is not None:
+        order = orders.phrase(request, _SHOWN_ORDER_WHILE_FROZEN)
+        return f"While everything is frozen, this changes nothing. After that: {_approval(request, order)}"
+    return _approval(request, order)
+
+
+def _approval(request: Request, order: str) -> str:
     number, needed = len(request.approvers) + 1, request.approvals_required
     final = "A cancelled order can't be restored."
     if approvals_promised(request):

@@ -12,6 +12,10 @@ from bot.slack.views.text import Element, moment, person, quoted, words
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
+_OF_A_REQUEST = "No approval counts, and the gateway is not asked."
+_OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
+_GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED})
+"""The ends after which people are told how it can go on: by Retry, or by asking again."""
 
 
 def shown(request: Request) -> Freeze | None:
@@ -20,8 +24,13 @@ def shown(request: Request) -> Freeze | None:
     return request.freeze if waits else None
 
 
-def banner(freeze: Freeze) -> list[Element]:
-    """Return the line of a card."""
+def shown_after(request: Request) -> Freeze | None:
+    """Return the freeze that a message about the end of this request has to show: the one that forbids what it says."""
+    return request.freeze if any(each.state in _GOES_ON for each in request.cancellations) else None
+
+
+def banner(freeze: Freeze, *, ended: bool = False) -> list[Element]:
+    """Return the line of a message about a request that waits, or that has ``ended``."""
     by = words("an operator at the command line") if _is_operator(freeze) else person(freeze.by)
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
@@ -30,7 +39,7 @@ def banner(freeze: Freeze) -> list[Element]:
         words(", since "),
         moment(freeze.at),
         *why,
-        words(f". No approval counts, and the gateway is not asked. {_WAY_OUT}"),
+        words(f". {_OF_AN_ENDED_ONE if ended else _OF_A_REQUEST} {_WAY_OUT}"),
     ]
 
 
@@ -51,12 +60,18 @@ def begun(freeze: Freeze) -> str:
     return f"🧊 {in_force(freeze)} {_STANDS_STILL} A call to the gateway that has begun still ends. {_WAY_OUT}"
 
 
-def ended(name: str, approved: int) -> str:
-    """Return what everybody in the channel reads when it ends; ``approved`` requests go to the gateway now."""
+def ended(name: str, due: int, later: int) -> str:
+    """Return what everybody in the channel reads when it ends.
+
+    ``due`` approved requests go to the gateway now, and ``later`` have to wait for the time of their next attempt.
+    """
     now = {0: "", 1: " One approved request goes to the gateway now."}.get(
-        approved, f" {approved} approved requests go to the gateway now."
+        due, f" {due} approved requests go to the gateway now."
     )
-    return f"The freeze is over: {name} has ended it. Requests are taken again, and approvals count.{now}"
+    waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
+        later, f" {later} approved requests wait for the time of their next attempt."
+    )
+    return f"The freeze is over: {name} has ended it. Requests are taken again, and approvals count.{now}{waits}"
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:

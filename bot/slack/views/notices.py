@@ -9,7 +9,7 @@ from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
-from bot.slack.views import orders, outcomes
+from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
     Element,
@@ -42,13 +42,14 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
         case Escalated():
             asks = [words(f"🔔 {_needed(request)} for "), *about, words(". ")]
             if asked := presentation.asked_as_well(request):
-                asks += [*asked, words(": you can approve or reject this request now. ")]
+                may = "approve or reject" if request.freeze is None else "reject"
+                asks += [*asked, words(f": you can {may} this request now. ")]
             rows = [asks + _time_left(request, at)]
         case GatewayTrouble() as trouble:
             return _message(request, _trouble(request, event.order_id, trouble, whom))
         case content:
             raise AssertionError(content)
-    return _message(request, rows)
+    return _message(request, [*rows, *_frozen(request)])
 
 
 def direct_notice(request: Request, event: Event) -> Message:
@@ -74,21 +75,36 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
         # It may have ended since, while others have not.
         said = [words("Order "), *about[1:], words(": "), *said] if one.under_way else []
         about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
-    until = moment(datetime.fromisoformat(content.until), "{time}")
-    now = [words("I am asking again now")]
-    due = [each.due_at for each in request.cancellations if each.state is State.APPROVED and each.due_at is not None]
-    if due and not any(each.state is State.SENDING for each in request.cancellations):
-        now = [words("I ask again at "), moment(min(due), "{time_secs}")]
     return [
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         said,
-        [
-            *now,
-            words(", and go on until about "),
-            until,
-            words(". You don't have to do anything. I tell you how it ends."),
-        ],
+        *_frozen(request),
+        _next_attempts(request, content),
     ]
+
+
+def _next_attempts(request: Request, content: GatewayTrouble) -> list[Element]:
+    """Return what comes next. The message stays as it is, so that it must hold however it goes on.
+
+    Nobody knows before how long the gateway takes and what pauses it asks for: so it names no time of the end.
+    """
+    ends = "I tell you how it ends."
+    due = [each.due_at for each in request.cancellations if each.state is State.APPROVED and each.due_at is not None]
+    sending = any(each.state is State.SENDING for each in request.cancellations)
+    if request.freeze is not None:
+        return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
+    now = [words("I ask again at "), moment(min(due), "{time_secs}")] if due and not sending else []
+    most = f"at most {content.most} attempts for each order"
+    if not orders.several(request):
+        number = request.cancellation.attempts + (0 if sending else 1)
+        most = f"attempt {number} of at most {content.most}"
+    until = f" ({most}), unless somebody stops it or freezes everything. You don't have to do anything. {ends}"
+    return [*(now or [words("I am asking again now")]), words(until)]
+
+
+def _frozen(request: Request) -> list[list[Element]]:
+    freeze = freezes.shown(request)
+    return [freezes.banner(freeze)] if freeze is not None else []
 
 
 def _needed(request: Request) -> str:

@@ -232,6 +232,9 @@ _FAILED_BY_TROUBLE = {
 }
 """The words for a failure whose last attempt did not get as far as the gateway."""
 
+FROZEN = Words("⏳", "Approved: it waits, because everything is frozen", short="waiting: frozen")
+"""The words for an approved request whose next call a freeze holds back. A call that is under way ends as always."""
+
 BY_REPEAT = Words(
     "✅",
     "Cancelled",
@@ -296,6 +299,8 @@ def words(
 
 def words_for(request: Request) -> Words:
     """Return the words for how a request stands."""
+    if request.state is State.APPROVED and request.freeze is not None:
+        return FROZEN
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT

@@ -126,7 +126,7 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
                 [
                     words("Expires "),
                     moment(request.expires_at),
-                    words(". You can withdraw it until then."),
+                    words(". You can withdraw it as long as it waits for approval."),
                 ],
             ]
             return (missing_card.heading(missing) if missing else "⏳ Waiting for approval"), rows
@@ -175,7 +175,7 @@ def _progress(request: Request, said: str) -> list[Element]:
     if orders.several(request):
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:
-        return [words("You get another message with the gateway's answer.")]
+        return [words(f"You get another message when it has ended.{may_stop}")]
     not_yet = outcomes.not_confirmed_yet(request, said)
     if request.freeze is not None:
         return [words(f"{not_yet}{may_stop}")]

@@ -1,5 +1,7 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
+from dataclasses import replace
+
 from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
@@ -200,14 +202,35 @@ def channel_refused(verdict: Verdict) -> str:
             return "I couldn't check with Slack whether I can post there. Try again in a minute."
 
 
-def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
-    """Return why a click changed nothing; of several orders, what is true of all."""
+_NAMES_A_STEP = {
+    Verdict.OWN_REQUEST,
+    Verdict.ALREADY_COUNTED,
+    Verdict.DECIDED_AGAINST,
+    Verdict.APPROVAL_TOO_OLD,
+    Verdict.VOTES_MISSING,
+    Verdict.MAY_HAVE_BEEN_SENT,
+}
+"""Refusals whose texts say what people or the bot do next, which a freeze forbids."""
+_GOES_ON = {State.APPROVED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED}
+"""States that are told with what may come next."""
+
+
+def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:
+    """Return why a click changed nothing; of several orders, what is true of all. ``freeze`` is the one in force."""
     if request is None:
         return "I have no record of this request, so this button does nothing."
+    if freeze is None:
+        return _refused(verdict, request)
+    if verdict is Verdict.FROZEN:
+        return freezes.refused(freeze)
+    text = _refused(verdict, replace(request, freeze=freeze))
+    goes_on = verdict in _NAMES_A_STEP or (verdict is Verdict.WRONG_STATE and request.state in _GOES_ON)
+    return f"{text} {freezes.in_force(freeze)}" if goes_on else text
+
+
+def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
     several = orders.several(request)
     match verdict:
-        case Verdict.FROZEN if freeze is not None:
-            return freezes.refused(freeze)
         case Verdict.NOT_AN_APPROVER:
             return "Only approvers can do that. Nothing has changed."
         case Verdict.UNCHECKED:
@@ -230,15 +253,16 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
         case Verdict.NOT_INVOLVED:
             return "Only approvers and the requester can do that. Nothing has changed."
         case Verdict.CALL_UNDER_WAY:
+            now = "The gateway is being asked at this moment" if request.state is State.SENDING else "It is due now"
             return (
-                "The gateway is being asked at this moment, so nothing has changed. "
-                "If its answer does not settle the request, the card shows what you can do then."
+                f"{now}, so nothing has changed. "
+                "If the gateway's answer does not settle the request, the card shows what you can do then."
             )
         case Verdict.MAY_HAVE_BEEN_SENT:
             return (
                 "An answer of the gateway was lost or not clear, so "
                 f"{'some of the orders' if several else 'the order'} may be cancelled already. "
-                "Nothing has changed: I go on asking until I know."
+                f"Nothing has changed: {_goes_on(request)}"
             )
         case Verdict.DECIDED_AGAINST:
             this = "each of these orders" if several else "this order"
@@ -264,10 +288,17 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
             )
         case Verdict.ANOTHER_IS_OPEN:
             if several:
-                return "There are other open requests for these orders. Decide on those."
-            return "There is another open request for this order. Decide on that one."
+                return "There are other open requests for these orders. Look at those first."
+            return "There is another open request for this order. Look at that one first."
         case _:
             return f"Nothing has changed: {_how_it_stands(request)}."
+
+
+def _goes_on(request: Request) -> str:
+    """Return what comes next where an attempt may have taken effect, and another one is due."""
+    if request.freeze is not None:
+        return "I ask again when the freeze is over."
+    return "I ask again. If the attempts run out and I still don't know, the card shows what you can do."
 
 
 _STOPPED = "this request was stopped by a person, and its card has a Retry button"
@@ -279,6 +310,8 @@ def _how_it_stands(request: Request) -> str:
         card = ", and its card has buttons for what can still be done" if request.awaits_people else ""
         return f"this request has ended, with {orders.words_for(request).title}{card}"
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
+    if request.state is State.APPROVED and request.freeze is not None:
+        return "this request is approved, and it waits until the freeze is over"
     return _STOPPED if stopped else describe(request.state)
 
 
@@ -305,7 +338,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.REFUSED:
             return "the gateway has already answered this request with a no"
         case State.FAILED:
-            return "the gateway did not take this request, and its card has a Retry button"
+            return "this request did not cancel the order, and its card has a Retry button"
         case State.UNKNOWN:
             return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
         case State.EXPIRED:

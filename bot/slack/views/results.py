@@ -15,7 +15,7 @@ from bot.domain.events import (
 )
 from bot.domain.projection import leads_to
 from bot.domain.request import Request
-from bot.slack.views import orders, outcomes
+from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.orders import Room
 from bot.slack.views.outcomes import Words
 from bot.slack.views.text import (
@@ -27,6 +27,7 @@ from bot.slack.views.text import (
     escape,
     lines,
     link,
+    mrkdwn,
     person,
     quote,
     quoted,
@@ -52,7 +53,7 @@ def direct_message(request: Request, event: Event) -> Message:
 
 
 def _report(request: Request, event: Event, way: list[Element]) -> Message:
-    end = lines([words(f"Record {event.head}")], way)
+    end = lines(_frozen(request), [words(f"Record {event.head}")], way)
     if orders.several(request) and not _is_about_one(event):
         blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event)), blocks)
@@ -62,6 +63,12 @@ def _report(request: Request, event: Event, way: list[Element]) -> Message:
     if orders.several(request):
         blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
     return Message(bounded(_text(one, event, found)), [*blocks, end])
+
+
+def _frozen(request: Request) -> list[Element]:
+    """Return that a freeze forbids what the message says about how it can go on, where one does."""
+    freeze = freezes.shown_after(request)
+    return freezes.banner(freeze, ended=True) if freeze is not None else []
 
 
 def _is_about_one(event: Event) -> bool:
@@ -112,14 +119,14 @@ def _text(request: Request, event: Event, found: Words) -> str:
     sentences = [orders.headed_text(found.heading, request, _SHOWN_IN_TEXT), found.explanation, _their_words(event)]
     if isinstance(event.content, Answered) and (said := _detail(event.content, found)):
         sentences.append(f"Detail: {sentence(escape(said))}")
-    return " ".join(filter(None, [*sentences, _requested(request)]))
+    return " ".join(filter(None, [*sentences, mrkdwn(_frozen(request)), _requested(request)]))
 
 
 def _text_of_summary(request: Request, event: Event) -> str:
     found = orders.words_for(request)
     heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
-    sentences = [heading, found.explanation, _their_words(event), _requested(request), orders.spoken(request)]
-    return " ".join(filter(None, sentences))
+    sentences = [heading, found.explanation, _their_words(event), mrkdwn(_frozen(request)), _requested(request)]
+    return " ".join(filter(None, [*sentences, orders.spoken(request)]))
 
 
 def _their_words(event: Event) -> str:

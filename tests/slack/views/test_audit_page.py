@@ -93,7 +93,7 @@ EVENTS: list[Content] = [
     ClickRefused(Act.REJECT, Verdict.NOT_AN_APPROVER, State.PENDING),
     Sending(attempt=1),
     Repeating(1, NO_ANSWER),
-    GatewayTrouble(7, unclear=True, until="2026-11-23T10:00:00.000Z"),
+    GatewayTrouble(7, unclear=True, most=20),
     *(kind(1, NO_ANSWER) for kind in (Cancelled, Refused, Failed, Unknown)),
     AnsweredLate(2, NO_ANSWER),
     Retried(),

@@ -19,7 +19,7 @@ from tests.slack.views.samples import AT, CANCELLATION, MOST_TEXT, event_of, sho
 APPROVERS = People(users=frozenset({"U0ANN", "U0BEN", "U0CLEO"}), groups=frozenset({"S0LEADS"}))
 SETTINGS = Presentation(mentions=APPROVERS, escalation=People(users=frozenset({"U0DORA"})))
 PENDING = changed(CANCELLATION, decisions=(), approvals_required=1)
-TROUBLE = GatewayTrouble(7, unclear=True, until="2026-11-23T09:15:00.000Z")
+TROUBLE = GatewayTrouble(7, unclear=True, most=20)
 TRIED = changed(
     CANCELLATION,
     state=State.APPROVED,
@@ -80,15 +80,21 @@ def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
         (False, "has not changed the order so far: no call was sent, or the gateway says"),
     ],
 )
-@pytest.mark.parametrize("state, now", [(State.APPROVED, "I ask again at"), (State.SENDING, "I am asking again now")])
+@pytest.mark.parametrize(
+    "state, attempts, now",
+    [
+        (State.APPROVED, 7, "I ask again at"),
+        (State.SENDING, 8, "I am asking again now (attempt 8 of at most 20), unless somebody stops it or freezes"),
+    ],
+)
 def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(
-    unclear: bool, known: str, state: State, now: str
+    unclear: bool, known: str, state: State, attempts: int, now: str
 ) -> None:
     """The thread and the requester read the same, with the approvers or the way to the card."""
-    about, content = changed(TRIED, state=state), replace(TROUBLE, unclear=unclear)
+    about, content = changed(TRIED, state=state, attempts=attempts), replace(TROUBLE, unclear=unclear)
     reply, direct = said(content, about), notices.direct_notice(about, event_of(content))
     for message in (reply, direct):
-        for words in (known, "The last attempt: the gateway did not answer in time.", now, "go on until about"):
+        for words in (known, "The last attempt: the gateway did not answer in time.", now, "(attempt 8 of at most 20)"):
             assert words in shown(message)
             assert words in message.text
     assert "order ord_1 yet: @S0LEADS, @ben, @cleo." in shown(reply)

@@ -559,13 +559,13 @@ def test_notices_say_how_many_orders_wait(content: Content, begins: str) -> None
 
 def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_one_that_told() -> None:
     """If that one ended meanwhile, nothing is said about it any more."""
-    event = event_of(GatewayTrouble(3, unclear=True, until="2026-11-23T09:30:00+00:00"))._replace(order_id="ord_3")
+    event = event_of(GatewayTrouble(3, unclear=True, most=20))._replace(order_id="ord_3")
     waits = batch(CANCELLED, WAITING, UNCLEAR)
     for message in (notices.notice(waits, event, NO_SETTINGS, AT), notices.direct_notice(waits, event)):
         first, second, third, *_ = shown(message).splitlines()
         assert first == "⏳ The gateway has not settled 2 of 3 orders yet."
         assert second.startswith("Order ord_3: The gateway's answers don't say whether the order was cancelled.")
-        assert third.startswith("I ask again at 2026-11-23 09:06:00, and go on until about 2026-11-23 09:30.")
+        assert third.startswith("I ask again at 2026-11-23 09:06:00 (at most 20 attempts for each order), unless ")
         assert "2 of 3 orders" in message.text
     over = shown(notices.notice(batch(CANCELLED, WAITING, CANCELLED), event, NO_SETTINGS, AT))
     assert "has not settled 1 of 3 orders yet" in over
