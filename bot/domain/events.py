@@ -229,7 +229,7 @@ class ExpiryMoved(Content):
 
 @dataclass(frozen=True, slots=True)
 class Reminded(Content):
-    """Nobody had decided for a while, so the approvers were reminded; ``number`` counts the reminders from 1."""
+    """It still waited for enough approvals, so the approvers were reminded; ``number`` counts the reminders from 1."""
 
     kind = "reminded"
     number: int
@@ -237,7 +237,7 @@ class Reminded(Content):
 
 @dataclass(frozen=True, slots=True)
 class Escalated(Content):
-    """Nobody had decided for longer still, so the people and groups of ESCALATE_TO may decide this request as well."""
+    """It waited for longer still, so the people and groups of ESCALATE_TO may decide this request as well."""
 
     kind = "escalated"
     to: tuple[str, ...]
@@ -264,7 +264,7 @@ class Withdrawn(Content):
 
 @dataclass(frozen=True, slots=True)
 class Expired(Content):
-    """Nobody decided in time."""
+    """Not enough approvals that count came in time."""
 
     kind = "expired"
 

@@ -86,7 +86,8 @@ def _orders(first: str, behind: str) -> Orders:
         bare = trimmed(word[0].strip(_BETWEEN))
         if bare in {"", "and"}:
             continue  # it goes to the reason, unless another order id follows
-        if not _alike(first, bare):
+        # An order id that is there already belongs to a sentence about it.
+        if not _alike(first, bare) or bare in found:
             break
         found.append(bare)
         end = word.end()

@@ -15,7 +15,7 @@ class Patience:
 
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
-    twenty attempts span about a quarter of an hour. A delivery that Slack did not take is repeated in
+    twenty attempts span about a quarter of an hour, where each is answered at once. A delivery that Slack did not take is repeated in
     the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time after which
     the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
     sent, by this process or the one before, gets to become visible in Slack before the bot looks for it. After

@@ -48,7 +48,7 @@ _PART = 100
 """Rows that are read at once of an answer that may have any number of them."""
 _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF_DATE}
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
-_SETTLED = {State.PENDING: "nobody_decided", State.APPROVED: "sending", State.SENDING: "answer_lost"}
+_SETTLED = {State.PENDING: "still_waiting", State.APPROVED: "sending", State.SENDING: "answer_lost"}
 """The name in the log of what was due in each state; a request past its time has expired."""
 
 

@@ -284,5 +284,5 @@ async def test_a_look_up_tells_of_reminders_and_the_escalation(due: Due) -> None
     await due.later(15)
     await due.desk.vera.command("/cancel-audit ord_1", PAYMENTS)
     said = await due.desk.told(due.desk.vera)
-    for words in ("nobody had decided · the bot · reminder 1", "escalated to · the bot · @S0DUTY, @vera"):
+    for words in ("still waiting · the bot · reminder 1", "escalated to · the bot · @S0DUTY, @vera"):
         assert words in said

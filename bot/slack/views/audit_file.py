@@ -43,7 +43,7 @@ def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: b
         comment=(
             f"Cancellations on record{mrkdwn(asked_for(filters))}: {_counted(found, rows)}, "
             f"as of {at:%Y-%m-%d %H:%M} UTC.{own} All times in the file are in UTC. "
-            f"It is on record that you got it, with its SHA-256: {digest}{warning if contradicted else ''}"
+            f"It is on record that you asked for it, with its SHA-256: {digest}{warning if contradicted else ''}"
         ),
     )
 

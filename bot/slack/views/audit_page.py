@@ -220,7 +220,7 @@ def _request_row(found: Request, size: int) -> list[Element]:
         [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],
         [words("settled by "), person(found.cancellation.settlement.approver)] if found.cancellation.settlement else [],
         [words("stopped by "), person(found.cancellation.stopped_by)] if found.cancellation.stopped_by else [],
-        [] if found.decisions else [words("nobody decided")],
+        [] if found.decisions else [words("no decision")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
     parts += [link(found.card_link, "card"), link(found.source, "message")]
@@ -322,7 +322,7 @@ _TITLES: dict[type[Content], str] = {
     events.VotesVoided: "approvals no longer count",
     events.QuorumChanged: "number of approvals changed",
     events.ExpiryMoved: "time to expire moved with the clock",
-    events.Reminded: "nobody had decided",
+    events.Reminded: "still waiting",
     events.Escalated: "escalated to",
     events.Rejected: "rejected",
     events.Withdrawn: "withdrawn",

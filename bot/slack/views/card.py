@@ -159,7 +159,7 @@ def _text(request: Request, presentation: Presentation) -> str:
     if request.state is State.PENDING:
         needed = _needed(request)
         if whom := mrkdwn(presentation.still_needed(request)):
-            needed += f" from {whom}"
+            needed += f" from {whom}" if outcomes.approvals_missing(request) else f". To decide: {whom}"
         expires = mrkdwn_moment(request.expires_at)
         asks = f"<@{request.requester}> asks to cancel {order}{why}. {needed}. Expires {expires}."
         source = mrkdwn(orders.came_from(request))
@@ -223,8 +223,8 @@ def _approvals(request: Request) -> list[Element]:
 
 
 def _needed(request: Request) -> str:
-    # If all are there and it still waits, Slack has not said yet who of them may approve.
-    missing = max(request.approvals_required - len(request.approvers), 1)
+    if not (missing := outcomes.approvals_missing(request)):
+        return outcomes.UNCHECKED
     more = " more" if request.approvers else ""
     return f"{missing}{more} {'approval is' if missing == 1 else 'approvals are'} needed"
 

@@ -108,8 +108,8 @@ def _frozen(request: Request) -> list[list[Element]]:
 
 
 def _needed(request: Request) -> str:
-    # If all are there and it still waits, Slack has not said yet who of them may approve.
-    missing = max(request.approvals_required - len(request.approvers), 1)
+    if not (missing := outcomes.approvals_missing(request)):
+        return f"{outcomes.UNCHECKED},"
     more = " more" if request.approvers else ""
     return f"{missing}{more} {'approval' if missing == 1 else 'approvals'} needed"
 

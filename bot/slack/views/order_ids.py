@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.domain.ids import is_order_id
 from bot.domain.request import Request
 from bot.slack.views import refusals
-from bot.slack.views.text import cut, trimmed
+from bot.slack.views.text import quoted, trimmed
 from bot.workflow.requests import MOST_ORDERS
 
 _MOST_NAMED = 3
@@ -57,7 +57,7 @@ def problem(typed: list[Typed], pattern: re.Pattern[str], example: str | None) -
     for order_id in repeated:
         numbers = [str(each.line) for each in typed if each.order_id == order_id]
         where = f"on lines {', '.join(dict.fromkeys(numbers))}" if len(set(numbers)) > 1 else f"on line {numbers[0]}"
-        problems.append(f"“{cut(order_id, _SHOWN)}” is there more than once, {where}. Write it once.")
+        problems.append(f"{quoted(order_id, _SHOWN)} is there more than once, {where}. Write it once.")
     return _told(problems)
 
 
@@ -76,7 +76,7 @@ def in_the_way(typed: list[Typed], found: tuple[Request, ...], names: Mapping[st
 
 
 def _place(typed: Typed) -> str:
-    return f"Line {typed.line} (“{cut(typed.order_id, _SHOWN)}”)"
+    return f"Line {typed.line} ({quoted(typed.order_id, _SHOWN)})"
 
 
 def _told(problems: list[str]) -> str:

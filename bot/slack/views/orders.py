@@ -6,6 +6,7 @@ there is: see ``Room`` and ``fitting``.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from enum import IntEnum
 
 from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, State
@@ -102,7 +103,8 @@ def words_for(request: Request) -> Words:
     if not several(request):
         return outcomes.words_for(request)
     if (whole := _WHOLE.get(request.state)) is not None:
-        return whole
+        unchecked = outcomes.words_for(request.each()[0]) == outcomes.EXPIRED_UNCHECKED
+        return replace(whole, title=outcomes.EXPIRED_UNCHECKED.title) if unchecked else whole
     found = [outcomes.words_for(each) for each in request.each()]
     return Words(min((each.sign for each in found), key=_SIGNS.index), f"{len(found)} orders: {_tally(found)}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import Earlier, State
 from bot.domain.request import Request
-from bot.slack.views.text import sentence
+from bot.slack.views.text import quoted, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ _BY_CAUSE = {
     (State.REFUSED, Reason.ALREADY_CANCELLED): Words(
         "☑️",
         "Already cancelled",
-        "The gateway says that the order is cancelled already: before this request, or by this request's own call, "
-        "which something on the way may have sent twice. Nothing to do.",
+        "The gateway says that the order is cancelled already. It does not say by whom, or whether this request's call "
+        "did it. Nothing to do.",
         short="already cancelled",
     ),
     # A lost call of this request may have cancelled the order before that.
@@ -232,6 +232,13 @@ _FAILED_BY_TROUBLE = {
 }
 """The words for a failure whose last attempt did not get as far as the gateway."""
 
+EXPIRED_UNCHECKED = Words(
+    "⌛",
+    "Expired: Slack did not say in time whether the approvals count",
+    f"{_NOT_ASKED} Ask again if it is still needed.",
+)
+"""The words for a request with enough approvals, of people who could not be checked."""
+
 FROZEN = Words("⏳", "Approved: it waits, because everything is frozen", short="waiting: frozen")
 """The words for an approved request whose next call a freeze holds back. A call that is under way ends as always."""
 
@@ -243,6 +250,7 @@ BY_REPEAT = Words(
 )
 """The words for a request that a repeat found done."""
 
+_SHOWN = 300
 _NOT_REACHED = "the gateway could not be reached"
 _NOT_SECURE = "there is no secure connection to the gateway; the bot's operator must look at this"
 _NOT_READ = "the answer could not be read"
@@ -301,10 +309,21 @@ def words_for(request: Request) -> Words:
     """Return the words for how a request stands."""
     if request.state is State.APPROVED and request.freeze is not None:
         return FROZEN
+    if request.state is State.EXPIRED and not approvals_missing(request):
+        return EXPIRED_UNCHECKED
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
     return words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
+
+
+def approvals_missing(request: Request) -> int:
+    """Return how many approvals are missing; 0 where all are there, and Slack has not said whether they count."""
+    return max(request.approvals_required - len(request.approvers), 0)
+
+
+UNCHECKED = "Slack has not said yet whether everybody who approved still may"
+"""A clause about a request with enough approvals that waits all the same."""
 
 
 EARLIER = "An earlier request for this order ended"
@@ -323,11 +342,12 @@ def how_it_ended(earlier: Earlier) -> str:
 
 def said(answer: Answer) -> str:
     """Return what the gateway said, in its own words, or else what stood in the way; nothing after a plain answer."""
-    code = f"the code is “{answer.code}”" if answer.code else ""
+    code = f"the code is {quoted(answer.code, _SHOWN)}" if answer.code else ""
     if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
         return answer.message or code
-    status = f" “{answer.trouble_about}”" if answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about else ""
-    own = f"it says “{answer.message}”" if answer.message else code
+    named = answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about
+    status = f" {quoted(answer.trouble_about, _SHOWN)}" if named else ""
+    own = f"it says {quoted(answer.message, _SHOWN)}" if answer.message else code
     return "; ".join(filter(None, [_TROUBLES[answer.trouble] + status, own]))
 
 

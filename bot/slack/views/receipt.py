@@ -158,10 +158,10 @@ def _frozen(request: Request) -> list[list[Element]]:
 def _needed(request: Request) -> list[Element]:
     """Return how many approvals are there, and how many are missing where."""
     given, needed = request.approvers, request.approvals_required
-    # If all are there and it still waits, Slack has not said yet who of them may approve.
-    missing = max(needed - len(given), 1)
-    approvals = f"{missing}{' more' if given else ''} {'approval' if missing == 1 else 'approvals'}"
     so_far = [words(f"{len(given)} of {needed} approved: "), *listed([[person(each)] for each in given]), words(". ")]
+    if not (missing := outcomes.approvals_missing(request)):
+        return [*so_far, words(f"{outcomes.UNCHECKED}.")]
+    approvals = f"{missing}{' more' if given else ''} {'approval' if missing == 1 else 'approvals'}"
     return [*(so_far if given else []), words(f"Needs {approvals} in "), _channel(request), words(".")]
 
 

@@ -7,7 +7,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
-from bot.slack.views import freezes, orders
+from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 from bot.store import StoreProblem
 
@@ -245,7 +245,8 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"If there is none, ask {OPERATOR} to add one."
             )
         case Verdict.ALREADY_COUNTED:
-            missing = max(request.approvals_required - len(request.approvers), 1)
+            if not (missing := outcomes.approvals_missing(request)):
+                return f"You have already approved this. {outcomes.UNCHECKED}."
             needed = "1 more approval is" if missing == 1 else f"{missing} more approvals are"
             return f"You have already approved this. {needed} needed."
         case Verdict.NOT_THE_REQUESTER:

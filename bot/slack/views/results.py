@@ -8,6 +8,7 @@ from bot.domain.events import (
     Answered,
     Cancelled,
     Content,
+    Expired,
     Rejected,
     SettledCancelled,
     SettledNotCancelled,
@@ -58,7 +59,7 @@ def _report(request: Request, event: Event, way: list[Element]) -> Message:
         blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event)), blocks)
     one = (request.about(event.order_id) or request) if orders.several(request) else request
-    found = _words(event.content)
+    found = _words(one, event.content)
     blocks = [*_statement(one, event, found), *_theirs(event)]
     if orders.several(request):
         blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
@@ -151,8 +152,10 @@ def _detail(content: Answered, found: Words) -> str:
     return cut(outcomes.detail(content.answer, found), _SHOWN_WORDS)
 
 
-def _words(content: Content) -> Words:
+def _words(one: Request, content: Content) -> Words:
     match content:
+        case Expired() if not outcomes.approvals_missing(one):
+            return outcomes.EXPIRED_UNCHECKED
         case Cancelled(confirmed_by_repeat=True):
             return outcomes.BY_REPEAT
         case Answered():

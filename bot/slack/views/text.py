@@ -153,9 +153,17 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
+_QUOTATION_MARKS = re.compile('["“”„‟«»❝❞〝〞〟\uff02]')
+"""Marks that people may take for the end of a quotation."""
+
+
 def quoted(text: str, limit: int) -> str:
-    """Return a person's words in quotation marks, on one line; nothing where there are none."""
-    return f"“{cut(flat(text), limit)}”" if text.strip() else ""
+    """Return somebody's words in quotation marks, on one line; nothing where there are none.
+
+    Marks inside become apostrophes: else the words could end the quotation, and go on like words of the bot.
+    """
+    shown = _QUOTATION_MARKS.sub("'", cut(flat(text), limit))
+    return f"“{shown}”" if text.strip() else ""
 
 
 _LONGEST_TEXT = 3900

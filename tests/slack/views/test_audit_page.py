@@ -157,10 +157,10 @@ def test_the_text_of_an_answer_says_all_that_its_blocks_say(scope: Scope) -> Non
 
 @pytest.mark.parametrize("state", State)
 def test_a_row_names_who_approved_and_who_rejected(state: State) -> None:
-    """Each row says by whom it was approved or rejected, or that nobody decided; states are in words."""
+    """Each row says by whom it was approved or rejected, or that there is no decision; states are in words."""
     no = Decision("U0CLEO", Choice.REJECT, "", AT)
     for decisions, says in [
-        ((), "nobody decided"),
+        ((), "no decision"),
         ((APPROVAL,), "approved by @ben"),
         ((no,), "rejected by @cleo"),
         ((APPROVAL, no), "approved by @ben · rejected by @cleo"),

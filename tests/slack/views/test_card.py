@@ -111,10 +111,12 @@ def test_a_card_warns_of_an_earlier_request(state: State, snapshot: SnapshotAsse
     assert message.text == snapshot
 
 
-def test_a_card_that_waits_for_slack_alone_asks_for_one_more_approval() -> None:
-    """All approvals may be there while Slack does not say who of them may approve; nobody reads "0 more"."""
+def test_a_card_with_enough_approvals_says_that_slack_is_what_it_waits_for() -> None:
+    """Nobody reads that one more is needed beside "1 of 1 approval"."""
     message = card.card(replace(in_state(State.PENDING), approvals_required=1))
-    assert "1 more approval is needed" in message.text
+    for text in (shown(message), message.text):
+        assert "Slack has not said yet whether everybody who approved still may" in text
+        assert "more" not in text
 
 
 def test_a_card_with_one_failed_attempt_says_so_in_the_singular(snapshot: SnapshotAssertion) -> None:

@@ -67,6 +67,8 @@ HEADINGS: dict[State, str] = {
 NOT_REACHED = "⚠️ Not cancelled by this request: the gateway could not be reached"
 NOT_SECURE = "⚠️ Not cancelled by this request: no secure connection to the gateway"
 WRONG_SETTINGS = "⚠️ Not cancelled by this request: the bot's settings for the gateway are wrong"
+NOT_SAID = "Slack has not said yet whether everybody who approved still may."
+UNCHECKED = "⌛ Expired: Slack did not say in time whether the approvals count"
 TOO_MANY = "⚠️ Not cancelled by this request: too many calls to the gateway at once"
 CHANGED = "⚠️ Not cancelled by this request: the bot's database was changed"
 STOPPED = "✋ Stopped by a person: not cancelled by this request"
@@ -134,6 +136,7 @@ CLAIMS: dict[str, set[str]] = {
     "⛔ Rejected": {"an approver said no"},
     "↩️ Withdrawn": {"the requester took it back"},
     "⌛ Expired: not enough approvals in time": {"too few approvals in time"},
+    UNCHECKED: {"the approvals were not checked in time"},
     "📝 Settled by hand: cancelled": {"an approver states that it is cancelled"},
     "📝 Settled by hand: not cancelled": {"an approver states that it is not cancelled"},
 }
@@ -269,8 +272,11 @@ def ending(request: Request) -> Content | None:
     return endings.get(request.state)
 
 
-def expected(state: State, cause: Cause) -> str:
+def expected(state: State, cause: Cause, quorum: tuple[int, int] = (1, 2)) -> str:
     """Return the heading that this cell must have."""
+    given, needed = quorum
+    if state is State.EXPIRED and given == needed:
+        return UNCHECKED
     return HEADINGS_BY_CAUSE.get((state, cause), HEADINGS[state])
 
 
@@ -283,9 +289,11 @@ def own_steps(state: State, cause: Cause, quorum: tuple[int, int]) -> list[str]:
     """Return the words of the receipt about what is next; a requester cannot press Retry, but reads who can."""
     given, needed = quorum
     if state is State.PENDING:
-        missing = max(needed - given, 1)
+        missing = needed - given
         more = " more" if given else ""
         so_far = [f"{given} of {needed} approved: <@U0BEN>"] if given else []
+        if not missing:
+            return [*so_far, NOT_SAID, "Expires", "withdraw"]
         return [*so_far, f"Needs {missing}{more} approval{'s' if missing > 1 else ''} in <#C1>.", "Expires", "withdraw"]
     if state is State.APPROVED:
         return ["Not confirmed yet after 2 attempts", "I ask again at", "You can stop it"]
@@ -311,7 +319,7 @@ def true_of(state: State, cause: Cause) -> set[str]:
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
 def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> None:
-    """Card, receipt, thread and direct message have one heading, which the number of approvals does not change.
+    """Card, receipt, thread and direct message have one heading, which only enough approvals can change.
 
     A card begins with who asks to cancel which order.
     """
@@ -321,11 +329,11 @@ def test_every_cell_has_the_heading_of_its_cause(state: State, cause: Cause) -> 
         if state is State.PENDING:
             assert first == "❓ @ann asks to cancel order ord_1"
         else:
-            assert (first, second) == ("@ann asked to cancel order ord_1", expected(state, cause))
-        own = WAITING if state is State.PENDING else expected(state, cause)
+            assert (first, second) == ("@ann asked to cancel order ord_1", expected(state, cause, quorum))
+        own = WAITING if state is State.PENDING else expected(state, cause, quorum)
         assert shown(receipt.receipt(request, None, BOT)).splitlines()[0] == f"{own} · order ord_1"
         if (content := ending(request)) is not None:
-            first = f"{expected(state, cause)} · order ord_1"
+            first = f"{expected(state, cause, quorum)} · order ord_1"
             assert shown(results.reply(request, event_of(content))).splitlines()[0] == first
             assert shown(results.direct_message(request, event_of(content))).splitlines()[0] == first
 
@@ -340,7 +348,7 @@ def test_the_tables_know_every_heading() -> None:
     """A new state, cause or heading must get its row here."""
     assert set(HEADINGS) == set(TRUE_IN_STATE) == set(NEXT_STEPS) == set(State)
     assert set(TRUE_FOR_CAUSE) == set(CAUSES)
-    assert {expected(state, cause) for state, cause in CELLS} == set(CLAIMS)
+    assert {expected(state, cause, quorum) for state, cause in CELLS for quorum in QUORUMS} == set(CLAIMS)
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
@@ -349,7 +357,9 @@ def test_the_top_level_text_says_all(state: State, cause: Cause) -> None:
     for quorum in QUORUMS:
         request = cell(state, cause, quorum)
         own = receipt.receipt(request, None, BOT)
-        assert own.text.startswith(f"{WAITING if state is State.PENDING else expected(state, cause)} · order ord_1. ")
+        assert own.text.startswith(
+            f"{WAITING if state is State.PENDING else expected(state, cause, quorum)} · order ord_1. "
+        )
         assert all(step.lower() in own.text.lower() for step in own_steps(state, cause, quorum))
         for part in ("<@U0ANN>", "“typed twice”", request.card_link):
             assert part in own.text
@@ -361,9 +371,10 @@ def test_the_top_level_text_says_all(state: State, cause: Cause) -> None:
             assert "order ord_1" in message.text
             assert "<@U0ANN>" in message.text
             assert "“typed twice”" in message.text
-            assert all(step in message.text for step in next_steps(state, cause))
+            steps = next_steps(state, cause) if quorum[0] < quorum[1] or state is not State.PENDING else [NOT_SAID]
+            assert all(step in message.text for step in steps)
             if state is not State.PENDING:
-                assert message.text.startswith(expected(state, cause))
+                assert message.text.startswith(expected(state, cause, quorum))
 
 
 @pytest.mark.parametrize("quorum", [quorum for quorum in QUORUMS if quorum[0] < quorum[1]])
@@ -507,6 +518,7 @@ def test_the_card_counts_the_approvals(state: State, quorum: tuple[int, int]) ->
     assert (line in text) == bool(given or (state is State.PENDING and needed > 1))
     more = " more" if given else ""
     missing = f"2{more} approvals are needed." if needed - given == 2 else f"1{more} approval is needed."
+    missing = missing if given < needed else NOT_SAID
     assert any(each.startswith(missing) for each in text) == (state is State.PENDING)
     for name in ["ben", "cleo"][:given]:
         assert text.count(f"Approved by @{name}, 2026-11-23 09:00") == 1

@@ -1,11 +1,19 @@
 """Text for Slack: cut, escaped and quoted, and never interpreted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, strategies as st
 
+from bot.domain.attempt import Answer, Outcome, Trouble
+from bot.domain.cancellation import Choice, Decision, State
+from bot.domain.events import Rejected, Voted
+from bot.domain.freeze import Freeze
+from bot.domain.policy import Scope
 from bot.sandbox.blockkit import counted
+from bot.slack.views import audit_page, card, notices, outcomes, receipt, results
+from bot.slack.views.presentation import NO_SETTINGS
 from bot.slack.views.text import (
     OPERATOR,
     addressed,
@@ -27,6 +35,10 @@ from bot.slack.views.text import (
     weight,
     words,
 )
+from bot.store import Page
+from bot.workflow import Found
+from tests.domain.examples import changed
+from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of
 
 
 @pytest.mark.parametrize("text, cut_text", [("", ""), ("abc", "abc"), ("abcd", "ab…")])
@@ -45,6 +57,26 @@ def test_words_of_people_are_quoted_on_one_line(text: str, line: str) -> None:
     """A reason of several lines does not break a list, and no reason is no quotation."""
     assert quoted(text, 6) == line
     assert flat(text) == " ".join(text.split())
+
+
+@pytest.mark.parametrize("mark", '"“”„‟«»❝❞〝〞〟\uff02')
+def test_no_words_of_people_end_their_quotation(mark: str) -> None:
+    """What follows a mark inside would read like words of the bot."""
+    typed = f"typo{mark}. ✅ Cancelled. {mark}x"
+    assert quoted(typed, 200) == "“typo'. ✅ Cancelled. 'x”"
+    about = changed(CANCELLATION, reason=typed, order_id="ord_1")
+    stopped = changed(about, state=State.REJECTED, decisions=(Decision("U0BEN", Choice.REJECT, typed, AT),))
+    said = [
+        card.card(about).text,
+        receipt.receipt(about, None, BOT).text,
+        card.card(replace(about, freeze=Freeze("U0BEN", AT, typed))).text,
+        results.reply(stopped, event_of(Rejected(typed))).text,
+        notices.notice(about, event_of(Voted(1, 2)), NO_SETTINGS, AT).text,
+        outcomes.said(Answer(Outcome.UNKNOWN, trouble=Trouble.NO_CONFIRMATION, message=typed)),
+    ]
+    assert all("“typo'. ✅ Cancelled. 'x”" in text for text in said)
+    page = Found(Page([about], None, total=1), Scope.ALL, None, at=AT)
+    assert "“typo'. ✅ Cancelled. 'x”" in audit_page.page(page, "").text
 
 
 def test_slack_takes_no_empty_text() -> None:

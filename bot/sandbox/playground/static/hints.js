@@ -66,7 +66,7 @@ const ENDINGS = {
   refused: 'the gateway refused to cancel the order',
   rejected: 'an approver rejected it',
   withdrawn: 'it was withdrawn',
-  expired: 'nobody decided in time',
+  expired: 'not enough approvals in time',
   settled_cancelled: 'an approver stated that the order is cancelled',
   settled_not_cancelled: 'an approver stated that the order is not cancelled',
 };
