@@ -111,6 +111,9 @@ class Earlier:
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 
+AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN}
+"""The ends of a later request for the same order after which nobody retries: it is done, or people said no."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
@@ -122,7 +125,8 @@ class Cancellation:
     dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what approvers of a pending one
     must know of an earlier request for the same order: the gateway's confirmation, or else the latest statement by
     hand. ``unclear`` is true for an approved one if an attempt for its order may have taken effect without our
-    knowing. ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is the statement that
+    knowing. ``later`` is the end of a later request for the same order that rules a retry of this one out, or None.
+    ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is the statement that
     settled it by hand, or None.
     """
 
@@ -135,6 +139,12 @@ class Cancellation:
     lease_until: datetime | None = None
     last_answer: Answer | None = None
     earlier: Earlier | None = None
+    later: Earlier | None = None
     unclear: bool = False
     stopped_by: str = ""
     settlement: Decision | None = None
+
+    @property
+    def may_retry(self) -> bool:
+        """Return True where an approver may have the same cancel sent again, as far as the order is concerned."""
+        return self.state.may_retry and self.later is None

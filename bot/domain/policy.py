@@ -156,6 +156,8 @@ class Verdict(StrEnum):
     """The approval is older than the settings allow for a retry."""
     DECIDED_AGAINST = "decided_against"
     """A later request for the same order was rejected, withdrawn or settled by hand."""
+    CANCELLED_SINCE = "cancelled_since"
+    """The gateway confirmed a later request for the same order."""
     DIRECT_MESSAGE = "direct_message"
     """A place where no card can be posted: a direct message between people, or with the bot."""
     SHARED_CHANNEL = "shared_channel"
@@ -274,12 +276,12 @@ def may_withdraw(request: Request, actor: Actor) -> Verdict:
     return Verdict.ALLOWED if actor.id == request.requester else Verdict.NOT_THE_REQUESTER
 
 
-def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict, decided_against: bool) -> Verdict:
+def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -> Verdict:
     """Return ALLOWED where this person may have the approved cancel of this request's only order sent again.
 
     Retry is no way round the second person: never by the requester, even one who is an approver; not by votes that
     count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
-    for it; and not once people decided against the same order (``decided_against``).
+    for it; and not once a later request for the same order was confirmed, or people decided against it.
     """
     refusal = _not_an_approver(request, actor)
     if refusal is not None:
@@ -288,8 +290,8 @@ def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict, d
         return Verdict.WRONG_STATE
     if actor.id == request.requester:
         return Verdict.OWN_REQUEST
-    if decided_against:
-        return Verdict.DECIDED_AGAINST
+    if (later := request.cancellation.later) is not None:
+        return Verdict.CANCELLED_SINCE if later.state is State.CANCELLED else Verdict.DECIDED_AGAINST
     if request.retry_until is None or request.retry_until < at:
         return Verdict.APPROVAL_TOO_OLD
     return votes

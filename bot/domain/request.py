@@ -109,7 +109,7 @@ class Request:
     @property
     def awaits_people(self) -> bool:
         """Return True where the next step is a person's, so that the card must offer buttons."""
-        return any(each.state.awaits_people for each in self.cancellations)
+        return any(each.state in {State.PENDING, State.UNKNOWN} or each.may_retry for each in self.cancellations)
 
     @property
     def version(self) -> str:

@@ -108,12 +108,6 @@ class Cancellations:
         sql = f"SELECT 1 FROM cancellations WHERE request = ? AND {one_of('state', UNDER_WAY)} LIMIT 1"
         return bool(self._connection.execute(sql, (request.number,)))
 
-    def decided_against(self, cancellation: Cancellation) -> bool:
-        """Return True where a later request for the same order was rejected, withdrawn or settled by hand."""
-        sql = "SELECT 1 FROM cancellations WHERE order_id = ? AND number > ? AND state IN (?, ?, ?, ?) LIMIT 1"
-        against = (State.REJECTED, State.WITHDRAWN, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED)
-        return bool(self._connection.execute(sql, (cancellation.order_id, cancellation.number, *against)))
-
     def end_leases(self, now: datetime) -> None:
         """Make everything that a worker holds due now."""
         self._connection.execute("UPDATE cancellations SET lease_until = ? WHERE lease_until > ?", [timestamp(now)] * 2)

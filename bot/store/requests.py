@@ -12,7 +12,16 @@ from typing import Any
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import MAY_BE_CANCELLED, NEXT, Cancellation, Choice, Decision, Earlier, State
+from bot.domain.cancellation import (
+    AGAINST_RETRY,
+    MAY_BE_CANCELLED,
+    NEXT,
+    Cancellation,
+    Choice,
+    Decision,
+    Earlier,
+    State,
+)
 from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import MAYBE_DONE
@@ -30,6 +39,9 @@ _COLUMNS = (
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
     f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
+    f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
+    "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number > c.number"
+    f"  AND {one_of('p.state', AGAINST_RETRY)} ORDER BY p.number DESC LIMIT 1) END,"
     f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE 0 END,"
     " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
     "  FROM audit_events e WHERE e.request = r.id AND e.order_id = c.order_id"
@@ -44,7 +56,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = r.number"
 )
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
-_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 27, 36
+_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 28, 37
 """So many columns come before those of an order, of its last answer, and of a decision."""
 _by_request, _by_cancellation = itemgetter(0), itemgetter(_OF_REQUEST)
 
@@ -313,7 +325,7 @@ def _request(rows: list[Row]) -> Request:
 
 def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
     number, order_id, state, changed_at, attempts, due_at, lease_until, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
-    earlier, unclear, stopped_by = rest
+    earlier, later, unclear, stopped_by = rest
     return Cancellation(
         number=number,
         order_id=order_id,
@@ -324,6 +336,7 @@ def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
         lease_until=lease_until and _time(lease_until),
         last_answer=_answer(*row[_BEFORE_ANSWER:_BEFORE_DECISION]),
         earlier=earlier and _earlier(*earlier.split(" ")),
+        later=later and _earlier(*later.split(" ")),
         unclear=bool(unclear),
         stopped_by=stopped_by,
         settlement=next((_decision(*each) for about, *each in decisions if about == order_id), None),

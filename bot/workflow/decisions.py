@@ -152,8 +152,7 @@ def retry(
     votes = policy.count_votes(request, approvers, allow_self_approval=rules.allow_self_approval)
 
     def may_retry(one: Request) -> Verdict:
-        against = tx.cancellations.decided_against(one.cancellation)
-        return policy.may_retry(one, actor, at, votes=votes.verdict(rules.approvals_required), decided_against=against)
+        return policy.may_retry(one, actor, at, votes=votes.verdict(rules.approvals_required))
 
     retried, verdict = _judged(request, may_retry)
     if verdict is not Verdict.ALLOWED:

@@ -15,12 +15,12 @@ class Patience:
 
     An attempt that did not settle the matter is repeated after ``first_pause``, then twice as long
     each time up to ``longest_pause``, with up to a quarter more at random. With these defaults
-    twenty attempts span about a quarter of an hour, where each is answered at once. A delivery that Slack did not take is repeated in
-    the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time after which
-    the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may have been
-    sent, by this process or the one before, gets to become visible in Slack before the bot looks for it. After
-    ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not settle a
-    request where that takes ``told_after`` or longer.
+    twenty attempts span about a quarter of an hour, where each is answered at once. A delivery that Slack did not take
+    is repeated in the same way up to ``longest_delivery_pause``, and never dropped for time alone. A lease is the time
+    after which the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may
+    have been sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
+    After ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not
+    settle a request where that takes ``told_after`` or longer.
     """
 
     max_attempts: int = 20

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain.cancellation import Choice, Decision, State
+from bot.domain.cancellation import AGAINST_RETRY, Choice, Decision, Earlier, State
 from bot.domain.policy import (
     Actor,
     Members,
@@ -152,11 +152,13 @@ def retrying(
     *,
     at: datetime = AT,
     votes: Verdict = Verdict.ALLOWED,
-    decided_against: bool = False,
+    later: State | None = None,
 ) -> Verdict:
     """Return the verdict on a retry where everything else allows it."""
     actor = Actor(person, approver=membership)
-    return may_retry(request, actor, at, votes=votes, decided_against=decided_against)
+    if later is not None:
+        request = changed(request, later=Earlier(later, AT))
+    return may_retry(request, actor, at, votes=votes)
 
 
 @pytest.mark.parametrize("state", State)
@@ -194,8 +196,14 @@ def test_nobody_retries_an_approval_that_is_too_old() -> None:
 
 def test_nobody_retries_after_a_later_decision_against_the_order() -> None:
     """Not even the person who approved the first request."""
-    assert retrying(decided_against=True) is Verdict.DECIDED_AGAINST
-    assert retrying(person="UONE", decided_against=True) is Verdict.DECIDED_AGAINST
+    for later in AGAINST_RETRY - {State.CANCELLED}:
+        assert retrying(later=later) is Verdict.DECIDED_AGAINST
+        assert retrying(person="UONE", later=later) is Verdict.DECIDED_AGAINST
+
+
+def test_nobody_retries_what_a_later_request_has_cancelled() -> None:
+    """The call would change nothing, and the refusal says why."""
+    assert retrying(later=State.CANCELLED) is Verdict.CANCELLED_SINCE
 
 
 @pytest.mark.parametrize("votes", [Verdict.VOTES_MISSING, Verdict.VOTES_UNCHECKED])

@@ -231,8 +231,9 @@ async def test_a_retry_click_that_slack_delivers_twice_acts_once(desk: Desk) -> 
 
 @pytest.mark.parametrize("end", ["rejected", "withdrawn"])
 async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, end: str) -> None:
-    """A later request for the same order was rejected or withdrawn: the older approval counts no longer."""
+    """A later request for the same order was rejected or withdrawn: the older card says so, and offers no Retry."""
     card = await failed(desk)
+    before = as_seen(card)
     await desk.fill_in("ord_1", "once more")
     later = await desk.card("once more")
     if end == "rejected":
@@ -242,7 +243,8 @@ async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, e
     else:
         await desk.ann.click(later, "withdraw")
     await desk.card_says(later, end.capitalize())
-    await desk.ben.click(card, "retry")
+    assert "[ Retry ]" not in await desk.card_says(card, f"A later request for this order was {end}, so Retry is over.")
+    await desk.ben.click_as_seen(before, "retry")
     told = await desk.told(desk.ben)
     assert told == "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
     assert not desk.gateway.calls
@@ -251,6 +253,7 @@ async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, e
 async def test_retry_is_over_once_somebody_settled_the_order(desk: Desk) -> None:
     """A later request ended in a person's statement: the older approval counts no longer."""
     card = await failed(desk)
+    before = as_seen(card)
     desk.gateway.faults.always("ord_1", Drop())
     await desk.fill_in("ord_1", "once more")
     later = await desk.card("once more")
@@ -259,8 +262,26 @@ async def test_retry_is_over_once_somebody_settled_the_order(desk: Desk) -> None
     assert await settle(desk, desk.cleo, later, "settle_not_cancelled", "keep it") is None
     await desk.card_says(later, "Settled by hand: not cancelled")
     calls = len(desk.gateway.calls)
-    await desk.ben.click(card, "retry")
+    assert "[ Retry ]" not in await desk.card_says(card, "A later request for this order was settled by hand")
+    await desk.ben.click_as_seen(before, "retry")
     assert "A later request for this order was rejected, withdrawn or settled." in await desk.told(desk.ben)
+    assert len(desk.gateway.calls) == calls
+
+
+async def test_retry_is_over_once_a_later_request_was_confirmed(desk: Desk) -> None:
+    """The older card and receipt say so, a click from before is refused, and the gateway is not called again."""
+    card = await failed(desk)
+    before = as_seen(card)
+    await desk.fill_in("ord_1", "once more")
+    later = await desk.card("once more")
+    await desk.ben.click(later, "approve")
+    await desk.card_says(later, "✅ Cancelled")
+    shown = await desk.card_says(card, "The gateway confirmed a later request for this order")
+    assert "[ Retry ]" not in shown
+    assert "Retry until" not in shown
+    calls = len(desk.gateway.calls)
+    await desk.cleo.click_as_seen(before, "retry")
+    assert "so there is nothing to retry" in await desk.told(desk.cleo)
     assert len(desk.gateway.calls) == calls
 
 

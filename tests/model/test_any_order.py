@@ -326,7 +326,7 @@ class AnyOrder(RuleBasedStateMachine):
         sql = "SELECT state FROM cancellations WHERE order_id = ? AND number > ?"
         order = request.cancellation
         later = {state for (state,) in self.world.rows(sql, order.order_id, order.number)}
-        return bool(later & {State.REJECTED, State.WITHDRAWN, *_SETTLED})
+        return bool(later & {State.REJECTED, State.WITHDRAWN, State.CANCELLED, *_SETTLED})
 
     def _posted_for(self, ts: str) -> str:
         sql = "SELECT c.id FROM requests c JOIN deliveries d ON d.number = c.number WHERE d.id = ?"

@@ -378,6 +378,7 @@ _TO_UNKNOWN = [State.APPROVED, State.SENDING, State.UNKNOWN]
         pytest.param([State.WITHDRAWN], True, id="withdrawn"),
         pytest.param([*_TO_UNKNOWN, State.SETTLED_CANCELLED], True, id="settled as cancelled"),
         pytest.param([*_TO_UNKNOWN, State.SETTLED_NOT_CANCELLED], True, id="settled as not cancelled"),
+        pytest.param([State.APPROVED, State.SENDING, State.CANCELLED], True, id="cancelled"),
         pytest.param([], False, id="pending"),
         pytest.param([State.EXPIRED], False, id="expired"),
         pytest.param([State.APPROVED, State.SENDING, State.FAILED], False, id="failed"),
@@ -393,8 +394,9 @@ async def test_a_later_decision_against_an_order_is_found(
         first = brought(tx, add(tx, clock()), State.APPROVED, State.SENDING, State.FAILED, at=clock())
         brought(tx, add(tx, clock(), "ORD_1", form="V0"), State.REJECTED, at=clock())
         later = brought(tx, add(tx, clock(), form="V2"), *states, at=clock())
-        assert tx.cancellations.decided_against(first.cancellation) is against
-        assert not tx.cancellations.decided_against(later.cancellation)
+        found = {each.id: each.cancellation.later for each in tx.requests.of_order("ord_1")}
+        assert found[first.id] == (Earlier(states[-1], clock()) if against else None)
+        assert found[later.id] is None
 
     await store.transaction("against", work)
 

@@ -363,6 +363,7 @@ _VERDICTS = {
     Verdict.NOT_OF_THIS_WORKSPACE: "from another workspace",
     Verdict.BAD_ORDER_ID: "not an order ID",
     Verdict.NO_SUCH_REQUEST: "no such request",
+    Verdict.CANCELLED_SINCE: "a later request was confirmed as cancelled",
     Verdict.APPROVAL_TOO_OLD: "the approval was too old",
     Verdict.DECIDED_AGAINST: "a later request was rejected, withdrawn or settled",
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",

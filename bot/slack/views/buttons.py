@@ -102,8 +102,9 @@ def _buttons(request: Request) -> list[Element]:
         )
         try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if any(each.attempts for each in waiting) else []
         return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, stop)]
-    again = [each for each in request.cancellations if each.state.may_retry]
-    if again and not request.under_way:
+    again = [each for each in request.cancellations if each.may_retry]
+    unknown = any(each.state is State.UNKNOWN for each in request.cancellations)
+    if (again or unknown) and not request.under_way:
         retry = dialog(
             "Ask the gateway again?",
             f"The same cancellation of {orders.some(request, again, _SHOWN_ORDER)} is sent once more. This is safe: an "
@@ -114,8 +115,8 @@ def _buttons(request: Request) -> list[Element]:
             SETTLE_CANCELLED: "Settle by hand: it is cancelled",
             SETTLE_NOT_CANCELLED: "Settle by hand: it is not cancelled",
         }
-        settle = [_menu(request, found)] if any(each.state is State.UNKNOWN for each in again) else []
-        return [button(request, Act.RETRY, "Retry", "primary", retry), *settle]
+        retrying = [button(request, Act.RETRY, "Retry", "primary", retry)] if again else []
+        return [*retrying, *([_menu(request, found)] if unknown else [])]
     return []
 
 

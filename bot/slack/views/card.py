@@ -130,7 +130,7 @@ def _how_it_stands(
     elif explanation := _explanation(request, found):
         rows.append([words(explanation)])
     if room is not Room.LEAST:
-        rows += orders.causes(request, then=request.retry_until is None)
+        rows += orders.causes(request, then=not _retry_until(request))
     progress = _progress_of_several(request) if orders.several(request) else _progress(request, found)
     return [*rows, _approvals(request), progress]
 
@@ -148,7 +148,7 @@ def _to_know(request: Request) -> list[list[Element]]:
 
 def _explanation(request: Request, found: outcomes.Words) -> str:
     # Where Retry works only for a while, a row of its own says until when.
-    return found.explanation if request.retry_until is None else found.meaning
+    return found.meaning if _retry_until(request) else found.explanation
 
 
 def _text(request: Request, presentation: Presentation) -> str:
@@ -265,8 +265,7 @@ def _progress_of_several(request: Request) -> list[Element]:
         if request.state is State.PENDING:
             return []
         ended = max(each.changed_at for each in request.cancellations)
-        may_retry = any(each.state.may_retry for each in request.cancellations)
-        return [words("Ended "), moment(ended), *(_retry_until(request) if may_retry else [])]
+        return [words("Ended "), moment(ended), *_retry_until(request)]
     due = [each.due_at for each in request.cancellations if _is_tried_again(each) and each.due_at]
     if not due:
         return []
@@ -284,9 +283,9 @@ def _is_tried_again(order: Cancellation) -> bool:
 
 def _retry_until(request: Request) -> list[Element]:
     """Return until when Retry works, and what to do after that."""
-    if request.retry_until is None:
+    states = {each.state for each in request.cancellations if each.may_retry}
+    if request.retry_until is None or not states:
         return []
-    states = {each.state for each in request.cancellations}
     it = "them" if orders.several(request) else "it"
     after = f"settle {it} by hand" if State.UNKNOWN in states else "ask again with /cancel-order"
     if {State.UNKNOWN, State.FAILED} <= states:

@@ -4,7 +4,7 @@ One text serves one cause. People who read these are no programmers, so there is
 command line shows every detail. The file is long because it is a table with words for every cause.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import Earlier, State
@@ -312,6 +312,9 @@ def words_for(request: Request) -> Words:
     if request.state is State.EXPIRED and not approvals_missing(request):
         return EXPIRED_UNCHECKED
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
+    if request.state.may_retry and (later := request.cancellation.later) is not None:
+        found = words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
+        return replace(found, meaning=f"{found.meaning} {no_retry(later)}", then="")
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
     return words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
@@ -327,6 +330,18 @@ UNCHECKED = "Slack has not said yet whether everybody who approved still may"
 
 
 EARLIER = "An earlier request for this order ended"
+
+
+def no_retry(later: Earlier) -> str:
+    """Return why nobody can retry: how a later request for the same order ended."""
+    match later.state:
+        case State.CANCELLED:
+            return "The gateway confirmed a later request for this order, so there is nothing to retry."
+        case State.REJECTED | State.WITHDRAWN:
+            how = str(later.state)
+        case _:
+            how = "settled by hand"
+    return f"A later request for this order was {how}, so Retry is over. If it must be cancelled, ask again."
 
 
 def how_it_ended(earlier: Earlier) -> str:

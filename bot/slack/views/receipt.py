@@ -138,7 +138,7 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
     if by:
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])
-    if any(each.state.may_retry for each in request.cancellations) and request.retry_until is not None:
+    if any(each.may_retry for each in request.cancellations) and request.retry_until is not None:
         rows.append([words("Retry works until "), moment(request.retry_until), words(".")])
     return found.heading, [*rows, *told]
 

@@ -268,6 +268,9 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.DECIDED_AGAINST:
             this = "each of these orders" if several else "this order"
             return f"A later request for {this} was rejected, withdrawn or settled. Ask again with /cancel-order."
+        case Verdict.CANCELLED_SINCE:
+            this = "each of these orders" if several else "this order"
+            return f"The gateway confirmed a later request for {this} as cancelled, so there is nothing to retry."
         case Verdict.APPROVAL_TOO_OLD:
             return f"The approval of this request is too old for a retry. {_instead_of_retry(request)}"
         case Verdict.VOTES_MISSING:
@@ -302,7 +305,8 @@ def _goes_on(request: Request) -> str:
     return "I ask again. If the attempts run out and I still don't know, the card shows what you can do."
 
 
-_STOPPED = "this request was stopped by a person, and its card has a Retry button"
+_STOPPED = "this request was stopped by a person"
+_HAS_RETRY = ", and its card has a Retry button"
 
 
 def _how_it_stands(request: Request) -> str:
@@ -313,7 +317,10 @@ def _how_it_stands(request: Request) -> str:
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
         return "this request is approved, and it waits until the freeze is over"
-    return _STOPPED if stopped else describe(request.state)
+    if request.state is State.FAILED:
+        retry = _HAS_RETRY if any(each.may_retry for each in request.cancellations) else ""
+        return f"{_STOPPED if stopped else describe(request.state)}{retry}"
+    return describe(request.state)
 
 
 def _instead_of_retry(request: Request) -> str:
@@ -339,7 +346,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.REFUSED:
             return "the gateway has already answered this request with a no"
         case State.FAILED:
-            return "this request did not cancel the order, and its card has a Retry button"
+            return "this request did not cancel the order"
         case State.UNKNOWN:
             return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
         case State.EXPIRED:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import Choice, Decision, State
+from bot.domain.cancellation import AGAINST_RETRY, Choice, Decision, Earlier, State
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -27,7 +27,7 @@ from bot.domain.events import (
 )
 from bot.domain.policy import Act, Actor, Membership, Verdict
 from bot.domain.request import Request, Step
-from bot.slack.views import buttons, card, receipt, results
+from bot.slack.views import buttons, card, receipt, refusals, results
 from tests.domain.examples import changed
 from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
 
@@ -407,6 +407,34 @@ def test_nothing_can_be_stopped_that_may_have_been_done() -> None:
     assert "Try now" not in card.card(unclear).text
 
 
+SUPERSEDED = {
+    State.CANCELLED: "there is nothing to retry",
+    State.REJECTED: "was rejected, so Retry is over",
+    State.WITHDRAWN: "was withdrawn, so Retry is over",
+    State.SETTLED_CANCELLED: "was settled by hand, so Retry is over",
+    State.SETTLED_NOT_CANCELLED: "was settled by hand, so Retry is over",
+}
+"""What people read on an older failed request, by the end of a later one for the same order."""
+
+
+@pytest.mark.parametrize("later", sorted(AGAINST_RETRY))
+@pytest.mark.parametrize("state, cause", [each for each in CELLS if each[0].may_retry])
+def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, later: State) -> None:
+    """Card and receipt say why, in place of the button and its time."""
+    request = changed(cell(state, cause), later=Earlier(later, AT))
+    assert "retry" not in pressable(request)
+    assert not any(may(request, person, Act.RETRY) for person in PEOPLE)
+    assert request.awaits_people == (state is State.UNKNOWN)
+    for message in (card.card(request), receipt.receipt(request, None, BOT)):
+        for text in (shown(message), message.text):
+            assert SUPERSEDED[later] in text
+            assert "press" not in text
+            assert "presses Retry" not in text
+            assert "Retry works until" not in text
+    too_late = refusals.click_refused(Verdict.WRONG_STATE, request)
+    assert "Retry button" not in too_late
+
+
 def test_what_was_not_tried_yet_can_be_stopped() -> None:
     """Before the first attempt there is no pause to cut short."""
     assert pressable(changed(cell(State.APPROVED, None), attempts=0)) == ["⋯ stop"]
@@ -441,7 +469,7 @@ def may(request: Request, person: Actor, act: Act) -> bool:
             verdict = policy.may_withdraw(request, person)
         case Act.RETRY:
             once = changed(request, decisions=(Decision("U0BEN", Choice.APPROVE, "", AT),))
-            verdict = policy.may_retry(once, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
+            verdict = policy.may_retry(once, person, votes=Verdict.ALLOWED, at=AT)
         case Act.TRY_NOW:
             verdict = policy.may_try_now(request, person, AT - timedelta(seconds=1))
         case Act.STOP:

@@ -339,7 +339,7 @@ def may(one: Request, person: Actor, act: Act) -> bool:
         case Act.WITHDRAW:
             verdict = policy.may_withdraw(one, person)
         case Act.RETRY:
-            verdict = policy.may_retry(one, person, votes=Verdict.ALLOWED, at=AT, decided_against=False)
+            verdict = policy.may_retry(one, person, votes=Verdict.ALLOWED, at=AT)
         case Act.TRY_NOW:
             verdict = policy.may_try_now(one, person, AT) if one.cancellation.attempts else Verdict.CALL_UNDER_WAY
         case Act.STOP:
