@@ -5,7 +5,10 @@ are explained here are imported, so that every edge can use this module. A test 
 because it is a table of words for each code.
 """
 
+import errno
+import socket
 from datetime import UTC, timedelta
+from pathlib import Path
 
 from bot.domain.attempt import Answer, Trouble
 from bot.domain.cancellation import State
@@ -17,6 +20,7 @@ from bot.masking import path_shown
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 
+_MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
 _FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
 
 _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
@@ -99,6 +103,11 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         # The bot's own file has others beside it while it is open; a backup is one file, and opens without them.
         "Make it writable for the bot's user. Only a backup can be read in a read-only folder",
     ),
+    StoreProblem.BELOW_A_FILE: (
+        "a part of this path is a file, not a folder",
+        "Set DATABASE_URL to a path in a folder",
+    ),
+    StoreProblem.TOO_MANY_FILES: ("{about}", _MORE_FILES),
     StoreProblem.CANNOT_OPEN: (
         "{about}",
         "Check that the folder exists and belongs to the bot's user",
@@ -238,21 +247,52 @@ def erased(gone: Gone) -> str:
     return " ".join(sentences)
 
 
-def frozen_already(freeze: Freeze) -> str:
-    """Return who began the freeze that is in force."""
-    return f"It was frozen already, by {freeze.name or freeze.by} since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+def frozen_already(freeze: Freeze, path: Path) -> str:
+    """Return who began the freeze that is in force in this file."""
+    since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{path_shown(path)} was frozen already, by {freeze.name or freeze.by} since {since}."
 
 
-def freeze_begun(waiting: int) -> str:
-    """Return what stands still from now on; ``waiting`` requests are neither decided nor ended."""
+def freeze_begun(path: Path, waiting: int, *, in_use: bool) -> str:
+    """Return what stands still from now on: ``waiting`` requests. ``in_use`` is true while a bot has the file open."""
     requests = "1 request stands still" if waiting == 1 else f"{waiting or 'No'} requests stand still"
-    return f"Everything is frozen. {requests}. A call to the gateway that has begun still ends."
+    if not in_use:
+        return (
+            f"{path_shown(path)} is frozen, but no bot has this file open. {requests} in it. If your bot is running, "
+            "it uses another file: check that DATABASE_URL is the one that it runs with."
+        )
+    return f"Everything is frozen in {path_shown(path)}. {requests}. A call to the gateway that has begun still ends."
 
 
-def freeze_ended(waiting: int) -> str:
-    """Return what goes on from now on."""
+def freeze_ended(path: Path, waiting: int, due: int, later: int, *, in_use: bool) -> str:
+    """Return what goes on from now on; ``due`` approved requests go to the gateway, ``later`` wait for their time."""
+    over = f"The freeze of {path_shown(path)} is over."
+    if not in_use:
+        return (
+            f"{over} No bot has this file open, so nothing goes on before one starts with it. If your bot is running, "
+            "it uses another file: check that DATABASE_URL is the one that it runs with."
+        )
     requests = "1 request goes on" if waiting == 1 else f"{waiting or 'No'} requests go on"
-    return f"The freeze is over. {requests}; what is approved goes to the gateway now."
+    now = f" Approved, and sent to the gateway now: {due}." if due else ""
+    waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""
+    return f"{over} {requests}.{now}{waits}"
+
+
+def not_frozen(path: Path) -> str:
+    """Return that there was nothing to end in this file."""
+    return f"Nothing was frozen in {path_shown(path)}."
+
+
+_ABOUT_THE_ADDRESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EAFNOSUPPORT}
+
+
+def cannot_listen(error: OSError, place: str, remedy: str) -> str:
+    """Return why the process could not begin. ``remedy`` helps only where the address ``place`` is what is wrong."""
+    if error.errno in _ABOUT_THE_ADDRESS or isinstance(error, socket.gaierror):
+        return f"{place}: {error.strerror}. {remedy}."
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return f"This process can't open more files. {_MORE_FILES}."
+    return f"The start failed: {error.strerror or error}."
 
 
 EXAMPLE_HEAD = "#42·BINSYPIKDMWD2CQ3FQ6QUGZMHU"

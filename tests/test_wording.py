@@ -1,6 +1,8 @@
 """The operator's sentences: every code has one, with its parameter and no code name in it."""
 
+import errno
 import re
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +17,11 @@ from bot.store.errors import StoreError, StoreProblem
 from bot.wording import (
     FILTERS,
     answer,
+    cannot_listen,
     contradiction,
     events,
+    freeze_begun,
+    freeze_ended,
     look_up_mistake,
     no_way_to_slack,
     span,
@@ -107,6 +112,38 @@ def test_an_authority_is_added_only_where_that_helps(reason: str, hint: bool) ->
         assert "its certificate is not trusted" in words
         assert reason.rstrip(".") in words
         assert ("add the CA by SSL_CERT_FILE" in words) is hint
+
+
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (OSError(errno.EADDRINUSE, "address already in use"), "h:1: address already in use. Choose another PORT."),
+        (OSError(errno.EADDRNOTAVAIL, "no such address"), "h:1: no such address. Choose another PORT."),
+        (OSError(errno.EACCES, "permission denied"), "h:1: permission denied. Choose another PORT."),
+        (socket.gaierror(-2, "Name not known"), "h:1: Name not known. Choose another PORT."),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "This process can't open more files. Raise the limit of open files (`ulimit -n`).",
+        ),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "The start failed: Cannot allocate memory."),
+        (OSError("no errno"), "The start failed: no errno."),
+    ],
+)
+def test_another_address_is_advised_only_where_the_address_is_wrong(error: OSError, says: str) -> None:
+    """A remedy belongs to its cause."""
+    assert cannot_listen(error, "h:1", "Choose another PORT") == says
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+@pytest.mark.parametrize("due, later", [(0, 0), (1, 2)])
+def test_what_goes_on_after_a_freeze_is_told_only_of_a_bot_that_runs(in_use: bool, due: int, later: int) -> None:
+    """Nothing goes to the gateway where no bot has the file open, and not everything goes now."""
+    begun, over = freeze_begun(FILE, 3, in_use=in_use), freeze_ended(FILE, 3, due, later, in_use=in_use)
+    assert all(str(FILE) in plain(text) for text in (begun, over))
+    assert ("Everything is frozen" in begun) == in_use
+    assert ("sent to the gateway now: 1." in over) == (in_use and due > 0)
+    assert ("next attempt: 2." in over) == (in_use and later > 0)
+    assert ("uses another file" in begun and "uses another file" in over) == (not in_use)
 
 
 def test_slack_s_own_errors_are_no_trouble_on_the_way() -> None:

@@ -28,7 +28,7 @@ def freeze(why: str, database: Path | None) -> None:
 @click.command()
 @database_option
 def unfreeze(database: Path | None) -> None:
-    """End a freeze, also while the bot runs. What is approved goes to the gateway then."""
+    """End a freeze, also while the bot runs. What is approved goes to the gateway when its next attempt is due."""
     from bot.domain.events import Unfrozen
 
     _put(Unfrozen(), database)
@@ -41,21 +41,24 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     from bot.cli.terminal import say
     from bot.domain.events import Frozen
     from bot.settings import DatabaseSettings
-    from bot.store import StoreError, open_beside
-    from bot.wording import freeze_begun, freeze_ended, frozen_already, store_error
+    from bot.store import StoreError, in_use, open_beside
+    from bot.wording import freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
     from bot.workflow import freezing
 
     path = settings_for(DatabaseSettings, database).database_path
-    begins = isinstance(content, Frozen)
+    begins, at = isinstance(content, Frozen), datetime.now(UTC)
     try:
         with open_beside(path) as tx:
             in_force = tx.freeze()
             if begins == (in_force is None):
-                freezing.put(tx, content, at_the_terminal(), datetime.now(UTC))
-            waiting = len(tx.requests.waiting())
+                freezing.put(tx, content, at_the_terminal(), at)
+            waiting = tx.requests.waiting()
     except StoreError as error:
         fail(store_error(error))
+    used = in_use(path)
     if begins:
-        say(frozen_already(in_force) if in_force else freeze_begun(waiting))
+        say(frozen_already(in_force, path) if in_force else freeze_begun(path, len(waiting), in_use=used))
+    elif in_force:
+        say(freeze_ended(path, len(waiting), *freezing.approved(waiting, at), in_use=used))
     else:
-        say(freeze_ended(waiting) if in_force else "Nothing was frozen.")
+        say(not_frozen(path))

@@ -18,7 +18,7 @@ def run() -> None:
 
     from bot import app
     from bot.store import StoreError
-    from bot.wording import store_error
+    from bot.wording import cannot_listen, store_error
 
     bot.log.configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
     bot.log.catch_the_rest()
@@ -30,4 +30,4 @@ def run() -> None:
     except StoreError as error:
         fail(store_error(error))
     except OSError as error:
-        fail(f"{settings.host}:{settings.port}: {error.strerror}. Choose another HOST or PORT.")
+        fail(cannot_listen(error, f"{settings.host}:{settings.port}", "Choose another HOST or PORT"))

@@ -49,7 +49,7 @@ def playground(
     from bot.sandbox.stage import OLGA
     from bot.settings import SettingsProblem
     from bot.store import StoreError, StoreProblem
-    from bot.wording import store_error
+    from bot.wording import cannot_listen, store_error
 
     given = {
         "APPROVALS_REQUIRED": str(approvals),
@@ -70,4 +70,4 @@ def playground(
         # Nothing in there is worth a repair.
         fail(f"{store_error(error)} Or start over: delete {DATABASE.with_suffix('')}.*")
     except OSError as error:
-        fail(f"127.0.0.1:{port}: {error.strerror}. Choose another --port.")
+        fail(cannot_listen(error, f"127.0.0.1:{port}", "Choose another --port"))

@@ -54,6 +54,10 @@ class StoreProblem(StrEnum):
     """Another program holds SQLite's lock."""
     FOLDER_READ_ONLY = "folder_read_only"
     """The file does not open because nothing can be written beside it; the words of SQLite or of the system."""
+    BELOW_A_FILE = "below_a_file"
+    """What should be a folder in the path is a file."""
+    TOO_MANY_FILES = "too_many_files"
+    """The process may not open more files; the words of the operating system."""
     CANNOT_OPEN = "cannot_open"
     """The words of SQLite or of the operating system."""
     CLOSED = "closed"
@@ -88,8 +92,15 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise StoreError(StoreProblem.DAMAGED, path, str(error)) from error
     except OSError as error:
-        problem = StoreProblem.DISK_FULL if error.errno == errno.ENOSPC else _does_not_open(path)
+        problem = _OF_THE_SYSTEM.get(error.errno or 0) or _does_not_open(path)
         raise StoreError(problem, path, error.strerror or str(error)) from error
+
+
+_OF_THE_SYSTEM = {
+    errno.ENOSPC: StoreProblem.DISK_FULL,
+    errno.EMFILE: StoreProblem.TOO_MANY_FILES,
+    errno.ENFILE: StoreProblem.TOO_MANY_FILES,
+}
 
 
 def _operational(says: str, path: Path) -> StoreProblem:
@@ -108,6 +119,8 @@ def _operational(says: str, path: Path) -> StoreProblem:
 
 def _does_not_open(path: Path) -> StoreProblem:
     # Path.exists() raises where nobody may look.
+    if any(os.path.exists(each) and not os.path.isdir(each) for each in path.parents):  # noqa: PTH110, PTH112
+        return StoreProblem.BELOW_A_FILE
     if os.path.exists(path.parent) and not os.access(path.parent, os.W_OK):  # noqa: PTH110
         return StoreProblem.FOLDER_READ_ONLY
     if os.path.exists(path) and not os.access(path, os.W_OK):  # noqa: PTH110

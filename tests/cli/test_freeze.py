@@ -20,7 +20,10 @@ async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database:
         code, out, _ = await command(database, "freeze", "--why", "Slack is down")
         assert (code, out) == (
             0,
-            "Everything is frozen. 1 request stands still. A call to the gateway that has begun still ends.\n",
+            (
+                f"Everything is frozen in {database}. 1 request stands still. "
+                "A call to the gateway that has begun still ends.\n"
+            ),
         )
         shown = await desk.card_says(card, "Everything is frozen by an operator at the command line")
         assert "Slack is down" in shown
@@ -29,22 +32,39 @@ async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database:
         code, out, _ = await command(database, "unfreeze")
         assert (code, out) == (
             0,
-            "The freeze is over. 1 request goes on; what is approved goes to the gateway now.\n",
+            f"The freeze of {database} is over. 1 request goes on.\n",
         )
         await desk.ben.click(card, "approve")
         assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
     assert verify_file(database).damage is None
 
 
+async def test_a_file_that_no_bot_has_open_is_told(database: Path, tmp_path: Path) -> None:
+    """A copy stops nothing: whoever froze it by mistake must not believe that the bot stands still."""
+    copy = tmp_path / "copy.db"
+    async with Desk(database) as desk:
+        await desk.start_bot()
+        card = await desk.ask("ord_1")
+        assert (await command(database, "backup", str(copy)))[0] == 0
+        frozen = f"{copy} is frozen, but no bot has this file open. 1 request stands still in it. "
+        other = "If your bot is running, it uses another file: check that DATABASE_URL is the one that it runs with.\n"
+        assert await command(copy, "freeze") == (0, frozen + other, "")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        nothing = "No bot has this file open, so nothing goes on before one starts with it. "
+        over = f"The freeze of {copy} is over. {nothing}{other}"
+        assert await command(copy, "unfreeze") == (0, over, "")
+
+
 async def test_what_there_is_nothing_to_do_for_is_said_and_kept_off_the_record(
     database: Path, store: Store, workflow: Workflow
 ) -> None:
     """A second freeze names whoever began the first."""
-    assert (await command(store.path, "unfreeze"))[:2] == (0, "Nothing was frozen.\n")
+    assert (await command(store.path, "unfreeze"))[:2] == (0, f"Nothing was frozen in {store.path}.\n")
     await command(store.path, "freeze")
     code, out, _ = await command(store.path, "freeze", "--why", "again")
     assert code == 0
-    assert out.startswith("It was frozen already, by terminal:")
+    assert out.startswith(f"{store.path} was frozen already, by terminal:")
     kinds = await store.read(lambda tables: [event.kind for event in tables.record.all()])
     assert kinds.count("frozen") == 1
 

@@ -163,7 +163,7 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """If the path leads through a file, the error names it."""
     (tmp_path / "file").touch()
     error = await refused(tmp_path / "file" / "data" / "bot.db")
-    assert (error.problem, error.about) == (StoreProblem.CANNOT_OPEN, "Not a directory")
+    assert (error.problem, error.about) == (StoreProblem.BELOW_A_FILE, "Not a directory")
 
 
 async def test_a_file_that_is_not_there_is_not_made_by_a_reader(database: Path) -> None:
