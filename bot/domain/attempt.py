@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST_RETRY_AFTER = 15 * 60.0
+"""Seconds; a gateway that asks for a longer pause is asked again after this one."""
+
 
 class Outcome(StrEnum):
     """The proof that an attempt brought about the order, and nothing more than that."""

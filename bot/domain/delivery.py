@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds; a Slack that asks for a longer pause is asked again after this one. Its limits are for each minute."""
+
 
 class DeliveryKind(StrEnum):
     """The kinds of things owed to Slack."""

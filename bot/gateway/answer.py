@@ -26,16 +26,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from bot.domain.attempt import Answer, Outcome, Trouble
+from bot.domain.attempt import LONGEST_RETRY_AFTER, Answer, Outcome, Trouble
 from bot.gateway.body import Unread, read_object
 from bot.gateway.confirmation import is_cancelled, is_plain
 from bot.gateway.echo import without_secrets
 from bot.gateway.refusal import is_about_another_order, is_under_way, read_refusal
 from bot.gateway.shapes import Said, is_whole, recognise
 from bot.gateway.turned_away import asks_for_later, read_denial
-
-LONGEST_RETRY_AFTER = 15 * 60.0
-"""Seconds; a gateway that asks for a longer pause is asked again after this one."""
 
 _LONGEST_NAME = 100
 """Characters of a code, a request ID, a time or a status; they go into messages and the record."""

@@ -13,11 +13,11 @@ from http import HTTPStatus
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
+from bot.domain.delivery import LONGEST_RETRY_AFTER
+
 _UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
 """Errors after which, as Slack says, part of the work may have been done."""
 _RATE_LIMITED = {"ratelimited", "rate_limited"}
-_LONGEST_PAUSE = 300.0
-"""Seconds. Slack's limits are for each minute."""
 _NAME = re.compile("[a-z0-9_]{1,80}")
 """The form of Slack's names for errors."""
 
@@ -69,6 +69,6 @@ def _from_answer(error: SlackApiError) -> Problem:
             return Problem(name, unclear=name in _UNCLEAR, refusal=name not in _UNCLEAR | _RATE_LIMITED)
         seconds = str(error.response.headers.get("Retry-After", ""))
         if status == HTTPStatus.TOO_MANY_REQUESTS and name in _RATE_LIMITED and re.fullmatch("[0-9]+", seconds):
-            return Problem("ratelimited", unclear=False, retry_after=min(float(seconds), _LONGEST_PAUSE))
+            return Problem("ratelimited", unclear=False, retry_after=min(float(seconds), LONGEST_RETRY_AFTER))
     known = status is not None and status != HTTPStatus.OK
     return Problem(f"http_{status}" if known else "unreadable_answer", unclear=True)

@@ -66,14 +66,17 @@ class Timers:
                 (*(_moved(each, by) for each in times), person),
             )
 
-    def bring_forward(self, at: datetime, longest: timedelta) -> None:
+    def bring_forward(self, at: datetime, before_attempt: timedelta, before_try: timedelta) -> None:
         """Make everything due that waits longer than the bot ever pauses: the clock was ahead when it was put off.
 
-        Pending requests are another matter: see ``bring_expiry_forward``.
+        ``before_attempt`` and ``before_try`` are the longest pauses before a call to the gateway and before a try to
+        deliver something, also where the gateway or Slack asked for them. Pending requests are another matter: see
+        ``bring_expiry_forward``.
         """
-        late = (timestamp(at), timestamp(at + longest))
-        self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
+        late = (timestamp(at), timestamp(at + before_attempt))
         self._connection.execute("UPDATE cancellations SET due_at = ? WHERE due_at > ?", late)
+        late = (timestamp(at), timestamp(at + before_try))
+        self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
         self._connection.execute("UPDATE homes SET due_at = ? WHERE due_at > ?", late)
 
     def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.domain import attempt, delivery
 from bot.domain.backoff import pause_after
 from bot.domain.policy import People
 from bot.domain.schedule import Schedule
@@ -34,9 +35,15 @@ class Patience:
     told_after: timedelta = timedelta(minutes=1)
 
     @property
-    def longest(self) -> timedelta:
-        """The longest pause that the bot makes without being asked for a longer one."""
-        return max(self.longest_pause * 1.25, self.longest_delivery_pause, self.late_in_slack)
+    def longest_before_attempt(self) -> timedelta:
+        """The longest pause before an attempt, also where the gateway asked for it."""
+        return max(self.longest_pause * 1.25, timedelta(seconds=attempt.LONGEST_RETRY_AFTER))
+
+    @property
+    def longest_before_try(self) -> timedelta:
+        """The longest pause before a try to deliver something, also where Slack asked for it."""
+        asked = timedelta(seconds=delivery.LONGEST_RETRY_AFTER)
+        return max(self.longest_delivery_pause, self.late_in_slack, asked)
 
     def before_next_attempt(self, attempts: int, retry_after: float | None, spread: float) -> timedelta:
         """Return the pause after this many attempts: ``spread`` times longer, and at least ``retry_after`` seconds."""

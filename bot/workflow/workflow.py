@@ -262,7 +262,8 @@ class Workflow:
         def work(tx: Tables) -> bool:
             at = self._now()
             self._of_earlier_runs = tx.requests.newest()
-            tx.timers.bring_forward(at, self.rules.patience.longest)
+            patience = self.rules.patience
+            tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
             tx.cancellations.end_leases(at)
             tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
             tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)

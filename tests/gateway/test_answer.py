@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.gateway.answer import LONGEST_RETRY_AFTER, Reply, parse_date, read_answer, shown
+from bot.domain.attempt import LONGEST_RETRY_AFTER, Answer, Outcome, Reason, Trouble
+from bot.gateway.answer import Reply, parse_date, read_answer, shown
 from tests.gateway.replies import CAMEL, CONFIRMED, KEY, NOW, ORDER, envelope, error, read
 
 NOT_SENT, REFUSED, UNKNOWN = Outcome.NOT_SENT, Outcome.REFUSED, Outcome.UNKNOWN

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.attempt import Answer, Attempt
+from bot.domain.attempt import LONGEST_RETRY_AFTER, Answer, Attempt
 from bot.domain.cancellation import Earlier, State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Answered, AnsweredLate, Cancelled, Repeating, Started, Unknown
@@ -107,6 +107,32 @@ async def test_repeats_wait_longer_each_time_and_as_long_as_asked(workflow: Work
     clock.advance(6.9)
     assert await next_attempt(workflow) is None
     clock.advance(0.1)
+    assert await next_attempt(workflow) is not None
+
+
+@pytest.mark.parametrize("asked", [300.0, LONGEST_RETRY_AFTER])
+async def test_a_restart_does_not_shorten_the_pause_that_the_gateway_asked_for(
+    workflow: Workflow, store: Store, clock: Clock, asked: float
+) -> None:
+    """However often the bot starts meanwhile, the gateway is called when people were told that it is."""
+    request = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), replace(AWAY, retry_after=asked))
+    for _ in range(6):
+        await workflow.start(Started("1"))
+        assert await next_attempt(workflow) is None
+    clock.advance(asked - 0.1)
+    assert await next_attempt(workflow) is None
+    clock.advance(0.1)
+    await sending(workflow)
+    assert (await now(store, request)).cancellation.attempts == 2
+
+
+async def test_a_start_brings_forward_what_a_wrong_clock_put_off(workflow: Workflow, clock: Clock) -> None:
+    """An attempt that waits longer than any gateway may ask for was put off by a clock that was ahead."""
+    await approved(workflow)
+    await workflow.record_answer(await sending(workflow), replace(AWAY, retry_after=60.0))
+    clock.advance(-3600)
+    await workflow.start(Started("1"))
     assert await next_attempt(workflow) is not None
 
 

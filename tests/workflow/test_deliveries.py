@@ -9,7 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.domain.cancellation import State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.delivery import (
+    LONGEST_RETRY_AFTER,
+    Delivery,
+    DeliveryKind,
+    DeliveryOutcome,
+    MissingCard,
+    Receipt,
+)
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started, Withdrawn
 from bot.domain.policy import Act, Surface, Verdict
 from bot.domain.request import Request
@@ -92,6 +99,23 @@ async def test_an_unfinished_delivery_comes_again_in_doubt(workflow: Workflow, c
     again = await claimed(workflow)
     assert (again.delivery.id, again.delivery.tries) == (first.delivery.id, 2)
     assert again.delivery.in_doubt_since is not None
+
+
+async def test_a_restart_does_not_shorten_the_pause_that_slack_asked_for(workflow: Workflow, clock: Clock) -> None:
+    """After a restart the message comes when Slack wants it, and what a wrong clock put off comes at once."""
+    await requested(workflow)
+    card = await claimed(workflow)
+    later = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=LONGEST_RETRY_AFTER)
+    await workflow.record_delivery(card.delivery, later)
+    await workflow.start(Started("1"))
+    clock.advance(LONGEST_RETRY_AFTER - 0.1)
+    assert await next_delivery(workflow) is None
+    clock.advance(0.1)
+    card = await claimed(workflow)
+    await workflow.record_delivery(card.delivery, later)
+    clock.advance(-3600)
+    await workflow.start(Started("1"))
+    assert (await claimed(workflow)).delivery.kind is DeliveryKind.CARD
 
 
 async def test_a_delivery_whose_lease_has_lapsed_comes_again_in_doubt(workflow: Workflow, clock: Clock) -> None:
