@@ -325,9 +325,7 @@ def fold(about: Iterable[Event]) -> Projection:
                 found.commitments[event.seq, path] = text
         if owes:
             under_way, several = ends and found.under_way, len(found.orders) > 1
-            for kind in messages_owed(
-                content, event.actor, found.requester, under_way=under_way, several=several
-            ):
+            for kind in messages_owed(content, event.actor, found.requester, under_way=under_way, several=several):
                 found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
     return found
 
@@ -756,7 +754,7 @@ def compare_digests(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction
     channels: dict[int, str] = {}
     dropped = 0
     for event in said:
-        match from_json(event.kind, event.data):
+        match events.from_json(event.kind, event.data):
             case events.Digest(channel=channel):
                 channels[event.seq] = channel
             case events.DeliveryAbandoned(delivery=DeliveryKind.DIGEST):

@@ -19,11 +19,11 @@ from bot.slack.views.text import (
     escape,
     lines,
     link,
-    listed,
     moment,
     mrkdwn,
     mrkdwn_moment,
     person,
+    persons,
     quote,
     quoted,
     sentence,
@@ -36,7 +36,9 @@ _THEIR_WORDS_WEIGHT = 1500
 """So much of a rejection's reason, or of the findings, is on the card; the messages in its thread have all of it."""
 _FITTING_WEIGHT = 7000
 """So much of a message is for order ids and reason: 3,000 letters each, and some line breaks and signs among them."""
-_MOST_FINDINGS = {Room.AMPLE: 5, Room.SCARCE: 5, Room.LEAST: 1}
+_LEAST_REASON_WEIGHT = 4000
+"""So much of the reason is on the card of one order where very many approvals and a freeze leave no more room."""
+_MOST_FINDINGS = {Room.AMPLE: 5, Room.SCARCE: 5, Room.LEAST: 1, Room.NONE: 1}
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
@@ -76,8 +78,12 @@ def copy(request: Request) -> Message:
 def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Block]:
     found = orders.words_for(request)
     blocks = [lines(*_beginning(request, found, presentation))]
+    left_out = room is Room.NONE and not orders.several(request) and weight(request.reason) > _LEAST_REASON_WEIGHT
     if request.reason:
-        blocks.append(quote(request.reason))
+        blocks.append(quote(cut_to_weight(request.reason, _LEAST_REASON_WEIGHT) if left_out else request.reason))
+    if left_out:
+        record = f"/cancel-audit {cut(request.cancellation.order_id, _SHOWN_ORDER)}"
+        blocks.append(lines([words(f"The rest of the reason: see {record}")]))
     if orders.several(request):
         blocks.append(orders.listing(request, room, presentation))
     rows = [orders.came_from(request), *_how_it_stands(request, found, presentation, room), *history(request, room)]
@@ -122,14 +128,14 @@ def _how_it_stands(
 ) -> list[list[Element]]:
     rows = _to_know(request)
     if (freeze := freezes.shown(request)) is not None:
-        rows.append(freezes.banner(freeze if room is not Room.LEAST else replace(freeze, why="")))
+        rows.append(freezes.banner(freeze if room < Room.LEAST else replace(freeze, why="")))
     if request.state is State.PENDING:
         whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])
         rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
     elif explanation := _explanation(request, found):
         rows.append([words(explanation)])
-    if room is not Room.LEAST:
+    if room < Room.LEAST:
         rows += orders.causes(request, then=not _retry_until(request))
     progress = _progress_of_several(request) if orders.several(request) else _progress(request, found)
     return [*rows, _approvals(request), progress]
@@ -219,7 +225,7 @@ def _approvals(request: Request) -> list[Element]:
     if not approvers and (request.state is not State.PENDING or needed == 1):
         return []
     count = words(f"{len(approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}")
-    return [count, words(": "), *listed([[person(each)] for each in approvers])] if approvers else [count]
+    return [count, words(": "), *persons(approvers)] if approvers else [count]
 
 
 def _needed(request: Request) -> str:

@@ -61,6 +61,8 @@ class Room(IntEnum):
     """The ids are one text, with a few words behind each; what these mean is below."""
     LEAST = 2
     """The same, and nothing else that people find elsewhere."""
+    NONE = 3
+    """The same, and not even all of a long reason: very many approvals and a freeze take its place."""
 
 
 def several(request: Request) -> bool:

@@ -7,9 +7,8 @@ from urllib.parse import quote
 from bot.domain.cancellation import State
 from bot.domain.policy import People
 from bot.domain.request import Request
-from bot.slack.views.text import Element, listed, mention, person, words
+from bot.slack.views.text import Element, listed, mention, persons
 
-_MOST_NAMED = 10
 _LONGEST_ADDRESS = 500
 """Characters. A longer one would take the room of the reason, and no console has order pages with such names."""
 
@@ -71,12 +70,5 @@ NO_SETTINGS = Presentation()
 
 def mentions(people: People, but: Container[str] = ()) -> list[Element]:
     """Return the mentions of user groups, and of at most ten people by name, with commas between them."""
-    named = sorted(user for user in people.users if user not in but)
-    more = len(named) - _MOST_NAMED
-    return listed(
-        [
-            *([mention(each)] for each in sorted(people.groups)),
-            *([person(each)] for each in named[:_MOST_NAMED]),
-            *([[words(f"and {more} more")]] if more > 0 else []),
-        ]
-    )
+    named = persons(sorted(user for user in people.users if user not in but))
+    return listed([*([mention(each)] for each in sorted(people.groups)), *([named] if named else [])])

@@ -16,10 +16,10 @@ from bot.slack.views.text import (
     escape,
     lines,
     link,
-    listed,
     moment,
     mrkdwn,
     person,
+    persons,
     quote,
     quoted,
     sentence,
@@ -57,7 +57,7 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
         blocks.append(quote(request.reason))
     if orders.several(request):
         blocks.append(orders.listing(request, room))
-    if room is not Room.LEAST:
+    if room < Room.LEAST:
         rows = [*orders.causes(request), *rows]
     theirs = _theirs(request)
     # A quotation has a block of its own, so the way to the card comes last.
@@ -158,7 +158,7 @@ def _frozen(request: Request) -> list[list[Element]]:
 def _needed(request: Request) -> list[Element]:
     """Return how many approvals are there, and how many are missing where."""
     given, needed = request.approvers, request.approvals_required
-    so_far = [words(f"{len(given)} of {needed} approved: "), *listed([[person(each)] for each in given]), words(". ")]
+    so_far = [words(f"{len(given)} of {needed} approved: "), *persons(given), words(". ")]
     if not (missing := outcomes.approvals_missing(request)):
         return [*so_far, words(f"{outcomes.UNCHECKED}.")]
     approvals = f"{missing}{' more' if given else ''} {'approval' if missing == 1 else 'approvals'}"
@@ -166,8 +166,7 @@ def _needed(request: Request) -> list[Element]:
 
 
 def _approved_by(request: Request) -> list[Element]:
-    approvers = listed([[person(each)] for each in request.approvers])
-    return [words("Approved by "), *approvers, words(".")] if approvers else []
+    return [words("Approved by "), *persons(request.approvers), words(".")] if request.approvers else []
 
 
 def _progress(request: Request, said: str) -> list[Element]:

@@ -97,7 +97,7 @@ def _summary(request: Request, event: Event, room: Room) -> list[Block]:
     blocks = [lines(orders.headed(found.heading, request), [words(found.explanation)] if found.explanation else [])]
     if rest := [each for each in request.cancellations if each.state is not State.CANCELLED]:
         blocks.append(orders.listing(replace(request, cancellations=tuple(rest)), room))
-    rows = orders.causes(request) if room is not Room.LEAST else []
+    rows = orders.causes(request) if room < Room.LEAST else []
     return [*blocks, *([lines(*rows)] if rows else []), *_theirs(event)]
 
 

@@ -9,6 +9,7 @@ Source: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -89,6 +90,16 @@ def _mrkdwn(element: Element) -> str:
 def person(user_id: str) -> Element:
     """Return an element that shows a person under the name that each reader knows."""
     return {"type": "user", "user_id": user_id}
+
+
+_MOST_NAMED = 10
+
+
+def persons(user_ids: Sequence[str]) -> list[Element]:
+    """Return elements that show these people, with commas between them; many are only counted after the first ten."""
+    more = len(user_ids) - _MOST_NAMED
+    named = [[person(each)] for each in user_ids[:_MOST_NAMED]]
+    return listed([*named, *([[words(f"and {more} more")]] if more > 0 else [])])
 
 
 OPERATOR = "the bot's operator"

@@ -14,6 +14,7 @@ from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Choice, Decision, Earlier, State
 from bot.domain.events import HISTORY, Escalated
 from bot.domain.freeze import Freeze
+from bot.domain.policy import People
 from bot.domain.request import Request, Step
 from bot.slack.views import buttons, card, receipt
 from bot.slack.views.presentation import Presentation
@@ -198,6 +199,39 @@ def test_a_reason_of_3000_characters_is_on_the_card_to_the_last(state: State, ch
     text = shown(card.card(request, LINKED))
     assert f"> {reason}" in text.splitlines()
     assert text.splitlines()[0].endswith(f" to cancel order {order}")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("groups", [0, 30])
+@pytest.mark.parametrize("approvals", [1, 10, 40])
+@pytest.mark.parametrize("state", State)
+def test_an_accepted_reason_never_makes_a_card_or_receipt_too_long_later(
+    state: State, approvals: int, groups: int, frozen: bool
+) -> None:
+    """However many approve, whoever is asked, whatever the gateway says, Slack takes it with all its buttons."""
+    reason = "<" * 1700
+    assert card.fits(["ord_1"], reason)
+    people = [f"U0123456{number:03}" for number in range(approvals)]
+    decided = (Decision("U0CLEO", ENDED_BY[state], "<" * 1700, AT),) if state in ENDED_BY else ()
+    votes = tuple(Decision(each, Choice.APPROVE, "", AT) for each in people)
+    history = (ASKED, *(Step("voted", each, AT) for each in people), *LONG_HISTORY[2:])
+    request = changed(
+        CANCELLATION, state=state, reason=reason, attempts=2, due_at=AT, history=history, escalated_at=AT,
+        approvals_required=approvals, earlier=Earlier(State.UNKNOWN, AT), decisions=votes + decided,
+        last_answer=Answer(Outcome.UNKNOWN, message="<" * 300) if LAST_ANSWERS[state] else None,
+    )  # fmt: skip
+    request = replace(request, freeze=Freeze("U0CLEO", AT, "<" * 2900) if frozen else None)
+    asked = People(groups=frozenset(f"S0123456{number:03}" for number in range(groups)))
+    presentation = replace(LINKED, mentions=People(users=frozenset(people)), escalation=asked)
+    for message in (card.card(request, presentation), receipt.receipt(request, None, "U0BOT")):
+        text = shown(message)
+        assert len(message.text.encode()) <= MOST_TEXT
+        whole = reason in text
+        assert whole or "The rest of the reason: see /cancel-audit ord_1" in text
+    whole_on_card = reason in shown(card.card(request, presentation))
+    assert whole_on_card or (state is not State.PENDING and approvals > 1) or groups
+    drawn = card.card(request, presentation)
+    assert [block for block in drawn.blocks if block["type"] == "actions"] == buttons.actions(request)
 
 
 def test_a_long_order_id_is_on_the_card_to_the_last() -> None:
