@@ -295,6 +295,8 @@ class World:
         if delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
             self.outside.cards[request.card_ts] = look
             return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts)
+        if delivery.kind is DeliveryKind.COPIES:
+            return self._remove_copies(delivery)
         own = look._replace(card=request.card_ts, missing=delivery.missing_card)
         if delivery.kind is DeliveryKind.RECEIPT_UPDATE:
             if delivery.receipt is None:
@@ -315,6 +317,14 @@ class World:
         if delivery.kind is DeliveryKind.RECEIPT:
             self.outside.own[ts] = own
         return Receipt(DeliveryOutcome.DELIVERED, "C1", ts)
+
+    def _remove_copies(self, delivery: Delivery) -> Receipt:
+        assert delivery.original is not None
+        for ts in [ts for ts, posted_by in self.outside.messages.items() if posted_by == delivery.id]:
+            if ts != delivery.original[1]:
+                for there in (self.outside.messages, self.outside.cards, self.outside.own):
+                    there.pop(ts, None)
+        return Receipt(DeliveryOutcome.DELIVERED, *delivery.original)
 
     def _posted_by(self, delivery: Delivery) -> str | None:
         return next((ts for ts, posted_by in self.outside.messages.items() if posted_by == delivery.id), None)
@@ -424,7 +434,7 @@ class World:
     def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
         """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
-        for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries"):
+        for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies'"):
             owed.setdefault((number, seq), []).append(kind)
         for event in self.tables.record.all():
             if event.request not in known:

@@ -24,11 +24,18 @@ class DeliveryKind(StrEnum):
     """The receipt must show the state as it is at the time of delivery."""
     DIGEST = "digest"
     """A message with the figures of a period, which is about no request."""
+    COPIES = "copies"
+    """Of a message that was in doubt, only one may be in Slack; the others are looked for and deleted."""
 
     @property
     def is_new_message(self) -> bool:
         """Return True where it adds a message; those keep their order, and to Slack's rate, in each channel."""
-        return self not in {DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE}
+        return not (self.is_update or self is DeliveryKind.COPIES)
+
+    @property
+    def is_update(self) -> bool:
+        """Return True where it changes a message; one that nobody has begun serves all changes until then."""
+        return self in {DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE}
 
     @property
     def to_requester(self) -> bool:
@@ -54,11 +61,12 @@ class Delivery:
 
     ``position`` counts everything that was ever enqueued. ``id`` goes into the message's metadata, so that a message
     can be found again. ``request_id`` is empty for what is about no request. ``target`` is the channel or the user it
-    goes to. ``in_doubt_since`` is set while an earlier try may have posted it. ``tries`` includes the one that is under
-    way.
+    goes to. ``in_doubt_since`` is set while an earlier try may have posted it: it is the time of the first such try,
+    and ``last_try_at`` that of the last one. ``tries`` includes the one that is under way.
 
     What goes to the requester also has ``receipt``, the channel and timestamp of the receipt once it is posted, and
-    ``missing_card``, if the request needs a card that is not there.
+    ``missing_card``, if the request needs a card that is not there. What is about the copies of a message has its id,
+    and ``original``, the channel and timestamp of the one that stays.
     """
 
     position: int
@@ -72,6 +80,8 @@ class Delivery:
     in_doubt_since: datetime | None
     receipt: tuple[str, str] | None = None
     missing_card: MissingCard | None = None
+    last_try_at: datetime | None = None
+    original: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,8 @@ class Receipt:
     """The result of one try, with the message's place in Slack or the problem.
 
     ``retry_after`` is in seconds, as Slack asked. ``problem`` is Slack's name for the error. ``in_doubt``
-    is true where this try or an earlier one may have posted it after all.
+    is true where this try or an earlier one may have posted it after all, and ``posted_nothing`` where this one
+    certainly did not.
     """
 
     outcome: DeliveryOutcome
@@ -111,3 +122,4 @@ class Receipt:
     problem: str = ""
     retry_after: float | None = None
     in_doubt: bool = False
+    posted_nothing: bool = False

@@ -816,6 +816,8 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
         unshown[DeliveryKind.RECEIPT_UPDATE] = max(said.changed_seq, said.card_seq)
     outdated, channels = said.outdated, said.channels
     for _, kind, event_seq, target, status, ts, drawn_seq in kept.deliveries:
+        if kind == DeliveryKind.COPIES:
+            continue  # it shows nothing, and deletes what is there twice
         update, to_requester = kind in _UPDATES, kind in _TO_REQUESTER
         if not update and missing.pop((event_seq, kind), None) is None and event_seq not in said.may_be_owed:
             return Contradiction(Subject.DELIVERIES, said.order_id, event_seq, "", kind)
@@ -844,7 +846,7 @@ def _outbox(said: Projection, kept: Kept) -> Contradiction | None:
     return None
 
 
-_UPDATES = {kind for kind in DeliveryKind if not kind.is_new_message}
+_UPDATES = {kind for kind in DeliveryKind if kind.is_update}
 _TO_REQUESTER = {kind for kind in DeliveryKind if kind.to_requester}
 _RECEIPTS = {DeliveryKind.RECEIPT, DeliveryKind.RECEIPT_UPDATE}
 

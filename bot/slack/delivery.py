@@ -1,13 +1,13 @@
 """Bringing deliveries to Slack: a message is posted once, and searched for before it is posted again.
 
 Posting is not idempotent. So a message carries its delivery's id in its metadata, and after a try
-whose answer was lost the channel or thread is searched for it first. The file is long because each kind of delivery
-has its way here, and its own final errors.
+whose answer was lost the channel or thread is searched for it first (``bot.slack.search``). The file is long because
+each kind of delivery has its way here, and its own final errors.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -21,14 +21,13 @@ from bot.domain.projection import PASSING
 from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
+from bot.slack.search import METADATA_TYPE, THREAD_GONE, Search, UnfinishedError
 from bot.slack.views import card, digest, missing_card, notices, receipt, results
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
 
 log = structlog.get_logger(__name__)
-
-METADATA_TYPE = "request_delivery"
 
 _UNFIT = {
     "msg_too_long",
@@ -61,14 +60,7 @@ The same name means something else at another call. A search gives none of them:
 """
 _PASSING = {"ratelimited", "not_reachable", "proxy_not_reachable", "not_connected_yet"}
 """Problems that end by themselves. Every other definite refusal waits for a person."""
-_THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
-
 _ABOUT_MISSING_CARD = {CardBlocked.kind, DeliveryAbandoned.kind}
-
-_CLOCKS_APART = timedelta(days=1)
-"""A message's ts is Slack's time, and ours may be wrong by hours: the search begins so long before the doubt."""
-_MOST_PAGES = 25
-"""Pages of 200 messages; the message looked for is among the newest, as a rule on the first."""
 
 
 async def _no_home(_: str) -> None:
@@ -96,6 +88,8 @@ class SlackCourier:
         self._home = home
         self._now = now
         self._direct_channels: dict[str, str] = {}
+        self._searches: dict[int, Search] = {}
+        """The searches that go on with the next try, by the position of the delivery."""
 
     async def deliver(  # noqa: C901, PLR0911 -- one way out for each kind of delivery
         self, delivery: Delivery, request: Request | None, event: Event
@@ -104,7 +98,7 @@ class SlackCourier:
         identity = self._identity()
         if identity is None:
             doubt = delivery.in_doubt_since is not None
-            return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt)
+            return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt, posted_nothing=True)
         if request is None or delivery.kind is DeliveryKind.DIGEST:
             return await self._deliver_digest(delivery, identity, event)
         if _is_past(delivery, event):
@@ -117,10 +111,7 @@ class SlackCourier:
                     return found
             match delivery.kind:
                 case DeliveryKind.CARD:
-                    if not request.state.awaits_people:
-                        return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
-                    message = card.card(request, self._presentation)
-                    return await self._post(delivery, identity, request.card_channel, message)
+                    return await self._post_card(delivery, identity, request)
                 case DeliveryKind.CARD_UPDATE:
                     return await self._update(request)
                 case DeliveryKind.REPLY:
@@ -131,6 +122,8 @@ class SlackCourier:
                     return await self._post(delivery, identity, channel, message)
                 case DeliveryKind.RECEIPT_UPDATE:
                     return await self._update_receipt(delivery, identity, request)
+                case DeliveryKind.COPIES:
+                    return await self._remove_copies(delivery, request, identity)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
 
@@ -184,6 +177,12 @@ class SlackCourier:
         )
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
+    async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
+        if not request.state.awaits_people:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
+        message = card.card(request, self._presentation)
+        return await self._post(delivery, identity, request.card_channel, message)
+
     async def _update(self, request: Request) -> Receipt:
         if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
@@ -222,7 +221,7 @@ class SlackCourier:
         try:
             return await self._post(delivery, identity, channel, message, thread_ts=request.card_ts)
         except Exception as error:
-            if problem_of(error).name not in _THREAD_GONE:
+            if problem_of(error).name not in THREAD_GONE:
                 raise
         # Somebody deleted the card; the result still belongs in the channel.
         return await self._post(delivery, identity, channel, message)
@@ -234,59 +233,64 @@ class SlackCourier:
         return self._direct_channels[user]
 
     async def _find(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt | None:
-        """Return the receipt of this delivery's message if an earlier try did reach Slack, else None."""
-        assert delivery.in_doubt_since is not None
-        channel = delivery.target if request is None else request.card_channel
-        if delivery.kind.to_requester:
-            channel = await self._direct_channel(delivery.target)
-        oldest = f"{(delivery.in_doubt_since - _CLOCKS_APART).timestamp():.6f}"
-        where: dict[str, Any] = {"channel": channel, "oldest": oldest, "include_all_metadata": True, "limit": 200}
-        # History begins with the newest message, a thread with the oldest one.
-        searches: list[tuple[Callable[..., Awaitable[Any]], dict[str, Any], str]] = [
-            (self._client.conversations_history, where, "latest")
-        ]
-        if delivery.kind is DeliveryKind.REPLY and request is not None and request.card_ts is not None:
-            in_thread = where | {"ts": request.card_ts}
-            searches.insert(0, (self._client.conversations_replies, in_thread, "oldest"))
-        for ask, arguments, edge in searches:
-            ts = await _search(ask, arguments, edge, delivery.id, identity)
-            if ts is not None:
-                log.info("found_again", request=delivery.request_id, kind=str(delivery.kind))
-                return _delivered(identity, channel, ts)
-        return None
+        """Return the receipt of a try that an earlier one makes needless, or of the search; None if it must be posted.
 
-
-async def _search(
-    ask: Callable[..., Awaitable[Any]], arguments: dict[str, Any], edge: str, delivery_id: str, identity: Identity
-) -> str | None:
-    """Return the ts of the message with this delivery's id, or None.
-
-    ``edge`` is the bound in time that leads past a page where no cursor does: Slack may say that there is more and not
-    how to get it, or give the same cursor for ever.
-    """
-    seen: set[str] = set()
-    for _ in range(_MOST_PAGES):
+        None only where everything was looked at: the message is not there, as far as anybody can see by now.
+        """
         try:
-            page = await ask(**arguments)
-        except Exception as error:
-            if problem_of(error).name in _THREAD_GONE:
-                return None
-            raise
-        for message in page["messages"]:
-            metadata = message.get("metadata") or {}
-            ours = message.get("bot_id") == identity.bot_id and metadata.get("event_type") == METADATA_TYPE
-            if ours and metadata.get("event_payload", {}).get("delivery_id") == delivery_id:
-                return str(message["ts"])
-        cursor = (page.get("response_metadata") or {}).get("next_cursor")
-        if cursor and cursor not in seen:
-            seen.add(cursor)
-            arguments = arguments | {"cursor": cursor}
-        elif page.get("has_more") and page["messages"]:
-            times = [str(message["ts"]) for message in page["messages"]]
-            arguments = arguments | {"cursor": None, edge: min(times) if edge == "latest" else max(times)}
-        else:
+            channel = delivery.target if request is None else request.card_channel
+            if delivery.kind.to_requester:
+                channel = await self._direct_channel(delivery.target)
+            thread = request.card_ts if request is not None and delivery.kind is DeliveryKind.REPLY else None
+            found = await self._search(delivery, identity, channel, thread)
+        except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
+            return replace(_receipt(error, delivery.kind, in_doubt=True), posted_nothing=True)
+        if not found:
             return None
-    return None
+        log.info("found_again", request=delivery.request_id, kind=str(delivery.kind))
+        return _delivered(identity, channel, min(found))
+
+    async def _search(
+        self, delivery: Delivery, identity: Identity, channel: str, thread: str | None, *, everything: bool = False
+    ) -> set[str]:
+        """Return the timestamps of this delivery's messages, of one or of ``everything``.
+
+        Raises UnfinishedError, or what the client raises; the next try goes on where this one had to stop.
+        """
+        assert delivery.in_doubt_since is not None
+        search = self._searches.pop(delivery.position, None) or Search(
+            self._client,
+            identity.bot_id,
+            delivery.id,
+            channel=channel,
+            thread=thread,
+            first=delivery.in_doubt_since,
+            last=delivery.last_try_at or delivery.in_doubt_since,
+            now=self._now(),
+        )
+        try:
+            await search.go_on(everything=everything)
+        except Exception:
+            self._searches[delivery.position] = search
+            raise
+        return search.found
+
+    async def _remove_copies(self, delivery: Delivery, request: Request, identity: Identity) -> Receipt:
+        """Delete every other message of the delivery that this one is about: Slack may have shown it late."""
+        assert delivery.original is not None
+        channel, ts = delivery.original
+        # A reply is in the thread, unless the card was gone.
+        thread = request.card_ts if channel == request.card_channel and ts != request.card_ts else None
+        try:
+            found = await self._search(delivery, identity, channel, thread, everything=True)
+            for copy in sorted(found - {ts}):
+                await self._client.chat_delete(channel=channel, ts=copy)
+        except Exception as error:
+            problem = problem_of(error)
+            if isinstance(error, UnfinishedError) or not problem.refusal:
+                raise
+            log.warning("duplicate_not_deleted", problem=problem.name)
+        return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
 
 
 def _to_requester(delivery: Delivery, identity: Identity, request: Request, event: Event) -> Message:
@@ -316,6 +320,8 @@ def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
 
 def _receipt(error: Exception, kind: DeliveryKind | None, *, in_doubt: bool) -> Receipt:
     """Return what a failure means for a delivery of this kind, or for a Home tab, where an earlier try is in doubt."""
+    if isinstance(error, UnfinishedError):
+        return Receipt(DeliveryOutcome.LATER, problem="search_goes_on", in_doubt=True, posted_nothing=True)
     problem = problem_of(error)
     if problem.unclear:
         outcome = DeliveryOutcome.IN_DOUBT
@@ -328,8 +334,14 @@ def _receipt(error: Exception, kind: DeliveryKind | None, *, in_doubt: bool) -> 
     # One search that found nothing ends no doubt: what Slack took may become visible later. And something on the way
     # may have sent a message twice, so that a rate limit was the answer to the second copy.
     twice = problem.name == "ratelimited" and _method(error) == "chat.postMessage"
-    in_doubt = in_doubt or outcome is DeliveryOutcome.IN_DOUBT or twice
-    return Receipt(outcome, problem=problem.name, retry_after=problem.retry_after, in_doubt=in_doubt)
+    posted_nothing = not (problem.unclear or twice)
+    return Receipt(
+        outcome,
+        problem=problem.name,
+        retry_after=problem.retry_after,
+        in_doubt=in_doubt or outcome is DeliveryOutcome.IN_DOUBT or twice,
+        posted_nothing=posted_nothing,
+    )
 
 
 def _method(error: Exception) -> str:

@@ -39,11 +39,11 @@ class Deliveries:
         With several orders, an update waits until a second after the last one.
         """
         due_at = due_at or at
-        if not kind.is_new_message and (last := self._last_drawn(request, kind)) is not None:
+        if kind.is_update and (last := self._last_drawn(request, kind)) is not None:
             # A time of a clock that was ahead counts for a second at most.
             due_at = max(due_at, min(last, at) + _BETWEEN_UPDATES)
         once = ""
-        if kind is DeliveryKind.CARD or not kind.is_new_message:
+        if kind is DeliveryKind.CARD or kind.is_update:
             once = (
                 " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
                 " AND status = 'queued' AND lease_until IS NULL AND due_at <= :due_at)"
@@ -106,12 +106,12 @@ class Deliveries:
         rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
         if not rows:
             return None
-        position, delivery_id, request_id, kind, seq, target, enqueued_at, tries, doubt = rows[0]
+        position, delivery_id, request_id, kind, seq, target, enqueued_at, tries, doubt, last_try = rows[0]
         self._connection.execute(
-            "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ?,"
+            "UPDATE deliveries SET claimed_by = ?, lease_until = ?, tries = ?, in_doubt_since = ?, last_try_at = ?,"
             # It shows everything up to this event.
             " drawn_seq = (SELECT max(seq) FROM audit_events) WHERE position = ?",
-            (worker, timestamp(now + lease), tries, doubt or timestamp(now), position),
+            (worker, timestamp(now + lease), tries, doubt or timestamp(now), timestamp(now), position),
         )
         return Delivery(
             position=position,
@@ -123,12 +123,13 @@ class Deliveries:
             enqueued_at=datetime.fromisoformat(enqueued_at),
             tries=tries,
             in_doubt_since=datetime.fromisoformat(doubt) if doubt else None,
+            last_try_at=datetime.fromisoformat(last_try) if last_try else None,
         )
 
     def _due(self, now: datetime, which: str, not_to: Collection[str], held: Collection[int]) -> list[Row]:
         return self._connection.execute(
             "SELECT d.position, d.id, coalesce(r.id, ''), d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1,"
-            " d.in_doubt_since FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
+            " d.in_doubt_since, d.last_try_at FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
             f" WHERE d.status = 'queued' AND {which}"
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
@@ -140,6 +141,7 @@ class Deliveries:
             # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
             "   AND NOT (e.kind IN ('card_update', 'receipt_update') AND (e.tries = 0"
             "    OR d.kind IN ('reply', 'direct_message')))"
+            "   AND e.kind <> 'copies'"
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"
             " ORDER BY d.position LIMIT 1",
@@ -186,13 +188,47 @@ class Deliveries:
 
         Return False, with nothing changed, for the receipt of an older try.
         """
+        before = delivery.last_try_at
         postponed = self._connection.execute(
             "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL, problem = ?,"
-            " in_doubt_since = CASE WHEN ? THEN in_doubt_since END"
+            " in_doubt_since = CASE WHEN ? THEN in_doubt_since END,"
+            " last_try_at = CASE WHEN ? THEN ? ELSE last_try_at END"
             " WHERE position = ? AND status = 'queued' AND tries = ? RETURNING position",
-            (timestamp(due_at), receipt.problem, receipt.in_doubt, delivery.position, delivery.tries),
+            (
+                timestamp(due_at),
+                receipt.problem,
+                receipt.in_doubt,
+                receipt.posted_nothing,
+                before and timestamp(before),
+                delivery.position,
+                delivery.tries,
+            ),
         )
         return bool(postponed)
+
+    def enqueue_copies(self, position: int, since: datetime, at: datetime, due_at: datetime) -> None:
+        """Owe a look for copies of this message, which was posted between ``since`` and now, at that time."""
+        self._connection.execute(
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at, in_doubt_since,"
+            " last_try_at) SELECT id, number, ?, event_seq, target, ?, ?, ?, ? FROM deliveries WHERE position = ?",
+            (
+                DeliveryKind.COPIES,
+                timestamp(at),
+                timestamp(due_at),
+                timestamp(since),
+                timestamp(at),
+                position,
+            ),
+        )
+
+    def original(self, copies: Delivery) -> tuple[str, str]:
+        """Return the channel and timestamp of the message that stays while its copies go."""
+        sql = (
+            "SELECT channel, ts FROM deliveries WHERE number = (SELECT number FROM deliveries WHERE position = ?)"
+            " AND id = ? AND kind <> ?"
+        )
+        ((channel, ts),) = self._connection.execute(sql, (copies.position, copies.id, DeliveryKind.COPIES))
+        return channel, ts
 
     def tell(self, delivery: Delivery, at: datetime) -> bool:
         """Keep that people heard of this delivery's trouble; return False if they had heard of it before."""
@@ -202,15 +238,23 @@ class Deliveries:
         )
         return bool(told)
 
-    def settle_seen(self, request: Request, kind: DeliveryKind, receipt: Receipt, at: datetime) -> bool:
-        """Keep where a card or receipt is in Slack whose delivery was still in doubt; return False if none is owed."""
-        settled = self._connection.execute(
+    def settle_seen(
+        self, request: Request, kind: DeliveryKind, receipt: Receipt, at: datetime
+    ) -> list[tuple[int, datetime]]:
+        """Keep where a card or receipt is in Slack whose delivery was still in doubt.
+
+        Return its position and the time since when it was in doubt; nothing if none is owed.
+        """
+        owed = self._connection.execute(
+            "SELECT position, in_doubt_since FROM deliveries WHERE number = ? AND kind = ? AND status = 'queued'",
+            (request.number, kind),
+        )
+        self._connection.execute(
             "UPDATE deliveries SET status = 'delivered', done_at = ?, channel = ?, ts = ?, claimed_by = NULL,"
-            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = ? AND status = 'queued'"
-            " RETURNING position",
+            " lease_until = NULL, in_doubt_since = NULL WHERE number = ? AND kind = ? AND status = 'queued'",
             (timestamp(at), receipt.channel, receipt.ts, request.number, kind),
         )
-        return bool(settled)
+        return [(position, datetime.fromisoformat(since) if since else at) for position, since in owed]
 
     def receipt_waits(self, request: Request) -> bool:
         """Return True where the receipt is owed and certainly not in Slack yet, so that it tells what is so then."""

@@ -179,6 +179,7 @@ def first(db: Database) -> None:
             tries INTEGER NOT NULL DEFAULT 0,
             drawn_seq INTEGER NOT NULL DEFAULT 0,
             in_doubt_since TEXT,
+            last_try_at TEXT,
             problem TEXT NOT NULL DEFAULT '',
             told_at TEXT,
             due_at TEXT NOT NULL,

@@ -60,6 +60,8 @@ def claim(
             receipt, missing = tx.deliveries.receipt_place(request), _missing_card(tx, request)
             delivery = replace(delivery, receipt=receipt, missing_card=missing)
         request = replace(request, freeze=freeze)
+        if delivery.kind is DeliveryKind.COPIES:
+            delivery = replace(delivery, original=tx.deliveries.original(delivery))
         if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
             request = replace(request, history=tx.record.history(request))
         claimed.append(ClaimedDelivery(delivery, request, event))
@@ -105,17 +107,10 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     """Keep the result of a try. The receipt of an older try changes nothing, unless it is the first to have posted."""
     request = tx.requests.get(delivery.request_id)
     if receipt.outcome is DeliveryOutcome.DELIVERED:
-        if not tx.deliveries.settle(delivery, receipt, at):
-            return Concluded(surplus=_is_surplus(tx, delivery, receipt))
-        if request is None:
-            return Concluded()
-        if delivery.kind is DeliveryKind.CARD:
-            _card_posted(tx, request, receipt, at)
-        if not delivery.kind.is_new_message and delivery.in_doubt_since is not None:
-            # Slack may carry an earlier try out after this one, and it showed what was true before.
-            event = tx.record.event(delivery.event_seq)
-            tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=at + rules.patience.late_in_slack)
-        return Concluded()
+        return _delivered(tx, rules, request, delivery, receipt, at=at)
+    if receipt.outcome is DeliveryOutcome.IMPOSSIBLE and _may_appear(rules, delivery, at):
+        # What Slack shows late is there all the same: a card that asks must not stay without its end.
+        receipt = Receipt(DeliveryOutcome.LATER, problem=receipt.problem, in_doubt=True, posted_nothing=True)
     if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
         if tx.deliveries.settle(delivery, receipt, at):
             _abandon(tx, request, delivery, receipt, at)
@@ -139,14 +134,42 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     return Concluded(pause if limited else timedelta(0), tell=tell)
 
 
-def adopt_card(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> bool:
+def _delivered(
+    tx: Tables, rules: Rules, request: Request | None, delivery: Delivery, receipt: Receipt, *, at: datetime
+) -> Concluded:
+    """Keep where a message is, and what is still to be done about an earlier try that may have had an effect too."""
+    if not tx.deliveries.settle(delivery, receipt, at):
+        return Concluded(surplus=_is_surplus(tx, delivery, receipt))
+    if request is None:
+        return Concluded()
+    if delivery.kind is DeliveryKind.CARD:
+        _card_posted(tx, request, receipt, at)
+    later = at + rules.patience.late_in_slack
+    if delivery.kind.is_new_message and delivery.in_doubt_since is not None:
+        # Slack may show late what an earlier try posted, so that it was posted again.
+        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
+    if delivery.kind.is_update and delivery.in_doubt_since is not None:
+        # Slack may carry an earlier try out after this one, and it showed what was true before.
+        event = tx.record.event(delivery.event_seq)
+        tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=later)
+    return Concluded()
+
+
+def _may_appear(rules: Rules, delivery: Delivery, at: datetime) -> bool:
+    """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet."""
+    if delivery.in_doubt_since is None or not delivery.kind.is_new_message:
+        return False
+    return at < (delivery.last_try_at or delivery.in_doubt_since) + rules.patience.late_in_slack
+
+
+def adopt_card(tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime) -> bool:
     """Learn from a click where the card is: after a posting in doubt, or in a channel that got a new id.
 
     Return True where the clicked message is the card, False where it is a second one.
     """
     if request.card_ts != receipt.ts:
         # The known card may be gone, and this one posted in its place.
-        owed = tx.deliveries.settle_seen(request, DeliveryKind.CARD, receipt, at)
+        owed = _settle_seen(tx, rules, request, receipt, at, kind=DeliveryKind.CARD)
         if request.card_ts is not None and not owed:
             return False
     if (request.card_channel, request.card_ts) != (receipt.channel, receipt.ts):
@@ -154,13 +177,23 @@ def adopt_card(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> 
     return True
 
 
-def adopt_receipt(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> bool:
+def adopt_receipt(tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime) -> bool:
     """Learn from a click where the receipt is, after a posting in doubt.
 
     Return True where the clicked message is the receipt, False where it is another one.
     """
-    tx.deliveries.settle_seen(request, DeliveryKind.RECEIPT, receipt, at)
+    _settle_seen(tx, rules, request, receipt, at, kind=DeliveryKind.RECEIPT)
     return tx.deliveries.receipt_place(request) == (receipt.channel, receipt.ts)
+
+
+def _settle_seen(
+    tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime, *, kind: DeliveryKind
+) -> bool:
+    """Keep where a message is that was in doubt; return False if none is owed. There may be more than the one seen."""
+    owed = tx.deliveries.settle_seen(request, kind, receipt, at)
+    for position, since in owed:
+        tx.deliveries.enqueue_copies(position, since, at, at + rules.patience.late_in_slack)
+    return bool(owed)
 
 
 def _is_surplus(tx: Tables, delivery: Delivery, receipt: Receipt) -> bool:

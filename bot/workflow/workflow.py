@@ -422,7 +422,7 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             request = tx.requests.get(request_id)
-            return request is not None and deliveries.adopt_card(tx, request, receipt, self._now())
+            return request is not None and deliveries.adopt_card(tx, self.rules, request, receipt, self._now())
 
         adopted = await self._store.transaction("card_clicked", work)
         self._wake.set()
@@ -433,7 +433,7 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             request = tx.requests.get(request_id)
-            return request is not None and deliveries.adopt_receipt(tx, request, receipt, self._now())
+            return request is not None and deliveries.adopt_receipt(tx, self.rules, request, receipt, self._now())
 
         adopted = await self._store.transaction("receipt_clicked", work)
         self._wake.set()

@@ -312,6 +312,54 @@ async def test_an_answer_that_names_no_place_leads_to_one_card(desk: Desk, field
     assert len(desk.results(desk.ann)) == 1
 
 
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_what_slack_shows_late_is_there_once_in_the_end(database: Path, lost: int) -> None:
+    """Slack's history is late, so card, receipt and result are posted again; a minute later one of each is there."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(patient(clock))
+        desk.slack.history.lag = timedelta(seconds=20)
+        desk.slack.faults.add("chat.postMessage", *([Drop(after_effect=True)] * lost))
+        await desk.fill_in("ord_1")
+        for _ in range(5):
+            await pass_time(bot, clock, seconds=5)
+        assert len(cards(desk)) > 1
+        for _ in range(3):
+            await pass_time(bot, clock, minutes=1)
+        (card,) = cards(desk)
+        assert len(desk.slack.space.messages(desk.slack.space.direct_channel(ANN).id)) == 1
+        desk.slack.faults.add("chat.postMessage", *([Drop(after_effect=True)] * 2 * lost))
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        for _ in range(8):
+            await pass_time(bot, clock, seconds=5)
+        for _ in range(3):
+            await pass_time(bot, clock, minutes=1)
+        assert len(desk.slack.space.messages(PAYMENTS, card.ts)) == 1
+        assert len(desk.results(desk.ann)) == 1
+        assert cards(desk) == [card]
+
+
+async def test_a_card_that_slack_shows_after_the_end_gets_its_end(database: Path) -> None:
+    """The search finds nothing yet when the request ends; the card is found a little later, and brought up to date."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(patient(clock), APPROVAL_TTL="60s", REMIND_AFTER="off")
+        desk.slack.history.lag = timedelta(seconds=30)
+        desk.slack.faults.always("chat.postMessage", ApiError("restricted_action"))
+        await desk.fill_in("ord_1")
+        await pass_time(bot, clock, seconds=50)
+        desk.slack.faults.clear()
+        desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+        await pass_time(bot, clock, seconds=5)
+        assert len(cards(desk)) == 1
+        for _ in range(9):
+            await pass_time(bot, clock, seconds=9)
+        (card,) = cards(desk)
+        assert "Expired" in desk.ann.reads(card)
+        assert len(await desk.replies(card)) == 1
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_wrong_clock_leads_to_one_card(quiet_desk: Desk, hours: int) -> None:
     """Our clock is an hour ahead or behind: a message whose posting was not confirmed is found all the same."""

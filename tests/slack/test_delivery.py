@@ -1,9 +1,10 @@
 """Bringing deliveries to Slack: each way it can go, and never twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import cast
 
 import aiohttp
@@ -23,8 +24,9 @@ from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, Twist, Witho
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Posted
 from bot.slack.client import web_client
-from bot.slack.delivery import METADATA_TYPE, SlackCourier
+from bot.slack.delivery import SlackCourier
 from bot.slack.identity import fetch_identity
+from bot.slack.search import METADATA_TYPE
 from bot.slack.views.home import no_access
 from bot.slack.views.modals import View
 from bot.tuning import utc_now
@@ -136,7 +138,9 @@ async def test_a_search_that_fails_leaves_the_doubt(slack: LocalSlack, courier: 
     """While the search fails, nothing is posted again."""
     slack.faults.add("conversations.history", rate_limited(7))
     receipt = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=7.0, in_doubt=True)
+    assert receipt == Receipt(
+        DeliveryOutcome.LATER, problem="ratelimited", retry_after=7.0, in_doubt=True, posted_nothing=True
+    )
     slack.faults.add("conversations.history", broken(500))
     unclear = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
     assert (unclear.outcome, unclear.in_doubt) == (DeliveryOutcome.IN_DOUBT, True)
@@ -238,7 +242,7 @@ async def test_a_rate_limit_says_how_long(slack: LocalSlack, courier: SlackCouri
     slack.faults.add("chat.update", rate_limited(30))
     card = replace(CARD, card_ts="1.0")
     receipt = await courier.deliver(queued(DeliveryKind.CARD_UPDATE), card, EVENT)
-    assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
+    assert receipt == Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0, posted_nothing=True)
 
 
 JSON = {"Content-Type": "application/json"}
@@ -353,19 +357,103 @@ async def test_a_search_ends_where_nothing_is_left(
     assert pages(slack, "conversations.replies") == (3 if kind is DeliveryKind.REPLY else 0)
 
 
-async def test_a_search_ends_after_25_pages(slack: LocalSlack, courier: SlackCourier) -> None:
-    """However busy the channel is, a search costs no more; the message looked for is among the newest."""
+async def test_a_search_that_is_not_finished_never_means_that_nothing_is_there(
+    slack: LocalSlack, courier: SlackCourier
+) -> None:
+    """However busy the channel is, nothing is posted again before all of it was looked at, over several tries."""
     mine = await posted(courier)
-    for _ in range(30):
+    for _ in range(60):
         slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
     slack.history.most = 1
-    again = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert (again.outcome, again.ts != mine.card_ts) == (DeliveryOutcome.DELIVERED, True)
-    assert pages(slack, "conversations.history") == 25
-    slack.history.most = 2
+    for _ in range(2):
+        receipt = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
+        assert receipt == Receipt(DeliveryOutcome.LATER, problem="search_goes_on", in_doubt=True, posted_nothing=True)
     found = await courier.deliver(queued(DeliveryKind.CARD, in_doubt=True), CARD, EVENT)
-    assert found.ts in {mine.card_ts, again.ts}
-    assert pages(slack, "conversations.history") <= 2 * 25
+    assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, mine.card_ts)
+    assert pages(slack, "conversations.history") == 61
+
+
+@pytest.mark.parametrize("trouble", [rate_limited(7), broken(500), ApiError("invalid_cursor")])
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
+async def test_a_search_that_is_interrupted_at_each_page_comes_to_its_end(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind, trouble: Fault
+) -> None:
+    """Slack takes one page in each try and no more, and the message behind many others is found all the same."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    await courier.deliver(queued(kind), card, EVENT)
+    mine = slack.space.posted[-1]
+    for _ in range(10):
+        slack.space.post(Posted(mine.channel, slack.space.next_ts(), "chat", [], "U0ANN"))
+    slack.history.most = 2
+    for _ in range(10):
+        for method in ("conversations.history", "conversations.replies"):
+            slack.faults.clear()
+            slack.faults.choose = _every_second(method, trouble)
+        found = await courier.deliver(queued(kind, in_doubt=True), card, EVENT)
+        if found.outcome is DeliveryOutcome.DELIVERED:
+            break
+        assert found.in_doubt
+    assert found.ts == mine.ts
+
+
+def _every_second(method: str, trouble: Fault) -> Callable[[str], Fault | None]:
+    """Return a choice of faults that lets one call of this method through, and no second one."""
+    calls = count()
+    return lambda called: trouble if called == method and next(calls) else None
+
+
+async def test_a_search_looks_first_where_the_message_must_be() -> None:
+    """After a weekend off with a busy channel, a message that was in doubt on Friday is found by one call."""
+    clock = Clock()
+    async with LocalSlack(now=clock) as slack, aiohttp.ClientSession() as session:
+        slack.space.add_user("U0ANN", "ann")
+        slack.space.add_channel("C0PAY", "payments", ("U0ANN",))
+        client = web_client(slack.api_url, Network(), slack.bot_token)
+        client.session = session
+        identity = await fetch_identity(client)
+        courier = SlackCourier(client, lambda: identity, now=clock)
+        friday = clock()
+        slack.faults.add("chat.postMessage", Drop(after_effect=True))
+        await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+        (mine,) = slack.space.messages("C0PAY")
+        for _ in range(300):
+            clock.advance(minutes=12)
+            slack.space.post(Posted("C0PAY", slack.space.next_ts(), "chat", [], "U0ANN"))
+        again = replace(queued(DeliveryKind.CARD), in_doubt_since=friday, last_try_at=friday)
+        found = await courier.deliver(again, CARD, EVENT)
+        assert (found.outcome, found.ts) == (DeliveryOutcome.DELIVERED, mine.ts)
+        assert pages(slack, "conversations.history") == 1
+
+
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
+async def test_copies_are_deleted_and_the_message_stays(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind
+) -> None:
+    """Whatever was posted by tries whose answers got lost goes, in the channel, in the thread, and to a person."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    before = list(slack.space.posted)
+    for _ in range(3):
+        receipt = await courier.deliver(queued(kind), card, EVENT)
+    copies = replace(
+        queued(DeliveryKind.COPIES, in_doubt=True), id=queued(kind).id, original=(receipt.channel, receipt.ts)
+    )
+    slack.faults.add("chat.delete", rate_limited(5))
+    assert (await courier.deliver(copies, card, EVENT)).outcome is DeliveryOutcome.LATER
+    done = await courier.deliver(copies, card, EVENT)
+    assert (done.outcome, done.ts) == (DeliveryOutcome.DELIVERED, receipt.ts)
+    assert [each.ts for each in slack.space.posted] == [*(each.ts for each in before), receipt.ts]
+
+
+async def test_copies_that_slack_does_not_let_go_are_named_in_the_log(slack: LocalSlack, courier: SlackCourier) -> None:
+    """Nothing depends on it, so it is not tried for ever."""
+    for _ in range(2):
+        receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
+    copies = replace(queued(DeliveryKind.COPIES, in_doubt=True), id="id-of-card", original=("C0PAY", receipt.ts))
+    slack.faults.add("chat.delete", ApiError("cant_delete_message"))
+    with structlog.testing.capture_logs() as logs:
+        assert (await courier.deliver(copies, CARD, EVENT)).outcome is DeliveryOutcome.DELIVERED
+    assert [line["event"] for line in logs] == ["duplicate_not_deleted"]
 
 
 async def test_a_duplicate_is_removed(slack: LocalSlack, courier: SlackCourier) -> None:
@@ -508,7 +596,7 @@ async def test_a_receipt_for_somebody_who_takes_no_messages_is_given_up(
     """Waiting would not help."""
     slack.faults.add("conversations.open", ApiError(error))
     receipt = await courier.deliver(queued(DeliveryKind.RECEIPT), CARD, EVENT)
-    assert receipt == Receipt(DeliveryOutcome.IMPOSSIBLE, problem=error)
+    assert receipt == Receipt(DeliveryOutcome.IMPOSSIBLE, problem=error, posted_nothing=True)
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ async def test_a_start_brings_forward_what_only_a_wrong_clock_put_off(store: Sto
 
     def work(tx: Tables) -> None:
         tx.homes.opened("U1", clock() + timedelta(days=30))
-        tx.timers.bring_forward(clock(), timedelta(seconds=75))
+        tx.timers.bring_forward(clock(), timedelta(seconds=75), timedelta(seconds=75))
         assert publish(tx, clock()) == ["U1"]
 
     await do(store, work)

@@ -66,7 +66,7 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-OF_REQUESTS = [kind for kind in DeliveryKind if kind is not DeliveryKind.DIGEST]
+OF_REQUESTS = sorted(set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.COPIES})
 ORDER = "WHERE order_id = 'ord_{}'".format
 NUMBER = "(SELECT request FROM cancellations WHERE order_id = 'ord_{}')".format
 CALLED = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format

@@ -118,6 +118,66 @@ async def test_a_restart_does_not_shorten_the_pause_that_slack_asked_for(workflo
     assert (await claimed(workflow)).delivery.kind is DeliveryKind.CARD
 
 
+async def test_copies_are_looked_for_a_minute_after_a_doubt(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """By then Slack shows whatever the tries without an answer posted; the message on file stays."""
+    await requested(workflow)
+    began = clock()
+    for seconds in (3, 7):
+        card = await claimed(workflow)
+        await workflow.record_delivery(
+            card.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+        )
+        clock.advance(seconds)
+    card = await claimed(workflow)
+    assert (card.delivery.in_doubt_since, card.delivery.last_try_at) == (began, began + timedelta(seconds=3))
+    await workflow.record_delivery(card.delivery, FIRST)
+    await deliver_all(workflow, receipts=True)
+    clock.advance(59.9)
+    assert await next_delivery(workflow) is None
+    clock.advance(0.1)
+    look = (await claimed(workflow)).delivery
+    assert (look.kind, look.id, look.original) == (DeliveryKind.COPIES, card.delivery.id, ("C1", "7.1"))
+    assert (look.in_doubt_since, look.last_try_at) == (began, began + timedelta(seconds=10))
+    await workflow.record_delivery(look, FIRST)
+    clock.advance(hours=1)
+    assert await next_delivery(workflow) is None
+
+
+async def test_without_a_doubt_no_copies_are_looked_for(workflow: Workflow, clock: Clock) -> None:
+    """The search costs calls, and an answer that names the place leaves no doubt."""
+    await requested(workflow)
+    await deliver_all(workflow, receipts=True)
+    clock.advance(hours=1)
+    assert await next_delivery(workflow) is None
+
+
+@pytest.mark.parametrize("searched", [True, False])
+async def test_a_card_that_may_still_appear_is_not_given_up(
+    workflow: Workflow, store: Store, clock: Clock, searched: bool
+) -> None:
+    """A search that found nothing proves nothing while Slack may show the card late: it would ask for ever."""
+    request = await requested(workflow)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery((await claimed(workflow)).delivery, lost)
+    await workflow.act(decisions.withdraw, Act.WITHDRAW, request.id, ANN)
+    await deliver_all(workflow, receipts=True)
+    too_late = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card", in_doubt=True)
+    for _ in range(2):
+        clock.advance(29)
+        card = await claimed(workflow)
+        assert card.delivery.kind is DeliveryKind.CARD
+        await workflow.record_delivery(card.delivery, too_late)
+        assert "delivery_abandoned" not in await kinds(store)
+    clock.advance(29)
+    card = await claimed(workflow)
+    await workflow.record_delivery(card.delivery, FIRST if searched else too_late)
+    if searched:
+        # It is brought up to date, and its end is in the thread.
+        assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY]
+    else:
+        assert "delivery_abandoned" in await kinds(store)
+
+
 async def test_a_delivery_whose_lease_has_lapsed_comes_again_in_doubt(workflow: Workflow, clock: Clock) -> None:
     """A worker that never came back holds up its delivery for two minutes, not longer."""
     await requested(workflow)
@@ -293,7 +353,7 @@ async def test_nothing_is_given_up_for_time_alone(
     delivered = await deliver_all(workflow, receipts=True)
     clock.advance(minutes=2)
     delivered += await deliver_all(workflow, receipts=True)
-    assert set(delivered) == {*DeliveryKind} - {DeliveryKind.DIGEST}
+    assert set(delivered) - {DeliveryKind.COPIES} == OF_REQUESTS
     assert [delivered.count(kind) for kind in NEW_MESSAGES] == [1] * 4
     assert "delivery_abandoned" not in await kinds(store)
     statuses = await store.read(lambda tables: tables.connection.execute("SELECT DISTINCT status FROM deliveries"))
@@ -607,7 +667,7 @@ async def test_a_click_tells_where_a_receipt_in_doubt_is(workflow: Workflow, sto
     assert await workflow.receipt_clicked(request.id, FIRST)
     assert await place(store, receipt.delivery) == ("C1", "7.1")
     clock.advance(60)
-    assert await deliver_all(workflow, receipts=True) == []
+    assert await deliver_all(workflow, receipts=True) == [DeliveryKind.COPIES]
     assert await workflow.receipt_clicked(request.id, FIRST)
     assert not await workflow.receipt_clicked(request.id, SECOND)
     assert not await workflow.receipt_clicked("nonsense", SECOND)
@@ -633,6 +693,7 @@ async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tup
 
 FIRST = Receipt(DeliveryOutcome.DELIVERED, "C1", "7.1", "https://x/7")
 SECOND = Receipt(DeliveryOutcome.DELIVERED, "C1", "8.1", "https://x/8")
+OF_REQUESTS = set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.COPIES}
 NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message and kind is not DeliveryKind.DIGEST]
 """Those about a request."""
 
@@ -679,7 +740,7 @@ async def test_a_message_that_was_found_again_is_no_duplicate(
     assert await place(store, first) == ("C1", "7.1")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DeliveryKind if kind is not DeliveryKind.DIGEST])
+@pytest.mark.parametrize("kind", sorted(OF_REQUESTS))
 @pytest.mark.parametrize(
     "late",
     [
@@ -764,11 +825,10 @@ async def test_a_click_tells_where_a_card_in_doubt_is(workflow: Workflow, store:
     found = await now(store, request)
     assert (found.card_channel, found.card_ts) == ("C1", "7.1")
     clock.advance(60)
-    assert await deliver_all(workflow) == [
-        DeliveryKind.CARD_UPDATE,
-        DeliveryKind.REPLY,
-        DeliveryKind.DIRECT_MESSAGE,
-    ]
+    delivered = await deliver_all(workflow)
+    assert sorted(delivered) == sorted(
+        [DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE, DeliveryKind.COPIES]
+    )
     assert "delivery_abandoned" not in await kinds(store)
 
 

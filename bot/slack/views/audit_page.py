@@ -403,6 +403,7 @@ _DELIVERIES = {
     DeliveryKind.RECEIPT: "the receipt",
     DeliveryKind.RECEIPT_UPDATE: "an update of the receipt",
     DeliveryKind.DIGEST: "the digest",
+    DeliveryKind.COPIES: "the look for copies",
 }
 
 

@@ -389,6 +389,7 @@ _OWN_PROBLEMS = {
     "tls_failed": "there was no secure connection to Slack",
     "proxy_not_reachable": "the proxy on the way to Slack could not be reached",
     "proxy_refused": "the proxy on the way to Slack made no connection",
+    "search_goes_on": "the bot was still looking whether it is there already",
     "no_place_in_answer": "Slack did not say where the message is",
     "unreadable_answer": "Slack gave no clear answer",
 }

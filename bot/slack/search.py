@@ -1,0 +1,136 @@
+"""Looking for the bot's own messages in Slack, by the id of their delivery.
+
+A search that could not look at everything proves nothing: it goes on with the next try. A message in doubt was posted
+near a time that is known, so the search begins around it, and then looks as far as two clocks may be apart.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.errors import problem_of
+
+METADATA_TYPE = "request_delivery"
+THREAD_GONE = {"thread_not_found", "message_not_found", "cannot_reply_to_message", "invalid_thread_ts"}
+
+_NEAR = timedelta(minutes=10)
+"""With clocks that agree, a message that was posted at a certain time has a ts so near to it."""
+_CLOCKS_APART = timedelta(days=1)
+"""A message's ts is Slack's time, and ours may be wrong by hours."""
+_OVERLAP = timedelta(seconds=1)
+"""Slack leaves the bounds themselves out, so the parts overlap."""
+_MOST_PAGES = 25
+"""Pages of 200 messages that one try looks at, so that it does not hold up the others."""
+
+
+class UnfinishedError(Exception):
+    """The search has more to look at than one try may; the next one goes on."""
+
+
+class Search:
+    """One search for the messages of one delivery, which were posted between ``first`` and ``last`` by our clock.
+
+    It looks into the thread, if there is one, and into the channel. It is kept between two tries: where one had to
+    stop, the next one goes on.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        bot_id: str,
+        delivery_id: str,
+        *,
+        channel: str,
+        thread: str | None,
+        first: datetime,
+        last: datetime,
+        now: datetime,
+    ) -> None:
+        self.found: set[str] = set()
+        """The timestamps of the messages that were found so far."""
+        self._bot_id = bot_id
+        self._delivery_id = delivery_id
+        self._parts: deque[_Part] = deque()
+        early, late = first - _NEAR, last + _NEAR
+        earliest, latest = first - _CLOCKS_APART, last + _CLOCKS_APART
+        if thread is not None:
+            # A thread begins with its oldest message, and history with the newest one.
+            in_thread = {"channel": channel, "ts": thread, "oldest": _ts(earliest)}
+            self._parts.append(_Part(client.conversations_replies, in_thread, "oldest"))
+        # Much may have come since, after a weekend off.
+        around = [(early, late), (late - _OVERLAP, latest), (earliest, early + _OVERLAP)]
+        for begin, end in around if now > late else [(earliest, latest)]:
+            where = {"channel": channel, "oldest": _ts(begin), "latest": _ts(end)}
+            self._parts.append(_Part(client.conversations_history, where, "latest"))
+
+    async def go_on(self, *, everything: bool = False) -> None:
+        """Look until one message is found, or until ``everything`` is.
+
+        Raises UnfinishedError, or what the client raises; call it again then.
+        """
+        for _ in range(_MOST_PAGES):
+            if not self._parts or (self.found and not everything):
+                return
+            part = self._parts[0]
+            self.found.update(str(each["ts"]) for each in await part.page() if self._is_ours(each))
+            if part.ended:
+                self._parts.popleft()
+        if self._parts and (everything or not self.found):
+            raise UnfinishedError
+
+    def _is_ours(self, message: dict[str, Any]) -> bool:
+        metadata = message.get("metadata") or {}
+        ours = message.get("bot_id") == self._bot_id and metadata.get("event_type") == METADATA_TYPE
+        return bool(ours and metadata.get("event_payload", {}).get("delivery_id") == self._delivery_id)
+
+
+class _Part:
+    """A part of a channel or a thread, which is read page by page.
+
+    ``edge`` is the bound in time that leads past a page where no cursor does: Slack may say that there is more and not
+    how to get it, or give the same cursor for ever, or take a cursor no longer.
+    """
+
+    def __init__(self, ask: Callable[..., Awaitable[Any]], where: dict[str, str], edge: str) -> None:
+        self.ended = False
+        self._ask = ask
+        self._next = where
+        """The arguments with which the next page is asked for if there is no cursor."""
+        self._asked = where
+        self._edge = edge
+        self._cursor: str | None = None
+        self._seen: set[str] = set()
+
+    async def page(self) -> list[dict[str, Any]]:
+        """Return the messages of the next page. Raises what the client raises, and then asks for the same again."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is None:
+            self._asked = self._next
+        try:
+            page = await self._ask(**self._asked, cursor=cursor, include_all_metadata=True, limit=200)
+        except Exception as error:
+            if problem_of(error).name not in THREAD_GONE:
+                raise
+            self.ended = True
+            return []
+        messages: list[dict[str, Any]] = page["messages"]
+        self._leave_behind([str(message["ts"]) for message in messages])
+        following = (page.get("response_metadata") or {}).get("next_cursor")
+        if following and following not in self._seen:
+            self._seen.add(following)
+            self._cursor = following
+        else:
+            self.ended = not (page.get("has_more") and messages and self._next != self._asked)
+        return messages
+
+    def _leave_behind(self, times: list[str]) -> None:
+        # The first message of a thread comes with each of its pages.
+        times.append(self._next[self._edge])
+        self._next = self._next | {self._edge: min(times) if self._edge == "latest" else max(times)}
+
+
+def _ts(at: datetime) -> str:
+    return f"{at.timestamp():.6f}"
