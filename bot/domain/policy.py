@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from bot.domain.cancellation import Choice, State
 from bot.domain.request import Request
+from bot.domain.words import ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class Verdict(StrEnum):
     """A later request for the same order was rejected, withdrawn or settled by hand."""
     CANCELLED_SINCE = "cancelled_since"
     """The gateway confirmed a later request for the same order."""
+    REASON_ERASED = "reason_erased"
+    """The reason that was approved is not there any more, and the gateway gets no other one."""
     DIRECT_MESSAGE = "direct_message"
     """A place where no card can be posted: a direct message between people, or with the bot."""
     SHARED_CHANNEL = "shared_channel"
@@ -281,7 +284,8 @@ def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -
 
     Retry is no way round the second person: never by the requester, even one who is an approver; not by votes that
     count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
-    for it; and not once a later request for the same order was confirmed, or people decided against it.
+    for it; not once a later request for the same order was confirmed, or people decided against it; and not without the
+    reason that they approved, once it is erased.
     """
     refusal = _not_an_approver(request, actor)
     if refusal is not None:
@@ -294,7 +298,7 @@ def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -
         return Verdict.CANCELLED_SINCE if later.state is State.CANCELLED else Verdict.DECIDED_AGAINST
     if request.retry_until is None or request.retry_until < at:
         return Verdict.APPROVAL_TOO_OLD
-    return votes
+    return Verdict.REASON_ERASED if request.reason == ERASED else votes
 
 
 def time_unchecked(request: Request, actor: Actor, act: Act, latest: datetime) -> Verdict | None:

@@ -25,6 +25,7 @@ from bot.domain.policy import (
     may_withdraw,
 )
 from bot.domain.request import Request
+from bot.domain.words import ERASED
 from tests.domain.examples import AT, PENDING, changed
 
 VOTED = replace(PENDING, decisions=(Decision("UONE", Choice.APPROVE, "", AT),))
@@ -204,6 +205,12 @@ def test_nobody_retries_after_a_later_decision_against_the_order() -> None:
 def test_nobody_retries_what_a_later_request_has_cancelled() -> None:
     """The call would change nothing, and the refusal says why."""
     assert retrying(later=State.CANCELLED) is Verdict.CANCELLED_SINCE
+
+
+def test_nobody_retries_once_the_reason_is_erased() -> None:
+    """The gateway would get another reason than the one that was approved."""
+    assert retrying(replace(FAILED, reason=ERASED)) is Verdict.REASON_ERASED
+    assert retrying(replace(FAILED, reason="")) is Verdict.ALLOWED
 
 
 @pytest.mark.parametrize("votes", [Verdict.VOTES_MISSING, Verdict.VOTES_UNCHECKED])

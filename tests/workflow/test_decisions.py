@@ -26,6 +26,7 @@ from bot.domain.events import (
 from bot.domain.policy import Act, Members, Membership, Verdict
 from bot.domain.request import Request
 from bot.store import Store
+from bot.store.erasure import Erasure, erase
 from bot.workflow import Acted, Rules, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
@@ -313,6 +314,15 @@ async def test_nobody_retries_after_a_later_request_was_decided_against(
     for person in ("UONE", "UTWO"):
         assert await retry(workflow, request, person) is Verdict.DECIDED_AGAINST
     await refused_retry(workflow, store, request, Verdict.DECIDED_AGAINST)
+
+
+async def test_nobody_retries_after_the_words_were_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The reason that was approved is gone, and no other one reaches the gateway."""
+    request = await failed(workflow)
+    erasure = Erasure(order_id="ord_1")
+    await store.transaction("erase", lambda tx: erase(tx, erasure, "ticket 1", "terminal:root", clock()))
+    assert await retry(workflow, request) is Verdict.REASON_ERASED
+    await refused_retry(workflow, store, request, Verdict.REASON_ERASED)
 
 
 async def test_a_decision_against_another_order_or_an_earlier_request_does_not_count(workflow: Workflow) -> None:

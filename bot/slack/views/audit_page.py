@@ -365,6 +365,7 @@ _VERDICTS = {
     Verdict.NO_SUCH_REQUEST: "no such request",
     Verdict.CANCELLED_SINCE: "a later request was confirmed as cancelled",
     Verdict.APPROVAL_TOO_OLD: "the approval was too old",
+    Verdict.REASON_ERASED: "its reason was erased",
     Verdict.DECIDED_AGAINST: "a later request was rejected, withdrawn or settled",
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
     Verdict.CARD_OUT_OF_DATE: "the card promised to wait for more approvals",

@@ -7,6 +7,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
+from bot.slack.commands import CANCEL_ORDER
 from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 from bot.store import StoreProblem
@@ -271,6 +272,11 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.CANCELLED_SINCE:
             this = "each of these orders" if several else "this order"
             return f"The gateway confirmed a later request for {this} as cancelled, so there is nothing to retry."
+        case Verdict.REASON_ERASED:
+            return (
+                "The reason of this request was erased, and the gateway gets only the reason that was approved. "
+                f"{_instead_of_retry(request)}"
+            )
         case Verdict.APPROVAL_TOO_OLD:
             return f"The approval of this request is too old for a retry. {_instead_of_retry(request)}"
         case Verdict.VOTES_MISSING:
@@ -355,6 +361,12 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
             return "this request was already settled by hand"
         case _:
             return f"this request was already {state}"
+
+
+def form_of_ended(request: Request) -> str:
+    """Return why a form is refused that was sent before, while its request has ended. Plain text, for under a field."""
+    how = describe(request.state).replace("this request", "that request")
+    return f"You have sent this form before, and {how}. For a new request, type {CANCEL_ORDER} again."
 
 
 def already_open(request: Request, requester_name: str) -> str:
