@@ -67,10 +67,14 @@ class Acted:
 def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *, expiring: bool = True) -> Acted:
     """Keep a request and owe its card and receipt, or put on record why not.
 
+    A form that was sent before leads to the request that it made, also where that has ended by now.
     Where ``expiring`` is false, a pending request is in the way however old it is.
     """
     earlier = tx.requests.by_form(wish.sent_as)
     if earlier is not None:
+        if expiring and earlier.overdue(at):
+            expire(tx, earlier, at)
+            earlier = tx.requests.by_form(wish.sent_as)
         return Acted(Verdict.ALLOWED, earlier)
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:

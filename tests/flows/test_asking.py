@@ -61,6 +61,35 @@ async def test_a_bad_order_id_is_refused_on_its_field(desk: Desk, order: str) ->
     assert await desk.ann.submit(order_id="ord_1") is None
 
 
+async def test_a_form_that_is_sent_again_after_its_request_ended_says_so(desk: Desk) -> None:
+    """The acknowledgement got lost, and the form is still open: nobody is asked, and the field says so."""
+    await desk.ann.command("/cancel-order ord_1 typed twice", LOBBY)
+    opened = await desk.wait(lambda: desk.ann.modal)
+    payload = desk.ann.submission_payload(opened, {})
+    assert not await desk.slack.deliver("interactive", payload)
+    card = await desk.card("ord_1")
+    # As long as it waits, the form is taken as before.
+    assert not await desk.slack.deliver("interactive", payload | {"trigger_id": "2.2"})
+    await desk.ann.click(card, "withdraw")
+    await desk.card_says(card, "Withdrawn")
+    answer = await desk.slack.deliver("interactive", payload | {"trigger_id": "3.3"})
+    assert answer is not None
+    assert answer["errors"] == {
+        "order_id": "You have sent this form before, and that request was already withdrawn. "
+        "For a new request, type /cancel-order again."
+    }
+
+
+async def test_a_reason_that_is_too_long_for_its_field_is_not_cut_without_a_word(desk: Desk) -> None:
+    """The end may be what matters most, so the form says that it is missing."""
+    missing = "⚠️ A field takes 3,000 characters, and what you typed as reason is longer. Its end is missing below."
+    for number, words in enumerate(("word " * 640 + "BUT NOT BEFORE MONDAY", "word")):
+        await desk.ann.command(f"/cancel-order ord_{number + 1} {words}", LOBBY)
+        opened = await desk.wait(lambda: desk.ann.modal)
+        assert (missing in str(opened.view["blocks"])) == (number == 0)
+        assert await desk.ann.submit(reason="short") is None
+
+
 async def test_an_order_id_is_trimmed(desk: Desk) -> None:
     """Blanks around an order ID do not matter."""
     assert await desk.fill_in("  ord_1 ") is None

@@ -12,7 +12,19 @@ from bot.domain.policy import Actor, Membership, Verdict
 from bot.store import Store
 from bot.workflow import Acted, Wish, Workflow
 from tests.clock import Clock
-from tests.workflow.steps import GONE, LOST, approved, ask, claimed, contents, deliver_all, kinds, requested, sending
+from tests.workflow.steps import (
+    GONE,
+    LOST,
+    approved,
+    ask,
+    claimed,
+    contents,
+    deliver_all,
+    kinds,
+    requested,
+    sending,
+    withdraw,
+)
 from tests.world import actor
 
 SOURCE = "https://x.slack.com/archives/C1/p1516229207000133"
@@ -31,6 +43,22 @@ async def test_the_same_form_twice_asks_once(workflow: Workflow, store: Store) -
     first, second = await ask(workflow), await ask(workflow)
     assert first == second
     assert await kinds(store) == ["requested"]
+
+
+async def test_a_form_that_is_sent_again_leads_to_its_request_however_it_stands(
+    workflow: Workflow, clock: Clock
+) -> None:
+    """Nobody reads that the approvers are asked where the request has ended, also where its time is over just now."""
+    request = await requested(workflow)
+    await withdraw(workflow, request)
+    again = await ask(workflow)
+    assert again.request is not None
+    assert (again.verdict, again.request.id, again.request.state) == (Verdict.ALLOWED, request.id, State.WITHDRAWN)
+    late = await requested(workflow, "ord_2", form="V2")
+    clock.advance(days=2)
+    again = await ask(workflow, "ord_2", form="V2")
+    assert again.request is not None
+    assert (again.request.id, again.request.state) == (late.id, State.EXPIRED)
 
 
 async def test_an_order_has_one_open_request(workflow: Workflow, store: Store) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
+from bot.domain.cancellation import State
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Role, Verdict
 from bot.domain.request import Request
@@ -186,9 +187,10 @@ class Asking:
         acted = await self._parts.workflow.request(wish, actor)
         if acted.verdict is Verdict.ALLOWED:
             assert acted.request is not None
-            if order.channel != wish.channel:
+            # A form that is sent again may be about a request that nobody is asked about any more.
+            if order.channel != wish.channel and acted.request.state is State.PENDING:
                 self._tell_where(order.answer, acted.request)
-            return OrderForm.ORDER, ""
+            return OrderForm.ORDER, "" if acted.request.state.open else refusals.form_of_ended(acted.request)
         if acted.verdict is Verdict.BAD_ORDER_ID:
             return OrderForm.ORDER, wrong
         return self._refusal(acted, order, typed)

@@ -15,6 +15,10 @@ from bot.workflow.requests import MOST_ORDERS
 REASON_LIMIT = 3000
 """The most characters that a Slack text field takes."""
 
+_ITS_END_IS_MISSING = (
+    f"⚠️ A field takes {REASON_LIMIT:,} characters, and what you typed as {{}} is longer. Its end is missing below."
+)
+
 View = dict[str, Any]
 
 
@@ -31,18 +35,25 @@ class OrderForm:
     def build(cls, start: "OrderStart", rules: "OrderRules") -> View:
         """Return the form, filled in as far as is known already.
 
-        It asks for the channel of the card if nobody knows one.
+        It asks for the channel of the card if nobody knows one. Where a text is longer than its field, a line above
+        says so: nobody asks for less than they typed without knowing it.
         """
         shown = f", for example {rules.example}" if rules.example else ""
         category, note = _chosen_in(start.reason, rules.reasons)
         read_by = "Approvers see it, the gateway gets it, and it stays on record"
         left_out = len(start.order_ids) - len(whole := _fitting(start.order_ids))
+        too_long = [
+            name
+            for name, text in (("order ID", whole[0] if whole else ""), ("reason", note))
+            if len(text) > REASON_LIMIT
+        ]
         return _modal(
             cls.CALLBACK,
             "Cancel an order",
             "Ask for approval",
             f"{start.channel}\n{start.answer}\n{start.source}".rstrip("\n"),
             *([lines([words(_left_out(len(start.order_ids), len(whole)))])] if left_out else []),
+            *(lines([words(_ITS_END_IS_MISSING.format(name))]) for name in too_long),
             _input(
                 cls.ORDER,
                 "Order ID",
