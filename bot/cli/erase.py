@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bot.cli.record import database_option
+from bot.cli.terminal import readable
 
 
 def _age(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:
@@ -22,10 +23,12 @@ _WHY = "The reason for the record, such as a ticket. This text itself can never 
 
 
 @click.command()
-@click.option("--order", metavar="ID", help="Erase the words of all requests for this order.")
-@click.option("--person", metavar="ID", help="Erase the words and names of the person with this Slack ID.")
+@click.option("--order", metavar="ID", callback=readable, help="Erase the words of all requests for this order.")
+@click.option(
+    "--person", metavar="ID", callback=readable, help="Erase the words and names of the person with this Slack ID."
+)
 @click.option("--older-than", metavar="DAYS", callback=_age, help="Erase all words that are older, such as 400d.")
-@click.option("--why", metavar="TEXT", required=True, help=_WHY)
+@click.option("--why", metavar="TEXT", required=True, callback=readable, help=_WHY)
 @click.confirmation_option(prompt="Nobody can bring these words back. Erase them?")
 @database_option
 def erase(order: str | None, person: str | None, older_than: timedelta | None, why: str, database: Path | None) -> None:

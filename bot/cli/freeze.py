@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.record import database_option
+from bot.cli.terminal import as_far_as_readable
 
 if TYPE_CHECKING:
     from bot.domain.events import Frozen, Unfrozen
 
 
 @click.command()
-@click.option("--why", metavar="TEXT", default="", help="The reason, which people in Slack read.")
+@click.option(
+    "--why", metavar="TEXT", default="", callback=as_far_as_readable, help="The reason, which people in Slack read."
+)
 @database_option
 def freeze(why: str, database: Path | None) -> None:
     """Stop everything that could cancel an order, also while the bot runs.

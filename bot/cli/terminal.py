@@ -58,6 +58,22 @@ class CommandLine(click.Group):
         return result
 
 
+def readable(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return what was typed for an option. Raises BadParameter for bytes that are no text, which nothing can keep."""
+    if value is not None and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            msg = "this is not UTF-8; set the terminal to it, or type it without special letters"
+            raise click.BadParameter(msg) from None
+    return value
+
+
+def as_far_as_readable(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return what was typed for an option, with a question mark in place of each byte that is no text."""
+    return value.encode(errors="replace").decode()
+
+
 def say(text: str, *, error: bool = False) -> None:
     """Print a text and a line break, to stderr for an error; control characters are shown as escapes."""
     write(f"{printable(text)}\n", error=error, flush=True)

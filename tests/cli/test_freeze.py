@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from bot.domain.cancellation import State
 from bot.store import Store, verify_file
 from bot.workflow import Rules, Workflow
@@ -94,3 +96,24 @@ async def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> N
     assert out == ""
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "none.db").exists()
+
+
+async def test_a_reason_in_another_encoding_hinders_no_freeze(store: Store) -> None:
+    """On the day on which it is urgent, a terminal in Latin-1 is no cause to freeze nothing."""
+    latin = "prix erron\udce9"  # the byte E9, as Python hands it on
+    code, out, err = await command(store.path, "freeze", "--why", latin)
+    assert (code, err) == (0, "")
+    assert out.startswith("Everything is frozen.")
+    freeze = await store.read(lambda tables: tables.freeze())
+    assert freeze is not None
+    assert freeze.why == "prix erron?"
+
+
+@pytest.mark.parametrize("option", ["--order", "--person", "--why"])
+async def test_an_erasure_in_another_encoding_is_refused_in_one_line(store: Store, option: str) -> None:
+    """What is erased must be exactly what was meant."""
+    words = {"--order": ["--why", "ticket"], "--person": ["--why", "ticket"], "--why": ["--order", "ord_1"]}[option]
+    code, out, err = await command(store.path, "erase", *words, option, "caf\udce9", "--yes")
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(f"Error: Invalid value for '{option}': this is not UTF-8;")
