@@ -137,15 +137,20 @@ class Deliveries:
             "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
             "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
-            "   AND e.lane = d.lane AND e.position < d.position"
+            # What belongs below a card waits for it, also where it is posted again.
+            "   AND e.lane = d.lane AND e.position <> d.position AND NOT (d.kind = 'card' AND e.kind = 'reply')"
+            "   AND (e.position < d.position OR (d.kind = 'reply' AND e.kind = 'card'))"
             # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
             "   AND NOT (e.kind IN ('card_update', 'receipt_update') AND (e.tries = 0"
-            "    OR d.kind IN ('reply', 'direct_message')))"
+            "    OR d.kind IN ('reply', 'direct_message'))"
+            # But nobody is asked to decide on a card before the bot has seen that it is there.
+            "    AND NOT (d.kind = 'reply' AND r.due_at IS NOT NULL AND e.tries <= 1"
+            "     AND (e.lease_until IS NOT NULL OR e.due_at <= ?)))"
             "   AND e.kind <> 'copies'"
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"
             " ORDER BY d.position LIMIT 1",
-            (timestamp(now), timestamp(now), *not_to, *held),
+            (timestamp(now), timestamp(now), *not_to, *held, timestamp(now)),
         )
 
     def settle(self, delivery: Delivery, receipt: Receipt, at: datetime) -> bool:

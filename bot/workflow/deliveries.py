@@ -243,6 +243,8 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     # again. A card that is gone as soon as it is there is not, as that would never end.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
     at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
+    if gone and tx.deliveries.owes(request, DeliveryKind.CARD):
+        return
     if gone and not at_once:
         tx.deliveries.enqueue(request, DeliveryKind.CARD, event, at)
     elif not tx.deliveries.receipt_waits(request):

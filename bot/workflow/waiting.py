@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT
+from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Escalated, Reminded
 from bot.domain.request import Request
 from bot.store import Tables
@@ -46,6 +47,9 @@ def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
         event = tx.record.append(content, BOT, at, waiting)
         if isinstance(content, Escalated):
             show(tx, waiting, event, at)
+        else:
+            # Somebody may have deleted the card, and with it the only buttons; the update finds that out.
+            tx.deliveries.enqueue(waiting, DeliveryKind.CARD_UPDATE, event, at)
         owe_messages(tx, waiting, event, content, at)
 
 

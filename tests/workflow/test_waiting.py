@@ -10,7 +10,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome
 from bot.domain.events import Approved, GatewayTrouble
 from bot.domain.policy import Ground, Members, People, Verdict
-from bot.workflow import Patience
+from bot.workflow import ClaimedDelivery, Patience
 from bot.workflow.deliveries import MOST_CALLED_OFF
 from tests.world import ANN, BEN, CLEO, DORA, World
 
@@ -38,6 +38,15 @@ def deliver_all(world: World) -> None:
     """Let Slack take everything that is due."""
     while world.deliver(DeliveryOutcome.DELIVERED):
         pass
+
+
+def begin_reply(world: World) -> ClaimedDelivery:
+    """Let Slack take the updates that come first, and begin the message in the thread that is due."""
+    while (claimed := world.begin_delivery()) is not None and claimed.delivery.kind.is_update:
+        world.receive(claimed, world.reach_slack(claimed))
+    assert claimed is not None
+    assert claimed.delivery.kind is DeliveryKind.REPLY
+    return claimed
 
 
 def call(world: World) -> Attempt:
@@ -234,8 +243,7 @@ def test_a_try_that_was_begun_before_the_decision_counts(world: World) -> None:
     deliver_all(world)
     world.clock.advance(minutes=20)
     world.work()
-    claimed = world.begin_delivery()
-    assert claimed is not None
+    claimed = begin_reply(world)
     world.reject(about)
     world.receive(claimed, world.reach_slack(claimed))
     assert rows(world, "reminded") == [("reminded", "delivered")]
@@ -249,7 +257,8 @@ def test_a_try_that_failed_is_not_repeated_after_the_decision(world: World, outc
     deliver_all(world)
     world.clock.advance(minutes=20)
     world.work()
-    world.deliver(outcome)
+    claimed = begin_reply(world)
+    world.receive(claimed, world.trouble(claimed, outcome))
     world.reject(about)
     world.clock.advance(minutes=1)
     posted = len(world.outside.messages)
@@ -265,8 +274,7 @@ def test_a_message_of_a_try_that_was_called_off_is_removed(world: World) -> None
     deliver_all(world)
     world.clock.advance(minutes=20)
     world.work()
-    claimed = world.begin_delivery()
-    assert claimed is not None
+    claimed = begin_reply(world)
     world.reject(about)
     world.clock.advance(minutes=3)
     deliver_all(world)
@@ -284,11 +292,52 @@ def test_many_that_are_called_off_hold_nobody_up(world: World) -> None:
         pass
     for about in abouts:
         world.reject(about)
-    first = world.run(world.workflow.claim("w", calls=0, messages=1))
-    assert (first.deliveries, first.more) == ([], True)
+    first = world.run(world.workflow.claim("w", calls=0, messages=1000))
+    assert {each.delivery.kind for each in first.deliveries} == {DeliveryKind.CARD_UPDATE}
+    assert first.more
     assert rows(world, "reminded").count(("reminded", "called_off")) == MOST_CALLED_OFF
     deliver_all(world)
     assert set(rows(world, "reminded")) == {("reminded", "called_off")}
+
+
+# --- the card is gone -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [20, 25])
+def test_a_card_that_is_gone_comes_back_before_people_are_reminded_of_it(world: World, minutes: int) -> None:
+    """Nobody is asked to decide where there are no buttons: the new card comes first, and the reminder is below it."""
+    about = world.asked()
+    deliver_all(world)
+    old = world.found(about).card_ts
+    world.clock.advance(minutes=minutes)
+    while not rows(world, "reminded", "escalated"):
+        world.work()
+    kinds = []
+    while (claimed := world.begin_delivery()) is not None:
+        kinds.append(claimed.delivery.kind)
+        gone = claimed.delivery.kind is DeliveryKind.CARD_UPDATE and claimed.request.card_ts == old
+        if claimed.delivery.kind is DeliveryKind.REPLY:
+            assert claimed.request.card_ts != old
+        receipt = world.trouble(claimed, DeliveryOutcome.IMPOSSIBLE) if gone else world.reach_slack(claimed)
+        world.receive(claimed, receipt)
+    news = [kind for kind in kinds if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY}]
+    assert news[:3] == [DeliveryKind.CARD_UPDATE, DeliveryKind.CARD, DeliveryKind.REPLY]
+    assert kinds.count(DeliveryKind.CARD) == 1
+    world.check()
+
+
+def test_a_reminder_does_not_wait_for_an_update_that_slack_does_not_take(world: World) -> None:
+    """One try tells whether the card is there; after that people hear of it."""
+    world.asked()
+    deliver_all(world)
+    world.clock.advance(minutes=20)
+    world.work()
+    claimed = world.begin_delivery()
+    assert claimed is not None
+    assert claimed.delivery.kind is DeliveryKind.CARD_UPDATE
+    assert world.begin_delivery() is None
+    world.receive(claimed, world.trouble(claimed, DeliveryOutcome.LATER))
+    assert begin_reply(world).event.kind == "reminded"
 
 
 # --- trouble with the gateway ---------------------------------------------------------------------
