@@ -276,6 +276,7 @@ class Bot:
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)
+            application.on_startup.append(endpoint.begin)
         return application
 
     async def _recount(self) -> None:

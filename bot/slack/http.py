@@ -56,9 +56,18 @@ class SlackEndpoint:
         self._clock = clock
         self._verifier = SignatureVerifier(signing_secret.get_secret_value())
         self._seen: dict[str, float] = {}
+        self._began = clock.monotonic()
         self._is_open = is_open
         self._body_within = body_within
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+
+    async def begin(self, _application: web.Application) -> None:
+        """Take only what is signed from now on.
+
+        The signatures that the process before this one has seen are not known any more. Slack repeats no click, command
+        or form, and nobody waits for one that was sent before the start: they have read Slack's error by now.
+        """
+        self._began = self._clock.monotonic()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Return the bot's answer, or 4xx (503 while starting or stopping) without a word about what was sent."""
@@ -92,11 +101,13 @@ class SlackEndpoint:
         # Slack's own words, but not of now: this machine's clock is wrong, or somebody sends an old request again.
         # While the machine's clock has jumped and the bot has not followed, nobody knows which of the two is right.
         times = (self._clock.wall(), self._clock.now())
-        if min(abs(time.timestamp() - int(timestamp)) for time in times) > _SIGNATURE_LIFE:
+        ages = [time.timestamp() - int(timestamp) for time in times]
+        if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
-        if signature in self._seen:
-            return "replayed"
         moment = self._clock.monotonic()
+        # Ages and not times, as the clock may step. Slack counts whole seconds.
+        if signature in self._seen or min(ages) > moment - self._began + 1:
+            return "replayed"
         self._seen[signature] = moment + 2 * _SIGNATURE_LIFE
         # The oldest come first, so this costs no more than the signatures that are too old by now.
         for known, _ in list(itertools.takewhile(lambda item: item[1] < moment, self._seen.items())):

@@ -112,6 +112,24 @@ async def test_a_replayed_request_is_refused(desk: Desk) -> None:
     assert await post(desk, headers) == 401
 
 
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(hours=-1)])
+async def test_what_was_signed_before_the_start_is_refused(clock: Clock, step: timedelta) -> None:
+    """The process before may have seen it; a clock that is set back after the start refuses nobody for that."""
+    started = Clock(clock.at - step)  # the machine's clock is wrong at the start, if it is set back later
+    passed = 0.0
+    endpoint = endpoint_of(BotClock(started, lambda: passed), InFlight(), lambda: True)
+    passed = 100.0
+    await endpoint.begin(web.Application())
+    started.at, passed = clock.at + timedelta(seconds=10), 110.0
+
+    async def answered(seconds: float) -> int:
+        headers = LocalSlack(now=clock).signed(BODY, at=clock.at + timedelta(seconds=seconds))
+        return (await endpoint.handle(cast("web.Request", Signed(headers)))).status
+
+    assert [await answered(seconds) for seconds in (-60, -2)] == [401, 401]
+    assert [await answered(seconds) for seconds in (0, 5, 10)] == [400, 400, 400]  # the body is no payload
+
+
 async def test_an_unsigned_ssl_check_is_refused(desk: Desk) -> None:
     """Nothing is answered without a signature."""
     assert await post(desk, {}, b"ssl_check=1") == 401
