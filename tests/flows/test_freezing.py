@@ -89,6 +89,17 @@ async def test_a_form_that_was_open_before_is_refused_on_its_field(desk: Desk) -
     assert await desk.ann.submit() is None
 
 
+async def test_marks_that_turn_the_line_do_not_reach_a_field(desk: Desk) -> None:
+    """Slack shows a field's error as it is, so what somebody else typed must not turn the bot's own words round."""
+    await desk.ann.command("/cancel-order ord_1 twice", LOBBY)
+    await desk.wait(lambda: desk.ann.modal)
+    await desk.ben.command("/cancel-order freeze see list \u202e.egnahc ecirp\u2066 gnorw", PAYMENTS)
+    await desk.wait(lambda: desk.slack.space.messages(PAYMENTS))
+    errors = await desk.ann.submit()
+    assert errors is not None
+    assert "see list .egnahc ecirp gnorw" in errors["order_id"]
+
+
 async def test_people_can_still_reject_and_withdraw(desk: Desk) -> None:
     """Acts that cancel nothing go on."""
     first, second = await desk.ask("ord_1"), await desk.ask("ord_2")

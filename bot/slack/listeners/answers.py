@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import aiohttp
 import structlog
+from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
@@ -16,11 +17,19 @@ from bot.slack.background import Tell
 from bot.slack.client import no_redirects
 from bot.slack.errors import problem_of
 from bot.slack.views.modals import notice
-from bot.slack.views.text import Message, addressed, lines, mrkdwn
+from bot.slack.views.text import Message, addressed, lines, mrkdwn, tame
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
+
+
+async def close_form(ack: AsyncAck, field: str, error: str) -> None:
+    """Let the form close, or say on the field why not. Slack shows that as it is, also marks that turn the line."""
+    if error:
+        await ack(response_action="errors", errors={field: tame(error)})
+    else:
+        await ack()
 
 
 def answer_to(network: Network, response_url: str, contact: str | None = None) -> Tell:

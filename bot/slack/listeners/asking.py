@@ -13,7 +13,7 @@ from bot.domain.request import Request
 from bot.slack import command_text, message_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER, CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
-from bot.slack.listeners.answers import respond
+from bot.slack.listeners.answers import close_form, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Shortcut, Submission, User
 from bot.slack.views import card, freezes, order_ids, receipt, refusals
@@ -153,11 +153,7 @@ class Asking:
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""
-        field, error = await self._ask(form)
-        if error:
-            await ack(response_action="errors", errors={field: error})
-        else:
-            await ack()
+        await close_form(ack, *await self._ask(form))
 
     async def _ask(self, form: Submission) -> tuple[str, str]:
         """Return the field with its error, or no error where the request is kept."""

@@ -16,6 +16,7 @@ from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.domain.request import Request
 from bot.slack.errors import problem_of
+from bot.slack.listeners.answers import close_form
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
 from bot.slack.views import buttons, card, receipt, refusals
@@ -86,7 +87,7 @@ class Deciding:
         if not error:
             acted = await self._submit(form, surface, decisions.reject, Act.REJECT, request_id, reason=reason)
             error = acted if isinstance(acted, str) else _refusal(acted)
-        await _acknowledge(ack, RejectForm.REASON, error)
+        await close_form(ack, RejectForm.REASON, error)
 
     async def withdraw(self, ack: AsyncAck, click: Click) -> None:
         """Take a request back."""
@@ -150,7 +151,7 @@ class Deciding:
             error = acted if isinstance(acted, str) else _refusal(acted, finding.order_id)
             if not isinstance(acted, str) and acted.verdict is Verdict.WRONG_STATE and SettleForm.has_choice(form.view):
                 field = SettleForm.ORDER
-        await _acknowledge(ack, field, error)
+        await close_form(ack, field, error)
 
     async def _arrive(self, ack: AsyncAck, click: Click, *roles: Role) -> Actor | None:
         """Return the person who clicked; refuse, acknowledge and return None for people of other companies."""
@@ -233,10 +234,3 @@ def _refusal(acted: Acted, order_id: str | None = None) -> str:
         if request is None:
             return refusals.NOT_ITS_ORDER
     return refusals.click_refused(acted.verdict, request, acted.freeze)
-
-
-async def _acknowledge(ack: AsyncAck, field: str, error: str) -> None:
-    if error:
-        await ack(response_action="errors", errors={field: error})
-    else:
-        await ack()
