@@ -175,6 +175,8 @@ class Verdict(StrEnum):
     """The settings ask for a reason, and none was given."""
     NO_SUCH_REASON = "no_such_reason"
     """The reason chosen is none of those that the settings offer."""
+    TOO_FEW_APPROVERS = "too_few_approvers"
+    """By the settings, fewer people may approve the request than have to."""
     VOTES_MISSING = "votes_missing"
     """Too few of the people who approved may still approve today."""
     VOTES_UNCHECKED = "votes_unchecked"
@@ -212,6 +214,15 @@ def may_give_reason(reason: str, category: str, *, offered: tuple[str, ...], req
         return Verdict.NO_SUCH_REASON
     missing = not category if offered else not reason
     return Verdict.REASON_MISSING if required and missing else Verdict.ALLOWED
+
+
+def could_be_approved(requester: Actor, approvers: Members, quorum: int, *, allow_self_approval: bool) -> bool:
+    """Return False where it is certain that too few people could ever approve a request of this person's."""
+    groups = [each for each in (approvers, approvers.escalation) if each is not None]
+    if any(each.everyone or not each.complete for each in groups):
+        return True
+    people = frozenset[str]().union(*(each.ids for each in groups))
+    return len(people if allow_self_approval else people - {requester.id}) >= quorum
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Background:
         self._in_flight = in_flight
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[None, None, None], *, tell: Tell) -> None:
+    def start(self, work: Coroutine[None, None, object], *, tell: Tell) -> None:
         """Run ``work`` in a task; if it fails, give the person a reference to the log."""
         task = asyncio.create_task(self._guarded(work, tell))
         self._tasks.add(task)
@@ -50,7 +50,7 @@ class Background:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _guarded(self, work: Coroutine[None, None, None], tell: Tell) -> None:
+    async def _guarded(self, work: Coroutine[None, None, object], tell: Tell) -> None:
         try:
             await self._in_flight.idle()
             await work

@@ -13,6 +13,7 @@ from bot.domain.policy import (
     Scope,
     Verdict,
     Votes,
+    could_be_approved,
     count_votes,
     may_ask,
     may_decide,
@@ -160,6 +161,27 @@ def retrying(
     if later is not None:
         request = changed(request, later=Earlier(later, AT))
     return may_retry(request, actor, at, votes=votes)
+
+
+@pytest.mark.parametrize(
+    "approvers, quorum, alone, could",
+    [
+        (Members(frozenset({"UASKER"})), 1, False, False),
+        (Members(frozenset({"UASKER"})), 1, True, True),
+        (Members(frozenset({"UASKER", "UONE"})), 1, False, True),
+        (Members(frozenset({"UASKER", "UONE"})), 2, False, False),
+        (Members(frozenset({"UASKER", "UONE"}), escalation=Members(frozenset({"UTWO"}))), 2, False, True),
+        (Members(frozenset({"UASKER", "UONE"}), escalation=Members(frozenset({"UONE"}))), 2, False, False),
+        (Members(frozenset({"UASKER", "UONE"}), escalation=Members(complete=False)), 2, False, True),
+        (Members(complete=False), 2, False, True),
+        (Members(everyone=True), 9, False, True),
+    ],
+)
+def test_a_request_that_nobody_could_approve_is_known_before_it_is_kept(
+    approvers: Members, quorum: int, alone: bool, could: bool
+) -> None:
+    """It could only expire. What Slack has not said counts for the person."""
+    assert could_be_approved(Actor("UASKER"), approvers, quorum, allow_self_approval=alone) is could
 
 
 @pytest.mark.parametrize("state", State)

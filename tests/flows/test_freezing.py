@@ -13,6 +13,7 @@ from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Canned, Hang
 from bot.sandbox.person import as_seen
+from bot.slack.listeners import asking
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, QUICK, Desk, quick_tuning
 
@@ -57,6 +58,27 @@ async def test_everybody_reads_who_froze_everything_and_why(desk: Desk) -> None:
     (note,) = body["notes"]
     assert note.startswith(f"frozen by {BEN} since")
     assert WHY not in note
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_an_announcement_that_slack_does_not_take_is_repeated(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """People read the freeze and its end, at last by a message of the bot's own in the channel of the cards."""
+    monkeypatch.setattr(asking, "_PAUSES", (0.0, 0.0, 0.0))
+    for word in ("freeze wrong <!here>", "unfreeze"):
+        for _ in range(lost):
+            desk.slack.faults.add("response_url", Canned(500, b"x"))
+        await desk.ben.command(f"/cancel-order {word}", LOBBY)
+        begins = "🧊 Everything is frozen by ben" if word != "unfreeze" else "The freeze is over: ben has ended it."
+        where = PAYMENTS if lost == 3 else LOBBY
+
+        def told(begins: str = begins, where: str = where) -> bool:
+            read = [desk.ann.reads(message) for message in desk.slack.space.messages(where)]
+            return sum(text.startswith(begins) for text in read) == 1
+
+        await desk.wait(told)
+    assert all("<!here>" not in message.text for message in desk.slack.space.messages(PAYMENTS))
 
 
 async def test_nothing_is_asked_for_and_no_approval_counts_while_frozen(desk: Desk) -> None:

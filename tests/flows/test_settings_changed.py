@@ -7,11 +7,12 @@ import pytest
 
 from bot.domain.cancellation import State
 from bot.domain.events import QuorumChanged, VotesVoided
+from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Fault, Hang
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
 from tests.clock import Clock
-from tests.flows.desk import BEN, CLEO, LEADS, LOBBY, OLGA, VERA, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, CLEO, LEADS, LOBBY, OLGA, VERA, Desk, quick_tuning
 
 THREE = f"{BEN},{CLEO},{VERA}"
 """Three approvers, so that two others are left when one is out."""
@@ -26,6 +27,19 @@ async def asked_and_approved(desk: Desk, *people: Person, by: Person | None = No
     # A message that a stop cuts off is tried again after a pause, for which a clock that stands still waits for ever.
     await desk.running_bot.worker.until_idle()
     return card
+
+
+async def test_a_request_that_nobody_could_approve_is_refused_in_the_form(quiet_desk: Desk) -> None:
+    """Ann is the only approver besides Ben, and two are needed: the form says so, and nobody is asked."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVERS=f"{ANN},{BEN}", APPROVALS_REQUIRED="2")
+    await desk.ann.command("/cancel-order ord_1 twice", LOBBY)
+    await desk.wait(lambda: desk.ann.modal)
+    errors = await desk.ann.submit()
+    assert errors is not None
+    assert errors["order_id"].startswith("Too few people could approve your request")
+    assert await desk.refusal() == (ANN, "", Verdict.TOO_FEW_APPROVERS)
+    assert await desk.state() is None
 
 
 async def restart(desk: Desk, **changes: str) -> None:

@@ -73,10 +73,13 @@ async def respond(
     replace: bool = False,
     to_all: bool = False,
     contact: str | None = None,
-) -> None:
-    """Answer privately, or ``to_all`` in the channel; ``replace`` puts it in the place of the message clicked."""
+) -> bool:
+    """Answer privately, or ``to_all`` in the channel; ``replace`` puts it in the place of the message clicked.
+
+    Return True where Slack took it.
+    """
     if not response_url:
-        return
+        return False
     if isinstance(answer, str):
         elements = addressed(answer, contact)
         message = Message(mrkdwn(elements), [lines(elements)])
@@ -94,6 +97,7 @@ async def respond(
             )
     except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself
         log.warning("answer_not_sent", problem=problem_of(error).name)
-        return
+        return False
     if response.status_code != HTTPStatus.OK:
         log.warning("answer_not_taken", status=response.status_code)
+    return response.status_code == HTTPStatus.OK

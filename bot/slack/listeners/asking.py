@@ -1,23 +1,27 @@
 """``/cancel-order``, the shortcuts, and the form in which all of them end."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 
+import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
 from bot.domain.cancellation import State
 from bot.domain.ids import CHANNEL_ID
-from bot.domain.policy import Role, Verdict
+from bot.domain.policy import Actor, Role, Verdict
 from bot.domain.request import Request
 from bot.slack import command_text, message_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER, CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
+from bot.slack.errors import problem_of
 from bot.slack.listeners.answers import close_form, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Shortcut, Submission, User
 from bot.slack.views import card, freezes, order_ids, receipt, refusals
 from bot.slack.views.modals import Order, OrderForm, OrderRules, OrderStart
+from bot.slack.views.text import Message, escape, lines, words
 from bot.workflow import Acted, Wish
 
 
@@ -35,6 +39,12 @@ class Way:
     trigger_id: str
     tell: Tell
     again: str
+
+
+log = structlog.get_logger(__name__)
+
+_PAUSES = (0.0, 1.0, 3.0)
+"""Seconds before each try to announce a freeze or its end."""
 
 
 class Asking:
@@ -149,7 +159,24 @@ class Asking:
             return
         name = typed.user_name or typed.user_id
         text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.due, froze.later)
-        await respond(self._parts.network, typed.response_url, text, to_all=True)
+        await self._announce(typed, text)
+
+    async def _announce(self, typed: Command, text: str) -> None:
+        """Tell everybody, and try again: nothing else says to people that everything stands still, or goes on.
+
+        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are.
+        """
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            if await respond(self._parts.network, typed.response_url, text, to_all=True):
+                return
+        channel = self._parts.approval_channel or typed.channel_id
+        message = Message(escape(text), [lines([words(text)])])
+        try:
+            await self._parts.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        except Exception as error:  # noqa: BLE001 -- the freeze holds all the same, and the operator reads it
+            problem = problem_of(error).name
+            log.error("freeze_not_announced", by=typed.user_id, problem=problem)  # noqa: TRY400 -- no traceback
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""
@@ -177,6 +204,9 @@ class Asking:
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             too_long = refusals.command_refused(Verdict.TOO_LONG) if len(typed) == 1 else refusals.TOO_LONG_TOGETHER
             return OrderForm.REASON, too_long
+        if not wrong and not await self._could_be_approved(actor):
+            await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_FEW_APPROVERS)
+            return OrderForm.ORDER, refusals.command_refused(Verdict.TOO_FEW_APPROVERS)
         wished = tuple(each.order_id for each in typed)
         channel = self._parts.approval_channel or order.channel
         wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source)
@@ -208,6 +238,12 @@ class Asking:
             case _:
                 field = OrderForm.ORDER
         return field, refusals.command_refused(acted.verdict)
+
+    async def _could_be_approved(self, actor: Actor) -> bool:
+        rules, approvers = self._parts.workflow.rules, await self._parts.directory.members(Role.APPROVER)
+        return policy.could_be_approved(
+            actor, approvers, rules.approvals_required, allow_self_approval=rules.allow_self_approval
+        )
 
     def _tell_where(self, response_url: str, request: Request) -> None:
         """Say in the place where somebody asked that the approvers are asked in another channel."""

@@ -370,6 +370,7 @@ _VERDICTS = {
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
     Verdict.CARD_OUT_OF_DATE: "the card promised to wait for more approvals",
     Verdict.TIME_UNCHECKED: "the bot's clock could not be checked",
+    Verdict.TOO_FEW_APPROVERS: "too few people could approve it",
     Verdict.VOTES_MISSING: "too few approvals still counted",
     Verdict.DIRECT_MESSAGE: "in a direct message",
     Verdict.SHARED_CHANNEL: "in a channel shared with another company",

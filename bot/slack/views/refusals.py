@@ -165,6 +165,11 @@ def command_refused(verdict: Verdict) -> str:  # noqa: PLR0911 -- a table of tex
                 "I am not a member of this private channel, so I can't post an approval card here. I have not kept "
                 "anything. Type /invite and my name, then try again."
             )
+        case Verdict.TOO_FEW_APPROVERS:
+            return (
+                "Too few people could approve your request: nobody approves their own, and there are not enough other "
+                f"approvers. I have not kept anything. Ask {OPERATOR} to add approvers."
+            )
         case Verdict.TOO_LONG:
             return (
                 "This does not fit on the approval card, where approvers must be able to read all of it. "
