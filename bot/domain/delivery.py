@@ -43,16 +43,22 @@ class DeliveryKind(StrEnum):
         return self in {DeliveryKind.DIRECT_MESSAGE, DeliveryKind.RECEIPT, DeliveryKind.RECEIPT_UPDATE}
 
 
+MESSAGE_GONE = "message_not_found"
+"""Slack's name for an update of a message that somebody deleted; every other refusal leaves the message as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class MissingCard:
     """The reason why a request that needs people has no card; ``problem`` is Slack's name for the error, or the bot's.
 
     ``in_doubt`` is true where a try may have posted it after all, and ``given_up`` where the bot does not try again.
+    ``outdated`` is true where an older card is still there, which Slack does not let the bot bring up to date.
     """
 
     problem: str
     in_doubt: bool = False
     given_up: bool = False
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

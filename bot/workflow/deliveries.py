@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import PASSING
 from bot.domain.request import Request
@@ -75,19 +75,25 @@ def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
 
 
 def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
-    """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it."""
+    """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it.
+
+    A card that is there but out of date counts as well, as it may lack the buttons of today.
+    """
     if not request.state.awaits_people:
         return None
-    owed = tx.deliveries.owes(request, DeliveryKind.CARD)
+    owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
         match event.content:
             case CardPosted():
-                break
+                # The buttons of a card that only could not be changed are still there.
+                return missing and replace(missing, outdated=not gone)
             case CardBlocked(problem=problem, in_doubt=in_doubt):
-                return MissingCard(problem, in_doubt)
-            case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem) if not owed:
-                return MissingCard(problem, given_up=True)
-    return None
+                missing = missing or MissingCard(problem, in_doubt)
+            case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem):
+                gone = gone or problem == MESSAGE_GONE
+                if not owed:
+                    missing = missing or MissingCard(problem, given_up=True)
+    return missing
 
 
 @dataclass(frozen=True, slots=True)

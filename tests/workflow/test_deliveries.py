@@ -483,6 +483,39 @@ async def test_a_card_that_slack_never_takes_is_reported_to_the_requester(workfl
 
 
 @pytest.mark.parametrize(
+    "problem, outdated",
+    [
+        ("invalid_blocks", True),
+        ("msg_too_long", True),
+        ("cant_update_message", True),
+        ("edit_window_closed", True),
+        ("message_not_found", False),
+    ],
+)
+@pytest.mark.parametrize("second", ["refused", "blocked"])
+async def test_a_card_that_could_not_be_changed_is_not_called_missing(
+    workflow: Workflow, clock: Clock, problem: str, outdated: bool, second: str
+) -> None:
+    """Only a deleted card takes its buttons along: the requester reads which of the two it is."""
+    await requested(workflow)
+    await deliver_all(workflow)
+    await ask(workflow, form="V2")  # which looks whether the card is still there
+    refused = Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+    await workflow.record_delivery((await first_of(workflow, DeliveryKind.CARD_UPDATE)).delivery, refused)
+    outcome = DeliveryOutcome.IMPOSSIBLE if second == "refused" else DeliveryOutcome.BLOCKED
+    missing = None
+    for _ in range(4):
+        while (due := await next_delivery(workflow)) is not None:
+            of_card = due.delivery.kind is DeliveryKind.CARD
+            missing = due.delivery.missing_card or missing
+            tried = Receipt(outcome, problem="invalid_blocks") if of_card else DELIVERED
+            await workflow.record_delivery(due.delivery, tried)
+        clock.advance(60)
+    assert missing is not None
+    assert (missing.outdated, missing.given_up) == (outdated, second == "refused")
+
+
+@pytest.mark.parametrize(
     "outcome, retry_after, channel_waits, own_pause",
     [
         (DeliveryOutcome.LATER, None, 0, 1),

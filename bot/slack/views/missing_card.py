@@ -14,6 +14,8 @@ _SHOWN_IN_TEXT = 200
 
 def heading(missing: MissingCard) -> str:
     """Return what that means for the request, with its sign."""
+    if missing.outdated:
+        return "⚠️ Your request's card is out of date"
     return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request waits"
 
 
@@ -21,6 +23,15 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
     """Return lines with the channel, the cause and the next step; the channel and the bot are links."""
     channel: Element = {"type": "channel", "channel_id": request.card_channel}
     nobody_can = f"nobody can {'approve' if request.state is State.PENDING else 'press Retry'}"
+    if missing.outdated:
+        why = f" up to date ({outcomes.delivery_problem(missing.problem)}). "
+        pending = request.state is State.PENDING
+        buttons = (
+            "Approve and Reject on it still work." if pending else "It may lack the buttons for what can be done now."
+        )
+        return [
+            [words("I can't bring the approval card in "), channel, words(f"{why}{buttons} Tell the bot's operator.")]
+        ]
     if missing.given_up:
         expires = " The request expires by itself." if request.state is State.PENDING else ""
         why = f" ({outcomes.delivery_problem(missing.problem)}), so {nobody_can}. Tell the bot's operator.{expires}"

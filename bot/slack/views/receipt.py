@@ -46,7 +46,7 @@ def receipt(request: Request, missing: MissingCard | None, bot_user_id: str) -> 
         act = "Rejected by " if request.rejection else "Found by "
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
-    way = link(request.card_link, "Open the card") if missing is None else []
+    way = link(request.card_link, "Open the card") if missing is None or missing.outdated else []
     blocks = orders.fitting(lambda room: _blocks(request, heading, rows, way, room))
     return Message(bounded(_text(request, heading, rows, way)), blocks)
 

@@ -53,6 +53,23 @@ def test_the_receipt_says_the_same_and_can_be_withdrawn(missing: MissingCard) ->
     assert "Open the card" not in shown(own)
 
 
+@pytest.mark.parametrize("given_up", [True, False])
+@pytest.mark.parametrize(
+    "state, can", [(State.PENDING, "Approve and Reject on it still work."), (State.FAILED, "may lack the buttons")]
+)
+def test_a_card_that_is_out_of_date_is_not_called_missing(state: State, can: str, given_up: bool) -> None:
+    """People can still act on it, and the receipt leads to it."""
+    about = changed(CANCELLATION, state=state)
+    missing = MissingCard("invalid_blocks", given_up=given_up, outdated=True)
+    own, message = receipt.receipt(about, missing, BOT), missing_card.message(about, missing, BOT)
+    for found in (own, message):
+        for text in (shown(found), found.text):
+            assert can in text
+            assert "nobody can" not in text
+            assert "has no card" not in text
+    assert "Open the card" in shown(own)
+
+
 @pytest.mark.parametrize("problem", ["not_in_channel", "channel_not_found"])
 def test_an_invitation_names_the_bot(problem: str) -> None:
     """A person who types /invite needs to know whom."""
