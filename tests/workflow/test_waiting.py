@@ -315,9 +315,10 @@ def test_a_card_that_is_gone_comes_back_before_people_are_reminded_of_it(world: 
     kinds = []
     while (claimed := world.begin_delivery()) is not None:
         kinds.append(claimed.delivery.kind)
-        gone = claimed.delivery.kind is DeliveryKind.CARD_UPDATE and claimed.request.card_ts == old
+        assert (request := claimed.request) is not None
+        gone = claimed.delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts == old
         if claimed.delivery.kind is DeliveryKind.REPLY:
-            assert claimed.request.card_ts != old
+            assert request.card_ts != old
         receipt = world.trouble(claimed, DeliveryOutcome.IMPOSSIBLE) if gone else world.reach_slack(claimed)
         world.receive(claimed, receipt)
     news = [kind for kind in kinds if kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY}]
