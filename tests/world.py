@@ -3,24 +3,38 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
 from bot.domain.cancellation import NEXT, OPEN, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
-from bot.domain.events import Escalated, GatewayTrouble, Reminded, Requested, Started, Voted
+from bot.domain.events import (
+    Approved,
+    Escalated,
+    Expired,
+    GatewayTrouble,
+    Rejected,
+    Reminded,
+    Requested,
+    Sending,
+    Started,
+    StoppedTrying,
+    Voted,
+    Withdrawn,
+)
 from bot.domain.policy import Act, Actor, Members, Membership, People, Surface, Verdict
 from bot.domain.projection import Ending
 from bot.domain.request import Request
 from bot.domain.verification import walk
 from bot.slack.views import buttons
 from bot.store import Store, Tables
-from bot.workflow import Acted, ClaimedDelivery, Concluded, Patience, Rules, Wish, Workflow, decisions
+from bot.workflow import Acted, ClaimedDelivery, Concluded, HomeTab, Patience, Rules, Wish, Workflow, decisions
 from tests.clock import Clock
+from tests.under_way import UnderWay
 from tests.writer import Writer
 
 T = TypeVar("T")
@@ -35,7 +49,11 @@ _OF_USE_IN = {
     "gateway_trouble": {State.APPROVED, State.SENDING},
 }
 """The states in which a message about these events may be posted."""
-TABLES = ("people", "requests", "cancellations", "decisions", "attempts", "audit_events", "deliveries")
+_DECIDED_ALIKE = {State.PENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}
+"""The states that all orders of a request share."""
+_PLACES = frozenset({"C1", ANN, BEN, CLEO, DORA})
+"""The channels and people that get messages."""
+TABLES = ("people", "requests", "cancellations", "decisions", "attempts", "audit_events", "deliveries", "homes")
 
 _ORDERS = (
     "SELECT r.id, r.number, c.number, c.order_id, c.state, r.requester"
@@ -70,11 +88,20 @@ async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
 class Look(NamedTuple):
     """The part of a card or receipt that people rely on; a receipt leads to a card, or says that it is missing."""
 
-    state: State
+    states: tuple[State, ...]
+    """How each order stands."""
     approvers: tuple[str, ...]
     quorum: int
     card: str | None = None
     missing: MissingCard | None = None
+
+
+class Tab(NamedTuple):
+    """The Home tab of a person: when they opened it last, and what was published for them as whom."""
+
+    opened_at: datetime
+    actor: Actor | None = None
+    shows: HomeTab | None = None
 
 
 @dataclass
@@ -98,6 +125,7 @@ class Outside:
     """The timestamps of messages whose receipt came."""
     refused: set[tuple[str, DeliveryKind]] = field(default_factory=set)
     """The kinds of things that Slack refused for good, with the request."""
+    homes: dict[str, Tab] = field(default_factory=dict)
     posted: int = 0
 
 
@@ -162,14 +190,14 @@ class World:
 
     # --- people -------------------------------------------------------------------------------
 
-    def ask(self, order: str = "ord_1", person: str = ANN) -> Acted:
-        """Ask with a new form."""
+    def ask(self, order: str = "ord_1", person: str = ANN, *, more: Iterable[str] = ()) -> Acted:
+        """Ask with a new form, for ``more`` orders as well."""
         self.forms += 1
-        return self.run(self.workflow.request(Wish(f"V{self.forms}", (order,), "why", "C1"), actor(person)))
+        return self.run(self.workflow.request(Wish(f"V{self.forms}", (order, *more), "why", "C1"), actor(person)))
 
-    def asked(self, order: str = "ord_1", person: str = ANN) -> str:
+    def asked(self, order: str = "ord_1", person: str = ANN, *, more: Iterable[str] = ()) -> str:
         """Ask, and return the id of the request."""
-        request = self.ask(order, person).request
+        request = self.ask(order, person, more=more).request
         assert request is not None
         return request.id
 
@@ -227,17 +255,24 @@ class World:
         return self.run(self.workflow.act(decisions.stop, Act.STOP, about, clicks, seen=seen))
 
     def settle(
-        self, about: str, person: str = BEN, membership: Membership | None = None, *, cancelled: bool = True
+        self,
+        about: str,
+        person: str = BEN,
+        membership: Membership | None = None,
+        *,
+        order: str = "",
+        cancelled: bool = True,
     ) -> Acted:
-        """State as this person how the order stands."""
+        """State as this person how this order stands, or else the first one that is unknown."""
         clicks = self._click(person, membership)
         found, how = self.found(about), "I looked"
+        unknown = [each.order_id for each in found.cancellations if each.state is State.UNKNOWN]
         finding = self.workflow.act(
             decisions.settle,
             Act.SETTLE,
             about,
             clicks,
-            order_id=found.cancellation.order_id,
+            order_id=order or [*unknown, *found.order_ids][0],
             cancelled=cancelled,
             how=how,
             seen=found.version,
@@ -258,10 +293,11 @@ class World:
         """Settle what is due, and return the call that begins, if one does."""
         attempt = self.run(next_attempt(self.workflow))
         if attempt is not None:
-            found = self.found(attempt.request_id)
+            found = self.found(attempt.request_id).about(attempt.order_id)
+            assert found is not None
             assert found.state is State.SENDING
             assert len(found.approvers) >= found.approvals_required
-            assert (attempt.order_id, attempt.reason) == (found.cancellation.order_id, found.reason)
+            assert attempt.reason == found.reason
             self.outside.under_way.append(attempt)
         return attempt
 
@@ -291,7 +327,7 @@ class World:
         """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
         delivery, request = claimed.delivery, claimed.request
         assert request is not None
-        look = Look(request.state, request.approvers, request.approvals_required)
+        look = Look(_states(request), request.approvers, request.approvals_required)
         if delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
             self.outside.cards[request.card_ts] = look
             return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts)
@@ -369,6 +405,24 @@ class World:
         problem = "problem" if claimed.delivery.kind.is_new_message else "message_not_found"
         return Receipt(outcome, problem=problem, in_doubt=outcome is DeliveryOutcome.IN_DOUBT)
 
+    def open_home(self, person: str) -> None:
+        """Let somebody open their Home tab."""
+        self.outside.homes[person] = self.outside.homes.get(person, Tab(self.clock()))._replace(opened_at=self.clock())
+        self.run(self.workflow.home_opened(person))
+
+    def publish(self, outcome: DeliveryOutcome = DeliveryOutcome.DELIVERED) -> bool:
+        """Try to publish the Home tabs that are due, with this outcome; return False if none is due."""
+        claimed = self.run(self.workflow.claim("w", calls=0, messages=9, not_to=_PLACES))
+        for publish in claimed.homes:
+            if outcome in {DeliveryOutcome.DELIVERED, DeliveryOutcome.IN_DOUBT}:
+                who = self._click(publish.person, None)
+                shows = self.run(self.workflow.home(who))
+                # A click on the tab shows that it is open, too.
+                tab = self.outside.homes.get(publish.person, Tab(self.clock()))
+                self.outside.homes[publish.person] = tab._replace(actor=who, shows=shows)
+            self.run(self.workflow.record_publish(publish, Receipt(outcome, problem="problem")))
+        return bool(claimed.homes)
+
     def restart(self, *, quorum: int | None = None, self_approval: bool | None = None) -> None:
         """Let a new process take over, perhaps with other rules; calls of the old one may still reach the gateway."""
         rules = self.workflow.rules
@@ -410,6 +464,7 @@ class World:
                 case _:
                     assert not ours
         self._check_times()
+        self._check_decisions()
         self._check_deliveries({request: (number, requester) for request, number, *_, requester in rows})
         self._check_slack()
 
@@ -431,16 +486,33 @@ class World:
             assert lease_until is not None
             assert in_doubt_since is not None
 
+    def _check_decisions(self) -> None:
+        """Check that each request was decided once, as a whole, and that no order of it was sent before that."""
+        decided: set[str] = set()
+        for event in self.tables.record.all():
+            match event.content:
+                case Approved() | Rejected() | Withdrawn() | Expired():
+                    assert event.request not in decided
+                    decided.add(event.request)
+                case Sending():
+                    assert event.request in decided
+        together: dict[str, set[bool]] = {}
+        for about, _, _, _, state, _ in self.rows(_ORDERS):
+            together.setdefault(about, set()).add(state in _DECIDED_ALIKE)
+        assert all(len(each) == 1 for each in together.values())
+
     def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
         """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
         for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies'"):
             owed.setdefault((number, seq), []).append(kind)
+        under_way = UnderWay()
         for event in self.tables.record.all():
             if event.request not in known:
                 continue
+            over = under_way.follow(event)
             number, requester = known[event.request]
-            kinds = owed.get((number, event.seq), [])
+            kinds, several = owed.get((number, event.seq), []), len(under_way.orders[event.request]) > 1
             match event.content:
                 case Requested():
                     assert kinds == ["card", "receipt"]
@@ -449,8 +521,10 @@ class World:
                 case GatewayTrouble():
                     assert sorted(kinds) == ["direct_message", "reply"]
                 case content if isinstance(content, Ending):
-                    assert kinds.count("reply") == 1
-                    assert kinds.count("direct_message") == (event.actor != requester)
+                    # People are told once how all orders ended.
+                    own = event.actor == requester and not (isinstance(content, StoppedTrying) and several)
+                    assert kinds.count("reply") == over
+                    assert kinds.count("direct_message") == (over and not own)
 
     def _check_slack(self) -> None:
         """Check that what is on file is in Slack, that duplicates are not, and that nothing was dropped by itself."""
@@ -477,10 +551,11 @@ class World:
 
         A card is there if people must act, or the requester reads that it is not.
         """
+        recently = self.clock() - timedelta(minutes=50)
         # Twice, as an update that was in doubt is sent once more after a while.
         for _ in range(2):
             self.clock.advance(minutes=3)
-            while self.deliver(DeliveryOutcome.DELIVERED):
+            while self.deliver(DeliveryOutcome.DELIVERED) or self.publish():
                 pass
         assert self.rows("SELECT * FROM deliveries WHERE status = 'queued'") == []
         for about, card in self.rows("SELECT id, card_ts FROM requests WHERE card_ts IS NOT NULL"):
@@ -500,6 +575,10 @@ class World:
             assert own.card == found.card_ts
             if found.state.awaits_people:
                 assert (own.missing is None) == (found.card_ts in self.outside.cards)
+        for tab in self.outside.homes.values():
+            if tab.opened_at > recently:
+                assert tab.actor is not None
+                assert tab.shows == self.run(self.workflow.home(tab.actor))
 
     def _knows_of_no_card(self, found: Request) -> bool:
         """Return True where the requester has a message that their request has no card, unless Slack refused that."""
@@ -512,8 +591,14 @@ class World:
         return bool(self.rows(sql, found.number))
 
 
+def _states(request: Request) -> tuple[State, ...]:
+    return tuple(each.state for each in request.cancellations)
+
+
 def _shows(look: Look, found: Request) -> bool:
     """Return True where this is the truth; the begin of a call is no news where the approval is shown."""
-    begun = found.state is State.SENDING and look.state is State.APPROVED
     same = (look.approvers, look.quorum) == (found.approvers, found.approvals_required)
-    return same and (begun or look.state is found.state)
+    return same and all(
+        shown is state or (shown, state) == (State.APPROVED, State.SENDING)
+        for shown, state in zip(look.states, _states(found), strict=True)
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.policy import Act, Members, Membership, Verdict
+from bot.domain.policy import Act, Members, Membership, Surface, Verdict
 from bot.store import open_reader
 from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import ClaimedDelivery, decisions
@@ -152,6 +152,58 @@ def _with_a_card(world: World) -> str:
     world.deliver(DeliveryOutcome.DELIVERED)
     world.reject(about)
     return about
+
+
+def _several_asked(world: World) -> str:
+    """Return a request of three orders, while two people have their Home tabs open."""
+    about = world.asked("ord_1", more=["ord_2", "ord_3"])
+    for person in (ANN, BEN):
+        world.open_home(person)
+    return about
+
+
+def _several_approved(world: World) -> str:
+    about = _several_asked(world)
+    world.approve(about)
+    return about
+
+
+def _several_called(world: World) -> str:
+    about = _several_approved(world)
+    for _ in range(3):
+        world.work()
+    return about
+
+
+def _last_of_several(world: World) -> str:
+    """Return a request of which all orders but the one that was called last are over."""
+    about = _several_called(world)
+    for call in world.outside.under_way[:-1]:
+        world.answer(call, Answer(Outcome.UNKNOWN))
+    return about
+
+
+def _several_unknown(world: World) -> str:
+    about = _last_of_several(world)
+    world.answer(world.outside.under_way[-1], Answer(Outcome.UNKNOWN))
+    return about
+
+
+def _several_turned_away(world: World) -> str:
+    about = _several_called(world)
+    for call in world.outside.under_way:
+        world.answer(call, Answer(Outcome.NOT_SENT, repeat=True))
+    return about
+
+
+def _several_overdue(world: World) -> str:
+    about = _several_asked(world)
+    world.clock.advance(minutes=61)
+    return about
+
+
+def _settle_one_of_several(world: World, about: str) -> object:
+    return world.settle(about, order="ord_2", cancelled=False)
 
 
 def _long_pending(world: World) -> str:
@@ -333,6 +385,29 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
     "ask while frozen": (_frozen, lambda world, _: world.ask("ord_2")),
     "claim a delivery": (_asked, lambda world, _: world.run(next_delivery(world.workflow))),
     "claim everything": (_approved, lambda world, _: world.run(world.workflow.claim("w", calls=5, messages=5))),
+    "ask for several": (_asked, lambda world, _: world.ask("ord_2", more=["ord_3", "ord_4"])),
+    "ask for several in vain": (_several_asked, lambda world, _: world.ask("ord_2", CLEO, more=["ord_4", "ord_1"])),
+    "ask in place of several that expired": (
+        _several_overdue,
+        lambda world, _: world.ask("ord_3", CLEO, more=["ord_4"]),
+    ),
+    "approve several": (_several_asked, lambda world, about: world.approve(about)),
+    "reject several": (_several_asked, lambda world, about: world.reject(about)),
+    "withdraw several": (_several_asked, lambda world, about: world.withdraw(about, surface=Surface.HOME)),
+    "begin several calls": (
+        _several_approved,
+        lambda world, _: world.run(world.workflow.claim("w", calls=5, messages=9)),
+    ),
+    "the first of several fails": (_several_called, _answered(Outcome.NOT_SENT)),
+    "the last of several fails": (_last_of_several, _answered(Outcome.NOT_SENT)),
+    "retry several": (_several_unknown, lambda world, about: world.retry(about)),
+    "settle one of several": (_several_unknown, _settle_one_of_several),
+    "try several now": (_several_turned_away, lambda world, about: world.try_now(about)),
+    "stop several": (_several_turned_away, lambda world, about: world.stop(about, ANN)),
+    "restart in the middle of several": (_several_called, lambda world, _: world.restart()),
+    "open the Home tab": (_asked, lambda world, _: world.open_home(CLEO)),
+    "publish Home tabs": (_several_asked, lambda world, _: world.publish()),
+    "publish Home tabs in doubt": (_several_asked, lambda world, _: world.publish(DeliveryOutcome.IN_DOUBT)),
     **{f"card {outcome}": (_card, _received(outcome)) for outcome in DeliveryOutcome},
     "card blocked for the third time": (_card_of_the_third_try, _received(DeliveryOutcome.BLOCKED)),
     "card delivered by an older try": (_older_of_two_tries, _received(DeliveryOutcome.DELIVERED)),

@@ -1,4 +1,4 @@
-"""The model: the acts on one request, and what must become of it, written without any of the bot's own code."""
+"""The model: acts on one request, and what must become of its order ord_1, without any of the bot's own code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -259,7 +259,7 @@ def _answer_call(world: World, _: str, *, answer: Answer, call: int = -1) -> Non
 
 def _the_other(world: World, about: str, act: Callable[[str], object]) -> None:
     """Do this to the second request for the same order, if one is open."""
-    other = world.tables.requests.open_of(world.found(about).cancellation.order_id)
+    other = world.tables.requests.open_of("ord_1")
     if other is not None and other.id != about:
         act(other.id)
 
@@ -288,7 +288,7 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "approve by Dora": lambda world, about: world.approve(about, DORA),
     "reject by Dora": lambda world, about: world.reject(about, DORA),
     "retry by Dora": lambda world, about: world.retry(about, DORA),
-    "settle as cancelled by Dora": lambda world, about: world.settle(about, DORA),
+    "settle as cancelled by Dora": lambda world, about: world.settle(about, DORA, order="ord_1"),
     "reject by Ben": lambda world, about: world.reject(about),
     "reject by an outsider": lambda world, about: world.reject(about, CLEO, OUTSIDER),
     "withdraw by Ann": lambda world, about: world.withdraw(about),
@@ -305,10 +305,10 @@ ACTS: dict[str, Callable[[World, str], object]] = {
     "stop by Ben": lambda world, about: world.stop(about),
     "stop by Ann": lambda world, about: world.stop(about, ANN),
     "stop by an outsider": lambda world, about: world.stop(about, CLEO, OUTSIDER),
-    "settle as cancelled by Ben": lambda world, about: world.settle(about),
-    "settle as not cancelled by Cleo": lambda world, about: world.settle(about, CLEO, cancelled=False),
-    "settle as cancelled by Ann": lambda world, about: world.settle(about, ANN),
-    "settle as cancelled by an outsider": lambda world, about: world.settle(about, CLEO, OUTSIDER),
+    "settle as cancelled by Ben": lambda world, about: world.settle(about, order="ord_1"),
+    "settle as not cancelled by Cleo": lambda world, about: world.settle(about, CLEO, order="ord_1", cancelled=False),
+    "settle as cancelled by Ann": lambda world, about: world.settle(about, ANN, order="ord_1"),
+    "settle as cancelled by an outsider": lambda world, about: world.settle(about, CLEO, OUTSIDER, order="ord_1"),
     "ask again by Cleo": lambda world, _: world.ask(person=CLEO),
     "reject the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.reject(it, CLEO)),
     "withdraw the other by Cleo": lambda world, about: _the_other(world, about, lambda it: world.withdraw(it, CLEO)),

@@ -19,6 +19,7 @@ from tests.world import ALL_THREE, ANN, BEN, CLEO, DORA, World
 Try = tuple[ClaimedDelivery, Receipt, int]
 """A try to deliver something, its receipt, and the number of starts before it."""
 
+ORDERS = ["ord_1", "ord_2", "ord_3", "ord_4"]
 SAID = ["told", "lost after", "lost before", "busy", "denied", "no such order", "echo"]
 THEN = ["wait", "retry", "settle as cancelled", "settle as not cancelled"]
 _GROUPS = st.just(ALL_THREE) | st.builds(
@@ -28,24 +29,27 @@ _SETTLED = {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Several people, two orders, a gateway and a Slack that keep the truth, and a worker that may be late or die.
+    """Several people, four orders of which up to three are asked for at once, and a worker that may be late or die.
 
-    The settings and the group of approvers change as they like, and Slack does not always say who is in the group.
+    The gateway and Slack keep the truth. The settings and the group of approvers change as they like, and Slack does
+    not always say who is in the group.
     """
 
     requests = Bundle("requests")
     calls = Bundle("calls")
     tries = Bundle("tries")
-    orders, people = st.sampled_from(["ord_1", "ord_2"]), st.sampled_from([ANN, BEN, CLEO, DORA])
+    people = st.sampled_from([ANN, BEN, CLEO, DORA])
+    orders = st.sampled_from(ORDERS)
+    wishes = st.lists(orders, min_size=1, max_size=3, unique=True)
 
-    @initialize(target=requests, quorum=st.integers(1, 2), self_approval=st.booleans())
-    def open(self, quorum: int, self_approval: bool) -> str:
+    @initialize(target=requests, quorum=st.integers(1, 2), self_approval=st.booleans(), wish=wishes)
+    def open(self, quorum: int, self_approval: bool, wish: list[str]) -> str:
         """Begin with a new file and one request."""
         self.folder = tempfile.TemporaryDirectory()
         self.world = World(Path(self.folder.name), quorum=quorum, self_approval=self_approval)
         self.starts = 0
         self.answered: set[int] = set()
-        return self.world.asked()
+        return self.world.asked(wish[0], more=wish[1:])
 
     def teardown(self) -> None:
         """Let Slack take everything in the end; every card shows the truth of its request."""
@@ -56,15 +60,23 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- people -------------------------------------------------------------------------------
 
-    @rule(target=requests, order=orders, person=people)
-    def ask(self, order: str, person: str) -> str:
-        """Ask: the request is kept, or the answer names the one in the way."""
-        acted = self.world.ask(order, person)
-        assert acted.verdict in {Verdict.ALLOWED, Verdict.ANOTHER_IS_OPEN}
-        assert acted.request is not None
-        assert acted.request.state.open
-        assert acted.request.cancellation.order_id == order
-        return acted.request.id
+    @rule(target=requests, wish=wishes, person=people)
+    def ask(self, wish: list[str], person: str) -> str:
+        """Ask: the request is kept as a whole, or the answer names every one that is in the way."""
+        ((before,),) = self.world.rows("SELECT count(*) FROM cancellations")
+        acted = self.world.ask(wish[0], person, more=wish[1:])
+        ((kept,),) = self.world.rows("SELECT count(*) FROM cancellations")
+        if acted.verdict is Verdict.ALLOWED:
+            assert acted.request is not None
+            assert acted.request.order_ids == tuple(wish)
+            assert kept == before + len(wish)
+            return acted.request.id
+        assert (acted.verdict, kept) == (Verdict.ANOTHER_IS_OPEN, before)
+        assert acted.in_the_way
+        for each in acted.in_the_way:
+            assert each.state.open
+            assert each.cancellation.order_id in wish
+        return acted.in_the_way[0].id
 
     @rule(about=requests, person=people)
     def approve(self, about: str, person: str) -> None:
@@ -104,25 +116,32 @@ class AnyOrder(RuleBasedStateMachine):
         """Retry: a second person, with an approval that is young, still counts, and was not decided against."""
         before = self.world.found(about)
         acted = self.world.retry(about, person)
+        retried = self._changed(before)
         if acted.verdict is Verdict.ALLOWED:
-            assert before.state in {State.FAILED, State.UNKNOWN}
+            assert retried
             assert person in self._approvers(before) - {before.requester}
             assert self.world.clock() - self._last_vote(before) <= timedelta(hours=1)
-            assert not self._decided_against(before)
             self._approved_by_enough(before)
+        for was, now in retried:
+            assert was.state in {State.FAILED, State.UNKNOWN}
+            assert now.state is State.APPROVED
+            assert not self._decided_against(was)
         self._on_record(acted, Act.RETRY)
 
     @rule(about=requests, person=people)
     def try_now(self, about: str, person: str) -> None:
-        """Try now: an approver, while certainly nothing was done; the next call is due at once."""
+        """Try now: an approver, while certainly nothing was done; the next calls are due at once."""
         before = self.world.found(about)
         acted = self.world.try_now(about, person)
+        hurried = self._changed(before)
         if acted.verdict is Verdict.ALLOWED:
-            assert person in self.world.outside.approvers.ids
-            self._certainly_not_done(before)
-            assert before.due_at is not None
-            assert before.due_at > self.world.clock()
-            assert self.world.found(about).due_at == self.world.clock()
+            assert hurried
+            assert person in self._approvers(before)
+        for was, now in hurried:
+            self._certainly_not_done(was)
+            assert was.cancellation.due_at is not None
+            assert was.cancellation.due_at > self.world.clock()
+            assert now.cancellation.due_at == self.world.clock()
         self._on_record(acted, Act.TRY_NOW)
 
     @rule(about=requests, person=people)
@@ -130,22 +149,27 @@ class AnyOrder(RuleBasedStateMachine):
         """Stop trying: an approver or the requester, while certainly nothing was done; no call follows."""
         before = self.world.found(about)
         acted = self.world.stop(about, person)
+        stopped = self._changed(before)
         if acted.verdict is Verdict.ALLOWED:
-            assert person in self.world.outside.approvers.ids | {before.requester}
-            self._certainly_not_done(before)
-            now = self.world.found(about)
+            assert stopped
+            assert person in self._approvers(before) | {before.requester}
+        for was, now in stopped:
+            self._certainly_not_done(was)
             assert (now.state, now.cancellation.stopped_by) == (State.FAILED, person)
         self._on_record(acted, Act.STOP)
 
-    @rule(about=requests, person=people, cancelled=st.booleans())
-    def settle(self, about: str, person: str, cancelled: bool) -> None:
-        """Settle by hand: a second person, where the outcome is unknown."""
+    @rule(about=requests, order=st.sampled_from(["", *ORDERS]), person=people, cancelled=st.booleans())
+    def settle(self, about: str, order: str, person: str, cancelled: bool) -> None:
+        """Settle one order by hand: a second person, where its outcome is unknown."""
         before = self.world.found(about)
-        acted = self.world.settle(about, person, cancelled=cancelled)
-        if acted.verdict is Verdict.ALLOWED:
-            assert before.state is State.UNKNOWN
+        acted = self.world.settle(about, person, order=order, cancelled=cancelled)
+        settled = self._changed(before)
+        assert len(settled) == (acted.verdict is Verdict.ALLOWED)
+        for was, now in settled:
+            assert was.state is State.UNKNOWN
+            assert order in {"", was.cancellation.order_id}
             assert person in self._approvers(before) - {before.requester}
-            assert self.world.found(about).state in _SETTLED
+            assert now.state in _SETTLED
         self._on_record(acted, Act.SETTLE)
 
     @rule(about=requests, order=orders, person=people)
@@ -175,11 +199,13 @@ class AnyOrder(RuleBasedStateMachine):
             if found.state is State.PENDING:
                 for person in sorted({ANN, BEN, CLEO} - {found.requester}):
                     self.approve(about, person)
-            if self.world.found(about).state is State.APPROVED:
+            if self.world.found(about).under_way:
                 self.world.clock.advance(minutes=1)
-                self.world.work()
-            if self.world.found(about).state is State.SENDING:
-                self._answer([call for call in self.world.outside.under_way if call.request_id == about][-1], said)
+                while self.world.work():
+                    pass
+            for each in self.world.found(about).each():
+                if each.state is State.SENDING:
+                    self._answer(self._last_call(each), said)
         found = self.world.found(about)
         for person in (
             sorted({ANN, BEN, CLEO} - {found.requester}) if found.state in {State.FAILED, State.UNKNOWN} else []
@@ -187,7 +213,7 @@ class AnyOrder(RuleBasedStateMachine):
             if then == "retry":
                 self.retry(about, person)
             elif then != "wait":
-                self.settle(about, person, cancelled=then == "settle as cancelled")
+                self.settle(about, "", person, cancelled=then == "settle as cancelled")
 
     # --- the gateway --------------------------------------------------------------------------
 
@@ -268,6 +294,16 @@ class AnyOrder(RuleBasedStateMachine):
             ((status, known),) = self.world.rows(f"{sql} AND d.kind = 'receipt'", about)
             assert self.world.click_on_receipt(about, ts) == (status == "queued" or known == ts)
 
+    @rule(person=people)
+    def open_home(self, person: str) -> None:
+        """Open the Home tab."""
+        self.world.open_home(person)
+
+    @rule(outcome=st.sampled_from(DeliveryOutcome))
+    def publish(self, outcome: DeliveryOutcome) -> None:
+        """Try to publish the Home tabs that are due."""
+        self.world.publish(outcome)
+
     # --- everything else ----------------------------------------------------------------------
 
     @rule(minutes=st.sampled_from([0.01, 1, 3, 22, 61, 4000]))
@@ -314,10 +350,25 @@ class AnyOrder(RuleBasedStateMachine):
             assert len(self._may_approve(request) & set(request.approvers)) >= enough
 
     def _certainly_not_done(self, request: Request) -> None:
-        """Check that no call of this request is under way, and that every one certainly did nothing."""
+        """Check that no call for this order is under way, and that every one certainly did nothing."""
         assert request.state is State.APPROVED
         sql = "SELECT outcome FROM attempts WHERE number = ?"
         assert {outcome for (outcome,) in self.world.rows(sql, request.cancellation.number)} <= {"not_sent"}
+
+    def _changed(self, before: Request) -> list[tuple[Request, Request]]:
+        """Return each decided order that somebody has just changed, as it was and as it is."""
+        pairs = zip(before.each(), self.world.found(before.id).each(), strict=True)
+        return [
+            (was, now)
+            for was, now in pairs
+            # Whatever people do with a request whose time is over, it expires.
+            if was.state is not State.PENDING
+            and (was.state, was.cancellation.due_at) != (now.state, now.cancellation.due_at)
+        ]
+
+    def _last_call(self, one: Request) -> Attempt:
+        calls = (call for call in self.world.outside.under_way if call.request_id == one.id)
+        return [call for call in calls if call.order_id == one.cancellation.order_id][-1]
 
     def _last_vote(self, request: Request) -> datetime:
         return max(decision.at for decision in request.decisions if decision.choice == "approve")

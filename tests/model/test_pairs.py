@@ -1,6 +1,6 @@
 """Every pair of acts from every state."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -9,7 +9,7 @@ import pytest
 from bot.domain.cancellation import State
 from bot.store.connection import Parameters, Row
 from bot.store.sqlite import SQLite
-from tests.model.acts import ACTS, MORE_WAYS, WAYS, Expected
+from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
 from tests.world import World
 
 
@@ -75,21 +75,24 @@ def undone(world: World) -> Iterator[None]:
         sqlite.execute("RELEASE undone")
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in (WAYS | MORE_WAYS).items()])
-def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, way: list[str]) -> None:
-    """After any two acts the request is in the state that the model expects, and everything else holds."""
-    about, expected = world.asked(), Expected()
+def _one_by_one(world: World, about: str, way: list[str], *, follow: Callable[[], None] = lambda: None) -> None:
+    """Check the pairs of acts after this way; ``follow`` is done before each act of the worker."""
 
     def happens(act: str, now: Expected) -> Expected:
+        if act == "work":
+            follow()
         ACTS[act](world, about)
         now.act(act)
         found = world.found(about)
-        assert (found.state, set(found.approvers)) == (now.state, set(now.votes)), act
+        one = found.about("ord_1")
+        assert one is not None
+        assert (one.state, set(found.approvers)) == (now.state, set(now.votes)), act
         assert found.approvals_required == now.counted_with, act
         assert (found.reminded, found.escalated_at is not None) == (now.reminded, now.escalated), act
         world.check()
         return now
 
+    expected = Expected()
     for act in way:
         expected = happens(act, expected)
     for first in ACTS:
@@ -98,6 +101,28 @@ def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, wa
             for second in ACTS:
                 with undone(world):
                     happens(second, deepcopy(after_first))
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in (WAYS | MORE_WAYS).items()])
+def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, way: list[str]) -> None:
+    """After any two acts the request is in the state that the model expects, and everything else holds."""
+    _one_by_one(world, world.asked(), way)
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in WAYS.items()])
+def test_an_order_ends_as_it_must_whatever_becomes_of_another_one(world: World, way: list[str]) -> None:
+    """With an order of the same request that is refused as soon as it is sent, all of this is the same."""
+    about = world.asked("ord_0", more=["ord_1"])
+
+    def send_the_other() -> None:
+        other = world.found(about).about("ord_0")
+        assert other is not None
+        if other.state is State.APPROVED and (attempt := world.work()) is not None:
+            assert attempt.order_id == "ord_0"
+            world.outside.under_way.remove(attempt)
+            world.answer(attempt, ANSWERS["completed"])
+
+    _one_by_one(world, about, way, follow=send_the_other)
 
 
 def test_the_ways_lead_to_every_state(world: World) -> None:
