@@ -43,6 +43,8 @@ NEXT: dict[str, Callable[[str], Fault]] = {
 
 ``lost`` is an answer that gets lost after the work, and ``page`` that of a proxy on the way, instead of it.
 """
+_REASONS = "Ordered twice,Wrong amount,Fraud"
+"""A short list, of which the commands in the page's hints name the first."""
 _REFUSAL = "restricted_action"
 """The error of a Slack that refuses posts: "a workspace preference prevents the authenticated user from posting"."""
 _SAVE_AFTER = 0.2
@@ -95,7 +97,7 @@ class Playground(Stage):
         super().__init__(
             database,
             orders=_ORDERS,
-            settings={"REQUESTERS": f"{ANN},{BEN},{CLEO}", **(settings or {})},
+            settings={"REQUESTERS": f"{ANN},{BEN},{CLEO}", "REASONS": _REASONS, **(settings or {})},
             tuning=tuning,
         )
         self.switches = Switches()

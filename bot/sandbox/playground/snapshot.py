@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from bot import wording
 from bot.domain.cancellation import State
-from bot.domain.lookup import Lookup
+from bot.domain.ids import LONGEST_ORDER_ID
 from bot.domain.request import Request
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.gateway import GatewayCall, Order
@@ -13,10 +13,10 @@ from bot.sandbox.playground.playground import PARTS, Playground
 from bot.sandbox.stage import NAMES
 from bot.sandbox.workspace import Json, Posted
 from bot.slack.commands import COMMANDS
-from bot.slack.views import buttons
+from bot.slack.views import buttons, orders
 from bot.store import StoreError, Tables
 
-_MESSAGES, _CALLS, _EVENTS, _CANCELLATIONS = 500, 50, 200, 20
+_MESSAGES, _CALLS, _EVENTS, _REQUESTS = 500, 50, 200, 20
 """The most of each that a page gets: the newest."""
 
 
@@ -81,25 +81,27 @@ async def _requests(playground: Playground) -> Json:
     """
 
     def read(tables: Tables) -> Json:
-        page = tables.lookups.find(Lookup(), limit=_CANCELLATIONS)
-        frozen = tables.freeze() is not None
-        return {"cancellations": [_request(found) for found in page.items], "frozen": frozen}
+        newest = tables.requests.newest()
+        found = map(tables.requests.of_number, range(newest, max(newest - _REQUESTS, 0), -1))
+        return {"requests": [_request(each) for each in found if each], "frozen": tables.freeze() is not None}
 
     try:
         return await playground.running_bot.store.read(read)
     except StoreError:
-        return {"cancellations": [], "frozen": False}
+        return {"requests": [], "frozen": False}
 
 
 def _request(found: Request) -> Json:
     waits = found.state is State.PENDING
     return {
-        "order": found.cancellation.order_id,
+        "id": found.id,
+        "what": orders.inline(found, LONGEST_ORDER_ID),
+        "title": orders.words_for(found).title,
+        "orders": {each.order_id: each.state for each in found.cancellations},
         "state": found.state,
         "requester": found.requester,
         "approvers": found.approvers,
-        "stopped": bool(found.cancellation.stopped_by),
-        "may_stop": found.cancellation.attempts > 0 and buttons.between_attempts(found),
+        "may_stop": any(each.attempts for each in found.cancellations) and buttons.between_attempts(found),
         "escalated": found.escalated_at is not None,
         "remind_at": found.remind_at.timestamp() if waits and found.remind_at else None,
         "escalate_at": found.escalate_at.timestamp() if waits and found.escalate_at else None,
@@ -163,6 +165,7 @@ async def _audit(playground: Playground) -> Json:
                 "seq": event.seq,
                 "at": event.at,
                 "kind": event.kind,
+                "request": event.request,
                 "order": event.order_id,
                 "actor": event.actor,
                 "data": event.data,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.domain.ids import is_order_id
 from bot.domain.request import Request
 from bot.slack.views import refusals
-from bot.slack.views.text import quoted, trimmed
+from bot.slack.views.text import quoted, sentence, trimmed
 from bot.workflow.requests import MOST_ORDERS
 
 _MOST_NAMED = 3
@@ -52,7 +52,11 @@ def problem(typed: list[Typed], pattern: re.Pattern[str], example: str | None) -
     if not typed or typed == bad[:1]:
         wrong = typed[0].order_id if typed else ""
         return refusals.bad_order_id(pattern.pattern, wrong, example)
-    problems = [f"{_place(each)}: {refusals.bad_order_id(pattern.pattern, each.order_id, example)}" for each in bad]
+    problems = [
+        # Another sentence may follow, and nobody knows whether Slack keeps them on lines of their own.
+        f"{_place(each)}: {sentence(refusals.bad_order_id(pattern.pattern, each.order_id, example))}"
+        for each in bad
+    ]
     repeated = [order_id for order_id, count in Counter(each.order_id for each in typed).items() if count > 1]
     for order_id in repeated:
         numbers = [str(each.line) for each in typed if each.order_id == order_id]

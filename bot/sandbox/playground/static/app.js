@@ -8,7 +8,7 @@ import { focusIn, h, keyed } from './dom.js';
 import { entered } from './fields.js';
 import { showPane } from './frame.js';
 import { hint } from './hints.js';
-import { showHome } from './home.js';
+import { atHome, showHome } from './home.js';
 import { avatar, mark, rows } from './messages.js';
 import { address, goToFirst, place } from './place.js';
 import { fill, holdAtEnd, toEnd } from './scrolling.js';
@@ -129,6 +129,7 @@ function names() {
     bot: state.bot.id,
     people: new Map([...state.people, state.bot].map(({ id, name }) => [id, name])),
     channels: new Map(state.channels.map(({ id, name }) => [id, name])),
+    conversations: state.channels.map(({ id, name, direct }) => ({ id, direct, name: direct ? state.bot.name : name })),
     to: (channel, ts) => address(state.me.name, channel, ts),
   };
 }
@@ -143,7 +144,7 @@ function channelHere() {
 function show() {
   // Another person was chosen while this answer was under way; their answer is coming.
   if (state.me.name !== place().name && state.people.some(({ name }) => name === place().name)) return;
-  const hinted = h('span', {}, hint(state));
+  const hinted = h('span', {}, hint(state, atHome(state.app, channelHere())));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
   banner(state.notice || (state.bot.connected ? '' : 'The bot has no connection to Slack at the moment.'));
   composer.offerShortcuts(shortcuts('global'), (id) => act({ do: 'shortcut', callback_id: id }));

@@ -12,12 +12,12 @@ export function drawn(blocks, { names, press, field }) {
     section: (block) => [
       block.text && h('div', { class: 'section' }, text(block.text, names)),
       block.fields && h('div', { class: 'fields' }, block.fields.map((each) => h('div', {}, text(each, names)))),
-      block.accessory && actions([{ ...block.accessory, block_id: block.block_id }], press),
+      block.accessory && actions([{ ...block.accessory, block_id: block.block_id }], press, names),
     ],
     context: (block) => h('div', { class: 'context' }, block.elements.map((each) => text(each, names))),
     header: (block) => h('h3', {}, block.text.text),
     divider: () => h('hr'),
-    actions: (block) => actions(block.elements.map((each) => ({ ...each, block_id: block.block_id })), press),
+    actions: (block) => actions(block.elements.map((each) => ({ ...each, block_id: block.block_id })), press, names),
     input: (block) => field(block, names),
   };
   return blocks.map((block) =>
@@ -30,10 +30,11 @@ export function text(object, names) {
 
 const MENUS = { overflow, static_select: select };
 
-function actions(elements, press) {
+function actions(elements, press, names) {
   return h('div', { class: 'actions' }, elements.map((button) => {
     const menu = MENUS[button.type];
     if (menu) return menu(button, (option, node) => press(button, node, option));
+    if (button.url) return linked(button, press, names);
     const node = h('button', {
       type: 'button',
       class: `button ${button.style ?? ''}`,
@@ -43,6 +44,15 @@ function actions(elements, press) {
     }, button.text.text);
     return node;
   }));
+}
+
+// A button that is a link: Slack follows it, and tells the app of the click as well.
+function linked(button, press, names) {
+  const node = link(button.url, button.text.text, names);
+  node.classList.add('button', ...(button.style ? [button.style] : []));
+  node.dataset.focus = button.action_id;
+  node.addEventListener('click', () => press(button, node));
+  return node;
 }
 
 const FRAMES = { rich_text_quote: 'blockquote', rich_text_preformatted: 'pre' };

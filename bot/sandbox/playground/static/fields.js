@@ -26,7 +26,7 @@ export function field(block, names) {
   return h('div', { class: 'field' }, h('label', { for: id }, label), control(element, {
     ...about, id, name: element.action_id, maxlength: element.max_length, 'aria-required': required, autocomplete: 'off',
     placeholder: element.placeholder?.text,
-  }, block.optional), below);
+  }, block.optional, names), below);
 }
 
 function options(element, id, about, names) {
@@ -37,11 +37,20 @@ function options(element, id, about, names) {
       option.description && h('small', {}, text(option.description, names)))));
 }
 
-function control(element, about, optional) {
+function control(element, about, optional, names) {
   if (element.type === 'static_select') return choice(element, about, optional);
+  if (element.type === 'conversations_select') return choice(conversations(element, names), about, optional);
   const input = element.multiline ? h('textarea', { ...about, rows: 4 }) : h('input', { ...about, type: 'text' });
   input.value = element.initial_value ?? '';
   return input;
+}
+
+// A menu of the person's conversations as one of options. Every channel of this Slack is public.
+// Source: https://docs.slack.dev/reference/block-kit/composition-objects/conversation-filter-object
+function conversations({ placeholder, filter: { include } = {}, initial_conversation: first }, { conversations: all }) {
+  const options = all.filter(({ direct }) => !include || include.includes(direct ? 'im' : 'public'))
+    .map(({ id, name, direct }) => ({ text: { text: direct ? name : `# ${name}` }, value: id }));
+  return { placeholder: placeholder ?? { text: 'Choose a conversation' }, options, initial_option: options.find(({ value }) => value === first) };
 }
 
 // What is entered in all fields in a node, by action id; a list for checkboxes.

@@ -10,12 +10,15 @@ const EMPTY = [{ key: 'empty', sign: '', build: () => h('p', { class: 'about' },
 
 let opened = '';
 
+// Return true where the page's address is that of the Home tab.
+export const atHome = (app, here) => here.direct && app.home_tab && place().kind === 'home';
+
 // Show the tabs of this place if the app has a Home tab, and that tab if it is the one to see: then resolve to true.
 // `tell(tab)` is called each time a person opens a tab, and `press(element, node, option)` as in messages.
 export function showHome({ me, app }, here, { names, press, tell }) {
   const tabs = here.direct && app.home_tab;
-  const tab = tabs && place().kind === 'home' ? 'home' : 'messages';
-  const shown = tab === 'home';
+  const shown = atHome(app, here);
+  const tab = shown ? 'home' : 'messages';
   $('tabs').hidden = !tabs;
   $('home').hidden = !shown;
   $('scroll').hidden = shown;
