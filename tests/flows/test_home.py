@@ -418,18 +418,15 @@ async def test_people_who_may_not_ask_have_no_such_button(quiet_desk: Desk) -> N
     assert await desk.refusal() == (OLGA, "", Verdict.NOT_A_REQUESTER)
 
 
-async def test_without_a_channel_for_cards_the_command_is_named(quiet_desk: Desk) -> None:
-    """The button of a tab from before does nothing, and says so."""
+async def test_without_a_channel_for_cards_the_form_asks_for_it(quiet_desk: Desk) -> None:
+    """The form behind New request has a menu of channels, and the card goes to the chosen one."""
     desk = quiet_desk
-    await desk.start_bot()
-    await opened(desk, desk.ann, "[ New request ]")
-    old = element(desk.ann, "new_request")
-    await desk.running_bot.worker.until_idle()
-    await desk.stop_bot()
     await desk.start_bot(APPROVAL_CHANNEL="")
-    await home(desk, desk.ann, "type /cancel-order in a channel")
-    await press(desk, desk.ann, old)
-    assert await notice(desk, desk.ann) == "This button is no longer in use."
+    await opened(desk, desk.ann, "[ New request ]")
+    await desk.ann.click_home("new_request")
+    await desk.wait(lambda: desk.ann.modal)
+    assert await desk.ann.submit(order_id="ord_1", reason="typed twice", channel=LOBBY) is None
+    await desk.card("ord_1", LOBBY)
 
 
 # --- the address for events ------------------------------------------------------------------------------------------

@@ -136,4 +136,5 @@ def _about(request: Request) -> list[Element]:
     waits = request.state is State.PENDING
     heading = "⏳ Waiting for approval" if waits else orders.words_for(request).heading
     reason = quoted(request.reason, _SHOWN_REASON)
-    return [*orders.headed(heading, request), *([words(f": {reason}")] if reason else [])]
+    sign = " · " if orders.differ(request) else ": "  # the heading of several orders has a colon already
+    return [*orders.headed(heading, request), *([words(f"{sign}{reason}")] if reason else [])]
