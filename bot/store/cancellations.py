@@ -34,19 +34,22 @@ class Cancellations:
         waiting = [
             (
                 "SELECT number, at, 'of_order' AS what FROM (SELECT number, lease_until AS at FROM cancellations"
-                f" WHERE lease_until <= ? AND number NOT IN ({', '.join('?' * len(held))})"
+                f" WHERE lease_until <= ? AND state = '{State.SENDING}'"
+                f" AND number NOT IN ({', '.join('?' * len(held))})"
                 " ORDER BY lease_until LIMIT 1) AS left_behind"
             )
         ]
         if expiring:
             waiting.append(
-                "SELECT number, at, 'whole' FROM (SELECT number, due_at AS at FROM requests WHERE due_at <= ?"
+                "SELECT number, at, 'whole' FROM (SELECT number, due_at AS at FROM requests r WHERE due_at <= ?"
+                f" AND EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND c.state = '{State.PENDING}')"
                 " ORDER BY due_at LIMIT 1) AS undecided"
             )
         if sending:
             waiting.append(
                 "SELECT number, at, 'of_order' FROM (SELECT number, due_at AS at FROM cancellations WHERE due_at <= ?"
-                " ORDER BY due_at, number LIMIT 1) AS approved"
+                # By the state as well: a row that somebody changed in the file must not stop all others.
+                f" AND state = '{State.APPROVED}' ORDER BY due_at, number LIMIT 1) AS approved"
             )
         rows = self._connection.execute(
             f"SELECT number, what FROM ({' UNION ALL '.join(waiting)}) AS waiting ORDER BY at LIMIT 1",
