@@ -641,6 +641,26 @@ async def test_nothing_is_sent_for_any_order_of_a_request_of_which_one_was_chang
     assert found == [("failed", "record_contradicts")]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE cancellations SET state = 'withdrawn' {ORDER(2)}",
+        f"UPDATE cancellations SET state = 'cancelled', lease_until = due_at {ORDER(2)}",
+        "UPDATE requests SET due_at = requested_at",
+    ],
+)
+async def test_a_changed_row_does_not_stop_what_else_is_due(workflow: Workflow, store: Store, statement: str) -> None:
+    """The worker passes over a row whose state does not fit its time, and goes on with the next request."""
+    await batch_approved(workflow)
+    change(store.path, statement)
+    await approved(workflow, "ord_9", form="V9")
+    sent = []
+    for _ in range(len(BATCH) + 1):
+        if (attempt := await next_attempt(workflow)) is not None:
+            sent.append(attempt.order_id)
+    assert sent == ["ord_9"]
+
+
 async def test_nothing_is_sent_for_events_that_were_changed(workflow: Workflow, store: Store) -> None:
     """An event that was edited without its hash proves nothing."""
     await approved(workflow)
