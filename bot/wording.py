@@ -399,7 +399,7 @@ def events(found: Verification) -> str:
 FILTERS = f"""\
 Filters, in any order, one of each kind:
   ORDER_ID                  all events of this order (order:7d if the ID looks like another filter)
-  @U012AB3CD                what this person requested or decided
+  @U012AB3CD                what this person requested, decided, retried or stopped
   cancelled                 or another state: {", ".join(State)}
   duplicate payment         or another of REASONS, if that is set
   today, yesterday          requested on that day (UTC)

@@ -12,7 +12,7 @@ from bot.domain.attempt import Outcome, Reason
 from bot.domain.audit import GENESIS
 from bot.domain.cancellation import OPEN, Choice, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Frozen, Unfrozen
+from bot.domain.events import Frozen, Hurried, Retried, StoppedTrying, Unfrozen, VotesVoided
 
 migrations = Migrations("bot")
 
@@ -30,6 +30,10 @@ _TO_REQUESTER = [kind for kind in DeliveryKind if kind.to_requester]
 FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))
 """The condition of the index that finds the last freeze. Each act asks for it, and nearly no event is one."""
 
+ACTS = one_of("kind", (Hurried.kind, Retried.kind, StoppedTrying.kind))
+"""The condition of the index that finds what a person did to a request beside deciding it."""
+VOIDED = f"kind = '{VotesVoided.kind}'"
+"""The condition of the index that finds approvals that no longer count."""
 
 _STATUSES = ("queued", "delivered", "abandoned", "called_off")
 """What becomes of a delivery. A message that came to be of no use before anybody posted it is called off."""
@@ -142,6 +146,8 @@ def first(db: Database) -> None:
         ) STRICT;
         CREATE INDEX audit_events_by_request ON audit_events (request, seq);
         CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
+        CREATE INDEX audit_events_of_acts ON audit_events (actor, seq) WHERE {ACTS};
+        CREATE INDEX audit_events_of_voided_votes ON audit_events (seq) WHERE {VOIDED};
 
         -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
         CREATE TABLE words (

@@ -285,6 +285,17 @@ async def test_retry_is_over_once_a_later_request_was_confirmed(desk: Desk) -> N
     assert len(desk.gateway.calls) == calls
 
 
+async def test_who_retried_is_found_by_their_name(desk: Desk) -> None:
+    """Cleo decided nothing, but it was her click that had the order cancelled."""
+    card = await failed(desk)
+    await desk.cleo.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
+    await desk.cleo.command("/cancel-audit me", LOBBY)
+    told = await desk.told(desk.cleo)
+    assert "retried by @cleo" in told
+    assert "1 of 1 request" in told
+
+
 async def test_retry_waits_for_a_request_that_is_open(desk: Desk) -> None:
     """Two cancels of one order are never under way at once."""
     card = await failed(desk)

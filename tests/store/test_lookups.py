@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.audit import BOT
 from bot.domain.cancellation import Choice, State
-from bot.domain.events import Requested, Withdrawn
+from bot.domain.events import Content, Hurried, Requested, Retried, StoppedTrying, VotesVoided, Withdrawn
 from bot.domain.lookup import Lookup
 from bot.store import Page, Span, Store, Tables
 from tests.clock import Clock
@@ -29,7 +29,15 @@ async def filled(store: Store) -> Store:
 
     U1 asked for 1, 3 and 5, U2 for 2 and 4, because of fraud for 2 and 5. U3 approved 1, approved and rejected 2, and
     approved 5; U1 rejected 4.
+    U4 retried 1 twice, hurried 5 and stopped 5, and U3 hurried 1. The approvals of U5 for 2 and 3 no longer count.
     """
+    voided = (BOT, VotesVoided(("U5", "U6")))
+    acts: dict[int, list[tuple[str, Content]]] = {
+        1: [("U4", Retried()), ("U4", Retried()), ("U3", Hurried())],
+        2: [voided],
+        3: [voided],
+        5: [("U4", Hurried()), ("U4", StoppedTrying())],
+    }
 
     def work(tx: Tables) -> None:
         for number, order, requester, decided, state in (
@@ -47,6 +55,8 @@ async def filled(store: Store) -> Store:
             for approver, choice in sorted(decided):
                 tx.requests.decide(asked, approver, choice, "", at)
             brought(tx, asked, state, at=at)
+            for person, content in acts.get(number, ()):
+                tx.record.append(content, person, at, again(tx, asked))
             tx.record.append(Withdrawn(), BOT, at, again(tx, asked))
 
     await store.transaction("fill", work)
@@ -75,6 +85,10 @@ async def find(store: Store, lookup: Lookup, only_of: str | None = None) -> list
         pytest.param(Lookup(order_id="ord_2"), [4, 3, 2], id="order"),
         pytest.param(Lookup(person="U1"), [5, 4, 3, 1], id="requester, and approver of one"),
         pytest.param(Lookup(person="U3"), [5, 2, 1], id="approver, once where there are two decisions"),
+        pytest.param(Lookup(person="U4"), [5, 1], id="retried, hurried and stopped, each once"),
+        pytest.param(Lookup(person="U5"), [3, 2], id="approvals that no longer count"),
+        pytest.param(Lookup(person="U4", state=State.APPROVED, since=minute(2)()), [5], id="acts, state and time"),
+        pytest.param(Lookup("ord_1", "U4"), [1], id="acts and order"),
         pytest.param(Lookup(person="U9"), [], id="nobody"),
         pytest.param(Lookup(state=State.REJECTED), [4, 2], id="state"),
         pytest.param(Lookup(since=minute(2)(), until=minute(4)()), [3, 2], id="time, without its end"),
@@ -113,6 +127,10 @@ FILTERS = [
     Lookup(order_id="ord_2"),
     Lookup(person="U1"),
     Lookup(person="U3"),
+    Lookup(person="U4"),
+    Lookup(person="U5"),
+    Lookup("ord_2", "U5"),
+    Lookup("ord_1", "U4"),
     Lookup(person="U9"),
     Lookup(state=State.REJECTED),
     Lookup(since=minute(2)(), until=minute(4)()),
@@ -174,11 +192,11 @@ async def test_requests_of_the_same_moment_are_found_once_each(store: Store, clo
 @pytest.mark.parametrize(
     "lookup, only_of, about",
     [
-        (Lookup(order_id="ord_2"), None, [4, 4, 3, 3, 2, 2]),
-        (Lookup(order_id="ord_2"), "U2", [4, 4, 2, 2]),
-        (Lookup(order_id="ord_2", person="U1"), None, [4, 4, 3, 3]),
-        (Lookup(order_id="ord_2", person="U3"), None, [2, 2]),
-        (Lookup(order_id="ord_2", state=State.WITHDRAWN), None, [3, 3]),
+        (Lookup(order_id="ord_2"), None, [4, 4, 3, 3, 3, 2, 2, 2]),
+        (Lookup(order_id="ord_2"), "U2", [4, 4, 2, 2, 2]),
+        (Lookup(order_id="ord_2", person="U1"), None, [4, 4, 3, 3, 3]),
+        (Lookup(order_id="ord_2", person="U3"), None, [2, 2, 2]),
+        (Lookup(order_id="ord_2", state=State.WITHDRAWN), None, [3, 3, 3]),
         (Lookup(order_id="ord_2", since=minute(4)()), None, [4, 4]),
         (Lookup(order_id="ord_9"), None, []),
     ],

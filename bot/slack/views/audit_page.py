@@ -53,8 +53,9 @@ _LATEST = 253_370_764_800_000
 USAGE = (
     "Type any of these behind /cancel-audit, in any order, each kind once:\n"
     "• an order ID: the whole story of that order\n"
-    "• @person: everything this person requested or decided; for somebody who left, @ and the member ID\n"
-    "• me: your own requests and decisions\n"
+    "• @person: everything that this person requested, decided, retried or stopped; for somebody who left, @ and the "
+    "member ID\n"
+    "• me: the same for yourself\n"
     "• a state: " + ", ".join(State) + "\n"
     "• a time: today, yesterday, 30m, 12h, 7d, 4w (up to now), 2026-11-23 (one day), 2026-11-01..2026-11-23\n"
     "• a reason, if the form has a list of them\n"
@@ -220,11 +221,33 @@ def _request_row(found: Request, size: int) -> list[Element]:
         [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],
         [words("settled by "), person(found.cancellation.settlement.approver)] if found.cancellation.settlement else [],
         [words("stopped by "), person(found.cancellation.stopped_by)] if found.cancellation.stopped_by else [],
+        *_acts(found),
         [] if found.decisions else [words("no decision")],
         [words(quoted(found.reason, _SHOWN) or "no reason given")],
     ]
     parts += [link(found.card_link, "card"), link(found.source, "message")]
     return listed([part for part in parts if part], " · ")
+
+
+_ACTS = {events.Retried.kind: "retried by ", events.Hurried.kind: "Try now by "}
+_APPROVALS = {events.Voted.kind, events.Approved.kind}
+
+
+def _acts(found: Request) -> list[list[Element]]:
+    """Return who did what beside the decisions that count; the one who stopped it is named with the state."""
+    order_id = found.cancellation.order_id
+    steps = [each for each in found.history if each.order_id in {"", order_id} and each.person != BOT]
+    parts = []
+    for kind, by in _ACTS.items():
+        people = dict.fromkeys(each.person for each in steps if each.kind == kind)
+        parts.append([words(by), *listed([[person(each)] for each in people])] if people else [])
+    stopped = dict.fromkeys(each.person for each in steps if each.kind == events.StoppedTrying.kind)
+    stopped.pop(found.cancellation.stopped_by, None)
+    parts.append([words("stopped before by "), *listed([[person(each)] for each in stopped])] if stopped else [])
+    void = dict.fromkeys(each.person for each in steps if each.kind in _APPROVALS)
+    void = {each: None for each in void if each not in found.approvers}
+    parts.append([words("no longer counts: "), *listed([[person(each)] for each in void])] if void else [])
+    return parts
 
 
 def _event_row(event: Event, size: int) -> list[Element]:

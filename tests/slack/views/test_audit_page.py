@@ -57,6 +57,7 @@ from bot.domain.events import (
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.policy import Act, Scope, Verdict
 from bot.domain.report import Figures, Report
+from bot.domain.request import Step
 from bot.sandbox.transcript import read
 from bot.sandbox.workspace import Posted
 from bot.slack.views import audit_page
@@ -169,6 +170,22 @@ def test_a_row_names_who_approved_and_who_rejected(state: State) -> None:
         found = Found(Page([changed(CANCELLATION, state=state, decisions=decisions)], None), Scope.ALL, order_id=None)
         (line,) = shown(audit_page.page(found, "")).splitlines()[1:]
         assert f" · {str(state).replace('_', ' ')} · requested by @ann · {says} · “typed twice” · card" in line
+
+
+def test_a_row_names_who_did_what_beside_deciding() -> None:
+    """Who looks a person up reads in each row why it is there."""
+    steps = [("retried", "U0CLEO"), ("retried", "U0CLEO"), ("hurried", "U0DORA"), ("stopped_trying", "U0CLEO")]
+    approvals = [("voted", "U0BEN"), ("voted", "U0EVE"), ("approved", BOT)]
+    history = tuple(Step(kind, person, AT) for kind, person in approvals + steps)
+    failed = replace(changed(CANCELLATION, state=State.FAILED, stopped_by="U0DORA"), history=history)
+    (line,) = shown(audit_page.page(Found(Page([failed], None), Scope.ALL, order_id=None), "")).splitlines()[1:]
+    acts = "retried by @cleo · Try now by @U0DORA · stopped before by @cleo · no longer counts: @U0EVE"
+    assert f" · approved by @ben · stopped by @U0DORA · {acts} · “typed twice”" in line
+    other = Step("retried", "U0CLEO", AT, "ord_2")
+    (line,) = shown(
+        audit_page.page(Found(Page([replace(failed, history=(other,))], None), Scope.ALL, order_id=None), "")
+    ).splitlines()[1:]
+    assert "retried" not in line
 
 
 def test_a_strangers_click_is_told_as_a_click() -> None:
