@@ -206,6 +206,7 @@ class Bot:
             slack = self.connection
             missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
         notes = [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
+        notes += [health.group_of_no_use(group, problem) for group, problem in self._directory.of_no_use.items()]
         return Readiness(missing + watched.missing, notes + watched.notes)
 
     async def _open(self) -> None:

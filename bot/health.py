@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from bot import wording
+from bot.domain.attempt import Reason
 from bot.domain.freeze import Freeze
 from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
@@ -52,9 +53,26 @@ def scopes_missing(scopes: Iterable[str]) -> str:
     )
 
 
+def group_of_no_use(group: str, problem: str) -> str:
+    """Return a clause about a user group in the settings; ``problem`` is Slack's refusal, empty for an empty group."""
+    if problem:
+        return f"Slack does not let the user group {group} be read ({problem}): nobody can act by it; run doctor"
+    return f"nobody is in the user group {group}: nobody can act by it"
+
+
 def gateway_away(problem: str) -> str:
     """Return a clause about the way to the gateway; ``problem`` is a clause without its name."""
     return f"the gateway cannot be reached: {problem}"
+
+
+def turned_away(reason: Reason, at: datetime) -> str:
+    """Return a clause about a gateway that took no call, for a reason that an operator must remove."""
+    why = {
+        Reason.CREDENTIALS: "rejected the bot's credentials: check DVPAY_API_KEY and DVPAY_APP_ID",
+        Reason.CLOCK: "did not accept the time of the bot's call: set this machine's clock (NTP)",
+        Reason.TURNED_AWAY: "turned the bot away: ask the gateway's support what this account and this address may do",
+    }[reason]
+    return f"at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC the gateway {why}; no call has got through since"
 
 
 def clock_wrong(compared_with: str, apart: timedelta) -> str:

@@ -87,7 +87,9 @@ class Watch:
                 # The operator may have begun or ended it on the command line, beside this process.
                 self._freeze = freeze
                 self._wake.set()
-            notes = privacy + ([health.frozen(freeze)] if freeze else [])
+            refused = await self._workflow.turned_away()
+            notes = privacy + ([health.turned_away(*refused)] if refused else [])
+            notes += [health.frozen(freeze)] if freeze else []
             return Readiness([], notes + [health.stuck(problem, count) for problem, count in stuck])
         except StoreError as error:
             return Readiness([wording.store_error(error)], [])

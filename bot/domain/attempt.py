@@ -38,6 +38,10 @@ class Reason(StrEnum):
     """The gateway did not accept the call because of who made it, or from where."""
 
 
+AN_OPERATOR_ACTS = frozenset({Reason.CREDENTIALS, Reason.CLOCK, Reason.TURNED_AWAY})
+"""Reasons for which the gateway takes no call at all, until an operator acts."""
+
+
 class Trouble(StrEnum):
     """Obstacles to a clear answer. ``Answer.trouble_about`` holds the parameter named here, if any."""
 

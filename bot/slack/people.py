@@ -66,6 +66,12 @@ class Directory:
         self._groups: dict[str, tuple[float, frozenset[str] | None, str]] = {}
         self._profiles: dict[str, tuple[float, Profile]] = {}
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._of_no_use: dict[str, str] = {}
+
+    @property
+    def of_no_use(self) -> dict[str, str]:
+        """The groups in the settings that nobody can act by, each with Slack's clear refusal, or empty without one."""
+        return {group: self._of_no_use[group] for group in sorted(self._of_no_use)}
 
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
@@ -185,9 +191,15 @@ class Directory:
                 answer = await self._client.usergroups_users_list(usergroup=group)
             members = frozenset(answer["users"])
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
-            log.warning("user_group_not_read", group=group, problem=problem_of(error).name)
+            problem = problem_of(error)
+            log.warning("user_group_not_read", group=group, problem=problem.name)
+            if problem.refusal:  # no passing trouble
+                self._of_no_use[group] = problem.name
             at, known, _ = self._groups.get(group, (0.0, None, ""))
             if known is None or self._now() - at >= _GROUP_FRESH:
                 self._groups[group] = (self._now(), None, "")
         else:
             self._groups[group] = (self._now(), members, timestamp(self._wall()))
+            self._of_no_use.pop(group, None)
+            if not members:
+                self._of_no_use[group] = ""

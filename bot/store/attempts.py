@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.domain.attempt import Answer, Attempt, Outcome
+from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Outcome, Reason
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import State
 from bot.domain.request import Request
@@ -20,6 +20,9 @@ These are attempts of this cancellation, or of an earlier one that a person sett
 gateway's. No others count. A cancellation with an unclear attempt stays open, so that none can begin beside it, until
 somebody settles it or the gateway says how the order stands.
 """
+
+_NEWEST = 1000
+"""Attempts that are looked at, every few seconds; after so many others, what the gateway said before is old news."""
 
 
 class Attempts:
@@ -88,6 +91,17 @@ class Attempts:
         sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({MAYBE_DONE})"
         rows = self._connection.execute(sql, (request.cancellation.number,))
         return bool(rows)
+
+    def turned_away(self) -> tuple[Reason, datetime] | None:
+        """Return why the gateway took none of the bot's calls and when it last said so; None once one got through."""
+        rows = self._connection.execute(
+            f"SELECT outcome, reason, finished_at FROM (SELECT * FROM attempts ORDER BY id DESC LIMIT {_NEWEST})"
+            f" WHERE {one_of('outcome', (Outcome.CANCELLED, Outcome.REFUSED))} OR {one_of('reason', AN_OPERATOR_ACTS)}"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        if not rows or rows[0][0] in {Outcome.CANCELLED, Outcome.REFUSED}:
+            return None
+        return Reason(rows[0][1]), datetime.fromisoformat(rows[0][2])
 
 
 def _attempt(attempt_id: int, request: Request) -> Attempt:

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec
 
 import structlog
 
-from bot.domain.attempt import Answer, Attempt, Reason
+from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
@@ -380,7 +380,7 @@ class Workflow:
             message=answer.message,
             state=state and str(state),
         )
-        if answer.reason in {Reason.CREDENTIALS, Reason.CLOCK, Reason.TURNED_AWAY}:
+        if answer.reason in AN_OPERATOR_ACTS:
             # Nothing is cancelled until an operator acts. Newer gateways refuse calls that still send an app id.
             settings = [] if answer.reason is Reason.CLOCK else ["DVPAY_API_KEY", "DVPAY_APP_ID"]
             log.error("gateway_refuses_the_bot", reason=str(answer.reason), settings=settings)
@@ -455,6 +455,10 @@ class Workflow:
     async def stuck(self) -> list[tuple[str, int]]:
         """Return what keeps messages from Slack for more than a moment, and how many: pairs, the most first."""
         return await self._store.read(lambda tables: tables.deliveries.stuck(deliveries.TRIES_BEFORE_TELLING))
+
+    async def turned_away(self) -> tuple[Reason, datetime] | None:
+        """Return why the gateway takes no call of the bot's and when it last said so; None once one got through."""
+        return await self._store.read(lambda tables: tables.attempts.turned_away())
 
 
 def _refresh(tx: Tables, request: Request, event: Event, at: datetime, surface: Surface | None) -> None:

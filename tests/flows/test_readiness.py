@@ -11,7 +11,7 @@ import structlog
 
 from bot import health
 from bot.store import StoreError, StoreProblem
-from tests.flows.desk import Desk, quick_tuning
+from tests.flows.desk import LEADS, Desk, quick_tuning
 from tests.test_http_server import answer_to
 
 CHUNKED = b"POST /slack/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
@@ -144,3 +144,37 @@ async def test_a_client_that_goes_away_is_no_line(quiet_desk: Desk) -> None:
         writer.transport.abort()
         await quiet_desk.get("/healthz")
     assert logs == []
+
+
+async def test_a_gateway_that_rejects_the_credentials_is_noted_until_a_call_gets_through(quiet_desk: Desk) -> None:
+    """Nothing is cancelled until an operator acts, and a monitor learns of it without the log."""
+    await quiet_desk.start_bot(DVPAY_API_KEY="wrong-key")
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.ben.click(card, "approve")
+    await quiet_desk.card_says(card, "[ Retry ]")
+    async with asyncio.timeout(10):
+        while not (notes := (await quiet_desk.get("/readyz"))[1]["notes"]):  # noqa: ASYNC110 -- it is what is tested
+            await asyncio.sleep(0.001)
+    assert "the gateway rejected the bot's credentials: check DVPAY_API_KEY and DVPAY_APP_ID" in notes[0]
+    await quiet_desk.stop_bot()
+    await quiet_desk.start_bot()
+    await quiet_desk.ben.click(card, "retry")
+    await quiet_desk.card_says(card, "✅ Cancelled")
+    await until_noted(quiet_desk)
+
+
+async def test_a_user_group_that_is_gone_is_noted_and_named_to_people(quiet_desk: Desk) -> None:
+    """Nobody is told to try again in a minute where that never works."""
+    del quiet_desk.slack.space.groups[LEADS]
+    await quiet_desk.start_bot(APPROVERS=LEADS)
+    await until_noted(
+        quiet_desk,
+        f"Slack does not let the user group {LEADS} be read (no_such_subteam): nobody can act by it; run doctor",
+    )
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.cleo.click(card, "approve")
+    told = await quiet_desk.told(quiet_desk.cleo)
+    assert (
+        told
+        == f"Slack does not let me read the user group {LEADS} any more. Nothing has changed. Tell the bot's operator."
+    )

@@ -54,6 +54,24 @@ async def test_only_the_roles_asked_for_are_looked_up(slack: LocalSlack, directo
     assert not slack.calls
 
 
+async def test_a_group_that_is_gone_or_empty_is_named_until_it_is_there_again(
+    slack: LocalSlack, directory: Directory, clock: Clock
+) -> None:
+    """Slack's clear refusal is no passing trouble, and neither is a group in which nobody is."""
+    slack.space.groups["S1"] = []
+    slack.faults.add("usergroups.users.list", broken(503), broken(503))
+    await directory.members(Role.APPROVER)
+    assert directory.of_no_use == {}
+    clock.advance(120)
+    del slack.space.groups["S2"]
+    await directory.members(Role.APPROVER)
+    assert directory.of_no_use == {"S1": "", "S2": "no_such_subteam"}
+    clock.advance(120)
+    slack.space.groups |= {"S1": ["U0CLEO"], "S2": ["U0DORA"]}
+    await directory.members(Role.APPROVER)
+    assert directory.of_no_use == {}
+
+
 @pytest.mark.parametrize("fault", [ApiError("ratelimited"), broken(503), Hang(asyncio.Event())])
 async def test_a_failed_look_up_is_neither_yes_nor_no(slack: LocalSlack, directory: Directory, fault: Fault) -> None:
     """Members of a group that can be read belong all the same; for anybody else it is not known."""

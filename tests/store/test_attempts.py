@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.domain.attempt import Answer, Outcome, Reason
+from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Outcome, Reason
 from bot.store import Store, Tables
 from tests.clock import Clock
 from tests.store.rows import add, again
@@ -96,3 +96,23 @@ async def test_one_unclear_answer_is_remembered_for_its_own_request(store: Store
         assert not tx.attempts.any_unclear(other)
 
     await store.transaction("attempts", work)
+
+
+@pytest.mark.parametrize("reason", sorted(AN_OPERATOR_ACTS))
+async def test_a_gateway_that_takes_no_call_is_known_until_one_gets_through(
+    store: Store, clock: Clock, reason: Reason
+) -> None:
+    """A call that was lost, or that did not reach it, says nothing about that; a refusal of an order does."""
+    denied = Answer(Outcome.NOT_SENT, reason=reason)
+    refused = Answer(Outcome.REFUSED, reason=Reason.COMPLETED)
+
+    def work(tx: Tables) -> None:
+        asked = add(tx, clock())
+        said = []
+        for answer in (LOST, denied, LOST, AWAY, CONFIRMED, denied, refused):
+            assert tx.attempts.end(tx.attempts.begin(asked, clock()), answer, clock())
+            said.append(tx.attempts.turned_away())
+        there = (reason, clock())
+        assert said == [None, there, there, there, None, there, None]
+
+    await store.transaction("attempt", work)

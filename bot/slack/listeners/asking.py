@@ -130,7 +130,7 @@ class Asking:
             verdict = await self._may_hold_card(start.channel, channel_name)
         if verdict is not Verdict.ALLOWED:
             await workflow.refuse(actor, way.name, verdict)
-            await way.tell(refusals.command_refused(verdict))
+            await way.tell(self._parts.told(verdict, refusals.command_refused(verdict)))
             return
         rules = OrderRules(
             self._parts.presentation.order_id_example,
@@ -155,7 +155,7 @@ class Asking:
         else:
             froze = await workflow.unfreeze(actor, CANCEL_ORDER)
         if froze.verdict is not Verdict.ALLOWED:
-            await tell(freezes.not_done(froze.verdict, froze.freeze))
+            await tell(self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze)))
             return
         name = typed.user_name or typed.user_id
         text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.due, froze.later)
@@ -237,7 +237,7 @@ class Asking:
                 field = OrderForm.CATEGORY if self._parts.workflow.rules.reasons else OrderForm.REASON
             case _:
                 field = OrderForm.ORDER
-        return field, refusals.command_refused(acted.verdict)
+        return field, self._parts.told(acted.verdict, refusals.command_refused(acted.verdict))
 
     async def _could_be_approved(self, actor: Actor) -> bool:
         rules, approvers = self._parts.workflow.rules, await self._parts.directory.members(Role.APPROVER)

@@ -86,7 +86,7 @@ class Deciding:
             error = refusals.REASON_TOO_LONG
         if not error:
             acted = await self._submit(form, surface, decisions.reject, Act.REJECT, request_id, reason=reason)
-            error = acted if isinstance(acted, str) else _refusal(acted)
+            error = acted if isinstance(acted, str) else self._refusal(acted)
         await close_form(ack, RejectForm.REASON, error)
 
     async def withdraw(self, ack: AsyncAck, click: Click) -> None:
@@ -148,7 +148,7 @@ class Deciding:
                 how=finding.how,
                 seen=finding.seen,
             )
-            error = acted if isinstance(acted, str) else _refusal(acted, finding.order_id)
+            error = acted if isinstance(acted, str) else self._refusal(acted, finding.order_id)
             if not isinstance(acted, str) and acted.verdict is Verdict.WRONG_STATE and SettleForm.has_choice(form.view):
                 field = SettleForm.ORDER
         await close_form(ack, field, error)
@@ -193,7 +193,7 @@ class Deciding:
         await ack()
         tell = self._parts.answer_to_click(click)
         if acted.verdict is not Verdict.ALLOWED:
-            self._parts.say(tell, refusals.click_refused(acted.verdict, acted.request, acted.freeze))
+            self._parts.say(tell, self._refusal(acted))
         request, place, surface = acted.request, click.place, _surface(click)
         if request is not None and place is not None:
             known = (request.card_channel, request.card_ts)
@@ -211,6 +211,17 @@ class Deciding:
             copy = receipt.copy(request) if on_receipt else card.copy(request)
             await self._close_copy(channel, ts, request, copy)
 
+    def _refusal(self, acted: Acted, order_id: str | None = None) -> str:
+        """Return why nothing was done, or nothing where it was; ``order_id`` is what a form is about."""
+        request = acted.request
+        if acted.verdict is Verdict.ALLOWED:
+            return ""
+        if request is not None and order_id is not None:
+            request = request.about(order_id)
+            if request is None:
+                return refusals.NOT_ITS_ORDER
+        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, request, acted.freeze))
+
     async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:
             await self._parts.client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
@@ -222,15 +233,3 @@ def _surface(click: Click) -> Surface:
     if click.on_home:
         return Surface.HOME
     return Surface.RECEIPT if receipt.is_receipt(click.actions[0].block_id) else Surface.CARD
-
-
-def _refusal(acted: Acted, order_id: str | None = None) -> str:
-    """Return the error for a form's field, or nothing where it was done; ``order_id`` is what the form is about."""
-    request = acted.request
-    if acted.verdict is Verdict.ALLOWED:
-        return ""
-    if request is not None and order_id is not None:
-        request = request.about(order_id)
-        if request is None:
-            return refusals.NOT_ITS_ORDER
-    return refusals.click_refused(acted.verdict, request, acted.freeze)

@@ -1,5 +1,6 @@
 """The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.domain.cancellation import State
@@ -366,6 +367,12 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
             return "this request was already settled by hand"
         case _:
             return f"this request was already {state}"
+
+
+def group_gone(groups: Sequence[str]) -> str:
+    """Return why nobody can be found in these user groups, which Slack refuses for good."""
+    named = f"the user group {groups[0]}" if len(groups) == 1 else f"the user groups {', '.join(groups)}"
+    return f"Slack does not let me read {named} any more. Nothing has changed. Tell {OPERATOR}."
 
 
 def form_of_ended(request: Request) -> str:
