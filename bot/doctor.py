@@ -18,7 +18,7 @@ from bot.network import Network
 from bot.settings import Settings
 from bot.slack.client import web_client
 from bot.slack.errors import problem_of
-from bot.slack.identity import Identity, fetch_identity
+from bot.slack.identity import Identity, app_of, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
 from bot.store import StoreError, verify_file
 from bot.wording import events, no_way_to_slack, span, store_problem, trouble, verification
@@ -74,7 +74,7 @@ async def examine(
         return
     yield Finding("Slack bot token", f"accepted by {identity.url}")
     if settings.slack_app_token is not None:
-        yield await _asked("Slack app token", lambda: _app_token(client, settings))
+        yield await _asked("Slack app token", lambda: _app_token(client, settings, identity))
     yield _scopes(identity)
     if settings.approval_channel is not None:
         channel = settings.approval_channel
@@ -193,9 +193,15 @@ def _slack_failed(subject: str, error: Exception) -> Finding:
             )
 
 
-async def _app_token(client: AsyncWebClient, settings: Settings) -> Finding:
+async def _app_token(client: AsyncWebClient, settings: Settings, identity: Identity) -> Finding:
     assert settings.slack_app_token is not None
-    await client.apps_connections_open(app_token=settings.slack_app_token.get_secret_value())
+    app_token = settings.slack_app_token.get_secret_value()
+    await client.apps_connections_open(app_token=app_token)
+    if (app := app_of(app_token)) is not None:
+        own = await fetch_app(client, identity)
+        if own != app:
+            state = f"is of the app {app}, and SLACK_BOT_TOKEN is of {own}, so no click can come"
+            return Finding("Slack app token", state, "Copy SLACK_APP_TOKEN and SLACK_BOT_TOKEN from the same app.")
     return Finding("Slack app token", "accepted for Socket Mode")
 
 

@@ -42,6 +42,8 @@ def slack_missing(missing: Missing, problem: str, about: str = "") -> str:
             return f"Slack does not confirm the bot token: {problem}"
         case Missing.TOKEN_REFUSED:
             return f"Slack refuses a token ({problem}): reinstall the app and copy its tokens"
+        case Missing.TWO_APPS:
+            return f"SLACK_BOT_TOKEN and SLACK_APP_TOKEN belong to two apps ({problem}): copy both from the same one"
         case Missing.CONNECTION_DOWN:
             return "the Socket Mode connection to Slack is down"
 

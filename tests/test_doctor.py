@@ -47,6 +47,20 @@ async def test_everything_in_order(desk: Desk) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("app, fine", [("A0LOCAL", True), ("A0OTHER", False)])
+async def test_tokens_of_two_apps_are_found(desk: Desk, app: str, fine: bool) -> None:
+    """Both tokens are accepted, and no click could ever come."""
+    desk.slack.app_token = f"xapp-1-{app}-123-abc"
+    (line,) = [finding.line for finding in await report(desk) if finding.subject == "Slack app token"]
+    if fine:
+        assert line == "ok       Slack app token: accepted for Socket Mode"
+    else:
+        assert line == (
+            "problem  Slack app token: is of the app A0OTHER, and SLACK_BOT_TOKEN is of A0LOCAL, so no click can come."
+            " Copy SLACK_APP_TOKEN and SLACK_BOT_TOKEN from the same app."
+        )
+
+
 def archive(desk: Desk) -> None:
     """Archive the approval channel."""
     desk.slack.space.channels[PAYMENTS].archived = True

@@ -83,6 +83,8 @@ class LocalSlack(LocalServer):
         super().__init__()
         self.space = Workspace(now)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
+        self.app_of_app_token: str | None = None
+        """The id of the app that the app token is of, where that is another one than the bot token's."""
         self.faults, self.refusals, self.history = Faults[Fault](), Refusals(), History()
         self.api = WebApi(
             self.space,
@@ -219,7 +221,7 @@ class LocalSlack(LocalServer):
                 "type": "hello",
                 "num_connections": len(self.connections),
                 "debug_info": {"host": "local", "approximate_connection_time": 3600},
-                "connection_info": {"app_id": self.space.app_id},
+                "connection_info": {"app_id": self.app_of_app_token or self.space.app_id},
             }
         )
         self.space.changes.touch()

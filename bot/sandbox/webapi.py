@@ -63,6 +63,7 @@ class WebApi:
         self._view_count = int(workspace.now().timestamp() * 1000)
         self._methods: dict[str, Callable[[Json], Json]] = {
             "auth.test": self._auth_test,
+            "bots.info": self._bot_info,
             "chat.delete": self._delete,
             "chat.getPermalink": self._permalink,
             "chat.postEphemeral": self._post_ephemeral,
@@ -232,6 +233,13 @@ class WebApi:
         message.edited += 1
         self._space.changes.touch()
         return {"channel": channel.id, "ts": message.ts, "text": message.text}
+
+    def _bot_info(self, arguments: Json) -> Json:
+        self._need("users:read")
+        if _required(arguments, "bot") != self._space.bot_id:
+            raise Refused("bot_not_found")
+        bot = {"id": self._space.bot_id, "app_id": self._space.app_id, "user_id": self._space.bot_user_id}
+        return {"bot": bot | {"deleted": False, "name": "cancel-desk"}}
 
     def _delete(self, arguments: Json) -> Json:
         self._need("chat:write")

@@ -58,3 +58,18 @@ async def fetch_identity(client: AsyncWebClient) -> Identity:
         scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
         date=parse_date(str(answer.headers.get("date", ""))),
     )
+
+
+async def fetch_app(client: AsyncWebClient, identity: Identity) -> str:
+    """Ask Slack which app the bot's token is of. Raises what the client raises.
+
+    Source: https://docs.slack.dev/reference/methods/bots.info
+    """
+    answer = await client.bots_info(bot=identity.bot_id)
+    return str(answer["bot"]["app_id"])
+
+
+def app_of(app_token: str) -> str | None:
+    """Return the id of the app that this app-level token is of, as far as its own text says it."""
+    match = re.match(r"xapp-\d+-(A[A-Z0-9]+)-", app_token)
+    return match[1] if match else None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,7 +27,7 @@ from bot.network import Network
 from bot.slack.client import QuietSocketModeClient
 from bot.slack.errors import Problem, problem_of
 from bot.slack.gate import acknowledgement, bolt_request
-from bot.slack.identity import Identity, fetch_identity
+from bot.slack.identity import Identity, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ class Missing(StrEnum):
     """Slack gives no clear answer about it; ``Connection.problem`` holds the name for the error."""
     TOKEN_REFUSED = "token_refused"  # noqa: S105 -- a code, not a token
     """Slack refuses a token, or what belongs to it; ``Connection.problem`` holds the setting and Slack's error."""
+    TWO_APPS = "two_apps"
+    """The tokens belong to two apps, so no click can come; ``Connection.problem`` holds the ids of both."""
     CONNECTION_DOWN = "connection_down"
     """``Connection.problem`` holds the name of what kept the last try from it, if there was one."""
 
@@ -104,6 +107,8 @@ class Connection:
         self.identity: Identity | None = None
         self.lacking: frozenset[str] = frozenset()
         """The scopes that the token was not given."""
+        self._apps: dict[str, str] = {}
+        """The id of the app that a token is of, by its setting, as far as Slack has said it."""
         self._away: _Away | None = _Away(Missing.NOT_CONNECTED_YET)
         self._refused: dict[str, str] = {}
         """Slack's error by the setting of the token that it refuses."""
@@ -135,6 +140,8 @@ class Connection:
         """The first thing that is missing, or None."""
         if self._refused:
             return Missing.TOKEN_REFUSED
+        if self._two_apps:
+            return Missing.TWO_APPS
         return self._away.missing if self._away else None
 
     @property
@@ -142,7 +149,13 @@ class Connection:
         """The details of what is missing."""
         if self._refused:
             return ", ".join(f"{setting}: {error}" for setting, error in self._refused.items())
+        if self._two_apps:
+            return " and ".join(self._apps[setting] for setting in (BOT_TOKEN, APP_TOKEN))
         return self._away.problem if self._away else ""
+
+    @property
+    def _two_apps(self) -> bool:
+        return len(set(self._apps.values())) > 1
 
     @property
     def about(self) -> str:
@@ -168,6 +181,9 @@ class Connection:
                 await asyncio.sleep(max(pause, problem.retry_after or 0))
             else:
                 self._identified(identity)
+                if self._app_token is not None and BOT_TOKEN not in self._apps:
+                    with suppress(Exception):  # it is asked again with the next look
+                        self._of_app(BOT_TOKEN, await fetch_app(self._client, identity))
                 return
 
     def _identified(self, identity: Identity) -> None:
@@ -241,7 +257,17 @@ class Connection:
 
     async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
+            self._of_app(APP_TOKEN, (message.get("connection_info") or {}).get("app_id"))
             self._connected(connections=message.get("num_connections"))
+
+    def _of_app(self, setting: str, app: object) -> None:
+        """Keep which app a token is of: test and production are easily mixed up, as both tokens are copied by hand."""
+        if not isinstance(app, str) or self._apps.get(setting) == app:
+            return
+        self._apps[setting] = app
+        if self._two_apps:
+            log.error("slack_tokens_of_two_apps", apps=self._apps)
+        self._tell_ready()
 
     def _connected(self, *, connections: object) -> None:
         if self._away is not None:

@@ -62,6 +62,19 @@ async def test_a_slack_that_does_not_answer_is_no_trouble_of_the_token(quiet_des
     assert not [line for line in logs if line["log_level"] in {"warning", "error"}]
 
 
+async def test_tokens_of_two_apps_are_named(quiet_desk: Desk) -> None:
+    """Everything is accepted, and no click can come: the bot is not ready, and says why."""
+    quiet_desk.slack.app_of_app_token = "A0OTHER"
+    with structlog.testing.capture_logs() as logs:
+        bot = await quiet_desk.launch_bot(quick_tuning())
+        await until_missing(
+            quiet_desk,
+            "SLACK_BOT_TOKEN and SLACK_APP_TOKEN belong to two apps (A0LOCAL and A0OTHER): copy both from the same one",
+        )
+        assert not bot.connection.ready.is_set()
+    assert [line["event"] for line in logs].count("slack_tokens_of_two_apps") == 1
+
+
 async def test_an_app_token_that_slack_refuses_is_named(quiet_desk: Desk) -> None:
     """The operator learns which of the two tokens it is, and not only that there is no connection."""
     quiet_desk.slack.faults.always("apps.connections.open", ApiError("not_allowed_token_type"))
