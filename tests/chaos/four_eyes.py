@@ -35,17 +35,23 @@ _HARMLESS = (RequestRefused, ClickRefused, Named)
 
 
 @dataclass
-class _Request:
-    """One request, as far as the record has told by now."""
+class _Order:
+    """One order of a request, as far as the record has told by now."""
 
-    order: str
-    requester: str
-    lives: timedelta
-    votes: dict[str, datetime] = field(default_factory=dict)
     unknown: bool = False
     unclear: bool = False
     """A call had no clear answer."""
     under_way: bool = False
+
+
+@dataclass
+class _Request:
+    """One request, as far as the record has told by now."""
+
+    orders: dict[str, _Order]
+    requester: str
+    lives: timedelta
+    votes: dict[str, datetime] = field(default_factory=dict)
     escalated: bool = False
     """The people of ESCALATE_TO decide it like approvers."""
 
@@ -89,7 +95,8 @@ class FourEyes:
         """Follow one event about a request; yield what is wrong with it."""
         if isinstance(event.content, Requested):
             lives = timedelta(seconds=self._started.approval_ttl_seconds)
-            self._requests[event.request] = _Request(event.order_id, event.actor, lives)
+            orders = {order: _Order() for order in event.content.orders}
+            self._requests[event.request] = _Request(orders, event.actor, lives)
             self._order.append(event.request)
             if event.actor not in _MAY_ASK:
                 yield "not a requester"
@@ -103,15 +110,17 @@ class FourEyes:
             case VotesVoided(approvers=approvers):
                 request.votes = {voter: when for voter, when in request.votes.items() if voter not in approvers}
             case Unknown():
-                request.unknown = request.unclear = True
-                request.under_way = False
+                order = request.orders[event.order_id]
+                order.unknown = order.unclear = True
+                order.under_way = False
             case Escalated():
                 request.escalated = True
             case Sending():
-                request.under_way = True
+                request.orders[event.order_id].under_way = True
             case Answered(answer=answer):
-                request.under_way = False
-                request.unclear |= answer.outcome is Outcome.UNKNOWN
+                order = request.orders[event.order_id]
+                order.under_way = False
+                order.unclear |= answer.outcome is Outcome.UNKNOWN
             case _:
                 yield from self._decision(request, event, at)
 
@@ -119,29 +128,30 @@ class FourEyes:
         match event.content:
             case Rejected():
                 yield from self._approver(request, event.actor)
-                self._decided_against(event)
+                self._decided_against(event, *request.orders)
             case Withdrawn():
                 if event.actor != request.requester:
                     yield "not the requester"
-                self._decided_against(event)
+                self._decided_against(event, *request.orders)
             case Retried():
                 yield from self._approver(request, event.actor)
                 yield from self._retry(event, request, at)
-                request.unknown = False
+                request.orders[event.order_id].unknown = False
             case Hurried():
                 yield from self._approver(request, event.actor)
             case StoppedTrying():
                 if event.actor != request.requester:
                     yield from self._approver(request, event.actor)
-                if request.unclear or request.under_way:
+                order = request.orders[event.order_id]
+                if order.unclear or order.under_way:
                     yield "the order may have been cancelled"
             case SettledCancelled() | SettledNotCancelled():
                 yield from self._approver(request, event.actor)
                 if event.actor == request.requester:
                     yield "the requester's own statement"
-                if not request.unknown:
+                if not request.orders[event.order_id].unknown:
                     yield "nothing was unknown"
-                self._decided_against(event)
+                self._decided_against(event, event.order_id)
 
     def _vote(self, request: _Request, event: Event, at: datetime) -> Iterator[str]:
         if event.actor != BOT:  # else the votes are only counted again
@@ -171,11 +181,12 @@ class FourEyes:
         if self._counted(request) < self._started.approvals_required:
             yield "too few approvals count"
         later = self._order[self._order.index(event.request) + 1 :]
-        if any(other in later for other in self._against.get(request.order, [])):
+        if any(other in later for other in self._against.get(event.order_id, [])):
             yield "somebody decided against a later request"
 
-    def _decided_against(self, event: Event) -> None:
-        self._against.setdefault(event.order_id, []).append(event.request)
+    def _decided_against(self, event: Event, *orders: str) -> None:
+        for order in orders:
+            self._against.setdefault(order, []).append(event.request)
 
     def _counted(self, request: _Request) -> int:
         """Return how many of the votes count by the rules of this moment."""

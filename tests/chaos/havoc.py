@@ -43,6 +43,7 @@ _COMMITS = [
     "requested", "voted", "approved", "rejected", "withdrawn", "expired", "reminded", "escalated", "gateway_trouble",
     "sending", "repeating", "cancelled", "retried", "hurried", "stopped_trying", "settled_cancelled",
     "settled_not_cancelled", "frozen", "unfrozen", "card_posted", "claim", "record_delivery", "record_answer",
+    "home_opened", "record_publish", "digest",
 ]  # fmt: skip
 """The commits, by the kind of an event or by the name of the transaction."""
 _SHORT, _LONG = 20, 5 * 24 * 3600
@@ -180,6 +181,7 @@ class Havoc:
             "REMIND_AFTER": ",".join(f"{seconds}s" for seconds in REMINDERS),
             "ESCALATE_AFTER": "2s",
             "TOLD_AFTER": "1.5",
+            "GATEWAY_CONCURRENCY": "3",
             "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
         }
         environment = os.environ | self._desk.environment(**self._settings | settings | changes)

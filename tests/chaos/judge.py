@@ -3,6 +3,7 @@
 It is long because every check reads the same database and the same messages.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from bot.domain.events import (
     ClickRefused,
     Content,
     DeliveryAbandoned,
+    Digest,
     Escalated,
     Expired,
     Failed,
@@ -58,6 +60,7 @@ from tests.chaos.people import CHANNELS, Crowd, buttons, pressed
 from tests.chaos.sequence import Sequence
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
+from tests.under_way import UnderWay
 
 TITLES = {
     Cancelled.kind: ("✅ Cancelled",),
@@ -78,6 +81,7 @@ _BUTTONS: dict[State, set[str]] = {
     State.FAILED: {Act.RETRY},
     State.UNKNOWN: {Act.RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED},
 }
+"""The buttons that a card has for its orders, once none of them is under way."""
 _ON_A_RECEIPT: dict[State, set[str]] = {State.PENDING: {Act.WITHDRAW}}
 _MAY_BE_ABANDONED: dict[str, set[str]] = {
     "card": {"too_late_for_a_card"},
@@ -86,6 +90,7 @@ _MAY_BE_ABANDONED: dict[str, set[str]] = {
     "direct_message": {"card_is_there", "too_late_for_a_card"},
     "receipt": set(),
     "receipt_update": {"message_not_found"},
+    "digest": set(),
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""
 _WAITING = "Waiting for approval"
@@ -107,6 +112,8 @@ def unfinished(desk: Desk, clock: Clock) -> int:
     with open_reader(desk.database) as tables:
         ((count,),) = tables.connection.execute(
             "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued' AND due_at < :soon)"
+            " + (SELECT count(*) FROM homes WHERE due_at < :soon)"
+            " + (SELECT count(*) FROM digest WHERE due_at < :soon)"
             " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
             " + (SELECT count(*) FROM requests WHERE due_at IS NOT NULL AND expires_at < :soon)",
             {"soon": soon},
@@ -115,9 +122,15 @@ def unfinished(desk: Desk, clock: Clock) -> int:
 
 
 def kept(desk: Desk) -> list[Request]:
-    """Return every request."""
+    """Return every request, with all its orders."""
     with open_reader(desk.database) as tables:
-        return list(tables.lookups.find(Lookup(), limit=100_000).items)
+        ids = dict.fromkeys(found.id for found in tables.lookups.find(Lookup(), limit=100_000).items)
+        return [found for each in ids if (found := tables.requests.get(each)) is not None]
+
+
+def right_buttons(about: Request, where: dict[State, set[str]]) -> set[str]:
+    """Return the buttons that a card or a receipt of this request has, once nothing of it is under way."""
+    return set().union(*(where.get(each.state, set()) for each in about.cancellations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,7 @@ def useless(desk: Desk) -> list[Posted]:
             place = message.channel, message.ts
             known = place == (about.card_channel, about.card_ts) or receipts.get(about.id) == place
             right = _ON_A_RECEIPT if desk.slack.space.channels[message.channel].is_im else _BUTTONS
-            if not known or set(shown) != right.get(about.state, set()):
+            if not known or set(shown) != right_buttons(about, right):
                 found.append(message)
     return found
 
@@ -196,6 +209,7 @@ class Judge:
             """The request of each delivery."""
             self._reported = {str(delivery): int(seq) for delivery, seq in sql("SELECT id, event_seq FROM deliveries")}
             """The number of the event that each delivery reports."""
+            self._digests = [delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'digest'")]
             self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
         """The contents of the events about each request."""
@@ -223,9 +237,15 @@ class Judge:
         self._judge_gateway()
         self._judge_deliveries()
         self._judge_stale()
+        self._judge_digests()
         cards = [self._judge_card(request) for request in self._requests.values()]
         receipts = [self._judge_receipt(request) for request in self._requests.values()]
-        results = [self._judge_ending(event) for event in self._events if event.kind in TITLES]
+        under_way = UnderWay()
+        over = [event for event in self._events if under_way.follow(event)]
+        for event in self._events:
+            if event.kind in TITLES and event not in over and self._reports[event.head]:
+                self._wrong(f"{event.order_id}: {event.kind} was told, while other orders were under way")
+        results = [self._judge_ending(event) for event in over]
         gateway, log = self._desk.gateway, self._log
         effects = Counter(gateway.effects.values())
         kinds = Counter(event.kind for event in self._events)
@@ -234,13 +254,17 @@ class Judge:
             "clicks and forms acknowledged": len(self._crowd.acts),
             "clicks of another company refused": self._crowd.foreign.total(),
             "requests kept": len(self._requests),
+            "orders for each": _spread(len(request.order_ids) for request in self._requests.values()),
+            "ways to the form": _counted(self._crowd.ways),
+            "pressed on Home tabs": _counted(self._crowd.on_home),
+            "digests": kinds[Digest.kind],
             "cards in Slack for each": _spread(cards),
             "receipts for each": _spread(receipts),
             "gateway calls": len(gateway.calls),
             "effects for each order cancelled": _spread(effects.elements()),
             "endings told in thread or channel": _spread(thread for thread, _ in results),
             "endings told to the requester": _spread(direct for _, direct in results if direct is not None),
-            "states": _counted(Counter(str(c.state) for c in self._requests.values())),
+            "states": _counted(Counter(str(each.state) for c in self._requests.values() for each in c.cancellations)),
             "settled by hand": kinds[SettledCancelled.kind] + kinds[SettledNotCancelled.kind],
             "outcomes unknown at first": kinds[Unknown.kind],
             "retries": kinds[Retried.kind],
@@ -338,10 +362,11 @@ class Judge:
             self._judge_places(self._requests.get(about_id), contents)
         by_number = {found.number: found for found in self._requests.values()}
         for _, number, kind in self._told:
+            if kind != "card":
+                continue
             about = by_number[number]
-            heard = (isinstance(content, CardBlocked) for content in self._contents[about.id])
-            if kind == "card" and not any(heard):
-                self._wrong(f"{about.cancellation.order_id}: the requester did not hear that the card was blocked")
+            if not any(isinstance(content, CardBlocked) for content in self._contents[about.id]):
+                self._wrong(f"{about.order_ids}: the requester did not hear that the card was blocked")
 
     def _judge_places(self, about: Request | None, contents: list[Content]) -> None:
         """Check that a card's place is kept once, and another one only after the card was gone."""
@@ -385,28 +410,47 @@ class Judge:
 
     def _judge_gateway(self) -> None:
         """Check that only approved requests reached the gateway, as approved, and that each state is true there."""
-        allowed = {(c.cancellation.order_id, c.reason): c for c in self._requests.values() if self._approved(c)}
+        each = [one for request in self._requests.values() for one in request.each()]
+        allowed = {(one.cancellation.order_id, one.reason): one for one in each if self._approved(one)}
         for (order, reason), calls in self._truth.calls.items():
             about = allowed.get((order, reason))
             if about is None:
                 self._wrong(f"the gateway was called without an approval: {order}, {reason!r}")
-            elif calls > sum(times for (number, _), times in self._attempts.items() if number == about.number):
+            elif calls > sum(times for (no, _), times in self._attempts.items() if no == about.cancellation.number):
                 self._wrong(f"{order}: more calls than attempts on record")
         outcomes = Outcomes(self._wrong)
         outcomes.judge(self._events)
-        for about in self._requests.values():
-            found = {outcome for number, outcome in self._attempts if number == about.number}
+        for about in each:
+            order = about.cancellation.order_id
+            found = {outcome for number, outcome in self._attempts if number == about.cancellation.number}
             if self._truth.ours(about, self._now) and found.isdisjoint({Outcome.UNKNOWN, Outcome.CANCELLED}):
-                self._wrong(
-                    f"{about.cancellation.order_id}: the gateway cancelled it, but the attempts count as {found}"
-                )
-            if wrong := self._truth.wrong_state(about, self._now, by_repeat=about.id in outcomes.by_repeat):
-                self._wrong(f"{about.cancellation.order_id}: {wrong}")
-            if self._desk.gateway.effects[about.cancellation.order_id] > 1:
-                self._wrong(f"{about.cancellation.order_id}: cancelled more than once")
+                self._wrong(f"{order}: the gateway cancelled it, but the attempts count as {found}")
+            if wrong := self._truth.wrong_state(about, self._now, by_repeat=(about.id, order) in outcomes.by_repeat):
+                self._wrong(f"{order}: {wrong}")
+            if self._desk.gateway.effects[order] > 1:
+                self._wrong(f"{order}: cancelled more than once")
 
     def _approved(self, request: Request) -> bool:
         return any(isinstance(content, Approved) for content in self._contents[request.id])
+
+    # --- digests ------------------------------------------------------------------------------
+
+    def _judge_digests(self) -> None:
+        """Check that there is one digest a period, and that each was posted once, in the channel of the cards."""
+        posted = Counter(delivery_of(message.metadata) for message, _ in self._shown)
+        digests = [event for event in self._events if isinstance(event.content, Digest)]
+        of_event = {self._reported[delivery]: delivery for delivery in self._digests}
+        until = ""
+        for event in digests:
+            content = event.content
+            assert isinstance(content, Digest)
+            if content.since >= content.until or (self._clock_is_right and content.since < until):
+                self._wrong(f"#{event.seq}: a digest of {content.since} to {content.until}, after one until {until}")
+            until = content.until
+            if not posted[of_event.get(event.seq, "")]:
+                self._wrong(f"#{event.seq}: the digest was not posted")
+        if self._crowd.channel_of_cards and not digests:
+            self._wrong("there was no digest")
 
     # --- cards and results --------------------------------------------------------------------
 
@@ -423,21 +467,21 @@ class Judge:
             else:
                 excused = place in self._calls.copied
             if not excused:
-                self._wrong(f"{about.cancellation.order_id}: {about.state}, but nobody took the buttons off {place}")
+                self._wrong(f"{about.order_ids}: {about.state}, but nobody took the buttons off {place}")
         for message in useless(self._desk):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
 
     def _judge_card(self, request: Request) -> int:
         """Check that a request has one card, and that it shows the state. Return the number of cards not deleted."""
-        order, state = request.cancellation.order_id, request.state
+        order, waits = request.order_ids, request.awaits_people
         cards = [
             (m, text) for m, text in self._shown if "Requested by" in text and f"> {request.reason}" in text.split("\n")
         ]
         left = [(message, text) for message, text in cards if message.ts not in self._deleted]
         if len(left) > 1:
             self._wrong(f"{order}: {len(left)} cards")
-        if not left and state.open:
-            self._wrong(f"{order}: {state}, and no card to press a button on")
+        if not left and waits and any(each.state.open for each in request.cancellations):
+            self._wrong(f"{order}: {request.state}, and no card to press a button on")
         abandoned = {self._events[seq - 1].request for seq, kind in self._abandoned if kind == "card"}
         if not cards and request.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
@@ -456,11 +500,11 @@ class Judge:
         known = _receipts(self._desk).get(request.id)
         copies = [message for message, _ in left if (message.channel, message.ts) != known]
         if not all_of_it or any((message.channel, message.ts) not in self._calls.copied for message in copies):
-            self._wrong(f"{request.cancellation.order_id}: {len(left)} receipts")
+            self._wrong(f"{request.order_ids}: {len(left)} receipts")
         home = self._desk.slack.space.direct_channel(request.requester).id
         for message, text in left:
             if message.channel != home:
-                self._wrong(f"{request.cancellation.order_id}: the receipt is in {message.channel}")
+                self._wrong(f"{request.order_ids}: the receipt is in {message.channel}")
             if message not in copies:
                 self._judge_look(request, message, text, _ON_A_RECEIPT)
         return len(left)
@@ -475,12 +519,15 @@ class Judge:
             self._judge_title(about, text, self._calls.last_made(place).at)
             message, text = self._written(message, lost)
         shown = set(buttons(message))
-        pending = _WAITING if right is _ON_A_RECEIPT else "asks to cancel order"
+        what = named(about)
+        pending = _WAITING if right is _ON_A_RECEIPT else f"asks to cancel {what}"
         expected = pending if about.state is State.PENDING else heading(about)
-        if expected not in _title(text) or shown != right.get(about.state, set()):
-            self._wrong(f"{about.cancellation.order_id}: {about.state}, but {place} says {text!r}")
+        if expected not in _title(text) or shown != right_buttons(about, right):
+            self._wrong(f"{about.order_ids}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
-            self._wrong(f"{about.cancellation.order_id}: the freeze is over, but {place} says {text!r}")
+            self._wrong(f"{about.order_ids}: the freeze is over, but {place} says {text!r}")
+        if missing := [order for order in about.order_ids if order not in text]:
+            self._wrong(f"{missing} are not on {place}: {text!r}")
         self._judge_title(about, text, self._now)
 
     def _time_of(self, event: Event) -> datetime:
@@ -489,8 +536,8 @@ class Judge:
 
     def _judge_title(self, about: Request, text: str, at: datetime) -> None:
         title = _title(text)
-        if wrong := self._truth.contradiction(title, about, at):
-            self._wrong(f"{about.cancellation.order_id}: the card says {title!r}, but {wrong}")
+        for wrong in self._truth.contradictions(title, text, about, at):
+            self._wrong(f"{about.order_ids}: the card says {title!r}, but {wrong}")
 
     def _written(self, card: Posted, update: Call) -> tuple[Posted, str]:
         """Return the card as this update would have left it, and its text."""
@@ -501,17 +548,28 @@ class Judge:
     def _judge_ending(self, event: Event) -> tuple[int, int | None]:
         """Check that an ending was told once in each place, in the right words, and that they were true.
 
+        With several orders, one message tells of all.
+
         Return the number of messages in the thread or channel, and in the requester's direct messages: None for the
         latter if the requester caused the ending.
         """
         told = self._reports[event.head]
         about = self._requests[event.request]
+        several = len(about.order_ids) > 1
         for _, text in told:
-            title, _, order = text.split("\n")[0].partition(" · ")
-            if not title.startswith(TITLES[event.kind]) or order != f"order {event.order_id}":
+            title, _, what = text.split("\n")[0].partition(" · ")
+            of_all = several and not _is_about_one(event)
+            if of_all and event.order_id:
+                right = re.match(rf"\S+ {len(about.order_ids)} orders: ", title) is not None
+            else:
+                is_about = named(about) if of_all else f"order {event.order_id}"
+                right = title.startswith(TITLES[event.kind]) and what == is_about
+            if not right:
                 self._wrong(f"{event.order_id}: {event.kind}, but Slack says {text!r}")
-            if wrong := self._truth.contradiction(title, about, self._time_of(event)):
-                self._wrong(f"{event.order_id}: told {title!r}, but {wrong}")
+            told_of = about if of_all else about.about(event.order_id)
+            assert told_of is not None
+            for wrong in self._truth.contradictions(title, text, told_of, self._time_of(event)):
+                self._wrong(f"{about.order_ids}: told {title!r}, but {wrong}")
         match event.content:
             case Unknown(attempt=attempt, answer=Answer(outcome=Outcome.UNKNOWN, repeat=True)) if (
                 attempt < QUICK.max_attempts
@@ -529,11 +587,25 @@ class Judge:
         left = [message for message in thread if message.ts not in self._deleted]
         if len(left) > 1 or (not thread and (event.seq, "reply") not in self._abandoned):
             self._wrong(f"{event.order_id}: {event.kind} is {len(left)} times in the thread or channel")
-        if event.actor == about.requester:
+        # Who stops some orders hears how the others ended.
+        if event.actor == about.requester and not (several and isinstance(event.content, StoppedTrying)):
             return len(left), None
         if len(direct) != 1:
             self._wrong(f"{event.order_id}: {event.kind} was told to the requester {len(direct)} times")
         return len(left), len(direct)
+
+
+def named(about: Request) -> str:
+    """Return what a request is about, as people read it."""
+    first, *others = about.order_ids
+    return f"{len(others) + 1} orders" if others else f"order {first}"
+
+
+def _is_about_one(event: Event) -> bool:
+    """Return True for news of one order of several that comes after the news of all."""
+    content = event.content
+    late = isinstance(content, Cancelled) and content.late
+    return late or isinstance(content, SettledCancelled | SettledNotCancelled)
 
 
 def _title(text: str) -> str:

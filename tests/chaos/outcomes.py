@@ -19,23 +19,26 @@ from bot.domain.events import (
 _SAYS_HOW_IT_STANDS = {Reason.COMPLETED, Reason.ALREADY_REFUNDED, Reason.PARTLY_REFUNDED}
 """Refusals that no request of ours can have caused."""
 
+OfRequest = tuple[str, str]
+"""A request's id, and one of its orders."""
+
 
 class Outcomes:
     """The steps that the answers by now allow. ``wrong`` is called with each other step.
 
-    An earlier attempt that may have cancelled the order is one of the same request, or one of a request that a person
-    has settled by hand: after that nobody asks the gateway for the first one again. Other requests for the order say
-    nothing about this one.
+    Each order of a request stands for itself. An earlier attempt that may have cancelled it is one of the same request,
+    or one of a request that a person has settled by hand: after that nobody asks the gateway for the first one again.
+    Other requests for the order say nothing about this one.
     """
 
     def __init__(self, wrong: Callable[[str], None]) -> None:
         self._wrong = wrong
-        self._unclear: set[str] = set()
-        """The requests with an attempt whose answer is not clear."""
-        self._settled: defaultdict[str, set[str]] = defaultdict(set)
+        self._unclear: set[OfRequest] = set()
+        """The orders with an attempt whose answer is not clear."""
+        self._settled: defaultdict[str, set[OfRequest]] = defaultdict(set)
         """For each order, the requests that count as settled by hand."""
-        self.by_repeat: set[str] = set()
-        """The requests that are called cancelled because a repeat found their order cancelled."""
+        self.by_repeat: set[OfRequest] = set()
+        """The orders that are called cancelled because a repeat found them cancelled."""
 
     def judge(self, events: list[Event]) -> None:
         """Follow the record from its first event to its last one."""
@@ -44,7 +47,7 @@ class Outcomes:
                 self._wrong(f"{event.order_id}: {event.kind}, but {wrong}")
 
     def _follow(self, event: Event, content: Content) -> Iterator[str]:
-        about, settled = event.request, self._settled[event.order_id]
+        about, settled = (event.request, event.order_id), self._settled[event.order_id]
         match content:
             case Repeating() | Cancelled() | Refused() | Failed() | Unknown():
                 unclear = not self._unclear.isdisjoint({about, *settled})
@@ -55,7 +58,7 @@ class Outcomes:
             case SettledCancelled() | SettledNotCancelled():
                 settled.add(about)
 
-    def _answered(self, about: str, content: Content, answer: Answer, *, unclear: bool) -> Iterator[str]:
+    def _answered(self, about: OfRequest, content: Content, answer: Answer, *, unclear: bool) -> Iterator[str]:
         """Yield what is wrong with a step after this answer; ``unclear``: an earlier attempt may have cancelled."""
         may_be_our_echo = answer.outcome is Outcome.REFUSED and answer.reason not in _SAYS_HOW_IT_STANDS and unclear
         is_cancelled = answer.outcome is Outcome.REFUSED and answer.reason is Reason.ALREADY_CANCELLED

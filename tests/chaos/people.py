@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.person import Person, as_seen
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ELSEWHERE, FRANK, SIRI
+from bot.sandbox.views import elements_of
 from bot.sandbox.workspace import OpenView, Posted
+from bot.slack.commands import CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
+from bot.slack.views.buttons import NEW_REQUEST
 from tests.chaos.clock import Clock
 from tests.flows.desk import BEN, CLEO, LEADS, OLGA, VERA, Desk
 
@@ -32,6 +35,10 @@ ON_DUTY = ["U0IDA", ASKERS[0], ASKERS[1]]
 
 CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
+
+REASONS = ["customer asked", "paid twice", "fraud"]
+_SIZES = [1, 1, 1, 1, 1, 1, 2, 3, 5, 12]
+"""How many orders people ask for at once."""
 
 _ORDER_FORM = "cancel_order"
 RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "retry", "settle_cancelled", "settle_not_cancelled"
@@ -55,7 +62,10 @@ Payload = dict[str, Any]
 
 
 class Crowd:
-    """People who make many requests at once, each with its own story, drawn from the seed and the order's name."""
+    """People who make many requests at once, each with its own story, drawn from the seed and its first order's name.
+
+    Some of them ask for several orders at once, and some of these for an order that somebody else asks for as well.
+    """
 
     def __init__(self, desk: Desk, clock: Clock, seed: int, quorum: int) -> None:
         draw = random.Random(f"{seed}/people")
@@ -72,6 +82,14 @@ class Crowd:
         """Those who decide a request like approvers once it is escalated."""
         self.forms: dict[str, str] = {}
         """The reason in each form that was acknowledged without errors, by the form's id."""
+        self.ways: Counter[str] = Counter()
+        """How often people came to the form in each way."""
+        self.on_home: Counter[str] = Counter()
+        """How often each button of a Home tab was pressed."""
+        self.must_choose = draw.random() < 0.5
+        """Nobody can ask without one of the reasons that the form offers."""
+        self.channel_of_cards = CHANNELS[0] if draw.random() < 0.5 else ""
+        """The channel for all cards and for the digest; where there is none, a card goes to where the command ran."""
         self.acts: list[tuple[str, str]] = []
         """The person and the request of each click and each form that was acknowledged."""
         self.foreign: Counter[tuple[str, str]] = Counter()
@@ -97,24 +115,42 @@ class Crowd:
             "APPROVERS": f"{BEN},{FRANK},{SIRI},{LEADS}",
             "REQUESTERS": f"{ASKING_GROUP},{DORA}",
             "ESCALATE_TO": f"{VERA},{DUTY}",
+            "REASONS": ",".join(REASONS),
+            "REASON_REQUIRED": str(self.must_choose).lower(),
+            "APPROVAL_CHANNEL": self.channel_of_cards,
+            "DIGEST": "daily 09:00 Asia/Phnom_Penh" if self.channel_of_cards else "",
         }
 
-    async def live(self, order: str) -> None:
-        """Ask for one order, decide on it in one way or another, and sometimes ask again."""
+    def wishes(self, orders: Sequence[str]) -> list[list[str]]:
+        """Return these orders in parts, each to be asked for at once; some have an order of another part as well."""
+        draw, left, wishes = random.Random(f"{self._seed}/wishes"), list(orders), list[list[str]]()
+        while left:
+            size = draw.choice(_SIZES)
+            wish, left = left[:size], left[size:]
+            if wishes and size > 1 and draw.random() < 0.4:
+                wish.append(draw.choice(draw.choice(wishes)))
+            wishes.append(wish)
+        return wishes
+
+    async def live(self, wish: Sequence[str]) -> None:
+        """Ask for some orders, decide on them in one way or another, and sometimes ask again."""
+        order = wish[0]
         draw = random.Random(f"{self._seed}/{order}")
         async with self._room:
-            expired = await self._once(draw, order)
+            expired = await self._once(draw, wish)
             # Where the first card offers Retry, a second request may be decided against.
             if draw.random() < (0.5 if expired or self._offering(order, RETRY) else 0.2):
-                await self._once(draw, order)
+                await self._once(draw, wish)
 
-    async def _once(self, draw: random.Random, order: str) -> bool:
+    async def _once(self, draw: random.Random, wish: Sequence[str]) -> bool:
         """Return True if the request expired, as far as its card says."""
+        order = wish[0]
         asker, rival = (self._desk.person(user) for user in draw.sample(ASKERS, 2))
         asker = self._desk.person(DORA) if draw.random() < 0.2 else asker
-        asking = [self._ask(draw, asker, order)]
+        asking = [self._ask(draw, asker, wish)]
         if draw.random() < 0.15:
-            asking.append(self._ask(draw, rival, order))
+            # The two may share some of their orders only.
+            asking.append(self._ask(draw, rival, draw.sample(wish, draw.randint(1, len(wish)))))
         await asyncio.gather(*asking)
         with contextlib.suppress(TimeoutError):
             card = await self._desk.wait(lambda: self._offering(order, "approve"), self._clock.long(15.0))
@@ -129,40 +165,68 @@ class Crowd:
 
     async def ask_again(self, order: str) -> None:
         """Ask for this order once more, as somebody who wonders about it."""
-        await self._ask(random.Random(order), self._desk.person(ASKERS[0]), order)
+        await self._ask(random.Random(order), self._desk.person(ASKERS[0]), [order])
 
     # --- asking -------------------------------------------------------------------------------
 
-    async def _ask(self, draw: random.Random, asker: Person, order: str) -> None:
+    async def _ask(self, draw: random.Random, asker: Person, wish: Sequence[str]) -> None:
+        """Fill in the form until it is taken; where other requests are in the way, perhaps ask for the other orders."""
+        order = wish[0]
         self._asked[order] += 1
-        reason = f"{order} was typed twice, says {asker.name} for the {self._asked[order]}. time"
+        note = f"{order} was typed twice, says {asker.name} for the {self._asked[order]}. time"
+        category = draw.choice(REASONS) if self.must_choose or draw.random() < 0.7 else ""
+        reason = f"{category}: {note}" if category else note
         async with self._at_the_form[asker.id]:
             for _ in range(60):
                 with contextlib.suppress(NotAcknowledged, TimeoutError):
-                    opened = await self._form(draw, asker)
-                    values = {"order_id": order, "reason": reason}
+                    opened = await self._form(draw, asker, wish)
+                    values = {"order_id": "\n".join(wish), "reason": note, "channel": draw.choice(CHANNELS)}
+                    values |= {"category": category} if category else {}
                     await self._others_send(draw, opened, values)
                     answer = await self._send(asker.submission_payload(opened, values), copies=_copies(draw, 0.25))
                     self._desk.slack.space.views[asker.id].remove(opened)
                     if answer is None:
                         self.forms[opened.id] = reason
                         return
-                    if not _passes(answer):
-                        self.errors += answer.get("errors", {"": str(answer)}).values()
-                        return
+                    # In a channel that can hold no card, another one will do.
+                    if not _passes(answer) and list(answer.get("errors", {})) != ["channel"]:
+                        errors = answer.get("errors", {"": str(answer)}).values()
+                        self.errors += errors
+                        wish = [each for each in wish if not any(f"“{each}”" in error for error in errors)]
+                        if not wish or "order_id" not in answer.get("errors", {}) or draw.random() < 0.5:
+                            return
                 await asyncio.sleep(self._clock.long(draw.uniform(0.05, 0.3)))
 
-    async def _form(self, draw: random.Random, asker: Person) -> OpenView:
+    async def _form(self, draw: random.Random, asker: Person, wish: Sequence[str]) -> OpenView:
         """Return the form on the screen: the one with an error of Slack's, or a new one."""
 
         def look() -> OpenView | None:
             forms = self._desk.slack.space.views.get(asker.id, [])
-            return next((form for form in forms if form.view["callback_id"] == _ORDER_FORM), None)
+            return next((form for form in forms if form.view.get("callback_id") == _ORDER_FORM), None)
 
         if look() is None:
-            await asker.command("/cancel-order", draw.choice(CHANNELS))
+            await self._open_form(draw, asker, wish)
         found: OpenView = await self._desk.wait(look, self._clock.long(1.0))
         return found
+
+    async def _open_form(self, draw: random.Random, asker: Person, wish: Sequence[str]) -> None:
+        """Ask for the form in one of the ways that there are."""
+        space, channel = self._desk.slack.space, draw.choice(CHANNELS)
+        way = draw.choice(["command", "command", "message", "anywhere", "home"])
+        self.ways[way] += 1
+        match way:
+            case "message":
+                text = f"Please cancel {' and '.join(wish)}"
+                message = space.post(Posted(channel, space.next_ts(), text, [], draw.choice(ASKERS)))
+                await asker.message_shortcut(message, CANCEL_ORDER_MESSAGE)
+            case "anywhere":
+                await asker.global_shortcut(CANCEL_ORDER_ANYWHERE)
+            case "home" if (pressed := self._on_home(asker, NEW_REQUEST, "")) is not None:
+                await self._desk.slack.deliver("interactive", pressed)
+            case "home":
+                await self.open_home(asker)
+            case _:
+                await asker.command("/cancel-order", channel)
 
     async def _others_send(self, draw: random.Random, opened: OpenView, values: dict[str, str]) -> None:
         """Send a form of somebody else's now and then, as people who may not."""
@@ -179,12 +243,12 @@ class Crowd:
 
     def _offering(self, order: str, action: str) -> Posted | None:
         """Return the first message about this order, in a channel or a thread, that has this button."""
-        posted = (m for m in self._desk.slack.space.posted if f"order {order}" in m.text and m.channel in CHANNELS)
+        posted = (m for m in self._desk.slack.space.posted if order in m.text and m.channel in CHANNELS)
         return next((message for message in posted if message.button(action)), None)
 
     def _receipt_or(self, card: Posted, asker: Person, order: str) -> Posted:
         """Return the asker's own receipt if it can be withdrawn from, else the card."""
-        own = (message for message in asker.direct_messages if f"order {order}." in message.text)
+        own = (message for message in asker.direct_messages if order in message.text)
         return next((message for message in own if message.button("withdraw")), card)
 
     def _asker(self, card: Posted) -> Person:
@@ -316,11 +380,45 @@ class Crowd:
         cancelled = (found is not None and found.status == "cancelled") == (draw.random() < 0.8)
         action = SETTLE_CANCELLED if cancelled else SETTLE_NOT_CANCELLED
         form = await self._form_behind(draw, person, order, card, action)
-        await self._submit(draw, person, form, how="the console says so")
+        values = {"how": "the console says so"}
+        if form is not None and (unknown := _offered(form, "order")):
+            values["order"] = draw.choice(unknown)
+        await self._submit(draw, person, form, **values)
 
     async def retry(self, draw: random.Random, person: Person, order: str, card: Posted) -> None:
         """Press Retry."""
         await self._click(draw, person, order, card, RETRY)
+
+    # --- Home tabs ----------------------------------------------------------------------------
+
+    async def open_home(self, person: Person) -> None:
+        """Open the Home tab, again until the bot hears of it."""
+        event = person.home_opened_payload()
+        for retry in range(4):  # as Slack does
+            with contextlib.suppress(NotAcknowledged):
+                await self._desk.slack.deliver("events_api", event, retry=retry)
+                return
+
+    async def open_homes(self) -> None:
+        """Open the Home tab as somebody or other, until cancelled."""
+        draw = random.Random(f"{self._seed}/homes")
+        while True:
+            await asyncio.sleep(self._clock.long(draw.uniform(0.1, 0.5)))
+            await self.open_home(self._desk.person(draw.choice(self.with_home)))
+
+    @property
+    def with_home(self) -> list[str]:
+        """Everybody who opens the Home tab."""
+        return [*self.approvers, *ASKERS, *self.escalation, OLGA, FRANK]
+
+    def _on_home(self, person: Person, action: str, about: str) -> Payload | None:
+        """Return the payload of a button on this person's Home tab, or None where it is not there."""
+        blocks = [] if person.home is None else person.home.view["blocks"]
+        for block in blocks:
+            for element in elements_of(block):
+                if element["action_id"] == action and element.get("value", "") == about:
+                    return person.home_action_payload({**element, "block_id": block["block_id"]})
+        return None
 
     # --- people who may not -------------------------------------------------------------------
 
@@ -346,8 +444,8 @@ class Crowd:
                         self._note(person, act, about)
 
     def _note(self, person: Person, what: str, about: str) -> None:
-        """Keep that an act was acknowledged; the form of a new request names a channel."""
-        is_request = about in CHANNELS
+        """Keep that an act was acknowledged; the form of a new request is about none."""
+        is_request = not about
         if person.id == FRANK:
             self.foreign["/cancel-order" if is_request else what, "" if is_request else about] += 1
         elif not is_request:
@@ -360,6 +458,10 @@ class Crowd:
         shown = card if card.button(action) else self._offering(order, action)
         if shown is not None:
             payload = person.click_payload(shown, action)
+            on_home = self._on_home(person, action, pressed(payload["actions"][0])[1])
+            if on_home is not None and draw.random() < 0.5:
+                self.on_home[action] += 1
+                payload = on_home
             if await self._insist(draw, payload) is not None:
                 self._note(person, *pressed(payload["actions"][0]))
 
@@ -377,7 +479,7 @@ class Crowd:
         def opened() -> OpenView | None:
             # The form for settling also holds the version of the request that its card showed.
             return next(
-                (form for form in forms if f"{form.view['private_metadata']} ".startswith(f"{metadata} ")), None
+                (form for form in forms if f"{form.view.get('private_metadata', '')} ".startswith(f"{metadata} ")), None
             )
 
         for _ in range(5):
@@ -426,9 +528,17 @@ def _copies(draw: random.Random, double: float) -> int:
 
 
 def _about(form: OpenView) -> str:
-    """Return the id in a form: alone, before an address, or between a finding and the version that the card showed."""
+    """Return the id of the request that a form is about; empty for the form of a new one."""
+    if form.view["callback_id"] == _ORDER_FORM:
+        return ""
     parts = str(form.view["private_metadata"]).split()
-    return parts[1] if len(parts) > 2 else parts[0]
+    return parts[1] if form.view["callback_id"] == "settle" else parts[0]
+
+
+def _offered(form: OpenView, field: str) -> list[str]:
+    """Return the values that a form's menu offers; none where it has no such menu."""
+    menus = (block["element"] for block in form.view["blocks"] if block["type"] == "input")
+    return [option["value"] for menu in menus if menu["action_id"] == field for option in menu.get("options", [])]
 
 
 def _passes(answer: Payload) -> bool:

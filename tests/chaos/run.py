@@ -13,12 +13,15 @@ from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from pathlib import Path
 
+from bot.domain.cancellation import State
+from bot.domain.request import Request
 from bot.sandbox.middle_box import MiddleBox
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.workspace import Posted
 from tests.chaos.brake import Brake
 from tests.chaos.clock import Clock
 from tests.chaos.havoc import Havoc
+from tests.chaos.homes import Homes
 from tests.chaos.judge import Judge, Judgement, kept, stale, unfinished, useless
 from tests.chaos.people import RETRY, Crowd, buttons
 from tests.chaos.surroundings import Surroundings
@@ -56,9 +59,10 @@ async def chaos(database: Path, seed: int, requests: int, surroundings: Collecti
         log = database.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         crowd = Crowd(desk, clock, seed, quorum)
+        homes = Homes(desk, crowd)
         brake = Brake(desk, crowd, clock, seed)
         # A bot that is killed every second must notice a lost connection long before that.
-        settings = {"APPROVAL_CHANNEL": "", "LOG_LEVEL": "WARNING", "PING_INTERVAL": "0.2"}
+        settings = {"LOG_LEVEL": "WARNING", "PING_INTERVAL": "0.2"}
         settings |= {"LONGEST_DELIVERY_PAUSE": "0.25", **crowd.settings}
         havoc = Havoc(desk, box, clock, seed=seed, quorum=quorum, log=log, surroundings=surroundings, **settings)
         await _rage(crowd, havoc, brake, orders)
@@ -66,18 +70,24 @@ async def chaos(database: Path, seed: int, requests: int, surroundings: Collecti
         havoc.heal()
         async with havoc.bot(**_CALM):
             await brake.release()
+            await homes.open()
             settled = await _settle(desk, crowd, clock, draw)
+            homes.judge()
         # Requests without a decision expire over the holidays.
         havoc.weekend(_HOLIDAYS)
         async with havoc.bot(**_CALM):
+            await homes.open()
             settled = await _idle(desk, clock) and settled
             left_over = stale(desk)
             await _click_once(desk, clock, left_over.messages)
+            settled = await _idle(desk, clock) and settled
+            homes.judge()
         judgement = Judge(desk, crowd, havoc, brake, clock, left_over).judgement()
         left = unfinished(desk, clock)
     if left or not settled:
         judgement.wrongs.append(f"{left} things are still unfinished {_SETTLE_WITHIN:.0f} s after everything healed")
-    judgement.wrongs += havoc.log.wrongs + brake.wrongs
+    judgement.wrongs += havoc.log.wrongs + brake.wrongs + homes.wrongs
+    judgement.figures["Home tabs judged"] = homes.judged
     judgement.wrongs += [f"the bot ended by itself with {code}" for code in havoc.log.ended_by_itself]
     judgement.wrongs += [f"the bot's log: {line}" for line in _bugs(log)]
     judgement.figures["seconds"] = round(time.monotonic() - began)
@@ -86,8 +96,9 @@ async def chaos(database: Path, seed: int, requests: int, surroundings: Collecti
 
 async def _rage(crowd: Crowd, havoc: Havoc, brake: Brake, orders: list[str]) -> None:
     async with asyncio.TaskGroup() as tasks:
-        raging = [tasks.create_task(each) for each in (havoc.rage(), crowd.click_around(), brake.pull())]
-        stories = [tasks.create_task(crowd.live(order)) for order in orders]
+        meanwhile = (havoc.rage(), crowd.click_around(), crowd.open_homes(), brake.pull())
+        raging = [tasks.create_task(each) for each in meanwhile]
+        stories = [tasks.create_task(crowd.live(wish)) for wish in crowd.wishes(orders)]
         began = time.monotonic()
         while any(not story.done() for story in stories):
             await asyncio.wait(stories, timeout=5)
@@ -112,20 +123,25 @@ async def _settle(desk: Desk, crowd: Crowd, clock: Clock, draw: random.Random) -
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_WITHIN):
             async for _ in _turns():
-                waiting = [found for found in kept(desk) if found.state.may_retry and found.id not in done]
+                waiting = [found for found in kept(desk) if _may_retry(found) and found.id not in done]
                 if not unfinished(desk, clock) and not waiting:
                     return True
                 for found in waiting:
                     card = desk.slack.space.message(found.card_channel, found.card_ts or "")
-                    if found.state.open and (card is None or not card.button(RETRY)):
-                        await crowd.ask_again(found.cancellation.order_id)
+                    is_open = [each.order_id for each in found.cancellations if each.state is State.UNKNOWN]
+                    if is_open and (card is None or not card.button(RETRY)):
+                        await crowd.ask_again(is_open[0])
                         continue
                     done.add(found.id)
                     if card is not None and draw.random() < 0.8:
                         approver = desk.person(draw.choice([BEN, CLEO]))
                         act = crowd.settle if draw.random() < 0.3 else crowd.retry
-                        await act(draw, approver, found.cancellation.order_id, card)
+                        await act(draw, approver, [*is_open, *found.order_ids][0], card)
     return False
+
+
+def _may_retry(found: Request) -> bool:
+    return not found.under_way and any(each.state.may_retry for each in found.cancellations)
 
 
 async def _idle(desk: Desk, clock: Clock) -> bool:

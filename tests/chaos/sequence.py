@@ -37,6 +37,7 @@ from bot.domain.events import (
 )
 from tests.chaos.copies import Calls
 from tests.chaos.surroundings import PATTERN_OF_A_SECOND
+from tests.under_way import UnderWay
 
 _NOT_WHILE_FROZEN = (Requested, Voted, VotesVoided, QuorumChanged, Approved, Retried, Hurried, Sending)
 _DECIDED = (Approved, Rejected, Withdrawn, Expired)
@@ -66,9 +67,8 @@ class _Request:
     escalated: bool = False
     waits: bool = True
     """Nobody has decided it."""
-    under_way: bool = False
     troubled: bool = False
-    """People were told of trouble since the last approval or retry."""
+    """People were told of trouble, and the gateway is still to be called for one of the orders."""
 
 
 class Sequence:
@@ -118,11 +118,14 @@ class Sequence:
     def judge_notices(self) -> None:
         """Check that each reminder, escalation and news of trouble came once, and in its time."""
         requests: defaultdict[str, _Request] = defaultdict(_Request)
+        under_way = UnderWay()
         for event in self._events:
-            for wrong in self._follow(requests[event.request], event.content):
+            under_way.follow(event)
+            going_on = bool(under_way.now[event.request])
+            for wrong in self._follow(requests[event.request], event.content, under_way=going_on):
                 self._wrong(f"{event.order_id}: {event.kind} {wrong}")
 
-    def _follow(self, request: _Request, content: Content) -> Iterator[str]:
+    def _follow(self, request: _Request, content: Content, *, under_way: bool) -> Iterator[str]:
         match content:
             case Reminded(number=number):
                 request.reminded += 1
@@ -139,13 +142,12 @@ class Sequence:
             case GatewayTrouble():
                 if request.troubled:
                     yield "twice"
-                if not request.under_way:
+                if not under_way:
                     yield "while nothing was under way"
                 request.troubled = True
-            case Approved() | Retried():
-                request.waits, request.under_way, request.troubled = False, True, False
-            case _ if isinstance(content, (*_DECIDED, *_ENDED)):
-                request.waits = request.under_way = False
+            case _ if isinstance(content, _DECIDED):
+                request.waits = False
+        request.troubled &= under_way
 
     def judge_arrivals(self, arrivals: Arrivals) -> None:
         """Check that each call to the gateway came while an attempt for this order was under way on record.
@@ -153,7 +155,7 @@ class Sequence:
         With what is true of the record, nothing was sent while frozen, unless its attempt had begun before.
         """
         under_way: dict[str, set[str]] = defaultdict(set)
-        """For each order the requests with an attempt under way."""
+        """For each order the requests with an attempt for it under way."""
         seen = 0
         for order, known in arrivals.at_the_gateway:
             for event in self._events[seen:known]:
@@ -171,12 +173,18 @@ class Sequence:
         ``about`` is the number of the event that each delivery reports. A message that was on its way may still come.
         """
         starts = [event.seq for event in self._events if isinstance(event.content, Started)]
+        under_way = UnderWay()
+        over = {event.seq for event in self._events if under_way.follow(event)}
         for index, known in arrivals.at_slack.items():
             event = self._events[about.get(calls.delivery(index), 1) - 1]
             useless = _NOTICES.get(type(event.content))
             if useless is None:
                 continue
             after = (later for later in self._events[event.seq : known] if later.request == event.request)
-            decided = next((later for later in after if isinstance(later.content, useless)), None)
+            ends = (later for later in after if isinstance(later.content, useless))
+            if useless is _ENDED:
+                # Trouble is news until the last order of its request has ended.
+                ends = (later for later in ends if later.seq in over)
+            decided = next(ends, None)
             if decided is not None and any(decided.seq < start <= known for start in starts):
                 self._wrong(f"{event.order_id}: {event.kind} posted at #{known}, after {decided.kind} #{decided.seq}")

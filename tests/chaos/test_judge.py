@@ -411,7 +411,7 @@ def test_what_answers_allow(earlier: list[Content], contents: list[Content], fit
     outcomes.judge(events)
     assert (found == []) is fits
     repeated = any(isinstance(content, Cancelled) and content.confirmed_by_repeat for content in contents)
-    assert outcomes.by_repeat == ({"c2"} if repeated else set())
+    assert outcomes.by_repeat == ({("c2", "ord_1")} if repeated else set())
 
 
 @pytest.mark.parametrize("by_repeat, fits", [(True, True), (False, False)])

@@ -1,7 +1,9 @@
 """The truth at the gateway, against which everything is held that the bot tells people about an order."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 from bot.domain.cancellation import State
@@ -25,6 +27,21 @@ _CLAIMS: dict[str, set[str | None]] = {
 _NOT_BY_US = ("☑️ Already refunded", "⛔ Partly", "⛔ Not", "⚠️ Not cancelled", "✋ Stopped")
 """The beginnings of titles that say that this request did not cancel the order."""
 _IS_A_CLAIM = ("✅", "☑️", "⛔ Not", "⛔ Partly", "⚠️ Not", "✋")
+_IN_SHORT: dict[str, str] = {
+    "✅ cancelled": "✅ Cancelled",
+    "☑️ already cancelled": "☑️ Already cancelled",
+    "☑️ already refunded": "☑️ Already refunded",
+    "⛔ partly refunded": "⛔ Partly refunded",
+    "⛔ completed": "⛔ Not cancelled: the order is completed",
+    "⛔ no such order": "⛔ Not cancelled by this request: no such order",
+    "⛔ expired at the gateway": "⛔ Not cancelled by this request: the order has expired",
+    "⚠️ failed": "⚠️ Not cancelled",
+    "⚠️ not known": "⚠️ Not known",
+    "✋ stopped": "✋ Stopped",
+    "📝 settled by hand": "📝 Settled by hand",
+    "⏳ under way": "⏳ Approved",
+}
+"""The words behind an order in the list of several, and the title that says the same of a single one."""
 _NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
 """The titles that say that the gateway was not asked."""
 
@@ -61,6 +78,24 @@ class Truth:
         if title.startswith(_NOT_ASKED) and self.calls[about.cancellation.order_id, about.reason]:
             return "the gateway was asked"
         return ""
+
+    def contradictions(self, title: str, text: str, about: Request, at: datetime) -> Iterator[str]:
+        """Yield what makes a message about a request untrue when it was written, by its title or its line for an order.
+
+        An order of several that is not in the list counts as cancelled: only a summary leaves those out.
+        """
+        claims = dict.fromkeys(about.order_ids, title)
+        if len(claims) > 1 and not title.startswith(_NOT_ASKED):
+            listed = {order: re.search(rf"^{order} (.*)$", text, re.MULTILINE) for order in claims}
+            short = {order: found[1] if found else "✅ cancelled" for order, found in listed.items()}
+            claims = {
+                order: next((says for words, says in _IN_SHORT.items() if said.startswith(words)), said)
+                for order, said in short.items()
+            }
+        for one in about.each():
+            claim = claims[one.cancellation.order_id]
+            if wrong := self.contradiction(claim, one, at):
+                yield f"of {one.cancellation.order_id} it says {claim!r}, but {wrong}"
 
     def wrong_state(self, about: Request, at: datetime, *, by_repeat: bool) -> str:
         """Return what is wrong with the state that a request ended in, or nothing.
