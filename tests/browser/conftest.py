@@ -118,7 +118,7 @@ class Visitor:
     async def screenshot(self, path: Path) -> None:
         """Take a picture of the page, with the mouse out of the way."""
         await self.page.mouse.move(0, 0)
-        await self.page.screenshot(path=path, type="jpeg", quality=75, animations="disabled", caret="hide")
+        await self.page.screenshot(path=path, type="jpeg", quality=70, animations="disabled", caret="hide")
 
 
 Visit = Callable[..., Awaitable[Visitor]]

@@ -59,23 +59,30 @@ async def test_the_home_tab_from_asking_to_the_end(visit: Visit, playground: Pla
     await expect(home).to_contain_text("⛔ Rejected · order ord_1006")
     await expect(home).to_contain_text("Nothing waits for your decision.")
     found += await violations(desk, "Home tab of an approver who has decided")
+    assert found == []
+    assert playground.gateway.effects == {"ord_1001": 1, "ord_1002": 1, "ord_1004": 1}
 
-    await desk.choose("ann")
-    await expect(home).to_contain_text("⛔ Rejected · order ord_1006")
+
+@SIZES
+async def test_a_request_is_withdrawn_on_the_home_tab(visit: Visit, playground: Playground, viewport: Any) -> None:
+    """The requester has the button; an auditor reads how it ended, and an outsider reads nothing of it."""
     await playground.ask("ord_1006", "once more")
+    desk = await visit("ann", viewport=viewport)
+    home = await open_home(desk)
     await home.get_by_role("button", name="Withdraw").click()
     await expect(desk.dialog).to_contain_text("The request ends, and it does not cancel order ord_1006.")
     await desk.confirm("Withdraw")
     await expect(home).to_contain_text("↩️ Withdrawn · order ord_1006")
     await expect(home).to_contain_text("You have no open request.")
+    found = await violations(desk, "Home tab after a withdrawal")
     await desk.choose("vera")
-    await expect(home).to_contain_text("✅ 3 orders: all cancelled")
+    await expect(home).to_contain_text("↩️ Withdrawn · order ord_1006")
     await desk.choose("olga")
-    await expect(home).not_to_contain_text("ord_")
+    await expect(home).to_contain_text("Nothing yet.")
     await expect(home.get_by_role("button", name="New request")).to_have_count(0)
     found += await violations(desk, "Home tab of an outsider")
     assert found == []
-    assert playground.gateway.effects == {"ord_1001": 1, "ord_1002": 1, "ord_1004": 1}
+    assert not playground.gateway.calls
 
 
 @SIZES
