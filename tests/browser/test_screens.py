@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from playwright.async_api import Locator, expect
 
-from bot.sandbox.playground.playground import Playground
+from bot.sandbox.playground.playground import Playground, Switches
 from tests.browser.conftest import NARROW, WIDE, Visit, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -163,8 +163,9 @@ THREE = "ord_1001 ord_1003 ord_1006"
 """The second is completed."""
 
 
-async def test_pictures_of_requests(visit: Visit, folder: Path) -> None:
+async def test_pictures_of_requests(visit: Visit, playground: Playground, folder: Path) -> None:
     """Cards with a thread, and a receipt, make two small pictures."""
+    playground.switches.slow_by = Switches().slow_by
     desk = await visit("ann", viewport={"width": 1440, "height": 810})
     await desk.type(f"/cancel-order {THREE} Ordered twice: three baskets")
     await desk.confirm("Ask for approval")
@@ -191,6 +192,7 @@ async def test_pictures_of_requests(visit: Visit, folder: Path) -> None:
 
 async def test_pictures_of_the_home_tab_and_of_look_ups(visit: Visit, playground: Playground, folder: Path) -> None:
     """What waits for an approver, and two answers to an auditor, make two small pictures."""
+    playground.switches.slow_by = Switches().slow_by
     for number in range(2001, 2011):
         playground.gateway.add_order(f"ord_{number}", "pending")
     await playground.ben.click(await playground.ask("ord_1002", "Wrong amount"), "reject")

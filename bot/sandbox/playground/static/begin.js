@@ -6,7 +6,7 @@ const typed = (words) => h('button', { type: 'button', class: 'try', title: 'Put
 const word = (words) => h('b', {}, words);
 
 const STEPS = [
-  () => ['You are ', word('ann'), '. Ask for a cancellation: ', typed('/cancel-order ord_1001 ordered twice'), ' Or for several, of which one is paid already: ',
+  () => ['You are ', word('ann'), '. Ask for a cancellation: ', typed('/cancel-order ord_1001 ordered twice'), ', or for three orders, of which one is paid already: ',
     typed('/cancel-order ord_1004 ord_1005 ord_1006 ordered twice')],
   () => ['Choose ', word('ben'), ' at the top, and press ', word('Approve'), ' on the card, or under ', word('cancel-desk'), ' on the ', word('Home'), ' tab.'],
   () => ['Watch the gateway’s calls and the audit record. There you can also break things: the gateway, and Slack.'],

@@ -47,13 +47,13 @@ function freeOrders({ gateway, requests }) {
 
 // With `several`, a command for several orders at once, if there are some.
 function command(state, several = false) {
-  const free = freeOrders(state).slice(0, several ? 3 : 1);
+  const free = freeOrders(state).slice(0, several ? 2 : 1);
   return free.length
     ? ['Type ', typed(`/cancel-order ${free.join(' ')} ordered twice`), free.length > 1 ? ' for several orders at once.' : ' into the message box and press Enter.']
     : ['Add an order in the Gateway pane. Then type ', typed('/cancel-order'), ' and its ID into the message box.'];
 }
 
-const otherWays = () => [' Or choose ', word('Cancel an order'), ' at the ', word('+'), ' beside the box, or in the menu ', word('⋯'), ' of a message with order IDs.'];
+const otherWays = () => [' Or choose ', word('Cancel an order'), ' at the ', word('+'), ' beside it, or in a message’s menu ', word('⋯'), '.'];
 
 // `who` may press Try now: "Press" for an approver, "Choose ben at the top and press" for others.
 function underWay({ gateway }, { may_stop: mayStop }, who) {
