@@ -22,6 +22,7 @@ NEEDED_BY = {
     "chat_update": {"chat:write"},
     "chat_delete": {"chat:write"},
     "conversations_open": {"im:write"},
+    "bots_info": {"users:read"},
     "conversations_history": {"channels:history", "groups:history", "im:history"},
     "conversations_replies": {"channels:history", "groups:history", "im:history"},
     "conversations_info": {"channels:read", "groups:read"},

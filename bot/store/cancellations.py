@@ -42,7 +42,8 @@ class Cancellations:
         if expiring:
             waiting.append(
                 "SELECT number, at, 'whole' FROM (SELECT number, due_at AS at FROM requests r WHERE due_at <= ?"
-                f" AND EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND c.state = '{State.PENDING}')"
+                " AND EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number"
+                f" AND c.state = '{State.PENDING}')"
                 " ORDER BY due_at LIMIT 1) AS undecided"
             )
         if sending:

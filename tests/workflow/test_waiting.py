@@ -315,7 +315,8 @@ def test_a_card_that_is_gone_comes_back_before_people_are_reminded_of_it(world: 
     kinds = []
     while (claimed := world.begin_delivery()) is not None:
         kinds.append(claimed.delivery.kind)
-        assert (request := claimed.request) is not None
+        request = claimed.request
+        assert request is not None
         gone = claimed.delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts == old
         if claimed.delivery.kind is DeliveryKind.REPLY:
             assert request.card_ts != old

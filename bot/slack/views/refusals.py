@@ -216,6 +216,7 @@ _NAMES_A_STEP = {
     Verdict.APPROVAL_TOO_OLD,
     Verdict.VOTES_MISSING,
     Verdict.MAY_HAVE_BEEN_SENT,
+    Verdict.REASON_ERASED,
 }
 """Refusals whose texts say what people or the bot do next, which a freeze forbids."""
 _GOES_ON = {State.APPROVED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED}
