@@ -37,7 +37,7 @@ CHANNELS = [f"C0DESK{number}" for number in range(6)]
 """A card goes to the channel where the command ran."""
 
 REASONS = ["customer asked", "paid twice", "fraud"]
-_SIZES = [1, 1, 1, 1, 1, 1, 2, 3, 5, 12]
+_SIZES = [*[1] * 12, 2, 3, 5, 12]
 """How many orders people ask for at once."""
 
 _ORDER_FORM = "cancel_order"
@@ -399,6 +399,17 @@ class Crowd:
                 await self._desk.slack.deliver("events_api", event, retry=retry)
                 return
 
+    async def _instead_on_home(self, person: Person, action: str, about: str) -> Payload | None:
+        """Open the Home tab, and return the payload of the same button there, if it is there soon."""
+        await self.open_home(person)
+        with contextlib.suppress(TimeoutError):
+            payload: Payload = await self._desk.wait(
+                lambda: self._on_home(person, action, about), self._clock.long(1.0)
+            )
+            self.on_home[action] += 1
+            return payload
+        return None
+
     async def open_homes(self) -> None:
         """Open the Home tab as somebody or other, until cancelled."""
         draw = random.Random(f"{self._seed}/homes")
@@ -458,10 +469,8 @@ class Crowd:
         shown = card if card.button(action) else self._offering(order, action)
         if shown is not None:
             payload = person.click_payload(shown, action)
-            on_home = self._on_home(person, action, pressed(payload["actions"][0])[1])
-            if on_home is not None and draw.random() < 0.5:
-                self.on_home[action] += 1
-                payload = on_home
+            if action in {"approve", "withdraw"} and draw.random() < 0.3:
+                payload = await self._instead_on_home(person, action, pressed(payload["actions"][0])[1]) or payload
             if await self._insist(draw, payload) is not None:
                 self._note(person, *pressed(payload["actions"][0]))
 

@@ -106,7 +106,7 @@ async def _rage(crowd: Crowd, havoc: Havoc, brake: Brake, orders: list[str]) -> 
             happened = havoc.log.done
             faults = happened.total() - happened["kill -9"] - happened["weekend"]
             _progress(
-                f"{time.monotonic() - began:4.0f} s: {done} of {len(orders)} stories over, "
+                f"{time.monotonic() - began:4.0f} s: {done} of {len(stories)} stories over, "
                 f"{faults} faults, {happened['kill -9']} kills, {happened['weekend']} weekends"
             )
         for task in raging:
