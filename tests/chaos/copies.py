@@ -57,10 +57,12 @@ class Calls:
         arguments, answer = call.arguments, call.answer
         place = str(arguments.get("channel")), str(arguments.get("ts"))
         if call.method == "chat.postMessage" and isinstance(answer, dict):
+            # A private answer that found no other way is nobody's delivery, and no copy of another one.
+            delivery = _delivery(call) or f"answer {index}"
             if answer["ok"]:
-                self.posts[_delivery(call)].append((index, (answer["channel"], answer["ts"])))
+                self.posts[delivery].append((index, (answer["channel"], answer["ts"])))
             elif answer["error"] not in _NO_REFUSALS:
-                self.refusals[_delivery(call)] += 1
+                self.refusals[delivery] += 1
         elif call.method == "chat.update":
             if answer == repr(UPDATE_LOST) or (isinstance(answer, dict) and answer["ok"]):
                 self._updates[place].append(Update(index, call, isinstance(answer, dict)))
