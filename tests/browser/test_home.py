@@ -127,6 +127,7 @@ def app(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> Receiver:
 
 async def test_without_them_nothing_is_shown(visit: Visit, playground: Playground) -> None:
     """An app that declares no Home tab and no shortcut has none on the page, also not by its address."""
+    playground.slack.space.features = Features()
     post(playground)
     ann = await visit("ann")
     await expect(ann.message("hi")).to_be_visible()
@@ -355,10 +356,11 @@ async def test_a_batch_is_drawn_as_a_list(visit: Visit, playground: Playground, 
     space.post(Posted(PAYMENTS, space.next_ts(), "50 orders", batch(), space.bot_user_id))
     ben = await visit("ben", viewport=viewport)
     row = ben.message("50 orders:")
-    await expect(row.locator("ul > li")).to_have_count(50)
-    await expect(row.locator("ul > li").last).to_have_text("ord_1050 not cancelled: completed, a refund is needed")
-    await expect(row.locator("ol")).to_have_attribute("start", "5")
-    height = await row.locator("ul > li").first.evaluate("(node) => node.getBoundingClientRect().height")
+    orders = row.locator(".block ul > li")
+    await expect(orders).to_have_count(50)
+    await expect(orders.last).to_have_text("ord_1050 not cancelled: completed, a refund is needed")
+    await expect(row.locator(".block ol")).to_have_attribute("start", "5")
+    height = await orders.first.evaluate("(node) => node.getBoundingClientRect().height")
     lines = 1 if viewport != NARROW else 2
     assert height < 24 * lines
     assert await violations(ben, "batch") == []

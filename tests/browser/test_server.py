@@ -115,7 +115,6 @@ async def test_there_is_nothing_else_to_get(served: PageServer, session: aiohttp
         ("slack", "{}"),
         ("slack", '{"trouble": "weather", "on": true}'),
         ("act", f'{{"person": "{ANN}", "do": "choose", "channel": "{PAYMENTS}", "ts": "1.2", "menu": {{}}}}'),
-        ("act", f'{{"person": "{ANN}", "do": "home", "tab": "home"}}'),
         ("act", f'{{"person": "{ANN}", "do": "home", "tab": "about"}}'),
         ("act", f'{{"person": "{ANN}", "do": "use_home", "element": {{}}, "values": {{}}}}'),
         ("act", f'{{"person": "{ANN}", "do": "shortcut", "callback_id": "cancel"}}'),

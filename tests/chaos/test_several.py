@@ -38,7 +38,7 @@ ORDERS = ("ord_1", "ord_2")
 DONE = Cancelled(1, Answer(Outcome.CANCELLED))
 DENIED = Failed(1, Answer(Outcome.NOT_SENT))
 LOST = Unknown(1, Answer(Outcome.UNKNOWN))
-SENDING, TROUBLE = Sending(1), GatewayTrouble(1, unclear=False, until="")
+SENDING, TROUBLE = Sending(1), GatewayTrouble(1, unclear=False, most=20)
 Line = tuple[str, Content, str]
 """A person, what they did, and the order; an empty text stands for all orders."""
 
