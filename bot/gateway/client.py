@@ -10,7 +10,8 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -29,8 +30,11 @@ log = structlog.get_logger(__name__)
 CANCEL_PATH = "/api/v1/payment-gateway/order/cancel"
 
 # Seconds for each step. Longer ones would only hold up the next try: an order lives for about half an hour.
-_TIMEOUTS = httpx.Timeout(connect=5, write=10, read=30, pool=5)
+# Reading has no limit of its own, because httpx would count the time in which this process stood still.
+_TIMEOUTS = httpx.Timeout(connect=5, write=10, read=None, pool=5)
 _TOTAL = 30.0
+_STEPS = 30
+"""Parts of the limit. A process that stood still has lost one of them at most, and then reads what came meanwhile."""
 _FIT_FOR_A_HEADER = re.compile("[!-~]([ -~]*[!-~])?")
 # Each of these ends a call before the first byte of the request is written. Whatever else fails may have come after
 # it, so it proves nothing about the order.
@@ -102,7 +106,7 @@ class GatewayClient:
         reply: Reply | None = None
         try:
             async with (
-                asyncio.timeout(self._total),
+                _running_for(self._total),
                 # ASCII with escapes, because a reason may hold a broken surrogate, which UTF-8 cannot encode.
                 self._http.stream("POST", CANCEL_PATH, content=json.dumps(body), headers=self._headers()) as response,
             ):
@@ -167,14 +171,12 @@ class GatewayClient:
         """Return the code for what failed, with its parameter, fit to show."""
         about = ""
         match error:
-            case TimeoutError():
+            case TimeoutError() | httpx.ReadTimeout():
                 trouble, about = Trouble.NO_ANSWER_IN_TIME, _seconds(self._total)
             case httpx.ConnectTimeout():
                 trouble, about = Trouble.NO_CONNECTION_IN_TIME, _seconds(self._timeouts.connect)
             case httpx.PoolTimeout():
                 trouble, about = Trouble.NO_FREE_CONNECTION, _seconds(self._timeouts.pool)
-            case httpx.ReadTimeout():
-                trouble, about = Trouble.NO_ANSWER_IN_TIME, _seconds(self._timeouts.read)
             case httpx.WriteTimeout():
                 trouble, about = Trouble.NOT_WRITTEN_IN_TIME, _seconds(self._timeouts.write)
             case httpx.ProxyError():
@@ -193,6 +195,30 @@ class GatewayClient:
 def _tls_of(proxy: str, network: Network) -> ssl.SSLContext | None:
     # httpx takes the certificates to trust only for a proxy that speaks TLS itself.
     return network.tls if proxy.startswith("https:") else None
+
+
+@asynccontextmanager
+async def _running_for(seconds: float) -> AsyncIterator[None]:
+    """Raise TimeoutError after so many seconds in which this process ran.
+
+    While it stood still, as in a suspended machine, the answer may have come, and it waits to be read.
+    """
+    loop = asyncio.get_running_loop()
+    next_step: asyncio.Handle
+    async with asyncio.timeout(None) as limit:
+
+        def step(left: int) -> None:
+            nonlocal next_step
+            if left:
+                next_step = loop.call_later(seconds / _STEPS, step, left - 1)
+            else:
+                limit.reschedule(loop.time())
+
+        next_step = loop.call_soon(step, _STEPS)
+        try:
+            yield
+        finally:
+            next_step.cancel()
 
 
 async def _with_body(reply: Reply, response: httpx.Response) -> Reply:

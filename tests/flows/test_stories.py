@@ -173,7 +173,9 @@ async def test_the_story_of_an_order_that_people_disagree_about(desk: Desk) -> N
 @pytest.mark.parametrize("mode", ["socket", "http"])
 async def test_the_story_of_an_order_that_needs_two_approvals(quiet_desk: Desk, mode: str) -> None:
     """The record counts the approvals, and the refused ones do not count."""
-    await quiet_desk.start_bot(APPROVALS_REQUIRED="2", **(quiet_desk.by_http if mode == "http" else {}))
+    approvers = ",".join(person.id for person in (quiet_desk.ben, quiet_desk.cleo, quiet_desk.olga))
+    mode_of = quiet_desk.by_http if mode == "http" else {}
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2", APPROVERS=approvers, **mode_of)
     card = await quiet_desk.ask("ord_1", person=quiet_desk.ben)
     await quiet_desk.running_bot.worker.until_idle()
     await quiet_desk.ben.click(card, "approve")

@@ -307,10 +307,32 @@ async def test_the_network_is_not_logged_as_a_fault() -> None:
     assert logs == []
 
 
+async def test_an_answer_that_came_while_the_process_stood_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway confirmed it in time, and the process read that late: nobody may call it lost."""
+    loop = asyncio.get_running_loop()
+    now, stood_still = loop.time, 0.0
+
+    async def confirm(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal stood_still
+        await reader.readuntil(b"}")
+        body = json.dumps(CONFIRMED).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        stood_still = 33.0  # seconds, before anybody reads that
+        writer.close()
+
+    server = await asyncio.start_server(confirm, "127.0.0.1")
+    monkeypatch.setattr(loop, "time", lambda: now() + stood_still)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        answer = await ask(lambda _: reply(), base_url=address, transport=None)
+    assert answer.outcome is Outcome.CANCELLED
+
+
 async def test_timeouts_switched_off_have_no_number() -> None:
     """A limit that was not set is not made up."""
-    answer = await ask(failing(httpx.ReadTimeout("")), timeouts=httpx.Timeout(None))
-    assert (answer.trouble, answer.trouble_about) == (Trouble.NO_ANSWER_IN_TIME, "")
+    answer = await ask(failing(httpx.WriteTimeout("")), timeouts=httpx.Timeout(None))
+    assert (answer.trouble, answer.trouble_about) == (Trouble.NOT_WRITTEN_IN_TIME, "")
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 409, 429, 500])

@@ -13,7 +13,7 @@ from bot.store.connection import Row
 from tests.clock import Clock
 from tests.store.rows import add
 
-CARD, UPDATE, REPLY, DIRECT, RECEIPT, RECEIPT_UPDATE, _ = DeliveryKind
+CARD, UPDATE, REPLY, DIRECT, RECEIPT, RECEIPT_UPDATE, *_ = DeliveryKind
 BLOCKED = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
 LEASE = timedelta(minutes=2)
 
