@@ -56,6 +56,8 @@ _PLOTS = {
     "escalated": 3,
 }
 """The stories of a request, by how often they happen."""
+_OF_SEVERAL = {"approve": 25, "escalated": 1, "ignore": 0.5}
+"""The same for several orders, of which there are fewer requests: most is to be seen once they are sent."""
 _ENDED = ("✅", "⛔", "☑️", "↩️", "⌛", "📝", "✋")
 
 Payload = dict[str, Any]
@@ -154,7 +156,7 @@ class Crowd:
         await asyncio.gather(*asking)
         with contextlib.suppress(TimeoutError):
             card = await self._desk.wait(lambda: self._offering(order, "approve"), self._clock.long(15.0))
-            await self._decide(draw, order, card)
+            await self._decide(draw, order, card, several=len(wish) > 1)
             await self._between_attempts(draw, order, card)
             for _ in range(2):
                 if not await self._left_open(order, card):
@@ -269,8 +271,9 @@ class Crowd:
 
     # --- deciding -----------------------------------------------------------------------------
 
-    async def _decide(self, draw: random.Random, order: str, card: Posted) -> None:
-        (plot,) = draw.choices(list(_PLOTS), list(_PLOTS.values()))
+    async def _decide(self, draw: random.Random, order: str, card: Posted, *, several: bool) -> None:
+        plots = _PLOTS | (_OF_SEVERAL if several else {})
+        (plot,) = draw.choices(list(plots), list(plots.values()))
         self.plots[plot] += 1
         approvers = [self._desk.person(user) for user in draw.sample(self.approvers, len(self.approvers))]
         asker = self._asker(card)
