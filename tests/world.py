@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
-from bot.domain.cancellation import NEXT, OPEN, State
+from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import (
     Approved,
@@ -88,8 +88,8 @@ async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
 class Look(NamedTuple):
     """The part of a card or receipt that people rely on; a receipt leads to a card, or says that it is missing."""
 
-    states: tuple[State, ...]
-    """How each order stands."""
+    orders: tuple[Cancellation, ...]
+    """How each order stands, and what people must know of it."""
     approvers: tuple[str, ...]
     quorum: int
     card: str | None = None
@@ -327,7 +327,7 @@ class World:
         """Let a try reach Slack, as the courier makes it; return its receipt. A blind search finds nothing."""
         delivery, request = claimed.delivery, claimed.request
         assert request is not None
-        look = Look(_states(request), request.approvers, request.approvals_required)
+        look = Look(request.cancellations, request.approvers, request.approvals_required)
         if delivery.kind is DeliveryKind.CARD_UPDATE and request.card_ts is not None:
             self.outside.cards[request.card_ts] = look
             return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts)
@@ -591,14 +591,17 @@ class World:
         return bool(self.rows(sql, found.number))
 
 
-def _states(request: Request) -> tuple[State, ...]:
-    return tuple(each.state for each in request.cancellations)
-
-
 def _shows(look: Look, found: Request) -> bool:
     """Return True where this is the truth; the begin of a call is no news where the approval is shown."""
     same = (look.approvers, look.quorum) == (found.approvers, found.approvals_required)
     return same and all(
-        shown is state or (shown, state) == (State.APPROVED, State.SENDING)
-        for shown, state in zip(look.states, _states(found), strict=True)
+        _to_know(shown) == _to_know(now) or (shown.state, now.state) == (State.APPROVED, State.SENDING)
+        for shown, now in zip(look.orders, found.cancellations, strict=True)
     )
+
+
+def _to_know(order: Cancellation) -> tuple[object, ...]:
+    """Return what people read about an order: what an earlier request did matters as long as somebody has to decide."""
+    earlier = order.earlier if order.state is State.PENDING else None
+    again = order.due_at if order.attempts else None
+    return order.state, earlier, again, order.last_answer, order.stopped_by, order.settlement
