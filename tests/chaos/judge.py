@@ -31,6 +31,7 @@ from bot.domain.events import (
     Refused,
     Rejected,
     Reminded,
+    Requested,
     RequestRefused,
     Retried,
     SettledCancelled,
@@ -56,7 +57,7 @@ from tests.chaos.copies import Calls, delivery_of
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.havoc import REMINDERS, Havoc
 from tests.chaos.outcomes import Outcomes
-from tests.chaos.people import CHANNELS, Crowd, buttons, pressed
+from tests.chaos.people import CHANNELS, REASONS, Crowd, buttons, pressed
 from tests.chaos.sequence import Sequence
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
@@ -256,6 +257,7 @@ class Judge:
             "requests kept": len(self._requests),
             "orders for each": _spread(len(request.order_ids) for request in self._requests.values()),
             "ways to the form": _counted(self._crowd.ways),
+            "asked from a message": sum(bool(request.source) for request in self._requests.values()),
             "pressed on Home tabs": _counted(self._crowd.on_home),
             "digests": kinds[Digest.kind],
             "cards in Slack for each": _spread(cards),
@@ -392,6 +394,10 @@ class Judge:
         for error in self._crowd.errors:
             if "asked to cancel this order" not in error:
                 self._wrong(f"a form was answered: {error}")
+        chosen = {*REASONS, *([] if self._crowd.must_choose else [""])}
+        for event in self._events:
+            if isinstance(event.content, Requested) and event.content.category not in chosen:
+                self._wrong(f"{event.content.orders}: asked for the reason {event.content.category!r}")
         acted = {(event.actor, event.request) for event in self._events}
         for person, about in set(self._crowd.acts) - acted:
             self._wrong(f"acknowledged and lost: an act of {person} on {about}")
@@ -526,6 +532,8 @@ class Judge:
             self._wrong(f"{about.order_ids}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
             self._wrong(f"{about.order_ids}: the freeze is over, but {place} says {text!r}")
+        if bool(about.source) != ("Asked from a message" in text):
+            self._wrong(f"{about.order_ids}: asked from {about.source!r}, but {place} says {text!r}")
         if missing := [order for order in about.order_ids if order not in text]:
             self._wrong(f"{missing} are not on {place}: {text!r}")
         self._judge_title(about, text, self._now)
