@@ -21,7 +21,7 @@ Try = tuple[ClaimedDelivery, Receipt, int]
 
 ORDERS = ["ord_1", "ord_2", "ord_3", "ord_4"]
 SAID = ["told", "lost after", "lost before", "busy", "denied", "no such order", "echo"]
-THEN = ["wait", "retry", "settle as cancelled", "settle as not cancelled"]
+THEN = ["wait", "stop", "retry", "settle as cancelled", "settle as not cancelled"]
 _GROUPS = st.just(ALL_THREE) | st.builds(
     Members, st.frozensets(st.sampled_from([ANN, BEN, CLEO])), complete=st.booleans()
 )
@@ -207,6 +207,9 @@ class AnyOrder(RuleBasedStateMachine):
                 if each.state is State.SENDING:
                     self._answer(self._last_call(each), said)
         found = self.world.found(about)
+        if then == "stop":
+            self.stop(about, found.requester)
+            return
         for person in (
             sorted({ANN, BEN, CLEO} - {found.requester}) if found.state in {State.FAILED, State.UNKNOWN} else []
         ):
