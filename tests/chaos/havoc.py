@@ -392,7 +392,9 @@ class Havoc:
         self.log.done[f"Slack refuses: {kind}"] += 1
         self._refused.add(where)
         self._desk.slack.refusals.start(draw.choice(names), channel=where)
-        if where is not None and not self._one_for_good and draw.random() < 0.1:
+        # Without the only channel for cards nothing would be decided any more.
+        may_last = where is not None and where != self._settings.get("APPROVAL_CHANNEL")
+        if may_last and not self._one_for_good and draw.random() < 0.1:
             self._one_for_good = True
             self.log.done["Slack refuses: until the end"] += 1
         else:
