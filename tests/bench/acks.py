@@ -33,6 +33,8 @@ from tests.flows.desk import Desk
 Row = dict[str, Any]
 _numbers = itertools.count()
 _ALL_DONE = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued')"
+SEVERAL = 50
+"""Orders of the largest request."""
 _PAUSE = 0.02
 """Seconds between two bursts: nobody clicks in the millisecond in which a card appears."""
 _NO_CALLS = " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
@@ -45,13 +47,20 @@ def commands(desk: Desk, count: int) -> list[Json]:
 
 def forms(desk: Desk, count: int) -> list[Json]:
     """Return the payloads of so many people who send the form, each for an order of its own."""
-    payloads = []
-    for channel in _channels(count):
-        number = next(_numbers)
-        desk.gateway.add_order(f"ord_b{number}")
-        view = OrderForm.build(OrderStart(channel, (f"ord_b{number}",), "typed twice"), OrderRules())
-        payloads.append(desk.ann.submission_payload(OpenView(f"V{number}", desk.ann.id, view, "h"), {}))
-    return payloads
+    return [_form(desk, channel, 1) for channel in _channels(count)]
+
+
+def batches(desk: Desk, count: int) -> list[Json]:
+    """Return the payloads of so many people who send the form, each for fifty orders of its own."""
+    return [_form(desk, channel, SEVERAL) for channel in _channels(count)]
+
+
+def _form(desk: Desk, channel: str, size: int) -> Json:
+    orders = tuple(f"ord_b{next(_numbers)}" for _ in range(size))
+    for order in orders:
+        desk.gateway.add_order(order)
+    view = OrderForm.build(OrderStart(channel, orders, "typed twice"), OrderRules())
+    return desk.ann.submission_payload(OpenView(f"V{orders[0]}", desk.ann.id, view, "h"), {})
 
 
 def clicks(desk: Desk, count: int) -> list[Json]:
@@ -135,7 +144,7 @@ async def one_round(
 
 
 NAMES = {FLOOR: "floor", COMMITTING_FLOOR: "floor+commit", THIS: "bot", TUTORIAL: "tutorial"}
-ACTS = {"command": commands, "form": forms, "click": clicks}
+ACTS = {"command": commands, "form": forms, "form of 50 orders": batches, "click": clicks}
 ROUNDS = {1: 100, 20: 30, 50: 20}
 _FEW = 2
 
@@ -144,6 +153,8 @@ async def _take_turns(desks: dict[str, Desk], mode: str, *, quick: bool, hanging
     """Return a row for each act and number at once, with every app's median and the 99th percentile of some."""
     rows = []
     for (act, make), (at_once, repeats) in itertools.product(ACTS.items(), ROUNDS.items()):
+        if make is batches and at_once > 1:
+            continue  # nobody sends fifty such forms in one moment
         times: dict[str, list[float]] = {module: [] for module in desks}
         for turn in range(_FEW if quick else repeats):
             for module, desk in desks.items():

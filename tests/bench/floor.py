@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -28,20 +29,26 @@ async def acknowledge(ack: AsyncAck) -> None:
     await ack()
 
 
-def committing(path: str) -> Callable[[AsyncAck], Awaitable[None]]:
-    """Return a listener that commits one row, as safely as the bot does, and acknowledges."""
+def committing(path: str) -> Callable[..., Awaitable[None]]:
+    """Return a listener that commits one row, or one for each order, as safely as the bot does, and acknowledges."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("CREATE TABLE IF NOT EXISTS acts (at REAL)")
     writer = ThreadPoolExecutor(1)
 
-    async def acknowledge(ack: AsyncAck) -> None:
-        at = time.time()
-        await asyncio.get_running_loop().run_in_executor(writer, db.execute, "INSERT INTO acts VALUES (?)", [at])
+    async def acknowledge(ack: AsyncAck, body: dict[str, Any]) -> None:
+        rows = _rows(body)
+        insert = f"INSERT INTO acts VALUES {', '.join(['(?)'] * rows)}"
+        await asyncio.get_running_loop().run_in_executor(writer, db.execute, insert, [time.time()] * rows)
         await ack()
 
     return acknowledge
+
+
+def _rows(body: dict[str, Any]) -> int:
+    fields = body.get("view", {}).get("state", {}).get("values", {})
+    return len(str(fields.get("order_id", {}).get("order_id", {}).get("value") or "").split()) or 1
 
 
 async def connect(app: AsyncApp, token: str) -> None:

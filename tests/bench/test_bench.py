@@ -7,9 +7,11 @@ import pytest
 
 from bot.store import open_reader
 from tests.bench.acks import ACTS, at_work, one_round
-from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL
+from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare
 from tests.bench.homes import homes
 from tests.bench.record import growth, reminders
+from tests.bench.whole import many_calls
+from tests.flows.desk import Desk
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,11 @@ async def test_home_tabs_are_read_and_drawn(tmp_path: Path) -> None:
     with open_reader(tmp_path / "bot.db") as tables:
         assert tables.connection.execute("SELECT count(*) FROM homes WHERE due_at IS NOT NULL") == [(200,)]
     assert all(figure > 0 for figure in row.values())
+
+
+async def test_all_orders_of_the_largest_request_are_answered(tmp_path: Path) -> None:
+    """Ten calls of a second run at once, so it takes five seconds at least."""
+    async with Desk(tmp_path / "whole.db") as desk:
+        prepare(desk)
+        row = await many_calls(desk)
+    assert row["value"] > 5

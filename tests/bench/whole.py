@@ -5,7 +5,9 @@ import statistics
 import time
 from typing import Any
 
-from tests.bench.acks import burst, clicks, forget, forms, settled
+from bot.sandbox.faults import Hang
+from bot.store import open_reader
+from tests.bench.acks import SEVERAL, batches, burst, clicks, forget, forms, settled
 from tests.bench.apps import FLOOR, HTTP, SOCKET, THIS, Running, running
 from tests.flows.desk import Desk
 
@@ -45,6 +47,42 @@ async def requests(desk: Desk, total: int) -> list[Row]:
         {"figure": f"MiB after {total // 2} cancellations", "value": memory[len(memory) // 2]},
         {"figure": f"MiB after {total} cancellations", "value": memory[-1]},
     ]
+
+
+async def many_calls(desk: Desk) -> Row:
+    """Return the seconds from the approval of the largest request until the last of its orders is answered.
+
+    The gateway takes a second for each.
+    """
+
+    def hang(_: str) -> Hang:
+        until = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.0, until.set)
+        return Hang(until)
+
+    async with running(desk, THIS, SOCKET):
+        await burst(desk, batches(desk, 1))
+        await settled(desk)
+        desk.gateway.faults.choose = hang
+        began = time.perf_counter()
+        await burst(desk, clicks(desk, 1))
+        async with asyncio.timeout(60):
+            while await _answered(desk) < SEVERAL:  # noqa: ASYNC110 -- not our process
+                await asyncio.sleep(0.01)
+        seconds = time.perf_counter() - began
+        desk.gateway.faults.clear()
+        await settled(desk)
+        forget(desk)
+    return {"figure": f"seconds until {SEVERAL} approved orders are answered, 1 s each, 10 at once", "value": seconds}
+
+
+async def _answered(desk: Desk) -> int:
+    with open_reader(desk.database) as tables:
+        sql = (
+            "SELECT count(*) FROM attempts a JOIN cancellations c ON c.number = a.number WHERE a.outcome IS NOT NULL"
+            " AND c.request = (SELECT max(number) FROM requests)"
+        )
+        return int(tables.connection.execute(sql)[0][0])
 
 
 async def starts(desk: Desk, times: int) -> list[Row]:
