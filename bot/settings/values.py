@@ -1,7 +1,8 @@
 """The readers of single values: each turns a variable's text into its type, or raises ValueError.
 
 The text of that error follows the variable's name in the line that the operator reads. It never repeats a value that
-may hold a secret: a token, a key, or an address with a password in it.
+may hold a secret: a token, a key, or an address with a password in it. The file is long because it has a reader for
+each kind of value.
 """
 
 import ipaddress

@@ -1,4 +1,7 @@
-"""The outbox: everything owed to Slack, kept in the transaction that makes it owed."""
+"""The outbox: everything owed to Slack, kept in the transaction that makes it owed.
+
+The file is long because one table has all steps of a delivery, from the event that owes it to its place in Slack.
+"""
 
 import secrets
 from collections.abc import Collection

@@ -1,4 +1,7 @@
-"""The tables held against the record: for one request before a call, and for all of them in a verification."""
+"""The tables held against the record: for one request before a call, and for all of them in a verification.
+
+The file is long because both read all tables side by side, in one way.
+"""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

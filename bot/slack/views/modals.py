@@ -1,4 +1,7 @@
-"""The forms: how each one looks, and how it is read back."""
+"""The forms: how each one looks, and how it is read back.
+
+The file is long because both belong together, for every form.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,7 @@
-"""The texts of refusals: one sentence or two for the person alone, with the cause and the next step."""
+"""The texts of refusals: one sentence or two for the person alone, with the cause and the next step.
+
+The file is long because it is a table with a text for every cause.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
