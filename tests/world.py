@@ -420,6 +420,9 @@ class World:
                 # A click on the tab shows that it is open, too.
                 tab = self.outside.homes.get(publish.person, Tab(self.clock()))
                 self.outside.homes[publish.person] = tab._replace(actor=who, shows=shows)
+            if outcome is DeliveryOutcome.IMPOSSIBLE:
+                # It shows what it showed before, until something changes.
+                self.outside.homes.pop(publish.person, None)
             self.run(self.workflow.record_publish(publish, Receipt(outcome, problem="problem")))
         return bool(claimed.homes)
 

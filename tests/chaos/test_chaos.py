@@ -11,4 +11,4 @@ async def test_a_short_chaos_run_ends_clean(database: Path) -> None:
     assert judgement.wrongs == []
     accepted = judgement.figures["requests accepted"]
     assert isinstance(accepted, int)
-    assert accepted >= 12  # some orders are requested a second time
+    assert accepted >= 4  # twelve orders, of which several may be in one request

@@ -383,7 +383,9 @@ class AnyOrder(RuleBasedStateMachine):
         return bool(later & {State.REJECTED, State.WITHDRAWN, State.CANCELLED, *_SETTLED})
 
     def _posted_for(self, ts: str) -> str:
-        sql = "SELECT c.id FROM requests c JOIN deliveries d ON d.number = c.number WHERE d.id = ?"
+        sql = (
+            "SELECT c.id FROM requests c JOIN deliveries d ON d.number = c.number WHERE d.id = ? AND d.kind <> 'copies'"
+        )
         ((about,),) = self.world.rows(sql, self.world.outside.messages[ts])
         return str(about)
 
