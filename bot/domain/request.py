@@ -47,8 +47,7 @@ class Request:
     first two are None where nothing of the kind will come; ``reminded`` counts the reminders so far, and
     ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the setting REASONS with which
     the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
-    ``history`` is who did what, and ``freeze`` the one in
-    force, as far as the reader has to show it.
+    ``history`` is who did what, and ``freeze`` the one in force, as far as the reader has to show it.
     """
 
     number: int
@@ -77,6 +76,11 @@ class Request:
     def state(self) -> State:
         """The state of the order that is furthest from its end; before the decision, all have the same."""
         return min((each.state for each in self.cancellations), key=_FURTHEST_FROM_ITS_END.index)
+
+    @property
+    def several(self) -> bool:
+        """True for a request of more than one order."""
+        return len(self.cancellations) > 1
 
     @property
     def cancellation(self) -> Cancellation:

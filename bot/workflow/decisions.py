@@ -180,10 +180,10 @@ def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: dateti
     With several orders it may be any version since the approval, as their attempts follow each other within moments.
     """
     hurried, verdict = _judged(request, lambda one: policy.may_try_now(one, actor, at))
-    if verdict is Verdict.ALLOWED:
-        several = len(request.cancellations) > 1
-        if not (_is_of_this_approval(tx, request, seen) if several else seen == request.version):
-            return Verdict.WRONG_STATE
+    if verdict is Verdict.ALLOWED and not (
+        _is_of_this_approval(tx, request, seen) if request.several else seen == request.version
+    ):
+        return Verdict.WRONG_STATE
     waits = any(each.state is State.APPROVED for each in request.cancellations)
     if waits and verdict in {Verdict.ALLOWED, Verdict.CALL_UNDER_WAY} and tx.freeze() is not None:
         return Verdict.FROZEN

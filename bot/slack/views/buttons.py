@@ -78,7 +78,7 @@ def _between_attempts(request: Request) -> list[Cancellation]:
 def _buttons(request: Request) -> list[Element]:
     order = orders.phrase(request, _SHOWN_ORDER)
     if request.state is State.PENDING:
-        these = "these orders" if orders.several(request) else "this order"
+        these = "these orders" if request.several else "this order"
         approve = dialog(f"Cancel {these}?", _approving(request, order), "Approve")
         withdraw = dialog(
             "Withdraw this request?",
@@ -92,7 +92,7 @@ def _buttons(request: Request) -> list[Element]:
         ]
     if waiting := _between_attempts(request):
         which = orders.some(request, waiting, _SHOWN_ORDER)
-        for_some = f" for {which}" if orders.several(request) else ""
+        for_some = f" for {which}" if request.several else ""
         stop = dialog(
             "Stop trying?",
             f"No further attempt is made{for_some}. This request does not cancel "
@@ -136,7 +136,7 @@ def _approval(request: Request, order: str) -> str:
     final = "A cancelled order can't be restored."
     if approvals_promised(request):
         last = _ORDINALS.get(needed, "last")
-        are = "are" if orders.several(request) else "is"
+        are = "are" if request.several else "is"
         order = order[0].upper() + order[1:]
         return f"This is approval {number} of {needed}. {order} {are} cancelled after the {last} one. {final}"
     this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"

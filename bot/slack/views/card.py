@@ -78,13 +78,13 @@ def copy(request: Request) -> Message:
 def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Block]:
     found = orders.words_for(request)
     blocks = [lines(*_beginning(request, found, presentation))]
-    left_out = room is Room.NONE and not orders.several(request) and weight(request.reason) > _LEAST_REASON_WEIGHT
+    left_out = room is Room.NONE and not request.several and weight(request.reason) > _LEAST_REASON_WEIGHT
     if request.reason:
         blocks.append(quote(cut_to_weight(request.reason, _LEAST_REASON_WEIGHT) if left_out else request.reason))
     if left_out:
         record = f"/cancel-audit {cut(request.cancellation.order_id, _SHOWN_ORDER)}"
         blocks.append(lines([words(f"The rest of the reason: see {record}")]))
-    if orders.several(request):
+    if request.several:
         blocks.append(orders.listing(request, room, presentation))
     rows = [orders.came_from(request), *_how_it_stands(request, found, presentation, room), *history(request, room)]
     blocks += [lines(*rows)] if any(rows) else []
@@ -103,7 +103,7 @@ def _findings(request: Request, room: Room) -> list[Block]:
     blocks: list[Block] = []
     for order, statement in found:
         order_id = words(cut(order.order_id, _SHOWN_ORDER), code=True)
-        about = [words(" about "), order_id] if orders.several(request) else []
+        about = [words(" about "), order_id] if request.several else []
         knows = [words("How "), person(statement.approver), words(" knows"), *about, words(":")]
         finding = cut_to_weight(statement.reason, _THEIR_WORDS_WEIGHT // len(found))
         blocks += [lines(knows), quote(finding)]
@@ -114,7 +114,7 @@ def _beginning(request: Request, found: outcomes.Words, presentation: Presentati
     """Return who asks to cancel which order, and then how that stands."""
     pending = request.state is State.PENDING
     asks = " asks to cancel " if pending else " asked to cancel "
-    if orders.several(request):
+    if request.several:
         order = orders.named(request)
     else:
         asks, order = f"{asks}order ", [orders.linked(request.cancellation.order_id, presentation)]
@@ -137,13 +137,13 @@ def _how_it_stands(
         rows.append([words(explanation)])
     if room < Room.LEAST:
         rows += orders.causes(request, then=not _retry_until(request))
-    progress = _progress_of_several(request) if orders.several(request) else _progress(request, found)
+    progress = _progress_of_several(request) if request.several else _progress(request, found)
     return [*rows, _approvals(request), progress]
 
 
 def _to_know(request: Request) -> list[list[Element]]:
     """Return what approvers must know of a single order; with several it is in their list."""
-    if orders.several(request):
+    if request.several:
         return []
     rows: list[list[Element]] = [[words(f"⚠️ {alike}")]] if (alike := _alike(request)) else []
     if (earlier := request.cancellation.earlier) is not None:
@@ -169,7 +169,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         expires = mrkdwn_moment(request.expires_at)
         asks = f"<@{request.requester}> asks to cancel {order}{why}. {needed}. Expires {expires}."
         source = mrkdwn(orders.came_from(request))
-        if orders.several(request):
+        if request.several:
             return " ".join(filter(None, [asks, _frozen(request), source, orders.spoken(request)]))
         if (earlier := request.cancellation.earlier) is not None:
             asks += f" {outcomes.EARLIER} {mrkdwn_moment(earlier.at)}: {outcomes.how_it_ended(earlier)}."
@@ -181,7 +181,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         f"<@{request.requester}> asked to cancel {order}{why}.",
         found.explanation,
     ]
-    if orders.several(request):
+    if request.several:
         said += [mrkdwn(_progress_of_several(request)) if request.under_way else "", orders.spoken(request)]
         decisions = [(request.rejection, "Rejected")]
     else:
@@ -292,7 +292,7 @@ def _retry_until(request: Request) -> list[Element]:
     states = {each.state for each in request.cancellations if each.may_retry}
     if request.retry_until is None or not states:
         return []
-    it = "them" if orders.several(request) else "it"
+    it = "them" if request.several else "it"
     after = f"settle {it} by hand" if State.UNKNOWN in states else "ask again with /cancel-order"
     if {State.UNKNOWN, State.FAILED} <= states:
         after = "settle by hand what is not known, and ask again with /cancel-order for what has failed"

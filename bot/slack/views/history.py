@@ -18,7 +18,6 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.request import Request, Step
-from bot.slack.views import orders
 from bot.slack.views.orders import Room
 from bot.slack.views.text import Element, cut, moment, person, words
 
@@ -49,7 +48,7 @@ _APPROVALS = {Voted.kind, Approved.kind}
 def history(request: Request, room: Room) -> list[list[Element]]:
     """Return who did what, each with its time. Where it is long, the middle of it is left out."""
     clicks = [[step] for step in request.history]
-    if orders.several(request):
+    if request.several:
         # One click may be about many orders, each with an event of its own.
         by_click = groupby(request.history, lambda step: (step.kind, step.person, step.at))
         clicks = [list(steps) for _, steps in by_click]
@@ -66,7 +65,7 @@ def _click(request: Request, steps: list[Step]) -> list[Element]:
     if step.person == BOT:
         return [words(f"{_BY_THE_BOT[step.kind]}, "), moment(step.at)]
     row = [words(f"{_STEPS[step.kind]} "), person(step.person), words(", "), moment(step.at)]
-    if orders.several(request) and step.order_id:
+    if request.several and step.order_id:
         row.append(
             words(f" ({len(steps)} orders)" if len(steps) > 1 else f" (order {cut(step.order_id, _SHOWN_ORDER)})")
         )

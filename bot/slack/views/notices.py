@@ -71,7 +71,7 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
         known = "The gateway's answers don't say whether the order was cancelled."
     about = [words("order "), words(one.cancellation.order_id, code=True)]
     said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
-    if orders.several(request):
+    if request.several:
         # It may have ended since, while others have not.
         said = [words("Order "), *about[1:], words(": "), *said] if one.under_way else []
         about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
@@ -95,7 +95,7 @@ def _next_attempts(request: Request, content: GatewayTrouble) -> list[Element]:
         return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
     now = [words("I ask again at "), moment(min(due), "{time_secs}")] if due and not sending else []
     most = f"at most {content.most} attempts for each order"
-    if not orders.several(request):
+    if not request.several:
         number = request.cancellation.attempts + (0 if sending else 1)
         most = f"attempt {number} of at most {content.most}"
     until = f" ({most}), unless somebody stops it or freezes everything. You don't have to do anything. {ends}"

@@ -65,14 +65,9 @@ class Room(IntEnum):
     """The same, and not even all of a long reason: very many approvals and a freeze take its place."""
 
 
-def several(request: Request) -> bool:
-    """Return True for a request of more than one order."""
-    return len(request.cancellations) > 1
-
-
 def named(request: Request) -> list[Element]:
     """Return the words for what a request is about: ``order ord_1001`` or ``12 orders``."""
-    if several(request):
+    if request.several:
         return [words(f"{len(request.cancellations)} orders")]
     return [words("order "), words(request.cancellation.order_id, code=True)]
 
@@ -84,12 +79,12 @@ def came_from(request: Request) -> list[Element]:
 
 def inline(request: Request, limit: int) -> str:
     """Return the order id, cut to this many characters, or how many orders there are: for plain text."""
-    return f"{len(request.cancellations)} orders" if several(request) else cut(request.cancellation.order_id, limit)
+    return f"{len(request.cancellations)} orders" if request.several else cut(request.cancellation.order_id, limit)
 
 
 def phrase(request: Request, limit: int) -> str:
     """Return the same with the word ``order`` before an id."""
-    return inline(request, limit) if several(request) else f"order {inline(request, limit)}"
+    return inline(request, limit) if request.several else f"order {inline(request, limit)}"
 
 
 def some(request: Request, found: Collection[Cancellation], limit: int) -> str:
@@ -102,7 +97,7 @@ def some(request: Request, found: Collection[Cancellation], limit: int) -> str:
 
 def words_for(request: Request) -> Words:
     """Return the words for how a request stands: of several orders that are decided, how many stand how."""
-    if not several(request):
+    if not request.several:
         return outcomes.words_for(request)
     if (whole := _WHOLE.get(request.state)) is not None:
         unchecked = outcomes.words_for(request.each()[0]) == outcomes.EXPIRED_UNCHECKED
@@ -113,7 +108,7 @@ def words_for(request: Request) -> Words:
 
 def differ(request: Request) -> bool:
     """Return True for several orders of which each stands for itself, so that ``words_for`` counts them."""
-    return several(request) and request.state not in _WHOLE
+    return request.several and request.state not in _WHOLE
 
 
 def headed(heading: str, request: Request) -> list[Element]:

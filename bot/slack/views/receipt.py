@@ -55,7 +55,7 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
     blocks = [lines(orders.headed(heading, request))]
     if request.reason:
         blocks.append(quote(request.reason))
-    if orders.several(request):
+    if request.several:
         blocks.append(orders.listing(request, room))
     if room < Room.LEAST:
         rows = [*orders.causes(request), *rows]
@@ -106,13 +106,13 @@ def asked(request: Request) -> Message:
 
 def _theirs(request: Request) -> Decision | None:
     """Return the decision with the words of an approver that the receipt shows; of several orders, the list says it."""
-    return request.rejection or (None if orders.several(request) else request.cancellation.settlement)
+    return request.rejection or (None if request.several else request.cancellation.settlement)
 
 
 def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tuple[str, list[list[Element]]]:
     """Return the heading with its sign, and what follows it line by line."""
     found, said, by = orders.words_for(request), "", ""
-    if not orders.several(request):
+    if not request.several:
         answer, by = request.cancellation.last_answer, request.cancellation.stopped_by
         said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     told = missing_card.rows(request, missing, bot_user_id) if missing is not None else []
@@ -144,7 +144,7 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
 
 
 def _earlier(request: Request) -> list[list[Element]]:
-    if orders.several(request) or (earlier := request.cancellation.earlier) is None:
+    if request.several or (earlier := request.cancellation.earlier) is None:
         return []
     how = words(f": {outcomes.how_it_ended(earlier)}.")
     return [[words(f"⚠️ {outcomes.EARLIER} "), moment(earlier.at), how]]
@@ -171,7 +171,7 @@ def _approved_by(request: Request) -> list[Element]:
 
 def _progress(request: Request, said: str) -> list[Element]:
     may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(request) else ""
-    if orders.several(request):
+    if request.several:
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:
         return [words(f"You get another message when it has ended.{may_stop}")]
@@ -191,7 +191,7 @@ def _text(request: Request, heading: str, rows: list[list[Element]], way: list[E
     theirs = _theirs(request)
     their_words = f"{escape(quoted(theirs.reason, _SHOWN_IN_TEXT))}." if theirs and theirs.reason.strip() else ""
     said = [orders.headed_text(heading, request, _SHOWN_ORDER), asked_by, *map(mrkdwn, rows), their_words, mrkdwn(way)]
-    return " ".join(filter(None, [*said, orders.spoken(request) if orders.several(request) else ""]))
+    return " ".join(filter(None, [*said, orders.spoken(request) if request.several else ""]))
 
 
 def _channel(request: Request) -> Element:

@@ -240,7 +240,6 @@ def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | No
 
 
 def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
-    several = orders.several(request)
     match verdict:
         case Verdict.NOT_AN_APPROVER:
             return "Only approvers can do that. Nothing has changed."
@@ -273,14 +272,14 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.MAY_HAVE_BEEN_SENT:
             return (
                 "An answer of the gateway was lost or not clear, so "
-                f"{'some of the orders' if several else 'the order'} may be cancelled already. "
+                f"{'some of the orders' if request.several else 'the order'} may be cancelled already. "
                 f"Nothing has changed: {_goes_on(request)}"
             )
         case Verdict.DECIDED_AGAINST:
-            this = "each of these orders" if several else "this order"
+            this = "each of these orders" if request.several else "this order"
             return f"A later request for {this} was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.CANCELLED_SINCE:
-            this = "each of these orders" if several else "this order"
+            this = "each of these orders" if request.several else "this order"
             return f"The gateway confirmed a later request for {this} as cancelled, so there is nothing to retry."
         case Verdict.REASON_ERASED:
             return (
@@ -299,7 +298,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.CARD_OUT_OF_DATE:
             return (
                 "Fewer approvals are needed now than the card showed you, and this one would have cancelled the "
-                f"{'orders' if several else 'order'} at once. Nothing has changed. Look at the card again."
+                f"{'orders' if request.several else 'order'} at once. Nothing has changed. Look at the card again."
             )
         case Verdict.TIME_UNCHECKED:
             return (
@@ -307,7 +306,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 "is wrong. Nothing has changed. Try again in a minute. If it happens again, tell the bot's operator."
             )
         case Verdict.ANOTHER_IS_OPEN:
-            if several:
+            if request.several:
                 return "There are other open requests for these orders. Look at those first."
             return "There is another open request for this order. Look at that one first."
         case _:
@@ -340,7 +339,7 @@ def _how_it_stands(request: Request) -> str:
 
 
 def _instead_of_retry(request: Request) -> str:
-    if orders.several(request) and request.state is State.UNKNOWN:
+    if request.several and request.state is State.UNKNOWN:
         return (
             "Look the orders up at the gateway. Then settle those by hand that are not known, in the menu (⋯) of the "
             "card, and ask again with /cancel-order for those that failed."

@@ -55,13 +55,13 @@ def direct_message(request: Request, event: Event) -> Message:
 
 def _report(request: Request, event: Event, way: list[Element]) -> Message:
     end = lines(_frozen(request), [words(f"Record {event.head}")], way)
-    if orders.several(request) and not _is_about_one(event):
+    if request.several and not _is_about_one(event):
         blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event)), blocks)
-    one = (request.about(event.order_id) or request) if orders.several(request) else request
+    one = (request.about(event.order_id) or request) if request.several else request
     found = _words(one, event.content)
     blocks = [*_statement(one, event, found), *_theirs(event)]
-    if orders.several(request):
+    if request.several:
         blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
     return Message(bounded(_text(one, event, found)), [*blocks, end])
 
