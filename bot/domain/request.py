@@ -116,9 +116,14 @@ class Request:
         return any(each.state in {State.PENDING, State.UNKNOWN} or each.may_retry for each in self.cancellations)
 
     @property
+    def changed_at(self) -> datetime:
+        """The time of the last step of one of its orders."""
+        return max(each.changed_at for each in self.cancellations)
+
+    @property
     def version(self) -> str:
         """The name of how it stands now; it has another one after each step of one of its orders."""
-        return max(each.changed_at for each in self.cancellations).isoformat(timespec="milliseconds")
+        return self.changed_at.isoformat(timespec="milliseconds")
 
     @property
     def approvers(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.request import Request
@@ -240,15 +241,7 @@ def _progress(request: Request, found: outcomes.Words) -> list[Element]:
     said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
     match request.state:
         case State.APPROVED if request.cancellation.attempts and request.cancellation.due_at:
-            not_yet = outcomes.not_confirmed_yet(request, said)
-            may_stop = buttons.between_attempts(request)
-            if request.freeze is not None:
-                return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
-            return [
-                words(f"{not_yet} I ask again at "),
-                moment(request.cancellation.due_at, "{time_secs}"),
-                words(f". {_MAY_STOP}" if may_stop else "."),
-            ]
+            return _asks_again(request, outcomes.not_confirmed_yet(request, said), request.cancellation.due_at)
         case State.SENDING if request.cancellation.attempts > 1:
             return [words(f"Attempt {request.cancellation.attempts} is under way.")]
         case State.PENDING | State.APPROVED | State.SENDING:
@@ -270,16 +263,20 @@ def _progress_of_several(request: Request) -> list[Element]:
     if not request.under_way:
         if request.state is State.PENDING:
             return []
-        ended = max(each.changed_at for each in request.cancellations)
-        return [words("Ended "), moment(ended), *_retry_until(request)]
+        return [words("Ended "), moment(request.changed_at), *_retry_until(request)]
     due = [each.due_at for each in request.cancellations if _is_tried_again(each) and each.due_at]
     if not due:
         return []
     not_yet = f"Not confirmed yet: {len(due)} {'order' if len(due) == 1 else 'orders'}."
+    return _asks_again(request, not_yet, min(due))
+
+
+def _asks_again(request: Request, not_yet: str, due_at: datetime) -> list[Element]:
+    """Return what is not confirmed yet, when the gateway is asked again unless that is frozen, and who can stop it."""
     may_stop = buttons.between_attempts(request)
     if request.freeze is not None:
         return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
-    again = moment(min(due), "{time_secs}")
+    again = moment(due_at, "{time_secs}")
     return [words(f"{not_yet} I ask again at "), again, words(f". {_MAY_STOP}" if may_stop else ".")]
 
 
