@@ -232,8 +232,7 @@ def _approvals(request: Request) -> list[Element]:
 def _needed(request: Request) -> str:
     if not (missing := outcomes.approvals_missing(request)):
         return outcomes.UNCHECKED
-    more = " more" if request.approvers else ""
-    return f"{missing}{more} {'approval is' if missing == 1 else 'approvals are'} needed"
+    return f"{outcomes.approvals_needed(request)} {'is' if missing == 1 else 'are'} needed"
 
 
 def _progress(request: Request, found: outcomes.Words) -> list[Element]:

@@ -108,10 +108,9 @@ def _frozen(request: Request) -> list[list[Element]]:
 
 
 def _needed(request: Request) -> str:
-    if not (missing := outcomes.approvals_missing(request)):
+    if not outcomes.approvals_missing(request):
         return f"{outcomes.UNCHECKED},"
-    more = " more" if request.approvers else ""
-    return f"{missing}{more} {'approval' if missing == 1 else 'approvals'} needed"
+    return f"{outcomes.approvals_needed(request)} needed"
 
 
 def _time_left(request: Request, at: datetime) -> list[Element]:

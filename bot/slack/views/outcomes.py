@@ -325,6 +325,12 @@ def approvals_missing(request: Request) -> int:
     return max(request.approvals_required - len(request.approvers), 0)
 
 
+def approvals_needed(request: Request) -> str:
+    """Return the words for the approvals that are missing: ``2 approvals``, or ``1 more approval`` after the first."""
+    missing = approvals_missing(request)
+    return f"{missing}{' more' if request.approvers else ''} {'approval' if missing == 1 else 'approvals'}"
+
+
 UNCHECKED = "Slack has not said yet whether everybody who approved still may"
 """A clause about a request with enough approvals that waits all the same."""
 

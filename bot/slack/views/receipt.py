@@ -159,10 +159,10 @@ def _needed(request: Request) -> list[Element]:
     """Return how many approvals are there, and how many are missing where."""
     given, needed = request.approvers, request.approvals_required
     so_far = [words(f"{len(given)} of {needed} approved: "), *persons(given), words(". ")]
-    if not (missing := outcomes.approvals_missing(request)):
+    if not outcomes.approvals_missing(request):
         return [*so_far, words(f"{outcomes.UNCHECKED}.")]
-    approvals = f"{missing}{' more' if given else ''} {'approval' if missing == 1 else 'approvals'}"
-    return [*(so_far if given else []), words(f"Needs {approvals} in "), _channel(request), words(".")]
+    needs = words(f"Needs {outcomes.approvals_needed(request)} in ")
+    return [*(so_far if given else []), needs, _channel(request), words(".")]
 
 
 def _approved_by(request: Request) -> list[Element]:
