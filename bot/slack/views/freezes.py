@@ -43,6 +43,12 @@ def banner(freeze: Freeze, *, ended: bool = False) -> list[Element]:
     ]
 
 
+def banners(request: Request) -> list[list[Element]]:
+    """Return the line for the freeze that a message about this request has to show, or nothing."""
+    freeze = shown(request)
+    return [banner(freeze)] if freeze is not None else []
+
+
 def in_force(freeze: Freeze) -> str:
     """Return what stands still, since when, by whom and why, as plain text."""
     by = "an operator at the command line" if _is_operator(freeze) else freeze.name or freeze.by

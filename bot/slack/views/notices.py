@@ -16,17 +16,14 @@ from bot.slack.views.text import (
     Message,
     bounded,
     cut,
-    escape,
     lines,
     link,
     moment,
     mrkdwn,
-    quoted,
     sentence,
     words,
 )
 
-_SHOWN_REASON = 200
 _SHOWN_WORDS = 300
 
 
@@ -49,7 +46,7 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
             return _message(request, _trouble(request, event.order_id, trouble, whom))
         case content:
             raise AssertionError(content)
-    return _message(request, [*rows, *_frozen(request)])
+    return _message(request, [*rows, *freezes.banners(request)])
 
 
 def direct_notice(request: Request, event: Event) -> Message:
@@ -78,7 +75,7 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     return [
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         said,
-        *_frozen(request),
+        *freezes.banners(request),
         _next_attempts(request, content),
     ]
 
@@ -100,11 +97,6 @@ def _next_attempts(request: Request, content: GatewayTrouble) -> list[Element]:
         most = f"attempt {number} of at most {content.most}"
     until = f" ({most}), unless somebody stops it or freezes everything. You don't have to do anything. {ends}"
     return [*(now or [words("I am asking again now")]), words(until)]
-
-
-def _frozen(request: Request) -> list[list[Element]]:
-    freeze = freezes.shown(request)
-    return [freezes.banner(freeze)] if freeze is not None else []
 
 
 def _needed(request: Request) -> str:
@@ -132,6 +124,5 @@ def _colon(whom: list[Element]) -> list[Element]:
 
 
 def _message(request: Request, rows: list[list[Element]]) -> Message:
-    reason = escape(quoted(request.reason, _SHOWN_REASON))
-    asked = f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
-    return Message(bounded(" ".join([*map(mrkdwn, filter(None, rows)), asked])), [lines(*rows)])
+    said = [*map(mrkdwn, filter(None, rows)), orders.requested(request)]
+    return Message(bounded(" ".join(said)), [lines(*rows)])

@@ -26,6 +26,7 @@ from bot.slack.views.text import (
     mrkdwn,
     name_of,
     person,
+    quoted,
     size,
     weight,
     words,
@@ -35,6 +36,7 @@ _MOST = 12_900
 """The size of a message's blocks that Slack takes; see ``text.weight``."""
 _SHOWN_WORDS = 100
 _SHOWN_NAME = 40
+_SHOWN_REASON = 200
 _WARNINGS_IN_TEXT = 3
 _SIGNS = ("⏳", "⚠️", "⛔", "✋", "📝", "☑️", "✅")
 """The signs of orders that are decided; what people must look at comes first."""
@@ -75,6 +77,12 @@ def named(request: Request) -> list[Element]:
 def came_from(request: Request) -> list[Element]:
     """Return the way to the message from which somebody asked; nothing where they asked by the command."""
     return [words("Asked from a message: "), *link(request.source, "Open the message")] if request.source else []
+
+
+def requested(request: Request) -> str:
+    """Return in mrkdwn who asked, and the beginning of the reason."""
+    reason = escape(quoted(request.reason, _SHOWN_REASON))
+    return f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
 
 
 def inline(request: Request, limit: int) -> str:

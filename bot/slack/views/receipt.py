@@ -121,7 +121,7 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
             rows = [
                 *told,
                 *_earlier(request),
-                *_frozen(request),
+                *freezes.banners(request),
                 _needed(request),
                 [
                     words("Expires "),
@@ -131,7 +131,7 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
             ]
             return (missing_card.heading(missing) if missing else "⏳ Waiting for approval"), rows
         case State.APPROVED | State.SENDING:
-            return found.heading, [*_frozen(request), _approved_by(request), _progress(request, said)]
+            return found.heading, [*freezes.banners(request), _approved_by(request), _progress(request, said)]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
     rows = [[words(found.explanation)] if found.explanation else []]
@@ -148,11 +148,6 @@ def _earlier(request: Request) -> list[list[Element]]:
         return []
     how = words(f": {outcomes.how_it_ended(earlier)}.")
     return [[words(f"⚠️ {outcomes.EARLIER} "), moment(earlier.at), how]]
-
-
-def _frozen(request: Request) -> list[list[Element]]:
-    freeze = freezes.shown(request)
-    return [freezes.banner(freeze)] if freeze is not None else []
 
 
 def _needed(request: Request) -> list[Element]:
@@ -186,11 +181,10 @@ def _progress(request: Request, said: str) -> list[Element]:
 
 
 def _text(request: Request, heading: str, rows: list[list[Element]], way: list[Element]) -> str:
-    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
-    asked_by = f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
     theirs = _theirs(request)
     their_words = f"{escape(quoted(theirs.reason, _SHOWN_IN_TEXT))}." if theirs and theirs.reason.strip() else ""
-    said = [orders.headed_text(heading, request, _SHOWN_ORDER), asked_by, *map(mrkdwn, rows), their_words, mrkdwn(way)]
+    begins = [orders.headed_text(heading, request, _SHOWN_ORDER), orders.requested(request)]
+    said = [*begins, *map(mrkdwn, rows), their_words, mrkdwn(way)]
     return " ".join(filter(None, [*said, orders.spoken(request) if request.several else ""]))
 
 

@@ -120,13 +120,13 @@ def _text(request: Request, event: Event, found: Words) -> str:
     sentences = [orders.headed_text(found.heading, request, _SHOWN_IN_TEXT), found.explanation, _their_words(event)]
     if isinstance(event.content, Answered) and (said := _detail(event.content, found)):
         sentences.append(f"Detail: {sentence(escape(said))}")
-    return " ".join(filter(None, [*sentences, mrkdwn(_frozen(request)), _requested(request)]))
+    return " ".join(filter(None, [*sentences, mrkdwn(_frozen(request)), orders.requested(request)]))
 
 
 def _text_of_summary(request: Request, event: Event) -> str:
     found = orders.words_for(request)
     heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
-    sentences = [heading, found.explanation, _their_words(event), mrkdwn(_frozen(request)), _requested(request)]
+    sentences = [heading, found.explanation, _their_words(event), mrkdwn(_frozen(request)), orders.requested(request)]
     return " ".join(filter(None, [*sentences, orders.spoken(request)]))
 
 
@@ -141,11 +141,6 @@ def _their_words(event: Event) -> str:
             return f"Stopped by <@{event.actor}>."
         case _:
             return ""
-
-
-def _requested(request: Request) -> str:
-    reason = escape(quoted(request.reason, _SHOWN_IN_TEXT))
-    return f"Requested by <@{request.requester}>" + (f": {reason}." if reason else ".")
 
 
 def _detail(content: Answered, found: Words) -> str:
