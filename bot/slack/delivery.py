@@ -99,9 +99,7 @@ class SlackCourier:
         if identity is None:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt, posted_nothing=True)
-        if request is None or delivery.kind is DeliveryKind.DIGEST:
-            return await self._deliver_digest(delivery, identity, event)
-        if _is_past(delivery, event):
+        if request is not None and _is_past(delivery, event):
             problem = "card_is_there" if request.state.awaits_people else "too_late_for_a_card"
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
         try:
@@ -109,6 +107,8 @@ class SlackCourier:
                 found = await self._find(delivery, request, identity)
                 if found is not None:
                     return found
+            if request is None or delivery.kind is DeliveryKind.DIGEST:
+                return await self._post(delivery, identity, delivery.target, digest.digest(event))
             match delivery.kind:
                 case DeliveryKind.CARD:
                     return await self._post_card(delivery, identity, request)
@@ -139,16 +139,6 @@ class SlackCourier:
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, None, in_doubt=False)
         return Receipt(DeliveryOutcome.DELIVERED)
-
-    async def _deliver_digest(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
-        try:
-            if delivery.in_doubt_since is not None:
-                found = await self._find(delivery, None, identity)
-                if found is not None:
-                    return found
-            return await self._post(delivery, identity, delivery.target, digest.digest(event))
-        except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
-            return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
 
     async def remove(self, receipt: Receipt) -> None:
         """Delete a duplicate; where Slack does not let the bot, a click on it closes it."""
