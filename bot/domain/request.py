@@ -1,4 +1,4 @@
-"""What one person asks for: one or more orders, one reason, one decision."""
+"""The request of one person: one or more orders, one reason, one decision."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -67,7 +67,7 @@ _AT_A_TIME = 20
 
 @dataclass(slots=True)
 class Seen:
-    """How much a comparison read, to be held against how much there is."""
+    """The amount that a comparison read, to be held against how much there is."""
 
     events: int = 0
     words: int = 0

@@ -1,4 +1,4 @@
-"""What can happen to a request, played by mouse on wide and narrow screens, with every new screen accessible.
+"""The stories that a request can have, played by mouse on wide and narrow screens, with every new screen accessible.
 
 Text is typed; everything else is a click.
 """

@@ -98,7 +98,7 @@ class OrderForm:
 
 
 class OrderStart(NamedTuple):
-    """What is known when the form opens: the channel from which somebody asks, and what they typed or pointed at.
+    """The start of the form: the channel from which somebody asks, and what they typed or pointed at.
 
     ``channel`` is where the card goes unless the settings name another one; it is empty where the form has to ask.
     ``answer`` is the address for answers in the place where somebody asked, and ``source`` the permalink of the message
