@@ -29,17 +29,25 @@ async def asked_and_approved(desk: Desk, *people: Person, by: Person | None = No
     return card
 
 
-async def test_a_request_that_nobody_could_approve_is_refused_in_the_form(quiet_desk: Desk) -> None:
-    """Ann is the only approver besides Ben, and two are needed: the form says so, and nobody is asked."""
+async def test_a_request_that_nobody_could_approve_is_refused_before_the_form(quiet_desk: Desk) -> None:
+    """Ann is the only approver besides Ben, and two are needed: she is told at once, and fills in nothing in vain."""
     desk = quiet_desk
     await desk.start_bot(APPROVERS=f"{ANN},{BEN}", APPROVALS_REQUIRED="2")
     await desk.ann.command("/cancel-order ord_1 twice", LOBBY)
-    await desk.wait(lambda: desk.ann.modal)
-    errors = await desk.ann.submit()
-    assert errors is not None
-    assert errors["order_id"].startswith("Too few people could approve your request")
+    assert (await desk.told(desk.ann)).startswith("Too few people could approve your request")
+    assert desk.ann.modal is None
     assert await desk.refusal() == (ANN, "", Verdict.TOO_FEW_APPROVERS)
-    assert await desk.state() is None
+
+
+async def test_a_form_that_is_open_while_approvers_go_is_still_taken(quiet_desk: Desk) -> None:
+    """An acknowledgement waits for no look-up of approvers: what was asked in an open form is kept, and may expire."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVERS=f"{ANN},{BEN},{CLEO}", APPROVALS_REQUIRED="2")
+    await desk.ann.command("/cancel-order ord_1 twice", LOBBY)
+    await desk.wait(lambda: desk.ann.modal)
+    await restart(desk, APPROVERS=f"{ANN},{BEN}", APPROVALS_REQUIRED="2")
+    assert await desk.ann.submit() is None
+    assert await desk.state() is State.PENDING
 
 
 async def restart(desk: Desk, **changes: str) -> None:

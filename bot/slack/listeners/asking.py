@@ -128,6 +128,8 @@ class Asking:
             return
         if verdict is Verdict.ALLOWED and start.channel:
             verdict = await self._may_hold_card(start.channel, channel_name)
+        if verdict is Verdict.ALLOWED and not await self._could_be_approved(actor):
+            verdict = Verdict.TOO_FEW_APPROVERS
         if verdict is not Verdict.ALLOWED:
             await workflow.refuse(actor, way.name, verdict)
             await way.tell(self._parts.told(verdict, refusals.command_refused(verdict)))
@@ -204,9 +206,6 @@ class Asking:
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             too_long = refusals.command_refused(Verdict.TOO_LONG) if len(typed) == 1 else refusals.TOO_LONG_TOGETHER
             return OrderForm.REASON, too_long
-        if not wrong and not await self._could_be_approved(actor):
-            await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_FEW_APPROVERS)
-            return OrderForm.ORDER, refusals.command_refused(Verdict.TOO_FEW_APPROVERS)
         wished = tuple(each.order_id for each in typed)
         channel = self._parts.approval_channel or order.channel
         wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source)
