@@ -187,7 +187,7 @@ class Crowd:
                     await self._others_send(draw, opened, values)
                     answer = await self._send(asker.submission_payload(opened, values), copies=_copies(draw, 0.25))
                     self._desk.slack.space.views[asker.id].remove(opened)
-                    if answer is None:
+                    if answer is None or _was_taken(answer):
                         self.forms[opened.id] = reason
                         return
                     # In a channel that can hold no card, another one will do.
@@ -554,8 +554,14 @@ def _offered(form: OpenView, field: str) -> list[str]:
 
 
 def _passes(answer: Payload) -> bool:
-    """Return True for a form's error that ends by itself, so that people send the form again."""
-    return any("Try again" in error for error in answer.get("errors", {}).values())
+    """Return True for a form's error that ends by itself, or with Slack's refusal, so that people send it again."""
+    passing = ("Try again", "Slack does not let me read the user group")
+    return any(words in error for error in answer.get("errors", {}).values() for words in passing)
+
+
+def _was_taken(answer: Payload) -> bool:
+    """Return True for the error of a form that was taken before, while its request has ended since."""
+    return any(error.startswith("You have sent this form before") for error in answer.get("errors", {}).values())
 
 
 def buttons(message: Posted) -> list[str]:
