@@ -500,7 +500,9 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     found.abandoned.add(content.delivery)
     found.may_be_owed.add(event.seq)
     about_card = content.delivery in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if about_card and any(each.state.awaits_people for each in found.orders.values()):
+    waits = any(each.state.awaits_people for each in found.orders.values())
+    # While an order is under way nobody needs the card, so the receipt says nothing about it.
+    if about_card and waits and not found.under_way:
         found.card_seq = event.seq
     return True
 

@@ -112,7 +112,15 @@ class Request:
 
     @property
     def awaits_people(self) -> bool:
-        """Return True where the next step is a person's, so that the card must offer buttons."""
+        """Return True where the next step is a person's, so that its card must be there.
+
+        While one of its orders is under way, people wait for that, whatever became of the others.
+        """
+        return self.state.awaits_people
+
+    @property
+    def offers_steps(self) -> bool:
+        """Return True where its card has buttons for one of its orders: none for one that a newer request took over."""
         return any(each.state in {State.PENDING, State.UNKNOWN} or each.may_retry for each in self.cancellations)
 
     @property

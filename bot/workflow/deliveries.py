@@ -79,7 +79,7 @@ def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
 
     A card that is there but out of date counts as well, as it may lack the buttons of today.
     """
-    if not request.state.awaits_people:
+    if not request.awaits_people:
         return None
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
@@ -242,7 +242,7 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     if request is None:
         return
     about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if not (about_card and request.state.awaits_people):
+    if not (about_card and request.awaits_people):
         return
     tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from bot.domain.cancellation import State
-from bot.domain.events import Approved, Cancelled, Retried, SettledNotCancelled
+from bot.domain.events import Approved, Cancelled, DeliveryAbandoned, Retried, SettledNotCancelled
 from bot.domain.policy import Verdict
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
+from bot.store import open_reader, verify
 from tests.flows.desk import LOBBY, Desk
 
 FIVE = ("ord_1", "ord_2", "ord_3", "ord_4", "ord_done")
@@ -95,6 +96,26 @@ async def test_a_card_shows_how_far_its_orders_are(desk: Desk) -> None:
     until.set()
     await desk.card_says(card, "2 cancelled, 1 completed: refund")
     assert len(await desk.endings(card)) == 1
+
+
+async def test_a_deleted_card_comes_back_once_no_order_is_under_way(desk: Desk) -> None:
+    """Nobody needs it before that, and the record holds in between."""
+    first, second = asyncio.Event(), asyncio.Event()
+    desk.gateway.faults.always("ord_1", Drop())
+    desk.gateway.faults.always("ord_2", Hang(first))
+    desk.gateway.faults.always("ord_3", Hang(second))
+    card = await ask(desk, "ord_1", "ord_2", "ord_3")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "2 under way, 1 not known")
+    desk.slack.space.delete_message(card.channel, card.ts)
+    first.set()
+    async with asyncio.timeout(10):
+        while not any(isinstance(event.content, DeliveryAbandoned) for event in await desk.events()):  # noqa: ASYNC110 -- it is tested
+            await asyncio.sleep(0.001)
+    with open_reader(desk.database) as tables:
+        assert verify(tables).damage is None
+    second.set()
+    await desk.wait(lambda: any(message.button("retry") for message in desk.slack.space.messages(card.channel)))
 
 
 async def test_a_rejected_batch_cancels_nothing(desk: Desk) -> None:

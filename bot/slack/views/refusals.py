@@ -327,7 +327,7 @@ _HAS_RETRY = ", and its card has a Retry button"
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
     if orders.differ(request) and not request.under_way:
-        card = ", and its card has buttons for what can still be done" if request.awaits_people else ""
+        card = ", and its card has buttons for what can still be done" if request.offers_steps else ""
         return f"this request has ended, with {orders.words_for(request).title}{card}"
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
@@ -389,7 +389,7 @@ def already_open(request: Request, requester_name: str) -> str:
     by = requester_name or request.requester
     at = f"{request.requested_at:%Y-%m-%d %H:%M} UTC"
     # Only then the use case has the card looked for.
-    looked_for = request.state.awaits_people and request.card_ts is not None
+    looked_for = request.awaits_people and request.card_ts is not None
     again = " If its card was deleted, I post it again now." if looked_for else ""
     how = describe(request.state).replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"

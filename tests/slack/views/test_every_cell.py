@@ -424,7 +424,7 @@ def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, l
     request = changed(cell(state, cause), later=Earlier(later, AT))
     assert "retry" not in pressable(request)
     assert not any(may(request, person, Act.RETRY) for person in PEOPLE)
-    assert request.awaits_people == (state is State.UNKNOWN)
+    assert request.offers_steps == (state is State.UNKNOWN)
     for message in (card.card(request), receipt.receipt(request, None, BOT)):
         for text in (shown(message), message.text):
             assert SUPERSEDED[later] in text
