@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event, parse_head, timestamp
-from bot.domain.cancellation import State
+from bot.domain.cancellation import AGAINST_RETRY, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Approved,
@@ -77,7 +77,7 @@ TITLES = {
 }
 """Every ending, with the ways in which a message about it may begin."""
 
-_BUTTONS: dict[State, set[str]] = {
+BUTTONS: dict[State, set[str]] = {
     State.PENDING: {Act.APPROVE, Act.REJECT, Act.WITHDRAW},
     State.FAILED: {Act.RETRY},
     State.UNKNOWN: {Act.RETRY, SETTLE_CANCELLED, SETTLE_NOT_CANCELLED},
@@ -129,9 +129,23 @@ def kept(desk: Desk) -> list[Request]:
         return [found for each in ids if (found := tables.requests.get(each)) is not None]
 
 
-def right_buttons(about: Request, where: dict[State, set[str]]) -> set[str]:
-    """Return the buttons that a card or a receipt of this request has, once nothing of it is under way."""
-    return set().union(*(where.get(each.state, set()) for each in about.cancellations))
+def taken_over(requests: Iterable[Request]) -> set[int]:
+    """Return the numbers of the cancellations that nobody may retry, as a later request for their order ended so."""
+    ended: dict[str, int] = {}
+    orders = sorted((each for request in requests for each in request.cancellations), key=lambda each: each.number)
+    for each in orders:
+        if each.state in AGAINST_RETRY:
+            ended[each.order_id] = each.number
+    return {each.number for each in orders if each.number < ended.get(each.order_id, 0)}
+
+
+def right_buttons(about: Request, where: dict[State, set[str]], over: set[int]) -> set[str]:
+    """Return the buttons that a card or a receipt of this request has, once nothing of it is under way.
+
+    ``over`` are the numbers of the cancellations that a later request took over.
+    """
+    of_each = ((where.get(each.state, set()), each.number in over) for each in about.cancellations)
+    return set().union(*(right - {str(Act.RETRY)} if gone else right for right, gone in of_each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +160,15 @@ class Stale:
 def useless(desk: Desk) -> list[Posted]:
     """Return the messages with buttons that can do nothing, or on which a button is missing."""
     by_id, receipts = {found.id: found for found in kept(desk)}, _receipts(desk)
-    found = []
+    over, found = taken_over(by_id.values()), []
     for message in desk.slack.space.posted:
         shown = buttons(message)
         if shown:
             about = by_id[pressed(message.button(shown[0]) or {})[1]]
             place = message.channel, message.ts
             known = place == (about.card_channel, about.card_ts) or receipts.get(about.id) == place
-            right = _ON_A_RECEIPT if desk.slack.space.channels[message.channel].is_im else _BUTTONS
-            if not known or set(shown) != right_buttons(about, right):
+            right = _ON_A_RECEIPT if desk.slack.space.channels[message.channel].is_im else BUTTONS
+            if not known or set(shown) != right_buttons(about, right, over):
                 found.append(message)
     return found
 
@@ -192,6 +206,7 @@ class Judge:
         self._judgement = Judgement()
         self._wrong = self._judgement.wrongs.append
         self._requests = {found.id: found for found in kept(desk)}
+        self._over = taken_over(self._requests.values())
         with open_reader(desk.database) as tables:
             sql = tables.connection.execute
             self._events = list(tables.record.all())
@@ -492,7 +507,7 @@ class Judge:
         if not cards and request.id not in abandoned:
             self._wrong(f"{order}: never a card, nor a reason why")
         for message, text in left:
-            self._judge_look(request, message, text, _BUTTONS)
+            self._judge_look(request, message, text, BUTTONS)
         return len(left)
 
     def _judge_receipt(self, request: Request) -> int:
@@ -528,7 +543,7 @@ class Judge:
         what = named(about)
         pending = _WAITING if right is _ON_A_RECEIPT else f"asks to cancel {what}"
         expected = pending if about.state is State.PENDING else heading(about)
-        if expected not in _title(text) or shown != right_buttons(about, right):
+        if expected not in _title(text) or shown != right_buttons(about, right, self._over):
             self._wrong(f"{about.order_ids}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
             self._wrong(f"{about.order_ids}: the freeze is over, but {place} says {text!r}")

@@ -22,10 +22,12 @@ from bot.domain.events import (
     StoppedTrying,
     Unknown,
 )
+from bot.domain.policy import Act
 from bot.sandbox.gateway import LocalGateway, Order, OrderStatus
 from tests.chaos.clock import Clock
 from tests.chaos.four_eyes import FourEyes
 from tests.chaos.homes import Homes
+from tests.chaos.judge import BUTTONS, right_buttons, taken_over
 from tests.chaos.outcomes import Outcomes
 from tests.chaos.people import Crowd
 from tests.chaos.sequence import Sequence
@@ -154,6 +156,14 @@ def test_a_line_for_each_order(title: str, text: str, wrong: int) -> None:
     orders = tuple(Cancellation(number, order, State.SENDING, START) for number, order in enumerate(ORDERS, 1))
     about = replace(request(State.SENDING), cancellations=orders)
     assert len(list(Truth(gateway).contradictions(title, text, about, START))) == wrong
+
+
+@pytest.mark.parametrize("later, offered", [(State.CANCELLED, False), (State.WITHDRAWN, False), (State.EXPIRED, True)])
+def test_no_retry_for_an_order_that_a_later_request_took_over(later: State, offered: bool) -> None:
+    """A card has no Retry for it, unless the later request came to nothing."""
+    first, second = request(State.FAILED), request(later)
+    second = replace(second, cancellations=(replace(second.cancellation, number=2),))
+    assert (Act.RETRY in right_buttons(first, BUTTONS, taken_over([second, first]))) == offered
 
 
 async def test_a_home_tab_that_is_out_of_date(quiet_desk: Desk) -> None:
