@@ -25,7 +25,7 @@ from bot.slack.search import METADATA_TYPE, THREAD_GONE, Search, UnfinishedError
 from bot.slack.views import card, digest, missing_card, notices, receipt, results
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Message
+from bot.slack.views.text import Message, naming
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +156,7 @@ class SlackCourier:
         *,
         thread_ts: str | None = None,
     ) -> Receipt:
+        message = naming(message, self._presentation.contact)
         answer = await self._client.chat_postMessage(
             channel=channel,
             text=message.text,
@@ -176,13 +177,7 @@ class SlackCourier:
     async def _update(self, request: Request) -> Receipt:
         if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        message = card.card(request, self._presentation)
-        await self._client.chat_update(
-            channel=request.card_channel,
-            ts=request.card_ts,
-            text=message.text,
-            blocks=message.blocks,
-        )
+        await self._change(request.card_channel, request.card_ts, card.card(request, self._presentation))
         return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts, request.card_link)
 
     async def _update_receipt(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
@@ -190,8 +185,12 @@ class SlackCourier:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
         channel, ts = delivery.receipt
         message = receipt.receipt(request, delivery.missing_card, identity.bot_user_id)
-        await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+        await self._change(channel, ts, message)
         return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
+
+    async def _change(self, channel: str, ts: str, message: Message) -> None:
+        message = naming(message, self._presentation.contact)
+        await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
 
     async def _reply(
         self,

@@ -6,7 +6,7 @@ import pytest
 
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Drop, Fault, Hang, Twist, broken
-from tests.flows.desk import LOBBY, Desk
+from tests.flows.desk import BEN, LOBBY, Desk
 
 
 async def approved(desk: Desk, order: str) -> tuple[str, str]:
@@ -23,6 +23,20 @@ async def test_a_completed_order_says_to_use_a_refund(desk: Desk) -> None:
     assert "Not cancelled" in text
     assert "Use a refund instead" in reply
     assert "Use a refund instead" in await desk.direct(desk.ann)
+
+
+async def test_a_card_and_its_messages_name_the_one_who_must_act(quiet_desk: Desk) -> None:
+    """With CONTACT set, everybody reads whom to tell; the same words in somebody's reason stay as they are."""
+    desk = quiet_desk
+    await desk.start_bot(CONTACT=BEN, DVPAY_API_KEY="wrong-key")
+    card = await desk.ask("ord_1", "the bot's operator asked for it")
+    await desk.ben.click(card, "approve")
+    reply, told = (await desk.replies(card))[-1], await desk.direct(desk.ann)
+    receipt = desk.ann.reads(await desk.receipt("Not cancelled"))
+    text = await desk.card_says(card, "[ Retry ]")
+    for each in (text, reply, told, receipt):
+        assert "@ben must fix this." in each
+    assert all("> the bot's operator asked for it" in each for each in (text, receipt))
 
 
 async def test_an_order_that_does_not_exist_says_so(desk: Desk) -> None:

@@ -32,7 +32,7 @@ from bot.slack.views.text import (
     words,
 )
 
-_MOST = 12_900
+_MOST = 12_700
 """The size of a message's blocks that Slack takes; see ``text.weight``."""
 _SHOWN_WORDS = 100
 _SHOWN_NAME = 40

@@ -103,14 +103,49 @@ def persons(user_ids: Sequence[str]) -> list[Element]:
 
 
 OPERATOR = "the bot's operator"
-"""The person who is to help, in sentences for which nobody is named; ``addressed`` puts the setting CONTACT there."""
+"""The person who is to help, in sentences for which nobody is named; the setting CONTACT takes this place."""
+_OPERATOR = re.compile(f"[Tt]{OPERATOR[1:]}")
 
 
 def addressed(text: str, contact: str | None) -> list[Element]:
     """Return words of our own as elements, with the channel, group or person of this id in place of OPERATOR."""
+    return _addressed(words(text), contact) if contact is not None else [words(text)]
+
+
+def naming(message: Message, contact: str | None) -> Message:
+    """Return the message with the channel, group or person of this id in place of OPERATOR.
+
+    Quotations stay as people typed them. So do lists: one of fifty orders would name the same person fifty times.
+    """
     if contact is None:
-        return [words(text)]
-    return listed([[words(part)] if part else [] for part in text.split(OPERATOR)], mention(contact))
+        return message
+    return Message(
+        _OPERATOR.sub(_mrkdwn(mention(contact)), message.text),
+        [
+            {**block, "elements": _of_sections(block["elements"], contact)} if _is_rich(block) else block
+            for block in message.blocks
+        ],
+    )
+
+
+def _is_rich(block: Block) -> bool:
+    return bool(block["type"] == "rich_text")
+
+
+def _of_sections(parts: list[Element], contact: str) -> list[Element]:
+    return [
+        {**part, "elements": [each for element in part["elements"] for each in _addressed(element, contact)]}
+        if part["type"] == "rich_text_section"
+        else part
+        for part in parts
+    ]
+
+
+def _addressed(element: Element, contact: str) -> list[Element]:
+    if element["type"] != "text":
+        return [element]
+    parts = _OPERATOR.split(element["text"])
+    return listed([[{**element, "text": part}] if part else [] for part in parts], mention(contact))
 
 
 def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> Element:

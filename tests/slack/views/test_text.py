@@ -16,16 +16,20 @@ from bot.slack.views import audit_page, card, notices, outcomes, receipt, result
 from bot.slack.views.presentation import NO_SETTINGS
 from bot.slack.views.text import (
     OPERATOR,
+    Message,
     addressed,
     cut,
     cut_to_weight,
     escape,
     flat,
     invisible,
+    lines,
     link,
     listed,
+    mention,
     moment,
     mrkdwn,
+    naming,
     plain,
     quote,
     quoted,
@@ -192,6 +196,14 @@ def test_a_sentence_names_the_one_to_ask(contact: str, element: dict[str, str], 
     found = addressed(f"Ask {OPERATOR} <now>.", contact)
     assert found == [words("Ask "), element, words(" <now>.")]
     assert mrkdwn(found) == f"Ask {written} &lt;now&gt;."
+
+
+def test_a_message_names_the_one_to_ask_but_not_in_what_people_typed() -> None:
+    """Each sentence of the bot's own has the name; a quotation has none."""
+    row = [words("Failed", bold=True), words(" The bot's operator must look. Tell the bot's operator.")]
+    found = naming(Message("The bot's operator must look.", [lines(row), quote("the bot's operator")]), "U0HELP")
+    named = [words("Failed", bold=True), words(" "), mention("U0HELP"), words(" must look. Tell "), mention("U0HELP")]
+    assert found == Message("<@U0HELP> must look.", [lines([*named, words(".")]), quote("the bot's operator")])
 
 
 def test_without_a_contact_a_sentence_says_who_that_is() -> None:
