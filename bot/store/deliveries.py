@@ -301,13 +301,16 @@ class Deliveries:
         return [(str(problem), int(count)) for problem, count in rows]
 
     def abandon_thread(self, request: Request, at: datetime) -> None:
-        """Abandon the card, and with it everything that would be on it or below it."""
+        """Abandon the card, and with it everything that would be on it or below it.
+
+        A look for copies goes on: it may be about the receipt, and what is there twice has buttons.
+        """
         self._connection.execute(
             "UPDATE deliveries SET status = 'abandoned', done_at = ?, claimed_by = NULL, lease_until = NULL,"
             # What happened up to this event will not be shown.
             " drawn_seq = (SELECT max(seq) FROM audit_events)"
-            " WHERE number = ? AND lane = 'card' AND status = 'queued'",
-            (timestamp(at), request.number),
+            " WHERE number = ? AND lane = 'card' AND status = 'queued' AND kind <> ?",
+            (timestamp(at), request.number, DeliveryKind.COPIES),
         )
 
     def end_leases(self, due_at: datetime) -> None:

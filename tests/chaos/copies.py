@@ -86,7 +86,9 @@ class Calls:
             for number, (index, place) in enumerate(posts[1:], 1):
                 search = self._search_before(index, delivery, place[0])
                 search = sorted({*search, *self._in_thread(index, posts[number - 1][0])})
-                reasons = {self._unseen(earlier, search) for _, earlier in posts[:number]}
+                reasons = {
+                    self._below_deleted(at, index) or self._unseen(earlier, search) for at, earlier in posts[:number]
+                }
                 # Each of the earlier ones would have been enough.
                 yield delivery, "" if "" in reasons else max(reasons)
 
@@ -147,6 +149,15 @@ class Calls:
             if call.method == _REPLIES and call.arguments.get("ts") == thread and isinstance(call.answer, dict):
                 looks = [*looks, number] if call.arguments.get("cursor") else [number]
         return looks
+
+    def _below_deleted(self, index: int, before: int) -> str:
+        """Return a reason if this post went to the thread of a message that was deleted before the call ``before``.
+
+        People look at the card that came in its place, so the message belongs there.
+        """
+        call = self._calls[index]
+        above = str(call.arguments.get("channel")), str(call.arguments.get("thread_ts"))
+        return "below a deleted card" if self._gone.get(above, before) < before else ""
 
     def _unseen(self, place: Place, search: list[int]) -> str:
         """Return why this search could not find this message; empty if it could."""

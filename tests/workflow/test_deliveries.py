@@ -143,6 +143,26 @@ async def test_copies_are_looked_for_a_minute_after_a_doubt(workflow: Workflow, 
     assert await next_delivery(workflow) is None
 
 
+async def test_copies_of_a_receipt_are_looked_for_though_its_card_is_given_up(workflow: Workflow, clock: Clock) -> None:
+    """A copy has buttons, and nobody takes them off but this look."""
+    await requested(workflow)
+    blocked = Receipt(DeliveryOutcome.BLOCKED, problem="restricted_action")
+    while (receipt := await claimed(workflow)).delivery.kind is DeliveryKind.CARD:
+        await workflow.record_delivery(receipt.delivery, blocked)
+        clock.advance(seconds=30)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery(receipt.delivery, lost)
+    clock.advance(seconds=3)
+    receipt = await first_of(workflow, DeliveryKind.RECEIPT)
+    await workflow.record_delivery(receipt.delivery, FIRST)
+    clock.advance(seconds=30)
+    card = await first_of(workflow, DeliveryKind.CARD)
+    await workflow.record_delivery(card.delivery, Receipt(DeliveryOutcome.IMPOSSIBLE, problem="invalid_blocks"))
+    clock.advance(seconds=30)
+    look = await first_of(workflow, DeliveryKind.COPIES)
+    assert look.delivery.id == receipt.delivery.id
+
+
 async def test_without_a_doubt_no_copies_are_looked_for(workflow: Workflow, clock: Clock) -> None:
     """The search costs calls, and an answer that names the place leaves no doubt."""
     await requested(workflow)
