@@ -335,6 +335,7 @@ _SUBJECTS: dict[Subject, str] = {
     Subject.REQUESTED_AT: "the time of the request",
     Subject.EXPIRES_AT: "the time at which it expires",
     Subject.CHANGED_AT: "the time of its last change",
+    Subject.CHANGED_SEQ: "the event of its last change",
     Subject.CARD: "the place of its card",
     Subject.ATTEMPT_COUNT: "the number of attempts since its approval",
     Subject.REMINDED: "the number of reminders",

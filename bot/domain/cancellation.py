@@ -120,12 +120,13 @@ class Cancellation:
     """One order of a request, as the store keeps it. Times are aware UTC.
 
     ``number`` counts up from 1 over all orders that anybody asked for, and never leaves the store and the record.
-    ``attempts`` counts the calls to the gateway since the last approval or retry. ``due_at`` is when the worker must
-    send an approved one; while a call is under way, ``lease_until`` is set instead: at that time its worker counts as
-    dead. ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what approvers of a pending one
-    must know of an earlier request for the same order: the gateway's confirmation, or else the latest statement by
-    hand. ``unclear`` is true for an approved one if an attempt for its order may have taken effect without our
-    knowing. ``later`` is the end of a later request for the same order that rules a retry of this one out, or None.
+    ``changed_at`` and ``changed_seq`` are the time and the number of the event of its last step. ``attempts``
+    counts the calls to the gateway since the last approval or retry. ``due_at`` is when the worker must send an
+    approved one; while a call is under way, ``lease_until`` is set instead: at that time its worker counts as dead.
+    ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what approvers of a pending one must
+    know of an earlier request for the same order: the gateway's confirmation, or else the latest statement by hand.
+    ``unclear`` is true for an approved one if an attempt for its order may have taken effect without our knowing.
+    ``later`` is the end of a later request for the same order that rules a retry of this one out, or None.
     ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is the statement that
     settled it by hand, or None.
     """
@@ -134,6 +135,7 @@ class Cancellation:
     order_id: str
     state: State
     changed_at: datetime
+    changed_seq: int
     attempts: int = 0
     due_at: datetime | None = None
     lease_until: datetime | None = None

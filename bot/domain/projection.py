@@ -40,6 +40,7 @@ class Subject(StrEnum):
     REQUESTED_AT = "requested_at"
     EXPIRES_AT = "expires_at"
     CHANGED_AT = "changed_at"
+    CHANGED_SEQ = "changed_seq"
     CARD = "card"
     ATTEMPT_COUNT = "attempt_count"
     REMINDED = "reminded"
@@ -143,6 +144,7 @@ class OrderSaid:
     """One order of a request as the events say."""
 
     changed_at: str
+    changed_seq: int
     state: State = State.PENDING
     attempt_count: int = 0
     stopped_by: str = ""
@@ -217,7 +219,7 @@ class Projection:
             if to not in NEXT[each.state]:
                 return False
         for each in stepping:
-            each.state, each.changed_at = to, event.at
+            each.state, each.changed_at, each.changed_seq = to, event.at, event.seq
         self.changed_seq = event.seq
         if self.passing:
             for kind in [kind for kind in self.passing if not self._is_of_use(kind)]:
@@ -377,7 +379,7 @@ def _requested(found: Projection, event: Event, content: events.Requested) -> bo
         return False
     found.seq, found.requester, found.reason, found.quorum = event.seq, event.actor, content.reason, content.quorum
     found.only = content.orders[0] if len(content.orders) == 1 else None
-    found.orders = {order_id: OrderSaid(event.at) for order_id in content.orders}
+    found.orders = {order_id: OrderSaid(event.at, event.seq) for order_id in content.orders}
     found.category, found.source = content.category, content.source
     found.requested_at, found.expires_at = event.at, content.expires_at
     found.channels.append(content.channel)
@@ -632,6 +634,7 @@ _OF_ORDER = (
     Subject.REQUESTED_AT,
     Subject.STATE,
     Subject.CHANGED_AT,
+    Subject.CHANGED_SEQ,
     Subject.ATTEMPT_COUNT,
 )
 
@@ -664,7 +667,8 @@ def _orders(said: Projection, kept: Kept, text: "_Text") -> Contradiction | None
     made = {number: list(rows) for number, rows in groupby(kept.attempts, itemgetter(1))}
     for (order_id, order), row in zip(said.orders.items(), kept.cancellations, strict=True):
         number, due_at, has = row[1], row[2], row[3:]
-        says = (order_id, said.requester, said.requested_at, order.state, order.changed_at, order.attempt_count)
+        since = order.changed_at, order.changed_seq
+        says = (order_id, said.requester, said.requested_at, order.state, *since, order.attempt_count)
         if says != has:
             differing = zip(_OF_ORDER, says, has, strict=True)
             subject, right, wrong = next(each for each in differing if each[1] != each[2])
@@ -704,6 +708,7 @@ def corrected(found: Request, said: Projection, kept: Kept, words: Words) -> Req
             order_id=order_id,
             state=of_order.state,
             changed_at=datetime.fromisoformat(of_order.changed_at),
+            changed_seq=of_order.changed_seq,
             last_answer=next((each.answer for each in reversed(of_order.attempts) if each.answer is not None), None),
             stopped_by=of_order.stopped_by,
             settlement=next(statements, None),

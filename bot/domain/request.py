@@ -129,9 +129,12 @@ class Request:
         return max(each.changed_at for each in self.cancellations)
 
     @property
-    def version(self) -> str:
-        """The name of how it stands now; it has another one after each step of one of its orders."""
-        return self.changed_at.isoformat(timespec="milliseconds")
+    def version(self) -> int:
+        """The number of how it stands now, which grows with each step of one of its orders: that of the step's event.
+
+        A time would not do: a clock may be set back, and two steps may fall into one millisecond.
+        """
+        return max(each.changed_seq for each in self.cancellations)
 
     @property
     def approvers(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from bot.domain.cancellation import NEXT, UNDER_WAY, Cancellation, State
 from bot.domain.request import Request
 from bot.store.connection import Connection
 from bot.store.requests import Requests
-from bot.store.schema import OPEN_STATES, one_of
+from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 
 
 class Cancellations:
@@ -75,7 +75,8 @@ class Cancellations:
         """Compare and set: step from the state that ``cancellation`` was read in to ``to``.
 
         Return False, with nothing changed, where it is in another state by now, where ``to`` may not follow, or where
-        this step would open it while another cancellation of the same order is open.
+        this step would open it while another cancellation of the same order is open. The event of this step is the next
+        one that the caller appends.
         """
         if to not in NEXT[cancellation.state]:
             return False
@@ -83,8 +84,8 @@ class Cancellations:
         if to.open and not cancellation.state.open:
             alone = f" AND NOT EXISTS (SELECT 1 FROM cancellations WHERE order_id = :order_id AND {OPEN_STATES})"
         moved = self._connection.execute(
-            "UPDATE cancellations SET state = :to, changed_at = :at, due_at = :due_at, lease_until = :lease_until,"
-            " claimed_by = :claimed_by, attempts = :attempts"
+            f"UPDATE cancellations SET state = :to, changed_at = :at, changed_seq = {NEXT_EVENT}, due_at = :due_at,"
+            " lease_until = :lease_until, claimed_by = :claimed_by, attempts = :attempts"
             f" WHERE number = :number AND state = :state{alone} RETURNING number",
             {
                 "to": to,

@@ -35,7 +35,9 @@ _REQUEST = (
     "r.reason, r.category, r.source, r.requester, r.approvals_required, r.requested_at, r.expires_at,"
     " r.card_channel, r.card_ts, r.card_link, r.reminded, r.escalated_at, r.due_at"
 )
-_CANCELLATION = "c.number, c.due_at, c.order_id, c.requester, c.requested_at, c.state, c.changed_at, c.attempts"
+_CANCELLATION = (
+    "c.number, c.due_at, c.order_id, c.requester, c.requested_at, c.state, c.changed_at, c.changed_seq, c.attempts"
+)
 _DECISION = "d.choice, d.approver, d.order_id, d.reason, d.at, d.requested_at"
 _ATTEMPT = (
     "a.number, a.started_at, a.finished_at, a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code,"

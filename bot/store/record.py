@@ -1,7 +1,7 @@
 """The append-only record."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
@@ -140,12 +140,12 @@ class Record:
         (event,) = self.with_words(found)
         return Freeze(event.actor, datetime.fromisoformat(event.at), event.words.get("why", ""))
 
-    def last_at(self, request: Request, *kinds: type[Content]) -> datetime:
-        """Return the time of the last event of these kinds about this request, or the beginning of time."""
+    def last_of(self, request: Request, *kinds: type[Content]) -> int:
+        """Return the number of the last event of these kinds about this request, or 0."""
         which = one_of("kind", (kind.kind for kind in kinds))
-        sql = f"SELECT at FROM audit_events WHERE request = ? AND {which} ORDER BY seq DESC LIMIT 1"
+        sql = f"SELECT seq FROM audit_events WHERE request = ? AND {which} ORDER BY seq DESC LIMIT 1"
         rows = self._connection.execute(sql, (request.id,))
-        return datetime.fromisoformat(rows[0][0]) if rows else datetime.min.replace(tzinfo=UTC)
+        return int(rows[0][0]) if rows else 0
 
     def newest(self, request: Request, *kinds: type[Content]) -> list[Event]:
         """Return the events of these kinds about this request, the newest first, without their words."""

@@ -26,14 +26,14 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import MAYBE_DONE
 from bot.store.connection import Connection, Row
-from bot.store.schema import OPEN_STATES, one_of
+from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
     " r.category, r.source"
 )
-_CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.attempts, c.due_at, c.lease_until"
+_CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
@@ -56,7 +56,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = r.number"
 )
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
-_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 28, 37
+_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 29, 38
 """So many columns come before those of an order, of its last answer, and of a decision."""
 _by_request, _by_cancellation = itemgetter(0), itemgetter(_OF_REQUEST)
 
@@ -148,9 +148,9 @@ class Requests:
             ),
         )
         added = self._connection.execute(
-            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
-            f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * len(order_ids))}"
-            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id",
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
+            f" VALUES {', '.join([f'(?, ?, ?, ?, ?, ?, {NEXT_EVENT})'] * len(order_ids))}"
+            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id, changed_seq",
             [
                 value
                 for order_id in order_ids
@@ -160,7 +160,7 @@ class Requests:
         if len(added) < len(order_ids):
             self._connection.execute("DELETE FROM cancellations WHERE request = ?", (number,))
             self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
-            kept = {order_id for _, order_id in added}
+            kept = {order_id for _, order_id, _ in added}
             return [each for each in order_ids if each not in kept]
         # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
         return Request(
@@ -174,7 +174,9 @@ class Requests:
             card_channel=card_channel,
             card_ts=None,
             card_link="",
-            cancellations=tuple(Cancellation(each, order_id, State.PENDING, at) for each, order_id in sorted(added)),
+            cancellations=tuple(
+                Cancellation(each, order_id, State.PENDING, at, seq) for each, order_id, seq in sorted(added)
+            ),
             due_at=due_at,
             remind_at=remind_at,
             escalate_at=escalate_at,
@@ -219,7 +221,8 @@ class Requests:
         if not decided:
             return False
         self._connection.execute(
-            "UPDATE cancellations SET state = ?, changed_at = ?, due_at = ? WHERE request = ? AND state = ?",
+            f"UPDATE cancellations SET state = ?, changed_at = ?, changed_seq = {NEXT_EVENT}, due_at = ?"
+            " WHERE request = ? AND state = ?",
             (to, timestamp(at), due_at and timestamp(due_at), request.number, State.PENDING),
         )
         return True
@@ -324,13 +327,14 @@ def _request(rows: list[Row]) -> Request:
 
 
 def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
-    number, order_id, state, changed_at, attempts, due_at, lease_until, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
-    earlier, later, unclear, stopped_by = rest
+    number, order_id, state, changed_at, changed_seq, attempts, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
+    due_at, lease_until, earlier, later, unclear, stopped_by = rest
     return Cancellation(
         number=number,
         order_id=order_id,
         state=State(state),
         changed_at=_time(changed_at),
+        changed_seq=changed_seq,
         attempts=attempts,
         due_at=due_at and _time(due_at),
         lease_until=lease_until and _time(lease_until),

@@ -24,6 +24,8 @@ def one_of(column: str, values: Iterable[str]) -> str:
 
 
 OPEN_STATES = one_of("state", OPEN)
+NEXT_EVENT = "(SELECT coalesce(max(seq), 0) + 1 FROM audit_events)"
+"""The number of the next event: a step and the event that tells of it are one transaction."""
 """The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
 _TO_REQUESTER = [kind for kind in DeliveryKind if kind.to_requester]
 
@@ -87,6 +89,7 @@ def first(db: Database) -> None:
             requested_at TEXT NOT NULL,
             state TEXT NOT NULL CHECK ({one_of("state", State)}),
             changed_at TEXT NOT NULL,
+            changed_seq INTEGER NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
             due_at TEXT,
             lease_until TEXT,

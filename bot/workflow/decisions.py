@@ -87,12 +87,14 @@ def settle_votes(
         happened.append(QuorumChanged(before=request.approvals_required, now=quorum))
         tx.requests.require(request, quorum)
     if votes.verdict(quorum) is Verdict.ALLOWED:
-        tx.requests.move(request, State.APPROVED, at=at, due_at=at)
         happened.append(Approved(approvals=len(votes.valid), of=quorum, ground=ground, surface=surface))
     elif actor is not None:
         happened.append(Voted(len(votes.valid | votes.unchecked), quorum, ground=ground, surface=surface))
     for content in happened:
         by = actor.id if actor is not None and isinstance(content, Approved | Voted) else BOT
+        if isinstance(content, Approved):
+            # Right before its event, whose number the step takes.
+            tx.requests.move(request, State.APPROVED, at=at, due_at=at)
         event = tx.record.append(content, by, at, request)
         show(tx, request, event, at)
         owe_messages(tx, request, event, content, at)
@@ -142,7 +144,7 @@ def withdraw(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datet
 
 
 def retry(
-    tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, approvers: Members, seen: str
+    tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, approvers: Members, seen: int
 ) -> Verdict:
     """Have the failed and unknown cancellations sent again, as they were approved, within the limits of the policy.
 
@@ -161,20 +163,16 @@ def retry(
         return Verdict.WRONG_STATE
     if tx.freeze() is not None:
         return Verdict.FROZEN
-    retried = [
-        each
-        for each in retried
-        if tx.cancellations.move(each.cancellation, State.APPROVED, at=at, due_at=at, attempts=0)
-    ]
-    if not retried:
-        return Verdict.ANOTHER_IS_OPEN
+    verdict = Verdict.ANOTHER_IS_OPEN
     for each in retried:
-        event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, each)
-        show(tx, each, event, at)
+        if tx.cancellations.move(each.cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
+            verdict = Verdict.ALLOWED
+            event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, each)
+            show(tx, each, event, at)
     return verdict
 
 
-def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: int) -> Verdict:
     """Have the next attempts made at once. ``seen`` is the version that the person saw: a click acts once.
 
     With several orders it may be any version since the approval, as their attempts follow each other within moments.
@@ -194,7 +192,7 @@ def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: dateti
     return verdict
 
 
-def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: str) -> Verdict:
+def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: int) -> Verdict:
     """End the approved cancellations of which certainly nothing was done, before another attempt is made.
 
     ``seen`` is the version that the person saw. It may be that of an earlier pause, as attempts follow each other
@@ -223,7 +221,7 @@ def settle(
     order_id: str,
     cancelled: bool,
     how: str,
-    seen: str,
+    seen: int,
 ) -> Verdict:
     """End an unknown outcome of one order with a person's statement, and free the order for another request.
 
@@ -251,6 +249,5 @@ def _judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list
     return allowed, Verdict.ALLOWED if allowed else next(iter(refusals), Verdict.WRONG_STATE)
 
 
-def _is_of_this_approval(tx: Tables, request: Request, seen: str) -> bool:
-    began = tx.record.last_at(request, Approved, Retried).isoformat(timespec="milliseconds")
-    return began <= seen <= request.version
+def _is_of_this_approval(tx: Tables, request: Request, seen: int) -> bool:
+    return tx.record.last_of(request, Approved, Retried) <= seen <= request.version

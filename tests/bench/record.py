@@ -81,9 +81,9 @@ def _cancelled(db: Connection, number: int, last: Event) -> Event:
         (number, name, asker, at, at, f"V{number}", f"{number}.1"),
     )
     db.execute(
-        "INSERT INTO cancellations (number, request, order_id, requester, requested_at, state, changed_at, attempts)"
-        " VALUES (?, ?, ?, ?, ?, 'cancelled', ?, 1)",
-        (number, number, order, asker, at, at),
+        "INSERT INTO cancellations (number, request, order_id, requester, requested_at, state, changed_at, changed_seq,"
+        " attempts) VALUES (?, ?, ?, ?, ?, 'cancelled', ?, ?, 1)",
+        (number, number, order, asker, at, at, seqs[-1]),
     )
     db.execute(
         "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at)"

@@ -153,7 +153,7 @@ def test_a_line_for_each_order(title: str, text: str, wrong: int) -> None:
     gateway = LocalGateway()
     gateway.orders["ord_1"] = Order("ord_1", OrderStatus("cancelled"), "twice", START)
     gateway.orders["ord_2"] = Order("ord_2", OrderStatus("paid"))
-    orders = tuple(Cancellation(number, order, State.SENDING, START) for number, order in enumerate(ORDERS, 1))
+    orders = tuple(Cancellation(number, order, State.SENDING, START, 1) for number, order in enumerate(ORDERS, 1))
     about = replace(request(State.SENDING), cancellations=orders)
     assert len(list(Truth(gateway).contradictions(title, text, about, START))) == wrong
 

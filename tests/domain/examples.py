@@ -15,6 +15,7 @@ def a_request(**given: Any) -> Request:
     """Return a request of one order with these fields, each its own or its order's; ``due_at`` is of both."""
     of_order = {name: given.pop(name) for name in _OF_ORDER & given.keys()}
     of_order["due_at"] = given.get("due_at")
+    of_order.setdefault("changed_seq", 1)
     return Request(**given, cancellations=(Cancellation(1, **of_order),))
 
 

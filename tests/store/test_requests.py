@@ -94,8 +94,9 @@ async def test_a_second_open_one_of_the_same_order_is_not_added(store: Store, cl
     [
         "UPDATE cancellations SET state = 'approved' WHERE number = 1",
         (
-            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
-            " SELECT 1, order_id || '', 'U9', requested_at, 'unknown', requested_at FROM cancellations WHERE number = 2"
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
+            " SELECT 1, order_id || '', 'U9', requested_at, 'unknown', requested_at, 1 FROM cancellations"
+            " WHERE number = 2"
         ),
     ],
 )

@@ -199,8 +199,8 @@ async def test_views_for_people_name_people_and_results(store: Store) -> None:
             " expires_at, form_id, card_channel) VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 'V1', 'C1')"
         ),
         (
-            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at)"
-            " VALUES (1, 'ord_1', 'U1', 't1', 'refused', 't3')"
+            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
+            " VALUES (1, 'ord_1', 'U1', 't1', 'refused', 't3', 3)"
         ),
         (
             "INSERT INTO decisions (number, approver, choice, order_id, reason, at, requested_at) VALUES"

@@ -80,7 +80,7 @@ async def retry(
     person: str = "UONE",
     *,
     approvers: Members = APPROVERS,
-    seen: str | None = None,
+    seen: int | None = None,
 ) -> Verdict:
     """Retry as this person, where these are the approvers by now; return the verdict. They see what is, or ``seen``."""
     clicks, seen = actor(person, approvers.membership(person)), seen or await version(workflow, request)
@@ -95,7 +95,7 @@ async def settle(
     membership: Membership = Membership.MEMBER,
     *,
     cancelled: bool = True,
-    seen: str | None = None,
+    seen: int | None = None,
 ) -> Verdict:
     """State as this person that the order is cancelled, or that it is not; return the verdict."""
     finds, seen, how = actor(person, membership), seen or await version(workflow, request), "the console says so"
@@ -112,7 +112,7 @@ async def settle(
     return acted.verdict
 
 
-async def version(workflow: Workflow, request: Request) -> str:
+async def version(workflow: Workflow, request: Request) -> int:
     """Return what a card would show that is up to date."""
     return (await now(workflow._store, request)).version  # noqa: SLF001 -- no use case reads one
 

@@ -51,7 +51,7 @@ async def try_now(
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
-    seen: str | None = None,
+    seen: int | None = None,
 ) -> Verdict:
     """Press Try now as this person; they see what is, or ``seen``."""
     seen = seen or await version(workflow, request)
@@ -66,7 +66,7 @@ async def stop(
     person: str = "UTWO",
     membership: Membership = Membership.MEMBER,
     *,
-    seen: str | None = None,
+    seen: int | None = None,
 ) -> Verdict:
     """Choose Stop trying as this person; they see what is, or ``seen``."""
     seen = await version(workflow, request) if seen is None else seen
@@ -208,6 +208,21 @@ async def test_nothing_is_stopped_or_hurried_that_may_have_been_done(
     assert (await now(store, request)).cancellation.unclear
 
 
+async def test_a_clock_that_is_set_back_leaves_the_buttons_of_a_card(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """What came later is later by the record, whatever the time of day: both buttons act, and an old one does not."""
+    request = await waiting(workflow)
+    old = await version(workflow, request)
+    clock.advance(hours=-1)
+    assert await try_now(workflow, request) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), AWAY)
+    assert await try_now(workflow, request, seen=old) is Verdict.WRONG_STATE
+    assert await stop(workflow, request) is Verdict.ALLOWED
+    assert await retry(workflow, request, seen=old) is Verdict.WRONG_STATE
+    assert await retry(workflow, request) is Verdict.ALLOWED
+
+
 async def test_a_retry_of_an_unknown_outcome_is_not_stopped(workflow: Workflow, store: Store) -> None:
     """The attempts of before the retry count too: one of them may have cancelled the order."""
     request = await unknown(workflow)
@@ -226,7 +241,7 @@ async def test_a_stop_acts_once(workflow: Workflow, store: Store, clock: Clock) 
     assert await retry(workflow, request) is Verdict.ALLOWED
     assert await stop(workflow, request, seen=seen) is Verdict.WRONG_STATE
     assert await state_of(store, request) is State.APPROVED
-    for nonsense in ("", "nonsense", "2026"):
+    for nonsense in (0, seen - 1, seen + 1000):
         assert await stop(workflow, request, seen=nonsense) is Verdict.WRONG_STATE
     assert await stop(workflow, request) is Verdict.ALLOWED
 

@@ -45,9 +45,14 @@ def open_card(request: Request) -> list[Element]:
     return [{"type": "button", "action_id": OPEN_CARD, "text": plain("Open"), "url": request.card_link}]
 
 
-def version_seen(block_id: str) -> str:
-    """Return the version of the request that a clicked card showed; empty for cards without one."""
-    return block_id.removeprefix(_DECIDE).partition(" ")[0]
+def version_seen(block_id: str) -> int:
+    """Return the version of the request that a clicked card showed; 0 for cards without one."""
+    return version(block_id.removeprefix(_DECIDE).partition(" ")[0])
+
+
+def version(shown: str) -> int:
+    """Return the version that these characters stand for; 0, which no request has, for anything else."""
+    return int(shown) if re.fullmatch("[0-9]{1,18}", shown) else 0
 
 
 def promise_seen(block_id: str) -> int:

@@ -11,7 +11,7 @@ from bot.domain.ids import LONGEST_ORDER_ID
 from bot.domain.policy import Surface
 from bot.domain.request import Request
 from bot.slack.payloads import FormView
-from bot.slack.views import orders
+from bot.slack.views import buttons, orders
 from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
 from bot.workflow.requests import MOST_ORDERS
 
@@ -203,11 +203,11 @@ class SettleForm:
         """Return what somebody stated in a submitted form."""
         about, _, order_id = view.private_metadata.partition("\n")
         found, _, about = about.partition(" ")
-        request_id, _, version = about.partition(" ")
+        request_id, _, seen = about.partition(" ")
         if cls.has_choice(view):
             order_id = _selected(view, cls.ORDER, "selected_option")
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
-        return Finding(finding, request_id, version, order_id, _value(view, cls.HOW))
+        return Finding(finding, request_id, buttons.version(seen), order_id, _value(view, cls.HOW))
 
     @classmethod
     def has_choice(cls, view: FormView) -> bool:
@@ -223,7 +223,7 @@ class Finding(NamedTuple):
 
     cancelled: bool | None
     request_id: str
-    seen: str
+    seen: int
     order_id: str
     how: str
 

@@ -207,7 +207,8 @@ OF_ORDERS = [each for each in State if each not in {State.PENDING, State.REJECTE
 def test_several_orders_are_counted_by_how_they_stand(states: list[State]) -> None:
     """All of one kind have one heading, others a number for each."""
     orders = tuple(
-        Cancellation(number, f"ord_{number}", state, AT + timedelta(minutes=1)) for number, state in enumerate(states)
+        Cancellation(number, f"ord_{number}", state, AT + timedelta(minutes=1), 1)
+        for number, state in enumerate(states)
     )
     text = shown(tab(lately=(replace(ASKED, cancellations=orders),)))
     assert f"{len(states)} orders" in text

@@ -82,7 +82,7 @@ def test_forms_come_back_as_they_were_filled_in(
 def test_a_field_that_is_missing_is_empty(state: dict[str, Any]) -> None:
     """Slack sends null for an empty field, and an older version's form may lack it."""
     view = FormView(id="V1", type="modal", callback_id="settle", private_metadata="cancelled c0ffee", state=state)
-    assert SettleForm.parse(view) == (True, "c0ffee", "", "", "")
+    assert SettleForm.parse(view) == (True, "c0ffee", 0, "", "")
     order = OrderForm.parse(view)
     assert (order.channel, order.order_ids, order.category, order.reason) == ("cancelled c0ffee", "", "", "")
 
