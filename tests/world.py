@@ -27,7 +27,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.policy import Act, Actor, Members, Membership, People, Surface, Verdict
-from bot.domain.projection import Ending
+from bot.domain.projection import Ending, leads_to
 from bot.domain.request import Request
 from bot.domain.verification import walk
 from bot.slack.views import buttons
@@ -319,8 +319,11 @@ class World:
         claimed = self.run(next_delivery(self.workflow))
         if claimed is not None and claimed.delivery.kind.is_new_message:
             assert claimed.request is not None
-            # Nobody is asked for what is decided, and nobody hears of trouble that is over.
+            # Nobody is asked for what is decided, and nobody hears of trouble or an ending that is over.
             assert claimed.request.state in _OF_USE_IN.get(claimed.event.kind, {claimed.request.state})
+            ending = claimed.event.content
+            if isinstance(ending, Ending) and not claimed.request.several:
+                assert claimed.request.state is leads_to(ending)
         return claimed
 
     def reach_slack(self, claimed: ClaimedDelivery, *, blind: bool = False) -> Receipt:
@@ -343,7 +346,7 @@ class World:
             return Receipt(DeliveryOutcome.DELIVERED, "C1", earlier)
         if delivery.kind in {DeliveryKind.CARD_UPDATE, DeliveryKind.REPLY} and request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        if delivery.kind is DeliveryKind.CARD and not request.state.awaits_people:
+        if delivery.kind is DeliveryKind.CARD and request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         self.outside.posted += 1
         ts = f"{self.outside.posted}.1"
@@ -565,7 +568,7 @@ class World:
             found, shown = self.found(about), self.outside.cards.get(card)
             if shown is None:
                 refused = (about, DeliveryKind.CARD) in self.outside.refused
-                assert not found.state.awaits_people or refused or self._knows_of_no_card(found)
+                assert found.over or refused or self._knows_of_no_card(found)
                 continue
             assert _shows(shown, found)
         receipts = "SELECT c.id, d.ts FROM deliveries d JOIN requests c ON c.number = d.number"
@@ -576,7 +579,7 @@ class World:
                 continue
             assert _shows(own, found)
             assert own.card == found.card_ts
-            if found.state.awaits_people:
+            if not found.over:
                 assert (own.missing is None) == (found.card_ts in self.outside.cards)
         for tab in self.outside.homes.values():
             if tab.opened_at > recently:

@@ -48,9 +48,9 @@ class State(StrEnum):
         return self in {State.FAILED, State.UNKNOWN}
 
     @property
-    def awaits_people(self) -> bool:
-        """Return True where the next step is a person's, so that the card must offer buttons."""
-        return self is State.PENDING or self.may_retry
+    def over(self) -> bool:
+        """Return True where no further step can follow, neither by itself nor by a person."""
+        return not (self.open or self.may_retry)
 
 
 NEXT: Mapping[State, frozenset[State]] = {

@@ -184,6 +184,8 @@ class Projection:
     """The last event after which the receipt must say something else about the card."""
     passing: dict[type[Content], int] = field(default_factory=dict)
     """The newest event of each kind in ``PASSING`` whose messages are still of use."""
+    told: dict[str, int] = field(default_factory=dict)
+    """The newest event by which people hear how each order ended; under an empty text that for all of several."""
     outdated: dict[int, int] = field(default_factory=dict)
     """The events whose messages are of no use any more, with the event that made them so."""
     abandoned: set[DeliveryKind] = field(default_factory=set)
@@ -221,10 +223,24 @@ class Projection:
         for each in stepping:
             each.state, each.changed_at, each.changed_seq = to, event.at, event.seq
         self.changed_seq = event.seq
+        if self.told:
+            self._tell_anew(event, to)
         if self.passing:
             for kind in [kind for kind in self.passing if not self._is_of_use(kind)]:
                 self.outdated[self.passing.pop(kind)] = event.seq
         return True
+
+    def _tell_anew(self, event: Event, to: State) -> None:
+        """Call off what people have yet to read about how an order ended, if it says how it was before this step.
+
+        The summary of several orders shows how they stand when it is posted. So it is true until they are sent again.
+        """
+        outdated = [event.order_id]
+        if to is State.APPROVED and len(self.orders) > 1:
+            outdated.append("")
+        for about in outdated:
+            if (before := self.told.pop(about, None)) is not None:
+                self.outdated[before] = event.seq
 
     def _is_of_use(self, kind: type[Content]) -> bool:
         return any(each.state in PASSING[kind] for each in self.orders.values())
@@ -272,8 +288,17 @@ PASSING: Mapping[type[Content], frozenset[State]] = {
 """The events whose messages are of use only for a while: until the next event of the same kind, and as long as one of
 the orders is in these states.
 
-After that they are called off. The messages of all other events are brought to Slack however late it is.
+After that they are called off. So is the news of an ending after which the order was sent again, settled or confirmed:
+it would say what is no longer so. The messages of all other events are brought to Slack however late it is.
 """
+MAY_BE_OUTDATED = _ENDINGS | PASSING.keys()
+"""The events whose messages may be called off."""
+
+
+def is_about_one(ending: Content) -> bool:
+    """Return True for an ending that is told of one order where all others of its request had ended before."""
+    settled = isinstance(ending, events.SettledCancelled | events.SettledNotCancelled)
+    return settled or (isinstance(ending, events.Cancelled) and ending.late)
 
 
 def messages_owed(
@@ -329,6 +354,8 @@ def fold(about: Iterable[Event]) -> Projection:
             under_way, several = ends and found.under_way, len(found.orders) > 1
             for kind in messages_owed(content, event.actor, found.requester, under_way=under_way, several=several):
                 found.owed[event.seq, kind] = found.requester if kind.to_requester else ""
+                if ends:
+                    found.told["" if several and not is_about_one(content) else event.order_id] = event.seq
     return found
 
 
@@ -502,9 +529,7 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     found.abandoned.add(content.delivery)
     found.may_be_owed.add(event.seq)
     about_card = content.delivery in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    waits = any(each.state.awaits_people for each in found.orders.values())
-    # While an order is under way nobody needs the card, so the receipt says nothing about it.
-    if about_card and waits and not found.under_way:
+    if about_card and not all(each.state.over for each in found.orders.values()):
         found.card_seq = event.seq
     return True
 

@@ -111,12 +111,21 @@ class Request:
         return any(each.state in UNDER_WAY for each in self.cancellations)
 
     @property
-    def awaits_people(self) -> bool:
-        """Return True where the next step is a person's, so that its card must be there.
+    def over(self) -> bool:
+        """Return True where nothing more can come of any of its orders, so that nobody needs its buttons."""
+        return all(each.state.over for each in self.cancellations)
 
-        While one of its orders is under way, people wait for that, whatever became of the others.
+    @property
+    def too_late_for_a_card(self) -> bool:
+        """Return True where a card that is not there would be of no use.
+
+        One that was never posted is of use as long as the request was approved: Home tabs show a request before its
+        card is posted, and the channel reads in the card's thread how it ended. One that somebody deleted comes back
+        only for a request with which people can go on.
         """
-        return self.state.awaits_people
+        if self.card_ts is None:
+            return self.state in {State.REJECTED, State.WITHDRAWN, State.EXPIRED}
+        return self.over
 
     @property
     def offers_steps(self) -> bool:

@@ -100,7 +100,7 @@ class SlackCourier:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt, posted_nothing=True)
         if request is not None and _is_past(delivery, event):
-            problem = "card_is_there" if request.awaits_people else "too_late_for_a_card"
+            problem = "too_late_for_a_card" if request.over else "card_is_there"
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
         try:
             if delivery.in_doubt_since is not None and delivery.kind.is_new_message:
@@ -169,7 +169,7 @@ class SlackCourier:
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
-        if not request.awaits_people:
+        if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)

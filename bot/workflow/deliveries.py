@@ -7,7 +7,7 @@ from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
-from bot.domain.projection import PASSING
+from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
@@ -71,7 +71,7 @@ def claim(
 
 
 def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
-    return type(event.content) in PASSING and event.seq in tx.projections.said(request).outdated
+    return type(event.content) in MAY_BE_OUTDATED and event.seq in tx.projections.said(request).outdated
 
 
 def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
@@ -79,7 +79,7 @@ def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
 
     A card that is there but out of date counts as well, as it may lack the buttons of today.
     """
-    if not request.awaits_people:
+    if request.over:
         return None
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
@@ -242,7 +242,7 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     if request is None:
         return
     about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if not (about_card and request.awaits_people):
+    if not about_card or request.over:
         return
     tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted

@@ -144,7 +144,7 @@ def _another_is_open(tx: Tables, wish: Wish, in_the_way: list[Request], actor: A
     for each in in_the_way:
         refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, reason=wish.reason)
         event = tx.record.append(refused, actor.id, at, each)
-        if each.awaits_people and each.card_ts is not None:
+        if each.card_ts is not None:
             # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
             tx.deliveries.enqueue(each, DeliveryKind.CARD_UPDATE, event, at)
     names = tx.people.names({each.requester for each in in_the_way})

@@ -494,7 +494,7 @@ class Judge:
 
     def _judge_card(self, request: Request) -> int:
         """Check that a request has one card, and that it shows the state. Return the number of cards not deleted."""
-        order, waits = request.order_ids, request.awaits_people
+        order, waits = request.order_ids, not request.over
         cards = [
             (m, text) for m, text in self._shown if "Requested by" in text and f"> {request.reason}" in text.split("\n")
         ]

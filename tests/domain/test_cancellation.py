@@ -8,14 +8,15 @@ from tests.domain.examples import AT, PENDING, changed
 
 
 def test_states_fit_together() -> None:
-    """Every state is reachable, and a state is open unless it is over (failed is over, and may be retried).
+    """Every state is reachable, and a state is open, over, or failed, which is neither and may be retried.
 
     After a state that is over only the gateway's confirmation may follow: it counts whenever it comes.
     """
     assert {state for following in NEXT.values() for state in following} == set(State) - {State.PENDING}
     over = {state for state in State if NEXT[state] <= {State.CANCELLED}}
     assert set(State) - OPEN == over | {State.FAILED}
-    assert [state for state in State if state.awaits_people] == [State.PENDING, State.FAILED, State.UNKNOWN]
+    under_way = [State.APPROVED, State.SENDING]
+    assert [state for state in State if not state.over] == [State.PENDING, *under_way, State.FAILED, State.UNKNOWN]
 
 
 def test_a_confirmation_may_follow_every_state_in_which_a_call_may_be_without_an_answer() -> None:
@@ -35,7 +36,7 @@ def test_only_an_unknown_outcome_is_settled_by_hand() -> None:
     settled = {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
     assert {state for state in State if NEXT[state] & settled} == {State.UNKNOWN}
     assert not settled & OPEN
-    assert not any(state.may_retry or state.awaits_people for state in settled)
+    assert all(state.over for state in settled)
 
 
 def test_a_pending_request_is_overdue_from_its_time_on() -> None:

@@ -18,7 +18,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import FRANK, OLGA
 from bot.sandbox.views import elements_of
-from tests.flows.desk import BEN, LOBBY, Desk
+from tests.flows.desk import BEN, LOBBY, PAYMENTS, Desk
 
 
 async def home(desk: Desk, person: Person, says: str = "Lately", but: str = "nothing like this") -> str:
@@ -83,6 +83,20 @@ async def test_a_request_is_approved_on_the_home_tab(desk: Desk) -> None:
     await desk.card_says(card, "✅ Cancelled")
     (approved,) = [each.content for each in await desk.events() if isinstance(each.content, Approved)]
     assert approved.surface is Surface.HOME
+
+
+async def test_a_request_that_was_approved_before_its_card_is_posted_still_gets_its_card(desk: Desk) -> None:
+    """The Home tab may be quicker than the card. The channel reads all the same who asked, and how it ended."""
+    desk.slack.faults.always("chat.postMessage", rate_limited(1))
+    assert await desk.fill_in("ord_1") is None
+    await opened(desk, desk.ben, "[ Approve ]")
+    await desk.ben.click_home("approve")
+    await home(desk, desk.ben, "✅ Cancelled")
+    assert desk.slack.space.messages(PAYMENTS) == []
+    desk.slack.faults.clear()
+    card = await desk.card("ord_1")
+    assert "@ann asked to cancel order ord_1\n✅ Cancelled" in await desk.card_says(card, "✅ Cancelled")
+    assert (await desk.endings(card))[0].startswith("✅ Cancelled · order ord_1")
 
 
 async def test_a_request_is_rejected_on_the_home_tab(desk: Desk) -> None:

@@ -11,8 +11,10 @@ import structlog
 from bot.app import Bot
 from bot.domain.cancellation import State
 from bot.domain.events import CardBlocked, CardPosted
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, Drop, Without, rate_limited
 from bot.sandbox.workspace import Posted
+from bot.store import open_reader, verify
 from bot.worker import RateLimit
 from bot.workflow import Patience
 from tests.clock import Clock
@@ -66,12 +68,12 @@ async def test_a_lasting_refusal_is_told_after_three_tries(desk: Desk, error: st
     desk.slack.refusals.start(error, channel=PAYMENTS)
     with structlog.testing.capture_logs() as logs:
         assert await desk.fill_in("ord_1") is None
-        receipt = await desk.receipt("Your request waits")
+        receipt = await desk.receipt("Your request has no card yet")
         told = desk.ann.reads(receipt)
-        assert "Your request waits · order ord_1" in told
+        assert "Your request has no card yet · order ord_1" in told
         assert receipt.button("withdraw")
         assert "#payments" in told
-        assert "Until then nobody can approve." in told
+        assert "Until then approvers can decide on their Home tabs only." in told
         tried = [call for call in desk.slack.calls if call.method == "chat.postMessage"]
         assert sum(call.arguments.get("channel") == PAYMENTS for call in tried) >= 3
         await asyncio.sleep(0.3)  # many more tries
@@ -87,7 +89,7 @@ async def test_a_lasting_refusal_is_told_after_three_tries(desk: Desk, error: st
     assert await notes(desk, 0) == []
     shown = desk.ann.reads(await desk.receipt("Waiting for approval"))
     assert "Open the card" in shown
-    assert "Your request waits" not in shown
+    assert "Your request has no card yet" not in shown
     assert (len(desk.receipts(desk.ann)), len(desk.results(desk.ann))) == (1, 0)
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "✅ Cancelled")
@@ -109,7 +111,7 @@ async def test_a_lasting_refusal_is_told_whatever_came_before_it(quiet_desk: Des
     quiet_desk.slack.refusals.start("message_limit_exceeded", channel=PAYMENTS)
     with structlog.testing.capture_logs() as logs:
         await quiet_desk.fill_in("ord_1")
-        await quiet_desk.receipt("Your request waits")
+        await quiet_desk.receipt("Your request has no card yet")
         assert len(blocked(logs)) == 1
     quiet_desk.slack.refusals.clear()
     await quiet_desk.card("ord_1")
@@ -156,13 +158,34 @@ async def test_a_result_that_slack_refuses_is_told_and_comes_later(desk: Desk) -
     assert "✅ Cancelled" in (await desk.replies(card))[0]
 
 
+async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> None:
+    """Slack takes no message until the order was sent again and cancelled: nobody reads that it was not."""
+    desk = quiet_desk
+    await desk.start_bot()
+    desk.gateway.faults.always("ord_1", answers.maintenance(0))
+    card = await desk.ask("ord_1")
+    await desk.receipt("Waiting for approval")
+    desk.slack.faults.always("chat.postMessage", rate_limited(1))
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    desk.gateway.faults.clear()
+    await desk.cleo.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
+    desk.slack.faults.clear()
+    assert (await desk.direct(desk.ann)).startswith("✅ Cancelled")
+    assert [text.splitlines()[0] for text in await desk.endings(card)] == ["✅ Cancelled · order ord_1"]
+    assert len(desk.results(desk.ann)) == 1
+    with open_reader(desk.database) as tables:
+        assert verify(tables).damage is None
+
+
 async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
     """The requester reads whom to invite where; after that the card appears by itself."""
     quiet_desk.slack.space.channels[LOBBY].members.discard(quiet_desk.slack.space.bot_user_id)
     await quiet_desk.start_bot(APPROVAL_CHANNEL="")
     await quiet_desk.fill_in("ord_1", channel=LOBBY)
     told = quiet_desk.ann.reads(await quiet_desk.receipt())
-    assert "Your request waits" in told
+    assert "Your request has no card yet" in told
     assert "I can't post the approval card in #general." in told
     assert "/invite @cancel-desk" in told
     quiet_desk.slack.space.channels[LOBBY].members.add(quiet_desk.slack.space.bot_user_id)

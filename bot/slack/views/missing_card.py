@@ -16,13 +16,13 @@ def heading(missing: MissingCard) -> str:
     """Return what that means for the request, with its sign."""
     if missing.outdated:
         return "⚠️ Your request's card is out of date"
-    return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request waits"
+    return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request has no card yet"
 
 
 def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
     """Return lines with the channel, the cause and the next step; the channel and the bot are links."""
     channel: Element = {"type": "channel", "channel_id": request.card_channel}
-    nobody_can = f"nobody can {'approve' if request.state is State.PENDING else 'press Retry'}"
+    meanwhile = _without_a_card(request)
     if missing.outdated:
         why = f" up to date ({outcomes.delivery_problem(missing.problem)}). "
         pending = request.state is State.PENDING
@@ -33,8 +33,8 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
             [words("I can't bring the approval card in "), channel, words(f"{why}{buttons} Tell the bot's operator.")]
         ]
     if missing.given_up:
-        expires = " The request expires by itself." if request.state is State.PENDING else ""
-        why = f" ({outcomes.delivery_problem(missing.problem)}), so {nobody_can}. Tell the bot's operator.{expires}"
+        expires = " If nobody decides, the request expires." if request.state is State.PENDING else ""
+        why = f" ({outcomes.delivery_problem(missing.problem)}), so {meanwhile}. Tell the bot's operator.{expires}"
         return [[words("The approval card can't be posted in "), channel, words(why)]]
     if missing.in_doubt:
         return [
@@ -43,11 +43,11 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
                 channel,
                 words(f": {outcomes.delivery_problem(missing.problem)}. I go on trying."),
             ],
-            [words(f"If you don't see it there, {nobody_can} yet.")],
+            [words(f"If you don't see it there, {meanwhile}.")],
         ]
     return [
         [words("I can't post the approval card in "), channel, words(". "), *_why(missing.problem, bot_user_id)],
-        [words(f"The card will appear by itself once this is fixed. Until then {nobody_can}.")],
+        [words(f"The card will appear by itself once this is fixed. Until then {meanwhile}.")],
     ]
 
 
@@ -57,6 +57,15 @@ def message(request: Request, missing: MissingCard, bot_user_id: str) -> Message
     said = rows(request, missing, bot_user_id)
     order = escape(orders.phrase(request, _SHOWN_IN_TEXT))
     return Message(f"{heading(missing)} · {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
+
+
+def _without_a_card(request: Request) -> str:
+    """Return what is possible for people and what is not, as a clause."""
+    if request.state is State.PENDING:
+        return "approvers can decide on their Home tabs only"
+    if request.under_way:
+        return "nobody can stop it"
+    return "nobody can press Retry"
 
 
 def _why(problem: str, bot_user_id: str) -> list[Element]:

@@ -131,7 +131,8 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
             ]
             return (missing_card.heading(missing) if missing else "⏳ Waiting for approval"), rows
         case State.APPROVED | State.SENDING:
-            return found.heading, [*freezes.banners(request), _approved_by(request), _progress(request, said)]
+            progress = _progress(request, said, has_menu=not told)
+            return found.heading, [*told, *freezes.banners(request), _approved_by(request), progress]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
     rows = [[words(found.explanation)] if found.explanation else []]
@@ -164,8 +165,10 @@ def _approved_by(request: Request) -> list[Element]:
     return [words("Approved by "), *persons(request.approvers), words(".")] if request.approvers else []
 
 
-def _progress(request: Request, said: str) -> list[Element]:
-    may_stop = " You can stop it in the menu (⋯) of the card." if buttons.between_attempts(request) else ""
+def _progress(request: Request, said: str, *, has_menu: bool) -> list[Element]:
+    may_stop = ""
+    if has_menu and buttons.between_attempts(request):
+        may_stop = " You can stop it in the menu (⋯) of the card."
     if request.several:
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:

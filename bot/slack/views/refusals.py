@@ -389,7 +389,7 @@ def already_open(request: Request, requester_name: str) -> str:
     by = requester_name or request.requester
     at = f"{request.requested_at:%Y-%m-%d %H:%M} UTC"
     # Only then the use case has the card looked for.
-    looked_for = request.awaits_people and request.card_ts is not None
+    looked_for = request.card_ts is not None and not request.over
     again = " If its card was deleted, I post it again now." if looked_for else ""
     how = describe(request.state).replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"

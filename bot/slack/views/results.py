@@ -14,7 +14,7 @@ from bot.domain.events import (
     SettledNotCancelled,
     StoppedTrying,
 )
-from bot.domain.projection import leads_to
+from bot.domain.projection import is_about_one, leads_to
 from bot.domain.request import Request
 from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.orders import Room
@@ -55,7 +55,7 @@ def direct_message(request: Request, event: Event) -> Message:
 
 def _report(request: Request, event: Event, way: list[Element]) -> Message:
     end = lines(_frozen(request), [words(f"Record {event.head}")], way)
-    if request.several and not _is_about_one(event):
+    if request.several and not is_about_one(event.content):
         blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event)), blocks)
     one = (request.about(event.order_id) or request) if request.several else request
@@ -70,14 +70,6 @@ def _frozen(request: Request) -> list[Element]:
     """Return that a freeze forbids what the message says about how it can go on, where one does."""
     freeze = freezes.shown_after(request)
     return freezes.banner(freeze, ended=True) if freeze is not None else []
-
-
-def _is_about_one(event: Event) -> bool:
-    """Return True for what happens to one order when all orders of its request had ended before."""
-    content = event.content
-    return isinstance(content, SettledCancelled | SettledNotCancelled) or (
-        isinstance(content, Cancelled) and content.late
-    )
 
 
 def _statement(request: Request, event: Event, found: Words) -> list[Block]:

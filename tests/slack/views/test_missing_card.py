@@ -7,7 +7,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
 from bot.slack.views import missing_card, receipt
 from tests.domain.examples import changed
-from tests.slack.views.samples import BOT, CANCELLATION, shown
+from tests.slack.views.samples import AT, BOT, CANCELLATION, shown
 
 PROBLEMS = [
     "not_in_channel",
@@ -43,7 +43,7 @@ def test_a_card_that_is_not_there_is_explained(missing: MissingCard, snapshot: S
 
 @pytest.mark.parametrize("missing", CAUSES)
 def test_the_receipt_says_the_same_and_can_be_withdrawn(missing: MissingCard) -> None:
-    """One text serves one cause; nobody can approve, but the requester can take the request back."""
+    """One text serves one cause; the requester can take the request back."""
     message, own = missing_card.message(ANN_WAITS, missing, BOT), receipt.receipt(ANN_WAITS, missing, BOT)
     heading, *rows = shown(message).splitlines()
     assert shown(own).splitlines()[0] == heading
@@ -79,12 +79,22 @@ def test_an_invitation_names_the_bot(problem: str) -> None:
 
 
 @pytest.mark.parametrize("missing", CAUSES)
-@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
-def test_a_card_that_is_missing_for_retry_does_not_expire(state: State, missing: MissingCard) -> None:
-    """People read which button is missing, and of an expiry only where there is one."""
+@pytest.mark.parametrize(
+    "state, cannot",
+    [
+        (State.FAILED, "nobody can press Retry"),
+        (State.UNKNOWN, "nobody can press Retry"),
+        (State.APPROVED, "nobody can stop it"),
+        (State.SENDING, "nobody can stop it"),
+    ],
+)
+def test_people_read_what_cannot_be_done_without_a_card(state: State, cannot: str, missing: MissingCard) -> None:
+    """Approvers decide on their Home tabs as well; every other button is on the card alone."""
     pending = shown(missing_card.message(ANN_WAITS, missing, BOT))
-    assert "nobody can approve" in pending
+    assert "approvers can decide on their Home tabs only" in pending
     assert ("expires" in pending) == missing.given_up
-    later = shown(missing_card.message(changed(ANN_WAITS, state=state), missing, BOT))
-    assert "nobody can press Retry" in later
-    assert "expires" not in later
+    later = changed(ANN_WAITS, state=state, due_at=AT, attempts=1)
+    for text in (shown(missing_card.message(later, missing, BOT)), shown(receipt.receipt(later, missing, BOT))):
+        assert cannot in text
+        assert "expires" not in text
+        assert "You can stop it" not in text
