@@ -102,7 +102,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The end of an earlier request for the same order, and its time."""
+    """The state of another request for the same order, and its time."""
 
     state: State
     at: datetime
@@ -111,8 +111,8 @@ class Earlier:
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 
-AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN}
-"""The ends of a later request for the same order after which nobody retries: it is done, or people said no."""
+AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN} | OPEN
+"""The states of a later request for the order in which nobody retries: it is done, people said no, or it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Cancellation:
     ``last_answer`` is what the latest finished attempt proved. ``earlier`` is what approvers of a pending one must
     know of an earlier request for the same order: the gateway's confirmation, or else the latest statement by hand.
     ``unclear`` is true for an approved one if an attempt for its order may have taken effect without our knowing.
-    ``later`` is the end of a later request for the same order that rules a retry of this one out, or None.
+    ``later`` is the state of a later request for the same order that rules a retry of this one out, or None.
     ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is the statement that
     settled it by hand, or None.
     """

@@ -306,6 +306,8 @@ def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -
     if actor.id == request.requester:
         return Verdict.OWN_REQUEST
     if (later := request.cancellation.later) is not None:
+        if later.state.open:
+            return Verdict.ANOTHER_IS_OPEN
         return Verdict.CANCELLED_SINCE if later.state is State.CANCELLED else Verdict.DECIDED_AGAINST
     if request.retry_until is None or request.retry_until < at:
         return Verdict.APPROVAL_TOO_OLD

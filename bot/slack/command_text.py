@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from bot.domain.ids import LONGEST_ORDER_ID
-from bot.slack.views.text import trimmed
+from bot.slack.views.text import legible, trimmed
 
 _HELP, _FREEZE, _UNFREEZE = "help", "freeze", "unfreeze"
 _AROUND_A_WORD = "-/!?.,;:\"'`“”"
@@ -51,7 +51,7 @@ def read(text: str) -> Help | Freeze | Unfreeze | Orders:
     first, behind = trimmed(first), trimmed(rest[0]) if rest else ""
     word = _bare(first)
     if word == _FREEZE:
-        return Freeze(behind)
+        return Freeze(legible(behind))
     if word == _UNFREEZE:
         return Help() if behind else Unfreeze()  # nothing is meant by more words, and a freeze ends by no accident
     if not behind and is_help(first):

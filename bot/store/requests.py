@@ -82,6 +82,20 @@ class Requests:
         """Return every request for this order, as far as it is about this order, the oldest first."""
         return self._all("c.order_id = ?", order_id)
 
+    def to_retry_before(self, request: Request) -> list[Request]:
+        """Return the older requests for these orders that failed, each as far as it is about one of them."""
+        orders = request.order_ids
+        return self._all(
+            f"c.order_id IN ({', '.join('?' * len(orders))}) AND c.state = '{State.FAILED}' AND c.request < ?",
+            *orders,
+            request.number,
+        )
+
+    def failed(self, limit: int) -> list[Request]:
+        """Return the newest requests of which an order failed, each as far as it is about that order."""
+        newest = f"SELECT number FROM cancellations WHERE state = '{State.FAILED}' ORDER BY requested_at DESC LIMIT ?"
+        return self._all(f"c.number IN ({newest})", limit)
+
     def of_cancellation(self, number: int) -> Request | None:
         """Return the request of the cancellation of this number, as far as it is about this one."""
         return self._one("c.number = ?", number)
@@ -257,8 +271,9 @@ class Requests:
         return self._all("r.number IN (SELECT number FROM requests WHERE due_at > '')")
 
     def waiting(self) -> list[Request]:
-        """Return every request that waits for a decision or, for some of its orders, for a call to the gateway."""
-        waits = f"SELECT request FROM cancellations WHERE {one_of('state', (State.PENDING, State.APPROVED))}"
+        """Return every request that waits for a decision or, for some of its orders, for the gateway or a finding."""
+        states = (State.PENDING, State.APPROVED, State.UNKNOWN)
+        waits = f"SELECT request FROM cancellations WHERE {one_of('state', states)}"
         return self._all(f"r.number IN ({waits})")
 
     def open_by(self, requester: str) -> list[Request]:

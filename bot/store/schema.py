@@ -24,9 +24,9 @@ def one_of(column: str, values: Iterable[str]) -> str:
 
 
 OPEN_STATES = one_of("state", OPEN)
+"""The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
 NEXT_EVENT = "(SELECT coalesce(max(seq), 0) + 1 FROM audit_events)"
 """The number of the next event: a step and the event that tells of it are one transaction."""
-"""The condition of the unique index. SQLite uses the index only where a statement repeats it to the letter."""
 _TO_REQUESTER = [kind for kind in DeliveryKind if kind.to_requester]
 
 FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))

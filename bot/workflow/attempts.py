@@ -1,7 +1,7 @@
 """The steps before and after a call to the gateway, each inside one transaction."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
@@ -132,7 +132,8 @@ def _tell_of_trouble(
     tx: Tables, rules: Rules, request: Request, at: datetime, next_at: datetime, *, unclear: bool
 ) -> None:
     """Tell people once, until the end or a retry, that the gateway takes long, and what happens next."""
-    if next_at - tx.attempts.began(request) < rules.patience.told_after:
+    # A time before that of the first attempt means that the clock was set back, and nobody knows how long it took.
+    if timedelta(0) <= next_at - tx.attempts.began(request) < rules.patience.told_after:
         return
     if GatewayTrouble in tx.projections.said(request).passing:
         return

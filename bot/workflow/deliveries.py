@@ -165,7 +165,8 @@ def _may_appear(rules: Rules, delivery: Delivery, at: datetime) -> bool:
     """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet."""
     if delivery.in_doubt_since is None or not delivery.kind.is_new_message:
         return False
-    return at < (delivery.last_try_at or delivery.in_doubt_since) + rules.patience.late_in_slack
+    since = at - (delivery.last_try_at or delivery.in_doubt_since)
+    return timedelta(0) <= since < rules.patience.late_in_slack  # less than nothing is a clock that was set back
 
 
 def adopt_card(tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from bot.domain.audit import BOT, Event
-from bot.domain.cancellation import AGAINST_RETRY, MAY_BE_CANCELLED, State
+from bot.domain.cancellation import MAY_BE_CANCELLED, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content, Expired, StoppedTrying
 from bot.domain.projection import Ending, leads_to, messages_owed
@@ -15,8 +15,8 @@ def end(tx: Tables, request: Request, ending: Ending, actor: str, at: datetime) 
     """Step to the state that this event leads to, and owe the news to the card, its thread and the requester.
 
     The whole of a pending request ends like that; of a decided one it is about one order. The card and receipt of a
-    newer request for the same order show some of these states as well, and those of an older one no longer offer Retry:
-    so they are owed the news too.
+    newer request for the same order show some of these states as well, and those of an older one offer Retry by them.
+    So they are owed the news too.
 
     Raises AssertionError if no step leads there, which is a fault of the caller's.
     """
@@ -34,15 +34,20 @@ def end(tx: Tables, request: Request, ending: Ending, actor: str, at: datetime) 
         newer = tx.requests.open_of(request.cancellation.order_id)
         if newer is not None and newer.state is State.PENDING:
             show(tx, newer, event, at)
-    if state in AGAINST_RETRY:
-        for order in request.each():
-            for older in tx.requests.of_order(order.cancellation.order_id):
-                if older.number < request.number and _could_be_retried(older, at):
-                    show(tx, older, event, at)
+    if not state.open:
+        show_older(tx, request, event, at)
     owe_messages(tx, request, event, ending, at)
 
 
-def _could_be_retried(request: Request, at: datetime) -> bool:
+def show_older(tx: Tables, request: Request, event: Event, at: datetime) -> None:
+    """Let the cards of older requests for the same orders show whether Retry is still possible."""
+    for older in tx.requests.to_retry_before(request):
+        if could_be_retried(older, at):
+            show(tx, older, event, at)
+
+
+def could_be_retried(request: Request, at: datetime) -> bool:
+    """Return True for a failed or unknown order whose approval is not too old."""
     until = request.retry_until
     return request.state.may_retry and until is not None and until >= at
 

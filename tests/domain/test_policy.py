@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain.cancellation import AGAINST_RETRY, Choice, Decision, Earlier, State
+from bot.domain.cancellation import AGAINST_RETRY, OPEN, Choice, Decision, Earlier, State
 from bot.domain.policy import (
     Actor,
     Members,
@@ -219,9 +219,14 @@ def test_nobody_retries_an_approval_that_is_too_old() -> None:
 
 def test_nobody_retries_after_a_later_decision_against_the_order() -> None:
     """Not even the person who approved the first request."""
-    for later in AGAINST_RETRY - {State.CANCELLED}:
+    for later in AGAINST_RETRY - OPEN - {State.CANCELLED}:
         assert retrying(later=later) is Verdict.DECIDED_AGAINST
         assert retrying(person="UONE", later=later) is Verdict.DECIDED_AGAINST
+
+
+def test_nobody_retries_while_a_later_request_goes_on() -> None:
+    """One order has one open request, and people decide on the newest."""
+    assert {retrying(later=later) for later in OPEN} == {Verdict.ANOTHER_IS_OPEN}
 
 
 def test_nobody_retries_what_a_later_request_has_cancelled() -> None:

@@ -18,6 +18,16 @@ async def test_an_outsider_is_told_privately_and_gets_no_form(quiet_desk: Desk) 
     assert (await quiet_desk.ask("ord_1")).button("approve")
 
 
+async def test_the_gateway_gets_no_character_that_approvers_cannot_read(desk: Desk) -> None:
+    """A reason with hidden letters, and with a mark that turns the text around, is sent as it is on the card."""
+    hidden = "".join(chr(0xE0000 + ord(each)) for each in "; refund 5000 USD")
+    card = await desk.ask("ord_1", f"customer{hidden} asked \u202eeciwt")
+    (read,) = [row[2:] for row in desk.ann.reads(card).splitlines() if row.startswith("> ")]
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+    assert json.loads(desk.gateway.calls[0].body)["reason"] == read == "customer asked eciwt"
+
+
 @pytest.mark.parametrize("contact, shown", [(PAYMENTS, "#payments"), (LEADS, f"@{LEADS}"), (BEN, "@ben")])
 async def test_a_refusal_names_the_one_to_ask(quiet_desk: Desk, contact: str, shown: str) -> None:
     """A refusal shows CONTACT as an element that leads there: a channel, a group or a person."""

@@ -9,6 +9,7 @@ import pytest
 from bot.domain.cancellation import State
 from bot.domain.events import Approved, Cancelled, Retried, SettledNotCancelled
 from bot.domain.policy import Verdict
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
@@ -116,6 +117,33 @@ async def test_a_deleted_card_comes_back_while_orders_are_under_way(desk: Desk) 
         assert verify(tables).damage is None
     second.set()
     await desk.card_says(again, "Settle by hand: it is cancelled")
+
+
+async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> None:
+    """Where a newer request for one order is open, the card asks about the other alone; after its end about both."""
+    for order in ("ord_1", "ord_2"):
+        desk.gateway.faults.always(order, answers.maintenance(0))
+    card = await ask(desk, "ord_1", "ord_2")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    assert await desk.fill_in("ord_1", person=desk.cleo) is None
+    cards = desk.slack.space.messages
+    newer = await desk.wait(lambda: next((each for each in cards(card.channel) if each.button("reject")), None))
+    await desk.card_says(card, "There is a newer request for this order, so nobody can retry this one now.")
+    assert "cancellation of order ord_2 is sent once more" in confirmation(card, "retry")
+    await desk.ben.click(newer, "reject")
+    await desk.wait(lambda: desk.ben.modal)
+    assert await desk.ben.submit(reason="the customer wants it") is None
+    await desk.card_says(card, "A later request for this order was rejected, so Retry is over.")
+    desk.gateway.faults.clear()
+    await desk.ben.click(card, "retry")
+    await desk.card_says(card, "1 cancelled")
+    assert [desk.gateway.effects[order] for order in ("ord_1", "ord_2")] == [0, 1]
+
+
+def confirmation(message: Posted, action: str) -> str:
+    """Return the question that a button asks before it acts."""
+    return str((message.button(action) or {})["confirm"]["text"]["text"])
 
 
 async def test_a_rejected_batch_cancels_nothing(desk: Desk) -> None:

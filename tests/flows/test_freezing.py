@@ -12,6 +12,7 @@ import pytest
 from bot.domain.cancellation import State
 from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
+from bot.sandbox import gateway_answers
 from bot.sandbox.faults import ApiError, Canned, Hang
 from bot.sandbox.person import as_seen
 from bot.slack.listeners import asking
@@ -123,6 +124,19 @@ async def test_marks_that_turn_the_line_do_not_reach_a_field(desk: Desk) -> None
     assert "see list .egnahc ecirp gnorw" in errors["order_id"]
 
 
+async def test_a_failed_request_shows_that_nobody_can_press_retry_now(desk: Desk) -> None:
+    """Its card and its receipt say so as long as everything is frozen, and no longer."""
+    desk.gateway.faults.always("ord_1", gateway_answers.maintenance(0))
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    await desk.ben.command("/cancel-order freeze wrong price list", LOBBY)
+    await desk.card_says(card, "Until that is over, nobody can press Retry or ask again.")
+    await desk.receipt("Until that is over, nobody can press Retry or ask again.")
+    await desk.ben.command("/cancel-order unfreeze", LOBBY)
+    await desk.wait(lambda: "frozen" not in desk.ann.reads(card))
+
+
 async def test_people_can_still_reject_and_withdraw(desk: Desk) -> None:
     """Acts that cancel nothing go on."""
     first, second = await desk.ask("ord_1"), await desk.ask("ord_2")
@@ -158,7 +172,7 @@ async def test_an_approved_request_can_be_stopped_but_not_hurried(patient_desk: 
     await desk.ben.click(card, "try_now")
     assert "Everything is frozen by ben" in await desk.told(desk.ben)
     await desk.ann.click(card, "stop")
-    assert "frozen" not in await desk.card_says(card, "✋ Stopped by a person")
+    assert "nobody can press Retry or ask again" in await desk.card_says(card, "✋ Stopped by a person")
     assert not desk.gateway.calls
 
 

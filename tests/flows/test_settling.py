@@ -299,9 +299,11 @@ async def test_who_retried_is_found_by_their_name(desk: Desk) -> None:
 async def test_retry_waits_for_a_request_that_is_open(desk: Desk) -> None:
     """Two cancels of one order are never under way at once."""
     card = await failed(desk)
+    early = as_seen(card)
     await desk.fill_in("ord_1", "once more")
-    await desk.card("once more")
-    await desk.ben.click(card, "retry")
+    await desk.card_says(card, "There is a newer request for this order")
+    assert card.button("retry") is None
+    await desk.ben.click_as_seen(early, "retry")
     assert "There is another open request for this order" in await desk.told(desk.ben)
     assert not desk.gateway.calls
 
@@ -324,7 +326,10 @@ async def test_retry_is_over_when_the_approval_is_too_old(
     card = await slow_desk.ask("ord_1")
     await slow_desk.ben.click(card, "approve")
     text = await slow_desk.card_says(card, "[ Retry ]")
-    assert "can press Retry until 2026-11-23 11:00. After that, ask again with /cancel-order." in text
+    assert (
+        "can press Retry until 2026-11-23 11:00, if its approvals count. After that, ask again with /cancel-order."
+        in text
+    )
     slow_desk.gateway.faults.clear()
     clock.advance(minutes=minutes)
     await slow_desk.cleo.click(card, "retry")
@@ -345,7 +350,7 @@ async def test_retry_does_not_count_a_vote_of_somebody_who_may_not_approve_any_m
     await quiet_desk.start_bot(APPROVERS=CLEO)
     await quiet_desk.cleo.click(card, "retry")
     told = await quiet_desk.told(quiet_desk.cleo)
-    assert told == "Too few of the people who approved this may still approve. Ask again with /cancel-order."
+    assert told == "Too few approvals of this count by the settings of today. Ask again with /cancel-order."
     assert not quiet_desk.gateway.calls
 
 
@@ -356,7 +361,7 @@ async def test_retry_does_not_count_ones_own_vote_once_that_is_forbidden(quiet_d
     await quiet_desk.stop_bot()
     await quiet_desk.start_bot()
     await quiet_desk.cleo.click(card, "retry")
-    assert "Too few of the people who approved this may still approve" in await quiet_desk.told(quiet_desk.cleo)
+    assert "Too few approvals of this count by the settings of today" in await quiet_desk.told(quiet_desk.cleo)
     assert not quiet_desk.gateway.calls
 
 

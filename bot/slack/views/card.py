@@ -129,7 +129,8 @@ def _how_it_stands(
 ) -> list[list[Element]]:
     rows = _to_know(request)
     if (freeze := freezes.shown(request)) is not None:
-        rows.append(freezes.banner(freeze if room < Room.LEAST else replace(freeze, why="")))
+        freeze = freeze if room < Room.LEAST else replace(freeze, why="")
+        rows.append(freezes.banner(freeze, ended=freezes.has_ended(request)))
     if request.state is State.PENDING:
         whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])
@@ -295,5 +296,5 @@ def _retry_until(request: Request) -> list[Element]:
     return [
         words("\nAn approver who is not the requester can press Retry until "),
         moment(request.retry_until),
-        words(f". After that, {after}."),
+        words(f", if its approvals count. After that, {after}."),
     ]

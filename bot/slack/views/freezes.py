@@ -14,14 +14,15 @@ _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
 _OF_A_REQUEST = "No approval counts, and the gateway is not asked."
 _OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
+_WAITS = frozenset({State.PENDING, State.APPROVED})
 _GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED})
 """The ends after which people are told how it can go on: by Retry, or by asking again."""
 
 
 def shown(request: Request) -> Freeze | None:
-    """Return the freeze that a message about this request has to show: the one in force, if the request waits."""
-    waits = any(each.state in {State.PENDING, State.APPROVED} for each in request.cancellations)
-    return request.freeze if waits else None
+    """Return the freeze that a message about this request has to show: the one in force, if it forbids something."""
+    concerned = any(each.state in _WAITS or each.state.may_retry for each in request.cancellations)
+    return request.freeze if concerned else None
 
 
 def shown_after(request: Request) -> Freeze | None:
@@ -29,7 +30,7 @@ def shown_after(request: Request) -> Freeze | None:
     return request.freeze if any(each.state in _GOES_ON for each in request.cancellations) else None
 
 
-def banner(freeze: Freeze, *, ended: bool = False) -> list[Element]:
+def banner(freeze: Freeze, *, ended: bool) -> list[Element]:
     """Return the line of a message about a request that waits, or that has ``ended``."""
     by = words("an operator at the command line") if _is_operator(freeze) else person(freeze.by)
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
@@ -46,7 +47,12 @@ def banner(freeze: Freeze, *, ended: bool = False) -> list[Element]:
 def banners(request: Request) -> list[list[Element]]:
     """Return the line for the freeze that a message about this request has to show, or nothing."""
     freeze = shown(request)
-    return [banner(freeze)] if freeze is not None else []
+    return [banner(freeze, ended=has_ended(request))] if freeze is not None else []
+
+
+def has_ended(request: Request) -> bool:
+    """Return True where nothing of the request waits for a decision or the gateway."""
+    return not any(each.state in _WAITS for each in request.cancellations)
 
 
 def in_force(freeze: Freeze) -> str:

@@ -28,7 +28,7 @@ _SHOWN_REASON = 100
 
 def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
     """Return a person's Home tab."""
-    blocks = [lines(freezes.banner(found.freeze))] if found.freeze is not None else []
+    blocks = [lines(freezes.banner(found.freeze, ended=False))] if found.freeze is not None else []
     blocks += _new_request(found)
     if _is_unchecked(found):
         blocks.append(lines([words(_UNCHECKED)]))

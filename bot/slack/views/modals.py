@@ -12,7 +12,7 @@ from bot.domain.policy import Surface
 from bot.domain.request import Request
 from bot.slack.payloads import FormView
 from bot.slack.views import buttons, orders
-from bot.slack.views.text import Block, Element, cut, lines, plain, trimmed, words
+from bot.slack.views.text import Block, Element, cut, legible, lines, plain, trimmed, words
 from bot.workflow.requests import MOST_ORDERS
 
 REASON_LIMIT = 3000
@@ -84,7 +84,7 @@ class OrderForm:
     def parse(cls, view: FormView) -> "Order":
         """Return what somebody entered in a submitted form."""
         channel, answer, source = (*view.private_metadata.split("\n"), "", "", "")[:3]
-        category, note = _selected(view, cls.CATEGORY, "selected_option"), _value(view, cls.REASON)
+        category, note = _selected(view, cls.CATEGORY, "selected_option"), _words(view, cls.REASON)
         return Order(
             channel=channel or _selected(view, cls.CHANNEL, "selected_conversation"),
             channel_chosen=not channel,
@@ -163,7 +163,7 @@ class RejectForm:
     def parse(cls, view: FormView) -> tuple[str, Surface, str]:
         """Return request id, surface and trimmed reason of a submitted form."""
         request_id, _, surface = view.private_metadata.partition(" ")
-        return request_id, Surface.HOME if surface == Surface.HOME else Surface.CARD, _value(view, cls.REASON)
+        return request_id, Surface.HOME if surface == Surface.HOME else Surface.CARD, _words(view, cls.REASON)
 
 
 class SettleForm:
@@ -207,7 +207,7 @@ class SettleForm:
         if cls.has_choice(view):
             order_id = _selected(view, cls.ORDER, "selected_option")
         finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
-        return Finding(finding, request_id, buttons.version(seen), order_id, _value(view, cls.HOW))
+        return Finding(finding, request_id, buttons.version(seen), order_id, _words(view, cls.HOW))
 
     @classmethod
     def has_choice(cls, view: FormView) -> bool:
@@ -338,4 +338,13 @@ def _left_out(found: int, shown: int) -> str:
 
 
 def _value(view: FormView, name: str) -> str:
-    return trimmed(str(view.state.get("values", {}).get(name, {}).get(name, {}).get("value") or ""))
+    return trimmed(_typed(view, name))
+
+
+def _words(view: FormView, name: str) -> str:
+    """Return what somebody typed for others to read."""
+    return legible(_typed(view, name))
+
+
+def _typed(view: FormView, name: str) -> str:
+    return str(view.state.get("values", {}).get(name, {}).get(name, {}).get("value") or "")

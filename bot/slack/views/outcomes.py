@@ -339,7 +339,9 @@ EARLIER = "An earlier request for this order ended"
 
 
 def no_retry(later: Earlier) -> str:
-    """Return why nobody can retry: how a later request for the same order ended."""
+    """Return why nobody can retry: how a later request for the same order stands."""
+    if later.state.open:
+        return "There is a newer request for this order, so nobody can retry this one now."
     match later.state:
         case State.CANCELLED:
             return "The gateway confirmed a later request for this order, so there is nothing to retry."

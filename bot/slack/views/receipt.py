@@ -140,8 +140,8 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])
     if any(each.may_retry for each in request.cancellations) and request.retry_until is not None:
-        rows.append([words("Retry works until "), moment(request.retry_until), words(".")])
-    return found.heading, [*rows, *told]
+        rows.append([words("Retry works until "), moment(request.retry_until), words(", if its approvals count.")])
+    return found.heading, [*rows, *freezes.banners(request), *told]
 
 
 def _earlier(request: Request) -> list[list[Element]]:

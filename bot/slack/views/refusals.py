@@ -276,10 +276,14 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"Nothing has changed: {_goes_on(request)}"
             )
         case Verdict.DECIDED_AGAINST:
-            this = "each of these orders" if request.several else "this order"
-            return f"A later request for {this} was rejected, withdrawn or settled. Ask again with /cancel-order."
+            if request.several:
+                return (
+                    "Nothing is left to retry: a later request for at least one of these orders was rejected, "
+                    "withdrawn or settled. If one of them must still be cancelled, ask again with /cancel-order."
+                )
+            return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.CANCELLED_SINCE:
-            this = "each of these orders" if request.several else "this order"
+            this = "at least one of these orders" if request.several else "this order"
             return f"The gateway confirmed a later request for {this} as cancelled, so there is nothing to retry."
         case Verdict.REASON_ERASED:
             return (
@@ -289,7 +293,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.APPROVAL_TOO_OLD:
             return f"The approval of this request is too old for a retry. {_instead_of_retry(request)}"
         case Verdict.VOTES_MISSING:
-            return f"Too few of the people who approved this may still approve. {_instead_of_retry(request)}"
+            return f"Too few approvals of this count by the settings of today. {_instead_of_retry(request)}"
         case Verdict.VOTES_UNCHECKED:
             return (
                 "I couldn't check with Slack whether everybody who approved this may still approve. "
@@ -307,7 +311,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             )
         case Verdict.ANOTHER_IS_OPEN:
             if request.several:
-                return "There are other open requests for these orders. Look at those first."
+                return "There are other open requests for at least one of these orders. Look at those first."
             return "There is another open request for this order. Look at that one first."
         case _:
             return f"Nothing has changed: {_how_it_stands(request)}."

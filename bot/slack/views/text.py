@@ -214,8 +214,17 @@ def quoted(text: str, limit: int) -> str:
 
 _LONGEST_TEXT = 3900
 """Bytes."""
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Letters and marks that Unicode does not call invisible, although they show nothing."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+"""Letters and marks that show nothing, although their category does not say so.
+
+Source: https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt (Default_Ignorable_Code_Point)
+"""
+_JOINERS = "\u200b\u200c\u200d\ufe0e\ufe0f"
+"""Khmer, Persian and emoji are not right without these."""
+_TOO_MANY_JOINERS = re.compile(f"([{_JOINERS}]{{2}})[{_JOINERS}]+")
 
 
 def invisible(character: str) -> bool:
@@ -241,6 +250,17 @@ def _is_mistakable(character: str) -> bool:
 def name_of(character: str) -> str:
     """Return Unicode's name of a character, or its number where it has none."""
     return unicodedata.name(character, "").lower() or f"U+{ord(character):04X}"
+
+
+def legible(text: str) -> str:
+    """Return what somebody typed with only the characters that others can read, without white space at its ends.
+
+    The gateway gets the reason as approvers read it, so nothing may be hidden in it: neither letters that show nothing,
+    nor marks that turn the direction of the text. Those that make writing right stay, at most two together.
+    """
+    plain_lines = "\n".join(text.splitlines())
+    seen = "".join(each for each in plain_lines if each in "\n\t" or each in _JOINERS or not invisible(each))
+    return trimmed(_TOO_MANY_JOINERS.sub(r"\1", seen))
 
 
 def trimmed(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import AGAINST_RETRY, Choice, Decision, Earlier, State
+from bot.domain.cancellation import AGAINST_RETRY, OPEN, Choice, Decision, Earlier, State
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -413,8 +413,9 @@ SUPERSEDED = {
     State.WITHDRAWN: "was withdrawn, so Retry is over",
     State.SETTLED_CANCELLED: "was settled by hand, so Retry is over",
     State.SETTLED_NOT_CANCELLED: "was settled by hand, so Retry is over",
+    **dict.fromkeys(OPEN, "There is a newer request for this order, so nobody can retry this one now"),
 }
-"""What people read on an older failed request, by the end of a later one for the same order."""
+"""What people read on an older failed request, by the state of a later one for the same order."""
 
 
 @pytest.mark.parametrize("later", sorted(AGAINST_RETRY))

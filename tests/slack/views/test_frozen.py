@@ -59,7 +59,7 @@ def test_no_message_promises_what_a_freeze_forbids(state: State, cause: Cause, a
     """What waits says that everything is frozen; what has ended says it where its next step is refused."""
     request = replace(changed(cell(state, cause), attempts=attempts, unclear=unclear), freeze=FREEZE)
     for index, message in enumerate(messages(request)):
-        told = state in WAITS or (state in INVITES and index > 1)  # cards that have ended stay as they are
+        told = state in WAITS or state.may_retry or (state in INVITES and index > 1)  # other cards stay as they are
         for text in said(message):
             assert state is State.SENDING or not FORBIDDEN.search(text), text
             assert (BANNER in text) == told

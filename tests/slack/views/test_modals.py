@@ -22,7 +22,7 @@ from bot.slack.views.modals import (
     form_not_read,
     notice,
 )
-from bot.slack.views.text import trimmed, words
+from bot.slack.views.text import legible, trimmed, words
 from tests.domain.examples import changed
 from tests.slack.views.samples import ANY_TEXT, CANCELLATION
 
@@ -61,12 +61,12 @@ def test_forms_come_back_as_they_were_filled_in(
     assert problems_with_view(view) == []
     sent = filled_in(view, order_id=order, reason=reason)
     assert OrderForm.parse(sent) == Order(
-        "C1", channel_chosen=False, order_ids=trimmed(order), category="", reason=trimmed(reason),
+        "C1", channel_chosen=False, order_ids=trimmed(order), category="", reason=legible(reason),
         offers_reasons=False, answer=answer, source=source,
     )  # fmt: skip
     view = RejectForm.build(changed(CANCELLATION, order_id=order), Surface.HOME)
     assert problems_with_view(view) == []
-    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, Surface.HOME, trimmed(reason))
+    assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, Surface.HOME, legible(reason))
     view = SettleForm.build(changed(UNKNOWN, order_id=order), cancelled=cancelled)
     assert problems_with_view(view) == []
     assert SettleForm.parse(filled_in(view, how=reason)) == (
@@ -74,7 +74,7 @@ def test_forms_come_back_as_they_were_filled_in(
         CANCELLATION.id,
         CANCELLATION.version,
         order[:255],
-        trimmed(reason),
+        legible(reason),
     )
 
 

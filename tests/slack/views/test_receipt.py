@@ -75,11 +75,11 @@ def test_each_moment_says_how_the_request_stands_and_what_is_next(moment: str, s
 
 
 def test_a_freeze_shows_only_where_it_stops_something() -> None:
-    """A waiting or approved request stands still; a call that has left, and an end, do not."""
+    """A waiting or approved request stands still, and nobody can press Retry; a call that has left goes on."""
     for state in State:
         found = changed(APPROVED, state=state, attempts=1, last_answer=AWAY, freeze=FREEZE)
         message = receipt.receipt(found, None, BOT)
-        stands_still = state in {State.PENDING, State.APPROVED}
+        stands_still = state in {State.PENDING, State.APPROVED} or state.may_retry
         assert ("Everything is frozen" in shown(message)) == stands_still
         assert ("Everything is frozen" in message.text) == stands_still
 

@@ -23,6 +23,7 @@ from bot.slack.views.text import (
     escape,
     flat,
     invisible,
+    legible,
     lines,
     link,
     listed,
@@ -125,6 +126,25 @@ def test_what_is_inside_a_text_stays() -> None:
     """Only the ends are trimmed: what is inside may be meant, and the error names it."""
     assert trimmed(" a\u200bb \u00a0 c ") == "a\u200bb \u00a0 c"
     assert trimmed("") == trimmed(" \u200b\n") == ""
+
+
+@pytest.mark.parametrize(
+    "typed, left",
+    [
+        ("typed \U000e0074\U000e0077twice", "typed twice"),
+        ("not \u202ednufer\u202c ok", "not dnufer ok"),
+        ("a\x00b\x1b[1m", "ab[1m"),
+        ("one\r\ntwo\u2028three\tfour ", "one\ntwo\nthree\tfour"),
+        ("a\U000e0100\U000e0153b\u3164c\ufff1d", "abcd"),
+        ("a\u200b\u200c\u200b\u200c\u200db", "a\u200b\u200cb"),
+        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\ufe0f\u200d\U0001f525"),
+        ("\u1798\u17d2\u178a\u1784\u200b\u1791\u17c0\u178f", "\u1798\u17d2\u178a\u1784\u200b\u1791\u17c0\u178f"),
+    ],
+)
+def test_nothing_is_hidden_in_what_people_typed(typed: str, left: str) -> None:
+    """Only what others can read is left, with what some scripts and emoji need."""
+    assert legible(typed) == left
+    assert tame(left) == left
 
 
 @pytest.mark.parametrize("character", ["a", "_", "-", "é", "ក", "中", "😀"])
