@@ -566,11 +566,44 @@ def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_o
         first, second, third, *_ = shown(message).splitlines()
         assert first == "⏳ The gateway has not settled 2 of 3 orders yet."
         assert second.startswith("Order ord_3: The gateway's answers don't say whether the order was cancelled.")
-        assert third.startswith("I ask again at 2026-11-23 09:06:00 (at most 20 attempts for each order), unless ")
+        assert third.startswith("I ask again, next at 2026-11-23 09:06:00 (at most 20 attempts for each order), unless")
         assert "2 of 3 orders" in message.text
     over = shown(notices.notice(batch(CANCELLED, WAITING, CANCELLED), event, NO_SETTINGS, AT))
     assert "has not settled 1 of 3 orders yet" in over
     assert "ord_3" not in over
+
+
+FIRST_CALL = replace(SENDING, attempts=1)
+AGAIN = replace(WAITING, state=State.SENDING, attempts=2, due_at=None)
+
+
+@pytest.mark.parametrize(
+    "orders_, says",
+    [
+        # No call that is under way is a second one, and the first order can't be stopped.
+        (
+            (UNCLEAR, WAITING, FIRST_CALL),
+            "for each order), unless somebody stops those that can still be stopped or freezes everything.",
+        ),
+        ((UNCLEAR, FIRST_CALL), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        ((UNCLEAR, AGAIN), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        # Its time is that of the approval: it waits for its turn.
+        ((UNCLEAR, replace(DUE, due_at=AT)), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        ((AGAIN, FIRST_CALL), "I ask again (at most 20 attempts for each order)"),
+        ((AGAIN, AGAIN), "I am asking again now (at most 20 attempts for each order)"),
+        ((WAITING, WAITING), "for each order), unless somebody stops them or freezes everything."),
+        ((UNCLEAR, UNCLEAR), "for each order), unless somebody freezes everything."),
+    ],
+)
+def test_trouble_says_of_the_next_attempts_what_is_true_of_each_order(
+    orders_: tuple[Cancellation, ...], says: str
+) -> None:
+    """A call for one order is no answer about another, and nobody hears of a stop that would be refused."""
+    about = batch(CANCELLED, *orders_)
+    unclear = orders_[0].unclear
+    event = event_of(GatewayTrouble(3, unclear=unclear, most=20))._replace(order_id="ord_2")
+    for message in (notices.notice(about, event, NO_SETTINGS, AT), notices.direct_notice(about, event)):
+        assert says in shown(message)
 
 
 @pytest.mark.parametrize(
