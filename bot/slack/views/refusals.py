@@ -380,7 +380,7 @@ def group_gone(groups: Sequence[str]) -> str:
 
 def form_of_ended(request: Request) -> str:
     """Return why a form is refused that was sent before, while its request has ended. Plain text, for under a field."""
-    how = describe(request.state).replace("this request", "that request")
+    how = _how_it_stands(request).replace("this request", "that request")
     return f"You have sent this form before, and {how}. For a new request, type {CANCEL_ORDER} again."
 
 

@@ -509,6 +509,7 @@ def elements(message: Message) -> list[dict[str, object]]:
     return [element for part in parts for element in part["elements"]]
 
 
+HAS_RETRY = ", and its card has a Retry button"
 HAS_BUTTONS = "and its card has buttons for what can still be done"
 
 
@@ -624,6 +625,27 @@ def test_trouble_says_of_the_next_attempts_what_is_true_of_each_order(
 def test_a_refused_click_says_what_is_true_of_all_orders(request_: Request, says: str) -> None:
     """Nobody reads of all orders what is true of one."""
     assert refusals.click_refused(Verdict.WRONG_STATE, request_) == f"Nothing has changed: {says}"
+
+
+@pytest.mark.parametrize(
+    "request_, how",
+    [
+        (batch(CANCELLED, COMPLETED), "has ended, with 2 orders: 1 cancelled, 1 completed: refund"),
+        (
+            batch(CANCELLED, replace(FAILED, last_answer=None)),
+            f"has ended, with 2 orders: 1 cancelled, 1 failed: not taken by the gateway, {HAS_BUTTONS}",
+        ),
+        (batch(CANCELLED, CANCELLED), "has ended, with 2 orders: all cancelled"),
+        (batch(STOPPED), f"was stopped by a person{HAS_RETRY}"),
+        (batch(FAILED), f"did not cancel the order{HAS_RETRY}"),
+        (of_ids(["ord_1", "ord_2"], replace(PENDING, state=State.WITHDRAWN)), "was already withdrawn"),
+    ],
+)
+def test_a_form_that_is_sent_again_is_told_how_each_of_its_orders_ended(request_: Request, how: str) -> None:
+    """Nobody reads that nothing was cancelled where one order of several was."""
+    assert refusals.form_of_ended(request_) == (
+        f"You have sent this form before, and that request {how}. For a new request, type /cancel-order again."
+    )
 
 
 @pytest.mark.parametrize(
