@@ -541,7 +541,29 @@ def test_a_card_says_when_the_first_of_the_waiting_orders_is_asked_again() -> No
     """People read how many are not confirmed yet, and what they can do."""
     later = replace(WAITING, due_at=NEXT_AT + timedelta(minutes=1))
     text = shown(card.card(batch(CANCELLED, later, WAITING)))
-    assert "Not confirmed yet: 2 orders. I ask again at 2026-11-23 09:06:00. An approver can press Try now." in text
+    assert "Not confirmed yet: 2 orders. I ask again at 2026-11-23 09:06:00. An approver can press Try now " in text
+
+
+@pytest.mark.parametrize(
+    "orders_, tries, stops",
+    [
+        ((UNCLEAR, WAITING, DUE), "order ord_2", "2 of 3 orders"),
+        ((WAITING, WAITING), "2 orders", "2 orders"),
+        ((UNCLEAR, DUE), "", "order ord_2"),
+        ((UNCLEAR, SENDING), "", ""),
+    ],
+)
+def test_card_and_receipt_name_the_orders_for_which_people_can_do_something(
+    orders_: tuple[Cancellation, ...], tries: str, stops: str
+) -> None:
+    """An order that may be cancelled already can't be stopped, and Try now serves those that were tried."""
+    about = batch(*orders_)
+    on_card, on_receipt = shown(card.card(about)), shown(receipt.receipt(about, None, BOT))
+    assert ("[ Try now ]" in on_card, "Stop trying" in on_card) == (bool(tries), bool(stops))
+    assert f"An approver can press Try now for {tries}." in on_card if tries else "press Try now" not in on_card
+    stopped = f"requester can stop {stops} in the menu (⋯)."
+    assert stopped in on_card if stops else "in the menu" not in on_card
+    assert f"You can stop {stops} in the menu (⋯)" in on_receipt if stops else "in the menu" not in on_receipt
 
 
 @pytest.mark.parametrize(
