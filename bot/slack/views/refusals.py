@@ -355,7 +355,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.PENDING:
             return "this request is waiting for approval"
         case State.APPROVED | State.SENDING:
-            return "this request is approved, and the gateway is being asked"
+            return "this request is approved, and the gateway has not confirmed it yet"
         case State.CANCELLED:
             return "the order is already cancelled"
         case State.REFUSED:

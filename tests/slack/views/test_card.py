@@ -14,9 +14,9 @@ from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Choice, Decision, Earlier, State
 from bot.domain.events import HISTORY, Escalated, Voted
 from bot.domain.freeze import Freeze
-from bot.domain.policy import People
+from bot.domain.policy import People, Verdict
 from bot.domain.request import Request, Step
-from bot.slack.views import buttons, card, receipt
+from bot.slack.views import buttons, card, receipt, refusals
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
 from tests.domain.examples import changed
@@ -291,6 +291,16 @@ def test_a_card_names_no_time_for_the_next_attempt_while_everything_is_frozen() 
         assert "I ask again" not in text
         assert "Everything is frozen" in text
         assert "stop it in the menu" in text
+
+
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_nobody_reads_of_a_call_before_it_has_begun(attempts: int) -> None:
+    """An approved request may wait for a free call, or for the time of its next one."""
+    waits = changed(in_state(State.APPROVED), attempts=attempts, due_at=AT)
+    refused = refusals.click_refused(Verdict.WRONG_STATE, waits)
+    for text in (shown(card.card(waits)), card.card(waits).text, shown(receipt.receipt(waits, None, "U0BOT")), refused):
+        assert "the gateway has not confirmed it yet" in text
+        assert "being asked" not in text
 
 
 def test_a_card_lists_who_did_what_and_when() -> None:

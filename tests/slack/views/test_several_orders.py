@@ -632,8 +632,8 @@ def test_trouble_says_of_the_next_attempts_what_is_true_of_each_order(
 @pytest.mark.parametrize(
     "request_, says",
     [
-        (batch(CANCELLED, SENDING), "this request is approved, and the gateway is being asked."),
-        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway is being asked."),
+        (batch(CANCELLED, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
+        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
         (batch(PENDING, PENDING), "this request is waiting for approval."),
         (batch(CANCELLED, COMPLETED), "this request has ended, with 2 orders: 1 cancelled, 1 completed: refund."),
         (
