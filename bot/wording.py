@@ -265,7 +265,7 @@ def freeze_begun(path: Path, waiting: int, *, in_use: bool) -> str:
 
 
 def freeze_ended(path: Path, waiting: int, due: int, later: int, *, in_use: bool) -> str:
-    """Return what goes on from now on; ``due`` approved requests go to the gateway, ``later`` wait for their time."""
+    """Return what goes on now: ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
         return (
@@ -273,7 +273,7 @@ def freeze_ended(path: Path, waiting: int, due: int, later: int, *, in_use: bool
             "it uses another file: check that DATABASE_URL is the one that it runs with."
         )
     requests = "1 request goes on" if waiting == 1 else f"{waiting or 'No'} requests go on"
-    now = f" Approved, and sent to the gateway now: {due}." if due else ""
+    now = f" Approved, and due to go to the gateway now: {due}." if due else ""
     waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""
     return f"{over} {requests}.{now}{waits}"
 

@@ -141,7 +141,7 @@ def test_what_goes_on_after_a_freeze_is_told_only_of_a_bot_that_runs(in_use: boo
     begun, over = freeze_begun(FILE, 3, in_use=in_use), freeze_ended(FILE, 3, due, later, in_use=in_use)
     assert all(str(FILE) in plain(text) for text in (begun, over))
     assert ("Everything is frozen" in begun) == in_use
-    assert ("sent to the gateway now: 1." in over) == (in_use and due > 0)
+    assert ("due to go to the gateway now: 1." in over) == (in_use and due > 0)
     assert ("next attempt: 2." in over) == (in_use and later > 0)
     assert ("uses another file" in begun and "uses another file" in over) == (not in_use)
 

@@ -8,8 +8,11 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import NamedTuple
 
-ERASED = "[erased]"
-"""The text in place of words that were erased."""
+ERASED = "[erased] "
+"""The text in place of words that were erased.
+
+Nobody can type it: what people type loses the white space at its ends before anything else happens to it.
+"""
 
 
 class Word(NamedTuple):

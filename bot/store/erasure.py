@@ -22,6 +22,7 @@ from bot.domain.request import Request
 from bot.domain.words import ERASED
 from bot.store import sqlite
 from bot.store.errors import explained
+from bot.store.requests import WITHOUT_WORDS
 from bot.store.schema import one_of
 from bot.store.store import open_beside
 from bot.store.tables import Tables
@@ -143,9 +144,12 @@ def _blank(tx: Tables, request: Request) -> None:
     for event in tx.record.about(request.id):
         match event.content:
             case Requested(reason=reason) if reason == ERASED:
-                # The name of the form holds a hash of the words, without a salt.
-                sql = "UPDATE requests SET reason = ?, form_id = 'erased:' || id WHERE number = ?"
-                tx.connection.execute(sql, (ERASED, number))
+                # Behind its own id the name of the form has a hash of the words, without a salt.
+                sql = (
+                    "UPDATE requests SET reason = ?, form_id = substr(form_id, 1, instr(form_id, ':') - 1) || ? || id"
+                    " WHERE number = ?"
+                )
+                tx.connection.execute(sql, (ERASED, WITHOUT_WORDS, number))
             case Rejected(reason=reason) if reason == ERASED:
                 _blank_decision(tx, number, event.actor, Choice.REJECT, "")
             case SettledCancelled(how=how) | SettledNotCancelled(how=how) if how == ERASED:

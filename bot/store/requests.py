@@ -58,6 +58,8 @@ _JOINED = (
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
 _OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 29, 38
 """So many columns come before those of an order, of its last answer, and of a decision."""
+WITHOUT_WORDS = ":erased:"
+"""This stands in the name of a form between its own id and the request's, in place of the hash of erased words."""
 _by_request, _by_cancellation = itemgetter(0), itemgetter(_OF_REQUEST)
 
 
@@ -104,9 +106,17 @@ class Requests:
         """Return the request of this number."""
         return self._one("r.number = ?", number)
 
-    def by_form(self, form_id: str) -> Request | None:
-        """Return the request that was accepted with this form and these words, or None."""
-        return self._one("r.form_id = ?", form_id)
+    def by_form(self, form_id: str, order_ids: Sequence[str]) -> Request | None:
+        """Return the request that was accepted with this form and these words, or None.
+
+        Where the reason has been erased, the form itself and the orders have to do.
+        """
+        if (found := self._one("r.form_id = ?", form_id)) is not None:
+            return found
+        erased = f"{form_id.partition(':')[0]}{WITHOUT_WORDS}"
+        sql = "SELECT number FROM requests WHERE form_id > ? AND form_id < ? ORDER BY number DESC"
+        same_form = (self.of_number(number) for (number,) in self._connection.execute(sql, (erased, f"{erased}~")))
+        return next((each for each in same_form if each is not None and each.order_ids == tuple(order_ids)), None)
 
     def many(self, numbers: Iterable[int]) -> list[Request]:
         """Return the requests of these cancellations, each as far as it is about this one, in the order given."""

@@ -70,11 +70,11 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
     A form that was sent before leads to the request that it made, also where that has ended by now.
     Where ``expiring`` is false, a pending request is in the way however old it is.
     """
-    earlier = tx.requests.by_form(wish.sent_as)
+    earlier = tx.requests.by_form(wish.sent_as, wish.order_ids)
     if earlier is not None:
         if expiring and earlier.overdue(at):
             expire(tx, earlier, at)
-            earlier = tx.requests.by_form(wish.sent_as)
+            earlier = tx.requests.by_form(wish.sent_as, wish.order_ids)
         return Acted(Verdict.ALLOWED, earlier)
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:

@@ -141,7 +141,7 @@ async def test_a_gateway_that_is_down_and_then_slow(visit: Visit, playground: Pl
     await expect(desk.hint).to_contain_text("Choose Retry")
     await desk.button("Retry").click()
     await desk.dialog.get_by_role("button", name="Retry").click()
-    await expect(desk.message("the gateway is being asked to cancel the order")).to_be_visible()
+    await expect(desk.message("the gateway has not confirmed it yet")).to_be_visible()
     await expect(desk.message("✅ Cancelled")).to_be_visible()
     assert len(playground.gateway.calls) == 1
 

@@ -177,7 +177,7 @@ async def test_an_approved_request_can_be_stopped_but_not_hurried(patient_desk: 
 
 
 async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(patient_desk: Desk) -> None:
-    """No call begins; whoever ends the freeze reads how many approved requests go to the gateway now."""
+    """No call begins; whoever ends the freeze reads how many approved requests are due at the gateway now."""
     desk = patient_desk
     await desk.gateway.stop()
     card = await desk.ask("ord_1")
@@ -189,7 +189,7 @@ async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(pati
     await desk.running_bot.worker.until_idle()
     assert not desk.gateway.calls
     # The pause between two attempts is over by then, or it is not.
-    assert re.search("One approved request (goes to the gateway now|waits for the time)", await unfreeze(desk))
+    assert re.search("One approved request (is due to go to the gateway now|waits for the time)", await unfreeze(desk))
     assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
     assert [type(event.content) for event in await desk.events() if isinstance(event.content, Frozen | Unfrozen)] == [
         Frozen,

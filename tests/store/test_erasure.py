@@ -144,6 +144,32 @@ async def test_erasing_twice_finds_nothing_more(told: Path, store: Store, clock:
     assert await contents(store) == before
 
 
+async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_request(
+    told: Path, workflow: Workflow, clock: Clock
+) -> None:
+    """The form itself and its orders are known as before; the words are not, and other orders are another wish."""
+    before = await ask(workflow, "ord_1", by=CARL, reason=REASON)
+    for erasure in (Erasure(order_id="ord_1"), Erasure(person="UCARL")):
+        erase_from(told, erasure, "ticket", "terminal:root", clock())
+        for words in (REASON, "other words"):
+            again = await ask(workflow, "ord_1", by=CARL, reason=words)
+            assert again.verdict is Verdict.ALLOWED
+            assert again.request is not None
+            assert before.request is not None
+            assert again.request.id == before.request.id
+    assert len(reasons(told)) == 3
+    other = await ask(workflow, "ord_9", by=CARL, reason=REASON)
+    assert other.request is not None
+    assert await reject(workflow, other.request) is Verdict.ALLOWED
+    erase_from(told, Erasure(person="UCARL"), "again", "terminal:root", clock())
+    same = await ask(workflow, "ord_9", by=CARL, reason=REASON)
+    assert same.request is not None
+    assert same.request.id == other.request.id
+    assert len(reasons(told)) == 4
+    assert traces(told, REASON) == []
+    assert verify_file(told).damage is None
+
+
 async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
     """A statement by hand and the answers of several calls are texts as well."""
     assert await settle(workflow, await unknown(workflow)) is Verdict.ALLOWED

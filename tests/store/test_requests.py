@@ -28,7 +28,7 @@ async def test_a_request_is_read_back_as_it_was_added(store: Store, clock: Clock
 
     def find(tables: Tables) -> list[object]:
         requests = tables.requests
-        return [requests.get(added.id), requests.open_of("ord_1"), requests.by_form("V1")]
+        return [requests.get(added.id), requests.open_of("ord_1"), requests.by_form("V1", ["ord_1"])]
 
     assert await store.read(find) == [added] * 3
 

@@ -17,6 +17,7 @@ from bot.domain.policy import Verdict
 from bot.domain.projection import Subject
 from bot.domain.request import Request
 from bot.domain.verification import Damage
+from bot.domain.words import ERASED
 from bot.store import Store, verify_file
 from bot.store.record import COLUMNS
 from bot.workflow import Asked, Wish, Workflow
@@ -83,7 +84,7 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
         (f"UPDATE cancellations SET order_id = 'ord_9' {ORDER(4)}", Subject.ORDER_ID),
         (f"UPDATE requests SET reason = 'another' {OF(2)}", Subject.REASON),
         (f"UPDATE requests SET reason = '' {OF(2)}", Subject.REASON),
-        (f"UPDATE requests SET reason = '[erased]' {OF(2)}", Subject.REASON),
+        (f"UPDATE requests SET reason = '{ERASED}' {OF(2)}", Subject.REASON),
         (f"UPDATE requests SET category = 'fraud' {OF(2)}", Subject.CATEGORY),
         (f"UPDATE requests SET source = 'https://evil' {OF(2)}", Subject.SOURCE),
         (f"UPDATE requests SET requester = 'UONE' {OF(2)}", Subject.REQUESTER),

@@ -25,6 +25,7 @@ from bot.domain.events import (
 )
 from bot.domain.policy import Act, Members, Membership, Verdict
 from bot.domain.request import Request
+from bot.domain.words import ERASED
 from bot.store import Store
 from bot.store.erasure import Erasure, erase
 from bot.workflow import Acted, Rules, Workflow, decisions
@@ -323,6 +324,16 @@ async def test_nobody_retries_after_the_words_were_erased(workflow: Workflow, st
     await store.transaction("erase", lambda tx: erase(tx, erasure, "ticket 1", "terminal:root", clock()))
     assert await retry(workflow, request) is Verdict.REASON_ERASED
     await refused_retry(workflow, store, request, Verdict.REASON_ERASED)
+
+
+async def test_a_reason_that_reads_like_an_erased_one_is_none(workflow: Workflow) -> None:
+    """Somebody typed it, approvers approved it, and the gateway can have it again."""
+    acted = await ask(workflow, reason=ERASED.strip())
+    assert acted.request is not None
+    await approve(workflow, acted.request)
+    await workflow.record_answer(await sending(workflow), DENIED)
+    assert await retry(workflow, acted.request) is Verdict.ALLOWED
+    assert (await sending(workflow)).reason == ERASED.strip()
 
 
 async def test_a_decision_against_another_order_or_an_earlier_request_does_not_count(workflow: Workflow) -> None:

@@ -76,6 +76,16 @@ def between_attempts(request: Request) -> bool:
     return bool(_between_attempts(request))
 
 
+def which_wait(request: Request, *, tried: bool = False) -> str:
+    """Return for a sentence the orders of which that is true: "it" for the only one, and nothing where there are none.
+
+    ``tried`` leaves out those for which the first call is awaited.
+    """
+    found = [each for each in _between_attempts(request) if each.attempts or not tried]
+    named = orders.some(request, found, _SHOWN_ORDER) if request.several else "it"
+    return named if found else ""
+
+
 def _between_attempts(request: Request) -> list[Cancellation]:
     return [each for each in request.cancellations if each.state is State.APPROVED and not each.unclear]
 

@@ -43,9 +43,6 @@ _MOST_FINDINGS = {Room.AMPLE: 5, Room.SCARCE: 5, Room.LEAST: 1, Room.NONE: 1}
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
-_MAY_STOP_ONLY = "An approver or the requester can stop it in the menu (⋯)."
-_MAY_STOP = f"An approver can press Try now. {_MAY_STOP_ONLY}"
-
 
 def heading(request: Request) -> str:
     """Return the words for how the request stands, without their sign."""
@@ -203,8 +200,8 @@ def _last_attempt(request: Request, found: outcomes.Words) -> list[str]:
     if answer and request.state is not State.CANCELLED and (detail := outcomes.detail(answer, found)):
         said.append(f"Detail: {sentence(escape(cut(detail, _SHOWN_WORDS)))}")
     if buttons.between_attempts(request) and request.cancellation.attempts and due_at:
-        again = f"I ask again at {mrkdwn_moment(due_at)}. {_MAY_STOP}"
-        said.append(again if request.freeze is None else _MAY_STOP_ONLY)
+        again = f"I ask again at {mrkdwn_moment(due_at)}. " if request.freeze is None else ""
+        said.append(f"{again}{_meanwhile(request)}")
     if request.cancellation.stopped_by:
         said.append(f"Stopped by <@{request.cancellation.stopped_by}>.")
     return said
@@ -273,11 +270,21 @@ def _progress_of_several(request: Request) -> list[Element]:
 
 def _asks_again(request: Request, not_yet: str, due_at: datetime) -> list[Element]:
     """Return what is not confirmed yet, when the gateway is asked again unless that is frozen, and who can stop it."""
-    may_stop = buttons.between_attempts(request)
+    meanwhile = _meanwhile(request)
     if request.freeze is not None:
-        return [words(f"{not_yet} {_MAY_STOP_ONLY if may_stop else ''}".strip())]
-    again = moment(due_at, "{time_secs}")
-    return [words(f"{not_yet} I ask again at "), again, words(f". {_MAY_STOP}" if may_stop else ".")]
+        return [words(f"{not_yet} {meanwhile}".strip())]
+    return [words(f"{not_yet} I ask again at "), moment(due_at, "{time_secs}"), words(f". {meanwhile}".rstrip())]
+
+
+def _meanwhile(request: Request) -> str:
+    """Return what people can do before the next attempt, and for which orders; nothing where they can do nothing."""
+    stops, tries = buttons.which_wait(request), buttons.which_wait(request, tried=True)
+    if not stops:
+        return ""
+    stop = f"An approver or the requester can stop {stops} in the menu (⋯)."
+    if request.freeze is not None or not tries:
+        return stop
+    return f"An approver can press Try now{f' for {tries}' if request.several else ''}. {stop}"
 
 
 def _is_tried_again(order: Cancellation) -> bool:

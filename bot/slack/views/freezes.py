@@ -75,10 +75,10 @@ def begun(freeze: Freeze) -> str:
 def ended(name: str, due: int, later: int) -> str:
     """Return what everybody in the channel reads when it ends.
 
-    ``due`` approved requests go to the gateway now, and ``later`` have to wait for the time of their next attempt.
+    ``due`` approved requests are due at the gateway, and ``later`` have to wait for the time of their next attempt.
     """
-    now = {0: "", 1: " One approved request goes to the gateway now."}.get(
-        due, f" {due} approved requests go to the gateway now."
+    now = {0: "", 1: " One approved request is due to go to the gateway now."}.get(
+        due, f" {due} approved requests are due to go to the gateway now."
     )
     waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
         later, f" {later} approved requests wait for the time of their next attempt."

@@ -47,7 +47,8 @@ def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
     more = f"To see all of them, type “{CANCEL_AUDIT} me”."
     own = [_own(replace(each, freeze=found.freeze)) for each in found.own[:_MOST]]
     blocks += _section("Yours", own, len(found.own), more, "You have no open request.", room=_MOST_BLOCKS - len(blocks))
-    latest = [_ended(each) for each in found.lately]
+    # An order of somebody else's may wait for the gateway as well.
+    latest = [_ended(replace(each, freeze=found.freeze)) for each in found.lately]
     blocks += [_heading("Lately"), lines(*latest) if latest else lines([words("Nothing yet.")])]
     return {"type": "home", "blocks": blocks}
 

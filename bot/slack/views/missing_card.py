@@ -47,7 +47,7 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
         ]
     return [
         [words("I can't post the approval card in "), channel, words(". "), *_why(missing.problem, bot_user_id)],
-        [words(f"The card will appear by itself once this is fixed. Until then {meanwhile}.")],
+        [words(f"The card will appear by itself once I can post there. Until then {meanwhile}.{_elsewhere(request)}")],
     ]
 
 
@@ -66,6 +66,13 @@ def _without_a_card(request: Request) -> str:
     if request.under_way:
         return "nobody can stop it"
     return "nobody can press Retry"
+
+
+def _elsewhere(request: Request) -> str:
+    """Return what to do where another channel is the remedy: the card of a request keeps its channel."""
+    if request.state is not State.PENDING:
+        return ""
+    return " If the cards go to another channel by now, withdraw this request and ask again."
 
 
 def _why(problem: str, bot_user_id: str) -> list[Element]:

@@ -5,8 +5,9 @@ Each is written when it is posted, so that it says how the request stands then.
 
 from datetime import datetime, timedelta
 
+from bot.domain.attempt import Outcome
 from bot.domain.audit import Event
-from bot.domain.cancellation import State
+from bot.domain.cancellation import UNDER_WAY, Cancellation, State
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
 from bot.slack.views import freezes, orders, outcomes
@@ -64,7 +65,7 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     known = (
         "This request has not changed the order so far: no call was sent, or the gateway says that it did not take it."
     )
-    if content.unclear:
+    if _may_be_cancelled(one.cancellation, order_id, content):
         known = "The gateway's answers don't say whether the order was cancelled."
     about = [words("order "), words(one.cancellation.order_id, code=True)]
     said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
@@ -76,27 +77,47 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         said,
         *freezes.banners(request),
-        _next_attempts(request, content),
+        _next_attempts(request, order_id, content),
     ]
 
 
-def _next_attempts(request: Request, content: GatewayTrouble) -> list[Element]:
+def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:
     """Return what comes next. The message stays as it is, so that it must hold however it goes on.
 
-    Nobody knows before how long the gateway takes and what pauses it asks for: so it names no time of the end.
+    Of several orders, it is true of each that is not settled. Nobody knows before how long the gateway takes and what
+    pauses it asks for: so it names no time of the end.
     """
+    waiting = [each for each in request.cancellations if each.state in UNDER_WAY]
+    due = [each.due_at for each in waiting if each.state is State.APPROVED and each.attempts and each.due_at]
     ends = "I tell you how it ends."
-    due = [each.due_at for each in request.cancellations if each.state is State.APPROVED and each.due_at is not None]
-    sending = any(each.state is State.SENDING for each in request.cancellations)
     if request.freeze is not None:
+        sending = any(each.state is State.SENDING for each in waiting)
         return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
-    now = [words("I ask again at "), moment(min(due), "{time_secs}")] if due and not sending else []
+    begins = [words("I ask again")]
+    if all(each.state is State.SENDING and each.attempts > 1 for each in waiting):
+        begins = [words("I am asking again now")]
+    elif due:
+        begins = [words(f"I ask again{', next' if request.several else ''} at "), moment(min(due), "{time_secs}")]
     most = f"at most {content.most} attempts for each order"
     if not request.several:
-        number = request.cancellation.attempts + (0 if sending else 1)
+        number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)
         most = f"attempt {number} of at most {content.most}"
-    until = f" ({most}), unless somebody stops it or freezes everything. You don't have to do anything. {ends}"
-    return [*(now or [words("I am asking again now")]), words(until)]
+    unless = "freezes everything"
+    if may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]:
+        all_of_them = "them" if request.several else "it"
+        which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
+        unless = f"stops {which} or {unless}"
+    return [*begins, words(f" ({most}), unless somebody {unless}. You don't have to do anything. {ends}")]
+
+
+def _may_be_cancelled(order: Cancellation, order_id: str, content: GatewayTrouble) -> bool:
+    """Return True where an attempt for this order may have taken effect, so that nobody can stop it.
+
+    The event knows of all attempts before it, and the order may have had more since.
+    """
+    last = order.last_answer
+    lost = order.unclear or (last is not None and last.outcome is Outcome.UNKNOWN)
+    return lost or (content.unclear and order.order_id == order_id)
 
 
 def _needed(request: Request) -> str:

@@ -51,8 +51,9 @@ _UNKNOWN = "Not known whether the order is cancelled"
 
 _BY_STATE = {
     State.PENDING: Words("❓", "Cancel this order?"),
-    State.APPROVED: Words("⏳", "Approved: the gateway is being asked to cancel the order", short="under way"),
-    State.SENDING: Words("⏳", "Approved: the gateway is being asked to cancel the order", short="under way"),
+    # No card is updated when a call begins, so these two have the same words.
+    State.APPROVED: Words("⏳", "Approved: the gateway has not confirmed it yet", short="under way"),
+    State.SENDING: Words("⏳", "Approved: the gateway has not confirmed it yet", short="under way"),
     State.CANCELLED: Words("✅", "Cancelled", "The gateway confirmed it.", short="cancelled"),
     # Each reason has words of its own below.
     State.REFUSED: Words("⛔", "The gateway refused", short="refused"),

@@ -167,8 +167,8 @@ def _approved_by(request: Request) -> list[Element]:
 
 def _progress(request: Request, said: str, *, has_menu: bool) -> list[Element]:
     may_stop = ""
-    if has_menu and buttons.between_attempts(request):
-        may_stop = " You can stop it in the menu (⋯) of the card."
+    if has_menu and (stops := buttons.which_wait(request)):
+        may_stop = f" You can stop {stops} in the menu (⋯) of the card."
     if request.several:
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:

@@ -359,7 +359,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.PENDING:
             return "this request is waiting for approval"
         case State.APPROVED | State.SENDING:
-            return "this request is approved, and the gateway is being asked"
+            return "this request is approved, and the gateway has not confirmed it yet"
         case State.CANCELLED:
             return "the order is already cancelled"
         case State.REFUSED:
@@ -384,7 +384,7 @@ def group_gone(groups: Sequence[str]) -> str:
 
 def form_of_ended(request: Request) -> str:
     """Return why a form is refused that was sent before, while its request has ended. Plain text, for under a field."""
-    how = describe(request.state).replace("this request", "that request")
+    how = _how_it_stands(request).replace("this request", "that request")
     return f"You have sent this form before, and {how}. For a new request, type {CANCEL_ORDER} again."
 
 

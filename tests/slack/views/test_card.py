@@ -12,11 +12,11 @@ from syrupy.assertion import SnapshotAssertion
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Choice, Decision, Earlier, State
-from bot.domain.events import HISTORY, Escalated
+from bot.domain.events import HISTORY, Escalated, Voted
 from bot.domain.freeze import Freeze
-from bot.domain.policy import People
+from bot.domain.policy import People, Verdict
 from bot.domain.request import Request, Step
-from bot.slack.views import buttons, card, receipt
+from bot.slack.views import buttons, card, receipt, refusals
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message, tame
 from tests.domain.examples import changed
@@ -293,18 +293,29 @@ def test_a_card_names_no_time_for_the_next_attempt_while_everything_is_frozen() 
         assert "stop it in the menu" in text
 
 
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_nobody_reads_of_a_call_before_it_has_begun(attempts: int) -> None:
+    """An approved request may wait for a free call, or for the time of its next one."""
+    waits = changed(in_state(State.APPROVED), attempts=attempts, due_at=AT)
+    refused = refusals.click_refused(Verdict.WRONG_STATE, waits)
+    for text in (shown(card.card(waits)), card.card(waits).text, shown(receipt.receipt(waits, None, "U0BOT")), refused):
+        assert "the gateway has not confirmed it yet" in text
+        assert "being asked" not in text
+
+
 def test_a_card_lists_who_did_what_and_when() -> None:
     """Each thing that a person did has a line with its person and time, in words, and in the order of the record."""
     steps = [
-        Step(kind.kind, BOT if kind is Escalated else "U0BEN", AT + timedelta(minutes=number))
+        Step(kind.kind, {Escalated: BOT, Voted: "U0CLEO"}.get(kind, "U0BEN"), AT + timedelta(minutes=number))
         for number, kind in enumerate(HISTORY)
     ]
     # One card shows ten at most.
-    cards = [card.card(replace(in_state(State.FAILED), history=tuple(some))) for some in (steps[:6], steps[6:])]
+    approved = replace(in_state(State.FAILED), decisions=(APPROVAL, replace(APPROVAL, approver="U0CLEO")))
+    cards = [card.card(replace(approved, history=tuple(some))) for some in (steps[:6], steps[6:])]
     assert [line for each in cards for line in shown(each).splitlines() if ", 2026-11-23 09:" in line] == [
         "Requested by @ben, 2026-11-23 09:00",
         "Escalated, 2026-11-23 09:01",
-        "Approved by @ben, 2026-11-23 09:02",
+        "Approved by @cleo, 2026-11-23 09:02",
         "Approved by @ben, 2026-11-23 09:03",
         "Rejected by @ben, 2026-11-23 09:04",
         "Withdrawn by @ben, 2026-11-23 09:05",
@@ -320,6 +331,17 @@ def test_a_vote_that_counts_no_longer_is_marked() -> None:
     """Approvers read whom the count above leaves out."""
     voided = changed(in_state(State.PENDING), decisions=())
     assert "Approved by @ben, 2026-11-23 09:00 (no longer counts)" in shown(card.card(voided)).splitlines()
+
+
+def test_a_vote_that_was_voided_stays_marked_when_the_same_person_approves_again() -> None:
+    """Two lines of one person are not two approvals."""
+    first, last = (Step("voted", "U0BEN", AT + timedelta(minutes=minute)) for minute in (1, 3))
+    again = replace(in_state(State.PENDING), history=(ASKED, first, last))
+    marked = "Approved by @ben, 2026-11-23 09:01 (no longer counts)"
+    lines = shown(card.card(again)).splitlines()
+    assert lines.count(marked) == lines.count("Approved by @ben, 2026-11-23 09:03") == 1
+    lines = shown(card.card(replace(again, decisions=()))).splitlines()
+    assert lines.count(marked) == lines.count("Approved by @ben, 2026-11-23 09:03 (no longer counts)") == 1
 
 
 def test_what_the_bot_counted_is_nobodys_approval() -> None:

@@ -48,7 +48,7 @@ CELLS = [
 IDS = [f"{state}-{cause}" for state, cause in CELLS]
 
 NOT_KNOWN = "⚠️ Not known whether the order is cancelled"
-UNDER_WAY = "⏳ Approved: the gateway is being asked to cancel the order"
+UNDER_WAY = "⏳ Approved: the gateway has not confirmed it yet"
 HEADINGS: dict[State, str] = {
     State.PENDING: "❓ Cancel this order?",
     State.APPROVED: UNDER_WAY,

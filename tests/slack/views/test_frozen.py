@@ -29,7 +29,7 @@ from tests.slack.views.test_refusals import CLICK_VERDICTS
 FREEZE = Freeze("U0BEN", AT, "wrong price list", "ben")
 SETTINGS = Presentation(mentions=People(frozenset({"U0BEN"})), escalation=People(frozenset({"U0DORA"})))
 FORBIDDEN = re.compile(
-    r"is being asked|I ask again at|and go on|until I know|goes? to the gateway now|don't have to do anything"
+    r"is being asked|I ask again at|and go on|until I know|to go to the gateway now|don't have to do anything"
     r"|press Try now|approve or reject this request now|Decide on|Try again in a minute"
 )
 """Words for what does not happen while everything is frozen; a call that is under way goes on."""
@@ -68,13 +68,13 @@ def test_no_message_promises_what_a_freeze_forbids(state: State, cause: Cause, a
 
 @pytest.mark.parametrize("unclear", [False, True])
 def test_an_approved_request_says_that_it_waits(unclear: bool) -> None:
-    """The heading is no other than what stands below it; a call that is under way is being asked."""
+    """The heading is no other than what stands below it; a call that is under way ends as always."""
     for attempts in (0, 2):
         request = replace(changed(cell(State.APPROVED, None), attempts=attempts, unclear=unclear), freeze=FREEZE)
         for message in messages(request):
             assert "⏳ Approved: it waits, because everything is frozen" in shown(message)
     sending = replace(cell(State.SENDING, None), freeze=FREEZE)
-    assert all("the gateway is being asked" in shown(each) for each in messages(sending))
+    assert all("the gateway has not confirmed it yet" in shown(each) for each in messages(sending))
     several = replace(batch(WAITING, UNCLEAR), freeze=FREEZE)
     assert "2 orders: all waiting: frozen" in shown(card.card(several))
     assert "2 orders: all waiting: frozen" in shown(receipt.receipt(several, None, BOT))
@@ -157,8 +157,8 @@ def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
     "due, later, says",
     [
         (0, 0, ""),
-        (1, 0, " One approved request goes to the gateway now."),
-        (2, 0, " 2 approved requests go to the gateway now."),
+        (1, 0, " One approved request is due to go to the gateway now."),
+        (2, 0, " 2 approved requests are due to go to the gateway now."),
         (0, 1, " One approved request waits for the time of its next attempt."),
         (0, 2, " 2 approved requests wait for the time of their next attempt."),
     ],

@@ -23,7 +23,7 @@ from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import addressed
 from bot.workflow import HomeTab
 from tests.domain.examples import changed
-from tests.slack.views.batches import PENDING, of_ids
+from tests.slack.views.batches import CANCELLED, PENDING, UNCLEAR, WAITING, batch, of_ids
 from tests.slack.views.samples import ANY_TEXT, APPROVAL, AT, CANCELLATION, NAMES
 
 MEMBER, OUTSIDER, UNCHECKED = Membership.MEMBER, Membership.OUTSIDER, Membership.UNCHECKED
@@ -196,6 +196,21 @@ def test_whatever_people_typed_slack_takes_the_tab(text: str, reason: str) -> No
     freeze = replace(FREEZE, why=reason)
     found = tab(waiting=(request,), own=(request,), lately=(changed(request, state=State.REJECTED),), freeze=freeze)
     shown(found)
+
+
+FROZEN = changed(CONFIRMED, state=State.APPROVED), batch(WAITING, UNCLEAR, CANCELLED, id="c1")
+
+
+@pytest.mark.parametrize(
+    "found", [tab(own=FROZEN, freeze=FREEZE), tab(lately=FROZEN, freeze=FREEZE)], ids=["own", "lately"]
+)
+def test_an_approved_request_waits_while_everything_is_frozen(found: HomeTab) -> None:
+    """Whoever asked for it, the tab says what its card says."""
+    text = shown(found)
+    assert "Approved: it waits, because everything is frozen · order ord_1" in text
+    assert "3 orders: 2 waiting: frozen, 1 cancelled" in text
+    assert "not confirmed" not in text
+    assert "under way" not in text
 
 
 OF_ORDERS = [each for each in State if each not in {State.PENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}]

@@ -53,6 +53,14 @@ def test_the_receipt_says_the_same_and_can_be_withdrawn(missing: MissingCard) ->
     assert "Open the card" not in shown(own)
 
 
+@pytest.mark.parametrize("state", State)
+def test_a_card_is_promised_for_its_own_channel_alone(state: State) -> None:
+    """A setting that names another channel brings it nowhere; only a request that waits can be withdrawn."""
+    text = shown(missing_card.message(changed(ANN_WAITS, state=state), MissingCard("channel_not_found"), BOT))
+    assert "The card will appear by itself once I can post there." in text
+    assert ("another channel by now, withdraw this request and ask again" in text) == (state is State.PENDING)
+
+
 @pytest.mark.parametrize("given_up", [True, False])
 @pytest.mark.parametrize(
     "state, can", [(State.PENDING, "Approve and Reject on it still work."), (State.FAILED, "may lack the buttons")]

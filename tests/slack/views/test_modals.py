@@ -8,6 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.cancellation import State
 from bot.domain.policy import Surface
+from bot.domain.words import ERASED
 from bot.sandbox.blockkit import problems_with_view
 from bot.slack.payloads import FormView
 from bot.slack.views.modals import (
@@ -76,6 +77,17 @@ def test_forms_come_back_as_they_were_filled_in(
         order[:255],
         legible(reason),
     )
+
+
+def test_nobody_can_enter_the_mark_of_erased_words() -> None:
+    """Else a reason that somebody typed would count as erased. The command's text goes through a form as well."""
+    view = OrderForm.build(OrderStart("C1", ("ord_1",), ERASED), OrderRules())
+    typed = [
+        OrderForm.parse(filled_in(view, order_id="ord_1", reason=ERASED)).reason,
+        RejectForm.parse(filled_in(RejectForm.build(CANCELLATION, Surface.CARD), reason=ERASED))[-1],
+        SettleForm.parse(filled_in(SettleForm.build(UNKNOWN, cancelled=True), how=ERASED)).how,
+    ]
+    assert ERASED not in typed
 
 
 @pytest.mark.parametrize("state", [{}, {"values": {}}, {"values": {"other": {"other": {"value": "x"}}}}])

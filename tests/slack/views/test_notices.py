@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.slack.views.samples import AT, CANCELLATION, MOST_TEXT, event_of, sho
 APPROVERS = People(users=frozenset({"U0ANN", "U0BEN", "U0CLEO"}), groups=frozenset({"S0LEADS"}))
 SETTINGS = Presentation(mentions=APPROVERS, escalation=People(users=frozenset({"U0DORA"})))
 PENDING = changed(CANCELLATION, decisions=(), approvals_required=1)
+NOT_REACHED = Answer(Outcome.NOT_SENT, trouble=Trouble.NOT_CONNECTED)
 TROUBLE = GatewayTrouble(7, unclear=True, most=20)
 TRIED = changed(
     CANCELLATION,
@@ -74,32 +76,55 @@ def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "unclear, known",
+    "unclear, known, unless",
     [
-        (True, "don't say whether the order was cancelled"),
-        (False, "has not changed the order so far: no call was sent, or the gateway says"),
+        (True, "don't say whether the order was cancelled", "unless somebody freezes everything."),
+        (
+            False,
+            "has not changed the order so far: no call was sent, or the gateway says",
+            "unless somebody stops it or freezes everything.",
+        ),
     ],
 )
 @pytest.mark.parametrize(
     "state, attempts, now",
-    [
-        (State.APPROVED, 7, "I ask again at"),
-        (State.SENDING, 8, "I am asking again now (attempt 8 of at most 20), unless somebody stops it or freezes"),
-    ],
+    [(State.APPROVED, 7, "I ask again at"), (State.SENDING, 8, "I am asking again now (attempt 8 of at most 20)")],
 )
 def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(
-    unclear: bool, known: str, state: State, attempts: int, now: str
+    unclear: bool, known: str, unless: str, state: State, attempts: int, now: str
 ) -> None:
-    """The thread and the requester read the same, with the approvers or the way to the card."""
-    about, content = changed(TRIED, state=state, attempts=attempts), replace(TROUBLE, unclear=unclear)
+    """The thread and the requester read the same, with the approvers or the way to the card.
+
+    Nobody can stop what may be done already, so then nobody is told that somebody could.
+    """
+    answer = TRIED.cancellation.last_answer if unclear else NOT_REACHED
+    about, content = (
+        changed(TRIED, state=state, attempts=attempts, last_answer=answer),
+        replace(TROUBLE, unclear=unclear),
+    )
     reply, direct = said(content, about), notices.direct_notice(about, event_of(content))
+    last = "The last attempt: the gateway " + ("did not answer in time." if unclear else "could not be reached.")
     for message in (reply, direct):
-        for words in (known, "The last attempt: the gateway did not answer in time.", now, "(attempt 8 of at most 20)"):
+        for words in (known, last, now, f"(attempt 8 of at most 20), {unless}"):
             assert words in shown(message)
             assert words in message.text
     assert "order ord_1 yet: @S0LEADS, @ben, @cleo." in shown(reply)
     assert "Open the card" in shown(direct)
     assert "@" not in shown(direct)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        {"last_answer": Answer(Outcome.UNKNOWN, trouble=Trouble.CONNECTION_LOST)},
+        {"last_answer": NOT_REACHED, "unclear": True},
+    ],
+)
+def test_trouble_that_is_told_late_says_what_is_known_by_then(since: dict[str, Any]) -> None:
+    """An answer may have been lost between the event and its message."""
+    text = shown(said(replace(TROUBLE, unclear=False), changed(TRIED, **since)))
+    assert "don't say whether the order was cancelled" in text
+    assert "unless somebody freezes everything." in text
 
 
 @pytest.mark.parametrize("content", [Voted(1, 2), Reminded(1), TROUBLE])

@@ -509,6 +509,7 @@ def elements(message: Message) -> list[dict[str, object]]:
     return [element for part in parts for element in part["elements"]]
 
 
+HAS_RETRY = ", and its card has a Retry button"
 HAS_BUTTONS = "and its card has buttons for what can still be done"
 
 
@@ -541,7 +542,29 @@ def test_a_card_says_when_the_first_of_the_waiting_orders_is_asked_again() -> No
     """People read how many are not confirmed yet, and what they can do."""
     later = replace(WAITING, due_at=NEXT_AT + timedelta(minutes=1))
     text = shown(card.card(batch(CANCELLED, later, WAITING)))
-    assert "Not confirmed yet: 2 orders. I ask again at 2026-11-23 09:06:00. An approver can press Try now." in text
+    assert "Not confirmed yet: 2 orders. I ask again at 2026-11-23 09:06:00. An approver can press Try now " in text
+
+
+@pytest.mark.parametrize(
+    "orders_, tries, stops",
+    [
+        ((UNCLEAR, WAITING, DUE), "order ord_2", "2 of 3 orders"),
+        ((WAITING, WAITING), "2 orders", "2 orders"),
+        ((UNCLEAR, DUE), "", "order ord_2"),
+        ((UNCLEAR, SENDING), "", ""),
+    ],
+)
+def test_card_and_receipt_name_the_orders_for_which_people_can_do_something(
+    orders_: tuple[Cancellation, ...], tries: str, stops: str
+) -> None:
+    """An order that may be cancelled already can't be stopped, and Try now serves those that were tried."""
+    about = batch(*orders_)
+    on_card, on_receipt = shown(card.card(about)), shown(receipt.receipt(about, None, BOT))
+    assert ("[ Try now ]" in on_card, "Stop trying" in on_card) == (bool(tries), bool(stops))
+    assert f"An approver can press Try now for {tries}." in on_card if tries else "press Try now" not in on_card
+    stopped = f"requester can stop {stops} in the menu (⋯)."
+    assert stopped in on_card if stops else "in the menu" not in on_card
+    assert f"You can stop {stops} in the menu (⋯)" in on_receipt if stops else "in the menu" not in on_receipt
 
 
 @pytest.mark.parametrize(
@@ -567,18 +590,51 @@ def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_o
         first, second, third, *_ = shown(message).splitlines()
         assert first == "⏳ The gateway has not settled 2 of 3 orders yet."
         assert second.startswith("Order ord_3: The gateway's answers don't say whether the order was cancelled.")
-        assert third.startswith("I ask again at 2026-11-23 09:06:00 (at most 20 attempts for each order), unless ")
+        assert third.startswith("I ask again, next at 2026-11-23 09:06:00 (at most 20 attempts for each order), unless")
         assert "2 of 3 orders" in message.text
     over = shown(notices.notice(batch(CANCELLED, WAITING, CANCELLED), event, NO_SETTINGS, AT))
     assert "has not settled 1 of 3 orders yet" in over
     assert "ord_3" not in over
 
 
+FIRST_CALL = replace(SENDING, attempts=1)
+AGAIN = replace(WAITING, state=State.SENDING, attempts=2, due_at=None)
+
+
+@pytest.mark.parametrize(
+    "orders_, says",
+    [
+        # No call that is under way is a second one, and the first order can't be stopped.
+        (
+            (UNCLEAR, WAITING, FIRST_CALL),
+            "for each order), unless somebody stops those that can still be stopped or freezes everything.",
+        ),
+        ((UNCLEAR, FIRST_CALL), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        ((UNCLEAR, AGAIN), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        # Its time is that of the approval: it waits for its turn.
+        ((UNCLEAR, replace(DUE, due_at=AT)), "I ask again, next at 2026-11-23 09:06:00 (at most"),
+        ((AGAIN, FIRST_CALL), "I ask again (at most 20 attempts for each order)"),
+        ((AGAIN, AGAIN), "I am asking again now (at most 20 attempts for each order)"),
+        ((WAITING, WAITING), "for each order), unless somebody stops them or freezes everything."),
+        ((UNCLEAR, UNCLEAR), "for each order), unless somebody freezes everything."),
+    ],
+)
+def test_trouble_says_of_the_next_attempts_what_is_true_of_each_order(
+    orders_: tuple[Cancellation, ...], says: str
+) -> None:
+    """A call for one order is no answer about another, and nobody hears of a stop that would be refused."""
+    about = batch(CANCELLED, *orders_)
+    unclear = orders_[0].unclear
+    event = event_of(GatewayTrouble(3, unclear=unclear, most=20))._replace(order_id="ord_2")
+    for message in (notices.notice(about, event, NO_SETTINGS, AT), notices.direct_notice(about, event)):
+        assert says in shown(message)
+
+
 @pytest.mark.parametrize(
     "request_, says",
     [
-        (batch(CANCELLED, SENDING), "this request is approved, and the gateway is being asked."),
-        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway is being asked."),
+        (batch(CANCELLED, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
+        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
         (batch(PENDING, PENDING), "this request is waiting for approval."),
         (batch(CANCELLED, COMPLETED), "this request has ended, with 2 orders: 1 cancelled, 1 completed: refund."),
         (
@@ -592,6 +648,27 @@ def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_o
 def test_a_refused_click_says_what_is_true_of_all_orders(request_: Request, says: str) -> None:
     """Nobody reads of all orders what is true of one."""
     assert refusals.click_refused(Verdict.WRONG_STATE, request_) == f"Nothing has changed: {says}"
+
+
+@pytest.mark.parametrize(
+    "request_, how",
+    [
+        (batch(CANCELLED, COMPLETED), "has ended, with 2 orders: 1 cancelled, 1 completed: refund"),
+        (
+            batch(CANCELLED, replace(FAILED, last_answer=None)),
+            f"has ended, with 2 orders: 1 cancelled, 1 failed: not taken by the gateway, {HAS_BUTTONS}",
+        ),
+        (batch(CANCELLED, CANCELLED), "has ended, with 2 orders: all cancelled"),
+        (batch(STOPPED), f"was stopped by a person{HAS_RETRY}"),
+        (batch(FAILED), f"did not cancel the order{HAS_RETRY}"),
+        (of_ids(["ord_1", "ord_2"], replace(PENDING, state=State.WITHDRAWN)), "was already withdrawn"),
+    ],
+)
+def test_a_form_that_is_sent_again_is_told_how_each_of_its_orders_ended(request_: Request, how: str) -> None:
+    """Nobody reads that nothing was cancelled where one order of several was."""
+    assert refusals.form_of_ended(request_) == (
+        f"You have sent this form before, and that request {how}. For a new request, type /cancel-order again."
+    )
 
 
 @pytest.mark.parametrize(
