@@ -72,7 +72,8 @@ class Delivery:
 
     What goes to the requester also has ``receipt``, the channel and timestamp of the receipt once it is posted, and
     ``missing_card``, if the request needs a card that is not there. What is about the copies of a message has its id,
-    and ``original``, the channel and timestamp of the one that stays.
+    and ``original``, the channel and timestamp of the one that stays. ``contradicted`` is true for a card of a request
+    whose tables contradict the record.
     """
 
     position: int
@@ -88,6 +89,7 @@ class Delivery:
     missing_card: MissingCard | None = None
     last_try_at: datetime | None = None
     original: tuple[str, str] | None = None
+    contradicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

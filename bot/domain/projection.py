@@ -425,15 +425,16 @@ def _approved(found: Projection, event: Event, content: events.Approved) -> bool
 
 
 def _votes_voided(found: Projection, event: Event, content: events.VotesVoided) -> bool:
-    for approver in content.approvers:
-        found.decisions.pop((Choice.APPROVE, approver, ""), None)
+    # Everything that it takes out of the count must have been counted: it was read from a table.
+    counted = [found.decisions.pop((Choice.APPROVE, approver, ""), None) for approver in content.approvers]
     found.changed_seq = event.seq
-    return found.pending
+    return found.pending and None not in counted
 
 
 def _quorum_changed(found: Projection, event: Event, content: events.QuorumChanged) -> bool:
+    follows = found.quorum == content.before
     found.quorum, found.changed_seq = content.now, event.seq
-    return found.pending
+    return found.pending and follows
 
 
 def _expiry_moved(found: Projection, event: Event, content: events.ExpiryMoved) -> bool:

@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import utc_now
+from bot.domain.attempt import Trouble
 from bot.domain.audit import Event
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import CardBlocked, DeliveryAbandoned
@@ -169,6 +170,10 @@ class SlackCourier:
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
+        if delivery.contradicted:
+            doubt = delivery.in_doubt_since is not None
+            problem = str(Trouble.RECORD_CONTRADICTS)
+            return Receipt(DeliveryOutcome.BLOCKED, problem=problem, in_doubt=doubt, posted_nothing=True)
         if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         message = card.card(request, self._presentation)

@@ -8,12 +8,18 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.domain.audit import Event, timestamp
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.request import Request
 from bot.store.connection import Connection, Row
 
 _BETWEEN_UPDATES = timedelta(seconds=1)
 """Many orders end within moments, and Slack takes about one update of a message a second."""
+_IS_GONE = (
+    f"SELECT status = 'abandoned' AND problem = '{MESSAGE_GONE}' FROM deliveries"
+    " WHERE number = :number AND kind = 'receipt_update' AND status IN ('abandoned', 'delivered')"
+    " ORDER BY position DESC LIMIT 1"
+)
+"""The last update of the receipt did not find it."""
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
 
 
@@ -34,12 +40,14 @@ class Deliveries:
         at: datetime,
         *,
         due_at: datetime | None = None,
+        seen: bool = False,
     ) -> None:
         """Owe Slack a message, now or from ``due_at`` on.
 
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
-        updated before it is posted, nor after Slack refused it or an update of it for good: somebody deleted it.
-        With several orders, an update waits until a second after the last one.
+        updated before it is posted, nor after Slack refused it for good, nor after it was gone: somebody deleted it.
+        ``seen`` is true where somebody has just clicked it. With several orders, an update waits until a second after
+        the last one.
         """
         due_at = due_at or at
         if kind.is_update and (last := self._last_drawn(request, kind)) is not None:
@@ -54,8 +62,9 @@ class Deliveries:
         if kind is DeliveryKind.RECEIPT_UPDATE:
             once += (
                 " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND"
-                f" ({_RECEIPT_WAITS} OR (kind IN ('receipt', 'receipt_update') AND status = 'abandoned')))"
+                f" ({_RECEIPT_WAITS} OR (kind = 'receipt' AND status = 'abandoned')))"
             )
+            once += "" if seen else f" AND NOT coalesce(({_IS_GONE}), FALSE)"
         self._connection.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
             f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at{once}",

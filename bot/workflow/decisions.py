@@ -173,15 +173,15 @@ def retry(
 
 
 def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: int) -> Verdict:
-    """Have the next attempts made at once. ``seen`` is the version that the person saw: a click acts once.
+    """Have the next attempts made at once. ``seen`` is the version that the person saw.
 
-    With several orders it may be any version since the approval, as their attempts follow each other within moments.
+    A click acts once: it ends the pauses that the person saw, and none that an order began after that.
     """
     hurried, verdict = _judged(request, lambda one: policy.may_try_now(one, actor, at))
-    if verdict is Verdict.ALLOWED and not (
-        _is_of_this_approval(tx, request, seen) if request.several else seen == request.version
-    ):
-        return Verdict.WRONG_STATE
+    if verdict is Verdict.ALLOWED:
+        hurried = [each for each in hurried if each.version <= seen <= request.version]
+        if not hurried:
+            return Verdict.WRONG_STATE
     waits = any(each.state is State.APPROVED for each in request.cancellations)
     if waits and verdict in {Verdict.ALLOWED, Verdict.CALL_UNDER_WAY} and tx.freeze() is not None:
         return Verdict.FROZEN

@@ -62,6 +62,9 @@ def claim(
         request = replace(request, freeze=freeze)
         if delivery.kind is DeliveryKind.COPIES:
             delivery = replace(delivery, original=tx.deliveries.original(delivery))
+        if delivery.kind is DeliveryKind.CARD:
+            # Where it goes becomes an event, and a place that somebody wrote into the file must not.
+            delivery = replace(delivery, contradicted=tx.projections.contradiction(request) is not None)
         if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
             request = replace(request, history=tx.record.history(request))
         claimed.append(ClaimedDelivery(delivery, request, event))

@@ -464,6 +464,6 @@ class Workflow:
 def _refresh(tx: Tables, request: Request, event: Event, at: datetime, surface: Surface | None) -> None:
     """Bring the message that was clicked up to date, also where Slack had said yes to the last update."""
     if surface is Surface.RECEIPT:
-        tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
+        tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at, seen=True)
     elif surface is not Surface.HOME and request.card_ts is not None:
         tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)

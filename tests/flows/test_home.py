@@ -1,7 +1,9 @@
 """The Home tab: it shows each person what they may read, stays up to date, and its buttons count like the card's."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +14,14 @@ import structlog
 from bot.domain.cancellation import State
 from bot.domain.events import Approved, Rejected, Withdrawn
 from bot.domain.policy import Surface, Verdict
+from bot.domain.verification import Damage
 from bot.sandbox.faults import ApiError, Drop, Fault, rate_limited
 from bot.sandbox.oddities import oddities
 from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import FRANK, OLGA
 from bot.sandbox.views import elements_of
+from bot.store import open_reader, verify
 from tests.flows.desk import BEN, LOBBY, PAYMENTS, Desk
 
 
@@ -97,6 +101,25 @@ async def test_a_request_that_was_approved_before_its_card_is_posted_still_gets_
     card = await desk.card("ord_1")
     assert "@ann asked to cancel order ord_1\n✅ Cancelled" in await desk.card_says(card, "✅ Cancelled")
     assert (await desk.endings(card))[0].startswith("✅ Cancelled · order ord_1")
+
+
+async def test_a_place_for_the_card_that_somebody_wrote_into_the_file_gets_no_card(desk: Desk) -> None:
+    """The card is posted where the record says, or not at all; and a verification goes on finding what was changed."""
+    desk.slack.faults.always("chat.postMessage", rate_limited(1))
+    assert await desk.fill_in("ord_1") is None
+    await opened(desk, desk.ben, "[ Approve ]")
+    changed = (
+        "UPDATE deliveries SET target = 'C0GENERAL' WHERE kind = 'card'",
+        "UPDATE requests SET card_channel = 'C0GENERAL'",
+    )
+    with contextlib.closing(sqlite3.connect(desk.database, isolation_level=None)) as file:
+        for statement in changed:
+            file.execute(statement)
+    desk.slack.faults.clear()
+    await desk.receipt("The bot's database contradicts its record of this request.")
+    assert not any(message.button("approve") for message in desk.slack.space.posted)
+    with open_reader(desk.database) as tables:
+        assert verify(tables).damage is Damage.CONTRADICTION
 
 
 async def test_a_request_is_rejected_on_the_home_tab(desk: Desk) -> None:

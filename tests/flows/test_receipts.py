@@ -88,6 +88,26 @@ async def test_a_click_on_a_stale_receipt_brings_it_up_to_date(desk: Desk) -> No
     assert await desk.state() is State.CANCELLED
 
 
+@pytest.mark.parametrize("error", ["msg_too_long", "message_not_found"])
+async def test_one_update_that_slack_refuses_is_not_the_last_one(quiet_desk: Desk, error: str) -> None:
+    """The next one goes on; where Slack said that the receipt is gone, once somebody has clicked on it."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVALS_REQUIRED="2")
+    card = await desk.ask("ord_1")
+    receipt = await desk.receipt("Needs 2 approvals")
+    await settled(desk)
+    desk.slack.refusals.start(error, channel=receipt.channel)
+    await desk.ben.click(card, "approve")
+    await settled(desk)
+    desk.slack.refusals.clear()
+    await desk.cleo.click(card, "approve")
+    await settled(desk)
+    if error == "message_not_found":
+        assert "Needs 2 approvals" in desk.ann.reads(receipt)
+        await desk.ann.click(receipt, "withdraw")
+    await desk.receipt("✅ Cancelled")
+
+
 async def test_a_deleted_receipt_stays_away(desk: Desk) -> None:
     """Somebody who deletes it gets no other one, and still hears of the end."""
     card = await desk.ask("ord_1")

@@ -3,6 +3,7 @@
 One text for one cause, for the receipt and for the direct message that tells it where the receipt is out already.
 """
 
+from bot.domain.attempt import Trouble
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
 from bot.domain.request import Request
@@ -85,6 +86,8 @@ def _why(problem: str, bot_user_id: str) -> list[Element]:
             ]
         case "not_in_channel":
             return [words("I am not a member of it. Type /invite "), person(bot_user_id), words(" there.")]
+        case Trouble.RECORD_CONTRADICTS:
+            return [words("The bot's database contradicts its record of this request. Tell the bot's operator.")]
         case "is_archived" | "is_inactive":
             return [words("It is archived. Ask somebody to unarchive it.")]
         case problem if problem.startswith(("restricted_action", "no_permission")):

@@ -391,6 +391,7 @@ _OWN_PROBLEMS = {
     "no_card": "there was no card",
     "no_receipt": "there was no receipt",
     "card_is_there": "the card had been posted by then",
+    str(Trouble.RECORD_CONTRADICTS): "the bot's database contradicts its record",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
     "no_answer_in_time": "Slack did not answer in time",
