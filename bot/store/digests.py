@@ -11,11 +11,13 @@ from bot.store.connection import Connection
 class Planned:
     """The next digest: the schedule by which it was planned, where its period begins, and when it is due.
 
-    ``lease_until`` is set while a worker reads its figures.
+    ``newest`` is the number of the newest request at the last digest: those after it belong to the next one, also if a
+    clock that was set back gave them a time before its period. ``lease_until`` is set while a worker reads its figures.
     """
 
     schedule: str
     since: datetime
+    newest: int
     due_at: datetime
     lease_until: datetime | None
 
@@ -28,18 +30,19 @@ class Digests:
 
     def planned(self) -> Planned | None:
         """Return the next digest, or None if none was planned."""
-        rows = self._connection.execute("SELECT schedule, since, due_at, lease_until FROM digest")
-        for schedule, *times in rows:
+        rows = self._connection.execute("SELECT schedule, newest, since, due_at, lease_until FROM digest")
+        for schedule, newest, *times in rows:
             since, due_at, lease_until = (each and datetime.fromisoformat(each) for each in times)
-            return Planned(schedule, since, due_at, lease_until)
+            return Planned(schedule, since, newest, due_at, lease_until)
         return None
 
-    def plan(self, schedule: str, *, since: datetime, due_at: datetime) -> None:
+    def plan(self, schedule: str, *, since: datetime, newest: int, due_at: datetime) -> None:
         """Keep the next digest, in the place of the one before."""
         self._connection.execute(
-            "INSERT INTO digest (id, schedule, since, due_at) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " schedule = excluded.schedule, since = excluded.since, due_at = excluded.due_at, lease_until = NULL",
-            (schedule, timestamp(since), timestamp(due_at)),
+            "INSERT INTO digest (id, schedule, since, newest, due_at) VALUES (1, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET schedule = excluded.schedule, since = excluded.since,"
+            " newest = excluded.newest, due_at = excluded.due_at, lease_until = NULL",
+            (schedule, timestamp(since), newest, timestamp(due_at)),
         )
 
     def lease(self, until: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
@@ -10,7 +11,7 @@ from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
 from bot.store.schema import one_of
 
-_ROWS = f"""
+_ORDERS = f"""
     SELECT c.request, r.category, c.state, c.requested_at,
         (SELECT max(d.at) FROM decisions d
             WHERE d.number = c.request AND {one_of("d.choice", (Choice.APPROVE, Choice.REJECT))}),
@@ -18,10 +19,10 @@ _ROWS = f"""
         CASE WHEN c.state = 'refused' THEN (SELECT a.reason FROM attempts a
             WHERE a.number = c.number AND a.outcome IS NOT NULL ORDER BY a.id DESC LIMIT 1) END
     FROM cancellations c JOIN requests r ON r.number = c.request
-    WHERE c.requested_at >= ? AND c.requested_at < ?
-    ORDER BY c.requested_at, c.number
 """
+_OF_THE_PERIOD = f"{_ORDERS} WHERE c.requested_at >= ? AND c.requested_at < ? ORDER BY c.requested_at, c.number"
 """The orders of one request have the same time, and numbers without a gap."""
+_BEFORE_THE_PERIOD = f"{_ORDERS} WHERE c.request > ? AND c.requested_at < ? ORDER BY c.request"
 
 
 class Reports:
@@ -30,15 +31,22 @@ class Reports:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def of(self, period: Period) -> Report:
-        """Return the figures of this period. The caller reads one consistent state."""
-        return report(self.rows(period), self.unknown_before(period.since))
+    def of(self, period: Period, *, newest_before: int | None = None) -> Report:
+        """Return the figures of this period. The caller reads one consistent state.
+
+        Requests with a number above ``newest_before`` count also if their time is before the period, after a clock was
+        set back; None where the times alone decide.
+        """
+        late = () if newest_before is None else self._rows(_BEFORE_THE_PERIOD, newest_before, timestamp(period.since))
+        return report(chain(late, self.rows(period)), self.unknown_before(period.since, newest_before))
 
     def rows(self, period: Period) -> Iterator[Row]:
         """Yield the orders that were asked for in this period."""
-        ends = (timestamp(period.since), timestamp(period.until))
+        return self._rows(_OF_THE_PERIOD, timestamp(period.since), timestamp(period.until))
+
+    def _rows(self, sql: str, *values: object) -> Iterator[Row]:
         for number, category, state, requested_at, decided_at, changed_at, reason in self._connection.stream(
-            _ROWS, ends
+            sql, values
         ):
             yield Row(
                 number,
@@ -50,7 +58,14 @@ class Reports:
                 reason and Reason(reason),
             )
 
-    def unknown_before(self, since: datetime) -> int:
-        """Return how many orders that were asked for before this time are in the state ``unknown``."""
-        sql = "SELECT count(*) FROM cancellations WHERE state = ? AND requested_at < ?"
-        return int(self._connection.execute(sql, (State.UNKNOWN, timestamp(since)))[0][0])
+    def unknown_before(self, since: datetime, newest: int | None = None) -> int:
+        """Return how many orders that were asked for before this time are in the state ``unknown``.
+
+        ``newest`` is the number of the last request that counts as one of those before.
+        """
+        rows = self._connection.execute(
+            "SELECT count(*) FROM cancellations"
+            " WHERE state = ? AND requested_at < ? AND request <= coalesce(?, request)",
+            (State.UNKNOWN, timestamp(since), newest),
+        )
+        return int(rows[0][0])

@@ -166,6 +166,7 @@ def first(db: Database) -> None:
             id INTEGER PRIMARY KEY CHECK (id = 1),
             schedule TEXT NOT NULL,
             since TEXT NOT NULL,
+            newest INTEGER NOT NULL,
             due_at TEXT NOT NULL,
             lease_until TEXT
         ) STRICT;

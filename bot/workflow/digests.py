@@ -34,13 +34,24 @@ def claim(tx: Tables, rules: Rules, at: datetime) -> Period | None:
     latest = schedule.next(schedule.next(at))
     if planned is None or planned.schedule != str(schedule) or planned.due_at > latest:
         since = planned.since if planned is not None and planned.since <= at else last_at
-        tx.digests.plan(str(schedule), since=since, due_at=schedule.next(at))
+        newest = planned.newest if planned is not None else tx.requests.newest()
+        tx.digests.plan(str(schedule), since=since, newest=newest, due_at=schedule.next(at))
         return None
     if max(planned.due_at, planned.lease_until or planned.due_at) > at:
         return None
     # Reading takes a while, and must hold up no other transaction.
     tx.digests.lease(at + rules.patience.attempt_lease)
     return Period(planned.since, last_at)
+
+
+def figures(tables: Tables, period: Period) -> Report:
+    """Return the figures of this period, with what people asked for since the last digest while the clock was set back.
+
+    A period is one of times, and a clock may show the same time twice. So that no request is in no digest, those that
+    are newer than the last digest count whatever their time is.
+    """
+    planned = tables.digests.planned()
+    return tables.reports.of(period, newest_before=planned.newest if planned is not None else None)
 
 
 def owe(tx: Tables, rules: Rules, period: Period, report: Report, at: datetime) -> bool:
@@ -56,5 +67,6 @@ def owe(tx: Tables, rules: Rules, period: Period, report: Report, at: datetime) 
         report=report,
     )
     tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at), rules.digest_to, at)
-    tx.digests.plan(str(rules.digest), since=period.until, due_at=rules.digest.next(period.until))
+    due_at = rules.digest.next(period.until)
+    tx.digests.plan(str(rules.digest), since=period.until, newest=tx.requests.newest(), due_at=due_at)
     return True

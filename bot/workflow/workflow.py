@@ -353,7 +353,7 @@ class Workflow:
 
     async def digest(self, period: Period) -> None:
         """Read the figures of a period whose digest is due, beside the writer, and owe the digest."""
-        figures = await self._store.read(lambda tables: tables.reports.of(period))
+        figures = await self._store.read(lambda tables: digests.figures(tables, period))
         owed = await self._store.transaction(
             "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._now())
         )

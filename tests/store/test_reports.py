@@ -9,7 +9,7 @@ from bot.domain.cancellation import Choice, State
 from bot.domain.report import Period, Row
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.store.reports import _ROWS
+from bot.store.reports import _BEFORE_THE_PERIOD, _OF_THE_PERIOD
 from tests.clock import Clock
 from tests.store.rows import add, brought
 
@@ -91,9 +91,16 @@ async def test_what_was_unknown_before(filled: Store) -> None:
         assert await filled.read(lambda tables, since=since: tables.reports.unknown_before(since)) == count  # type: ignore[misc]
 
 
-async def test_a_period_is_read_down_an_index(filled: Store) -> None:
+@pytest.mark.parametrize(
+    "sql, first",
+    [
+        (_OF_THE_PERIOD, "SEARCH c USING INDEX cancellations_by_time"),
+        (_BEFORE_THE_PERIOD, "SEARCH c USING INDEX sqlite_autoindex_cancellations_1 (request>?)"),
+    ],
+)
+async def test_a_period_is_read_down_an_index(filled: Store, sql: str, first: str) -> None:
     """Nothing is sorted and no table is read from its beginning, so the first order comes at once."""
-    plan = await filled.read(lambda tables: tables.connection.execute(f"EXPLAIN QUERY PLAN {_ROWS}", ("", "")))
+    plan = await filled.read(lambda tables: tables.connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("", "")))
     steps = [str(row[3]) for row in plan]
-    assert steps[0].startswith("SEARCH c USING INDEX cancellations_by_time")
+    assert steps[0].startswith(first)
     assert [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step] == []

@@ -23,7 +23,17 @@ from bot.store import Store, verify_file
 from bot.store.reports import Reports
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
-from tests.workflow.steps import CANCELLED, DELIVERED, approve, approved, contents, deliver_all, requested, sending
+from tests.workflow.steps import (
+    CANCELLED,
+    DELIVERED,
+    LOST,
+    approve,
+    approved,
+    contents,
+    deliver_all,
+    requested,
+    sending,
+)
 from tests.world import actor
 
 PHNOM_PENH = ZoneInfo("Asia/Phnom_Penh")
@@ -205,6 +215,26 @@ async def test_a_clock_that_is_set_back_a_little_repeats_no_digest(week: Week) -
     assert await week.periods() == [(timestamp(LAST), timestamp(NEXT))]
     week.clock.at = NEXT + WEEK
     assert await week.work() == Period(NEXT, NEXT + WEEK)
+
+
+async def test_what_is_asked_for_while_the_clock_shows_a_time_again_is_in_the_next_digest(week: Week) -> None:
+    """A request is in one digest and in no other, and not among those that are left from before."""
+    await week.work()
+    week.clock.at = NEXT - timedelta(minutes=5)
+    await requested(week.workflow)
+    week.clock.at = NEXT + timedelta(minutes=1)
+    await week.work()
+    week.clock.at = NEXT - timedelta(minutes=59)
+    await approved(week.workflow, "ord_2", form="V2")
+    await week.workflow.record_answer(await sending(week.workflow), replace(LOST, repeat=False))
+    week.clock.at = NEXT + timedelta(days=1)
+    await requested(week.workflow, "ord_3", form="V3")
+    for weeks in (1, 2):
+        week.clock.at = NEXT + weeks * WEEK
+        await week.work()
+    digests = [each.report for each in await contents(week.store) if isinstance(each, Digest)]
+    assert [each.total.asked for each in digests] == [1, 2, 0]
+    assert [each.unknown_before for each in digests] == [0, 0, 1]
 
 
 async def test_a_freeze_makes_no_difference(week: Week) -> None:

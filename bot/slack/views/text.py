@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 Element = dict[str, Any]
@@ -232,16 +233,20 @@ def invisible(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} or _BLANK.match(character) is not None
 
 
-_LOOKS_LIKE_ASCII = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
-"""The beginnings of the names of letters that people may take for A to Z."""
+_LOOKS_LIKE_ASCII = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ", "COMBINING ")
+"""The beginnings of the names of letters that people may take for A to Z, and of the accents for any letter."""
 
 
 def mistakable(text: str) -> str | None:
     """Return the first character that people do not see, or may take for one of ASCII's; None if there is none."""
-    return next((each for each in text if invisible(each) or (not each.isascii() and _is_mistakable(each))), None)
+    return next((each for before, each in pairwise(f" {text}") if _is_mistakable(each, before)), None)
 
 
-def _is_mistakable(character: str) -> bool:
+def _is_mistakable(character: str, before: str) -> bool:
+    if character.isascii() or invisible(character):
+        return invisible(character)
+    if unicodedata.category(character).startswith("M") and before.isascii():
+        return True  # the mark of another script, on a letter that has no such marks
     # Pd are dashes and Nd digits, of any script.
     is_one = unicodedata.normalize("NFKC", character).isascii() or unicodedata.category(character) in {"Pd", "Nd"}
     return is_one or character == "\N{MINUS SIGN}" or unicodedata.name(character, "").startswith(_LOOKS_LIKE_ASCII)

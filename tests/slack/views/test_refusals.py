@@ -139,6 +139,9 @@ ALIKE = [
     ("\u2013", "en dash"),
     ("\u2212", "minus sign"),
     ("\u00b2", "superscript two"),
+    ("\u0301", "combining acute accent"),
+    ("\u0337", "combining short solidus overlay"),
+    ("\u05b4", "hebrew point hiriq"),
 ]
 
 
@@ -154,7 +157,9 @@ def test_a_character_that_looks_like_another_is_named(character: str, name: str,
     assert sentence not in shown(card.card(changed(asked, state=State.CANCELLED)))
 
 
-@pytest.mark.parametrize("order_id", ["ord_1", "\u1780\u1781-12", "\u8ba2\u5355_1", "ord#1", ""])
+@pytest.mark.parametrize(
+    "order_id", ["ord_1", "\u1780\u1781-12", "\u1780\u17d2\u179a\u17b6-12", "\u8ba2\u5355_1", "ord#1", ""]
+)
 def test_other_letters_are_not_called_mistakable(order_id: str) -> None:
     """An ID in another script is what it looks like."""
     assert "mistaken" not in card.card(changed(CANCELLATION, order_id=order_id, state=State.PENDING)).text
