@@ -116,7 +116,7 @@ async def test_a_place_for_the_card_that_somebody_wrote_into_the_file_gets_no_ca
         for statement in changed:
             file.execute(statement)
     desk.slack.faults.clear()
-    await desk.receipt("The bot's database contradicts its record of this request.")
+    await desk.receipt("the bot's database contradicts its record")
     assert not any(message.button("approve") for message in desk.slack.space.posted)
     with open_reader(desk.database) as tables:
         assert verify(tables).damage is Damage.CONTRADICTION
