@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,11 @@ from tests.world import World
 for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(_name, None)
     os.environ.pop(_name.lower(), None)
+
+# A commit waits for the disk, and the tests make tens of thousands; memory takes each at once. TMPDIR, if set, decides.
+_MEMORY, _ROOM = "/dev/shm", 2 * 1024**3
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
 
 
 @pytest.fixture
