@@ -16,7 +16,7 @@ from tests.flows.bot_process import forked
 from tests.flows.desk import PAYMENTS, Desk
 
 _FORKS = get_context("forkserver")
-_FORKS.set_forkserver_preload([forked.__module__])
+_FORKS.set_forkserver_preload(["tests.crash.imported"])
 _MEASURED = "COVERAGE_PROCESS_CONFIG"
 
 EVERYBODYS_CLOCK = Clock()
