@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import coverage
 import pytest
 import structlog
 
@@ -40,6 +41,20 @@ def logging_of_its_own() -> Iterator[None]:
     root.setLevel(level)
     ours.setLevel(our_level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Let coverage pause: what is done a thousand times takes twice as long with it, and covers nothing new.
+
+    It is for tests of the sandbox, and for those that try many ways through lines that others cover one by one.
+    """
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.stop()
+    yield
+    if measuring is not None:
+        measuring.start()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from bot.workflow import Workflow
 from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 EVERYTHING = bool(os.environ.get("EVERYTHING"))
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit_events', 'words')"
 _REFUSED = "kind IN ('click_refused', 'request_refused')"
