@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Otherwise each process that a test starts compiles all of the bot again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo playground test check chaos bench pictures requirements clean
 
