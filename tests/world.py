@@ -147,7 +147,8 @@ class World:
         self.writer = Writer()
         self.on_commit: Callable[[], object] = lambda: None
         """A function that is called right after each commit."""
-        self.store = Store(folder / "bot.db", connect=self.writer.open, on_commit=self._committed)
+        # Not tidied up after a while of real time, which a busy machine takes between two acts.
+        self.store = Store(folder / "bot.db", connect=self.writer.open, on_commit=self._committed, idle_after=3600.0)
         self.run(self.store.open())
         self.writer.sqlite.database.conn.executescript(_WATCH)
         rules = Rules(
