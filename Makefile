@@ -6,13 +6,15 @@ BIN := .venv/bin
 READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Otherwise each process that a test starts compiles all of the bot again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo playground test check chaos bench pictures requirements clean
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
 	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--approvals 2 --remind 10s,20s\")"
-	@echo "make test          run every test, with coverage"
+	@echo "make test          run every test, with coverage (EVERYTHING=1 also follows acts that change nothing)"
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
 	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"

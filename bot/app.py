@@ -252,6 +252,8 @@ class Bot:
         # bot.slack.http checks the signature before the body is parsed. process_before_response makes an
         # acknowledgement final and immediate; see docs/slack.md.
         return AsyncApp(
+            # For its loggers. To find this name by itself, Bolt reads the source of everything that is under way.
+            name="app.py",
             authorize=authorize,
             client=client,
             process_before_response=True,

@@ -15,6 +15,8 @@ from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import ClaimedDelivery, decisions
 from tests.world import ANN, BEN, CLEO, DORA, TABLES, World, actor, next_delivery
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 class Died(Exception):
     """The process is dead."""

@@ -20,6 +20,8 @@ from tests.bench.record import EACH, START, fill
 from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def life(world: World, state: State, outcome: DeliveryOutcome) -> int:
     """Return the number of SQLite's instructions for a request that gets to this state, with all of its messages."""
