@@ -7,7 +7,7 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo playground test check chaos bench pictures requirements clean
+.PHONY: help demo playground test check chaos bench pictures example requirements clean
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
@@ -18,6 +18,7 @@ help:
 	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"
 	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
 	@echo "make pictures      draw the pictures in docs/ again"
+	@echo "make example       write desk.env.example again, after a change of the settings"
 	@echo "make requirements  pin the dependencies again (needs uv; UPGRADE=1 takes the newest versions)"
 	@echo "make clean         remove .venv and everything else that these targets create"
 
@@ -29,6 +30,9 @@ playground: $(READY)
 
 pictures: $(READY)
 	PICTURES=docs $(BIN)/python -m pytest tests/browser/test_screens.py -k pictures
+
+example: $(READY)
+	@$(BIN)/python -c "from bot.settings import example; print(example(), end='')" > desk.env.example
 
 test: $(READY)
 	@$(BIN)/coverage erase

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from bot.cli import main
+from bot.cli.env_file import VARIABLE
 from bot.domain.cancellation import NEXT, OPEN, State
 from bot.domain.events import KINDS
 from bot.settings import SettingsProblem, load, table
@@ -104,7 +105,8 @@ def test_the_settings_that_can_be_in_files_are_named() -> None:
     with pytest.raises(SettingsProblem) as caught:
         load(dict.fromkeys(names, "/nowhere"))
     read_from_files = {name for name in names if any(name in problem for problem in caught.value.problems)}
-    assert set(re.findall(r"`([A-Z_]+_FILE)`", part("docs/operating.md", "## Settings"))) == read_from_files
+    named = set(re.findall(r"`([A-Z_]+_FILE)`", part("docs/operating.md", "## Settings")))
+    assert named - {VARIABLE} == read_from_files
 
 
 def test_every_command_is_documented_and_exists() -> None:
@@ -132,11 +134,19 @@ def test_every_option_is_documented_and_exists() -> None:
     assert documented == options
 
 
+def test_the_options_before_a_command_are_documented() -> None:
+    """The options of the command line as a whole, and the variable that stands for one, are on the page."""
+    options = [each for each in main.params if isinstance(each, click.Option)]
+    flags = {each.opts[0] for each in options} | {"--help"}
+    variables = {str(each.envvar) for each in options if each.envvar}
+    assert {word for word in flags | variables if f"`{word}" not in read("docs/operating.md")} == set()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_no_command_is_made_up(document: str) -> None:
     """Every ``python -m bot`` in a document names a command that exists, with options that it has."""
     known = commands(main)
-    for line in re.findall(r"python -m bot ([a-z][^`\n#]*)", read(document)):
+    for line in re.findall(r"python -m bot (?:--env-file \S+ )?([a-z][^`\n#]*)", read(document)):
         words = line.split()
         name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
         assert name is not None, line

@@ -5,8 +5,11 @@ import sys
 
 import click
 
+from bot.cli.env_file import env_file_option
+
 
 @click.command()
+@env_file_option()
 def doctor() -> None:
     """Check settings, tokens, scopes, channel, approvers, clock and database; exit 1 if there is a problem."""
     from bot.cli.problems import read_everything
