@@ -219,6 +219,18 @@ def test_the_unit_ends_the_bot_in_order() -> None:
     assert service["User"] != ["root"]
 
 
+def test_the_backup_is_made_by_the_bots_user_and_may_write_what_it_must() -> None:
+    """The folder of the database, because the backup is on record, and the folder of the copies."""
+    service, bot = unit("cancel-desk-backup.service")["Service"], unit("cancel-desk.service")["Service"]
+    [command] = service["ExecStart"]
+    _, name, folder, *options = command.split()
+    assert (name, options) == ("backup", ["--keep", "14"])
+    assert service["ReadWritePaths"] == [folder]
+    assert (service["User"], service["StateDirectory"]) == (bot["User"], bot["StateDirectory"])
+    assert set(service["Environment"]) <= set(bot["Environment"])
+    assert unit("cancel-desk-backup.timer")["Timer"]["Persistent"] == ["yes"]
+
+
 UNITS = sorted(path.name for path in FOLDER.glob("*.service")) + sorted(path.name for path in FOLDER.glob("*.timer"))
 
 
