@@ -7,7 +7,7 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo playground test check chaos bench pictures example requirements clean
+.PHONY: help demo playground test check chaos newcomer bench pictures example requirements clean
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
@@ -16,6 +16,7 @@ help:
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
 	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"
+	@echo "make newcomer      follow the README in an empty environment, up to a first cancellation in the sandbox"
 	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
 	@echo "make pictures      draw the pictures in docs/ again"
 	@echo "make example       write desk.env.example again, after a change of the settings"
@@ -42,6 +43,9 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
+
+newcomer:
+	@$(PYTHON) .ci/newcomer.py
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
