@@ -190,7 +190,7 @@ class Bot:
 
     async def stop(self) -> None:
         """Accept nothing new, finish what is in flight within STOP_WITHIN seconds, and close everything."""
-        log.info("stopping")
+        log.info("stop_begun")
         self._stopping = True
         worker, *others = self._tasks
         await asyncio.gather(self.worker.stop(STOP_WITHIN), self._take_leave(others))
