@@ -108,6 +108,11 @@ def _handler(formatter: logging.Formatter) -> logging.Handler:
     return LogWriter(descriptor, lost)
 
 
+def lines_lost() -> int:
+    """Return how many lines are missing in the log of this process, because nothing took them."""
+    return sum(handler.lost for handler in logging.getLogger().handlers if isinstance(handler, LogWriter))
+
+
 def open_missing_streams() -> None:
     """Give the process the standard streams that it was started without.
 

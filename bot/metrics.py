@@ -7,7 +7,7 @@ no person is ever in one. To add a metric: a field here, and its row in ``docs/o
 
 import platform
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 from prometheus_client import (
@@ -20,8 +20,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
-from bot import __version__
+from bot import __version__, log
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
@@ -92,6 +94,7 @@ class Metrics:
         self._of_the_gateway()
         self._of_slack()
         self._of_the_database()
+        self.registry.register(_LogLines())
 
     def _of_requests(self) -> None:
         self.requests = self._counter("requests", "Requests by result: accepted, or why it was refused.", "result")
@@ -190,6 +193,14 @@ class Metrics:
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"cancel_desk_{name}_seconds", about, labels, registry=self.registry, buckets=buckets)
+
+
+class _LogLines(Collector):
+    """The lines that are missing in the log of this process, which is that of all its bots."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the metric as it is now."""
+        yield CounterMetricFamily("cancel_desk_log_lines_lost", "Log lines that nothing took.", value=log.lines_lost())
 
 
 def _cause(content: Content) -> str:

@@ -231,6 +231,15 @@ def test_the_backup_is_made_by_the_bots_user_and_may_write_what_it_must() -> Non
     assert unit("cancel-desk-backup.timer")["Timer"]["Persistent"] == ["yes"]
 
 
+def test_litestream_copies_the_file_of_the_unit() -> None:
+    """The path is the one that the bot of the unit writes."""
+    [config] = documents("litestream.yml")
+    [database] = config["dbs"]
+    [url] = [each for each in unit("cancel-desk.service")["Service"]["Environment"] if each.startswith("DATABASE_URL=")]
+    assert url == f"DATABASE_URL=sqlite:///{database['path']}"
+    assert re.fullmatch(r"s3://[a-z/-]+", database["replica"]["url"])
+
+
 UNITS = sorted(path.name for path in FOLDER.glob("*.service")) + sorted(path.name for path in FOLDER.glob("*.timer"))
 
 

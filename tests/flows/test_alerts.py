@@ -1,6 +1,7 @@
 """The alert rules: each fires where its trouble happens to a real bot, and none does in a quiet run."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot import log
 from bot.metrics import Metrics
 from bot.sandbox.faults import ApiError, broken
 from bot.store import StoreError, StoreProblem
@@ -206,6 +208,17 @@ async def frozen(watched: Watched) -> None:
     await watched.desk.ben.command("/cancel-order freeze the wrong orders", LOBBY)
 
 
+async def log_unread(watched: Watched) -> None:
+    """Whatever reads the bot's log ends."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream, watched.monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", stream)
+        log.configure("INFO", "json", [])  # it keeps a descriptor of its own
+    await watched.start()
+    os.close(reader)
+    await watched.desk.ask("ord_1")
+
+
 TROUBLES: list[tuple[str, Callable[[Watched], Awaitable[None]]]] = [
     ("CancelDeskDown", stopped),
     ("CancelDeskNotReady", disk_full),
@@ -223,10 +236,12 @@ TROUBLES: list[tuple[str, Callable[[Watched], Awaitable[None]]]] = [
     ("CancelDeskRecordDamaged", record_cut),
     ("CancelDeskRecordContradicted", reason_edited),
     ("CancelDeskBackupOld", no_backup),
+    ("CancelDeskLogLinesLost", log_unread),
     ("CancelDeskFrozen", frozen),
 ]
 
 
+@pytest.mark.usefixtures("logging_of_its_own")
 @pytest.mark.parametrize(
     "alert, trouble", [pytest.param(*each, id=f"{each[0]}-{each[1].__name__}") for each in TROUBLES]
 )

@@ -240,3 +240,28 @@ async def test_a_scrape_reads_nothing_and_takes_no_time(quiet_desk: Desk, monkey
     monkeypatch.undo()
     # The whole way of a scrape; the quickest is the one that met no other program of the machine.
     assert min(times) < 0.005
+
+
+async def test_no_unauthenticated_request_reaches_the_database(
+    quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a probe nor an unsigned payload costs a read or a write, whatever it says."""
+    slow = quick_tuning(store_check=3600.0, metrics_check=3600.0, record_check=3600.0)
+    bot = await quiet_desk.start_bot(slow, **quiet_desk.by_http)
+    await until(quiet_desk, "record_verified_event", 1)
+    await bot.worker.until_idle()
+
+    def fail(*_: object) -> None:
+        pytest.fail("a request without a signature reached the database")
+
+    for name in ("probe", "read", "transaction"):
+        monkeypatch.setattr(bot.store, name, fail)
+    bodies = [b"", b"{}", b"command=%2Fcancel-order&user_id=U0ANN", b'{"type":"url_verification","challenge":"x"}']
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{bot.port}") as session:
+        for path in ("/metrics", "/healthz", "/readyz"):
+            async with session.get(path) as answer:
+                assert answer.status == 200
+        for body in bodies:
+            async with session.post("/slack/events", data=body) as answer:
+                assert answer.status == 401
+    monkeypatch.undo()
