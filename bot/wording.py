@@ -19,6 +19,7 @@ from bot.domain.verification import Damage, Verification
 from bot.masking import path_shown
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
+from bot.store.restore import Restoration
 
 _MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
 _FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
@@ -245,6 +246,15 @@ def erased(gone: Gone) -> str:
             "Somebody was reading the file, so the words are still on its pages or in its log. Erase again in a moment."
         )
     return " ".join(sentences)
+
+
+def restored(path: Path, done: Restoration) -> str:
+    """Return what is in the file now, where the former one is, and what to do next."""
+    kept = f" The database before is kept as {path_shown(done.kept)}." if done.kept else ""
+    return (
+        f"{path_shown(path)}: {events(done.verification)}.{kept} Start the bot. Then check at the gateway the orders of"
+        " requests that are open again, and those that people asked for after the backup."
+    )
 
 
 def frozen_already(freeze: Freeze, path: Path) -> str:

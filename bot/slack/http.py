@@ -20,7 +20,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
 from bot.in_flight import InFlight
-from bot.slack.gate import acknowledgement, bolt_request
+from bot.slack.gate import acknowledgement, bolt_request, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -85,12 +85,12 @@ class SlackEndpoint:
         if why is not None:
             log.warning("request_refused", why=why, remote=request.remote)
             return web.Response(status=401)
-        with self._in_flight.answering():  # Slack's own requests only: nobody else may hold background work up
-            payload = _parse(body)
-            bolt = bolt_request(payload)
-            if bolt is None:
-                answer = acknowledgement(payload)
-                return web.Response(status=400) if answer is None else web.json_response(answer)
+        payload = _parse(body)
+        bolt = bolt_request(payload)
+        if bolt is None:
+            answer = acknowledgement(payload)
+            return web.Response(status=400) if answer is None else web.json_response(answer)
+        with self._in_flight.answering(kind_of(bolt)):  # Slack's own only: nobody else may hold background work up
             return await to_aiohttp_response(await self._app.async_dispatch(bolt))
 
     def _refusal(self, body: bytes, timestamp: str, signature: str) -> str | None:

@@ -4,10 +4,12 @@
 """
 
 from bot.store.backup import UnsoundCopy, backup
+from bot.store.dated import dated, prune
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import Privacy, in_use
 from bot.store.lookups import Page, Span
+from bot.store.restore import Restoration, UnsoundBackup, restore
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.verification import verify, verify_file
@@ -17,17 +19,22 @@ __all__ = [
     "Gone",
     "Page",
     "Privacy",
+    "Restoration",
     "Span",
     "Store",
     "StoreError",
     "StoreProblem",
     "Tables",
+    "UnsoundBackup",
     "UnsoundCopy",
     "backup",
+    "dated",
     "erase_from",
     "in_use",
     "open_beside",
     "open_reader",
+    "prune",
+    "restore",
     "verify",
     "verify_file",
 ]

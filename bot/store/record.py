@@ -101,6 +101,17 @@ class Record:
         """Yield the whole record from its first event, one at a time and without words: all that the hashes cover."""
         return (Event(*row) for row in self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
 
+    def after(self, seq: int, limit: int) -> list[Event]:
+        """Return up to so many events that follow the one of this number, in their order and without words."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [Event(*row) for row in self._connection.execute(sql, (seq, limit))]
+
+    def latest(self, kind: type[Content]) -> Event | None:
+        """Return the last event of this kind, without its words, or None. It may walk through the whole record."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (kind.kind,))
+        return Event(*rows[0]) if rows else None
+
     def linked(self) -> bool:
         """Return True where the numbers have no gaps, and each event names the hash of the one before it.
 

@@ -64,6 +64,8 @@ def quick_tuning(**changes: Any) -> Tuning:
     quick: dict[str, Any] = {
         "patience": QUICK,
         "store_check": 0.05,
+        "metrics_check": 0.05,
+        "record_check": 0.05,
         "rate_limit": RateLimit(elapsed, every=timedelta(0)),
     }
     return Tuning(**quick | changes)

@@ -307,7 +307,7 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return content.name
         case events.LookedUp() | events.Exported():
             return " · ".join(filter(None, [content.filters, f"{content.rows} rows"]))
-        case events.BackedUp():
+        case events.BackedUp() | events.Restored():
             return f"{content.events} events"
         case events.Erased():
             return content.why
@@ -335,6 +335,7 @@ _TITLES: dict[type[Content], str] = {
     events.LookedUp: "looked up",
     events.Exported: "exported",
     events.BackedUp: "backed up",
+    events.Restored: "restored from a backup",
     events.Erased: "words erased",
     events.Frozen: "everything frozen",
     events.Unfrozen: "freeze ended",
