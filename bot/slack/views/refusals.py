@@ -367,7 +367,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.FAILED:
             return "this request did not cancel the order"
         case State.UNKNOWN:
-            return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
+            return "nobody knows yet whether the order is cancelled, and the card shows what you can do"
         case State.EXPIRED:
             return "this request has already expired"
         case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:
