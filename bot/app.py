@@ -40,6 +40,7 @@ from bot.slack.delivery import SlackCourier
 from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
+from bot.slack.places import Places
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
 from bot.store import Store, StoreError
@@ -141,6 +142,12 @@ class Bot:
                 self._identity,
                 parts.presentation,
                 home=listeners.HomeTabs(parts).view,
+                place=Places(
+                    self._client,
+                    monotonic=self.clock.monotonic,
+                    trusted=settings.approval_channel,
+                    shared=settings.allow_shared_channels,
+                ).look,
                 now=self.clock.now,
             ),
             now=self.clock.now,

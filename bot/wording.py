@@ -344,6 +344,7 @@ _SUBJECTS: dict[Subject, str] = {
     Subject.QUORUM: "the number of approvals that it needs",
     Subject.REQUESTED_AT: "the time of the request",
     Subject.EXPIRES_AT: "the time at which it expires",
+    Subject.APPROVAL_TTL: "how long it could wait for approval",
     Subject.CHANGED_AT: "the time of its last change",
     Subject.CHANGED_SEQ: "the event of its last change",
     Subject.CARD: "the place of its card",

@@ -85,6 +85,7 @@ def first(db: Database) -> None:
             approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
             requested_at TEXT NOT NULL,
             expires_at TEXT NOT NULL,
+            approval_ttl INTEGER NOT NULL,
             form_id TEXT NOT NULL UNIQUE,
             card_channel TEXT NOT NULL,
             card_ts TEXT,

@@ -262,6 +262,8 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
     # again. A card that is gone as soon as it is there is not, as that would never end.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
+    if gone and request.card_ts is None:
+        return  # it was given up, and people have heard of that
     at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
     if gone and tx.deliveries.owes(request, DeliveryKind.CARD):
         return
