@@ -194,9 +194,7 @@ Source: https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt 
 """
 _JOINERS = "\u200b\u200c\u200d\ufe0e\ufe0f"
 """Khmer, Persian and emoji are not right without these."""
-_NEEDLESS_JOINERS = re.compile(f"(?<![^\\x00-\\x7f{_JOINERS}])[{_JOINERS}]+(?![^\\x00-\\x7f{_JOINERS}])")
-"""Between letters of ASCII, where nothing needs them."""
-_TOO_MANY_JOINERS = re.compile(f"([{_JOINERS}]{{2}})[{_JOINERS}]+")
+_JOINED = re.compile(f"(.?)([{_JOINERS}]+)(?=(.?))", re.DOTALL)
 
 
 def invisible(character: str) -> bool:
@@ -237,7 +235,13 @@ def legible(text: str) -> str:
     """
     plain_lines = "\n".join(text.splitlines())
     seen = "".join(each for each in plain_lines if each in "\n\t" or each in _JOINERS or not invisible(each))
-    return trimmed(_TOO_MANY_JOINERS.sub(r"\1", _NEEDLESS_JOINERS.sub("", seen)))
+    return trimmed(_JOINED.sub(_as_needed, seen))
+
+
+def _as_needed(found: re.Match[str]) -> str:
+    """Return the letter before, with the joiners behind it as far as one of the letters around them needs them."""
+    before, joiners, after = found.groups()
+    return before if f"{before}{after}".isascii() else f"{before}{joiners[:2]}"
 
 
 def trimmed(text: str) -> str:
