@@ -61,11 +61,12 @@ class Patrol:
 
 def _walk(tables: Tables, last: Event) -> tuple[Event, int | None, bool]:
     """Return the last event that follows, the number of the first one that does not, and whether there may be more."""
-    if tables.record.last().seq < last.seq:
-        return last, last.seq, False  # the end was cut off
-    found = tables.record.after(last.seq, _AT_ONCE)
+    # With the last one again: somebody may have cut the end off, and others may have been written in its place.
+    found = tables.record.after(max(last.seq - 1, 0), _AT_ONCE + 1)
+    if last.seq and (not found or found.pop(0).hash != last.hash):
+        return last, last.seq, False
     for event in found:
         if not event.follows(last):
             return last, event.seq, False
         last = event
-    return last, None, len(found) == _AT_ONCE
+    return last, None, len(found) >= _AT_ONCE

@@ -100,6 +100,25 @@ async def test_a_record_that_was_cut_is_damage(walk: Walk) -> None:
     assert walk.patrol.damaged_at == 6
 
 
+async def test_an_end_that_was_replaced_is_damage(walk: Walk) -> None:
+    """The bot has seen other events than those that are there now, though these follow from each other."""
+
+    def work(tx: Tables) -> None:
+        guards = tx.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        for name, _ in guards:
+            tx.connection.execute(f"DROP TRIGGER {name}")
+        tx.connection.execute("DELETE FROM audit_events WHERE seq > 5")
+        for _, sql in guards:
+            tx.connection.execute(sql)
+        for _ in range(2):
+            tx.record.append(Stopped(), "U0OLGA", walk.clock())
+
+    await walk.store.transaction("forge", work)
+    async with asyncio.timeout(10):
+        await walk.task
+    assert walk.patrol.damaged_at == 6
+
+
 async def test_an_old_event_that_was_edited_is_found_within_a_day(walk: Walk) -> None:
     """Everything is verified again, though the head stays as it is."""
     await forge(walk.store, "UPDATE audit_events SET actor = 'U1' WHERE seq = 3")
