@@ -147,7 +147,9 @@ class Deliveries:
             f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
             f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
             "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
-            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
+            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL"
+            # A channel may be limited for long, and the person has been told to look at the receipt.
+            "   AND NOT (k.tries >= 3 AND k.problem = 'ratelimited')))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             # What belongs below a card waits for it, also where it is posted again.
             "   AND e.lane = d.lane AND e.position <> d.position AND NOT (d.kind = 'card' AND e.kind = 'reply')"
