@@ -132,11 +132,12 @@ async def test_five_orders_end_by_mouse(visit: Visit, playground: Playground, vi
     assert playground.gateway.effects == {order: 1 for order in FIVE if order != "ord_1003"}
 
 
+@SIZES
 @PAUSING
-async def test_five_orders_by_keyboard(visit: Visit, playground: Playground) -> None:
+async def test_five_orders_by_keyboard(visit: Visit, playground: Playground, viewport: Any) -> None:
     """Lines and the select of the form, approval, Try now, summary, Retry and look-up work without a mouse."""
     one_fails_and_one_waits(playground)
-    desk = await visit("ann")
+    desk = await visit("ann", viewport=viewport)
     keys, page = desk.page.keyboard, desk.page
     box = page.get_by_role("combobox", name="Message #payments")
     await expect(box).to_be_focused()
