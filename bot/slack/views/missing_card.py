@@ -96,7 +96,7 @@ def _elsewhere(request: Request) -> str:
 _ELSEWHERE = "Withdraw it, and ask again in a channel of your own company."
 
 
-def _why(problem: str, bot_user_id: str) -> list[Element]:
+def _why(problem: str, bot_user_id: str) -> list[Element]:  # noqa: PLR0911 -- a table of texts
     match problem:
         case "channel_not_found":
             return [
