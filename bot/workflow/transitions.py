@@ -40,9 +40,12 @@ def end(tx: Tables, request: Request, ending: Ending, actor: str, at: datetime) 
 
 
 def show_others(tx: Tables, request: Request, event: Event, at: datetime) -> None:
-    """Let the cards of other requests for the same orders show whether Retry is possible there."""
+    """Let the cards of other requests for the same orders show whether Retry is possible there.
+
+    Where the beginning of a request was shown, its end is shown too, though it be too late for Retry by then.
+    """
     for other in tx.requests.to_retry_beside(request):
-        if could_be_retried(other, at):
+        if could_be_retried(other, request.requested_at):
             show(tx, other, event, at)
 
 

@@ -317,6 +317,21 @@ async def test_nobody_retries_after_a_later_request_was_decided_against(
     await refused_retry(workflow, store, request, Verdict.DECIDED_AGAINST)
 
 
+async def test_an_older_card_shows_the_end_of_a_newer_request_however_late(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """It showed the beginning; after the time for Retry it must not go on saying that the newer one is open."""
+    older = await failed(workflow)
+    await deliver_all(workflow)
+    newer = await requested(workflow, form="V2")
+    await deliver_all(workflow)
+    clock.at = older.expires_at + timedelta(hours=1)
+    await next_attempt(workflow)
+    assert await state_of(store, newer) is State.EXPIRED
+    sql = "SELECT count(*) FROM deliveries WHERE number = ? AND kind = 'card_update' AND status = 'queued'"
+    assert await store.read(lambda tables: tables.connection.execute(sql, (older.number,))) == [(1,)]
+
+
 async def test_nobody_retries_after_the_words_were_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The reason that was approved is gone, and no other one reaches the gateway."""
     request = await failed(workflow)
