@@ -179,7 +179,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         _frozen(request),
         f"{found.heading}.",
         f"<@{request.requester}> asked to cancel {order}{why}.",
-        mrkdwn(addressed(found.explanation, presentation.contact)) if found.explanation else "",
+        mrkdwn(addressed(found.explanation, presentation.contact)),
     ]
     if request.several:
         said += [mrkdwn(_progress_of_several(request)) if request.under_way else "", orders.spoken(request)]

@@ -10,9 +10,19 @@ from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.views import orders, outcomes
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Element, Message, addressed, escape, lines, mrkdwn, person, words
+from bot.slack.views.text import Element, Message, addressed, escape, lines, link, mrkdwn, person, words
 
 _SHOWN_IN_TEXT = 200
+
+
+def is_there(missing: MissingCard | None) -> bool:
+    """Return True where people find the card, be it out of date."""
+    return missing is None or missing.outdated
+
+
+def way_to(request: Request, missing: MissingCard | None) -> list[Element]:
+    """Return the link to the card, or nothing where there is none."""
+    return link(request.card_link, "Open the card") if is_there(missing) else []
 
 
 def heading(missing: MissingCard) -> str:
@@ -93,7 +103,7 @@ def _elsewhere(request: Request) -> str:
     return " If the cards go to another channel by now, withdraw this request and ask again."
 
 
-_ELSEWHERE = "Withdraw it, and ask again in a channel of your own company."
+_ASK_ELSEWHERE = "Withdraw it, and ask again in a channel of your own company."
 
 
 def _why(problem: str, bot_user_id: str) -> list[Element]:  # noqa: PLR0911 -- a table of texts
@@ -109,11 +119,11 @@ def _why(problem: str, bot_user_id: str) -> list[Element]:  # noqa: PLR0911 -- a
         case Trouble.RECORD_CONTRADICTS:
             return [words("The bot's database contradicts its record of this request. Tell the bot's operator.")]
         case Verdict.SHARED_CHANNEL:
-            return [words(f"It is shared with another company, whose people would read your request. {_ELSEWHERE}")]
+            return [words(f"It is shared with another company, whose people would read your request. {_ASK_ELSEWHERE}")]
         case "channel_not_checked":
             return [words("Slack does not tell me whether it is shared with another company. I go on asking.")]
         case Verdict.DIRECT_MESSAGE:
-            return [words(f"It is a direct message, where nobody else can decide. {_ELSEWHERE}")]
+            return [words(f"It is a direct message, where nobody else can decide. {_ASK_ELSEWHERE}")]
         case "is_archived" | "is_inactive":
             return [words("It is archived. Ask somebody to unarchive it.")]
         case problem if problem.startswith(("restricted_action", "no_permission")):

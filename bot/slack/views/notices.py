@@ -11,7 +11,7 @@ from bot.domain.cancellation import UNDER_WAY, Cancellation, State
 from bot.domain.delivery import MissingCard
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
-from bot.slack.views import freezes, orders, outcomes
+from bot.slack.views import freezes, missing_card, orders, outcomes
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
     Element,
@@ -19,7 +19,6 @@ from bot.slack.views.text import (
     bounded,
     cut,
     lines,
-    link,
     moment,
     mrkdwn,
     sentence,
@@ -54,9 +53,8 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
 def direct_notice(request: Request, event: Event, missing: MissingCard | None = None) -> Message:
     """Return the message to the requester about an event of ``PASSING``, with a link to the card unless ``missing``."""
     assert isinstance(event.content, GatewayTrouble)
-    has_card = missing is None or missing.outdated
-    way = link(request.card_link, "Open the card") if has_card else []
-    return _message(request, [*_trouble(request, event.order_id, event.content, [], has_card=has_card), way])
+    said = _trouble(request, event.order_id, event.content, [], has_card=missing_card.is_there(missing))
+    return _message(request, [*said, missing_card.way_to(request, missing)])
 
 
 def _trouble(

@@ -50,7 +50,7 @@ def receipt(
         act = "Rejected by " if request.rejection else "Found by "
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
-    way = link(request.card_link, "Open the card") if missing is None or missing.outdated else []
+    way = missing_card.way_to(request, missing)
     blocks = orders.fitting(lambda room: _blocks(request, heading, rows, way, room))
     return Message(bounded(_text(request, heading, rows, way)), blocks)
 
@@ -142,10 +142,10 @@ def _rows(
             return found.heading, [*told, *freezes.banners(request), _approved_by(request), progress]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
-    has_card = missing is None or missing.outdated
+    has_card = missing_card.is_there(missing)
     if not has_card:
         found = outcomes.without_a_card(found, request.state)
-    rows = [addressed(found.explanation, presentation.contact) if found.explanation else []]
+    rows = [addressed(found.explanation, presentation.contact)]
     if by:
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])

@@ -341,14 +341,13 @@ def _how_it_stands(request: Request) -> str:
         may_retry = request.card_ts is not None and any(each.may_retry for each in request.cancellations)
         retry = _HAS_RETRY if may_retry else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
-    return f"{describe(request.state)}{_shown_on_card(request)}"
+    return _described(request)
 
 
-def _shown_on_card(request: Request) -> str:
-    """Return where people see what they can do about an order that is not known."""
-    if request.state is State.UNKNOWN and request.card_ts is not None:
-        return ", and the card shows what you can do"
-    return ""
+def _described(request: Request) -> str:
+    """Return its state, and where people see what they can do about an order that is not known."""
+    on_card = request.state is State.UNKNOWN and request.card_ts is not None
+    return f"{describe(request.state)}{', and the card shows what you can do' if on_card else ''}"
 
 
 def _instead_of_retry(request: Request) -> str:
@@ -404,7 +403,7 @@ def already_open(request: Request, requester_name: str) -> str:
     # Only then the use case has the card looked for.
     looked_for = request.card_ts is not None and not request.over
     again = " If its card was deleted, I post it again now." if looked_for else ""
-    how = f"{describe(request.state)}{_shown_on_card(request)}".replace("this request", "that request")
+    how = _described(request).replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 

@@ -17,7 +17,7 @@ from bot.domain.events import (
 )
 from bot.domain.projection import is_about_one, leads_to
 from bot.domain.request import Request
-from bot.slack.views import freezes, orders, outcomes
+from bot.slack.views import freezes, missing_card, orders, outcomes
 from bot.slack.views.orders import Room
 from bot.slack.views.outcomes import Words
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
@@ -30,7 +30,6 @@ from bot.slack.views.text import (
     cut,
     escape,
     lines,
-    link,
     mrkdwn,
     person,
     quote,
@@ -58,8 +57,7 @@ def direct_message(
     missing: MissingCard | None = None,
 ) -> Message:
     """Return the message to the requester that reports one event, with a link to the card unless ``missing``."""
-    has_card = missing is None or missing.outdated
-    way = link(request.card_link, "Open the card") if has_card else []
+    way, has_card = missing_card.way_to(request, missing), missing_card.is_there(missing)
     return _report(request, event, presentation, way, has_card=has_card)
 
 
@@ -69,14 +67,15 @@ def _report(
     end = lines(_frozen(request), [words(f"Record {event.head}")], way)
     if request.several and not is_about_one(event.content):
         found = orders.words_for(request)
-        explained = addressed(found.explanation, presentation.contact) if found.explanation else []
-        blocks = orders.fitting(lambda room: [*_summary(request, event, explained, room, has_card=has_card), end])
-        return Message(bounded(_text_of_summary(request, event, explained)), blocks)
+        explained = addressed(found.explanation, presentation.contact)
+        first = lines(orders.headed(found.heading, request), explained)
+        blocks = orders.fitting(lambda room: [first, *_summary(request, event, room, has_card=has_card), end])
+        return Message(bounded(_text_of_summary(request, event, found, explained)), blocks)
     one = (request.about(event.order_id) or request) if request.several else request
     found = _words(one, event.content)
     if not has_card:
         found = outcomes.without_a_card(found, one.state)
-    explained = addressed(found.explanation, presentation.contact) if found.explanation else []
+    explained = addressed(found.explanation, presentation.contact)
     blocks = [*_statement(one, event, found, explained), *_theirs(event)]
     if request.several:
         blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
@@ -100,10 +99,9 @@ def _statement(request: Request, event: Event, found: Words, explained: list[Ele
     return [lines(*rows)]
 
 
-def _summary(request: Request, event: Event, explained: list[Element], room: Room, *, has_card: bool) -> list[Block]:
+def _summary(request: Request, event: Event, room: Room, *, has_card: bool) -> list[Block]:
     """Return how several orders ended: how many how, and all that were not cancelled with the reason."""
-    found = orders.words_for(request)
-    blocks = [lines(orders.headed(found.heading, request), explained)]
+    blocks: list[Block] = []
     if rest := [each for each in request.cancellations if each.state is not State.CANCELLED]:
         blocks.append(orders.listing(replace(request, cancellations=tuple(rest)), room))
     rows = orders.causes(request, then=has_card) if room < Room.LEAST else []
@@ -133,8 +131,7 @@ def _text(request: Request, event: Event, found: Words, explained: list[Element]
     return " ".join(filter(None, [*sentences, mrkdwn(_frozen(request)), orders.requested(request)]))
 
 
-def _text_of_summary(request: Request, event: Event, explained: list[Element]) -> str:
-    found = orders.words_for(request)
+def _text_of_summary(request: Request, event: Event, found: Words, explained: list[Element]) -> str:
     heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
     sentences = [heading, mrkdwn(explained), _their_words(event), mrkdwn(_frozen(request)), orders.requested(request)]
     return " ".join(filter(None, [*sentences, orders.spoken(request)]))

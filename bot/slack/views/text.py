@@ -111,10 +111,10 @@ _OPERATOR = re.compile(f"[Tt]{OPERATOR[1:]}")
 def addressed(text: str, contact: str | None) -> list[Element]:
     """Return words of our own as elements, with the channel, group or person of this id in place of OPERATOR.
 
-    Only words of our own: the same words in somebody's reason stay as they were typed.
+    Only words of our own: the same words in somebody's reason stay as they were typed. No words are no element.
     """
-    if contact is None:
-        return [words(text)]
+    if contact is None or not text:
+        return [words(text)] if text else []
     return listed([[words(part)] if part else [] for part in _OPERATOR.split(text)], mention(contact))
 
 
