@@ -84,7 +84,7 @@ class Measuring:
         wait = [
             order
             for request in failed
-            if request.retry_until is not None and request.retry_until >= at
+            if request.could_be_retried(at)
             for order in request.cancellations
             # Who stopped it has looked at it.
             if order.state is State.FAILED and order.may_retry and not order.stopped_by

@@ -164,6 +164,11 @@ class Request:
         """The end of the time in which its approval may be used again: as long as the request could wait for it."""
         return self.approved_at and self.approved_at + self.approval_ttl
 
+    def could_be_retried(self, at: datetime) -> bool:
+        """Return True where one of its orders may be sent again, as far as its state and the approval's age go."""
+        until = self.retry_until
+        return until is not None and until >= at and any(each.state.may_retry for each in self.cancellations)
+
     @property
     def rejection(self) -> Decision | None:
         """The decision that rejected it, or None."""

@@ -16,7 +16,6 @@ from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
 from bot.store import Tables
-from bot.workflow.transitions import could_be_retried
 
 MOST_FAILED = 1000
 """So many failed orders are looked through for those that could be retried. Their time is over within a day or so."""
@@ -83,7 +82,7 @@ def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> Non
     event = tx.record.append(content, actor, at)
     waiting = {request.number: request for request in tx.requests.waiting()}
     # While everything is frozen, nobody can press Retry.
-    failed = (request for request in tx.requests.failed(MOST_FAILED) if could_be_retried(request, began))
+    failed = (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(began))
     waiting |= {request.number: request for request in failed if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):

@@ -45,14 +45,8 @@ def show_others(tx: Tables, request: Request, event: Event, at: datetime) -> Non
     Where the beginning of a request was shown, its end is shown too, though it be too late for Retry by then.
     """
     for other in tx.requests.to_retry_beside(request):
-        if could_be_retried(other, request.requested_at):
+        if other.could_be_retried(request.requested_at):
             show(tx, other, event, at)
-
-
-def could_be_retried(request: Request, at: datetime) -> bool:
-    """Return True for a failed or unknown order whose approval is not too old."""
-    until = request.retry_until
-    return request.state.may_retry and until is not None and until >= at
 
 
 def show(tx: Tables, request: Request, event: Event, at: datetime) -> None:
