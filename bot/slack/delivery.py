@@ -179,17 +179,16 @@ class SlackCourier:
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
         doubt = delivery.in_doubt_since is not None
+        blocked = Receipt(DeliveryOutcome.BLOCKED, in_doubt=doubt, posted_nothing=True)
         if delivery.contradicted:
-            problem = str(Trouble.RECORD_CONTRADICTS)
-            return Receipt(DeliveryOutcome.BLOCKED, problem=problem, in_doubt=doubt, posted_nothing=True)
+            return replace(blocked, problem=str(Trouble.RECORD_CONTRADICTS))
         if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         place = await self._place(request.card_channel)
         if place in {Verdict.SHARED_CHANNEL, Verdict.DIRECT_MESSAGE}:
-            return Receipt(DeliveryOutcome.BLOCKED, problem=str(place), in_doubt=doubt, posted_nothing=True)
+            return replace(blocked, problem=str(place))
         if place is Verdict.UNCHECKED:
-            problem = "channel_not_checked"
-            return Receipt(DeliveryOutcome.BLOCKED, problem=problem, in_doubt=doubt, posted_nothing=True)
+            return replace(blocked, problem="channel_not_checked")
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)
 
