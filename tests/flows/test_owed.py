@@ -158,9 +158,8 @@ async def test_a_result_that_slack_refuses_is_told_and_comes_later(desk: Desk) -
     assert "✅ Cancelled" in (await desk.replies(card))[0]
 
 
-async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> None:
-    """Slack takes no message until the order was sent again and cancelled: nobody reads that it was not."""
-    desk = quiet_desk
+async def failed_untold(desk: Desk) -> Posted:
+    """Return the card of a request that failed while Slack takes no new message; the gateway is well again."""
     await desk.start_bot()
     desk.gateway.faults.always("ord_1", answers.maintenance(0))
     card = await desk.ask("ord_1")
@@ -169,6 +168,12 @@ async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> 
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "[ Retry ]")
     desk.gateway.faults.clear()
+    return card
+
+
+async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> None:
+    """Slack takes no message until the order was sent again and cancelled: nobody reads that it was not."""
+    desk, card = quiet_desk, await failed_untold(quiet_desk)
     await desk.cleo.click(card, "retry")
     await desk.card_says(card, "✅ Cancelled")
     desk.slack.faults.clear()
@@ -182,14 +187,7 @@ async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> 
 async def test_late_news_knows_of_a_newer_request(quiet_desk: Desk) -> None:
     """Nobody is sent to press Retry, or to ask again, for an order that was cancelled in the meantime."""
     desk = quiet_desk
-    await desk.start_bot()
-    desk.gateway.faults.always("ord_1", answers.maintenance(0))
-    card = await desk.ask("ord_1")
-    await desk.receipt("Waiting for approval")
-    desk.slack.faults.always("chat.postMessage", rate_limited(1))
-    await desk.ben.click(card, "approve")
-    await desk.card_says(card, "[ Retry ]")
-    desk.gateway.faults.clear()
+    await failed_untold(desk)
     assert await desk.fill_in("ord_1", person=desk.cleo) is None
     await desk.ben.open_home()
     await desk.wait(lambda: "[ Approve ]" in desk.ben.reads_home())
