@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.store import Store, Tables
-from bot.store.connection import Connection, Parameters, Row
+from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.sqlite import SQLite, open_writer
 
 
@@ -18,7 +18,7 @@ class Writer:
     through ``front``, which is ``sqlite`` until a test replaces it.
     """
 
-    not_indexed: str = SQLite.not_indexed
+    hints: Hints = SQLite.hints
     sqlite: SQLite
     front: Connection
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import NEXT, UNDER_WAY, Cancellation, State
 from bot.domain.request import Request
-from bot.store.connection import Connection
+from bot.store.connection import Connection, among
 from bot.store.requests import Requests
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 
@@ -35,7 +35,7 @@ class Cancellations:
             (
                 "SELECT number, at, 'of_order' AS what FROM (SELECT number, lease_until AS at FROM cancellations"
                 f" WHERE lease_until <= ? AND state = '{State.SENDING}'"
-                f" AND number NOT IN ({', '.join('?' * len(held))})"
+                f" AND NOT {among('number', len(held))}"
                 " ORDER BY lease_until LIMIT 1) AS left_behind"
             )
         ]

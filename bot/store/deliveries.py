@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bot.domain.audit import Event, timestamp
 from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.request import Request
-from bot.store.connection import Connection, Row
+from bot.store.connection import Connection, Row, among
 
 _BETWEEN_UPDATES = timedelta(seconds=1)
 """Many orders end within moments, and Slack takes about one update of a message a second."""
@@ -144,8 +144,7 @@ class Deliveries:
             " d.in_doubt_since, d.last_try_at FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
             f" WHERE d.status = 'queued' AND {which}"
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
-            f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
-            f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
+            f"  AND NOT {among('d.target', len(not_to))} AND NOT {among('d.position', len(held))}"
             "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
             "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store import schema
-from bot.store.connection import Connection, Parameters, Row
+from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
 
@@ -22,14 +22,21 @@ _COMMANDS_TAKE = 1.0
 """Seconds. A command that writes beside no bot has the lock for less, and a bot that starts then is no second one."""
 
 
+HINTS = Hints(
+    # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
+    not_indexed="+",
+    in_order="CROSS JOIN",
+    voided="json_each(CASE WHEN json_valid(data) THEN data ELSE '{}' END, '$.approvers')",
+)
+
+
 class SQLite:
     """A connection to one SQLite file. ``database`` is sqlite-utils' view of it, for the schema and for checks.
 
     ``file`` is the locked file, for the one connection that writes; it is closed with the connection.
     """
 
-    # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
-    not_indexed = "+"
+    hints = HINTS
 
     def __init__(self, uri: str, file: File | None = None) -> None:
         self.file = file

@@ -19,6 +19,8 @@ from bot.store.reports import Reports
 from bot.store.requests import Requests
 from bot.store.timers import Timers
 
+_HOME_DUE = "CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END"
+
 
 class Tables:
     """Every table. Inside ``Store.transaction`` all writes become visible together, or not at all.
@@ -63,8 +65,7 @@ class Tables:
             " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
             " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
             " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
-            " UNION ALL SELECT min(max(due_at, coalesce(lease_until, ''))) FROM homes"
-            " WHERE due_at IS NOT NULL AND max(due_at, coalesce(lease_until, '')) > :after"
+            f" UNION ALL SELECT min({_HOME_DUE}) FROM homes WHERE due_at IS NOT NULL AND {_HOME_DUE} > :after"
             " UNION ALL SELECT coalesce(lease_until, due_at) FROM digest WHERE coalesce(lease_until, due_at) > :after"
             ") AS waiting",
             {"after": at},

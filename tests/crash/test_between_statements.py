@@ -24,7 +24,7 @@ class Mortal:
     """The writer's connection, which lets the process die before its n-th statement; BEGIN and COMMIT count as well."""
 
     def __init__(self, connection: Connection, path: Path, copy: Path) -> None:
-        self.not_indexed = connection.not_indexed
+        self.hints = connection.hints
         self.left = 0
         self._connection, self._path, self._copy = connection, path, copy
 

@@ -16,7 +16,7 @@ from tests.world import World
 class Undone:
     """The writer's connection, where each commit is only a step in one transaction that is undone at the end."""
 
-    not_indexed: str = SQLite.not_indexed
+    hints = SQLite.hints
 
     def __init__(self, sqlite: SQLite) -> None:
         self._sqlite = sqlite
