@@ -20,7 +20,7 @@ from bot.slack.client import web_client
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, app_of, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
-from bot.store import StoreError, verify_file
+from bot.store import Place, StoreError, verify_all
 from bot.wording import events, no_way_to_slack, span, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
@@ -62,7 +62,7 @@ async def examine(
         yield Finding(
             f"variable {name}", problem, "Correct it, or ignore this if it is another program's.", is_doubt=True
         )
-    for finding in _database(settings.database_path):
+    for finding in _database(settings.database):
         yield finding
     yield await _gateway(settings, network)
     client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
@@ -99,7 +99,9 @@ async def _deciding(
         yield replace(await _asked(subject, ask), subject=subject)
 
 
-def _database(path: Path) -> list[Finding]:
+def _database(path: Place) -> list[Finding]:
+    if not isinstance(path, Path):
+        return _verified(path)
     try:
         return _look_at(path)
     except OSError as error:
@@ -120,8 +122,12 @@ def _look_at(path: Path) -> list[Finding]:
         return [
             Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")
         ]
+    return _verified(path)
+
+
+def _verified(path: Place) -> list[Finding]:
     try:
-        found = verify_file(path)
+        found = verify_all(path)
     except StoreError as error:
         problem, remedy = store_problem(error)
         return [Finding("database", problem, f"{remedy}.")]

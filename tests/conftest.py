@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.store import Store
+from bot.store import Place, Store
 from bot.workflow import Patience, Rules, Workflow
 from tests.clock import Clock
 from tests.flows.desk import Desk
+from tests.postgres import MISSING, Cluster, cluster, programs
 from tests.world import World
 
 # The tests talk to servers on loopback, also with clients that would send this through a proxy of the environment.
@@ -47,10 +48,35 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "data" / "bot.db"
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """Yield a PostgreSQL server for all tests of this process. CI has one; elsewhere its tests may be skipped."""
+    if programs() is None and not os.environ.get("CI"):
+        pytest.skip(MISSING)
+    with cluster() as started:
+        yield started
+
+
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[Store]:
-    """Yield an open store in a new file."""
-    store = Store(database)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return the engine of the test's database: ``sqlite``, unless a test or a folder's tests run on both."""
+    engine: str = getattr(request, "param", "sqlite")
+    return engine
+
+
+@pytest.fixture
+def place(engine: str, database: Path, request: pytest.FixtureRequest) -> Place:
+    """Return the place of the test's database: a file that is not there yet, or a new database with tables."""
+    if engine == "sqlite":
+        return database
+    server: Cluster = request.getfixturevalue("postgres")
+    return server.new()
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[Store]:
+    """Yield an open store in a new database."""
+    store = Store(place)
     await store.open()
     yield store
     await store.close()
@@ -81,15 +107,15 @@ def workflow(store: Store, rules: Rules, clock: Clock, wake: asyncio.Event) -> W
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Yield the use cases over a new file, with a model beside them."""
-    world = World(tmp_path)
+def world(place: Place) -> Iterator[World]:
+    """Yield the use cases over a new database, with a model beside them."""
+    world = World(place)
     yield world
     world.close()
 
 
 @pytest.fixture
-async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
+async def quiet_desk(place: Place) -> AsyncIterator[Desk]:
     """Yield a workspace and a gateway without a bot between them."""
-    async with Desk(database) as desk:
+    async with Desk(place) as desk:
         yield desk

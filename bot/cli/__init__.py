@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import doctor, erase, freeze, record, report, run, sandbox
+from bot.cli import doctor, erase, freeze, migrate, record, report, run, sandbox
 from bot.cli.terminal import CommandLine
 
 
@@ -21,6 +21,7 @@ for command in (
     doctor.doctor,
     record.audit,
     record.backup,
+    migrate.migrate,
     report.report,
     erase.erase,
     freeze.freeze,

@@ -4,19 +4,23 @@
 """
 
 from bot.store.backup import UnsoundCopy, backup
+from bot.store.engine import in_use, prepare
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.file import Privacy, in_use
+from bot.store.file import Privacy
 from bot.store.lookups import Page, Span
+from bot.store.place import Place, Server
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
-from bot.store.verification import verify, verify_file
+from bot.store.verification import verify, verify_all
 
 __all__ = [
     "Erasure",
     "Gone",
     "Page",
+    "Place",
     "Privacy",
+    "Server",
     "Span",
     "Store",
     "StoreError",
@@ -28,6 +32,7 @@ __all__ = [
     "in_use",
     "open_beside",
     "open_reader",
+    "prepare",
     "verify",
-    "verify_file",
+    "verify_all",
 ]

@@ -11,7 +11,7 @@ from bot.store import sqlite
 from bot.store.drafts import draft, publish
 from bot.store.errors import explained
 from bot.store.store import open_reader
-from bot.store.verification import verify_file
+from bot.store.verification import verify_all
 
 
 class UnsoundCopy(Exception):
@@ -34,7 +34,7 @@ def backup(source: Path, target: Path) -> Verification:
     with draft(target) as copy:
         with explained(source):
             sqlite.copy(source, copy)
-        verification = verify_file(copy)
+        verification = verify_all(copy)
         if verification.damage is not None:
             raise UnsoundCopy(_keep(copy, target), verification)
         publish(copy, target)

@@ -113,6 +113,13 @@ class Cancellations:
         sql = f"SELECT 1 FROM cancellations WHERE request = ? AND {one_of('state', UNDER_WAY)} LIMIT 1"
         return bool(self._connection.execute(sql, (request.number,)))
 
+    def give_back(self, worker: str, now: datetime) -> None:
+        """Make what this worker holds due now."""
+        self._connection.execute(
+            "UPDATE cancellations SET lease_until = ? WHERE lease_until > ? AND claimed_by = ?",
+            (timestamp(now), timestamp(now), worker),
+        )
+
     def end_leases(self, now: datetime) -> None:
         """Make everything that a worker holds due now."""
         self._connection.execute("UPDATE cancellations SET lease_until = ? WHERE lease_until > ?", [timestamp(now)] * 2)

@@ -7,6 +7,7 @@ subquery has a name, no list of values is empty (``among``), and a column that a
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
@@ -69,6 +70,18 @@ class Connection(Protocol):
 
     def checkpoint(self) -> bool:
         """Leave what was deleted in no file; return False where a reader hinders that."""
+        ...
+
+    def altered(self) -> str:
+        """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text."""
+        ...
+
+    def complaint(self) -> str:
+        """Return an empty text where the engine finds the database sound, else its first complaint."""
+        ...
+
+    def clock(self) -> datetime | None:
+        """Return the time by the engine's own clock, or None where that is this machine's."""
         ...
 
     def close(self) -> None:

@@ -321,6 +321,14 @@ class Deliveries:
             (timestamp(at), request.number, DeliveryKind.COPIES),
         )
 
+    def give_back(self, worker: str, due_at: datetime) -> None:
+        """Make what this worker holds due at that time."""
+        self._connection.execute(
+            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL"
+            " WHERE status = 'queued' AND lease_until IS NOT NULL AND claimed_by = ?",
+            (timestamp(due_at), worker),
+        )
+
     def end_leases(self, due_at: datetime) -> None:
         """Make everything that a worker holds due at that time."""
         self._connection.execute(

@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -123,6 +124,28 @@ class SQLite:
                 self.file.newest_mark = step
             self._connection.execute(f"PRAGMA user_version={step}").fetchall()
 
+    def altered(self) -> str:
+        """Return the name of something that is not as the bot makes it, or an empty text.
+
+        A trigger of the right name that does nothing protects nothing, so the texts are compared. So is what a start
+        goes by: the migrations in the file, and the mark in its header.
+        """
+        with closing(Database(memory=True)) as fresh:
+            schema.migrations.apply(fresh)
+            for query in (_DEFINITIONS, _MIGRATIONS):
+                if differing := set(fresh.execute(query)) ^ set(self.execute(query)):
+                    return str(min(name for name, *_ in differing))
+        return "" if self.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
+
+    def complaint(self) -> str:
+        """Return an empty text where SQLite finds the database sound, else its first complaint."""
+        says = str(self.execute("PRAGMA integrity_check(1)")[0][0])
+        return "" if says == "ok" else says
+
+    def clock(self) -> datetime | None:
+        """Return None: SQLite runs in this process."""
+        return None
+
     def rollback(self) -> None:
         """Undo everything since ``begin``."""
         self._connection.rollback()
@@ -222,26 +245,6 @@ def copy(source: Path, target: Path) -> None:
         into.execute("PRAGMA journal_mode=DELETE")
 
 
-def altered(connection: Connection) -> str:
-    """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text.
-
-    A trigger of the right name that does nothing protects nothing, so the texts are compared. So is what a start goes
-    by: the migrations in the file, and the mark in its header.
-    """
-    with closing(Database(memory=True)) as fresh:
-        schema.migrations.apply(fresh)
-        for query in (_DEFINITIONS, _MIGRATIONS):
-            if differing := set(fresh.execute(query)) ^ set(connection.execute(query)):
-                return str(min(name for name, *_ in differing))
-    return "" if connection.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
-
-
-def complaint(connection: Connection) -> str:
-    """Return an empty text where SQLite finds the database sound, else its first complaint."""
-    says = str(connection.execute("PRAGMA integrity_check(1)")[0][0])
-    return "" if says == "ok" else says
-
-
 # SQLite makes statistics by itself.
 _DEFINITIONS = (
     "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat[0-9]'"
@@ -279,7 +282,7 @@ def _migrate(connection: SQLite, path: Path) -> None:
 
 
 def _check_definitions(connection: Connection, path: Path) -> None:
-    if changed := altered(connection):
+    if changed := connection.altered():
         raise StoreError(StoreProblem.SCHEMA_ALTERED, path, changed)
 
 

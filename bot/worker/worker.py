@@ -213,6 +213,11 @@ class Worker:
         self._wake.set()
 
     async def _call(self, attempt: Attempt) -> None:
+        if attempt.lease_until is not None and self._now() >= attempt.lease_until:
+            # This process stood still, and somebody else may be calling by now. What became of this attempt is for
+            # whoever claims it next to settle.
+            log.warning("lease_over", order=attempt.order_id)
+            return
         answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
         await _persist(lambda: self._workflow.record_answer(attempt, answer))
 

@@ -148,6 +148,9 @@ def _delivered(
 ) -> Concluded:
     """Keep where a message is, and what is still to be done about an earlier try that may have had an effect too."""
     if not tx.deliveries.settle(delivery, receipt, at):
+        if delivery.kind.is_update and request is not None:
+            # It came after the try that counts, so Slack shows what was true before that one.
+            tx.deliveries.enqueue(request, delivery.kind, tx.record.event(delivery.event_seq), at)
         return Concluded(surplus=_is_surplus(tx, delivery, receipt))
     if request is None:
         return Concluded()

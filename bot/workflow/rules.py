@@ -56,6 +56,10 @@ class Patience:
         return timedelta(seconds=pause_after(tries, self.first_pause.total_seconds(), longest))
 
 
+AMONG_REPLICAS = Patience(attempt_lease=timedelta(seconds=45), delivery_lease=timedelta(seconds=30))
+"""The patience of one of several bots: no start takes back what a dead one held, so people wait for its leases."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The settings about asking and approving."""

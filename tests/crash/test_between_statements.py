@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,18 @@ class Mortal:
     def checkpoint(self) -> bool:
         """Move the log into the file."""
         return self._connection.checkpoint()
+
+    def altered(self) -> str:
+        """Look for altered definitions."""
+        return self._connection.altered()
+
+    def complaint(self) -> str:
+        """Let the engine check itself."""
+        return self._connection.complaint()
+
+    def clock(self) -> datetime | None:
+        """Return the engine's time."""
+        return self._connection.clock()
 
     def close(self) -> None:
         """Close the connection."""

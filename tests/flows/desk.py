@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,7 +19,7 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
 from bot.sandbox.workspace import Posted
-from bot.store import open_reader
+from bot.store import Place, open_reader
 from bot.tuning import Tuning
 from bot.worker import RateLimit
 from bot.workflow import Patience
@@ -74,14 +73,14 @@ class Desk(Stage):
 
     def __init__(
         self,
-        database: Path,
+        place: Place,
         *,
         now: Callable[[], datetime] = utc_now,
         ack_within: float = 3.0,
         rate_limited: bool = False,
     ) -> None:
         super().__init__(
-            database,
+            place,
             orders={"ord_1": "pending", "ord_2": "pending", "ord_3": "pending", "ord_done": "completed"},
             settings={"APPROVERS": f"{BEN},{LEADS}"},
             tuning=quick_tuning(),
@@ -147,7 +146,7 @@ class Desk(Stage):
 
     def _is_receipt(self, message: Posted) -> bool:
         delivery = (message.metadata or {}).get("event_payload", {}).get("delivery_id")
-        with open_reader(self.database) as tables:
+        with open_reader(self.place) as tables:
             sql = "SELECT 1 FROM deliveries WHERE id = ? AND kind = 'receipt'"
             return bool(tables.connection.execute(sql, (delivery,)))
 

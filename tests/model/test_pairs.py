@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import datetime
 
 import pytest
 
 from bot.domain.cancellation import State
-from bot.store.connection import Parameters, Row
-from bot.store.sqlite import SQLite
+from bot.store.connection import Connection, Parameters, Row
+from bot.store.postgres import Postgres
 from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
 from tests.world import World
 
@@ -16,22 +17,21 @@ from tests.world import World
 class Undone:
     """The writer's connection, where each commit is only a step in one transaction that is undone at the end."""
 
-    hints = SQLite.hints
-
-    def __init__(self, sqlite: SQLite) -> None:
-        self._sqlite = sqlite
+    def __init__(self, connection: Connection) -> None:
+        self.hints = connection.hints
+        self._connection = connection
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement."""
-        return self._sqlite.execute(sql, parameters)
+        return self._connection.execute(sql, parameters)
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Run one statement and yield its rows."""
-        return self._sqlite.stream(sql, parameters)
+        return self._connection.stream(sql, parameters)
 
     def begin(self) -> None:
         """Begin a transaction inside the one that is open."""
-        self._sqlite.execute("SAVEPOINT act")
+        self._connection.execute("SAVEPOINT act")
 
     def begin_reading(self) -> None:
         """Begin in the same way."""
@@ -39,40 +39,59 @@ class Undone:
 
     def commit(self) -> None:
         """Keep this step, for now."""
-        self._sqlite.execute("RELEASE act")
+        self._connection.execute("RELEASE act")
 
     def rollback(self) -> None:
         """Undo this step."""
-        self._sqlite.execute("ROLLBACK TO act")
-        self._sqlite.execute("RELEASE act")
+        self._connection.execute("ROLLBACK TO act")
+        self._connection.execute("RELEASE act")
 
     def check(self) -> None:
         """Check that the file is still there."""
-        self._sqlite.check()
+        self._connection.check()
 
     def checkpoint(self) -> bool:
         """Leave the log, which has nothing of this transaction."""
         return False
 
+    def altered(self) -> str:
+        """Look for altered definitions."""
+        return self._connection.altered()
+
+    def complaint(self) -> str:
+        """Let the engine check itself."""
+        return self._connection.complaint()
+
+    def clock(self) -> datetime | None:
+        """Return the engine's time."""
+        return self._connection.clock()
+
     def close(self) -> None:
         """Close the connection."""
-        self._sqlite.close()
+        self._connection.close()
 
 
 @contextmanager
 def undone(world: World) -> Iterator[None]:
     """Undo everything that happens to the world while the block runs."""
-    sqlite, front, at, workflow = world.writer.sqlite, world.writer.front, world.clock.at, world.workflow
+    connection, front, at, workflow = world.writer.connection, world.writer.front, world.clock.at, world.workflow
     outside = deepcopy(world.outside)
-    sqlite.execute("SAVEPOINT undone")
-    world.writer.front = Undone(sqlite)
+    first = not isinstance(front, Undone)
+    if first:
+        connection.begin()
+        if isinstance(connection, Postgres):
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.execute("SAVEPOINT undone")
+    world.writer.front = Undone(connection)
     try:
         yield
     finally:
         world.writer.front, world.clock.at, world.workflow = front, at, workflow
         world.outside = outside
-        sqlite.execute("ROLLBACK TO undone")
-        sqlite.execute("RELEASE undone")
+        connection.execute("ROLLBACK TO undone")
+        connection.execute("RELEASE undone")
+        if first:
+            connection.rollback()
 
 
 def _one_by_one(world: World, about: str, way: list[str], *, follow: Callable[[], None] = lambda: None) -> None:

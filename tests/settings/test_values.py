@@ -16,6 +16,9 @@ user_ids = st.from_regex("[UW][A-Z0-9]{1,12}", fullmatch=True)
 group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
 
 
+_DATABASES = "must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://user@host/name"
+
+
 @pytest.mark.parametrize(
     "name, value, problem",
     [
@@ -93,12 +96,12 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
             for value in ("https://{order_id}", "https://{order_id}.x.test/orders")
         ),
         ("ORDER_URL", "https://u:hunter2@x.test/{order_id}", "must not contain a user name or a password"),
-        ("DATABASE_URL", "postgres://u:hunter2@h/d", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "data/bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite://bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///:memory:", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///x.db?mode=ro", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "mysql://u:hunter2@h/d", _DATABASES),
+        ("DATABASE_URL", "data/bot.db", _DATABASES),
+        ("DATABASE_URL", "sqlite://bot.db", _DATABASES),
+        ("DATABASE_URL", "sqlite:///", _DATABASES),
+        ("DATABASE_URL", "sqlite:///:memory:", _DATABASES),
+        ("DATABASE_URL", "sqlite:///x.db?mode=ro", _DATABASES),
         (
             "CONTACT",
             "#help",
@@ -279,7 +282,7 @@ def test_slack_is_a_base_with_one_slash_at_the_end(url: str, base: str) -> None:
 )
 def test_a_database_address_is_a_path(url: str, path: str) -> None:
     """Three slashes begin a relative path, four an absolute one."""
-    assert given_that(DATABASE_URL=url).database_path == Path(path)
+    assert given_that(DATABASE_URL=url).database == Path(path)
 
 
 @pytest.mark.parametrize("text, value", [("true", True), ("YES", True), ("1", True), ("False", False), ("off", False)])

@@ -11,7 +11,7 @@ from bot.domain.events import Erased, Requested
 from bot.domain.policy import Actor, Membership, Verdict
 from bot.domain.verification import Damage
 from bot.domain.words import ERASED
-from bot.store import Erasure, Store, erase_from, open_reader, sqlite, verify_file
+from bot.store import Erasure, Store, erase_from, open_reader, sqlite, verify_all
 from bot.store.errors import StoreError, StoreProblem
 from bot.workflow import Workflow
 from tests.clock import Clock
@@ -27,6 +27,13 @@ from tests.workflow.steps import (
     unknown,
 )
 from tests.world import next_attempt
+
+
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
 
 CARL = Actor("UCARL", "Carl Kowalczyk", requester=Membership.MEMBER)
 REASON, NO, ECHO = "Frau Grün-Lindqvist paid twice", "Herr Zwölfinger is right", "no: Frau Grün-Lindqvist"
@@ -74,7 +81,7 @@ async def test_the_words_about_an_order_are_gone_and_the_record_verifies(
     assert (gone.texts, gone.still_open, gone.from_log) == (3, 0, True)
     assert traces(told, REASON, ECHO, "GRÜN") == []
     assert traces(told, NO, LONG[:60], "still open") == [NO, LONG[:60], "still open"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
     assert reasons(told) == [ERASED, LONG, "still open"]
     asked = [content for content in await contents(store) if isinstance(content, Requested)]
     assert [each.reason for each in asked] == [ERASED, LONG, "still open"]
@@ -97,14 +104,14 @@ async def test_the_words_of_a_person_are_gone_with_their_name(told: Path, clock:
     assert gone.texts == 5
     assert traces(told, REASON, ECHO, LONG[:60], CARL.name) == []
     assert traces(told, NO, "still open") == [NO, "still open"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
 async def test_a_person_whose_name_was_erased_may_come_back(told: Path, workflow: Workflow, clock: Clock) -> None:
     """Their next act brings the name back, with an event of its own."""
     erase_from(told, Erasure(person="UCARL"), "asked", "terminal:root", clock())
     await ask(workflow, "ord_9", form="V9", by=CARL)
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
     with open_reader(told) as tables:
         assert tables.people.names(["UCARL"]) == {"UCARL": CARL.name}
 
@@ -120,7 +127,7 @@ async def test_what_is_older_than_a_time_is_gone(told: Path, workflow: Workflow,
     assert gone.still_open == 1
     assert traces(told, REASON, NO, ECHO, LONG[:60]) == []
     assert traces(told, "still open", "a later reason", "a later no") == ["still open", "a later reason", "a later no"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
 async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
@@ -167,7 +174,7 @@ async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_reques
     assert same.request.id == other.request.id
     assert len(reasons(told)) == 4
     assert traces(told, REASON) == []
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
 async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
@@ -175,7 +182,7 @@ async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: S
     assert await settle(workflow, await unknown(workflow)) is Verdict.ALLOWED
     erase_from(store.path, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock())
     assert traces(store.path, "the console says so", "typed twice") == []
-    assert verify_file(store.path).damage is None
+    assert verify_all(store.path).damage is None
 
 
 @pytest.mark.parametrize(
@@ -193,7 +200,7 @@ async def test_an_erasure_is_no_cover_for_a_forgery(told: Path, store: Store, cl
     with closing(sqlite.open_beside(told)) as connection:
         connection.database.execute(forged)
         connection.commit()
-    assert verify_file(told).damage is Damage.CONTRADICTION
+    assert verify_all(told).damage is Damage.CONTRADICTION
 
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, clock: Clock) -> None:

@@ -1,0 +1,74 @@
+"""Several bots on one database, and a database server that is away."""
+
+import asyncio
+from http import HTTPStatus
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from bot.app import Bot
+from bot.settings import load
+from bot.store import Server, verify_all
+from tests.flows.desk import Desk, quick_tuning
+from tests.postgres import Cluster, free_port
+from tests.store.wire import wire
+
+
+async def _get(port: int, path: str) -> tuple[int, str]:
+    """Return the status and the body of an address of a bot."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_start_waits_for_a_server_that_is_away(postgres: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process says that it lives and what it waits for, and begins to work as soon as the server is there."""
+    server = postgres.new()
+    name = server.url.get_secret_value().rpartition("/")[2]
+    with wire(postgres.port) as broken:
+        broken.down = True
+        async with Desk(Server(SecretStr(postgres.url(name, port=broken.port)))) as desk:
+            port = str(free_port())
+            bot = Bot(load(desk.environment(PORT=port)), quick_tuning())
+            starting = asyncio.create_task(bot.start())
+            try:
+                while not bot.readiness().missing or "does not answer" not in bot.readiness().missing[0]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                assert (await _get(int(port), "/healthz"))[0] == HTTPStatus.OK
+                status, body = await _get(int(port), "/readyz")
+                assert (status, "the database server does not answer" in body) == (HTTPStatus.SERVICE_UNAVAILABLE, True)
+                assert not starting.done()
+                broken.down = False
+                await asyncio.wait_for(starting, 30)
+                await asyncio.wait_for(bot.connection.ready.wait(), 10)
+                assert (await desk.ask("ord_1")).button("approve")
+            finally:
+                await asyncio.wait([starting])
+                await bot.stop()
+
+
+async def test_a_server_that_refuses_ends_the_start(postgres: Cluster) -> None:
+    """Waiting would not help: somebody has to correct a setting."""
+    async with Desk(Server(SecretStr(postgres.url("nothing")))) as desk:
+        with pytest.raises(Exception, match="does not exist"):
+            await desk.launch_bot()
+
+
+async def test_three_bots_do_everything_once(postgres: Cluster) -> None:
+    """Each order has one card, one call with an effect, one result in the thread and one for its requester."""
+    server = postgres.new()
+    async with Desk(server) as desk:
+        others = [Bot(load(desk.environment()), quick_tuning()) for _ in range(2)]
+        await desk.start_bot()
+        for each in others:
+            await each.start()
+            await asyncio.wait_for(each.connection.ready.wait(), 10)
+        for order in ("ord_1", "ord_2", "ord_3"):
+            card = await desk.ask(order)
+            await desk.ben.click(card, "approve")
+            await desk.card_says(card, "✅ Cancelled")
+            assert len(await desk.endings(card)) == 1
+        assert desk.gateway.effects == {"ord_1": 1, "ord_2": 1, "ord_3": 1}
+        for each in others:
+            await each.stop()
+    assert verify_all(server).damage is None
