@@ -43,7 +43,7 @@ from bot.slack.views.presentation import Presentation
 from bot.store import Store, StoreError, StoreProblem
 from bot.tuning import Tuning
 from bot.watch import Watch
-from bot.worker import RateLimit, Worker
+from bot.worker import Worker
 from bot.workflow import AMONG_REPLICAS, Patience, Rules, Workflow
 
 log = structlog.get_logger(__name__)
@@ -141,7 +141,6 @@ class Bot:
             now=self.clock.now,
             name=self._name,
             wake=wake,
-            rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
             connected=lambda: self._identity() is not None,
             calls=settings.gateway_concurrency,
@@ -311,6 +310,7 @@ class Bot:
                 self.clock,
                 self._in_flight,
                 # Who belongs to the workspace is known once Slack has confirmed the token.
+                is_first=self.workflow.is_first if self.store.shared else None,
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.clock import utc_now
-from bot.worker import RateLimit
 from bot.workflow import Patience
 
 __all__ = ["Tuning", "utc_now"]
@@ -26,7 +25,6 @@ class Tuning:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] | None = None
     patience: Patience | None = None
-    rate_limit: RateLimit | None = None
     ping_interval: float = 5.0
     longest_pause: float = 30.0
     clock_check: float = 1.0

@@ -65,12 +65,15 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(engine: str, database: Path, request: pytest.FixtureRequest) -> Place:
-    """Return the place of the test's database: a file that is not there yet, or a new database with tables."""
+def place(engine: str, database: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Yield the place of the test's database: a file that is not there yet, or a new database with tables."""
     if engine == "sqlite":
-        return database
-    server: Cluster = request.getfixturevalue("postgres")
-    return server.new()
+        yield database
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    server = postgres.new()
+    yield server
+    postgres.drop(server)
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def rules() -> Rules:
         allow_self_approval=False,
         approval_ttl=timedelta(hours=24),
         order_id_pattern=re.compile(r"[A-Za-z0-9_-]{1,64}"),
-        patience=Patience(max_attempts=3),
+        patience=Patience(max_attempts=3, message_every=timedelta(0)),
     )
 
 

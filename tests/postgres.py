@@ -104,6 +104,12 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}".encode())
         return Server(SecretStr(self.url(name)))
 
+    def drop(self, server: Server) -> None:
+        """Drop a database, whoever is connected to it: hundreds of them would fill the disk."""
+        name = server.url.get_secret_value().rpartition("/")[2]
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
     def _do(self, program: str, *words: str) -> None:
         command = [str(self._bin / program), "-D", str(self.folder / "data"), *words]
         # Without a pipe: the server would keep it open.

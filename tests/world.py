@@ -174,7 +174,7 @@ class World:
             self_approval,
             timedelta(hours=1),
             re.compile(r"\w+"),
-            Patience(max_attempts=2),
+            Patience(max_attempts=2, message_every=timedelta(0)),
             remind_after=(timedelta(minutes=20), timedelta(minutes=35)),
             escalate_after=timedelta(minutes=25),
             escalate_to=People(users=ESCALATION.ids),

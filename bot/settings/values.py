@@ -258,7 +258,7 @@ def database(text: str) -> Place:
     # A ? would begin SQLite's own parameters, which could switch off what the store relies on.
     if path == text or not path or path == ":memory:" or "?" in path:
         # Without the value: the URL of another database often has a password in it.
-        raise ValueError("must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://user@host/name")
+        raise ValueError("must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://host/name")
     return Path(path)
 
 
@@ -271,13 +271,13 @@ def _with_tls(url: str) -> str:
     try:
         found, given = urlsplit(url), dict(parse_qsl(urlsplit(url).query, strict_parsing=bool(urlsplit(url).query)))
     except ValueError:
-        raise ValueError("is not an address such as postgresql://user@host/name") from None
+        raise ValueError("is not an address such as postgresql://host/name") from None
     named = given.get("hostaddr") or given.get("host") or found.netloc.rpartition("@")[2]
     hosts = [re.sub(r":[0-9]*$", "", each).strip("[]") for each in named.split(",")]
     if not all(hosts):
         raise ValueError("must name a host; that of a socket is its folder: postgresql:///name?host=/run/postgresql")
     if not found.path.strip("/"):
-        raise ValueError("must name a database behind the host: postgresql://user@host/name")
+        raise ValueError("must name a database behind the host: postgresql://host/name")
     if "service" in given:
         raise ValueError("must not name a service: write its host and its database")
     if all(each.startswith(("/", "%2F")) or _is_loopback(each) for each in hosts):

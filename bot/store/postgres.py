@@ -91,7 +91,8 @@ class Postgres:
         self._application = name
         self._patience = patience
         self._line: _Line | None = None
-        self._begun = self._wrote = self._unreplicated = False
+        self._begun = self._wrote = self._unreplicated = self._of_streams = False
+        self._open_streams = 0
         self._batch = 0
         self._kept: TupleRow | None = None
         """The number and the hash of the last head of which the server said that it is kept."""
@@ -114,21 +115,23 @@ class Postgres:
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Run one statement and yield its rows, a few hundred at a time from the server.
 
-        Outside of a transaction it begins one that reads, and that ends with the last row.
+        Outside of a transaction it begins one that reads, and that ends when no stream in it has any rows left.
         """
-        alone = not self._begun
-        if alone:
+        if not self._begun:
             self.begin_reading()
+            self._of_streams, self._open_streams = True, 0
+        self._open_streams += 1
         cursor = self._begun_line().cursor(f"rows_{next(self._streams)}")
         cursor.itersize = _AT_A_TIME
         cursor.execute(translated(sql), parameters)
-        return self._rows(cursor, alone=alone)
+        return self._rows(cursor)
 
-    def _rows(self, cursor: psycopg.ServerCursor[TupleRow], *, alone: bool) -> Generator[Row, None, None]:
+    def _rows(self, cursor: psycopg.ServerCursor[TupleRow]) -> Generator[Row, None, None]:
         while rows := cursor.fetchmany(_AT_A_TIME):
             yield from rows
         cursor.close()
-        if alone:
+        self._open_streams -= 1
+        if self._of_streams and not self._open_streams:
             self.rollback()
 
     @staticmethod
@@ -144,14 +147,14 @@ class Postgres:
         if self._begun:
             self.rollback()
         self._again(lambda line: line.execute(_BEGIN))
-        self._begun, self._wrote, self._unreplicated = True, False, False
+        self._begun, self._wrote, self._unreplicated, self._of_streams = True, False, False, False
 
     def begin_reading(self) -> None:
         """Begin a transaction in which every read sees the same state."""
         if self._begun:
             self.rollback()
         self._again(lambda line: line.execute(_BEGIN_READING))
-        self._begun = True
+        self._begun, self._of_streams = True, False
 
     def commit(self) -> None:
         """Return once everything since ``begin`` is on the server's disk.

@@ -198,6 +198,18 @@ CREATE INDEX deliveries_by_request ON deliveries (number, position);
 CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
     WHERE status = 'queued';
 
+-- A token bucket for each channel and person that gets messages.
+CREATE TABLE rates (
+    target TEXT PRIMARY KEY,
+    used_until TEXT NOT NULL
+) STRICT;
+
+-- What several bots behind one address have seen of Slack's signed requests; a bot alone remembers that by itself.
+CREATE TABLE signatures (
+    digest TEXT PRIMARY KEY,
+    until TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE homes (
     person TEXT PRIMARY KEY,
     opened_at TEXT NOT NULL,

@@ -14,9 +14,11 @@ from bot.store.homes import Homes
 from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
+from bot.store.rates import Rates
 from bot.store.record import Record
 from bot.store.reports import Reports
 from bot.store.requests import Requests
+from bot.store.signatures import Signatures
 from bot.store.timers import Timers
 
 _HOME_DUE = "CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END"
@@ -35,6 +37,8 @@ class Tables:
         self.attempts = Attempts(connection)
         self.deliveries = Deliveries(connection)
         self.homes = Homes(connection)
+        self.rates = Rates(connection)
+        self.signatures = Signatures(connection)
         self.record = Record(connection)
         self.people = People(connection, self.record)
         self.lookups = Lookups(connection)

@@ -10,6 +10,7 @@ from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
 from bot.store import Tables
+from bot.workflow import rates
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
 
@@ -50,6 +51,7 @@ def claim(
         request = tx.requests.get(delivery.request_id)
         if request is None:
             claimed.append(ClaimedDelivery(delivery, None, event))
+            rates.record(tx, rules.patience, delivery.target, at)
             not_to |= {delivery.target}
             continue
         if delivery.kind.is_new_message and _is_outdated(tx, request, event):
@@ -69,6 +71,7 @@ def claim(
             request = replace(request, history=tx.record.history(request))
         claimed.append(ClaimedDelivery(delivery, request, event))
         if delivery.kind.is_new_message:
+            rates.record(tx, rules.patience, delivery.target, at)
             not_to |= {delivery.target}
     return claimed, called_off
 

@@ -26,7 +26,7 @@ from bot.domain.projection import Contradiction
 from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, requests, timers
+from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.freezing import Froze
 from bot.workflow.home import HomeTab
@@ -201,6 +201,15 @@ class Workflow:
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, why=str(why))
 
+    async def is_first(self, signature: str, life: timedelta) -> bool:
+        """Return True for a signature that none of the bots has seen in so much time. Raises StoreError."""
+
+        def work(tx: Tables) -> bool:
+            at = self._now()
+            return tx.signatures.keep(signature, at, at + life)
+
+        return await self._store.transaction("signature", work)
+
     async def freeze(self, actor: Actor, why: str, command: str) -> Froze:
         """Stop everything that could cancel an order."""
         return await self._freezing("frozen", actor, lambda tx, at: freezing.freeze(tx, actor, why, command, at))
@@ -334,16 +343,18 @@ class Workflow:
             at = self._at(tx)
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
+            busy = rates.blocked(tx, self.rules.patience, at)
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
             digest = digests.claim(tx, self.rules, at) if sure else None
             claimed, called_off = deliveries.claim(
-                tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries
+                tx, self.rules, worker, at, room=messages, not_to=not_to | busy.keys(), held=held.deliveries
             )
             left = messages - len(claimed) - _FOR_MESSAGES
             homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
-            return named, contradictions, Claimed(begun, claimed, homes, more, tx.next_due(at), digest)
+            next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
+            return named, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
         settled, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
@@ -416,7 +427,11 @@ class Workflow:
         """Keep the result of a try to deliver; return what follows from it."""
 
         def work(tx: Tables) -> Concluded:
-            return deliveries.conclude(tx, self.rules, delivery, receipt, self._at(tx))
+            at = self._at(tx)
+            concluded = deliveries.conclude(tx, self.rules, delivery, receipt, at)
+            if concluded.pause:
+                rates.pause(tx, self.rules.patience, delivery.target, at + concluded.pause)
+            return concluded
 
         concluded = await self._store.transaction("record_delivery", work)
         (log.warning if concluded.tell else log.info)(

@@ -16,11 +16,10 @@ from typing import Any
 
 from bot import log
 from bot.app import Bot
-from bot.clock import elapsed, utc_now
+from bot.clock import utc_now
 from bot.settings import load
 from bot.store import Tables
 from bot.tuning import Tuning
-from bot.worker import RateLimit
 from tests.flows.desk import QUICK, quick_tuning
 
 
@@ -86,7 +85,6 @@ def _tuning(commits: _Commits) -> Tuning:
     longest = _duration("LONGEST_DELIVERY_PAUSE", QUICK.longest_delivery_pause)
     return quick_tuning(
         now=now,
-        rate_limit=RateLimit(elapsed, every=timedelta(0)),
         patience=replace(
             QUICK,
             longest_delivery_pause=longest,

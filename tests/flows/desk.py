@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.clock import elapsed, utc_now
+from bot.clock import utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
@@ -21,7 +21,6 @@ from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Sta
 from bot.sandbox.workspace import Posted
 from bot.store import Place, open_reader
 from bot.tuning import Tuning
-from bot.worker import RateLimit
 from bot.workflow import Patience
 
 __all__ = [
@@ -51,6 +50,7 @@ QUICK = Patience(
     longest_delivery_pause=timedelta(milliseconds=20),
     max_attempts=4,
     settle_delay=timedelta(milliseconds=300),
+    message_every=timedelta(0),
 )
 
 
@@ -63,7 +63,6 @@ def quick_tuning(**changes: Any) -> Tuning:
     quick: dict[str, Any] = {
         "patience": QUICK,
         "store_check": 0.01,
-        "rate_limit": RateLimit(elapsed, every=timedelta(0)),
     }
     return Tuning(**quick | changes)
 

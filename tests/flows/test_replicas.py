@@ -1,6 +1,7 @@
 """Several bots on one database, and a database server that is away."""
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 
 import aiohttp
@@ -8,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import Bot
+from bot.clock import utc_now
 from bot.settings import load
 from bot.store import Server, verify_all
 from tests.flows.desk import Desk, quick_tuning
@@ -19,6 +21,13 @@ async def _get(port: int, path: str) -> tuple[int, str]:
     """Return the status and the body of an address of a bot."""
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
         return answer.status, await answer.text()
+
+
+async def _post(port: int, headers: dict[str, str], body: bytes) -> int:
+    """Return the status with which a bot answers a signed request."""
+    url = f"http://127.0.0.1:{port}/slack/events"
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+        return answer.status
 
 
 async def test_a_start_waits_for_a_server_that_is_away(postgres: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +81,37 @@ async def test_three_bots_do_everything_once(postgres: Cluster) -> None:
         for each in others:
             await each.stop()
     assert verify_all(server).damage is None
+
+
+async def test_a_request_that_one_bot_took_is_a_replay_for_another(postgres: Cluster) -> None:
+    """Both are behind the same address, and whoever sends it again may come to either."""
+    async with Desk(postgres.new()) as desk:
+        first = await desk.start_bot(**desk.by_http)
+        second = Bot(load(desk.environment(**desk.by_http)), quick_tuning())
+        await second.start()
+        await asyncio.wait_for(second.connection.ready.wait(), 10)
+        body = b"payload=%7B%7D"
+        headers = desk.slack.signed(body, at=utc_now() + timedelta(seconds=1))
+        taken = [await _post(bot.port, headers, body) for bot in (first, second, second)]
+        await second.stop()
+    assert taken == [HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED]
+
+
+@pytest.mark.parametrize("seconds, ready", [(-8, False), (-2, True), (2, True), (8, False)])
+async def test_a_bot_whose_clock_is_not_the_servers_is_not_ready(postgres: Cluster, seconds: int, ready: bool) -> None:
+    """What one bot leases to another ends by the time of both."""
+    async with Desk(postgres.new()) as desk:
+        bot = await desk.start_bot(quick_tuning(now=lambda: utc_now() + timedelta(seconds=seconds)))
+        looks = 0
+        look = bot.store.probe
+
+        async def counted() -> None:
+            nonlocal looks
+            await look()
+            looks += 1
+
+        bot.store.probe = counted  # type: ignore[method-assign]
+        while looks < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        missing = bot.readiness().missing
+    assert ["database server's, by which all bots act" in each for each in missing] == [True] * (not ready)

@@ -346,6 +346,31 @@ async def test_a_server_that_is_away_or_refuses_is_told_in_one_line(
     assert "hunter2" not in str(failed.value)
 
 
+async def test_a_server_that_takes_no_writes_for_a_while_passes(postgres: Cluster, server: Server) -> None:
+    """A primary that became a standby says so in an error that its library takes for one of its own."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    async with opened(server) as store:
+        await store.transaction("start", started)
+        with postgres.connect() as other:
+            other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+            _let_go(other, name)
+            with pytest.raises(StoreError) as failed:
+                await store.transaction("start", started)
+            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.SERVER_AWAY, True)
+            other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+            _let_go(other, name)
+        await store.transaction("start", started)
+    assert counts(server) == 2
+
+
+async def test_a_value_that_does_not_fit_is_no_damage(server: Server) -> None:
+    """It is our own mistake, and says nothing about the server."""
+    async with opened(server) as store:
+        with pytest.raises(psycopg.DataError):
+            await store.transaction("nul", lambda tx: tx.people.remember(Actor("U1", "a\0b"), AT))
+        await keep(store)
+
+
 def test_a_role_without_rights_is_told_so(postgres: Cluster, server: Server) -> None:
     """It is a matter for whoever grants rights, not for somebody who looks for a failing server."""
     with postgres.connect() as other:
