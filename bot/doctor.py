@@ -20,7 +20,8 @@ from bot.slack.client import web_client
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, app_of, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
-from bot.store import Place, StoreError, verify_all
+from bot.store import Place, Server, StoreError, verify_all
+from bot.watch import REPLICAS_MAY_DIFFER
 from bot.wording import events, no_way_to_slack, span, store_problem, trouble, verification
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=60)
@@ -101,7 +102,7 @@ async def _deciding(
 
 def _database(path: Place) -> list[Finding]:
     if not isinstance(path, Path):
-        return _verified(path)
+        return _server(path)
     try:
         return _look_at(path)
     except OSError as error:
@@ -123,6 +124,37 @@ def _look_at(path: Path) -> list[Finding]:
             Finding("database", f"{path} is read-only", "Make the file and its folder writable for the bot's user.")
         ]
     return _verified(path)
+
+
+def _server(server: Server) -> list[Finding]:
+    from bot.store.server_facts import facts
+
+    try:
+        found = facts(server)
+    except StoreError as error:
+        problem, remedy = store_problem(error)
+        return [Finding("database", problem, f"{remedy}.")]
+    way = "encrypted" if found.encrypted else "not encrypted, on this machine"
+    pooled = ", through a pooler" if found.pooled else ""
+    ms = found.round_trip.total_seconds() * 1000
+    state = f"{server} is PostgreSQL {found.version}, {way}{pooled}, and answers in {ms:.0f} ms"
+    findings = [Finding("database", state)]
+    if abs(found.apart) > REPLICAS_MAY_DIFFER:
+        state = f"its clock and this machine's are {span(abs(found.apart))} apart"
+        findings.append(Finding("database clock", state, "Set both clocks (NTP): all bots act by the server's."))
+    if found.waits_for:
+        findings.append(Finding("standby", f"each commit waits for one of: {found.waits_for}"))
+    else:
+        remedy = "Set synchronous_standby_names on the server, unless it has no standby or you can bear that."
+        state = "no commit waits for a standby, so a failover can lose the last events"
+        findings.append(Finding("standby", state, remedy, is_doubt=True))
+    if not found.has_tables:
+        return [*findings, Finding("record", "the tables will be made at the first start, or by migrate")]
+    if found.may_change_events:
+        remedy = "Let another role own the tables (migrate --grant), unless your team is small enough for one."
+        state = "the bot's role owns the tables, so it can switch off the record's guards"
+        findings.append(Finding("database role", state, remedy, is_doubt=True))
+    return findings + _verified(server)
 
 
 def _verified(path: Place) -> list[Finding]:

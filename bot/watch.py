@@ -24,7 +24,7 @@ STORE_WITHIN = 2.0
 """Seconds in which the database has to answer."""
 
 
-_REPLICAS_MAY_DIFFER = timedelta(seconds=5)
+REPLICAS_MAY_DIFFER = timedelta(seconds=5)
 """What one bot leases to another ends after half a minute, and nobody may act before."""
 
 
@@ -105,7 +105,7 @@ class Watch:
             return []
         self._other_clocks.compare("database", theirs)
         apart = self._clock.now() - theirs
-        return [health.database_clock(apart)] if abs(apart) > _REPLICAS_MAY_DIFFER else []
+        return [health.database_clock(apart)] if abs(apart) > REPLICAS_MAY_DIFFER else []
 
     def _privacy_notes(self, privacy: Privacy) -> list[str]:
         if privacy is Privacy.CLOSED:

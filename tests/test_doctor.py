@@ -9,15 +9,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from bot.doctor import Finding, examine
 from bot.sandbox.faults import ApiError, Drop
 from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.stage import GENERAL
 from bot.settings import load, load_network
-from bot.store import Store
+from bot.store import Server, Store, prepare
 from bot.tuning import utc_now
 from tests.flows.desk import BEN, LEADS, OLGA, PAYMENTS, VERA, Desk
+from tests.postgres import Cluster, cluster
 from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
@@ -230,6 +232,49 @@ async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> N
     assert "will be created" in "\n".join(finding.line for finding in found)
     found = await report(desk, DATABASE_URL=f"sqlite:///{desk.database}/folder/bot.db")
     assert "cannot be written" in "\n".join(finding.line for finding in found if finding.remedy)
+
+
+async def about_the_server(desk: Desk, url: str) -> dict[str, str]:
+    """Return the lines about the database on a server, by their subjects."""
+    found = await report(desk, DATABASE_URL=url)
+    return {
+        each.subject: each.line for each in found if each.subject in {"database", "standby", "database role", "record"}
+    }
+
+
+async def test_a_server_is_looked_at(desk: Desk, postgres: Cluster) -> None:
+    """Its version, the way to it, its standbys, the rights of the bot's role, and the record on it."""
+    database = postgres.empty()
+    new = await about_the_server(desk, postgres.url(database))
+    assert " is PostgreSQL " in new["database"]
+    assert "not encrypted, on this machine, and answers in " in new["database"]
+    assert new["standby"].startswith("warning  standby: no commit waits for a standby")
+    assert new["record"] == "ok       record: the tables will be made at the first start, or by migrate"
+    with postgres.connect() as other:
+        other.execute("CREATE ROLE examined LOGIN")
+    prepare(Server(SecretStr(postgres.url(database))), "examined")
+    owner = await about_the_server(desk, postgres.url(database))
+    assert owner["database role"].startswith("warning  database role: the bot's role owns the tables")
+    assert owner["record"].startswith("ok ")
+    limited = await about_the_server(desk, postgres.url(database, "examined"))
+    assert "database role" not in limited
+    assert limited["record"].startswith("ok ")
+
+
+async def test_a_server_that_is_away_has_a_remedy(desk: Desk) -> None:
+    """In one line, without the password."""
+    lines = await about_the_server(desk, "postgresql://desk:hunter2@127.0.0.1:1/desk")
+    assert lines["database"].startswith(
+        "problem  database: postgresql://127.0.0.1:1/desk: the database server does not"
+    )
+    assert "hunter2" not in str(lines)
+
+
+async def test_a_standby_that_a_commit_waits_for_is_named(desk: Desk) -> None:
+    """The server's own setting says so."""
+    with cluster(synchronous_standby_names="ANY 1 (one, two)") as own:
+        lines = await about_the_server(desk, own.url("postgres"))
+    assert lines["standby"] == "ok       standby: each commit waits for one of: ANY 1 (one, two)"
 
 
 async def test_a_folder_in_place_of_the_database(desk: Desk, tmp_path: Path) -> None:

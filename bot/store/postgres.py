@@ -271,6 +271,13 @@ class Postgres:
         assert isinstance(at, datetime)
         return at.astimezone(UTC)
 
+    def told(self) -> tuple[int, bool]:
+        """Return the number of the server's process as it was told at the connect, and whether the line is encrypted.
+
+        A pooler makes that number up.
+        """
+        return self._again(lambda line: (line.info.backend_pid, line.pgconn.ssl_in_use))
+
     def close(self) -> None:
         """Close the connection."""
         self._drop()
@@ -390,7 +397,7 @@ def migrate(connection: Postgres, server: Server) -> list[str]:
 
     Each one is applied once, however many replicas start at the same time. Raises StoreError and psycopg.Error.
     """
-    has_list, _ = _tables_there(connection)
+    has_list, _ = tables_there(connection)
     if has_list and {name for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} == set(MIGRATIONS):
         # A role that may not lock or make anything can start as well. The rest needs the lock: without it, tables that
         # another replica is making would look like half of a database.
@@ -424,7 +431,7 @@ def grant(connection: Postgres, role: str) -> None:
 
 def _missing(connection: Postgres, server: Server) -> list[str]:
     """Return the migrations that are still to be applied. Raises StoreError where the database is not the bot's."""
-    has_list, has_record = _tables_there(connection)
+    has_list, has_record = tables_there(connection)
     applied = {str(name) for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} if has_list else set()
     if newer := applied - set(MIGRATIONS):
         raise StoreError(StoreProblem.NEWER_SCHEMA, server, ", ".join(sorted(newer)))
@@ -437,7 +444,7 @@ def _missing(connection: Postgres, server: Server) -> list[str]:
     return [name for name in MIGRATIONS if name not in applied]
 
 
-def _tables_there(connection: Postgres) -> tuple[bool, bool]:
+def tables_there(connection: Postgres) -> tuple[bool, bool]:
     """Return whether the list of migrations and the record are there.
 
     They are read from the catalog: ``to_regclass`` may remember from before the lock that a table was not there.
