@@ -129,6 +129,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "no bot has made its tables in this database",
         "Check that DATABASE_URL is the one that the bot runs with",
     ),
+    StoreProblem.NOT_EMPTY: (
+        "there is something in this database already",
+        "Name a database that is empty or new",
+    ),
     StoreProblem.NO_RIGHTS: (
         "the role in DATABASE_URL may not do what it must ({about})",
         "Grant it the rights in docs/operating.md, and let the owner of the tables run the newest version once",

@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import doctor, erase, freeze, migrate, record, report, run, sandbox
+from bot.cli import doctor, erase, freeze, migrate, move, record, report, run, sandbox
 from bot.cli.terminal import CommandLine
 
 
@@ -22,6 +22,7 @@ for command in (
     record.audit,
     record.backup,
     migrate.migrate,
+    move.move,
     report.report,
     erase.erase,
     freeze.freeze,

@@ -138,9 +138,8 @@ def backup(file: Path, database: Path | None) -> None:
 
     settings = settings_for(DatabaseSettings, database)
     source = settings.database
-    if not isinstance(source, Path):
-        fail(f"{source}: backup copies a file. Copy a database on a server with pg_dump.")
-    if os.path.realpath(file) in [os.path.realpath(source) + ending for ending in _BESIDE_A_DATABASE]:
+    beside = () if not isinstance(source, Path) else _BESIDE_A_DATABASE
+    if os.path.realpath(file) in [os.path.realpath(str(source)) + ending for ending in beside]:
         fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
     try:
         found = store.backup(source, file)

@@ -12,6 +12,7 @@ from bot.store.lookups import Page, Span
 from bot.store.place import Place, Server
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
+from bot.store.transfer import Unsound, move
 from bot.store.verification import verify, verify_all
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "StoreError",
     "StoreProblem",
     "Tables",
+    "Unsound",
     "UnsoundCopy",
     "backup",
     "erase_from",
     "in_use",
+    "move",
     "open_beside",
     "open_reader",
     "prepare",

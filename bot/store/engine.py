@@ -32,6 +32,14 @@ class Engine(Protocol):
         """Open it for reading."""
         ...
 
+    def take_time(self, connection: Connection) -> None:
+        """Let the transaction on this connection take as long as it needs, while everybody else waits."""
+        ...
+
+    def count_on(self, connection: Connection) -> None:
+        """Let new rows get the next numbers, after rows were written with the numbers that they had."""
+        ...
+
     def explained(self) -> AbstractContextManager[None]:
         """Turn what the engine raises into a StoreError."""
         ...
@@ -105,6 +113,12 @@ class _SQLite:
     def prepare(self, role: str | None) -> None:  # noqa: ARG002 -- a file knows no roles
         """Make the tables."""
         self.open_writer().close()
+
+    def take_time(self, connection: Connection) -> None:
+        """Do nothing: SQLite sets no limit."""
+
+    def count_on(self, connection: Connection) -> None:
+        """Do nothing: SQLite looks for the last number."""
 
     def explained(self) -> AbstractContextManager[None]:
         """Explain what SQLite and the operating system raise."""

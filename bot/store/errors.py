@@ -72,6 +72,8 @@ class StoreProblem(StrEnum):
     """The library for PostgreSQL is not installed."""
     NO_TABLES = "no_tables"
     """No bot has made its tables in this database."""
+    NOT_EMPTY = "not_empty"
+    """A database that should be filled has something in it."""
     NO_RIGHTS = "no_rights"
     """The role may not do what it must; the server's words."""
     UNDONE = "undone"

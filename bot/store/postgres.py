@@ -93,6 +93,7 @@ class Postgres:
         self._line: _Line | None = None
         self._begun = self._wrote = self._unreplicated = self._of_streams = False
         self._open_streams = 0
+        self._cursors: list[psycopg.ServerCursor[TupleRow]] = []
         self._batch = 0
         self._kept: TupleRow | None = None
         """The number and the hash of the last head of which the server said that it is kept."""
@@ -122,6 +123,7 @@ class Postgres:
             self._of_streams, self._open_streams = True, 0
         self._open_streams += 1
         cursor = self._begun_line().cursor(f"rows_{next(self._streams)}")
+        self._cursors.append(cursor)
         cursor.itersize = _AT_A_TIME
         cursor.execute(translated(sql), parameters)
         return self._rows(cursor)
@@ -130,6 +132,7 @@ class Postgres:
         while rows := cursor.fetchmany(_AT_A_TIME):
             yield from rows
         cursor.close()
+        self._cursors.remove(cursor)
         self._open_streams -= 1
         if self._of_streams and not self._open_streams:
             self.rollback()
@@ -183,6 +186,7 @@ class Postgres:
             head = cursor.fetchone()
             cursor.nextset()
             self._committed(cursor.statusmessage)
+        self._forget_streams()
         if self._unreplicated:
             raise StoreError(StoreProblem.NOT_REPLICATED, self._server)
         self._kept = head or self._kept
@@ -228,8 +232,19 @@ class Postgres:
         if self._line is not None:
             try:
                 self._line.execute("ROLLBACK")
+                self._forget_streams()
             except psycopg.Error:
                 self._drop()
+
+    def _forget_streams(self) -> None:
+        """Close the streams that nobody read to their end; they ended with their transaction."""
+        while self._cursors:
+            self._cursors.pop().close()
+
+    def take_time(self) -> None:
+        """Let this transaction take as long as it needs."""
+        self.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        self._begun_line().patience = _MIGRATING
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
@@ -347,6 +362,7 @@ class Postgres:
         if line is not None:
             with suppress(psycopg.Error):
                 line.close()
+                self._forget_streams()
 
 
 @lru_cache(maxsize=512)

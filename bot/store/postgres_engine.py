@@ -3,9 +3,16 @@
 from contextlib import AbstractContextManager, closing
 
 from bot.store import postgres
+from bot.store.connection import Connection
 from bot.store.file import Privacy
 from bot.store.place import Server
 from bot.store.postgres import Postgres
+
+_NUMBERED = """
+    SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE a.attidentity <> '' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+"""
+"""The columns whose numbers come from a sequence."""
 
 
 class PostgreSQL:
@@ -33,6 +40,19 @@ class PostgreSQL:
         with closing(postgres.open_writer(self._server)) as connection:
             if role is not None:
                 postgres.grant(connection, role)
+
+    def take_time(self, connection: Connection) -> None:
+        """Take the server's limits and the client's from the transaction."""
+        assert isinstance(connection, Postgres)
+        connection.take_time()
+
+    def count_on(self, connection: Connection) -> None:
+        """Set the sequences behind the numbers."""
+        for table, column in connection.execute(_NUMBERED):
+            connection.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}"
+                f" HAVING max({column}) IS NOT NULL"
+            )
 
     def explained(self) -> AbstractContextManager[None]:
         """Explain what psycopg raises."""
