@@ -535,7 +535,8 @@ class World:
     def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
         """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
-        for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies'"):
+        sql = "SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies' ORDER BY position"
+        for number, seq, kind in self.rows(sql):
             owed.setdefault((number, seq), []).append(kind)
         under_way = UnderWay()
         for event in self.tables.record.all():
