@@ -91,6 +91,8 @@ def _tuning(commits: _Commits) -> Tuning:
             longest_pause=_duration("LONGEST_PAUSE", QUICK.longest_pause),
             first_pause=_duration("FIRST_PAUSE", QUICK.first_pause),
             told_after=_duration("TOLD_AFTER", QUICK.told_after),
+            attempt_lease=_duration("LEASE", QUICK.attempt_lease),
+            delivery_lease=_duration("LEASE", QUICK.delivery_lease),
         ),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
         on_commit=commits.committed,
