@@ -146,11 +146,10 @@ def _blank(tx: Tables, request: Request) -> None:
         match event.content:
             case Requested(reason=reason) if reason == ERASED:
                 # Behind its own id the name of the form has a hash of the words, without a salt.
-                sql = (
-                    "UPDATE requests SET reason = ?, form_id = substr(form_id, 1, instr(form_id, ':') - 1) || ? || id"
-                    " WHERE number = ?"
-                )
-                tx.connection.execute(sql, (ERASED, WITHOUT_WORDS, number))
+                ((form_id,),) = tx.connection.execute("SELECT form_id FROM requests WHERE number = ?", (number,))
+                form = f"{form_id.partition(':')[0]}{WITHOUT_WORDS}{request.id}"
+                sql = "UPDATE requests SET reason = ?, form_id = ? WHERE number = ?"
+                tx.connection.execute(sql, (ERASED, form, number))
             case Rejected(reason=reason) if reason == ERASED:
                 _blank_decision(tx, number, event.actor, Choice.REJECT, "")
             case SettledCancelled(how=how) | SettledNotCancelled(how=how) if how == ERASED:

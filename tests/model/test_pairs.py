@@ -11,6 +11,7 @@ from bot.domain.cancellation import State
 from bot.store.connection import Connection, Parameters, Row
 from bot.store.postgres import Postgres
 from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
+from tests.postgres import ON_SQLITE
 from tests.world import World
 
 
@@ -122,12 +123,14 @@ def _one_by_one(world: World, about: str, way: list[str], *, follow: Callable[[]
                     happens(second, deepcopy(after_first))
 
 
+@ON_SQLITE  # hundreds of pairs, which take minutes on a server
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in (WAYS | MORE_WAYS).items()])
 def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, way: list[str]) -> None:
     """After any two acts the request is in the state that the model expects, and everything else holds."""
     _one_by_one(world, world.asked(), way)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in WAYS.items()])
 def test_an_order_ends_as_it_must_whatever_becomes_of_another_one(world: World, way: list[str]) -> None:
     """With an order of the same request that is refused as soon as it is sent, all of this is the same."""
