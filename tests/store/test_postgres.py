@@ -254,7 +254,9 @@ async def test_a_commit_without_the_standby_is_uncertain() -> None:
                 other.execute("SELECT pg_reload_conf()")
                 waiting = asyncio.create_task(store.transaction("start", started))
                 waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-                while not (found := other.execute(waits).fetchone()):  # noqa: ASYNC110 -- the server has no event
+                while not (found := other.execute(waits).fetchone()):
+                    if waiting.done():  # the server had not read its new setting yet
+                        waiting = asyncio.create_task(store.transaction("start", started))
                     await asyncio.sleep(0.01)
                 other.execute("SELECT pg_cancel_backend(%s)", found)
                 with pytest.raises(StoreError) as failed:
