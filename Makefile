@@ -6,18 +6,22 @@ BIN := .venv/bin
 READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Otherwise each process that a test starts compiles all of the bot again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo playground test check chaos bench pictures requirements clean
+.PHONY: help demo playground test check chaos newcomer bench pictures example requirements clean
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
 	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--approvals 2 --remind 10s,20s\")"
-	@echo "make test          run every test, with coverage"
+	@echo "make test          run every test, with coverage (EVERYTHING=1 also follows acts that change nothing)"
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
 	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"
+	@echo "make newcomer      follow the README in an empty environment, up to a first cancellation in the sandbox"
 	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
 	@echo "make pictures      draw the pictures in docs/ again"
+	@echo "make example       write desk.env.example again, after a change of the settings"
 	@echo "make requirements  pin the dependencies again (needs uv; UPGRADE=1 takes the newest versions)"
 	@echo "make clean         remove .venv and everything else that these targets create"
 
@@ -30,6 +34,9 @@ playground: $(READY)
 pictures: $(READY)
 	PICTURES=docs $(BIN)/python -m pytest tests/browser/test_screens.py -k pictures
 
+example: $(READY)
+	@$(BIN)/python -c "from bot.settings import example; print(example(), end='')" > desk.env.example
+
 test: $(READY)
 	@$(BIN)/python -c 'from tests.postgres import MISSING, programs; programs() or print(f"Skipping the tests on PostgreSQL. {MISSING}")'
 	@$(BIN)/coverage erase
@@ -39,6 +46,9 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
+
+newcomer:
+	@$(PYTHON) .ci/newcomer.py
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)

@@ -21,7 +21,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import __version__, health, http_server, name_look_ups, wording
+from bot import __version__, health, http_server, metrics, name_look_ups, wording
 from bot.clock import Clock, OtherClocks
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
@@ -29,7 +29,10 @@ from bot.gateway import GatewayClient
 from bot.health import Readiness
 from bot.in_flight import InFlight
 from bot.log import log_failure
+from bot.measuring import Measuring
+from bot.metrics import Metrics
 from bot.network import Network
+from bot.patrol import Patrol
 from bot.settings import Settings
 from bot.slack import listeners
 from bot.slack.background import Background
@@ -38,6 +41,7 @@ from bot.slack.delivery import SlackCourier
 from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
+from bot.slack.places import Places
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
 from bot.store import Store, StoreError, StoreProblem
@@ -72,8 +76,10 @@ class Bot:
         self._opened = AsyncExitStack()
 
         self._wake = wake = asyncio.Event()
-        self._in_flight = InFlight()
-        self.store = Store(settings.database, on_commit=tuning.on_commit)
+        self._metrics = Metrics()
+        self.clock = Clock(tuning.now, tuning.monotonic)
+        self._in_flight = InFlight(answered=self._metrics.acknowledged, monotonic=self.clock.monotonic)
+        self.store = Store(settings.database, on_commit=tuning.on_commit, took=self._metrics.commit.observe)
         rules = Rules(
             approvals_required=settings.approvals_required,
             allow_self_approval=settings.allow_self_approval,
@@ -88,12 +94,16 @@ class Bot:
             reason_required=settings.reason_required,
             patience=tuning.patience or (AMONG_REPLICAS if self.store.shared else Patience()),
         )
-        self.clock = Clock(tuning.now, tuning.monotonic)
         self._other_clocks = OtherClocks(self.clock, on_confirmed=wake.set)
         self.workflow = Workflow(
             self.store, rules, now=self.clock.now, unconfirmed=self._other_clocks.latest, wake=wake
         )
-        self._client = web_client(settings.slack_api_url, network, settings.slack_bot_token.get_secret_value())
+        self._client = web_client(
+            settings.slack_api_url,
+            network,
+            settings.slack_bot_token.get_secret_value(),
+            rate_limited=self._metrics.rate_limited.inc,
+        )
         self.connection = Connection(
             self._client,
             app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
@@ -103,6 +113,7 @@ class Bot:
             longest_pause=tuning.longest_pause,
             recheck=tuning.token_check,
             heard_at=partial(self._other_clocks.compare, "slack"),
+            reconnected=self._metrics.reconnects.inc,
         )
         self._gateway = GatewayClient(
             base_url=settings.dvpay_base_url,
@@ -136,6 +147,12 @@ class Bot:
                 self._identity,
                 parts.presentation,
                 home=listeners.HomeTabs(parts).view,
+                place=Places(
+                    self._client,
+                    monotonic=self.clock.monotonic,
+                    trusted=settings.approval_channel,
+                    shared=settings.allow_shared_channels,
+                ).look,
                 now=self.clock.now,
             ),
             now=self.clock.now,
@@ -144,6 +161,7 @@ class Bot:
             in_flight=self._in_flight,
             connected=lambda: self._identity() is not None,
             calls=settings.gateway_concurrency,
+            attempted=self._metrics.attempted,
         )
         self._watch = Watch(
             self.store,
@@ -152,8 +170,11 @@ class Bot:
             self.clock,
             tuning,
             other_clocks=self._other_clocks,
+            metrics=self._metrics,
             wake=wake,
         )
+        self._measuring = Measuring(self.store, rules, self._metrics, now=self.clock.now, every=tuning.metrics_check)
+        self._patrol = Patrol(self.store, self._metrics, monotonic=self.clock.monotonic, every=tuning.record_check)
         self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:
@@ -173,6 +194,8 @@ class Bot:
         self._keep_running("gateway_watch", self._watch.gateway)
         self._keep_running("store_watch", self._watch.store)
         self._keep_running("clock_watch", self._watch.clock)
+        self._keep_running("measuring", self._measuring.run)
+        self._keep_running("patrol", self._patrol.run)
         self._keep_running("recount", self._recount)
         self._keep_running("user_groups", self._directory.keep_fresh)
         mode = "http" if self._settings.slack_app_token is None else "socket"
@@ -180,7 +203,7 @@ class Bot:
 
     async def stop(self) -> None:
         """Accept nothing new, finish what is in flight within STOP_WITHIN seconds, and close everything."""
-        log.info("stopping")
+        log.info("stop_begun")
         self._stopping = True
         worker, *others = self._tasks
         await asyncio.gather(self.worker.stop(STOP_WITHIN), self._take_leave(others))
@@ -221,8 +244,15 @@ class Bot:
             slack = self.connection
             missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
         notes = [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
+        notes += [health.record_damaged(self._patrol.damaged_at)] if self._patrol.damaged_at else []
         notes += [health.group_of_no_use(group, problem) for group, problem in self._directory.of_no_use.items()]
         return Readiness(missing + watched.missing, notes + watched.notes)
+
+    def _sample(self) -> None:
+        """Set the metrics that are known in memory at any moment."""
+        self._metrics.ready.set(not self.readiness().missing)
+        self._metrics.connected.set(self.connection.missing is None)
+        self._metrics.queue.set(self.store.queued)
 
     async def _open(self) -> None:
         name_look_ups.install()
@@ -234,6 +264,7 @@ class Bot:
         self._client.session = session
         self._opened.push_async_callback(self._gateway.aclose)
         await self._watch.read_last_event()
+        await self._measuring.begin()
         await self.workflow.start(self._settings.started(__version__), alone=not self.store.shared)
         await self._listen()
 
@@ -288,6 +319,8 @@ class Bot:
         # bot.slack.http checks the signature before the body is parsed. process_before_response makes an
         # acknowledgement final and immediate; see docs/slack.md.
         return AsyncApp(
+            # For its loggers. To find this name by itself, Bolt reads the source of everything that is under way.
+            name="app.py",
             authorize=authorize,
             client=client,
             process_before_response=True,
@@ -302,6 +335,7 @@ class Bot:
     def _web_app(self) -> web.Application:
         application = web.Application(client_max_size=_LARGEST_BODY)
         health.add_routes(application, self.readiness)
+        metrics.add_route(application, self._metrics, self._sample)
         secret = self._settings.slack_signing_secret
         if self._settings.slack_app_token is None and secret is not None:
             endpoint = SlackEndpoint(

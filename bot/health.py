@@ -104,6 +104,11 @@ def frozen(freeze: Freeze) -> str:
     return f"frozen by {freeze.by} since {since}: no request is taken and the gateway is not asked until it is unfrozen"
 
 
+def record_damaged(event: int) -> str:
+    """Return a clause about a record that somebody has changed; ``event`` is the number of the first that is wrong."""
+    return f"the record is damaged at event {event}: run audit verify, and keep the file for inspection"
+
+
 def stuck(problem: str, count: int) -> str:
     """Return a clause about messages that Slack has not taken for more than a moment."""
     messages = "1 message waits" if count == 1 else f"{count} messages wait"

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -11,19 +12,30 @@ class InFlight:
 
     People who act in the same moment arrive one after the other, so it counts as idle only after ``quiet`` seconds
     without any. ``at_most`` is how long background work waits by default: under a load that never ends it runs as well.
+    ``answered`` gets the kind of each request and the seconds until its acknowledgement, by ``monotonic``.
     """
 
-    def __init__(self, *, quiet: float = 0.01, at_most: float = 0.25) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: float = 0.01,
+        at_most: float = 0.25,
+        answered: Callable[[str, float], None] = lambda *_: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.count = 0
         self._quiet = quiet
         self._at_most = at_most
+        self._answered = answered
+        self._monotonic = monotonic
         self._idle = asyncio.Event()
         self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Count one request for as long as the block runs."""
+    def answering(self, kind: str) -> Iterator[None]:
+        """Count one request of this kind for as long as the block runs."""
+        began = self._monotonic()
         self.count += 1
         self._idle.clear()
         if self._timer is not None:
@@ -32,6 +44,7 @@ class InFlight:
             yield
         finally:
             self.count -= 1
+            self._answered(kind, self._monotonic() - began)
             if not self.count:
                 self._timer = asyncio.get_running_loop().call_later(self._quiet, self._idle.set)
 

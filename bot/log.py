@@ -23,6 +23,8 @@ from bot.wording import store_error
 log = structlog.get_logger(__name__)
 
 _MASK = "***"
+_LONG = 8
+"""Characters from which a secret is no part of another word by chance."""
 _TOKENS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=ticket=)[^&\s\"'<>\\]+", re.ASCII)
 
 
@@ -57,7 +59,9 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
     render: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
     if log_format == "console":
         plain = structlog.dev.plain_traceback
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        # https://no-color.org: any value but an empty one counts.
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        render = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
         about.append(_show_control_characters)
     structlog.configure(
         processors=[*about, ProcessorFormatter.wrap_for_formatter],
@@ -104,6 +108,11 @@ def _handler(formatter: logging.Formatter) -> logging.Handler:
     return LogWriter(descriptor, lost)
 
 
+def lines_lost() -> int:
+    """Return how many lines are missing in the log of this process, because nothing took them."""
+    return sum(handler.lost for handler in logging.getLogger().handlers if isinstance(handler, LogWriter))
+
+
 def open_missing_streams() -> None:
     """Give the process the standard streams that it was started without.
 
@@ -137,13 +146,19 @@ def _fit_to_print(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR or record.name.partition(".")[0] != "slack_bolt"
 
 
+def _pattern(secret: str) -> str:
+    """Return a pattern of this secret; a short one counts only by itself, as it may be a part of many words."""
+    found = re.escape(secret)
+    return found if len(secret) >= _LONG else rf"(?<![A-Za-z0-9]){found}(?![A-Za-z0-9])"
+
+
 class _Redact:
     """The masking of secrets in every text of an event, at any depth."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: a secret that begins with a shorter one would otherwise keep its end.
         known = sorted(filter(None, secrets), key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._known = re.compile("|".join(map(_pattern, known))) if known else None
 
     def __call__(self, _logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
         # Names with an underscore are structlog's own, and are not printed.

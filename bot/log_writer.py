@@ -28,6 +28,8 @@ class LogWriter(logging.Handler):
         self._most = most
         self._waiting: queue.SimpleQueue[tuple[str, int] | threading.Event | None] = queue.SimpleQueue()
         self._held = self._dropped = 0
+        self.lost = 0
+        """The number of lines that are missing, whether that could be told or not."""
         # Not the handler's own lock, which the end of the process holds while it waits for the last lines.
         self._counting = threading.Lock()
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
@@ -44,6 +46,7 @@ class LogWriter(logging.Handler):
                 self._held, self._dropped = self._held + 1, 0
             else:
                 self._dropped += 1
+                self.lost += 1
 
     def flush(self) -> None:
         """Wait until everything is written, but for a second at most."""
@@ -67,6 +70,7 @@ class LogWriter(logging.Handler):
             written = not missing and self._write(line)
             with self._counting:
                 self._held -= 1
+                self.lost += not written
                 last = written and not self._held
                 dropped, self._dropped = (self._dropped, 0) if last else (0, self._dropped)
             missing = self._tell(dropped) if written else missing + 1

@@ -3,6 +3,7 @@
 Every client gets this, because httpx, aiohttp and slack_sdk would each read the environment in their own way.
 """
 
+import functools
 import ipaddress
 import re
 import ssl
@@ -15,6 +16,12 @@ from urllib.parse import unquote, urlsplit
 _SECURE = {"https", "wss"}
 
 
+@functools.cache
+def _trusted_here() -> ssl.SSLContext:
+    """Return a context with the certificates that this system trusts. Reading them takes 20 ms."""
+    return ssl.create_default_context()
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """The certificates to trust, the proxies' addresses for ``http`` and ``https``, and the hosts without a proxy.
@@ -23,7 +30,7 @@ class Network:
     subdomains count as well), IP addresses and networks, each perhaps with a port, or ``*``.
     """
 
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    tls: ssl.SSLContext = field(default_factory=_trusted_here)
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # there may be a password in it
     no_proxy: tuple[str, ...] = ()
 

@@ -19,7 +19,8 @@ class Tuning:
     (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
     to agree that the connection closes.
     ``patience`` is that of one bot, or of one of several, unless it is given.
-    ``clock_check``, ``store_check``, ``token_check`` and ``gateway_check`` are how often the bot looks at each.
+    ``clock_check``, ``store_check``, ``token_check``, ``gateway_check``, ``metrics_check`` and ``record_check`` are how
+    often the bot looks at each.
     """
 
     now: Callable[[], datetime] = utc_now
@@ -31,6 +32,8 @@ class Tuning:
     store_check: float = 2.0
     token_check: float = 60.0
     gateway_check: float = 60.0
+    metrics_check: float = 2.0
+    record_check: float = 1.0
     answered_within: float = 3.0
     goodbye: float = 1.0
     on_commit: Callable[[str], None] | None = None

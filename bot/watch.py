@@ -14,6 +14,7 @@ from bot.clock import Clock, OtherClocks
 from bot.domain.freeze import Freeze
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
+from bot.metrics import Metrics
 from bot.store import Privacy, Store, StoreError, Tables
 from bot.tuning import Tuning
 from bot.workflow import Workflow
@@ -40,6 +41,7 @@ class Watch:
         tuning: Tuning,
         *,
         other_clocks: OtherClocks,
+        metrics: Metrics,
         wake: asyncio.Event,
     ) -> None:
         self._store = store
@@ -47,6 +49,7 @@ class Watch:
         self._gateway = gateway
         self._clock = clock
         self._other_clocks = other_clocks
+        self._metrics = metrics
         self._tuning = tuning
         self._wake = wake
         self._found = Readiness([], [])
@@ -92,6 +95,8 @@ class Watch:
                 self._freeze = freeze
                 self._wake.set()
             refused = await self._workflow.turned_away()
+            self._metrics.frozen.set(freeze is not None)
+            self._metrics.gateway_refuses.set(refused is not None)
             missing = await self._compare_clocks()
             notes = privacy + ([health.turned_away(*refused)] if refused else [])
             notes += [health.frozen(freeze)] if freeze else []
@@ -160,4 +165,5 @@ class Watch:
             if problem != self._gateway_problem:
                 log.warning("gateway_away", problem=problem) if problem else log.info("gateway_back")
             self._gateway_problem = problem
+            self._metrics.gateway_reachable.set(problem is None)
             await asyncio.sleep(self._tuning.gateway_check)

@@ -8,6 +8,7 @@ because it is a table of words for each code.
 import errno
 import socket
 from datetime import UTC, timedelta
+from pathlib import Path
 
 from bot.domain.attempt import Answer, Trouble
 from bot.domain.cancellation import State
@@ -19,6 +20,7 @@ from bot.masking import path_shown
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Place
+from bot.store.restore import Restoration
 
 _MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
 _FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
@@ -288,6 +290,15 @@ def erased(gone: Gone) -> str:
     return " ".join(sentences)
 
 
+def restored(path: Path, done: Restoration) -> str:
+    """Return what is in the file now, where the former one is, and what to do next."""
+    kept = f" The database before is kept as {path_shown(done.kept)}." if done.kept else ""
+    return (
+        f"{path_shown(path)}: {events(done.verification)}.{kept} Start the bot. Then check at the gateway the orders of"
+        " requests that are open again, and those that people asked for after the backup."
+    )
+
+
 def frozen_already(freeze: Freeze, path: Place) -> str:
     """Return who began the freeze that is in force in this file."""
     since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -375,6 +386,7 @@ _SUBJECTS: dict[Subject, str] = {
     Subject.QUORUM: "the number of approvals that it needs",
     Subject.REQUESTED_AT: "the time of the request",
     Subject.EXPIRES_AT: "the time at which it expires",
+    Subject.APPROVAL_TTL: "how long it could wait for approval",
     Subject.CHANGED_AT: "the time of its last change",
     Subject.CHANGED_SEQ: "the event of its last change",
     Subject.CARD: "the place of its card",

@@ -1,5 +1,6 @@
 """The documentation and the code say the same."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from bot.cli import main
+from bot.cli.env_file import VARIABLE
 from bot.domain.cancellation import NEXT, OPEN, State
 from bot.domain.events import KINDS
 from bot.settings import SettingsProblem, load, table
@@ -104,7 +106,8 @@ def test_the_settings_that_can_be_in_files_are_named() -> None:
     with pytest.raises(SettingsProblem) as caught:
         load(dict.fromkeys(names, "/nowhere"))
     read_from_files = {name for name in names if any(name in problem for problem in caught.value.problems)}
-    assert set(re.findall(r"`([A-Z_]+_FILE)`", part("docs/operating.md", "## Settings"))) == read_from_files
+    named = set(re.findall(r"`([A-Z_]+_FILE)`", part("docs/operating.md", "## Settings")))
+    assert named - {VARIABLE} == read_from_files
 
 
 def test_every_command_is_documented_and_exists() -> None:
@@ -132,11 +135,19 @@ def test_every_option_is_documented_and_exists() -> None:
     assert documented == options
 
 
+def test_the_options_before_a_command_are_documented() -> None:
+    """The options of the command line as a whole, and the variable that stands for one, are on the page."""
+    options = [each for each in main.params if isinstance(each, click.Option)]
+    flags = {each.opts[0] for each in options} | {"--help"}
+    variables = {str(each.envvar) for each in options if each.envvar}
+    assert {word for word in flags | variables if f"`{word}" not in read("docs/operating.md")} == set()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_no_command_is_made_up(document: str) -> None:
     """Every ``python -m bot`` in a document names a command that exists, with options that it has."""
     known = commands(main)
-    for line in re.findall(r"python -m bot ([a-z][^`\n#]*)", read(document)):
+    for line in re.findall(r"python -m bot (?:--env-file \S+ )?([a-z][^`\n#]*)", read(document)):
         words = line.split()
         name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
         assert name is not None, line
@@ -207,7 +218,7 @@ def test_the_log_events_to_watch_exist() -> None:
     calls = {"ERROR": r"\.(?:error|exception)|_failure\(log, ", "WARNING": r"\.warning", "INFO": r"\.info"}
     watched = rows_below("docs/operating.md", "## Logs")
     assert watched
-    # Some lines choose their level: ``(log.warning if … else log.info)("…")``.
+    # Some lines choose their level: ``name, level = "…", log.warning``.
     chosen = r"(?: if [\w.]+ else log\.\w+\))?"
     made_by_hand = 'event = {"event": '
     ways = [(row, rf'(?:log(?:{calls[row[1]]}){chosen}(?:\(\s*)?|{made_by_hand})"{row[0]}"') for row in watched]
@@ -223,6 +234,42 @@ def test_every_warning_and_error_of_the_log_is_explained() -> None:
     logged = set(re.findall(r"""\blog(?:\.(?:error|warning|exception)\(\s*|_failure\(log, )"(\w+)""", code))
     assert logged
     assert {event for event in logged if f"`{event}`" not in read("docs/operating.md")} == set()
+
+
+def logged_fields() -> dict[str, set[str]]:
+    """Return the fields that the bot logs, each with the calls that have it."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "bot").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or "sandbox" in path.parts:
+                continue
+            called = ast.unparse(node.func)
+            if re.fullmatch(r"log\.(info|warning|error|exception|bind)|log_failure", called):
+                named = ast.unparse(node)
+                for keyword in node.keywords:
+                    if keyword.arg not in {None, "exc_info"}:
+                        found.setdefault(str(keyword.arg), set()).add(named)
+    return found
+
+
+def test_every_field_of_the_log_is_documented() -> None:
+    """Whoever searches the log by a field finds all lines that are about the same."""
+    documented = {name.strip() for row in rows_below("docs/operating.md", "### Fields") for name in row[0].split(",")}
+    assert documented == logged_fields().keys() | {"count", "about", "exception"}
+
+
+def test_no_field_of_the_log_shadows_what_every_line_has() -> None:
+    """The headline of a line is its name; ``message`` is the headline of other programs, and of log viewers."""
+    assert logged_fields().keys() & {"event", "level", "logger", "timestamp", "message", "msg", "time"} == set()
+
+
+def test_the_names_of_log_lines_have_one_tense() -> None:
+    """What happened is told as past, not as going on."""
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.py"))
+    names = re.findall(r"""log\.(?:info|warning|error)\(\s*"(\w+)""", code)
+    assert {"started", "stopped", "answered", "delivery_blocked"} <= set(names)
+    no_verbs = {"slack_scopes_missing", "setting_in_doubt"}
+    assert [name for name in names if re.search(r"ing(_|$)", name) and name not in no_verbs] == []
 
 
 def test_the_readme_is_short() -> None:

@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -220,6 +221,44 @@ def test_a_secret_that_is_an_everyday_word_spoils_no_line(capsys: pytest.Capture
     [event] = written(capsys)
     assert (event["level"], event["logger"]) == ("info", "bot.app")
     assert datetime.fromisoformat(event["timestamp"]).tzinfo == UTC
+
+
+@pytest.mark.parametrize(
+    "secret, text, shown",
+    [
+        pytest.param("key", "monkey keys key. X-Api-Key:key", "monkey keys ***. X-Api-Key:***", id="a short word"),
+        pytest.param("12345", "at 1234567, by 12345", "at 1234567, by ***", id="a short number"),
+        pytest.param("hunter22", "xhunter22x", "x***x", id="a long one in the middle"),
+        pytest.param("a-b", "a-b/xa-b", "***/xa-b", id="with a sign"),
+    ],
+)
+def test_a_short_secret_is_masked_only_by_itself(
+    secret: str, text: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A word that happens to contain it stays readable; a long secret is masked wherever it is."""
+    log.configure("INFO", "json", [secret])
+    structlog.get_logger("bot.app").info("x", problem=text)
+    assert [event["problem"] for event in written(capsys)] == [shown]
+
+
+@pytest.mark.parametrize("no_color, colors", [(None, True), ("", True), ("1", False)])
+def test_a_terminal_gets_colors_unless_somebody_wants_none(
+    no_color: str | None, colors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the convention of no-color.org."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    log.configure("INFO", "console", [])
+    structlog.get_logger("bot.app").info("started")
+    assert ("\x1b[" in terminal.getvalue()) is colors
 
 
 def test_setting_up_twice_does_not_log_twice(capsys: pytest.CaptureFixture[str]) -> None:

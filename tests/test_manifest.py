@@ -36,10 +36,11 @@ NOT_METHODS = {
     "is_connected",
     "issue_new_wss_url",
     "message_listeners",
+    "rate_limited",
     "send_socket_mode_response",
     "socket_mode_request_listeners",
 }
-"""Names of the Socket Mode client's own."""
+"""Names of the clients' own."""
 
 
 def methods_used() -> set[str]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -264,3 +265,31 @@ def test_an_installed_bot_opens_the_playground(installed: Path, tmp_path: Path) 
         finally:
             process.terminate()
         assert process.wait(20) == 0
+
+
+def test_an_installed_bot_takes_a_newcomer_to_a_first_cancellation(installed: Path, tmp_path: Path) -> None:
+    """By the README's lines: the example filled in, doctor without a problem, a cancellation, its metric.
+
+    ``make newcomer`` does the same after the README's installation, for which it needs a package index.
+    """
+    spec = spec_from_file_location("newcomer", ROOT / ".ci" / "newcomer.py")
+    assert spec is not None
+    assert spec.loader is not None
+    newcomer = module_from_spec(spec)
+    spec.loader.exec_module(newcomer)
+    [commands] = [block for block in newcomer.shell_lines("First run") if block.startswith("python -m bot doctor")]
+    done = subprocess.run(
+        [installed / "python", ROOT / ".ci" / "newcomer_story.py", ROOT / "desk.env.example", commands],
+        cwd=tmp_path,
+        env=alone(tmp_path) | {"PATH": f"{installed}{os.pathsep}{os.defpath}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("doctor: 0 problems")
+    assert 'cancel_desk_cancellations_total{cause="",end="cancelled"} 1.0' in lines
+    assert "gateway: ord_1001 is cancelled" in lines

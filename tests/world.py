@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
+from bot.domain.audit import Event
 from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import (
@@ -153,6 +155,10 @@ class Outside:
     homes: dict[str, Tab] = field(default_factory=dict)
     posted: int = 0
 
+    def copy(self) -> "Outside":
+        """Return a copy of its own: what the collections hold never changes."""
+        return replace(self, **{name: copy(value) for name, value in vars(self).items()})
+
 
 class World:
     """Two calls to the gateway at most for each approval; requests expire after an hour, leases after two minutes.
@@ -166,7 +172,8 @@ class World:
         self.writer = Writer()
         self.on_commit: Callable[[], object] = lambda: None
         """A function that is called right after each commit."""
-        self.store = Store(place, connect=self.writer.open, on_commit=self._committed)
+        # Not tidied up after a while of real time, which a busy machine takes between two acts.
+        self.store = Store(place, connect=self.writer.open, on_commit=self._committed, idle_after=3600.0)
         self.run(self.store.open())
         _watch(self.writer.connection)
         rules = Rules(
@@ -196,7 +203,8 @@ class World:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of this coroutine."""
-        return self.runner.run(work)
+        # Not run(), which handles Ctrl-C for each of a million short coroutines.
+        return self.runner.get_loop().run_until_complete(work)
 
     @property
     def tables(self) -> Tables:
@@ -495,8 +503,9 @@ class World:
                 case _:
                     assert not ours
         self._check_times()
-        self._check_decisions()
-        self._check_deliveries({request: (number, requester) for request, number, *_, requester in rows})
+        events = list(self.tables.record.all())
+        self._check_decisions(events)
+        self._check_deliveries(events, {request: (number, requester) for request, number, *_, requester in rows})
         self._check_slack()
 
     def _check_times(self) -> None:
@@ -517,10 +526,10 @@ class World:
             assert lease_until is not None
             assert in_doubt_since is not None
 
-    def _check_decisions(self) -> None:
+    def _check_decisions(self, events: Sequence[Event]) -> None:
         """Check that each request was decided once, as a whole, and that no order of it was sent before that."""
         decided: set[str] = set()
-        for event in self.tables.record.all():
+        for event in events:
             match event.content:
                 case Approved() | Rejected() | Withdrawn() | Expired():
                     assert event.request not in decided
@@ -532,14 +541,14 @@ class World:
             together.setdefault(about, set()).add(state in _DECIDED_ALIKE)
         assert all(len(each) == 1 for each in together.values())
 
-    def _check_deliveries(self, known: dict[str, tuple[int, str]]) -> None:
+    def _check_deliveries(self, events: Sequence[Event], known: dict[str, tuple[int, str]]) -> None:
         """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
         sql = "SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies' ORDER BY position"
         for number, seq, kind in self.rows(sql):
             owed.setdefault((number, seq), []).append(kind)
         under_way = UnderWay()
-        for event in self.tables.record.all():
+        for event in events:
             if event.request not in known:
                 continue
             over = under_way.follow(event)

@@ -6,12 +6,14 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import doctor, erase, freeze, migrate, move, record, report, run, sandbox
+from bot.cli import backup, doctor, erase, freeze, migrate, move, record, report, run, sandbox
+from bot.cli.env_file import VARIABLE, env_file_option
 from bot.cli.terminal import CommandLine
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
+@env_file_option(envvar=VARIABLE)
 def main() -> None:
     """Cancel orders after a second person has approved, and keep a record of who cancelled what and why."""
 
@@ -20,7 +22,8 @@ for command in (
     run.run,
     doctor.doctor,
     record.audit,
-    record.backup,
+    backup.backup,
+    backup.restore,
     migrate.migrate,
     move.move,
     report.report,

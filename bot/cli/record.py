@@ -1,6 +1,5 @@
-"""The commands on the record: look it up, verify it, copy it. All of them work while the bot runs."""
+"""The commands on the record, look it up and verify it, and what all commands on the file have in common."""
 
-import hashlib
 import os
 import pwd
 from datetime import UTC, datetime
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from bot.store import Place
 
 T = TypeVar("T", bound="DatabaseSettings")
-
-_BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock")
-"""The endings of SQLite's files and of the bot's."""
 
 
 def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
@@ -121,42 +117,6 @@ def verify_record(database: Path | None, head: str | None) -> None:
     if found.damage is not None:
         fail(verification(found))
     say(verification(found))
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@database_option
-def backup(file: Path, database: Path | None) -> None:
-    """Write a checked copy of the database to FILE."""
-    from bot import store
-    from bot.cli.problems import fail
-    from bot.cli.terminal import say
-    from bot.domain.events import BackedUp
-    from bot.masking import path_shown
-    from bot.settings import DatabaseSettings
-    from bot.wording import events, store_error, verification
-
-    settings = settings_for(DatabaseSettings, database)
-    source = settings.database
-    beside = () if not isinstance(source, Path) else _BESIDE_A_DATABASE
-    if os.path.realpath(file) in [os.path.realpath(str(source)) + ending for ending in beside]:
-        fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
-    try:
-        found = store.backup(source, file)
-    except FileExistsError:
-        fail(f"{path_shown(file)} already exists. Choose another name.")
-    except store.UnsoundCopy as error:
-        kept = path_shown(error.kept)
-        fail(f"The copy is not sound. {verification(error.verification)} It is kept at {kept} for inspection.")
-    except store.StoreError as error:
-        fail(store_error(error))
-    except OSError as error:
-        fail(f"{path_shown(file)}: {error.strerror}.")
-    if is_the_bots_own(source, database):
-        with file.open("rb") as copy:
-            digest = hashlib.file_digest(copy, "sha256").hexdigest()
-        put_on_record(source, BackedUp(found.events, digest), f"{path_shown(file)} is written")
-    say(f"{file}: {events(found)}.")
 
 
 def at_the_terminal() -> str:

@@ -4,8 +4,11 @@ import asyncio
 
 import click
 
+from bot.cli.env_file import env_file_option
+
 
 @click.command()
+@env_file_option()
 def run() -> None:
     """Run the bot until SIGTERM or Ctrl-C."""
     import bot.log

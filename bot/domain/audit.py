@@ -66,6 +66,10 @@ class Event(NamedTuple):
         """Return the same event with its hash set."""
         return self._replace(hash=self.computed_hash())
 
+    def follows(self, last: "Event") -> bool:
+        """Return True where this event is as it was written, right after ``last``."""
+        return self.seq == last.seq + 1 and self.prev_hash == last.hash and self.computed_hash() == self.hash
+
     @property
     def content(self) -> Content:
         """The event's data as the dataclass of its kind. Raises KeyError or ValidationError if they are not ours."""

@@ -46,6 +46,9 @@ class DeliveryKind(StrEnum):
 MESSAGE_GONE = "message_not_found"
 """Slack's name for an update of a message that somebody deleted; every other refusal leaves the message as it was."""
 
+NOBODY_LACKS = frozenset({MESSAGE_GONE, "card_is_there", "too_late_for_a_card", "no_card", "no_receipt"})
+"""The problems of deliveries that are of no use any more: somebody deleted the message, or it was overtaken."""
+
 
 @dataclass(frozen=True, slots=True)
 class MissingCard:

@@ -119,6 +119,15 @@ class BackedUp(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class Restored(Content):
+    """Somebody put a copy into the place of the database: its number of events, and the SHA-256 of the copy's file."""
+
+    kind = "restored"
+    events: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Erased(Content):
     """Words that people typed were erased: those of the events of these numbers."""
 

@@ -39,6 +39,7 @@ class Subject(StrEnum):
     QUORUM = "quorum"
     REQUESTED_AT = "requested_at"
     EXPIRES_AT = "expires_at"
+    APPROVAL_TTL = "approval_ttl"
     CHANGED_AT = "changed_at"
     CHANGED_SEQ = "changed_seq"
     CARD = "card"
@@ -167,6 +168,7 @@ class Projection:
     quorum: int = 0
     requested_at: str = ""
     expires_at: str = ""
+    approval_ttl: int = 0
     channels: list[str] = field(default_factory=list)
     card_ts: str | None = None
     card_link: str = ""
@@ -409,6 +411,8 @@ def _requested(found: Projection, event: Event, content: events.Requested) -> bo
     found.orders = {order_id: OrderSaid(event.at, event.seq) for order_id in content.orders}
     found.category, found.source = content.category, content.source
     found.requested_at, found.expires_at = event.at, content.expires_at
+    waits = datetime.fromisoformat(content.expires_at) - datetime.fromisoformat(event.at)
+    found.approval_ttl = round(waits.total_seconds())
     found.channels.append(content.channel)
     return 0 < len(content.orders) == len(found.orders) and event.order_id == (found.only or "")
 
@@ -622,6 +626,7 @@ def compare(said: Projection, kept: Kept | None, words: Words) -> Contradiction 
         said.quorum,
         said.requested_at,
         said.expires_at,
+        said.approval_ttl,
         said.channels[-1],
         said.card_ts,
         said.card_link,
@@ -648,6 +653,7 @@ _SUBJECTS = (
     Subject.QUORUM,
     Subject.REQUESTED_AT,
     Subject.EXPIRES_AT,
+    Subject.APPROVAL_TTL,
     Subject.CARD,
     Subject.CARD,
     Subject.CARD,

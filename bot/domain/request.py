@@ -1,7 +1,7 @@
 """The request of one person: one or more orders, one reason, one decision."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.cancellation import UNDER_WAY, Cancellation, Choice, Decision, State
 from bot.domain.freeze import Freeze
@@ -11,13 +11,15 @@ from bot.domain.freeze import Freeze
 class Step:
     """One thing that was done to a request, by the kind of its event, with its time; ``person`` may be the bot.
 
-    ``order_id`` is the order that it was done to, or empty for all orders of several.
+    ``order_id`` is the order that it was done to, or empty for all orders of several. ``voided`` is true for an
+    approval that was taken out of the count later.
     """
 
     kind: str
     person: str
     at: datetime
     order_id: str = ""
+    voided: bool = False
 
 
 _FURTHEST_FROM_ITS_END = (
@@ -47,6 +49,7 @@ class Request:
     first two are None where nothing of the kind will come; ``reminded`` counts the reminders so far, and
     ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the setting REASONS with which
     the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
+    ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock that is set.
     ``history`` is who did what, and ``freeze`` the one in force, as far as the reader has to show it.
     """
 
@@ -69,6 +72,7 @@ class Request:
     decisions: tuple[Decision, ...] = ()
     category: str = ""
     source: str = ""
+    approval_ttl: timedelta = timedelta(0)
     freeze: Freeze | None = None
     history: tuple[Step, ...] = ()
 
@@ -158,7 +162,7 @@ class Request:
     @property
     def retry_until(self) -> datetime | None:
         """The end of the time in which its approval may be used again: as long as the request could wait for it."""
-        return self.approved_at and self.approved_at + (self.expires_at - self.requested_at)
+        return self.approved_at and self.approved_at + self.approval_ttl
 
     @property
     def rejection(self) -> Decision | None:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.answer import Reply, parse_date, read_answer, shown
 from bot.gateway.body import LARGEST_BODY
+from bot.gateway.key import BALANCE_PATH, KeyTrial, read_trial
 from bot.network import Network
 
 log = structlog.get_logger(__name__)
@@ -133,6 +134,23 @@ class GatewayClient:
                 return parse_date(response.headers.get("Date", ""))
         except Exception as error:
             raise GatewayUnreachable(*self._trouble(error)) from error
+
+    async def try_key(self) -> KeyTrial:
+        """Ask the gateway for the balance, which needs the key and touches no order, and return what that shows.
+
+        Raises ``GatewayUnreachable`` if there is no answer.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._total),
+                self._http.stream(
+                    "POST", BALANCE_PATH, headers={"X-Api-Key": self._api_key.get_secret_value()}
+                ) as response,
+            ):
+                reply = await _with_body(Reply(response.status_code, response.headers), response)
+        except Exception as error:
+            raise GatewayUnreachable(*self._trouble(error)) from error
+        return read_trial(reply.status, reply.body, reply.headers.get("Content-Encoding", ""))
 
     async def aclose(self) -> None:
         """Close the connections."""

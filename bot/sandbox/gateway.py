@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from bot.gateway.key import BALANCE_PATH
 from bot.sandbox.changes import Changes
 from bot.sandbox.faults import Drop, Fault, Faults, serve
-from bot.sandbox.gateway_answers import confirmation, error
+from bot.sandbox.gateway_answers import balance, confirmation, error
 from bot.sandbox.place import LocalServer
 
 T = TypeVar("T")
@@ -105,6 +106,8 @@ class LocalGateway(LocalServer):
         self.calls: list[GatewayCall] = []
         self.effects: Counter[str] = Counter()
         self.faults = Faults[Fault]()
+        self.tells_balance = True
+        """False for a gateway that is older than version 1.4."""
         self._now = now
         self._api_key = api_key
         self._app_id = app_id
@@ -174,6 +177,9 @@ class LocalGateway(LocalServer):
 
     async def _answer(self, request: web.Request, call: GatewayCall) -> web.Response:
         try:
+            if request.path == BALANCE_PATH and self.tells_balance:
+                self._check_key(request)
+                return web.json_response(balance())
             self._check_call(request)
             order_id, reason = _read(call.body)
             return web.json_response(self._cancel(call, order_id, reason))
@@ -188,8 +194,7 @@ class LocalGateway(LocalServer):
             raise _Refused(405, "METHOD_NOT_ALLOWED", "Use POST.")
         if request.content_type != "application/json":
             raise _Refused(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json.")
-        if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode(), self._api_key.encode()):
-            raise _Refused(401, "INVALID_API_KEY", "X-Api-Key is missing or wrong.")
+        self._check_key(request)
         if self._app_id is not None and request.headers.get("X-App-Id") != self._app_id:
             raise _Refused(401, "INVALID_APP_ID", "X-App-Id is missing or wrong.")
         stamp = request.headers.get("X-Timestamp", "")
@@ -197,6 +202,10 @@ class LocalGateway(LocalServer):
             raise _Refused(401, "INVALID_TIMESTAMP", "X-Timestamp must be Unix time in whole seconds.")
         if abs(self._now().timestamp() - int(stamp)) > _CLOCK_TOLERANCE.total_seconds():
             raise _Refused(401, "INVALID_TIMESTAMP", "X-Timestamp is more than 5 minutes off.")
+
+    def _check_key(self, request: web.Request) -> None:
+        if not hmac.compare_digest(request.headers.get("X-Api-Key", "").encode(), self._api_key.encode()):
+            raise _Refused(401, "INVALID_API_KEY", "X-Api-Key is missing or wrong.")
 
     def _cancel(self, call: GatewayCall, order_id: str, reason: str) -> dict[str, str]:
         order = self.orders.get(order_id)

@@ -18,6 +18,11 @@ def confirmation(order_id: str, status: str = "cancelled", *, at: datetime | Non
     return {"order_id": order_id, "status": status, "cancelled_at": f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
+def balance() -> dict[str, object]:
+    """Return the body of an answer to a balance inquiry, in the envelope of version 1.4."""
+    return {"statusCode": 200, "message": "Success", "data": {"balance": "1234.56", "currency": "USD"}, "traceId": "t1"}
+
+
 def error(
     status: int, code: str, message: str, *, at: datetime | None = None, number: int = 0, **details: object,
 ) -> Canned:  # fmt: skip

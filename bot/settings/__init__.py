@@ -1,5 +1,6 @@
 """The settings, read in this one place for the bot, the command line and ``doctor``."""
 
+from bot.settings.env_file import example, read_env_file
 from bot.settings.environment import SettingsProblem, load, mistyped, table
 from bot.settings.model import DatabaseSettings, RecordSettings, Settings
 from bot.settings.network import load_network, not_read
@@ -9,9 +10,11 @@ __all__ = [
     "RecordSettings",
     "Settings",
     "SettingsProblem",
+    "example",
     "load",
     "load_network",
     "mistyped",
     "not_read",
+    "read_env_file",
     "table",
 ]

@@ -155,7 +155,7 @@ class Settings(RecordSettings, _Accounts):
         "the address to listen on (the Dockerfile sets 0.0.0.0)", "127.0.0.1"
     )
     port: Annotated[int, by(values.whole_number(0, 65535))] = _setting(
-        "the port of `/healthz` and `/readyz`, and of `/slack/events` in HTTP mode", "3000"
+        "the port of `/healthz`, `/readyz` and `/metrics`, and of `/slack/events` in HTTP mode", "3000"
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],

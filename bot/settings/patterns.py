@@ -7,6 +7,7 @@ position, counts the ways from one position to the next, and then walks along al
 the same positions count as one, and the one that can be read in the most ways stands for them.
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -89,6 +90,8 @@ class _Reader:
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self.chars: list[frozenset[str]] = []
+        self._fitting: dict[tuple[Any, int], frozenset[str]] = {}
+        """The characters for each item, by its kind and identity: it is read again for each time that it may come."""
         self._alphabet = _ALPHABET + pattern.pattern
         self._any_case = bool(pattern.flags & re.IGNORECASE) or "i:" in pattern.pattern
 
@@ -137,7 +140,10 @@ class _Reader:
             msg = "is too long, with everything that it repeats"
             raise Unbounded(msg)
         place = len(self.chars)
-        self.chars.append(frozenset(char for char in self._alphabet if self._fits(kind, about, char)))
+        item = (kind, id(about))
+        if item not in self._fitting:
+            self._fitting[item] = frozenset(char for char in self._alphabet if self._fits(kind, about, char))
+        self.chars.append(self._fitting[item])
         return _Part(0, Counter([place]), Counter([place]))
 
     def _fits(self, kind: Any, about: Any, char: str) -> bool:
@@ -166,6 +172,7 @@ def _is_in(kind: Any, about: Any, char: str) -> bool:
             return _CATEGORIES[about](char)
 
 
+@functools.cache
 def check(pattern: re.Pattern[str]) -> None:
     """Raise Unbounded, with a clause for the operator, if some text of an order id's length takes too long."""
     reader = _Reader(pattern)

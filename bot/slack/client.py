@@ -6,6 +6,7 @@ meant for.
 
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import aiohttp
@@ -20,11 +21,15 @@ class Redirected(Exception):
 
 
 class _WebClient(AsyncWebClient):
-    """The SDK's client, without redirects."""
+    """The SDK's client, without redirects; ``rate_limited`` is called for each answer that says "too many"."""
+
+    rate_limited: Callable[[], None]
 
     async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
         req_args = req_args | {"allow_redirects": False}
         answer: dict[str, Any] = await super()._request(http_verb=http_verb, api_url=api_url, req_args=req_args)
+        if answer.get("status_code") == HTTPStatus.TOO_MANY_REQUESTS:
+            self.rate_limited()
         return answer
 
 
@@ -40,9 +45,19 @@ def no_redirects() -> aiohttp.TraceConfig:
     return trace
 
 
-def web_client(base_url: str, network: Network, token: str | None = None) -> AsyncWebClient:
-    """Return a client that makes each call once: the SDK's own repeats would post twice."""
+def web_client(
+    base_url: str,
+    network: Network,
+    token: str | None = None,
+    *,
+    rate_limited: Callable[[], None] = lambda: None,
+) -> AsyncWebClient:
+    """Return a client that makes each call once: the SDK's own repeats would post twice.
+
+    ``rate_limited`` is called for each call that Slack did not take because there were too many.
+    """
     client = _WebClient(token=token, base_url=base_url, timeout=10, ssl=network.tls, retry_handlers=[])
+    client.rate_limited = rate_limited
     client.proxy = network.proxy_for(base_url)  # afterwards, because the SDK takes None for "read the environment"
     return client
 

@@ -18,6 +18,7 @@ from bot.domain.attempt import Trouble
 from bot.domain.audit import Event
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import CardBlocked, DeliveryAbandoned
+from bot.domain.policy import Verdict
 from bot.domain.projection import PASSING
 from bot.domain.request import Request
 from bot.slack.errors import problem_of
@@ -26,7 +27,7 @@ from bot.slack.search import METADATA_TYPE, THREAD_GONE, Search, UnfinishedError
 from bot.slack.views import card, digest, missing_card, notices, receipt, results
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Message, naming
+from bot.slack.views.text import Message
 
 log = structlog.get_logger(__name__)
 
@@ -68,10 +69,16 @@ async def _no_home(_: str) -> None:
     return None
 
 
+async def _anywhere(_: str) -> Verdict:
+    return Verdict.ALLOWED
+
+
 class SlackCourier:
     """The way to Slack through one Web API client, which must not repeat calls by itself.
 
-    ``home`` returns the view of a person's Home tab as it must be now, or None while that cannot be said.
+    ``home`` returns the view of a person's Home tab as it must be now, or None while that cannot be said. ``place``
+    returns ALLOWED for a channel in which people may read a card: a form may be older than the settings of today, and a
+    channel may have been shared with another company since.
     """
 
     def __init__(
@@ -81,12 +88,14 @@ class SlackCourier:
         presentation: Presentation = NO_SETTINGS,
         *,
         home: Callable[[str], Awaitable[View | None]] = _no_home,
+        place: Callable[[str], Awaitable[Verdict]] = _anywhere,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
         self._identity = identity
         self._presentation = presentation
         self._home = home
+        self._place = place
         self._now = now
         self._direct_channels: dict[str, str] = {}
         self._searches: dict[int, Search] = {}
@@ -119,7 +128,7 @@ class SlackCourier:
                     return await self._reply(delivery, identity, request, event)
                 case DeliveryKind.DIRECT_MESSAGE | DeliveryKind.RECEIPT:
                     channel = await self._direct_channel(delivery.target)
-                    message = _to_requester(delivery, identity, request, event)
+                    message = _to_requester(delivery, identity, request, event, self._presentation)
                     return await self._post(delivery, identity, channel, message)
                 case DeliveryKind.RECEIPT_UPDATE:
                     return await self._update_receipt(delivery, identity, request)
@@ -157,7 +166,6 @@ class SlackCourier:
         *,
         thread_ts: str | None = None,
     ) -> Receipt:
-        message = naming(message, self._presentation.contact)
         answer = await self._client.chat_postMessage(
             channel=channel,
             text=message.text,
@@ -170,12 +178,17 @@ class SlackCourier:
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
+        doubt = delivery.in_doubt_since is not None
         if delivery.contradicted:
-            doubt = delivery.in_doubt_since is not None
             problem = str(Trouble.RECORD_CONTRADICTS)
             return Receipt(DeliveryOutcome.BLOCKED, problem=problem, in_doubt=doubt, posted_nothing=True)
         if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
+        place = await self._place(request.card_channel)
+        if place is Verdict.SHARED_CHANNEL:
+            return Receipt(DeliveryOutcome.BLOCKED, problem=str(place), in_doubt=doubt, posted_nothing=True)
+        if place is Verdict.UNCHECKED:
+            return Receipt(DeliveryOutcome.LATER, problem="channel_not_checked", in_doubt=doubt, posted_nothing=True)
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)
 
@@ -189,12 +202,11 @@ class SlackCourier:
         if delivery.receipt is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
         channel, ts = delivery.receipt
-        message = receipt.receipt(request, delivery.missing_card, identity.bot_user_id)
+        message = receipt.receipt(request, delivery.missing_card, identity.bot_user_id, self._presentation)
         await self._change(channel, ts, message)
         return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
 
     async def _change(self, channel: str, ts: str, message: Message) -> None:
-        message = naming(message, self._presentation.contact)
         await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
 
     async def _reply(
@@ -209,7 +221,7 @@ class SlackCourier:
         message = (
             notices.notice(request, event, self._presentation, self._now())
             if type(event.content) in PASSING
-            else results.reply(request, event)
+            else results.reply(request, event, self._presentation)
         )
         channel = request.card_channel
         try:
@@ -287,16 +299,18 @@ class SlackCourier:
         return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
 
 
-def _to_requester(delivery: Delivery, identity: Identity, request: Request, event: Event) -> Message:
+def _to_requester(
+    delivery: Delivery, identity: Identity, request: Request, event: Event, presentation: Presentation
+) -> Message:
     """Return the message that reports an event, or the receipt as it must look now."""
     missing = delivery.missing_card
     if delivery.kind is DeliveryKind.RECEIPT:
-        return receipt.receipt(request, missing, identity.bot_user_id)
+        return receipt.receipt(request, missing, identity.bot_user_id, presentation)
     if event.kind in _ABOUT_MISSING_CARD and missing is not None:
-        return missing_card.message(request, missing, identity.bot_user_id)
+        return missing_card.message(request, missing, identity.bot_user_id, presentation)
     if type(event.content) in PASSING:
-        return notices.direct_notice(request, event)
-    return results.direct_message(request, event)
+        return notices.direct_notice(request, event, missing)
+    return results.direct_message(request, event, presentation, missing)
 
 
 def _is_past(delivery: Delivery, event: Event) -> bool:

@@ -20,6 +20,8 @@ _KINDS: dict[object, tuple[str, type[Payload]]] = {
     "app_home_opened": ("opened", HomeOpened),
 }
 _COMMAND = ("typed", Command)
+_NAMES = {"typed": "command", "form": "form", "click": "click", "chosen": "shortcut", "opened": "home"}
+"""What people did, by the argument name under which listeners get it."""
 
 
 def bolt_request(body: object) -> AsyncBoltRequest | None:
@@ -47,6 +49,11 @@ def bolt_request(body: object) -> AsyncBoltRequest | None:
         return None
     # As a dict it is what Bolt takes in Socket Mode: verified and parsed already.
     return AsyncBoltRequest(body=payload.model_dump(), context={name: payload}, mode="socket_mode")
+
+
+def kind_of(request: AsyncBoltRequest) -> str:
+    """Return what somebody did in Slack, as a word for the metrics."""
+    return next(word for name, word in _NAMES.items() if name in request.context)
 
 
 def _without_nul(value: Any) -> Any:

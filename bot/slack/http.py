@@ -22,7 +22,7 @@ from slack_sdk.signature import SignatureVerifier
 from bot.clock import Clock
 from bot.in_flight import InFlight
 from bot.log import log_failure
-from bot.slack.gate import acknowledgement, bolt_request
+from bot.slack.gate import acknowledgement, bolt_request, kind_of
 from bot.store import StoreError
 
 log = structlog.get_logger(__name__)
@@ -92,20 +92,27 @@ class SlackEndpoint:
         if why is not None:
             log.warning("request_refused", why=why, remote=request.remote)
             return web.Response(status=401)
-        with self._in_flight.answering():  # Slack's own requests only: nobody else may hold background work up
-            try:
-                if self._is_first is not None and not await self._is_first(signature, _REMEMBERED):
-                    log.warning("request_refused", why="replayed", remote=request.remote)
-                    return web.Response(status=401)
-            except StoreError as error:
-                log_failure(log, "store_failed", error)
-                return web.Response(status=503)
-            payload = _parse(body)
-            bolt = bolt_request(payload)
+        payload = _parse(body)
+        bolt = bolt_request(payload)
+        # People's own only: nobody else may hold background work up.
+        with nullcontext() if bolt is None else self._in_flight.answering(kind_of(bolt)):
+            if (status := await self._refused_by_others(signature, request.remote)) is not None:
+                return web.Response(status=status)
             if bolt is None:
                 answer = acknowledgement(payload)
                 return web.Response(status=400) if answer is None else web.json_response(answer)
             return await to_aiohttp_response(await self._app.async_dispatch(bolt))
+
+    async def _refused_by_others(self, signature: str, remote: str | None) -> int | None:
+        """Return the status of a refusal where another bot has taken this request, or where nobody can say."""
+        try:
+            if self._is_first is None or await self._is_first(signature, _REMEMBERED):
+                return None
+        except StoreError as error:
+            log_failure(log, "store_failed", error)
+            return 503
+        log.warning("request_refused", why="replayed", remote=remote)
+        return 401
 
     def _refusal(self, body: bytes, timestamp: str, signature: str) -> str | None:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _LONGEST_TIMESTAMP and signature):

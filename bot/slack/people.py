@@ -176,7 +176,7 @@ class Directory:
                 time_zone=str(user.get("tz") or "UTC"),
             )
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
-            log.warning("user_not_read", user=user_id, problem=problem_of(error).name)
+            log.warning("user_not_read", person=user_id, problem=problem_of(error).name)
             return None
         self._profiles.pop(user_id, None)
         self._profiles[user_id] = (self._now(), found)

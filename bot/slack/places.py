@@ -1,6 +1,7 @@
 """The channels from which people ask, as far as a card could be posted and decided there."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
@@ -10,8 +11,36 @@ from bot.slack.errors import problem_of
 
 log = structlog.get_logger(__name__)
 
+_FRESH = 60.0
+"""Seconds for which a channel that was not shared is not looked at again: Slack limits how often that may be."""
 _ANSWER_WITHIN = 1.5
 """Seconds; the form must open within three."""
+
+
+class Places:
+    """The channels of cards that were looked at within the last minute.
+
+    ``trusted`` is the channel for all cards, which the operator has chosen; ``shared`` allows any channel.
+    """
+
+    def __init__(
+        self, client: AsyncWebClient, *, monotonic: Callable[[], float], trusted: str | None, shared: bool
+    ) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._trusted = trusted
+        self._shared = shared
+        self._looked_at: dict[str, float] = {}
+
+    async def look(self, channel: str) -> Verdict:
+        """Return SHARED_CHANNEL where another company would read a card, and UNCHECKED while Slack does not say."""
+        now = self._monotonic()
+        if self._shared or channel == self._trusted or now - self._looked_at.get(channel, -_FRESH) < _FRESH:
+            return Verdict.ALLOWED
+        found = await may_hold_card(self._client, channel, shared=False)
+        if found is Verdict.ALLOWED:
+            self._looked_at = {each: at for each, at in self._looked_at.items() if now - at < _FRESH} | {channel: now}
+        return found
 
 
 async def may_hold_card(client: AsyncWebClient, channel_id: str, name: str = "", *, shared: bool) -> Verdict:

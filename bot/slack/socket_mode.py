@@ -26,7 +26,7 @@ from bot.in_flight import InFlight
 from bot.network import Network
 from bot.slack.client import QuietSocketModeClient
 from bot.slack.errors import Problem, problem_of
-from bot.slack.gate import acknowledgement, bolt_request
+from bot.slack.gate import acknowledgement, bolt_request, kind_of
 from bot.slack.identity import Identity, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
 
@@ -74,7 +74,7 @@ class _Handler(AsyncBaseSocketModeHandler):
             answer = acknowledgement(req.payload)
             await client.send_socket_mode_response(SocketModeResponse(req.envelope_id, answer or None))
             return
-        with self.in_flight.answering():
+        with self.in_flight.answering(kind_of(request)):
             response = await self.app.async_dispatch(request)
             if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 return  # a click that broke: Slack shows a warning where no acknowledgement comes
@@ -88,7 +88,8 @@ class Connection:
 
     ``identity`` is None until Slack has confirmed the token for the first time; every ``recheck`` Slack has to confirm
     it again. ``ready`` is set while nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token
-    is all there is to confirm. ``heard_at`` gets Slack's time with each confirmation. Durations are in seconds.
+    is all there is to confirm. ``heard_at`` gets Slack's time with each confirmation; ``reconnected`` is called for
+    each connection of Socket Mode after the first one. Durations are in seconds.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Connection:
         recheck: float = 60.0,
         longest_pause: float = 30.0,
         heard_at: Callable[[datetime], None] = lambda _: None,
+        reconnected: Callable[[], None] = lambda: None,
     ) -> None:
         self.identity: Identity | None = None
         self.lacking: frozenset[str] = frozenset()
@@ -123,6 +125,8 @@ class Connection:
         self._recheck = recheck
         self._longest_pause = longest_pause
         self._heard_at = heard_at
+        self._reconnected = reconnected
+        self._was_connected = False
 
     async def run(self, app: AsyncApp) -> None:
         """Stay connected for as long as the task lives."""
@@ -258,6 +262,9 @@ class Connection:
     async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
             self._of_app(APP_TOKEN, (message.get("connection_info") or {}).get("app_id"))
+            if self._was_connected:
+                self._reconnected()
+            self._was_connected = True
             self._connected(connections=message.get("num_connections"))
 
     def _of_app(self, setting: str, app: object) -> None:

@@ -4,12 +4,14 @@
 """
 
 from bot.store.backup import UnsoundCopy, backup
+from bot.store.dated import dated, prune
 from bot.store.engine import in_use, prepare
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import Privacy
 from bot.store.lookups import Page, Span
 from bot.store.place import Place, Server
+from bot.store.restore import Restoration, UnsoundBackup, restore
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.transfer import Unsound, move
@@ -21,6 +23,7 @@ __all__ = [
     "Page",
     "Place",
     "Privacy",
+    "Restoration",
     "Server",
     "Span",
     "Store",
@@ -28,14 +31,18 @@ __all__ = [
     "StoreProblem",
     "Tables",
     "Unsound",
+    "UnsoundBackup",
     "UnsoundCopy",
     "backup",
+    "dated",
     "erase_from",
     "in_use",
     "move",
     "open_beside",
     "open_reader",
     "prepare",
+    "prune",
+    "restore",
     "verify",
     "verify_all",
 ]

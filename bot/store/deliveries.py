@@ -146,7 +146,9 @@ class Deliveries:
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND NOT {among('d.target', len(not_to))} AND NOT {among('d.position', len(held))}"
             "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
-            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL))"
+            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL"
+            # A channel may be limited for long, and the person has been told to look at the receipt.
+            "   AND NOT (k.tries >= 3 AND k.problem = 'ratelimited')))"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             # What belongs below a card waits for it, also where it is posted again.
             "   AND e.lane = d.lane AND e.position <> d.position AND NOT (d.kind = 'card' AND e.kind = 'reply')"

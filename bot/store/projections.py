@@ -32,7 +32,7 @@ from bot.store.connection import Connection, Row, among
 from bot.store.record import COLUMNS
 
 _REQUEST = (
-    "r.reason, r.category, r.source, r.requester, r.approvals_required, r.requested_at, r.expires_at,"
+    "r.reason, r.category, r.source, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.approval_ttl,"
     " r.card_channel, r.card_ts, r.card_link, r.reminded, r.escalated_at, r.due_at"
 )
 _CANCELLATION = (

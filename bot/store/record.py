@@ -1,6 +1,7 @@
 """The append-only record."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -8,6 +9,7 @@ from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
 from bot.domain.events import (
     HISTORY,
     KINDS,
+    Approved,
     ClickRefused,
     Content,
     Erased,
@@ -16,6 +18,9 @@ from bot.domain.events import (
     Started,
     Stopped,
     Unfrozen,
+    Voted,
+    VotesVoided,
+    reader,
 )
 from bot.domain.freeze import Freeze
 from bot.domain.request import Request, Step
@@ -25,7 +30,8 @@ from bot.store.schema import FREEZES, one_of
 
 COLUMNS = "seq, at, kind, request, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
-_LISTED = one_of("kind", (kind.kind for kind in HISTORY))
+_LISTED = one_of("kind", [kind.kind for kind in HISTORY] + [VotesVoided.kind])
+_VOIDED = reader(VotesVoided.kind)
 _CHANGE_HOMES = (Started, Frozen, Unfrozen, Erased)
 """The events about no request that change what people see on their Home tabs; a start may bring other settings."""
 _CHANGE_NOTHING = (ClickRefused, RequestRefused)
@@ -101,6 +107,17 @@ class Record:
         """Yield the whole record from its first event, one at a time and without words: all that the hashes cover."""
         return (Event(*row) for row in self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
 
+    def after(self, seq: int, limit: int) -> list[Event]:
+        """Return up to so many events that follow the one of this number, in their order and without words."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [Event(*row) for row in self._connection.execute(sql, (seq, limit))]
+
+    def latest(self, kind: type[Content]) -> Event | None:
+        """Return the last event of this kind, without its words, or None. It may walk through the whole record."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (kind.kind,))
+        return Event(*rows[0]) if rows else None
+
     def linked(self) -> bool:
         """Return True where the numbers have no gaps, and each event names the hash of the one before it.
 
@@ -120,9 +137,17 @@ class Record:
 
     def history(self, request: Request) -> tuple[Step, ...]:
         """Return what was done to this request, in the order of the record, as far as its card lists it."""
-        sql = f"SELECT kind, actor, at, order_id FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
-        rows = self._connection.execute(sql, (request.id,))
-        return tuple(Step(kind, actor, datetime.fromisoformat(at), order) for kind, actor, at, order in rows)
+        sql = f"SELECT kind, actor, at, order_id, data FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
+        steps: list[Step] = []
+        for kind, actor, at, order, data in self._connection.execute(sql, (request.id,)):
+            if kind == VotesVoided.kind:
+                content = _VOIDED(data)
+                assert isinstance(content, VotesVoided)
+                gone = content.approvers
+                steps = [replace(each, voided=each.voided or _is_approval_of(each, gone)) for each in steps]
+            else:
+                steps.append(Step(kind, actor, datetime.fromisoformat(at), order))
+        return tuple(steps)
 
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""
@@ -153,3 +178,7 @@ class Record:
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = ? AND kind IN ({some}) ORDER BY seq DESC"
         rows = self._connection.execute(sql, (request.id, *(kind.kind for kind in kinds)))
         return [Event(*row) for row in rows]
+
+
+def _is_approval_of(step: Step, people: Sequence[str]) -> bool:
+    return step.kind in {Voted.kind, Approved.kind} and step.person in people

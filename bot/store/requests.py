@@ -5,7 +5,7 @@ The file is long because one row of the tables has most of what there is to know
 
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from bot.domain.cancellation import (
     AGAINST_RETRY,
     MAY_BE_CANCELLED,
     NEXT,
+    OPEN,
     Cancellation,
     Choice,
     Decision,
@@ -24,6 +25,7 @@ from bot.domain.cancellation import (
 )
 from bot.domain.delivery import Receipt
 from bot.domain.request import Request
+from bot.domain.words import ERASED
 from bot.store.attempts import MAYBE_DONE
 from bot.store.connection import Connection, Row, among
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
@@ -31,7 +33,7 @@ from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
-    " r.category, r.source"
+    " r.category, r.source, r.approval_ttl"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _COLUMNS = (
@@ -40,8 +42,9 @@ _COLUMNS = (
     f"  WHERE p.order_id = c.order_id AND {one_of('p.state', MAY_BE_CANCELLED)}"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
-    "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number > c.number"
-    f"  AND {one_of('p.state', AGAINST_RETRY)} ORDER BY p.number DESC LIMIT 1) END,"
+    "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"
+    f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq AND {one_of('p.state', AGAINST_RETRY)}))"
+    "  ORDER BY p.changed_seq DESC LIMIT 1) END,"
     f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE FALSE END,"
     " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
     "  FROM audit_events e WHERE e.request = r.id AND e.order_id = c.order_id"
@@ -56,7 +59,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = r.number"
 )
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
-_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 17, 29, 38
+_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 18, 30, 39
 """So many columns come before those of an order, of its last answer, and of a decision."""
 WITHOUT_WORDS = ":erased:"
 """This stands in the name of a form between its own id and the request's, in place of the hash of erased words."""
@@ -84,11 +87,11 @@ class Requests:
         """Return every request for this order, as far as it is about this order, the oldest first."""
         return self._all("c.order_id = ?", order_id)
 
-    def to_retry_before(self, request: Request) -> list[Request]:
-        """Return the older requests for these orders that failed, each as far as it is about one of them."""
+    def to_retry_beside(self, request: Request) -> list[Request]:
+        """Return the other requests for these orders that failed, each as far as it is about one of them."""
         orders = request.order_ids
         return self._all(
-            f"c.order_id IN ({', '.join('?' * len(orders))}) AND c.state = '{State.FAILED}' AND c.request < ?",
+            f"c.order_id IN ({', '.join('?' * len(orders))}) AND c.state = '{State.FAILED}' AND c.request <> ?",
             *orders,
             request.number,
         )
@@ -153,8 +156,8 @@ class Requests:
         request_id = secrets.token_hex(8)
         ((number,),) = self._connection.execute(
             "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
-            " expires_at, form_id, card_channel, remind_at, escalate_at, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            " expires_at, approval_ttl, form_id, card_channel, remind_at, escalate_at, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
             (
                 request_id,
                 category,
@@ -164,6 +167,7 @@ class Requests:
                 approvals_required,
                 timestamp(at),
                 timestamp(expires_at),
+                round((expires_at - at).total_seconds()),
                 form_id,
                 card_channel,
                 remind_at and timestamp(remind_at),
@@ -206,6 +210,7 @@ class Requests:
             escalate_at=escalate_at,
             category=category,
             source=source,
+            approval_ttl=expires_at - at,
         )
 
     def decide(
@@ -327,7 +332,7 @@ def _request(rows: list[Row]) -> Request:
     decisions = [row[_BEFORE_DECISION:] for row in orders[0] if row[_BEFORE_DECISION] is not None]
     number, request_id, reason, requester, approvals_required, requested_at, expires_at, *rest = rows[0][:_OF_REQUEST]
     card_channel, card_ts, card_link, due_at, remind_at, escalate_at, reminded, *rest = rest
-    escalated_at, category, source = rest
+    escalated_at, category, source, approval_ttl = rest
     return Request(
         number=number,
         id=request_id,
@@ -339,7 +344,7 @@ def _request(rows: list[Row]) -> Request:
         card_channel=card_channel,
         card_ts=card_ts,
         card_link=card_link,
-        cancellations=tuple(_cancellation(each[0], decisions) for each in orders),
+        cancellations=tuple(_cancellation(each[0], decisions, reason=reason) for each in orders),
         due_at=due_at and _time(due_at),
         remind_at=remind_at and _time(remind_at),
         escalate_at=escalate_at and _time(escalate_at),
@@ -347,11 +352,12 @@ def _request(rows: list[Row]) -> Request:
         escalated_at=escalated_at and _time(escalated_at),
         category=category,
         source=source,
+        approval_ttl=timedelta(seconds=approval_ttl),
         decisions=tuple(_decision(*each) for order_id, *each in decisions if not order_id),
     )
 
 
-def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
+def _cancellation(row: Row, decisions: list[Row], *, reason: str) -> Cancellation:
     number, order_id, state, changed_at, changed_seq, attempts, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
     due_at, lease_until, earlier, later, unclear, stopped_by = rest
     return Cancellation(
@@ -368,6 +374,7 @@ def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
         later=later and _earlier(*later.split(" ")),
         unclear=bool(unclear),
         stopped_by=stopped_by,
+        reason_erased=reason == ERASED,
         settlement=next((_decision(*each) for about, *each in decisions if about == order_id), None),
     )
 

@@ -245,9 +245,11 @@ def copy(source: Path, target: Path) -> None:
         into.execute("PRAGMA journal_mode=DELETE")
 
 
-# SQLite makes statistics by itself.
+# SQLite makes statistics by itself, and Litestream two tables, which nothing of ours reads. A trigger or an index on
+# them counts as any other.
 _DEFINITIONS = (
     "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT GLOB 'sqlite_stat[0-9]'"
+    " AND NOT (type = 'table' AND name IN ('_litestream_seq', '_litestream_lock'))"
 )
 
 _MIGRATIONS = f"SELECT '{schema.migrations.migrations_table}', migration_set, name FROM _sqlite_migrations"

@@ -11,6 +11,7 @@ from bot.store.connection import Connection
 from bot.store.deliveries import Deliveries
 from bot.store.digests import Digests
 from bot.store.homes import Homes
+from bot.store.levels import Levels
 from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
@@ -46,6 +47,7 @@ class Tables:
         self.timers = Timers(connection)
         self.digests = Digests(connection)
         self.reports = Reports(connection)
+        self.levels = Levels(connection)
 
     def freeze(self) -> Freeze | None:
         """Return the freeze that is in force, with the name of whoever began it, or None."""

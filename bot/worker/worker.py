@@ -6,6 +6,7 @@ that the next process finishes it if this one dies.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -64,7 +65,8 @@ class Worker:
 
     ``run`` goes on until ``stop``; ``until_idle`` does everything that is due by the clock and returns, for
     tests with a clock of their own. ``calls`` and ``messages`` are how many of each run at once. Nothing is brought to
-    Slack before ``connected`` returns True; set ``wake`` then.
+    Slack before ``connected`` returns True; set ``wake`` then. ``attempted`` gets each answer of the gateway, with the
+    seconds that the call took.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Worker:
         connected: Callable[[], bool] = lambda: True,
         calls: int = 100,
         messages: int = 8,
+        attempted: Callable[[Answer, float], None] = lambda *_: None,
     ) -> None:
         self.stopping = False
         self._workflow = workflow
@@ -90,6 +93,7 @@ class Worker:
         self._wake = wake
         self._in_flight = in_flight or InFlight()
         self._connected = connected
+        self._attempted = attempted
         self._most_calls, self._most_messages = calls, messages
         # By the cancellation's number, the delivery's position, and the person: what is in these hands nobody else may
         # settle.
@@ -209,7 +213,9 @@ class Worker:
             # whoever claims it next to settle.
             log.warning("lease_over", order=attempt.order_id)
             return
+        began = time.perf_counter()
         answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
+        self._attempted(answer, time.perf_counter() - began)
         await _persist(lambda: self._workflow.record_answer(attempt, answer))
 
     async def _digest(self, period: Period) -> None:

@@ -1,6 +1,6 @@
 """The use cases. ``Workflow`` runs each as one transaction; the other modules say what happens inside it."""
 
-from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.deliveries import TRIES_BEFORE_TELLING, ClaimedDelivery, Concluded
 from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
@@ -9,6 +9,7 @@ from bot.workflow.workflow import Claimed, Held, Workflow
 
 __all__ = [
     "AMONG_REPLICAS",
+    "TRIES_BEFORE_TELLING",
     "Acted",
     "Asked",
     "Claimed",

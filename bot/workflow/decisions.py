@@ -29,7 +29,7 @@ from bot.domain.policy import Actor, Members, Verdict, Votes
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import end, owe_messages, show
+from bot.workflow.transitions import end, owe_messages, show, show_others
 
 
 def approve(
@@ -169,6 +169,7 @@ def retry(
             verdict = Verdict.ALLOWED
             event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, each)
             show(tx, each, event, at)
+            show_others(tx, each, event, at)
     return verdict
 
 

@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
-from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
+from bot.domain.delivery import (
+    MESSAGE_GONE,
+    NOBODY_LACKS,
+    Delivery,
+    DeliveryKind,
+    DeliveryOutcome,
+    MissingCard,
+    Receipt,
+)
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
@@ -113,6 +121,7 @@ class Concluded:
     pause: timedelta = timedelta(0)
     surplus: bool = False
     tell: bool = False
+    given_up: bool = False
 
 
 def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at: datetime) -> Concluded:
@@ -124,9 +133,10 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         # What Slack shows late is there all the same: a card that asks must not stay without its end.
         receipt = Receipt(DeliveryOutcome.LATER, problem=receipt.problem, in_doubt=True, posted_nothing=True)
     if receipt.outcome is DeliveryOutcome.IMPOSSIBLE:
-        if tx.deliveries.settle(delivery, receipt, at):
+        settled = tx.deliveries.settle(delivery, receipt, at)
+        if settled:
             _abandon(tx, request, delivery, receipt, at)
-        return Concluded()
+        return Concluded(given_up=settled and receipt.problem not in NOBODY_LACKS)
     # Nothing owed is dropped for time alone, and what is refused holds up its own thread only: the deliveries of a
     # thread keep their order. Only a rate limit is the whole channel's.
     pause = rules.patience.before_next_try(delivery.tries)
@@ -258,6 +268,8 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
     # again. A card that is gone as soon as it is there is not, as that would never end.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
+    if gone and request.card_ts is None:
+        return  # it was given up, and people have heard of that
     at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
     if gone and tx.deliveries.owes(request, DeliveryKind.CARD):
         return

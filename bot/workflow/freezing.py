@@ -77,10 +77,13 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
 
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
     """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
+    # Its end is shown wherever it was shown itself.
+    before = tx.freeze()
+    began = before.at if before is not None else at
     event = tx.record.append(content, actor, at)
     waiting = {request.number: request for request in tx.requests.waiting()}
     # While everything is frozen, nobody can press Retry.
-    failed = (request for request in tx.requests.failed(MOST_FAILED) if could_be_retried(request, at))
+    failed = (request for request in tx.requests.failed(MOST_FAILED) if could_be_retried(request, began))
     waiting |= {request.number: request for request in failed if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):

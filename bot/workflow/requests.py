@@ -16,7 +16,7 @@ from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
-from bot.workflow.transitions import expire, owe_messages, show_older
+from bot.workflow.transitions import expire, owe_messages, show_others
 from bot.workflow.waiting import escalation, first_reminder
 
 MOST_ORDERS = 50
@@ -110,7 +110,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
         expires_at=timestamp(added.expires_at),
     )
     event = tx.record.append(requested, actor.id, at, added)
-    show_older(tx, added, event, at)
+    show_others(tx, added, event, at)
     owe_messages(tx, added, event, requested, at)
     return Acted(Verdict.ALLOWED, added)
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
+from bot.domain.cancellation import State
 from bot.domain.events import ExpiryMoved
 from bot.domain.request import Request
 from bot.store import Tables
@@ -18,6 +19,10 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
     for request in tx.requests.pending():
         if request.number > made_after:
             expiry_moved(tx, request, at)
+    # Cards and receipts say when the gateway is asked again.
+    for request in tx.requests.waiting():
+        if any(each.state is State.APPROVED and each.attempts for each in request.cancellations):
+            show(tx, request, tx.record.last(), at)
 
 
 def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:

@@ -15,7 +15,7 @@ def end(tx: Tables, request: Request, ending: Ending, actor: str, at: datetime) 
     """Step to the state that this event leads to, and owe the news to the card, its thread and the requester.
 
     The whole of a pending request ends like that; of a decided one it is about one order. The card and receipt of a
-    newer request for the same order show some of these states as well, and those of an older one offer Retry by them.
+    newer request for the same order show some of these states as well, and those of other ones offer Retry by them.
     So they are owed the news too.
 
     Raises AssertionError if no step leads there, which is a fault of the caller's.
@@ -35,15 +35,15 @@ def end(tx: Tables, request: Request, ending: Ending, actor: str, at: datetime) 
         if newer is not None and newer.state is State.PENDING:
             show(tx, newer, event, at)
     if not state.open:
-        show_older(tx, request, event, at)
+        show_others(tx, request, event, at)
     owe_messages(tx, request, event, ending, at)
 
 
-def show_older(tx: Tables, request: Request, event: Event, at: datetime) -> None:
-    """Let the cards of older requests for the same orders show whether Retry is still possible."""
-    for older in tx.requests.to_retry_before(request):
-        if could_be_retried(older, at):
-            show(tx, older, event, at)
+def show_others(tx: Tables, request: Request, event: Event, at: datetime) -> None:
+    """Let the cards of other requests for the same orders show whether Retry is possible there."""
+    for other in tx.requests.to_retry_beside(request):
+        if could_be_retried(other, at):
+            show(tx, other, event, at)
 
 
 def could_be_retried(request: Request, at: datetime) -> bool:

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec
 
 import structlog
 
-from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason
+from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Trouble
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
@@ -51,7 +51,9 @@ _PART = 100
 """Rows that are read at once of an answer that may have any number of them."""
 _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF_DATE}
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
-_SETTLED = {State.PENDING: "still_waiting", State.APPROVED: "sending", State.SENDING: "answer_lost"}
+_NEEDS_A_PERSON = {State.UNKNOWN, State.FAILED}
+"""The ends after which nothing happens until somebody acts."""
+_SETTLED = {State.PENDING: "waiting_told", State.APPROVED: "call_begun", State.SENDING: "answer_lost"}
 """The name in the log of what was due in each state; a request past its time has expired."""
 
 
@@ -142,7 +144,7 @@ class Workflow:
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
             log.info("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
-            log.info("request_refused", orders=list(wish.order_ids), by=actor.id, why=str(acted.verdict))
+            log.info("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -175,7 +177,7 @@ class Workflow:
             return Acted(verdict, request, freeze=None if verdict is Verdict.ALLOWED else tx.freeze())
 
         acted = await self._in_time(act, work)
-        log.info(act, request=request_id, by=actor.id, verdict=str(acted.verdict))
+        log.info("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -199,7 +201,7 @@ class Workflow:
                 _refresh(tx, request, event, at, actor.surface)
 
         await self._store.transaction("refuse", work)
-        log.info("command_refused", by=actor.id, command=command, why=str(why))
+        log.info("command_refused", by=actor.id, command=command, verdict=str(why))
 
     async def is_first(self, signature: str, life: timedelta) -> bool:
         """Return True for a signature that none of the bots has seen in so much time. Raises StoreError."""
@@ -339,7 +341,7 @@ class Workflow:
         """
         sure = self._unconfirmed() is None
 
-        def work(tx: Tables) -> tuple[list[tuple[str, Request]], list[Contradiction], Claimed]:
+        def work(tx: Tables) -> tuple[list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
             at = self._at(tx)
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
@@ -353,14 +355,20 @@ class Workflow:
             homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
+            lost = [
+                tx.requests.of_cancellation(each.cancellation.number) for each in settled if each.state is State.SENDING
+            ]
+            ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
             next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
-            return named, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
+            return named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
-        settled, contradictions, claimed = await self._store.transaction("claim", work)
+        settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
             self._of_earlier_runs = None
         for name, found in settled:
             log.info(name, request=found.id, orders=list(found.order_ids))
+        for ended in lost:
+            _log_end(ended.state, ended.id, ended.cancellation.order_id, str(Trouble.STOPPED))
         for contradiction in contradictions:
             # Somebody has changed the file, so nothing was sent.
             log.error("record_contradicted", order=contradiction.order_id, subject=str(contradiction.subject))
@@ -413,13 +421,15 @@ class Workflow:
             trouble=answer.trouble and str(answer.trouble),
             http_status=answer.http_status,
             gateway_request=answer.request_id,
-            message=answer.message,
+            gateway_message=answer.message,
             state=state and str(state),
         )
+        if state in _NEEDS_A_PERSON:
+            _log_end(state, attempt.request_id, attempt.order_id, str(answer.reason or answer.trouble or ""))
         if answer.reason in AN_OPERATOR_ACTS:
             # Nothing is cancelled until an operator acts. Newer gateways refuse calls that still send an app id.
             settings = [] if answer.reason is Reason.CLOCK else ["DVPAY_API_KEY", "DVPAY_APP_ID"]
-            log.error("gateway_refuses_the_bot", reason=str(answer.reason), settings=settings)
+            log.error("gateway_refused_the_bot", reason=str(answer.reason), settings=settings)
         self._wake.set()
         return state
 
@@ -434,8 +444,7 @@ class Workflow:
             return concluded
 
         concluded = await self._store.transaction("record_delivery", work)
-        (log.warning if concluded.tell else log.info)(
-            "delivery_blocked" if concluded.tell else "delivery",
+        bound_log = log.bind(
             request=delivery.request_id,
             kind=str(delivery.kind),
             target=delivery.target,
@@ -443,6 +452,12 @@ class Workflow:
             problem=receipt.problem or None,
             tries=delivery.tries,
         )
+        if concluded.given_up:
+            bound_log.error("delivery_given_up")
+        elif concluded.tell:
+            bound_log.warning("delivery_blocked")
+        else:
+            bound_log.info("delivered" if receipt.outcome is DeliveryOutcome.DELIVERED else "not_delivered")
         self._wake.set()
         return concluded
 
@@ -499,6 +514,15 @@ class Workflow:
     async def turned_away(self) -> tuple[Reason, datetime] | None:
         """Return why the gateway takes no call of the bot's and when it last said so; None once one got through."""
         return await self._store.read(lambda tables: tables.attempts.turned_away())
+
+
+def _log_end(state: State, request: str, order: str, problem: str) -> None:
+    """Tell the operator of an end after which the order waits for a person; people in Slack read it on the card."""
+    bound_log = log.bind(request=request, order=order, problem=problem)
+    if state is State.UNKNOWN:
+        bound_log.error("ended_unknown")
+    else:
+        bound_log.error("ended_failed")
 
 
 def _refresh(tx: Tables, request: Request, event: Event, at: datetime, surface: Surface | None) -> None:

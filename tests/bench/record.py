@@ -76,8 +76,8 @@ def _cancelled(db: Connection, number: int, last: Event) -> Event:
         seqs.append(last.seq)
     db.execute(
         "INSERT INTO requests (number, id, category, reason, source, requester, approvals_required, requested_at,"
-        " expires_at, form_id, card_channel, card_ts, card_link)"
-        " VALUES (?, ?, '', 'bench', '', ?, 1, ?, ?, ?, 'C1', ?, 'https://x')",
+        " expires_at, approval_ttl, form_id, card_channel, card_ts, card_link)"
+        " VALUES (?, ?, '', 'bench', '', ?, 1, ?, ?, 0, ?, 'C1', ?, 'https://x')",
         (number, name, asker, at, at, f"V{number}", f"{number}.1"),
     )
     db.execute(

@@ -145,6 +145,11 @@ class Watch:
             self.faults.append(f"request: {url}")
 
 
+@pytest.fixture(autouse=True)
+def _apart(unmeasured: None) -> None:
+    """Count no coverage: this is a tool for tests, not the product."""
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Yield one Chromium for all tests."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from bot.sandbox.gateway_answers import error, too_many
 from bot.sandbox.playground.playground import Playground
@@ -65,6 +65,31 @@ async def test_five_orders_by_mouse(visit: Visit, playground: Playground, viewpo
     assert found == []
 
 
+async def edges(part: Locator) -> tuple[float, float]:
+    """Return how far the upper and the lower edge are from the top of the page, in pixels."""
+    box = await part.bounding_box()
+    assert box is not None
+    return box["y"], box["y"] + box["height"]
+
+
+@SIZES
+async def test_the_buttons_of_a_long_form_stay_in_view(visit: Visit, viewport: Any) -> None:
+    """With an error among many orders the label and the buttons are in view, and so is the cursor in the next field."""
+    desk = await visit("ann", viewport=viewport)
+    await desk.say("/cancel-order")
+    orders = desk.dialog.get_by_label("Order ID")
+    await orders.fill("\n".join((*(f"ord_{number}" for number in range(2001, 2030)), "ord#1")))
+    await desk.dialog.get_by_role("button", name="Ask for approval").click()
+    await expect(desk.dialog.get_by_role("alert").first).to_contain_text("Line 30")
+    assert await violations(desk, "long form with an error") == []
+    assert (await edges(desk.dialog.locator("label").first))[0] >= (await edges(desk.dialog.locator(".head")))[1]
+    await desk.page.keyboard.press("Tab")
+    await desk.page.keyboard.press("Tab")
+    await expect(desk.dialog.get_by_label("Note")).to_be_focused()
+    line = 20
+    assert (await edges(desk.dialog.get_by_label("Note")))[0] + line <= (await edges(desk.dialog.locator(".foot")))[0]
+
+
 @SIZES
 @PAUSING
 async def test_five_orders_end_by_mouse(visit: Visit, playground: Playground, viewport: Any) -> None:
@@ -107,11 +132,12 @@ async def test_five_orders_end_by_mouse(visit: Visit, playground: Playground, vi
     assert playground.gateway.effects == {order: 1 for order in FIVE if order != "ord_1003"}
 
 
+@SIZES
 @PAUSING
-async def test_five_orders_by_keyboard(visit: Visit, playground: Playground) -> None:
+async def test_five_orders_by_keyboard(visit: Visit, playground: Playground, viewport: Any) -> None:
     """Lines and the select of the form, approval, Try now, summary, Retry and look-up work without a mouse."""
     one_fails_and_one_waits(playground)
-    desk = await visit("ann")
+    desk = await visit("ann", viewport=viewport)
     keys, page = desk.page.keyboard, desk.page
     box = page.get_by_role("combobox", name="Message #payments")
     await expect(box).to_be_focused()

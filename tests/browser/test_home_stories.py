@@ -114,9 +114,10 @@ async def test_the_home_tab_while_everything_is_frozen(visit: Visit, playground:
     assert found == []
 
 
-async def test_the_home_tab_by_keyboard(visit: Visit, playground: Playground) -> None:
+@SIZES
+async def test_the_home_tab_by_keyboard(visit: Visit, playground: Playground, viewport: Any) -> None:
     """Asking, approving, rejecting and withdrawing there work without a mouse, and the focus stays in the tab."""
-    desk = await visit("ann")
+    desk = await visit("ann", viewport=viewport)
     keys, home = desk.page.keyboard, desk.page.get_by_role("region", name="Home")
     await tab_to(desk, "✕cancel-desk", "Shift+Tab")
     await keys.press("Enter")

@@ -1,11 +1,15 @@
 """The playground in a real browser, without a mouse."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
 from bot.sandbox.faults import Drop
 from bot.sandbox.playground.playground import Playground
 from tests.browser.conftest import Visit, Visitor
+from tests.browser.test_screens import SIZES
 from tests.browser.test_stories import PAUSING
 from tests.flows.desk import QUICK
 
@@ -40,6 +44,30 @@ async def tab_to(visitor: Visitor, name: str, key: str = "Tab") -> None:
             return
         await visitor.page.keyboard.press(key)
     pytest.fail(f"Tab never reaches {name}")
+
+
+RING = (Path(__file__).parent / "ring.js").read_text("utf-8")
+
+
+@SIZES
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_stop_of_the_tab_key_shows_its_focus(
+    visit: Visit, playground: Playground, viewport: Any, scheme: Any
+) -> None:
+    """Each has a whole ring inside the page, with a contrast of 3 to 1 at least."""
+    await playground.fill_in("ord_1001\nord_1004", "twice")
+    desk = await visit("ben", viewport=viewport, color_scheme=scheme)
+    await expect(desk.message("2 orders")).to_be_visible()
+    stops: dict[str, dict[str, Any]] = {}
+    for _ in range(60):
+        await desk.page.keyboard.press("Tab")
+        found = await desk.page.evaluate(RING)
+        if found and found["name"] in stops:
+            break
+        stops |= {found["name"]: found} if found else {}
+    bad = [stop for stop in stops.values() if not (stop["ring"] and stop["whole"] and stop["contrast"] >= 3)]
+    assert bad == []
+    assert len(stops) > 20
 
 
 async def test_a_modal_keeps_the_focus_and_gives_it_back(visit: Visit) -> None:

@@ -285,6 +285,21 @@ async def test_a_narrow_page_is_mostly_messages(visit: Visit) -> None:
 
 
 @SIZES
+async def test_many_marks_leave_room_for_names(visit: Visit, playground: Playground, viewport: Any) -> None:
+    """Counts of two digits cover no name, and every channel is in view."""
+    ann = await visit("ann", viewport=viewport)
+    await ann.go("general")
+    direct = playground.slack.space.direct_channel(ANN).id
+    for _ in range(12):
+        post(playground, text=f"<@{ANN}> <@{BEN}> <@{CLEO}>")
+        post(playground, direct, f"<@{ANN}>")
+    await expect(ann.person("ann")).to_contain_text("24 notifications")
+    await ann.go("cancel-desk")
+    await expect(ann.person("ann")).to_contain_text("12 notifications")
+    assert await violations(ann, "many marks") == []
+
+
+@SIZES
 async def test_the_parts_are_accessible(visit: Visit, playground: Playground, viewport: Any) -> None:
     """The first screen, menus, marks, selects and files, in both themes."""
     ben = await visit("ben", viewport=viewport)

@@ -17,8 +17,12 @@ PICTURES = os.environ.get("PICTURES")
 """The folder for the pictures of the documentation, or None."""
 
 
+LAYOUT = (Path(__file__).parent / "layout.js").read_text("utf-8")
+AXE = "axe.run({ rules: { 'target-size': { enabled: true } } }).then(({ violations }) => violations)"
+
+
 async def violations(visitor: Visitor, screen: str) -> list[str]:
-    """Return what axe-core finds on this screen in both themes, and whether something is off the edge."""
+    """Return what axe-core finds on this screen in both themes, and what is wrong with its layout."""
     problems = []
     await visitor.page.evaluate(AXE_SCRIPT)
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -26,14 +30,13 @@ async def violations(visitor: Visitor, screen: str) -> list[str]:
         await visitor.page.emulate_media(color_scheme=scheme)
         # Colours are measured as they end up, not half-way through an animation.
         await visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
-        found: list[dict[str, Any]] = await visitor.page.evaluate("axe.run().then(({ violations }) => violations)")
+        found: list[dict[str, Any]] = await visitor.page.evaluate(AXE)
         problems += [
             f"{screen}, {scheme}: {rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
             for rule in found
             for node in rule["nodes"]
         ]
-    wider: int = await visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return problems + ([f"{screen}: {wider} pixels are off the edge"] if wider > 0 else [])
+    return problems + [f"{screen}: {problem}" for problem in await visitor.page.evaluate(LAYOUT)]
 
 
 SIZES = pytest.mark.parametrize("viewport", [pytest.param(WIDE, id="wide"), pytest.param(NARROW, id="narrow")])
@@ -91,6 +94,8 @@ async def test_everything_to_read_is_accessible(visit: Visit, playground: Playgr
     await page.locator(".calls summary").click()
     await page.get_by_role("switch", name="Slow").click()
     await expect(page.get_by_role("switch", name="Slow")).to_have_attribute("aria-checked", "true")
+    await page.get_by_label("Next answer").select_option("lost")
+    await expect(page.get_by_label("Next answer")).to_have_class("state odd")
     found += await violations(desk, "gateway")
     await show("Audit record")
     found += await violations(desk, "audit record")

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from bot.sandbox.playground.playground import Playground
 from bot.sandbox.stage import PAYMENTS
 from tests.browser.conftest import Visit
+from tests.browser.test_keyboard import tab_to
 from tests.browser.test_screens import SIZES, violations
 from tests.browser.test_stories import made
 
@@ -40,6 +41,39 @@ async def test_a_message_in_a_thread_becomes_a_request(visit: Visit, playground:
     await expect(desk.message("Waiting for approval")).to_contain_text("Asked from a message: Open the message")
     found += await violations(desk, "receipt with its source")
     assert found == []
+
+
+@SIZES
+async def test_a_message_in_a_thread_becomes_a_request_by_keyboard(
+    visit: Visit, playground: Playground, viewport: Any
+) -> None:
+    """Thread, menu, form, and the link of the card back to the message work without a mouse."""
+    root = playground.ben.say("The basket of case 77 came twice", PAYMENTS)
+    playground.ben.say("It is ord_1001 and ord_1004.", PAYMENTS, root.ts)
+    desk = await visit("ann", viewport=viewport)
+    keys, dialog = desk.page.keyboard, desk.dialog
+    await expect(desk.message("case 77").get_by_role("button", name="1 reply")).to_be_visible()
+    await tab_to(desk, "1 reply", "Shift+Tab")
+    await keys.press("Enter")
+    await expect(desk.page.get_by_role("combobox", name="Reply…")).to_be_focused()
+    reply = desk.page.locator("#replies .message", has_text="ord_1001 and ord_1004")
+    await tab_to(desk, "Shortcuts for the message of ben", "Shift+Tab")
+    await expect(reply.get_by_role("button", name="Shortcuts")).to_be_focused()
+    await keys.press("Enter")
+    await expect(desk.page.get_by_role("menuitem", name="Cancel an order")).to_be_focused()
+    await keys.press("Enter")
+    await expect(dialog.get_by_label("Order ID")).to_have_value("ord_1001\nord_1004")
+    await expect(dialog.get_by_label("Order ID")).to_be_focused()
+    await tab_to(desk, "Ask for approval")
+    await keys.press("Enter")
+    await expect(dialog).to_have_count(0)
+    await expect(reply.get_by_role("button", name="Shortcuts")).to_be_focused()
+    await tab_to(desk, "Close thread", "Shift+Tab")
+    await keys.press("Enter")
+    await expect(desk.message("asks to cancel 2 orders")).to_be_visible()
+    await tab_to(desk, "Open the message")
+    await keys.press("Enter")
+    await expect(desk.page.locator("#replies .message.flash")).to_contain_text("ord_1001 and ord_1004")
 
 
 @SIZES

@@ -17,6 +17,8 @@ from bot.workflow import ClaimedDelivery, decisions
 from tests.postgres import ENGINES
 from tests.world import ANN, BEN, CLEO, DORA, TABLES, World, actor, next_delivery
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 class Died(Exception):
     """The process is dead."""

@@ -90,8 +90,8 @@ async def test_a_crash_around_a_reminder_and_an_escalation_leads_to_one_of_each(
     point = f"start,{'claim' if number % 2 else 'record_delivery'},{(number + 1) // 2}"
     later = {"CLOCK_AHEAD": "60"}
     # It may die before it is connected.
-    process = await start(quiet_desk, "tests.flows.bot_process", **REMINDING, **later, **{when: point})
-    await asyncio.wait_for(process.communicate(), 20)
+    process = start(quiet_desk, **REMINDING, **later, **{when: point})
+    await asyncio.wait_for(process.wait(), 20)
     assert process.returncode == -9
     await quiet_desk.slack.drop_connections()
     async with bot_process(quiet_desk, **REMINDING, **later):
@@ -119,8 +119,8 @@ async def test_a_crash_around_each_reminder_leads_to_one_of_each(database: Path,
             settings["CLOCK_AHEAD"] = str(clock.ahead.total_seconds())
             if each == number:
                 # It may die before it is connected.
-                process = await start(desk, "tests.flows.bot_process", **settings, **{when: "reminded,reminded,1"})
-                await asyncio.wait_for(process.communicate(), 60)
+                process = start(desk, **settings, **{when: "reminded,reminded,1"})
+                await asyncio.wait_for(process.wait(), 60)
                 assert process.returncode == -9
                 await desk.slack.drop_connections()
             async with bot_process(desk, **settings):
@@ -290,8 +290,8 @@ async def test_a_crash_around_a_digest_leads_to_one_of_it(database: Path, point:
         clock.leap(timedelta(days=1))
         settings["CLOCK_AHEAD"] = str(clock.ahead.total_seconds())
         # It may die before it is connected.
-        process = await start(desk, "tests.flows.bot_process", **settings, **{when: point})
-        await asyncio.wait_for(process.communicate(), 60)
+        process = start(desk, **settings, **{when: point})
+        await asyncio.wait_for(process.wait(), 60)
         assert process.returncode == -9
         await desk.slack.drop_connections()
         async with bot_process(desk, **settings):

@@ -1,10 +1,13 @@
 """kill -9 of a real bot process at the worst moments, SIGTERM, and starting again."""
 
 import asyncio
+import os
 import signal
+import sys
+from asyncio.subprocess import PIPE, create_subprocess_exec
 
 from bot.sandbox.faults import Drop, Hang, Without
-from tests.crash.processes import bot_process, finished, start
+from tests.crash.processes import bot_process, finished
 from tests.flows.desk import PAYMENTS, Desk
 
 
@@ -132,7 +135,8 @@ async def test_sigterm_ends_with_0_within_the_grace(quiet_desk: Desk) -> None:
 async def test_a_second_bot_on_the_same_file_is_refused(quiet_desk: Desk) -> None:
     """Two bots would do everything twice; the second one ends with a sentence."""
     async with bot_process(quiet_desk):
-        second = await start(quiet_desk, "bot", "run")
+        environment = os.environ | quiet_desk.environment()
+        second = await create_subprocess_exec(sys.executable, "-m", "bot", "run", stderr=PIPE, env=environment)
         _, said = await asyncio.wait_for(second.communicate(), 15)
         assert second.returncode == 1
         assert "another bot is running on this file" in said.decode()

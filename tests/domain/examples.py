@@ -16,6 +16,7 @@ def a_request(**given: Any) -> Request:
     of_order = {name: given.pop(name) for name in _OF_ORDER & given.keys()}
     of_order["due_at"] = given.get("due_at")
     of_order.setdefault("changed_seq", 1)
+    given.setdefault("approval_ttl", given["expires_at"] - given["requested_at"])
     return Request(**given, cancellations=(Cancellation(1, **of_order),))
 
 

@@ -61,7 +61,9 @@ def test_the_time_of_the_approval_is_that_of_the_last_vote() -> None:
     first = Decision("UONE", Choice.APPROVE, "", AT)
     last = Decision("UTWO", Choice.APPROVE, "", AT + timedelta(minutes=5))
     rejection = Decision("UTWO", Choice.REJECT, "no", AT + timedelta(minutes=9))
-    approved = replace(PENDING, decisions=(last, first, rejection), expires_at=AT + timedelta(hours=2))
+    # A clock that was set in the meantime moves the end of the waiting, not how long it was to be.
+    moved = AT + timedelta(days=3)
+    approved = replace(PENDING, decisions=(last, first, rejection), expires_at=moved, approval_ttl=timedelta(hours=2))
     assert (approved.approved_at, approved.retry_until) == (last.at, last.at + timedelta(hours=2))
     rejected = replace(PENDING, decisions=(rejection,))
     assert (rejected.approved_at, rejected.retry_until) == (None, None)

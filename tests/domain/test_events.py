@@ -60,7 +60,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 39
+    assert len(classes) == len(KINDS) == 40
 
 
 def test_events_that_end_a_request_are_named_for_their_states() -> None:
@@ -152,6 +152,7 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "looked_up": {"sha256"},
         "exported": {"command", "sha256"},
         "backed_up": {"sha256"},
+        "restored": {"sha256"},
         "expiry_moved": {"expires_at"},
         "card_posted": {"channel", "ts", "link"},
         "card_blocked": {"channel", "problem"},

@@ -8,6 +8,7 @@ name a commit, by its transaction or by the kind of an event that it puts on rec
 import asyncio
 import os
 import signal
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -99,10 +100,23 @@ def _tuning(commits: _Commits) -> Tuning:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the bot until a signal ends it."""
     settings = load(os.environ)
     log.configure(settings.log_level, "json", settings.secrets())
     commits = _Commits(_killer(os.environ.get("KILL_BEFORE", "")), _killer(os.environ.get("KILL_AFTER", "")))
     bot = Bot(settings, _tuning(commits))
     commits.watch(bot)
     asyncio.run(bot.run())
+
+
+def forked(environment: dict[str, str]) -> None:
+    """Run the bot with this environment, as the only work of a process that was forked off. Nobody reads its log."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    main()
+
+
+if __name__ == "__main__":
+    main()

@@ -62,7 +62,9 @@ def quick_tuning(**changes: Any) -> Tuning:
     """
     quick: dict[str, Any] = {
         "patience": QUICK,
-        "store_check": 0.01,
+        "store_check": 0.05,
+        "metrics_check": 0.05,
+        "record_check": 0.05,
     }
     return Tuning(**quick | changes)
 

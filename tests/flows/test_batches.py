@@ -129,7 +129,7 @@ async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> 
     assert await desk.fill_in("ord_1", person=desk.cleo) is None
     cards = desk.slack.space.messages
     newer = await desk.wait(lambda: next((each for each in cards(card.channel) if each.button("reject")), None))
-    await desk.card_says(card, "There is a newer request for this order, so nobody can retry this one now.")
+    await desk.card_says(card, "There is another open request for this order, so nobody can retry this one now.")
     assert "cancellation of order ord_2 is sent once more" in confirmation(card, "retry")
     await desk.ben.click(newer, "reject")
     await desk.wait(lambda: desk.ben.modal)

@@ -178,6 +178,50 @@ async def test_a_result_that_is_no_longer_so_is_not_posted(quiet_desk: Desk) -> 
         assert verify(tables).damage is None
 
 
+async def test_late_news_knows_of_a_newer_request(quiet_desk: Desk) -> None:
+    """Nobody is sent to press Retry, or to ask again, for an order that was cancelled in the meantime."""
+    desk = quiet_desk
+    await desk.start_bot()
+    desk.gateway.faults.always("ord_1", answers.maintenance(0))
+    card = await desk.ask("ord_1")
+    await desk.receipt("Waiting for approval")
+    desk.slack.faults.always("chat.postMessage", rate_limited(1))
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    desk.gateway.faults.clear()
+    assert await desk.fill_in("ord_1", person=desk.cleo) is None
+    await desk.ben.open_home()
+    await desk.wait(lambda: "[ Approve ]" in desk.ben.reads_home())
+    await desk.ben.click_home("approve")
+    await desk.wait(lambda: "✅ Cancelled" in desk.ben.reads_home())
+    desk.slack.faults.clear()
+    told = await desk.direct(desk.ann)
+    assert "The gateway confirmed a later request for this order, so there is nothing to retry." in told
+    assert "press Retry" not in told
+
+
+@pytest.mark.parametrize("error", ["msg_too_long", "invalid_blocks"])
+async def test_a_card_that_slack_never_takes_is_told_once(quiet_desk: Desk, error: str) -> None:
+    """Whatever happens after that, the requester hears of it once, and nobody is sent to a card that is not there."""
+    desk = quiet_desk
+    await desk.start_bot()
+    desk.gateway.faults.always("ord_1", answers.maintenance(0))
+    desk.slack.refusals.start(error, channel=PAYMENTS)
+    assert await desk.fill_in("ord_1") is None
+    await desk.receipt("⚠️ Your request has no card")
+    await desk.ben.open_home()
+    await desk.wait(lambda: "[ Approve ]" in desk.ben.reads_home())
+    await desk.ben.click_home("approve")
+    receipt = desk.ann.reads(await desk.receipt("⚠️ Not cancelled by this request"))
+    await desk.running_bot.worker.until_idle()
+    told = [desk.ann.reads(message) for message in desk.results(desk.ann)]
+    ended = "⚠️ Not cancelled by this request: the gateway says that it did not take it"
+    assert [text.splitlines()[0].partition(" ·")[0] for text in told] == [ended]
+    for text in (receipt, *told):
+        assert "can press Retry on the card" not in text
+        assert "Retry works until" not in text
+
+
 async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
     """The requester reads whom to invite where; after that the card appears by itself."""
     quiet_desk.slack.space.channels[LOBBY].members.discard(quiet_desk.slack.space.bot_user_id)

@@ -133,6 +133,18 @@ async def test_a_shared_channel_holds_cards_where_that_is_allowed(quiet_desk: De
     await quiet_desk.card_says(card, "✅ Cancelled")
 
 
+async def test_a_channel_that_was_shared_since_the_form_opened_gets_no_card(quiet_desk: Desk) -> None:
+    """No reason goes to another company; the requester reads why, and what to do."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVAL_CHANNEL="")
+    await desk.ann.command("/cancel-order ord_1 twice", PAYMENTS)
+    await desk.wait(lambda: desk.ann.modal)
+    desk.share(PAYMENTS)
+    assert await desk.ann.submit() is None
+    await desk.receipt("It is shared with another company, whose people would read your request.")
+    assert desk.slack.space.messages(PAYMENTS) == []
+
+
 async def test_a_direct_message_holds_no_card_where_shared_channels_are_allowed(quiet_desk: Desk) -> None:
     """Nobody can decide there, whatever is allowed."""
     await quiet_desk.start_bot(APPROVAL_CHANNEL="", ALLOW_SHARED_CHANNELS="true")

@@ -108,6 +108,18 @@ async def test_one_update_that_slack_refuses_is_not_the_last_one(quiet_desk: Des
     await desk.receipt("✅ Cancelled")
 
 
+async def test_the_receipt_does_not_wait_for_a_channel_that_is_limited_for_long(quiet_desk: Desk) -> None:
+    """The requester sees how the request stands, and can withdraw it; the link comes with the card."""
+    desk = quiet_desk
+    await desk.start_bot()
+    desk.slack.refusals.start("ratelimited", channel=PAYMENTS)
+    assert await desk.fill_in("ord_1") is None
+    receipt = await desk.receipt("Waiting for approval")
+    assert receipt.button("withdraw")
+    desk.slack.refusals.clear()
+    await desk.receipt("Open the card")
+
+
 async def test_a_deleted_receipt_stays_away(desk: Desk) -> None:
     """Somebody who deletes it gets no other one, and still hears of the end."""
     card = await desk.ask("ord_1")

@@ -12,6 +12,7 @@ from bot.app import Bot
 from bot.clock import utc_now
 from bot.settings import load
 from bot.store import Server, verify_all
+from tests.alerts import parsed
 from tests.flows.desk import Desk, quick_tuning
 from tests.postgres import Cluster, free_port
 from tests.store.wire import wire
@@ -81,6 +82,33 @@ async def test_three_bots_do_everything_once(postgres: Cluster) -> None:
         for each in others:
             await each.stop()
     assert verify_all(server).damage is None
+
+
+async def test_each_bot_counts_what_is_on_record_and_verifies_it(postgres: Cluster) -> None:
+    """Whichever bot did something, each counts it once; so over several bots it is the highest that counts."""
+    async with Desk(postgres.new()) as desk:
+        bots = [await desk.start_bot(), Bot(load(desk.environment(PORT=str(free_port()))), quick_tuning())]
+        await bots[1].start()
+        await asyncio.wait_for(bots[1].connection.ready.wait(), 10)
+        card = await desk.ask("ord_1")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        async with asyncio.timeout(10):
+            for bot in bots:
+                while not _has_counted(await _get(bot.port, "/metrics")):  # noqa: ASYNC110 -- it is what is tested
+                    await asyncio.sleep(0.01)
+        await bots[1].stop()
+
+
+def _has_counted(answer: tuple[int, str]) -> bool:
+    """Return True where one cancellation is counted and everything is verified and sound."""
+    found = {name: each for name, by_labels in parsed(answer[1]).items() for each in by_labels.values() if each}
+    events = found.get("cancel_desk_record_events", 0.0)
+    return (
+        found.get("cancel_desk_cancellations_total") == 1
+        and found.get("cancel_desk_record_verified_event", 0.0) >= events > 0
+        and "cancel_desk_record_damaged" not in found
+    )
 
 
 async def test_a_request_that_one_bot_took_is_a_replay_for_another(postgres: Cluster) -> None:

@@ -301,7 +301,7 @@ async def test_retry_waits_for_a_request_that_is_open(desk: Desk) -> None:
     card = await failed(desk)
     early = as_seen(card)
     await desk.fill_in("ord_1", "once more")
-    await desk.card_says(card, "There is a newer request for this order")
+    await desk.card_says(card, "There is another open request for this order")
     assert card.button("retry") is None
     await desk.ben.click_as_seen(early, "retry")
     assert "There is another open request for this order" in await desk.told(desk.ben)

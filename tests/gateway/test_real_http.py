@@ -16,9 +16,11 @@ from pydantic import SecretStr
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.gateway import GatewayClient, GatewayUnreachable
+from bot.network import Network
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Drop, Fault, Hang, Twist, broken
 from bot.sandbox.gateway import LocalGateway
+from bot.settings import load_network
 from tests.clock import Clock
 
 ORDER = "ord_abc123xyz"
@@ -27,10 +29,12 @@ NOT_SENT, UNKNOWN = Outcome.NOT_SENT, Outcome.UNKNOWN
 
 
 @asynccontextmanager
-async def client(base_url: str, *, key: str = "local-key", total: float = 30.0) -> AsyncIterator[GatewayClient]:
+async def client(
+    base_url: str, *, key: str = "local-key", total: float = 30.0, network: Network | None = None
+) -> AsyncIterator[GatewayClient]:
     """Yield a client with the clock of the local gateway."""
     gateway = GatewayClient(
-        base_url=base_url, api_key=SecretStr(key), app_id="local-app", now=Clock(), total=total,
+        base_url=base_url, api_key=SecretStr(key), app_id="local-app", now=Clock(), total=total, network=network,
     )  # fmt: skip
     try:
         yield gateway
@@ -334,7 +338,7 @@ def certificate(tmp_path: Path) -> Path:
     return file
 
 
-async def test_only_a_trusted_certificate_will_do(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_trusted_certificate_will_do(certificate: Path) -> None:
     """The key is sent only to a server that proves to be the gateway."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
@@ -345,6 +349,6 @@ async def test_only_a_trusted_certificate_will_do(certificate: Path, monkeypatch
         assert (answer.outcome, answer.repeat) == (NOT_SENT, True)
         assert answer.trouble is Trouble.CERTIFICATE
         assert answer.trouble_about.startswith("self")
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        async with client(f"https://127.0.0.1:{port}") as caller:
+        trusting = load_network({"SSL_CERT_FILE": str(certificate)})
+        async with client(f"https://127.0.0.1:{port}", network=trusting) as caller:
             assert (await caller.cancel(ORDER, "")).outcome is CANCELLED

@@ -1,7 +1,7 @@
 """The model: acts on one request, and what must become of its order ord_1, without any of the bot's own code."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bot.domain.attempt import Answer, Outcome, Reason
@@ -54,6 +54,10 @@ class Expected:
     against: bool = False
     """Somebody decided against the second request."""
     frozen: bool = False
+
+    def copy(self) -> "Expected":
+        """Return a copy of its own."""
+        return replace(self, approvers=set(self.approvers), votes=dict(self.votes), calls=list(self.calls))
 
     def act(self, act: str) -> None:
         """Follow one act of ``ACTS``."""

@@ -4,6 +4,7 @@ import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
@@ -15,6 +16,8 @@ from bot.domain.request import Request
 from bot.workflow import Acted, ClaimedDelivery
 from tests.model.acts import ANSWERS, LOST
 from tests.world import ALL_THREE, ANN, BEN, CLEO, DORA, World
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 Try = tuple[ClaimedDelivery, Receipt, int]
 """A try to deliver something, its receipt, and the number of starts before it."""

@@ -24,7 +24,7 @@ async def test_work_that_a_stop_overtakes_ends_without_a_trace() -> None:
         begun.set()
 
     background = Background(in_flight)
-    with in_flight.answering():
+    with in_flight.answering("click"):
         background.start(work(), tell=tell)
         await asyncio.sleep(0)
         await background.finish(0)

@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from bot.domain.audit import BOT
 from bot.domain.cancellation import State
+from bot.domain.events import Stopped
 from bot.domain.request import Request
 from bot.store import Tables
 
@@ -40,5 +42,7 @@ def brought(tables: Tables, request: Request, *states: State, at: datetime) -> R
             assert tables.requests.move(request, state, at=at)
         else:
             assert tables.cancellations.move(request.cancellation, state, at=at)
+        # Any event will do: what matters is that one follows each step.
+        tables.record.append(Stopped(), BOT, at)
         request = again(tables, request)
     return request

@@ -654,7 +654,8 @@ async def test_a_bots_file_whose_record_is_gone_is_not_filled_again(database: Pa
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute(
             "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
-            " expires_at, form_id, card_channel) VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 'V1', 'C1')"
+            " expires_at, approval_ttl, form_id, card_channel)"
+            " VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 60, 'V1', 'C1')"
         )
         for statement in statements:
             connection.execute(statement)

@@ -20,6 +20,8 @@ from tests.bench.record import EACH, START, fill
 from tests.model.acts import ACTS, WAYS
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 @pytest.fixture
 def engine() -> str:
@@ -180,3 +182,15 @@ def test_a_comparison_with_the_record_takes_as_much_memory_for_a_long_record(rec
     _, short, long = peaks
     # A name and an id took 200 bytes, and there are 1,200 more of them.
     assert long - short < 20_000
+
+
+def test_counting_what_waits_takes_as_much_work_in_a_long_record(records: list[Path]) -> None:
+    """The metrics are counted every two seconds, however much there ever was."""
+
+    def read(tables: Tables) -> None:
+        tables.levels.pending()
+        tables.levels.failed(START + timedelta(days=365))
+        tables.levels.owed(3)
+        tables.record.after(100, 10)
+
+    assert difference(records, read) < 100

@@ -20,6 +20,7 @@ from bot.domain.events import (
     Reminded,
     Requested,
     RequestRefused,
+    Restored,
     Sending,
     Started,
     Stopped,
@@ -275,7 +276,14 @@ ABOUT_IT: list[Content] = [
     CardPosted("C1", "1.1", "https://x"),
 ]
 APART: list[Content] = [Frozen("why"), Unfrozen(), Started("1"), Erased((1,))]
-NOTHING: list[Content] = [Stopped(), Named("ann"), LookedUp(), BackedUp(1, ""), RequestRefused(Verdict.FROZEN)]
+NOTHING: list[Content] = [
+    Stopped(),
+    Named("ann"),
+    LookedUp(),
+    BackedUp(1, ""),
+    Restored(1, ""),
+    RequestRefused(Verdict.FROZEN),
+]
 
 
 @pytest.mark.parametrize("content", ABOUT_IT + APART, ids=lambda each: each.kind)

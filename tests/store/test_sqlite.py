@@ -207,7 +207,8 @@ async def test_views_for_people_name_people_and_results(store: Store) -> None:
         "INSERT INTO people VALUES ('U1', 'ann'), ('U2', 'ben')",
         (
             "INSERT INTO requests (id, category, reason, source, requester, approvals_required, requested_at,"
-            " expires_at, form_id, card_channel) VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 'V1', 'C1')"
+            " expires_at, approval_ttl, form_id, card_channel)"
+            " VALUES ('c1', '', 'why', '', 'U1', 1, 't1', 't2', 60, 'V1', 'C1')"
         ),
         (
             "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"

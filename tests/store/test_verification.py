@@ -101,6 +101,7 @@ def OF(order: int) -> str:  # noqa: N802 -- a piece of SQL like those above
         (f"UPDATE requests SET approvals_required = 2 {OF(2)}", Subject.QUORUM),
         (f"UPDATE requests SET requested_at = '2026-01-01T00:00:00.000Z' {OF(2)}", Subject.REQUESTED_AT),
         (f"UPDATE requests SET expires_at = '2099-01-01T00:00:00.000Z' {OF(4)}", Subject.EXPIRES_AT),
+        (f"UPDATE requests SET approval_ttl = 999999 {OF(2)}", Subject.APPROVAL_TTL),
         (f"UPDATE cancellations SET changed_at = '2026-01-01T00:00:00.000Z' {ORDER(2)}", Subject.CHANGED_AT),
         (f"UPDATE cancellations SET changed_seq = 1 {ORDER(2)}", Subject.CHANGED_SEQ),
         (f"UPDATE requests SET card_channel = 'C9' {OF(2)}", Subject.CARD),
@@ -228,8 +229,8 @@ async def test_a_request_without_events_is_found(played: Path) -> None:
     change(
         played,
         "INSERT INTO requests (number, id, category, reason, source, requester, approvals_required, requested_at,"
-        " expires_at, form_id, card_channel) SELECT 99, 'forged', category, reason, source, requester,"
-        f" approvals_required, requested_at, expires_at, 'forged', card_channel FROM requests {OF(2)}",
+        " expires_at, approval_ttl, form_id, card_channel) SELECT 99, 'forged', category, reason, source, requester,"
+        f" approvals_required, requested_at, expires_at, approval_ttl, 'forged', card_channel FROM requests {OF(2)}",
         "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
         f" SELECT 99, 'ord_7', requester, requested_at, state, changed_at, changed_seq FROM cancellations {ORDER(2)}",
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.domain.attempt import LONGEST_RETRY_AFTER, Answer, Attempt
 from bot.domain.cancellation import Earlier, State
@@ -38,7 +39,7 @@ from tests.workflow.steps import (
     state_of,
     unknown,
 )
-from tests.world import next_attempt, next_delivery
+from tests.world import World, next_attempt, next_delivery
 
 
 @pytest.mark.parametrize(
@@ -388,3 +389,21 @@ async def test_a_lost_answer_is_remembered_across_a_retry(workflow: Workflow, st
     assert await retry(workflow, request) is Verdict.ALLOWED
     assert await workflow.record_answer(await sending(workflow), ALREADY) is State.CANCELLED
     assert (await contents(store))[-1] == Cancelled(1, ALREADY, call=3, confirmed_by_repeat=True)
+
+
+def test_answers_that_are_all_lost_end_as_an_error_of_the_log(world: World) -> None:
+    """Nobody answers, so only the claim that counts the last one as lost can say that a person must look."""
+    about = world.asked()
+    world.approve(about)
+    with capture_logs() as lines:
+        for _ in range(4):
+            world.work()
+            world.clock.advance(minutes=3)
+    assert world.found(about).state is State.UNKNOWN
+    [line] = [line for line in lines if line["log_level"] == "error"]
+    assert (line["event"], line["order"], line["request"], line["problem"]) == (
+        "ended_unknown",
+        "ord_1",
+        about,
+        "stopped",
+    )

@@ -261,10 +261,14 @@ async def test_a_block_that_begins_after_other_trouble_is_reported_all_the_same(
     await requested(workflow)
     later = Receipt(DeliveryOutcome.LATER, problem=passing)
     with capture_logs() as logs:
-        assert await try_all(workflow, clock, later, rounds=9) == [DeliveryKind.CARD] * 9
+        tried = await try_all(workflow, clock, later, rounds=9)
+        assert tried.count(DeliveryKind.CARD) == 9
+        # A channel may be limited for long, and the receipt then waits no longer.
+        assert (DeliveryKind.RECEIPT in tried) == (passing == "ratelimited")
         assert not any(line["log_level"] == "warning" for line in logs)
         blocked = Receipt(DeliveryOutcome.BLOCKED, problem="not_in_channel")
-        assert (await try_all(workflow, clock, blocked, rounds=3)).count(DeliveryKind.RECEIPT) == 1
+        tried += await try_all(workflow, clock, blocked, rounds=3)
+        assert tried.count(DeliveryKind.RECEIPT) == 1
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["delivery_blocked"]
     assert len([each for each in await contents(store) if isinstance(each, CardBlocked)]) == 1
 
@@ -594,9 +598,11 @@ async def test_a_rate_limited_message_is_due_when_slack_says_so(workflow: Workfl
         limited = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=2.0)
         await workflow.record_delivery(due.delivery, limited)
         clock.advance(1.9)
-        assert await next_delivery(workflow) is None
+        while (other := await next_delivery(workflow)) is not None:
+            assert other.delivery.kind is DeliveryKind.RECEIPT
+            await workflow.record_delivery(other.delivery, DELIVERED)
         clock.advance(0.1)
-    assert await deliver_all(workflow) == [DeliveryKind.CARD]
+    assert DeliveryKind.CARD in await deliver_all(workflow)
 
 
 # --- The requester's receipt ------------------------------------------------------------------

@@ -99,5 +99,5 @@ async def respond(
         log.warning("answer_not_sent", problem=problem_of(error).name)
         return False
     if response.status_code != HTTPStatus.OK:
-        log.warning("answer_not_taken", status=response.status_code)
+        log.warning("answer_not_taken", http_status=response.status_code)
     return response.status_code == HTTPStatus.OK

@@ -26,7 +26,6 @@ from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Command
 from bot.slack.views import audit_file, audit_page, refusals
 from bot.slack.views.audit_page import PageButton
-from bot.slack.views.text import naming
 from bot.workflow import Asked, Found, MayNotRead
 
 log = structlog.get_logger(__name__)
@@ -109,7 +108,7 @@ class LookingUp:
                 await tell(audit_file.coming(found))
                 await self._hand_out(actor, replace(asked, at=found.at), button.query, tell)
                 return
-            answer = naming(audit_page.page(found, asked.text), self._parts.presentation.contact)
+            answer = audit_page.page(found, asked.text, self._parts.presentation.contact)
             digest = sha256(answer.text.encode()).hexdigest()
             await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), digest)
             await respond(self._parts.network, response_url, answer, replace=in_place)

@@ -23,6 +23,7 @@ from bot.slack.views.text import (
     Block,
     Element,
     Message,
+    addressed,
     cut,
     escape,
     lines,
@@ -138,7 +139,7 @@ def usage(error: NotAFilter) -> str:
     return f"{wrong}\n{USAGE}"
 
 
-def page(found: Found, query: str) -> Message:
+def page(found: Found, query: str, contact: str | None = None) -> Message:
     """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
     rows = [
         _event_row(each, found.sizes.get(each.request, 1))
@@ -164,8 +165,8 @@ def page(found: Found, query: str) -> Message:
             f"{' that you may read' if found.scope is Scope.OWN else ''}. "
             "/cancel-audit help shows what else can be looked up."
         )
-    warnings = [_contradiction(each) for each in found.contradictions]
-    blocks += [lines([words(warning)]) for warning in warnings]
+    warnings = [addressed(_contradiction(each), contact) for each in found.contradictions]
+    blocks += [lines(warning) for warning in warnings]
     blocks += [lines(row) for row in rows] or [lines([words(nothing)])]
     buttons = []
     # White space may take six characters each in a value, and a value has room for 2,000.
@@ -177,7 +178,7 @@ def page(found: Found, query: str) -> Message:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
-    text = "\n".join([*map(escape, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
+    text = "\n".join([*map(mrkdwn, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
     return Message(f"Cancellations on record{_spoken(asked_for(query))}{place}\n{own}{text}", blocks)
 
 
@@ -307,7 +308,7 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return content.name
         case events.LookedUp() | events.Exported():
             return " · ".join(filter(None, [content.filters, f"{content.rows} rows"]))
-        case events.BackedUp():
+        case events.BackedUp() | events.Restored():
             return f"{content.events} events"
         case events.Erased():
             return content.why
@@ -335,6 +336,7 @@ _TITLES: dict[type[Content], str] = {
     events.LookedUp: "looked up",
     events.Exported: "exported",
     events.BackedUp: "backed up",
+    events.Restored: "restored from a backup",
     events.Erased: "words erased",
     events.Frozen: "everything frozen",
     events.Unfrozen: "freeze ended",

@@ -14,6 +14,7 @@ from bot.slack.views.text import (
     Block,
     Element,
     Message,
+    addressed,
     bounded,
     cut,
     cut_to_weight,
@@ -133,7 +134,7 @@ def _how_it_stands(
         rows.append([words("To decide: "), *whom] if whom else [])
         rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
     elif explanation := _explanation(request, found):
-        rows.append([words(explanation)])
+        rows.append(addressed(explanation, presentation.contact))
     if room < Room.LEAST:
         rows += orders.causes(request, then=not _retry_until(request))
     progress = _progress_of_several(request) if request.several else _progress(request, found)
@@ -178,7 +179,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         _frozen(request),
         f"{found.heading}.",
         f"<@{request.requester}> asked to cancel {order}{why}.",
-        found.explanation,
+        mrkdwn(addressed(found.explanation, presentation.contact)) if found.explanation else "",
     ]
     if request.several:
         said += [mrkdwn(_progress_of_several(request)) if request.under_way else "", orders.spoken(request)]

@@ -21,8 +21,11 @@ _GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_
 
 def shown(request: Request) -> Freeze | None:
     """Return the freeze that a message about this request has to show: the one in force, if it forbids something."""
-    concerned = any(each.state in _WAITS or each.state.may_retry for each in request.cancellations)
-    return request.freeze if concerned else None
+    freeze, until = request.freeze, request.retry_until
+    if freeze is None or not has_ended(request):
+        return freeze
+    could_be_retried = until is not None and until >= freeze.at
+    return freeze if could_be_retried and any(each.state.may_retry for each in request.cancellations) else None
 
 
 def shown_after(request: Request) -> Freeze | None:

@@ -42,7 +42,6 @@ _BY_THE_BOT: Mapping[str, str] = {
     Voted.kind: "Approvals counted again",
     Approved.kind: "Enough approvals by the settings of today",
 }
-_APPROVALS = {Voted.kind, Approved.kind}
 
 
 def history(request: Request, room: Room) -> list[list[Element]]:
@@ -69,15 +68,4 @@ def _click(request: Request, steps: list[Step]) -> list[Element]:
         row.append(
             words(f" ({len(steps)} orders)" if len(steps) > 1 else f" (order {cut(step.order_id, _SHOWN_ORDER)})")
         )
-    return [*row, words(" (no longer counts)")] if _is_voided(request, step) else row
-
-
-def _is_voided(request: Request, step: Step) -> bool:
-    """Return True for an approval that no longer counts.
-
-    Nobody approves twice, so each approval of a person but the last was voided before the next one came.
-    """
-    if step.kind not in _APPROVALS:
-        return False
-    last = [each for each in request.history if each.kind in _APPROVALS and each.person == step.person][-1]
-    return step is not last or step.person not in request.approvers
+    return [*row, words(" (no longer counts)")] if step.voided else row

@@ -6,9 +6,11 @@ One text for one cause, for the receipt and for the direct message that tells it
 from bot.domain.attempt import Trouble
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
+from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.views import orders, outcomes
-from bot.slack.views.text import Element, Message, escape, lines, mrkdwn, person, words
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
+from bot.slack.views.text import Element, Message, addressed, escape, lines, mrkdwn, person, words
 
 _SHOWN_IN_TEXT = 200
 
@@ -20,8 +22,19 @@ def heading(missing: MissingCard) -> str:
     return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request has no card yet"
 
 
-def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
+def rows(
+    request: Request, missing: MissingCard, bot_user_id: str, presentation: Presentation = NO_SETTINGS
+) -> list[list[Element]]:
     """Return lines with the channel, the cause and the next step; the channel and the bot are links."""
+    contact = presentation.contact
+    # Every word of these lines is our own.
+    return [
+        [part for each in row for part in (addressed(each["text"], contact) if each["type"] == "text" else [each])]
+        for row in _rows(request, missing, bot_user_id)
+    ]
+
+
+def _rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[Element]]:
     channel: Element = {"type": "channel", "channel_id": request.card_channel}
     meanwhile = _without_a_card(request)
     if missing.outdated:
@@ -52,10 +65,12 @@ def rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list[
     ]
 
 
-def message(request: Request, missing: MissingCard, bot_user_id: str) -> Message:
+def message(
+    request: Request, missing: MissingCard, bot_user_id: str, presentation: Presentation = NO_SETTINGS
+) -> Message:
     """Return a message that says only this."""
     about = [words(heading(missing), bold=True), words(" · "), *orders.named(request)]
-    said = rows(request, missing, bot_user_id)
+    said = rows(request, missing, bot_user_id, presentation)
     order = escape(orders.phrase(request, _SHOWN_IN_TEXT))
     return Message(f"{heading(missing)} · {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
 
@@ -66,6 +81,8 @@ def _without_a_card(request: Request) -> str:
         return "approvers can decide on their Home tabs only"
     if request.under_way:
         return "nobody can stop it"
+    if any(each.state is State.UNKNOWN for each in request.cancellations):
+        return "nobody can press Retry or settle it by hand"
     return "nobody can press Retry"
 
 
@@ -88,6 +105,11 @@ def _why(problem: str, bot_user_id: str) -> list[Element]:
             return [words("I am not a member of it. Type /invite "), person(bot_user_id), words(" there.")]
         case Trouble.RECORD_CONTRADICTS:
             return [words("The bot's database contradicts its record of this request. Tell the bot's operator.")]
+        case Verdict.SHARED_CHANNEL:
+            return [
+                words("It is shared with another company, whose people would read your request. "),
+                words("Withdraw it, and ask again in a channel of your own company."),
+            ]
         case "is_archived" | "is_inactive":
             return [words("It is archived. Ask somebody to unarchive it.")]
         case problem if problem.startswith(("restricted_action", "no_permission")):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bot.domain.attempt import Outcome
 from bot.domain.audit import Event
 from bot.domain.cancellation import UNDER_WAY, Cancellation, State
+from bot.domain.delivery import MissingCard
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
 from bot.slack.views import freezes, orders, outcomes
@@ -44,20 +45,23 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
                 asks += [*asked, words(f": you can {may} this request now. ")]
             rows = [asks + _time_left(request, at)]
         case GatewayTrouble() as trouble:
-            return _message(request, _trouble(request, event.order_id, trouble, whom))
+            return _message(request, _trouble(request, event.order_id, trouble, whom, has_card=True))
         case content:
             raise AssertionError(content)
     return _message(request, [*rows, *freezes.banners(request)])
 
 
-def direct_notice(request: Request, event: Event) -> Message:
-    """Return the message to the requester about an event of ``PASSING``, with a link to the card."""
+def direct_notice(request: Request, event: Event, missing: MissingCard | None = None) -> Message:
+    """Return the message to the requester about an event of ``PASSING``, with a link to the card unless ``missing``."""
     assert isinstance(event.content, GatewayTrouble)
-    rows = [*_trouble(request, event.order_id, event.content, []), link(request.card_link, "Open the card")]
-    return _message(request, rows)
+    has_card = missing is None or missing.outdated
+    way = link(request.card_link, "Open the card") if has_card else []
+    return _message(request, [*_trouble(request, event.order_id, event.content, [], has_card=has_card), way])
 
 
-def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
+def _trouble(
+    request: Request, order_id: str, content: GatewayTrouble, whom: list[Element], *, has_card: bool
+) -> list[list[Element]]:
     """Return what is known of the order with which it took so long, and what comes next for all that are open."""
     one = request.about(order_id) or request.each()[0]
     answer = one.cancellation.last_answer
@@ -77,11 +81,11 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         said,
         *freezes.banners(request),
-        _next_attempts(request, order_id, content),
+        _next_attempts(request, order_id, content, has_card=has_card),
     ]
 
 
-def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:
+def _next_attempts(request: Request, order_id: str, content: GatewayTrouble, *, has_card: bool) -> list[Element]:
     """Return what comes next. The message stays as it is, so that it must hold however it goes on.
 
     Of several orders, it is true of each that is not settled. Nobody knows before how long the gateway takes and what
@@ -103,7 +107,7 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
         number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)
         most = f"attempt {number} of at most {content.most}"
     unless = "freezes everything"
-    if may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]:
+    if has_card and (may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]):
         all_of_them = "them" if request.several else "it"
         which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
         unless = f"stops {which} or {unless}"

@@ -313,12 +313,30 @@ def words_for(request: Request) -> Words:
     if request.state is State.EXPIRED and not approvals_missing(request):
         return EXPIRED_UNCHECKED
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
-    if request.state.may_retry and (later := request.cancellation.later) is not None:
-        found = words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
-        return replace(found, meaning=f"{found.meaning} {no_retry(later)}", then="")
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
-    return words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
+    found = words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
+    return without_retry(request, found)
+
+
+def without_a_card(found: Words, state: State) -> Words:
+    """Return these words of an order that has ended without the card on which people could go on."""
+    return replace(found, then="You can ask again." if state is State.FAILED else "") if state.may_retry else found
+
+
+def without_retry(request: Request, found: Words) -> Words:
+    """Return these words of a failed or unknown order as they are where nobody can retry it any more."""
+    later = request.cancellation.later
+    if not request.state.may_retry:
+        return found
+    if later is not None:
+        return replace(found, meaning=f"{found.meaning} {no_retry(later)}", then="")
+    if request.cancellation.reason_erased:
+        return replace(found, meaning=f"{found.meaning} {_ERASED}", then="")
+    return found
+
+
+_ERASED = "The reason was erased, so nobody can retry this one."
 
 
 def approvals_missing(request: Request) -> int:
@@ -342,7 +360,7 @@ EARLIER = "An earlier request for this order ended"
 def no_retry(later: Earlier) -> str:
     """Return why nobody can retry: how a later request for the same order stands."""
     if later.state.open:
-        return "There is a newer request for this order, so nobody can retry this one now."
+        return "There is another open request for this order, so nobody can retry this one now."
     match later.state:
         case State.CANCELLED:
             return "The gateway confirmed a later request for this order, so there is nothing to retry."
@@ -392,6 +410,8 @@ _OWN_PROBLEMS = {
     "no_receipt": "there was no receipt",
     "card_is_there": "the card had been posted by then",
     str(Trouble.RECORD_CONTRADICTS): "the bot's database contradicts its record",
+    "shared_channel": "the channel is shared with another company",
+    "channel_not_checked": "the bot could not check with Slack whether the channel is shared",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
     "no_answer_in_time": "Slack did not answer in time",

@@ -6,10 +6,12 @@ from bot.domain.policy import Act
 from bot.domain.request import Request
 from bot.slack.views import buttons, freezes, missing_card, orders, outcomes
 from bot.slack.views.orders import Room
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
     Block,
     Element,
     Message,
+    addressed,
     bounded,
     cut,
     cut_to_weight,
@@ -35,12 +37,14 @@ _THEIR_WORDS_WEIGHT = 1500
 _TAKE_BACK = "receipt "
 
 
-def receipt(request: Request, missing: MissingCard | None, bot_user_id: str) -> Message:
+def receipt(
+    request: Request, missing: MissingCard | None, bot_user_id: str, presentation: Presentation = NO_SETTINGS
+) -> Message:
     """Return the receipt for this state; ``missing`` says why people cannot go on with the card.
 
     Everything that its blocks say is in its text too, because screen readers and notifications read only that.
     """
-    heading, rows = _rows(request, missing, bot_user_id)
+    heading, rows = _rows(request, missing, bot_user_id, presentation)
     rows.append(orders.came_from(request))
     if (theirs := _theirs(request)) is not None:
         act = "Rejected by " if request.rejection else "Found by "
@@ -58,7 +62,8 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
     if request.several:
         blocks.append(orders.listing(request, room))
     if room < Room.LEAST:
-        rows = [*orders.causes(request), *rows]
+        # Without a way to the card nothing can be done there.
+        rows = [*orders.causes(request, then=bool(way)), *rows]
     theirs = _theirs(request)
     # A quotation has a block of its own, so the way to the card comes last.
     below = [*rows, [] if theirs and theirs.reason else way]
@@ -109,13 +114,15 @@ def _theirs(request: Request) -> Decision | None:
     return request.rejection or (None if request.several else request.cancellation.settlement)
 
 
-def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tuple[str, list[list[Element]]]:
+def _rows(
+    request: Request, missing: MissingCard | None, bot_user_id: str, presentation: Presentation
+) -> tuple[str, list[list[Element]]]:
     """Return the heading with its sign, and what follows it line by line."""
     found, said, by = orders.words_for(request), "", ""
     if not request.several:
         answer, by = request.cancellation.last_answer, request.cancellation.stopped_by
         said = cut(outcomes.detail(answer, found), _SHOWN_WORDS) if answer else ""
-    told = missing_card.rows(request, missing, bot_user_id) if missing is not None else []
+    told = missing_card.rows(request, missing, bot_user_id, presentation) if missing is not None else []
     match request.state:
         case State.PENDING:
             rows = [
@@ -135,11 +142,15 @@ def _rows(request: Request, missing: MissingCard | None, bot_user_id: str) -> tu
             return found.heading, [*told, *freezes.banners(request), _approved_by(request), progress]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
-    rows = [[words(found.explanation)] if found.explanation else []]
+    has_card = missing is None or missing.outdated
+    if not has_card:
+        found = outcomes.without_a_card(found, request.state)
+    rows = [addressed(found.explanation, presentation.contact) if found.explanation else []]
     if by:
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])
-    if any(each.may_retry for each in request.cancellations) and request.retry_until is not None:
+    may_retry = has_card and any(each.may_retry for each in request.cancellations)
+    if may_retry and request.retry_until is not None:
         rows.append([words("Retry works until "), moment(request.retry_until), words(", if its approvals count.")])
     return found.heading, [*rows, *freezes.banners(request), *told]
 

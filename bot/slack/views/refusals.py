@@ -177,8 +177,8 @@ def command_refused(verdict: Verdict) -> str:  # noqa: PLR0911 -- a table of tex
             )
         case Verdict.TOO_FEW_APPROVERS:
             return (
-                "Too few people could approve your request: nobody approves their own, and there are not enough other "
-                f"approvers. I have not kept anything. Ask {OPERATOR} to add approvers."
+                "Too few people could approve your request: it needs more approvals than there are approvers who may "
+                f"give one. I have not kept anything. Ask {OPERATOR} to add approvers."
             )
         case Verdict.TOO_LONG:
             return (
@@ -337,15 +337,24 @@ _HAS_RETRY = ", and its card has a Retry button"
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
     if orders.differ(request) and not request.under_way:
-        card = ", and its card has buttons for what can still be done" if request.offers_steps else ""
+        steps = request.offers_steps and request.card_ts is not None
+        card = ", and its card has buttons for what can still be done" if steps else ""
         return f"this request has ended, with {orders.words_for(request).title}{card}"
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
         return "this request is approved, and it waits until the freeze is over"
     if request.state is State.FAILED:
-        retry = _HAS_RETRY if any(each.may_retry for each in request.cancellations) else ""
+        may_retry = request.card_ts is not None and any(each.may_retry for each in request.cancellations)
+        retry = _HAS_RETRY if may_retry else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
-    return describe(request.state)
+    return f"{describe(request.state)}{_shown_on_card(request)}"
+
+
+def _shown_on_card(request: Request) -> str:
+    """Return where people see what they can do about an order that is not known."""
+    if request.state is State.UNKNOWN and request.card_ts is not None:
+        return ", and the card shows what you can do"
+    return ""
 
 
 def _instead_of_retry(request: Request) -> str:
@@ -373,7 +382,7 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
         case State.FAILED:
             return "this request did not cancel the order"
         case State.UNKNOWN:
-            return "nobody knows yet whether the order is cancelled, and the card has buttons for that"
+            return "nobody knows yet whether the order is cancelled"
         case State.EXPIRED:
             return "this request has already expired"
         case State.SETTLED_CANCELLED | State.SETTLED_NOT_CANCELLED:
@@ -401,7 +410,7 @@ def already_open(request: Request, requester_name: str) -> str:
     # Only then the use case has the card looked for.
     looked_for = request.card_ts is not None and not request.over
     again = " If its card was deleted, I post it again now." if looked_for else ""
-    how = describe(request.state).replace("this request", "that request")
+    how = f"{describe(request.state)}{_shown_on_card(request)}".replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 

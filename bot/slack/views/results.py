@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
+from bot.domain.delivery import MissingCard
 from bot.domain.events import (
     Answered,
     Cancelled,
@@ -19,10 +20,12 @@ from bot.domain.request import Request
 from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.orders import Room
 from bot.slack.views.outcomes import Words
+from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
     Block,
     Element,
     Message,
+    addressed,
     bounded,
     cut,
     escape,
@@ -40,30 +43,44 @@ _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 
 
-def reply(request: Request, event: Event) -> Message:
+def reply(request: Request, event: Event, presentation: Presentation = NO_SETTINGS) -> Message:
     """Return the message in the card's thread that reports one event, with the record's head as a witness.
 
     For several orders it is one summary of how all of them ended, or a statement about the one that came later.
     """
-    return _report(request, event, [])
+    return _report(request, event, presentation, [])
 
 
-def direct_message(request: Request, event: Event) -> Message:
-    """Return the message to the requester that reports one event, with a link to the card."""
-    return _report(request, event, link(request.card_link, "Open the card"))
+def direct_message(
+    request: Request,
+    event: Event,
+    presentation: Presentation = NO_SETTINGS,
+    missing: MissingCard | None = None,
+) -> Message:
+    """Return the message to the requester that reports one event, with a link to the card unless ``missing``."""
+    has_card = missing is None or missing.outdated
+    way = link(request.card_link, "Open the card") if has_card else []
+    return _report(request, event, presentation, way, has_card=has_card)
 
 
-def _report(request: Request, event: Event, way: list[Element]) -> Message:
+def _report(
+    request: Request, event: Event, presentation: Presentation, way: list[Element], *, has_card: bool = True
+) -> Message:
     end = lines(_frozen(request), [words(f"Record {event.head}")], way)
     if request.several and not is_about_one(event.content):
-        blocks = orders.fitting(lambda room: [*_summary(request, event, room), end])
-        return Message(bounded(_text_of_summary(request, event)), blocks)
+        found = orders.words_for(request)
+        explained = addressed(found.explanation, presentation.contact) if found.explanation else []
+        blocks = orders.fitting(lambda room: [*_summary(request, event, explained, room, has_card=has_card), end])
+        return Message(bounded(_text_of_summary(request, event, explained)), blocks)
     one = (request.about(event.order_id) or request) if request.several else request
     found = _words(one, event.content)
-    blocks = [*_statement(one, event, found), *_theirs(event)]
+    if not has_card:
+        found = outcomes.without_a_card(found, one.state)
+    explained = addressed(found.explanation, presentation.contact) if found.explanation else []
+    blocks = [*_statement(one, event, found, explained), *_theirs(event)]
     if request.several:
         blocks.append(lines([words(f"The whole request: {orders.words_for(request).title}.")]))
-    return Message(bounded(_text(one, event, found)), [*blocks, end])
+    return Message(bounded(_text(one, event, found, explained)), [*blocks, end])
 
 
 def _frozen(request: Request) -> list[Element]:
@@ -72,9 +89,9 @@ def _frozen(request: Request) -> list[Element]:
     return freezes.banner(freeze, ended=True) if freeze is not None else []
 
 
-def _statement(request: Request, event: Event, found: Words) -> list[Block]:
+def _statement(request: Request, event: Event, found: Words, explained: list[Element]) -> list[Block]:
     """Return how the only order ended, by its event."""
-    rows = [orders.headed(found.heading, request), [words(found.explanation)] if found.explanation else []]
+    rows = [orders.headed(found.heading, request), explained]
     if isinstance(event.content, Answered):
         said = _detail(event.content, found)
         rows.append([words(f"Detail: {said}")] if said else [])
@@ -83,13 +100,13 @@ def _statement(request: Request, event: Event, found: Words) -> list[Block]:
     return [lines(*rows)]
 
 
-def _summary(request: Request, event: Event, room: Room) -> list[Block]:
+def _summary(request: Request, event: Event, explained: list[Element], room: Room, *, has_card: bool) -> list[Block]:
     """Return how several orders ended: how many how, and all that were not cancelled with the reason."""
     found = orders.words_for(request)
-    blocks = [lines(orders.headed(found.heading, request), [words(found.explanation)] if found.explanation else [])]
+    blocks = [lines(orders.headed(found.heading, request), explained)]
     if rest := [each for each in request.cancellations if each.state is not State.CANCELLED]:
         blocks.append(orders.listing(replace(request, cancellations=tuple(rest)), room))
-    rows = orders.causes(request) if room < Room.LEAST else []
+    rows = orders.causes(request, then=has_card) if room < Room.LEAST else []
     return [*blocks, *([lines(*rows)] if rows else []), *_theirs(event)]
 
 
@@ -107,18 +124,19 @@ def _theirs(event: Event) -> list[Block]:
             return []
 
 
-def _text(request: Request, event: Event, found: Words) -> str:
+def _text(request: Request, event: Event, found: Words, explained: list[Element]) -> str:
     """Return the message in a few sentences, because screen readers and notifications read only this."""
-    sentences = [orders.headed_text(found.heading, request, _SHOWN_IN_TEXT), found.explanation, _their_words(event)]
+    heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
+    sentences = [heading, mrkdwn(explained), _their_words(event)]
     if isinstance(event.content, Answered) and (said := _detail(event.content, found)):
         sentences.append(f"Detail: {sentence(escape(said))}")
     return " ".join(filter(None, [*sentences, mrkdwn(_frozen(request)), orders.requested(request)]))
 
 
-def _text_of_summary(request: Request, event: Event) -> str:
+def _text_of_summary(request: Request, event: Event, explained: list[Element]) -> str:
     found = orders.words_for(request)
     heading = orders.headed_text(found.heading, request, _SHOWN_IN_TEXT)
-    sentences = [heading, found.explanation, _their_words(event), mrkdwn(_frozen(request)), orders.requested(request)]
+    sentences = [heading, mrkdwn(explained), _their_words(event), mrkdwn(_frozen(request)), orders.requested(request)]
     return " ".join(filter(None, [*sentences, orders.spoken(request)]))
 
 
@@ -146,8 +164,9 @@ def _words(one: Request, content: Content) -> Words:
         case Cancelled(confirmed_by_repeat=True):
             return outcomes.BY_REPEAT
         case Answered():
-            return outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
+            found = outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
+            return outcomes.without_retry(one, found)
         case StoppedTrying():
-            return outcomes.STOPPED
+            return outcomes.without_retry(one, outcomes.STOPPED)
         case _:
             return outcomes.words(leads_to(content))

@@ -109,44 +109,13 @@ _OPERATOR = re.compile(f"[Tt]{OPERATOR[1:]}")
 
 
 def addressed(text: str, contact: str | None) -> list[Element]:
-    """Return words of our own as elements, with the channel, group or person of this id in place of OPERATOR."""
-    return _addressed(words(text), contact) if contact is not None else [words(text)]
+    """Return words of our own as elements, with the channel, group or person of this id in place of OPERATOR.
 
-
-def naming(message: Message, contact: str | None) -> Message:
-    """Return the message with the channel, group or person of this id in place of OPERATOR.
-
-    Quotations stay as people typed them. So do lists: one of fifty orders would name the same person fifty times.
+    Only words of our own: the same words in somebody's reason stay as they were typed.
     """
     if contact is None:
-        return message
-    return Message(
-        _OPERATOR.sub(_mrkdwn(mention(contact)), message.text),
-        [
-            {**block, "elements": _of_sections(block["elements"], contact)} if _is_rich(block) else block
-            for block in message.blocks
-        ],
-    )
-
-
-def _is_rich(block: Block) -> bool:
-    return bool(block["type"] == "rich_text")
-
-
-def _of_sections(parts: list[Element], contact: str) -> list[Element]:
-    return [
-        {**part, "elements": [each for element in part["elements"] for each in _addressed(element, contact)]}
-        if part["type"] == "rich_text_section"
-        else part
-        for part in parts
-    ]
-
-
-def _addressed(element: Element, contact: str) -> list[Element]:
-    if element["type"] != "text":
-        return [element]
-    parts = _OPERATOR.split(element["text"])
-    return listed([[{**element, "text": part}] if part else [] for part in parts], mention(contact))
+        return [words(text)]
+    return listed([[words(part)] if part else [] for part in _OPERATOR.split(text)], mention(contact))
 
 
 def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> Element:
@@ -225,7 +194,7 @@ Source: https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt 
 """
 _JOINERS = "\u200b\u200c\u200d\ufe0e\ufe0f"
 """Khmer, Persian and emoji are not right without these."""
-_TOO_MANY_JOINERS = re.compile(f"([{_JOINERS}]{{2}})[{_JOINERS}]+")
+_JOINED = re.compile(f"(.?)([{_JOINERS}]+)(?=(.?))", re.DOTALL)
 
 
 def invisible(character: str) -> bool:
@@ -261,11 +230,18 @@ def legible(text: str) -> str:
     """Return what somebody typed with only the characters that others can read, without white space at its ends.
 
     The gateway gets the reason as approvers read it, so nothing may be hidden in it: neither letters that show nothing,
-    nor marks that turn the direction of the text. Those that make writing right stay, at most two together.
+    nor marks that turn the direction of the text. Those that make writing right stay, at most two together, and not
+    between letters of ASCII.
     """
     plain_lines = "\n".join(text.splitlines())
     seen = "".join(each for each in plain_lines if each in "\n\t" or each in _JOINERS or not invisible(each))
-    return trimmed(_TOO_MANY_JOINERS.sub(r"\1", seen))
+    return trimmed(_JOINED.sub(_as_needed, seen))
+
+
+def _as_needed(found: re.Match[str]) -> str:
+    """Return the letter before, with the joiners behind it as far as one of the letters around them needs them."""
+    before, joiners, after = found.groups()
+    return before if f"{before}{after}".isascii() else f"{before}{joiners[:2]}"
 
 
 def trimmed(text: str) -> str:

@@ -27,6 +27,7 @@ from bot.domain.events import (
 )
 from bot.domain.policy import Act, Actor, Membership, Verdict
 from bot.domain.request import Request, Step
+from bot.domain.words import ERASED
 from bot.slack.views import buttons, card, receipt, refusals, results
 from tests.domain.examples import changed
 from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
@@ -413,7 +414,7 @@ SUPERSEDED = {
     State.WITHDRAWN: "was withdrawn, so Retry is over",
     State.SETTLED_CANCELLED: "was settled by hand, so Retry is over",
     State.SETTLED_NOT_CANCELLED: "was settled by hand, so Retry is over",
-    **dict.fromkeys(OPEN, "There is a newer request for this order, so nobody can retry this one now"),
+    **dict.fromkeys(OPEN, "There is another open request for this order, so nobody can retry this one now"),
 }
 """What people read on an older failed request, by the state of a later one for the same order."""
 
@@ -434,6 +435,18 @@ def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, l
             assert "Retry works until" not in text
     too_late = refusals.click_refused(Verdict.WRONG_STATE, request)
     assert "Retry button" not in too_late
+
+
+@pytest.mark.parametrize("cause", [cause for state, cause in CELLS if state is State.FAILED])
+def test_no_retry_is_offered_without_the_reason(cause: Cause) -> None:
+    """The gateway would have to get it, and it was erased."""
+    request = changed(cell(State.FAILED, cause), reason=ERASED, reason_erased=True)
+    assert "retry" not in pressable(request)
+    for message in (card.card(request), receipt.receipt(request, None, BOT)):
+        for text in (shown(message), message.text):
+            assert "The reason was erased, so nobody can retry this one." in text
+            assert "press" not in text
+            assert "Retry works until" not in text
 
 
 def test_what_was_not_tried_yet_can_be_stopped() -> None:

@@ -683,6 +683,14 @@ def test_every_refusal_of_several_orders_speaks_of_orders(verdict: Verdict, requ
     assert "this order" not in text
 
 
+def test_whoever_asks_for_an_order_of_an_open_request_is_promised_no_buttons() -> None:
+    """The card offers nothing for an order that is not known while another one is under way."""
+    (unknown, _) = batch(UNKNOWN, SENDING).each()
+    text = refusals.already_open(unknown, "ann")
+    assert "nobody knows yet whether the order is cancelled, and the card shows what you can do." in text
+    assert "buttons" not in text
+
+
 def test_a_heading_is_the_same_with_and_without_its_sign() -> None:
     """The title of the words is what tests and other views compare."""
     assert card.heading(UNDER_WAY) == "12 orders: 9 cancelled, 2 completed: refund, 1 under way"

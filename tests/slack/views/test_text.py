@@ -16,7 +16,6 @@ from bot.slack.views import audit_page, card, notices, outcomes, receipt, result
 from bot.slack.views.presentation import NO_SETTINGS
 from bot.slack.views.text import (
     OPERATOR,
-    Message,
     addressed,
     cut,
     cut_to_weight,
@@ -24,13 +23,10 @@ from bot.slack.views.text import (
     flat,
     invisible,
     legible,
-    lines,
     link,
     listed,
-    mention,
     moment,
     mrkdwn,
-    naming,
     plain,
     quote,
     quoted,
@@ -136,7 +132,8 @@ def test_what_is_inside_a_text_stays() -> None:
         ("a\x00b\x1b[1m", "ab[1m"),
         ("one\r\ntwo\u2028three\tfour ", "one\ntwo\nthree\tfour"),
         ("a\U000e0100\U000e0153b\u3164c\ufff1d", "abcd"),
-        ("a\u200b\u200c\u200b\u200c\u200db", "a\u200b\u200cb"),
+        ("a\u200b\u200c\u200b\u200c\u200db\ufe0e c", "ab c"),
+        ("\u1798\u200b\u200c\u200b\u200c\u200d\u17d2", "\u1798\u200b\u200c\u17d2"),
         ("\u2764\ufe0f\u200d\U0001f525", "\u2764\ufe0f\u200d\U0001f525"),
         ("\u1798\u17d2\u178a\u1784\u200b\u1791\u17c0\u178f", "\u1798\u17d2\u178a\u1784\u200b\u1791\u17c0\u178f"),
     ],
@@ -218,12 +215,10 @@ def test_a_sentence_names_the_one_to_ask(contact: str, element: dict[str, str], 
     assert mrkdwn(found) == f"Ask {written} &lt;now&gt;."
 
 
-def test_a_message_names_the_one_to_ask_but_not_in_what_people_typed() -> None:
-    """Each sentence of the bot's own has the name; a quotation has none."""
-    row = [words("Failed", bold=True), words(" The bot's operator must look. Tell the bot's operator.")]
-    found = naming(Message("The bot's operator must look.", [lines(row), quote("the bot's operator")]), "U0HELP")
-    named = [words("Failed", bold=True), words(" "), mention("U0HELP"), words(" must look. Tell "), mention("U0HELP")]
-    assert found == Message("<@U0HELP> must look.", [lines([*named, words(".")]), quote("the bot's operator")])
+def test_the_beginning_of_a_sentence_names_them_too() -> None:
+    """A sentence may begin with the operator, and name them again."""
+    found = addressed("The bot's operator must look. Tell the bot's operator.", "U0HELP")
+    assert mrkdwn(found) == "<@U0HELP> must look. Tell <@U0HELP>."
 
 
 def test_without_a_contact_a_sentence_says_who_that_is() -> None:

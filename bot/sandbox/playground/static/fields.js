@@ -74,6 +74,8 @@ export function mark(node, errors) {
   }
   const first = places.find(({ dataset }) => errors[dataset.block]);
   (first?.querySelector('input') ?? first)?.focus();
+  // The focus alone brings only the caret into view.
+  first?.closest('.field').scrollIntoView({ block: 'nearest' });
 }
 
 export const firstField = (node) => node.querySelector(ENTERED);

@@ -1,0 +1,98 @@
+"""The commands that copy the bot's file, and put a copy back."""
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bot.cli.record import at_the_terminal, database_option, is_the_bots_own, put_on_record, settings_for
+
+_BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock")
+"""The endings of SQLite's files and of the bot's."""
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--keep", type=click.IntRange(1), help="Keep this many dated copies in the folder; delete older ones.")
+@database_option
+def backup(target: Path, keep: int | None, database: Path | None) -> None:
+    """Write a checked copy of the database to TARGET: a new file, or a folder, where its name is the date.
+
+    With --keep, only older copies of the same record are deleted, and only once the new one is checked.
+    """
+    from bot import store
+    from bot.cli.problems import fail
+    from bot.cli.terminal import say
+    from bot.domain.events import BackedUp
+    from bot.masking import path_shown
+    from bot.settings import DatabaseSettings
+    from bot.wording import events, store_error, verification
+
+    settings = settings_for(DatabaseSettings, database)
+    source, in_folder = settings.database, os.path.isdir(target)  # noqa: PTH112 -- Path.is_dir may raise
+    if keep is not None and not in_folder:
+        raise click.UsageError(f"--keep needs a folder, and {path_shown(target)} is none.")
+    file = store.dated(target, datetime.now(UTC)) if in_folder else target
+    beside = _BESIDE_A_DATABASE if isinstance(source, Path) else ()
+    if os.path.realpath(file) in [os.path.realpath(str(source)) + ending for ending in beside]:
+        fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
+    try:
+        found = store.backup(source, file)
+    except FileExistsError:
+        fail(f"{path_shown(file)} already exists. Choose another name.")
+    except store.UnsoundCopy as error:
+        kept = path_shown(error.kept)
+        fail(f"The copy is not sound. {verification(error.verification)} It is kept at {kept} for inspection.")
+    except store.StoreError as error:
+        fail(store_error(error))
+    except OSError as error:
+        fail(f"{path_shown(file)}: {error.strerror}.")
+    if is_the_bots_own(source, database):
+        put_on_record(source, BackedUp(found.events, _sha256(file)), f"{path_shown(file)} is written")
+    say(f"{file}: {events(found)}.")
+    if keep is not None:
+        try:
+            deleted = store.prune(file, keep)
+        except OSError as error:
+            fail(f"{path_shown(error.filename or target)} cannot be deleted: {error.strerror}.")
+        for path in deleted:
+            say(f"{path}: deleted, as there are {keep} newer copies.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@database_option
+def restore(file: Path, database: Path | None) -> None:
+    """Put FILE, a copy made by backup, into the place of the database, while the bot is stopped.
+
+    The copy is checked first. The database that was there is kept beside it.
+    """
+    from bot import store
+    from bot.cli.problems import fail
+    from bot.cli.terminal import say
+    from bot.masking import path_shown
+    from bot.settings import DatabaseSettings
+    from bot.wording import restored, store_error, verification
+
+    target = settings_for(DatabaseSettings, database).database
+    if not isinstance(target, Path):
+        fail(
+            f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
+            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move."
+        )
+    try:
+        done = store.restore(file, target, at_the_terminal(), datetime.now(UTC))
+    except store.UnsoundBackup as error:
+        fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")
+    except store.StoreError as error:
+        fail(f"Nothing has changed. {store_error(error)}")
+    except OSError as error:
+        fail(f"Nothing has changed. {path_shown(error.filename or target)}: {error.strerror}.")
+    say(restored(target, done))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as copy:
+        return hashlib.file_digest(copy, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""Putting a copy into the place of the bot's file, while no bot runs."""
+
+import fcntl
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import file_digest
+from pathlib import Path
+
+from bot.domain.events import Restored
+from bot.domain.verification import Verification
+from bot.store import sqlite
+from bot.store.drafts import draft, publish
+from bot.store.errors import StoreError, StoreProblem, explained
+from bot.store.store import open_beside, open_reader
+from bot.store.verification import verify_all
+
+_BESIDE = ("-wal", "-shm")
+"""The endings of the files that SQLite keeps beside a database."""
+
+
+class UnsoundBackup(Exception):
+    """The copy that was to be restored does not pass its checks, for what ``verification`` says."""
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__(str(verification.damage))
+        self.verification = verification
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What is in the file now, and where the file is that was there before; None if there was none."""
+
+    verification: Verification
+    kept: Path | None
+
+
+def restore(source: Path, target: Path, actor: str, at: datetime) -> Restoration:
+    """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
+
+    The file that was there, sound or not, keeps its content under another name. Nothing changes unless all of it works.
+    Raises StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
+    """
+    real = target.resolve()
+    if os.path.exists(real) and os.path.samefile(source, real):  # noqa: PTH110, PTH121 -- as in the rest of the store
+        raise StoreError(StoreProblem.NOT_A_FILE, source)
+    with open_reader(source) as tables:
+        tables.record.last()  # before anything is written, so that a copy that cannot be read is told as that
+    with _alone(target, real), draft(real) as copy:
+        with source.open("rb") as content:
+            digest = file_digest(content, "sha256").hexdigest()
+        with explained(source):
+            sqlite.copy(source, copy)
+        verification = verify_all(copy)
+        if verification.damage is not None:
+            raise UnsoundBackup(verification)
+        with open_beside(copy) as tx:
+            tx.record.append(Restored(verification.events, digest), actor, at)
+        verification = verify_all(copy)
+        _give(copy, real)
+        return Restoration(verification, _swap(copy, real))
+
+
+@contextmanager
+def _alone(target: Path, real: Path) -> Iterator[None]:
+    """Keep every bot away from the file for as long as the block runs. Raises StoreError if one has it open."""
+    # The bot's own lock, whatever is in the file: it may be damaged, and that is why somebody restores a copy.
+    place = real if sys.platform == "linux" else Path(f"{real}.lock")
+    try:
+        descriptor = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(StoreProblem.BUSY, target) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _swap(copy: Path, real: Path) -> Path | None:
+    """Put the copy into the file's place; return the name under which the former file is kept.
+
+    At no moment is there no file under the name, so that no start takes that for a new one. If this process dies in the
+    middle, the former file is whole under its other name.
+    """
+    kept = _free(real)
+    existed = real.exists()
+    if existed:
+        os.link(real, kept)
+    for ending in _BESIDE:
+        with suppress(FileNotFoundError):
+            Path(f"{real}{ending}").rename(f"{kept}{ending}")
+    if existed:
+        copy.replace(real)
+    else:
+        publish(copy, real)
+    _sync(real.parent)
+    return kept if existed else None
+
+
+def _free(real: Path) -> Path:
+    """Return the first free name for the former file."""
+    for number in itertools.count(1):
+        kept = real.with_name(f"{real.name}.before-restore-{number}")
+        if not any(os.path.lexists(f"{kept}{ending}") for ending in ("", *_BESIDE)):
+            return kept
+    raise AssertionError("there is no end of numbers")
+
+
+def _give(copy: Path, real: Path) -> None:
+    """Let the copy belong to the user of the file that it replaces, where the superuser restores it."""
+    if os.geteuid() == 0:
+        owner = (real if real.exists() else real.parent).stat()
+        os.chown(copy, owner.st_uid, owner.st_gid)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,162 @@
+"""The bot's own verification of its record."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import structlog
+
+from bot import health, patrol
+from bot.domain.audit import BOT, Event
+from bot.domain.events import Stopped
+from bot.metrics import Metrics
+from bot.patrol import Patrol
+from bot.store import Store, StoreError, StoreProblem, Tables
+from tests.clock import Clock
+
+
+class Walk:
+    """A patrol over a store of six events, two at a time, on a clock that the test moves."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store, self.clock, self.metrics = store, clock, Metrics()
+        self.patrol = Patrol(store, self.metrics, monotonic=clock.monotonic, every=0.001)
+        self.task = asyncio.create_task(self.patrol.run())
+
+    async def until(self, look: Callable[[], bool]) -> None:
+        """Wait until this is so."""
+        async with asyncio.timeout(10):
+            while not look():  # noqa: ASYNC110 -- nothing else tells
+                await asyncio.sleep(0.001)
+
+    def value(self, name: str) -> float | None:
+        """Return a metric."""
+        return self.metrics.registry.get_sample_value(f"cancel_desk_{name}")
+
+
+async def append(store: Store, clock: Clock, count: int = 1) -> None:
+    """Put so many events on record."""
+
+    def work(tx: Tables) -> None:
+        for _ in range(count):
+            tx.record.append(Stopped(), BOT, clock())
+
+    await store.transaction("append", work)
+
+
+async def forge(store: Store, statement: str) -> None:
+    """Change the file in spite of its guards."""
+
+    def work(tx: Tables) -> None:
+        guards = tx.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        for name, _ in guards:
+            tx.connection.execute(f"DROP TRIGGER {name}")
+        tx.connection.execute(statement)
+        for _, sql in guards:
+            tx.connection.execute(sql)
+
+    await store.transaction("forge", work)
+
+
+@pytest.fixture
+async def walk(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Walk:
+    """Return a patrol that has verified everything."""
+    monkeypatch.setattr(patrol, "_AT_ONCE", 2)
+    await append(store, clock, 6)
+    walk = Walk(store, clock)
+    await walk.until(lambda: walk.value("record_verified_event") == 6)
+    return walk
+
+
+async def test_new_events_are_verified_as_they_come(walk: Walk) -> None:
+    """A sound record has no damage, and the work goes on."""
+    await append(walk.store, walk.clock, 3)
+    await walk.until(lambda: walk.value("record_verified_event") == 9)
+    assert walk.value("record_damaged") == 0
+    assert walk.patrol.damaged_at is None
+    walk.task.cancel()
+
+
+async def test_a_new_event_that_does_not_follow_is_damage(walk: Walk) -> None:
+    """The log has one line, and the work is done: everything after it is worth nothing."""
+    with structlog.testing.capture_logs() as logs:
+        await forge(
+            walk.store,
+            "INSERT INTO audit_events SELECT 7, at, kind, request, order_id, actor, data, prev_hash, hash"
+            " FROM audit_events WHERE seq = 6",
+        )
+        async with asyncio.timeout(10):
+            await walk.task
+    assert walk.patrol.damaged_at == 7
+    assert walk.value("record_damaged") == 1
+    assert [(line["event"], line["event_number"]) for line in logs] == [("record_damaged", 7)]
+
+
+async def test_a_record_that_was_cut_is_damage(walk: Walk) -> None:
+    """The bot has seen the events that are gone."""
+    await forge(walk.store, "DELETE FROM audit_events WHERE seq > 4")
+    async with asyncio.timeout(10):
+        await walk.task
+    assert walk.patrol.damaged_at == 6
+
+
+async def test_an_end_that_was_replaced_is_damage(walk: Walk) -> None:
+    """The bot has seen other events than those that are there now, though these follow from each other."""
+
+    def work(tx: Tables) -> None:
+        guards = tx.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        for name, _ in guards:
+            tx.connection.execute(f"DROP TRIGGER {name}")
+        tx.connection.execute("DELETE FROM audit_events WHERE seq > 5")
+        for _, sql in guards:
+            tx.connection.execute(sql)
+        for _ in range(2):
+            tx.record.append(Stopped(), "U0OLGA", walk.clock())
+
+    await walk.store.transaction("forge", work)
+    async with asyncio.timeout(10):
+        await walk.task
+    assert walk.patrol.damaged_at == 6
+
+
+async def test_an_old_event_that_was_edited_is_found_within_a_day(walk: Walk) -> None:
+    """Everything is verified again, though the head stays as it is."""
+    await forge(walk.store, "UPDATE audit_events SET actor = 'U1' WHERE seq = 3")
+    walk.clock.advance(days=1)
+    async with asyncio.timeout(10):
+        await walk.task
+    assert walk.patrol.damaged_at == 3
+    assert walk.value("record_verified_event") == 6
+
+
+async def test_trouble_of_the_file_is_no_damage(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be read for a while says nothing about the record."""
+    tried = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        tried.set()
+        raise StoreError(StoreProblem.DISK_FULL, walk.store.path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(walk.store, "read", fail)
+        await asyncio.wait_for(tried.wait(), 10)
+    await append(walk.store, walk.clock)
+    await walk.until(lambda: walk.value("record_verified_event") == 7)
+    walk.task.cancel()
+
+
+def test_an_event_follows_only_as_it_was_written() -> None:
+    """Its number, the hash before it and its own hash must fit."""
+    first = Event(1, "t", "stopped", "", "", BOT, "{}", "0" * 64).sealed()
+    second = Event(2, "t", "stopped", "", "", BOT, "{}", first.hash).sealed()
+    assert second.follows(first)
+    assert not second._replace(actor="U1").follows(first)
+    assert not second._replace(seq=3).sealed().follows(first)
+    assert not second._replace(prev_hash="1" * 64).sealed().follows(first)
+
+
+def test_damage_has_words() -> None:
+    """The note in /readyz names the event and what to do."""
+    assert health.record_damaged(7) == (
+        "the record is damaged at event 7: run audit verify, and keep the file for inspection"
+    )
