@@ -41,14 +41,14 @@ class Levels:
         return int(self._connection.execute(sql, (State.UNKNOWN,))[0][0])
 
     def failed(self, since: datetime) -> list[int]:
-        """Return the numbers of the requests from this time on that have a failed order, the newest first.
+        """Return the numbers of the failed cancellations that were asked for from this time on, the newest first.
 
         Orders for which somebody has asked again are left out.
         """
         rows = self._connection.execute(
-            "SELECT DISTINCT c.request FROM cancellations c WHERE c.state = ? AND c.requested_at >= ?"
+            "SELECT c.number FROM cancellations c WHERE c.state = ? AND c.requested_at >= ?"
             " AND NOT EXISTS (SELECT 1 FROM cancellations n WHERE n.order_id = c.order_id AND n.number > c.number)"
-            " ORDER BY c.request DESC LIMIT ?",
+            " ORDER BY c.number DESC LIMIT ?",
             (State.FAILED, timestamp(since), _MOST),
         )
         return [number for (number,) in rows]

@@ -140,6 +140,18 @@ async def test_a_failed_order_waits_until_somebody_asks_again(quiet_desk: Desk) 
     await until(quiet_desk, "cancellations_waiting", 0, state="failed")
 
 
+async def test_a_failed_order_waits_for_a_person_after_requests_for_several_orders(quiet_desk: Desk) -> None:
+    """Requests and orders have numbers of their own, and each failed order counts."""
+    await quiet_desk.start_bot(DVPAY_API_KEY="wrong-key")
+    assert await quiet_desk.fill_in("ord_2\nord_3") is None
+    await quiet_desk.card("ord_2")
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.ben.click(card, "approve")
+    await until(quiet_desk, "cancellations_waiting", 1, state="failed")
+    await quiet_desk.ben.click(await quiet_desk.card("ord_2"), "approve")
+    await until(quiet_desk, "cancellations_waiting", 3, state="failed")
+
+
 async def test_who_stopped_the_attempts_needs_no_alert(quiet_desk: Desk) -> None:
     """A stop is a failure that somebody has looked at already."""
     await quiet_desk.start_bot(quick_tuning(patience=Patience()), DVPAY_BASE_URL="http://127.0.0.1:9")

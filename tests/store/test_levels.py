@@ -45,7 +45,7 @@ async def test_the_orders_that_wait_for_a_person_are_counted(store: Store) -> No
         first = brought(tx, add(tx, AT), State.APPROVED, State.SENDING, State.FAILED, at=AT)
         brought(tx, add(tx, AT, "ord_2", form="V2"), State.APPROVED, State.SENDING, State.UNKNOWN, at=AT)
         found, later = tx.levels.failed(AT), tx.levels.failed(AT + MINUTE)
-        assert found == [first.number]
+        assert found == [first.cancellation.number]
         add(tx, AT + MINUTE, "ord_1", form="V3")
         return tx.levels.unknown(), found, later, tx.levels.failed(AT)
 
