@@ -47,6 +47,8 @@ async def test_a_start_waits_for_a_server_that_is_away(postgres: Cluster, monkey
                 assert (await _get(int(port), "/healthz"))[0] == HTTPStatus.OK
                 status, body = await _get(int(port), "/readyz")
                 assert (status, "the database server does not answer" in body) == (HTTPStatus.SERVICE_UNAVAILABLE, True)
+                status, metrics = await _get(int(port), "/metrics")
+                assert (status, "\ncancel_desk_ready 0.0\n" in metrics) == (HTTPStatus.OK, True)
                 assert not starting.done()
                 broken.down = False
                 await asyncio.wait_for(starting, 30)
