@@ -185,10 +185,11 @@ class SlackCourier:
         if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
         place = await self._place(request.card_channel)
-        if place is Verdict.SHARED_CHANNEL:
+        if place in {Verdict.SHARED_CHANNEL, Verdict.DIRECT_MESSAGE}:
             return Receipt(DeliveryOutcome.BLOCKED, problem=str(place), in_doubt=doubt, posted_nothing=True)
         if place is Verdict.UNCHECKED:
-            return Receipt(DeliveryOutcome.LATER, problem="channel_not_checked", in_doubt=doubt, posted_nothing=True)
+            problem = "channel_not_checked"
+            return Receipt(DeliveryOutcome.BLOCKED, problem=problem, in_doubt=doubt, posted_nothing=True)
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)
 

@@ -20,7 +20,7 @@ _ANSWER_WITHIN = 1.5
 class Places:
     """The channels of cards that were looked at within the last minute.
 
-    ``trusted`` is the channel for all cards, which the operator has chosen; ``shared`` allows any channel.
+    ``trusted`` is the channel for all cards, which the operator has chosen; ``shared`` allows those shared with others.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class Places:
         self._looked_at: dict[str, float] = {}
 
     async def look(self, channel: str) -> Verdict:
-        """Return SHARED_CHANNEL where another company would read a card, and UNCHECKED while Slack does not say."""
+        """Return why people may not read or decide a card there, ALLOWED, or UNCHECKED while Slack does not say."""
         now = self._monotonic()
-        if self._shared or channel == self._trusted or now - self._looked_at.get(channel, -_FRESH) < _FRESH:
+        if channel == self._trusted or now - self._looked_at.get(channel, -_FRESH) < _FRESH:
             return Verdict.ALLOWED
-        found = await may_hold_card(self._client, channel, shared=False)
+        found = await may_hold_card(self._client, channel, shared=self._shared)
         if found is Verdict.ALLOWED:
             self._looked_at = {each: at for each, at in self._looked_at.items() if now - at < _FRESH} | {channel: now}
         return found

@@ -13,6 +13,7 @@
     const { overflowX, display } = getComputedStyle(node);
     if (display === 'inline' || node.clientWidth <= 1 || node.scrollWidth <= node.clientWidth + 1 || !shown(node)) continue;
     if (node.tagName === 'SELECT') say('the choice is cut off', node);
+    if (node.matches('a, button')) say('spills over its edge', node);
     if (['auto', 'scroll'].includes(overflowX)) say('scrolls sideways', node);
   }
 

@@ -84,7 +84,7 @@ class Calls:
         """Yield each delivery once for each post of it after the first, and why the bot could not know; empty if so."""
         for delivery, posts in self.posts.items():
             for number, (index, place) in enumerate(posts[1:], 1):
-                search = self._search_before(index, delivery, place[0])
+                search = self._last_of(self._search_before(index, delivery, place[0]))
                 search = sorted({*search, *self._in_thread(index, posts[number - 1][0])})
                 reasons = {
                     self._below_deleted(at, index) or self._unseen(earlier, search) for at, earlier in posts[:number]
@@ -136,6 +136,22 @@ class Calls:
             elif call.method == _REPLIES and is_first and oldest == begin:
                 break
         return search
+
+    def _last_of(self, search: list[int]) -> list[int]:
+        """Return the calls from the last time on that the search of the channel began: a killed bot begins it again."""
+        begins = [index for index in search if self._calls[index].method == _HISTORY and not self._has_cursor(index)]
+        if not begins:
+            return search
+        first = self._bounds(begins[0])
+        last = max(index for index in begins if self._bounds(index) == first)
+        return [index for index in search if index >= last or self._calls[index].method == _REPLIES]
+
+    def _has_cursor(self, index: int) -> bool:
+        return bool(self._calls[index].arguments.get("cursor"))
+
+    def _bounds(self, index: int) -> tuple[str, str]:
+        arguments = self._calls[index].arguments
+        return str(arguments.get("oldest")), str(arguments.get("latest"))
 
     def _in_thread(self, index: int, since: int) -> list[int]:
         """Return the latest look into the thread of this post since another one, by index: its first page and the rest.

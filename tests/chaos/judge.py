@@ -214,8 +214,7 @@ class Judge:
             self._forms = {(form.partition(":")[0], reason) for form, reason in forms}
             self._attempts = Counter(sql("SELECT number, outcome FROM attempts"))
             self._abandoned = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'abandoned'"))
-            called_off = "SELECT count(*) FROM deliveries WHERE status = 'called_off'"
-            ((self._called_off,),) = sql(called_off)
+            self._called_off = set(sql("SELECT event_seq, kind FROM deliveries WHERE status = 'called_off'"))
             if (damage := verify(tables).damage) is not None:
                 self._wrong(f"the tables contradict the record: {damage}")
             self._given_up = {found for (found,) in sql("SELECT id FROM deliveries WHERE status = 'abandoned'")}
@@ -342,7 +341,7 @@ class Judge:
             "reminders": f"{kinds[Reminded.kind]}, {told[Reminded.kind]} posted",
             "escalations": f"{kinds[Escalated.kind]}, {told[Escalated.kind]} posted; {escalated} decisions by them",
             "trouble told": f"{kinds[GatewayTrouble.kind]}, {told[GatewayTrouble.kind]} messages posted",
-            "notices called off": self._called_off,
+            "messages called off": len(self._called_off),
             "withdrawn on the receipt": f"{on_receipts} of {kinds[Withdrawn.kind]}",
             "freezes": f"{kinds[Frozen.kind]}, {by_terminal} of them at the terminal; {refused} acts refused for it",
             "while frozen": _counted(sequence.while_frozen),
@@ -608,14 +607,27 @@ class Judge:
         if len(thread) + len(direct) != len(told):
             self._wrong(f"{event.order_id}: {event.kind} told elsewhere")
         left = [message for message in thread if message.ts not in self._deleted]
-        if len(left) > 1 or (not thread and (event.seq, "reply") not in self._abandoned):
+        if len(left) > 1 or (not thread and not self._was_dropped(event, "reply")):
             self._wrong(f"{event.order_id}: {event.kind} is {len(left)} times in the thread or channel")
         # Who stops some orders hears how the others ended.
         if event.actor == about.requester and not (several and isinstance(event.content, StoppedTrying)):
             return len(left), None
-        if len(direct) != 1:
+        if len(direct) != 1 and not (not direct and self._was_called_off(event, "direct_message")):
             self._wrong(f"{event.order_id}: {event.kind} was told to the requester {len(direct)} times")
         return len(left), len(direct)
+
+    def _was_dropped(self, event: Event, kind: str) -> bool:
+        return (event.seq, kind) in self._abandoned or self._was_called_off(event, kind)
+
+    def _was_called_off(self, event: Event, kind: str) -> bool:
+        """Return True for news that was no longer so, because the order was sent again, settled or confirmed."""
+        went_on = any(
+            later.seq > event.seq
+            and later.request == event.request
+            and isinstance(later.content, Retried | SettledCancelled | SettledNotCancelled | Cancelled)
+            for later in self._events
+        )
+        return (event.seq, kind) in self._called_off and went_on
 
 
 def named(about: Request) -> str:

@@ -93,7 +93,10 @@ def _elsewhere(request: Request) -> str:
     return " If the cards go to another channel by now, withdraw this request and ask again."
 
 
-def _why(problem: str, bot_user_id: str) -> list[Element]:
+_ELSEWHERE = "Withdraw it, and ask again in a channel of your own company."
+
+
+def _why(problem: str, bot_user_id: str) -> list[Element]:  # noqa: PLR0911 -- a table of texts
     match problem:
         case "channel_not_found":
             return [
@@ -106,10 +109,11 @@ def _why(problem: str, bot_user_id: str) -> list[Element]:
         case Trouble.RECORD_CONTRADICTS:
             return [words("The bot's database contradicts its record of this request. Tell the bot's operator.")]
         case Verdict.SHARED_CHANNEL:
-            return [
-                words("It is shared with another company, whose people would read your request. "),
-                words("Withdraw it, and ask again in a channel of your own company."),
-            ]
+            return [words(f"It is shared with another company, whose people would read your request. {_ELSEWHERE}")]
+        case "channel_not_checked":
+            return [words("Slack does not tell me whether it is shared with another company. I go on asking.")]
+        case Verdict.DIRECT_MESSAGE:
+            return [words(f"It is a direct message, where nobody else can decide. {_ELSEWHERE}")]
         case "is_archived" | "is_inactive":
             return [words("It is archived. Ask somebody to unarchive it.")]
         case problem if problem.startswith(("restricted_action", "no_permission")):

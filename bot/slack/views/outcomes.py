@@ -411,6 +411,7 @@ _OWN_PROBLEMS = {
     "card_is_there": "the card had been posted by then",
     str(Trouble.RECORD_CONTRADICTS): "the bot's database contradicts its record",
     "shared_channel": "the channel is shared with another company",
+    "direct_message": "it would be in a direct message",
     "channel_not_checked": "the bot could not check with Slack whether the channel is shared",
     "not_connected_yet": "the bot was not connected to Slack",
     "not_reachable": "Slack could not be reached",
