@@ -87,7 +87,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(engine: str, database: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+def database_place(engine: str, database: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     """Yield the place of the test's database: a file that is not there yet, or a new database with tables."""
     if engine == "sqlite":
         yield database
@@ -99,9 +99,9 @@ def place(engine: str, database: Path, request: pytest.FixtureRequest) -> Iterat
 
 
 @pytest.fixture
-async def store(place: Place) -> AsyncIterator[Store]:
+async def store(database_place: Place) -> AsyncIterator[Store]:
     """Yield an open store in a new database."""
-    store = Store(place)
+    store = Store(database_place)
     await store.open()
     yield store
     await store.close()
@@ -132,15 +132,15 @@ def workflow(store: Store, rules: Rules, clock: Clock, wake: asyncio.Event) -> W
 
 
 @pytest.fixture
-def world(place: Place) -> Iterator[World]:
+def world(database_place: Place) -> Iterator[World]:
     """Yield the use cases over a new database, with a model beside them."""
-    world = World(place)
+    world = World(database_place)
     yield world
     world.close()
 
 
 @pytest.fixture
-async def quiet_desk(place: Place) -> AsyncIterator[Desk]:
+async def quiet_desk(database_place: Place) -> AsyncIterator[Desk]:
     """Yield a workspace and a gateway without a bot between them."""
-    async with Desk(place) as desk:
+    async with Desk(database_place) as desk:
         yield desk

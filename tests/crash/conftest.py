@@ -11,8 +11,8 @@ from tests.flows.desk import Desk
 
 
 @pytest.fixture
-async def quiet_desk(place: Place) -> AsyncIterator[Desk]:
+async def quiet_desk(database_place: Place) -> AsyncIterator[Desk]:
     """Yield a workspace and a gateway without a bot between them."""
     EVERYBODYS_CLOCK.ahead = timedelta(0)
-    async with Desk(place, now=EVERYBODYS_CLOCK.now) as desk:
+    async with Desk(database_place, now=EVERYBODYS_CLOCK.now) as desk:
         yield desk

@@ -23,10 +23,10 @@ def writer() -> Writer:
 
 
 @pytest.fixture
-async def store(place: Place, writer: Writer) -> AsyncIterator[Store]:
+async def store(database_place: Place, writer: Writer) -> AsyncIterator[Store]:
     """Yield an open store in a new database."""
     # Not tidied up while a test looks at its files.
-    store = Store(place, connect=writer.open, idle_after=3600.0)
+    store = Store(database_place, connect=writer.open, idle_after=3600.0)
     await store.open()
     yield store
     await store.close()

@@ -40,10 +40,10 @@ def everything(place: Place) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.fixture
-async def filled(place: Place, rules: Rules, clock: Clock) -> Place:
+async def filled(database_place: Place, rules: Rules, clock: Clock) -> Place:
     """Return a database that a bot has worked on and has closed."""
-    await work(place, rules, clock, "ord_1", "ord_2")
-    return place
+    await work(database_place, rules, clock, "ord_1", "ord_2")
+    return database_place
 
 
 async def work(place: Place, rules: Rules, clock: Clock, done: str, asked: str) -> None:
