@@ -38,6 +38,7 @@ example: $(READY)
 	@$(BIN)/python -c "from bot.settings import example; print(example(), end='')" > desk.env.example
 
 test: $(READY)
+	@$(BIN)/python -c 'from tests.postgres import MISSING, programs; programs() or print(f"Skipping the tests on PostgreSQL. {MISSING}")'
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	@$(BIN)/coverage combine --quiet
@@ -72,7 +73,7 @@ $(READY): requirements-dev.txt
 
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
-  $(if $(UPGRADE),--upgrade) pyproject.toml
+  --extra postgres $(if $(UPGRADE),--upgrade) pyproject.toml
 
 requirements:
 	@$(UV) --version >/dev/null 2>&1 || { echo "This needs uv; name it with: make requirements UV=/path/to/uv" >&2; exit 1; }

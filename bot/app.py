@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import __version__, health, http_server, metrics, name_look_ups
+from bot import __version__, health, http_server, metrics, name_look_ups, wording
 from bot.clock import Clock, OtherClocks
 from bot.domain.backoff import pauses
 from bot.domain.policy import People, Role
@@ -43,11 +44,11 @@ from bot.slack.people import Directory
 from bot.slack.places import Places
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
-from bot.store import Store, StoreError
+from bot.store import Store, StoreError, StoreProblem
 from bot.tuning import Tuning
 from bot.watch import Watch
-from bot.worker import RateLimit, Worker
-from bot.workflow import Rules, Workflow
+from bot.worker import Worker
+from bot.workflow import AMONG_REPLICAS, Patience, Rules, Workflow
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,10 @@ class Bot:
         self._settings = settings
         self._tuning = tuning
         self._stopping = False
+        self._waits_for = ""
+        """A sentence about what keeps the start waiting."""
+        # Containers share host names and process ids, and what a worker holds must be nobody else's.
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._tasks: list[asyncio.Task[None]] = []
         self._opened = AsyncExitStack()
 
@@ -74,7 +79,7 @@ class Bot:
         self._metrics = Metrics()
         self.clock = Clock(tuning.now, tuning.monotonic)
         self._in_flight = InFlight(answered=self._metrics.acknowledged, monotonic=self.clock.monotonic)
-        self.store = Store(settings.database_path, on_commit=tuning.on_commit, took=self._metrics.commit.observe)
+        self.store = Store(settings.database, on_commit=tuning.on_commit, took=self._metrics.commit.observe)
         rules = Rules(
             approvals_required=settings.approvals_required,
             allow_self_approval=settings.allow_self_approval,
@@ -87,7 +92,7 @@ class Bot:
             digest_to=settings.approval_channel or "",
             reasons=settings.reasons or (),
             reason_required=settings.reason_required,
-            patience=tuning.patience,
+            patience=tuning.patience or (AMONG_REPLICAS if self.store.shared else Patience()),
         )
         self._other_clocks = OtherClocks(self.clock, on_confirmed=wake.set)
         self.workflow = Workflow(
@@ -151,9 +156,8 @@ class Bot:
                 now=self.clock.now,
             ),
             now=self.clock.now,
-            name=f"{socket.gethostname()}:{os.getpid()}",
+            name=self._name,
             wake=wake,
-            rate_limit=tuning.rate_limit or RateLimit(self.clock.monotonic),
             in_flight=self._in_flight,
             connected=lambda: self._identity() is not None,
             calls=settings.gateway_concurrency,
@@ -174,7 +178,9 @@ class Bot:
         self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:
-        """Open the file, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
+        """Open the database, listen on HOST:PORT, and begin to work; Slack and the gateway may be away.
+
+        While a database server is away, this waits for it, and HOST:PORT answers meanwhile.
 
         Raises StoreError, or OSError if the port is taken.
         """
@@ -204,7 +210,7 @@ class Bot:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
         with contextlib.suppress(StoreError):  # the next start then says that this end was not clean
-            await self.workflow.stop()
+            await self.workflow.stop(self._name)
         await self._opened.aclose()
         log.info("stopped")
 
@@ -214,17 +220,26 @@ class Bot:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
-        await self.start()
+        starting = asyncio.create_task(self.start())
+        waiting = asyncio.create_task(ended.wait())
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            # It waits for a database that is away, and has nothing to finish.
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        await starting
         # What was imported stays until the end; looking through all of it for garbage stops everything for 40 ms.
         gc.collect()
         gc.freeze()
-        await ended.wait()
+        await waiting
         await self.stop()
 
     def readiness(self) -> Readiness:
         """Return what is missing before the bot can do its work: Slack, or a database that takes writes."""
         watched = self._watch.readiness()
         missing = ["stopping"] if self._stopping else []
+        missing += [self._waits_for] if self._waits_for else []
         if self.connection.missing:
             slack = self.connection
             missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
@@ -242,7 +257,7 @@ class Bot:
     async def _open(self) -> None:
         name_look_ups.install()
         self._opened.push_async_callback(self.store.close)
-        await self.store.open()
+        await self._open_store()
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._opened.push_async_callback(session.close)
         self._opened.push_async_callback(self._directory.aclose)
@@ -250,11 +265,32 @@ class Bot:
         self._opened.push_async_callback(self._gateway.aclose)
         await self._watch.read_last_event()
         await self._measuring.begin()
-        await self.workflow.start(self._settings.started(__version__))
-        self._opened.push_async_callback(self._runner.cleanup)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
-        self.port = self._runner.addresses[0][1]
+        await self.workflow.start(self._settings.started(__version__), alone=not self.store.shared)
+        await self._listen()
+
+    async def _open_store(self) -> None:
+        """Open the database. While its server is away, wait for it as for Slack, with ``/healthz`` answering."""
+        for pause in pauses(1.0, 30.0):
+            try:
+                await self.store.open()
+            except StoreError as error:
+                if error.problem is not StoreProblem.SERVER_AWAY:
+                    raise
+                if not self._waits_for:
+                    log_failure(log, "store_failed", error)
+                    await self._listen()
+                self._waits_for = wording.store_error(error)
+                await asyncio.sleep(pause)
+            else:
+                self._waits_for = ""
+                return
+
+    async def _listen(self) -> None:
+        if not self._runner.addresses:
+            self._opened.push_async_callback(self._runner.cleanup)
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
+            self.port = self._runner.addresses[0][1]
 
     async def _take_leave(self, tasks: list[asyncio.Task[None]]) -> None:
         """Close the ways in, once everybody who is being answered has the answer and what it leads to."""
@@ -308,6 +344,7 @@ class Bot:
                 self.clock,
                 self._in_flight,
                 # Who belongs to the workspace is known once Slack has confirmed the token.
+                is_first=self.workflow.is_first if self.store.shared else None,
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)

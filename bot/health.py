@@ -79,9 +79,23 @@ def turned_away(reason: Reason, at: datetime) -> str:
 
 def clock_wrong(compared_with: str, apart: timedelta) -> str:
     """Return a clause about this machine's clock; ``apart`` is positive where it is ahead."""
-    whose = {"record": "the last event on record", "slack": "Slack's", "gateway": "the gateway's"}[compared_with]
+    whose = {
+        "record": "the last event on record",
+        "slack": "Slack's",
+        "gateway": "the gateway's",
+        "database": "the database server's",
+    }[compared_with]
     way = "ahead of" if apart > timedelta(0) else "behind"
     return f"this machine's clock is {wording.span(apart)} {way} {whose}: set it (NTP)"
+
+
+def database_clock(apart: timedelta) -> str:
+    """Return a sentence about the bot's time; ``apart`` is positive where it is ahead of the database server's."""
+    way = "ahead of" if apart > timedelta(0) else "behind"
+    return (
+        f"this bot's time is {wording.span(apart)} {way} the database server's, by which all bots act:"
+        " set both machines' clocks (NTP) and restart the bot"
+    )
 
 
 def frozen(freeze: Freeze) -> str:

@@ -1,11 +1,10 @@
 """The fixed parts of a running bot that a test may turn: the clock, the pauses and the hooks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.clock import utc_now
-from bot.worker import RateLimit
 from bot.workflow import Patience
 
 __all__ = ["Tuning", "utc_now"]
@@ -19,14 +18,14 @@ class Tuning:
     ``answered_within`` is the time in which Slack wants an acknowledgement
     (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
     to agree that the connection closes.
+    ``patience`` is that of one bot, or of one of several, unless it is given.
     ``clock_check``, ``store_check``, ``token_check``, ``gateway_check``, ``metrics_check`` and ``record_check`` are how
     often the bot looks at each.
     """
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] | None = None
-    patience: Patience = field(default_factory=Patience)
-    rate_limit: RateLimit | None = None
+    patience: Patience | None = None
     ping_interval: float = 5.0
     longest_pause: float = 30.0
     clock_check: float = 1.0

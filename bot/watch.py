@@ -25,6 +25,10 @@ STORE_WITHIN = 2.0
 """Seconds in which the database has to answer."""
 
 
+REPLICAS_MAY_DIFFER = timedelta(seconds=5)
+"""What one bot leases to another ends after half a minute, and nobody may act before."""
+
+
 class Watch:
     """The looks of one bot. ``store``, ``clock`` and ``gateway`` each go on for as long as their task lives."""
 
@@ -93,11 +97,20 @@ class Watch:
             refused = await self._workflow.turned_away()
             self._metrics.frozen.set(freeze is not None)
             self._metrics.gateway_refuses.set(refused is not None)
+            missing = await self._compare_clocks()
             notes = privacy + ([health.turned_away(*refused)] if refused else [])
             notes += [health.frozen(freeze)] if freeze else []
-            return Readiness([], notes + [health.stuck(problem, count) for problem, count in stuck])
+            return Readiness(missing, notes + [health.stuck(problem, count) for problem, count in stuck])
         except StoreError as error:
             return Readiness([wording.store_error(error)], [])
+
+    async def _compare_clocks(self) -> list[str]:
+        """Return a sentence where the server's clock differs from the bot's by more than the other bots can bear."""
+        if (theirs := await self._store.clock()) is None:
+            return []
+        self._other_clocks.compare("database", theirs)
+        apart = self._clock.now() - theirs
+        return [health.database_clock(apart)] if abs(apart) > REPLICAS_MAY_DIFFER else []
 
     def _privacy_notes(self, privacy: Privacy) -> list[str]:
         if privacy is Privacy.CLOSED:
@@ -120,6 +133,12 @@ class Watch:
 
     async def _follow(self, step: timedelta) -> None:
         before, after = self._clock.offset, self._clock.offset + step
+        if self._store.shared:
+            # What waits in the database goes by the clock that all bots are compared with, and that did not step.
+            if (theirs := await self._store.clock()) is not None:
+                closer = abs(self._clock.wall() - theirs) < abs(self._clock.now() - theirs)
+                self._clock.offset = after if closer else before
+            return
 
         def work(tx: Tables) -> None:
             # In here, because all that is written before has the old time, and all that is written later the new one.

@@ -19,6 +19,7 @@ from bot.domain.verification import Damage, Verification
 from bot.masking import path_shown
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
+from bot.store.place import Place
 from bot.store.restore import Restoration
 
 _MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
@@ -113,7 +114,48 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "{about}",
         "Check that the folder exists and belongs to the bot's user",
     ),
-    StoreProblem.CLOSED: ("the bot is stopping and has closed the file", ""),
+    StoreProblem.SERVER_AWAY: (
+        "the database server does not answer ({about})",
+        "Check that PostgreSQL runs and can be reached; the bot goes on by itself as soon as it answers",
+    ),
+    StoreProblem.SERVER_REFUSES: (
+        "the database server refuses the connection ({about})",
+        "Check the user, the password, the database and the certificate in DATABASE_URL",
+    ),
+    StoreProblem.OLD_SERVER: ("the database server is PostgreSQL {about}", "The bot needs PostgreSQL 13 or newer"),
+    StoreProblem.NO_DRIVER: (
+        "the library for PostgreSQL is not installed",
+        "Install the bot with its extra `postgres`, which brings psycopg",
+    ),
+    StoreProblem.NO_TABLES: (
+        "no bot has made its tables in this database",
+        "Check that DATABASE_URL is the one that the bot runs with",
+    ),
+    StoreProblem.NOT_EMPTY: (
+        "there is something in this database already",
+        "Name a database that is empty or new",
+    ),
+    StoreProblem.NO_RIGHTS: (
+        "the role in DATABASE_URL may not do what it must ({about})",
+        "Grant it the rights in docs/operating.md, and let the owner of the tables run the newest version once",
+    ),
+    StoreProblem.UNDONE: (
+        "the database server kept nothing of the last transaction ({about})",
+        "Try again. Check the server's log and the way to it if this comes again",
+    ),
+    StoreProblem.UNCERTAIN: (
+        "the database server may or may not have kept the last transaction ({about})",
+        "Look at what is there before you try again. Check the server's log and the way to it",
+    ),
+    StoreProblem.NOT_REPLICATED: (
+        "the database server kept the last transaction without its standby",
+        "Check the standby: what is on one machine alone can be lost with it",
+    ),
+    StoreProblem.HISTORY_LOST: (
+        "the database server no longer has event {about}, which it had confirmed, so the bot accepts nothing more",
+        "Find out whether a standby took over or a backup was restored, and what is missing; then restart the bot",
+    ),
+    StoreProblem.CLOSED: ("the bot is stopping and has closed the database", ""),
     StoreProblem.OTHER: ("{about}", "Check the file and its disk"),
 }
 """What is wrong and what to do, both without a full stop."""
@@ -257,13 +299,13 @@ def restored(path: Path, done: Restoration) -> str:
     )
 
 
-def frozen_already(freeze: Freeze, path: Path) -> str:
+def frozen_already(freeze: Freeze, path: Place) -> str:
     """Return who began the freeze that is in force in this file."""
     since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return f"{path_shown(path)} was frozen already, by {freeze.name or freeze.by} since {since}."
 
 
-def freeze_begun(path: Path, waiting: int, *, in_use: bool) -> str:
+def freeze_begun(path: Place, waiting: int, *, in_use: bool) -> str:
     """Return what stands still from now on: ``waiting`` requests. ``in_use`` is true while a bot has the file open."""
     requests = "1 request stands still" if waiting == 1 else f"{waiting or 'No'} requests stand still"
     if not in_use:
@@ -274,7 +316,7 @@ def freeze_begun(path: Path, waiting: int, *, in_use: bool) -> str:
     return f"Everything is frozen in {path_shown(path)}. {requests}. A call to the gateway that has begun still ends."
 
 
-def freeze_ended(path: Path, waiting: int, due: int, later: int, *, in_use: bool) -> str:
+def freeze_ended(path: Place, waiting: int, due: int, later: int, *, in_use: bool) -> str:
     """Return what goes on now: ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
@@ -288,7 +330,7 @@ def freeze_ended(path: Path, waiting: int, due: int, later: int, *, in_use: bool
     return f"{over} {requests}.{now}{waits}"
 
 
-def not_frozen(path: Path) -> str:
+def not_frozen(path: Place) -> str:
     """Return that there was nothing to end in this file."""
     return f"Nothing was frozen in {path_shown(path)}."
 

@@ -14,10 +14,11 @@ import coverage
 import pytest
 import structlog
 
-from bot.store import Store
+from bot.store import Place, Store
 from bot.workflow import Patience, Rules, Workflow
 from tests.clock import Clock
 from tests.flows.desk import Desk
+from tests.postgres import MISSING, Cluster, cluster, programs
 from tests.world import World
 
 # The tests talk to servers on loopback, also with clients that would send this through a proxy of the environment.
@@ -69,10 +70,38 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "data" / "bot.db"
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """Yield a PostgreSQL server for all tests of this process. CI has one; elsewhere its tests may be skipped."""
+    if programs() is None and not os.environ.get("CI"):
+        pytest.skip(MISSING)
+    with cluster() as started:
+        yield started
+
+
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[Store]:
-    """Yield an open store in a new file."""
-    store = Store(database)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return the engine of the test's database: ``sqlite``, unless a test or a folder's tests run on both."""
+    engine: str = getattr(request, "param", "sqlite")
+    return engine
+
+
+@pytest.fixture
+def database_place(engine: str, database: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Yield the place of the test's database: a file that is not there yet, or a new database with tables."""
+    if engine == "sqlite":
+        yield database
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    server = postgres.new()
+    yield server
+    postgres.drop(server)
+
+
+@pytest.fixture
+async def store(database_place: Place) -> AsyncIterator[Store]:
+    """Yield an open store in a new database."""
+    store = Store(database_place)
     await store.open()
     yield store
     await store.close()
@@ -86,7 +115,7 @@ def rules() -> Rules:
         allow_self_approval=False,
         approval_ttl=timedelta(hours=24),
         order_id_pattern=re.compile(r"[A-Za-z0-9_-]{1,64}"),
-        patience=Patience(max_attempts=3),
+        patience=Patience(max_attempts=3, message_every=timedelta(0)),
     )
 
 
@@ -103,15 +132,15 @@ def workflow(store: Store, rules: Rules, clock: Clock, wake: asyncio.Event) -> W
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Yield the use cases over a new file, with a model beside them."""
-    world = World(tmp_path)
+def world(database_place: Place) -> Iterator[World]:
+    """Yield the use cases over a new database, with a model beside them."""
+    world = World(database_place)
     yield world
     world.close()
 
 
 @pytest.fixture
-async def quiet_desk(database: Path) -> AsyncIterator[Desk]:
+async def quiet_desk(database_place: Place) -> AsyncIterator[Desk]:
     """Yield a workspace and a gateway without a bot between them."""
-    async with Desk(database) as desk:
+    async with Desk(database_place) as desk:
         yield desk

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
 from bot.cli import main
 from bot.doctor import Finding, Level, examine, summary, to_json
@@ -22,9 +23,10 @@ from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.gateway_answers import error
 from bot.sandbox.stage import FRANK, GENERAL
 from bot.settings import load, load_network, table
-from bot.store import Store, open_beside
+from bot.store import Server, Store, open_beside, prepare
 from bot.tuning import utc_now
 from tests.flows.desk import ANN, BEN, CLEO, LEADS, OLGA, PAYMENTS, VERA, Desk
+from tests.postgres import Cluster, cluster
 from tests.tls import Authority, ConnectProxy, tls_in_front
 
 
@@ -278,6 +280,56 @@ async def test_a_database_that_is_not_there_yet(desk: Desk, tmp_path: Path) -> N
     assert "will be created" in "\n".join(finding.line for finding in findings)
     findings = await report(desk, DATABASE_URL=f"sqlite:///{desk.database}/folder/bot.db")
     assert "cannot be written" in "\n".join(finding.line for finding in findings if finding.remedy)
+
+
+async def about_the_server(desk: Desk, url: str) -> dict[str, str]:
+    """Return the lines about the database on a server, by their subjects."""
+    found = await report(desk, DATABASE_URL=url)
+    return {
+        each.subject: each.line
+        for each in found
+        if each.subject in {"server", "database", "standby", "database role", "guards", "record", "backup"}
+    }
+
+
+async def test_a_server_is_looked_at(desk: Desk, postgres: Cluster) -> None:
+    """Its version, the way to it, its standbys, the rights of the bot's role, and the record on it."""
+    database = postgres.empty()
+    new = await about_the_server(desk, postgres.url(database))
+    assert " is PostgreSQL " in new["server"]
+    assert "not encrypted, on this machine, and answers in " in new["server"]
+    assert new["standby"].startswith("warning  standby (DATABASE_URL): no commit waits for a standby")
+    assert new["database"] == (
+        "ok       database (DATABASE_URL): the tables will be made at the first start, or by migrate"
+    )
+    with postgres.connect() as other:
+        other.execute("CREATE ROLE examined LOGIN")
+    prepare(Server(SecretStr(postgres.url(database))), "examined")
+    owner = await about_the_server(desk, postgres.url(database))
+    assert owner["database role"].startswith("warning  database role (DATABASE_URL): the bot's role owns the tables")
+    assert owner["database"].endswith(" is sound; no bot has it open")
+    assert owner["guards"].startswith("ok ")
+    assert owner["record"].startswith("ok ")
+    assert owner["backup"].startswith("ok       backup (DATABASE_URL): there is nothing to copy yet")
+    limited = await about_the_server(desk, postgres.url(database, "examined"))
+    assert "database role" not in limited
+    assert limited["record"].startswith("ok ")
+
+
+async def test_a_server_that_is_away_has_a_remedy(desk: Desk) -> None:
+    """In one line, without the password."""
+    lines = await about_the_server(desk, "postgresql://desk:hunter2@127.0.0.1:1/desk")
+    assert lines["database"].startswith(
+        "problem  database (DATABASE_URL): postgresql://127.0.0.1:1/desk: the database server does not"
+    )
+    assert "hunter2" not in str(lines)
+
+
+async def test_a_standby_that_a_commit_waits_for_is_named(desk: Desk) -> None:
+    """The server's own setting says so."""
+    with cluster(synchronous_standby_names="ANY 1 (one, two)") as own:
+        lines = await about_the_server(desk, own.url("postgres"))
+    assert lines["standby"] == "ok       standby (DATABASE_URL): each commit waits for one of: ANY 1 (one, two)"
 
 
 async def test_a_folder_in_place_of_the_database(desk: Desk, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bot.domain.attempt import Answer, Attempt, Outcome, Reason
@@ -33,7 +32,10 @@ from bot.domain.projection import Ending, leads_to
 from bot.domain.request import Request
 from bot.domain.verification import walk
 from bot.slack.views import buttons
-from bot.store import Store, Tables
+from bot.store import Place, Store, Tables
+from bot.store.connection import Connection
+from bot.store.postgres import Postgres
+from bot.store.sqlite import SQLite
 from bot.workflow import Acted, ClaimedDelivery, Concluded, HomeTab, Patience, Rules, Wish, Workflow, decisions
 from tests.clock import Clock
 from tests.under_way import UnderWay
@@ -61,12 +63,24 @@ _ORDERS = (
     "SELECT r.id, r.number, c.number, c.order_id, c.state, r.requester"
     " FROM cancellations c JOIN requests r ON r.number = c.request"
 )
-_WATCH = """
+_WATCH_FILE = """
     CREATE TEMP TABLE steps (was TEXT, becomes TEXT);
     CREATE TEMP TRIGGER born AFTER INSERT ON main.cancellations
         BEGIN INSERT INTO steps VALUES (NULL, NEW.state); END;
     CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON main.cancellations WHEN OLD.state IS NOT NEW.state
         BEGIN INSERT INTO steps VALUES (OLD.state, NEW.state); END;
+"""
+_WATCH_SERVER = """
+    CREATE TABLE steps (was TEXT, becomes TEXT);
+    CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO steps VALUES (CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END, NEW.state);
+            RETURN NULL;
+        END
+    $$;
+    CREATE TRIGGER born AFTER INSERT ON cancellations FOR EACH ROW EXECUTE FUNCTION step();
+    CREATE TRIGGER moved AFTER UPDATE OF state ON cancellations
+        FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION step();
 """
 
 
@@ -85,6 +99,17 @@ async def next_delivery(workflow: Workflow) -> ClaimedDelivery | None:
     """Claim the delivery that is due next, if one is."""
     claimed = await workflow.claim("w", calls=0, messages=1)
     return claimed.deliveries[0] if claimed.deliveries else None
+
+
+def _watch(connection: Connection) -> None:
+    """Have every step of a cancellation kept beside the tables."""
+    if isinstance(connection, SQLite):
+        connection.database.conn.executescript(_WATCH_FILE)
+        return
+    assert isinstance(connection, Postgres)
+    connection.begin()
+    connection.script(_WATCH_SERVER)
+    connection.commit()
 
 
 class Look(NamedTuple):
@@ -141,22 +166,22 @@ class World:
     Approvers are reminded of a request after 20 and after 35 minutes, and Dora is asked as well after 25.
     """
 
-    def __init__(self, folder: Path, *, quorum: int = 1, self_approval: bool = False) -> None:
+    def __init__(self, place: Place, *, quorum: int = 1, self_approval: bool = False) -> None:
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.writer = Writer()
         self.on_commit: Callable[[], object] = lambda: None
         """A function that is called right after each commit."""
         # Not tidied up after a while of real time, which a busy machine takes between two acts.
-        self.store = Store(folder / "bot.db", connect=self.writer.open, on_commit=self._committed, idle_after=3600.0)
+        self.store = Store(place, connect=self.writer.open, on_commit=self._committed, idle_after=3600.0)
         self.run(self.store.open())
-        self.writer.sqlite.database.conn.executescript(_WATCH)
+        _watch(self.writer.connection)
         rules = Rules(
             quorum,
             self_approval,
             timedelta(hours=1),
             re.compile(r"\w+"),
-            Patience(max_attempts=2),
+            Patience(max_attempts=2, message_every=timedelta(0)),
             remind_after=(timedelta(minutes=20), timedelta(minutes=35)),
             escalate_after=timedelta(minutes=25),
             escalate_to=People(users=ESCALATION.ids),
@@ -184,11 +209,11 @@ class World:
     @property
     def tables(self) -> Tables:
         """Return the tables as the writer sees them."""
-        return Tables(self.writer.sqlite)
+        return Tables(self.writer.connection)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as the writer sees them."""
-        return self.writer.sqlite.execute(sql, values)
+        return self.writer.connection.execute(sql, values)
 
     def found(self, about: str) -> Request:
         """Return this request as it is now."""
@@ -519,7 +544,8 @@ class World:
     def _check_deliveries(self, events: Sequence[Event], known: dict[str, tuple[int, str]]) -> None:
         """Check that every event of these requests that people must learn of has its messages."""
         owed: dict[tuple[int, int], list[str]] = {}
-        for number, seq, kind in self.rows("SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies'"):
+        sql = "SELECT number, event_seq, kind FROM deliveries WHERE kind <> 'copies' ORDER BY position"
+        for number, seq, kind in self.rows(sql):
             owed.setdefault((number, seq), []).append(kind)
         under_way = UnderWay()
         for event in events:

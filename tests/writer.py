@@ -4,28 +4,37 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from datetime import datetime
 
 from bot.store import Store, Tables
-from bot.store.connection import Connection, Parameters, Row
-from bot.store.sqlite import SQLite, open_writer
+from bot.store.connection import Connection, Hints, Parameters, Row
+from bot.store.engine import engine_of
+from bot.store.place import Place
+from bot.store.sqlite import SQLite
 
 
 class Writer:
     """A writing connection that a test can look through, and put another connection in front of.
 
-    Give ``open`` to ``Store(connect=…)``. ``sqlite`` is the connection itself, from then on; what the store does goes
-    through ``front``, which is ``sqlite`` until a test replaces it.
+    Give ``open`` to ``Store(connect=…)``. ``connection`` is the connection itself, from then on; what the store does
+    goes through ``front``, which is ``connection`` until a test replaces it.
     """
 
-    not_indexed: str = SQLite.not_indexed
-    sqlite: SQLite
+    hints: Hints
+    connection: Connection
     front: Connection
 
-    def open(self, path: Path) -> Connection:
-        """Open the file as the bot does."""
-        self.sqlite = self.front = open_writer(path)
+    def open(self, place: Place) -> Connection:
+        """Open the database as the bot does."""
+        self.connection = self.front = engine_of(place).open_writer()
+        self.hints = self.connection.hints
         return self
+
+    @property
+    def sqlite(self) -> SQLite:
+        """The connection to a file."""
+        assert isinstance(self.connection, SQLite)
+        return self.connection
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement."""
@@ -58,6 +67,18 @@ class Writer:
     def checkpoint(self) -> bool:
         """Move the log into the file."""
         return self.front.checkpoint()
+
+    def altered(self) -> str:
+        """Look for altered definitions."""
+        return self.front.altered()
+
+    def complaint(self) -> str:
+        """Let the engine check itself."""
+        return self.front.complaint()
+
+    def clock(self) -> datetime | None:
+        """Return the engine's time."""
+        return self.front.clock()
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import backup, doctor, erase, freeze, record, report, run, sandbox
+from bot.cli import backup, doctor, erase, freeze, migrate, move, record, report, run, sandbox
 from bot.cli.env_file import VARIABLE, env_file_option
 from bot.cli.terminal import CommandLine
 
@@ -24,6 +24,8 @@ for command in (
     record.audit,
     backup.backup,
     backup.restore,
+    migrate.migrate,
+    move.move,
     report.report,
     erase.erase,
     freeze.freeze,

@@ -31,11 +31,12 @@ def backup(target: Path, keep: int | None, database: Path | None) -> None:
     from bot.wording import events, store_error, verification
 
     settings = settings_for(DatabaseSettings, database)
-    source, in_folder = settings.database_path, os.path.isdir(target)  # noqa: PTH112 -- Path.is_dir may raise
+    source, in_folder = settings.database, os.path.isdir(target)  # noqa: PTH112 -- Path.is_dir may raise
     if keep is not None and not in_folder:
         raise click.UsageError(f"--keep needs a folder, and {path_shown(target)} is none.")
     file = store.dated(target, datetime.now(UTC)) if in_folder else target
-    if os.path.realpath(file) in [os.path.realpath(source) + ending for ending in _BESIDE_A_DATABASE]:
+    beside = _BESIDE_A_DATABASE if isinstance(source, Path) else ()
+    if os.path.realpath(file) in [os.path.realpath(str(source)) + ending for ending in beside]:
         fail(f"{path_shown(file)} is a name that the database itself uses. Choose another name.")
     try:
         found = store.backup(source, file)
@@ -75,7 +76,12 @@ def restore(file: Path, database: Path | None) -> None:
     from bot.settings import DatabaseSettings
     from bot.wording import restored, store_error, verification
 
-    target = settings_for(DatabaseSettings, database).database_path
+    target = settings_for(DatabaseSettings, database).database
+    if not isinstance(target, Path):
+        fail(
+            f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
+            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move."
+        )
     try:
         done = store.restore(file, target, at_the_terminal(), datetime.now(UTC))
     except store.UnsoundBackup as error:

@@ -50,7 +50,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     erasure = Erasure(order, person, now - older_than if older_than is not None else None)
     settings = settings_for(DatabaseSettings, database)
     try:
-        gone = erase_from(settings.database_path, erasure, why, at_the_terminal(), now)
+        gone = erase_from(settings.database, erasure, why, at_the_terminal(), now)
     except StoreError as error:
         fail(store_error(error))
     if not gone.from_log:

@@ -48,7 +48,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     from bot.wording import freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
     from bot.workflow import freezing
 
-    path = settings_for(DatabaseSettings, database).database_path
+    path = settings_for(DatabaseSettings, database).database
     begins, at = isinstance(content, Frozen), datetime.now(UTC)
     try:
         with open_beside(path) as tx:

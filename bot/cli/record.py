@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from bot.domain.events import Content
     from bot.settings import DatabaseSettings
+    from bot.store import Place
 
 T = TypeVar("T", bound="DatabaseSettings")
 
@@ -22,9 +23,13 @@ def _path(_context: click.Context, _option: click.Parameter, value: str | None) 
     if value is None or "://" not in value:
         return Path(value) if value is not None else None
     try:
-        return database(value)
+        found = database(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}, or a path") from None
+    if not isinstance(found, Path):
+        # Everybody on this machine can read the words of a command.
+        raise click.BadParameter("a server's address belongs into DATABASE_URL, as it may hold a password")
+    return found
 
 
 database_option = click.option(
@@ -70,11 +75,11 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         )
     except NotAFilter as error:
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
-    printer, recorded = Printer(), is_the_bots_own(settings.database_path, database)
+    printer, recorded = Printer(), is_the_bots_own(settings.database, database)
     if recorded:
-        prove_that_it_can_be_put_on_record(settings.database_path)
+        prove_that_it_can_be_put_on_record(settings.database)
     try:
-        with open_reader(settings.database_path) as tables:
+        with open_reader(settings.database) as tables:
             names = fields(of_events=lookup.order_id is not None)
             printer.print(read_rows(tables, lookup, limit), names, form)
     except StoreError as error:
@@ -83,7 +88,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         # Also where the reader went away in the middle: what was handed out is handed out.
         if printer.began and recorded:
             exported = Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
-            put_on_record(settings.database_path, exported, "Something was printed")
+            put_on_record(settings.database, exported, "Something was printed")
 
 
 @audit.command("verify")
@@ -95,7 +100,7 @@ def verify_record(database: Path | None, head: str | None) -> None:
     from bot.cli.terminal import say
     from bot.domain.audit import NotAHead, parse_head
     from bot.settings import DatabaseSettings
-    from bot.store import StoreError, verify_file
+    from bot.store import StoreError, verify_all
     from bot.wording import EXAMPLE_HEAD, store_error, verification
 
     try:
@@ -106,7 +111,7 @@ def verify_record(database: Path | None, head: str | None) -> None:
         ) from None
     settings = settings_for(DatabaseSettings, database)
     try:
-        found = verify_file(settings.database_path, witness)
+        found = verify_all(settings.database, witness)
     except StoreError as error:
         fail(store_error(error))
     if found.damage is not None:
@@ -126,14 +131,14 @@ def at_the_terminal() -> str:
         return f"terminal:{user}"
 
 
-def is_the_bots_own(path: Path, option: Path | None) -> bool:
+def is_the_bots_own(path: "Place", option: Path | None) -> bool:
     """Return False for a copy that somebody named with ``--database``: it stays as it is."""
     from bot.store import in_use
 
     return option is None or in_use(path)
 
 
-def prove_that_it_can_be_put_on_record(database: Path) -> None:
+def prove_that_it_can_be_put_on_record(database: "Place") -> None:
     """End the command unless an event can be written to the record: nobody may read what will not be on it."""
     from bot.cli.problems import fail
     from bot.store import StoreError, open_beside, open_reader
@@ -154,7 +159,7 @@ def prove_that_it_can_be_put_on_record(database: Path) -> None:
         )
 
 
-def put_on_record(database: Path, content: "Content", handed_out: str) -> None:
+def put_on_record(database: "Place", content: "Content", handed_out: str) -> None:
     """Append an event about what was handed out to the bot's own record, also while the bot runs.
 
     Where that fails, end the command with a message that begins with ``handed_out``.
@@ -179,8 +184,8 @@ def settings_for(kind: "type[T]", database: Path | None) -> "T":
         settings = read_settings(kind)
     else:
         environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        settings = read_settings(kind, environ).model_copy(update={"database_path": database})
-    if os.path.isdir(settings.database_path):  # noqa: PTH112 -- Path.is_dir raises if a folder above is not readable
+        settings = read_settings(kind, environ).model_copy(update={"database": database})
+    if isinstance(settings.database, Path) and os.path.isdir(settings.database):  # noqa: PTH112 -- Path.is_dir raises if a folder above is not readable
         # SQLite would call it a failing disk.
-        fail(f"{path_shown(settings.database_path)}: this is a folder. Name the database file in it.")
+        fail(f"{path_shown(settings.database)}: this is a folder. Name the database file in it.")
     return settings

@@ -42,11 +42,11 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
 
     period = _period(first, last, ago)
     settings = settings_for(DatabaseSettings, database)
-    printer, recorded = Printer(), is_the_bots_own(settings.database_path, database)
+    printer, recorded = Printer(), is_the_bots_own(settings.database, database)
     if recorded:
-        prove_that_it_can_be_put_on_record(settings.database_path)
+        prove_that_it_can_be_put_on_record(settings.database)
     try:
-        with open_reader(settings.database_path) as tables:
+        with open_reader(settings.database) as tables:
             tables.connection.begin_reading()
             found = tables.reports.of(period)
         rows = report_rows(found, period)
@@ -62,7 +62,7 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
         if printer.began and recorded:
             asked = f"{_written(period.since)}..{_written(period.until)}"
             exported = Exported("report", asked, printer.rows, printer.sha256)
-            put_on_record(settings.database_path, exported, "Something was printed")
+            put_on_record(settings.database, exported, "Something was printed")
 
 
 def _period(first: datetime | None, last: datetime | None, ago: str | None) -> "Period":

@@ -1,4 +1,4 @@
-"""The checks of the database: the file, its guards, the record in it, and its backups."""
+"""The checks of the database: the file or the server, its guards, the record in it, and its backups."""
 
 import os
 from collections.abc import Iterator
@@ -9,16 +9,24 @@ from bot.doctor.finding import Finding, ok, problem, unknown, warning
 from bot.domain.audit import Event
 from bot.domain.events import BackedUp
 from bot.domain.verification import Damage
-from bot.store import StoreError, in_use, open_reader, verify_file
+from bot.store import Place, Server, StoreError, in_use, open_reader, verify_all
+from bot.watch import REPLICAS_MAY_DIFFER
 from bot.wording import events, span, store_problem, verification
 
 _SETTING = "DATABASE_URL"
+_RESTORE = "Keep the file and find out who changed it. Then run restore with the latest backup."
+_MOVE_BACK = (
+    "Keep the database and find out who changed it. Then bring the latest backup into an empty database with move."
+)
 _OLD = timedelta(hours=36)
 """A backup a day may be late."""
 
 
-def check_database(path: Path, now: datetime) -> Iterator[Finding]:
-    """Yield what is found about the file and everything in it."""
+def check_database(path: Place, now: datetime) -> Iterator[Finding]:
+    """Yield what is found about the file or the server, and everything in it."""
+    if not isinstance(path, Path):
+        yield from _server(path, now)
+        return
     try:
         yield from _look_at(path, now)
     except OSError as error:
@@ -46,22 +54,54 @@ def _look_at(path: Path, now: datetime) -> Iterator[Finding]:
         yield from _look_into(path, now)
 
 
-def _look_into(path: Path, now: datetime) -> Iterator[Finding]:
+def _server(server: Server, now: datetime) -> Iterator[Finding]:
+    from bot.store.server_facts import facts
+
     try:
-        found = verify_file(path)
-        with open_reader(path) as tables:
-            saved, first = tables.record.latest(BackedUp), next(iter(tables.record.after(0, 1)), None)
+        found = facts(server)
     except StoreError as error:
         what, remedy = store_problem(error)
         yield problem("database", _SETTING, what, f"{remedy}.")
         return
-    running = "a bot has it open" if in_use(path) else "no bot has it open"
+    way = "encrypted" if found.encrypted else "not encrypted, on this machine"
+    pooled = ", through a pooler" if found.pooled else ""
+    ms = found.round_trip.total_seconds() * 1000
+    yield ok("server", _SETTING, f"{server} is PostgreSQL {found.version}, {way}{pooled}, and answers in {ms:.0f} ms")
+    if abs(found.apart) > REPLICAS_MAY_DIFFER:
+        state = f"its clock and this machine's are {span(abs(found.apart))} apart"
+        yield problem("database clock", _SETTING, state, "Set both clocks (NTP): all bots act by the server's.")
+    if found.waits_for:
+        yield ok("standby", _SETTING, f"each commit waits for one of: {found.waits_for}")
+    else:
+        remedy = "Set synchronous_standby_names on the server, unless it has no standby or you can bear that."
+        state = "no commit waits for a standby, so a failover can lose the last events"
+        yield warning("standby", _SETTING, state, remedy)
+    if not found.has_tables:
+        yield ok("database", _SETTING, "the tables will be made at the first start, or by migrate")
+        return
+    if found.may_change_events:
+        remedy = "Let another role own the tables (migrate --grant), unless your team is small enough for one."
+        state = "the bot's role owns the tables, so it can switch off the record's guards"
+        yield warning("database role", _SETTING, state, remedy)
+    yield from _look_into(server, now)
+
+
+def _look_into(path: Place, now: datetime) -> Iterator[Finding]:
+    try:
+        found = verify_all(path)
+        with open_reader(path) as tables:
+            saved, first = tables.record.latest(BackedUp), next(iter(tables.record.after(0, 1)), None)
+        running = "a bot has it open" if in_use(path) else "no bot has it open"
+    except StoreError as error:
+        what, remedy = store_problem(error)
+        yield problem("database", _SETTING, what, f"{remedy}.")
+        return
     if found.damage is None:
         yield ok("database", _SETTING, f"{path} is sound; {running}")
         yield ok("guards", _SETTING, "each table, index and trigger is as the bot makes it")
         yield ok("record", _SETTING, f"verified just now: {events(found)}")
     else:
-        remedy = "Keep the file and find out who changed it. Then run restore with the latest backup."
+        remedy = _RESTORE if isinstance(path, Path) else _MOVE_BACK
         subject = "guards" if found.damage is Damage.SCHEMA else "record"
         yield problem(subject, _SETTING, verification(found).rstrip("."), remedy)
     yield unknown(

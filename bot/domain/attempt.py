@@ -1,6 +1,7 @@
 """One call to the payment gateway, and what it proved."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 LONGEST_RETRY_AFTER = 15 * 60.0
@@ -121,10 +122,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A committed right to call the gateway once, with exactly what was approved. ``cancellation`` is its number."""
+    """A committed right to call the gateway once, with exactly what was approved. ``cancellation`` is its number.
+
+    It is over at ``lease_until``: after that, another worker may have the right to the next call.
+    """
 
     id: int
     request_id: str
     cancellation: int
     order_id: str
     reason: str
+    lease_until: datetime | None = None

@@ -13,6 +13,8 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import LocalSlack
 from bot.sandbox.workspace import Channel, Posted
 from bot.settings import load
+from bot.store import Place
+from bot.store.place import address
 from bot.tuning import Tuning, utc_now
 
 PAYMENTS, GENERAL = "C0PAYMENTS", "C0GENERAL"
@@ -34,7 +36,7 @@ class Stage:
 
     def __init__(
         self,
-        database: Path,
+        place: Place,
         *,
         orders: Mapping[str, str],
         settings: Mapping[str, str] | None = None,
@@ -45,7 +47,7 @@ class Stage:
     ) -> None:
         self.slack = LocalSlack(now=now, ack_within=ack_within, rate_limited=rate_limited)
         self.gateway = LocalGateway(now=now)
-        self.database = database
+        self.place = place
         self.bot: Bot | None = None
         self._settings = settings or {}
         self._tuning = tuning or Tuning()
@@ -56,6 +58,12 @@ class Stage:
         self.slack.space.add_channel(GENERAL, "general", NAMES)
         for order, status in orders.items():
             self.gateway.add_order(order, status)
+
+    @property
+    def database(self) -> Path:
+        """The bot's file; a database on a server has none."""
+        assert isinstance(self.place, Path)
+        return self.place
 
     async def start(self) -> None:
         """Start the workspace and the gateway, but not the bot."""
@@ -87,7 +95,7 @@ class Stage:
             "DVPAY_BASE_URL": self.gateway.base_url,
             "DVPAY_API_KEY": "local-key",
             "DVPAY_APP_ID": "local-app",
-            "DATABASE_URL": f"sqlite:///{self.database}",
+            "DATABASE_URL": address(self.place),
             "APPROVERS": f"{BEN},{CLEO}",
             "AUDITORS": VERA,
             "APPROVAL_CHANNEL": PAYMENTS,

@@ -16,9 +16,16 @@ from bot.settings.values import Unusable, unquoted
 
 T = TypeVar("T", bound=BaseModel)
 
-_VARIABLES = {"database_path": "DATABASE_URL"}
+_VARIABLES = {"database": "DATABASE_URL"}
 """The variables that have another name than their field."""
-_SECRETS = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "DVPAY_APP_ID", "DVPAY_API_KEY")
+_SECRETS = (
+    "SLACK_BOT_TOKEN",
+    "SLACK_APP_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "DVPAY_APP_ID",
+    "DVPAY_API_KEY",
+    "DATABASE_URL",
+)
 """The variables that hold secrets; each may name a file in place of its value, and no other may hold one."""
 _ADDRESSES = ("DATABASE_URL", "DVPAY_BASE_URL", "ORDER_URL", "SLACK_API_URL")
 """The variables whose readers speak of passwords themselves, and in which long names are no secrets."""

@@ -6,7 +6,6 @@ To add a setting: a field here, and a reader in ``values.py`` if its type needs 
 import re
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
@@ -18,6 +17,7 @@ from bot.domain.schedule import Schedule
 from bot.masking import shown
 from bot.settings import values
 from bot.settings.values import by
+from bot.store.place import Place, Server
 
 _REMIND = "5m,15m"
 
@@ -39,8 +39,9 @@ class _Model(BaseModel):
 class DatabaseSettings(_Model):
     """The one setting of ``audit verify`` and ``backup``, so that no mistake in another keeps them from working."""
 
-    database_path: Annotated[Path, by(values.database)] = _setting(
-        "the database: `sqlite:///relative/path` or `sqlite:////absolute/path`", "sqlite:///data/bot.db"
+    database: Annotated[Place, by(values.database)] = _setting(
+        "the database: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/name`",
+        "sqlite:///data/bot.db",
     )
 
 
@@ -251,7 +252,8 @@ class Settings(RecordSettings, _Accounts):
     def secrets(self) -> list[str]:
         """Return every secret in plain text, for ``bot.log`` to keep out of the log."""
         found = (getattr(self, name) for name in type(self).model_fields)
-        return [value.get_secret_value() for value in found if isinstance(value, SecretStr)]
+        plain = [value.get_secret_value() for value in found if isinstance(value, SecretStr)]
+        return plain + (self.database.secrets() if isinstance(self.database, Server) else [])
 
 
 def _expires(ttl: timedelta) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainValidator, SecretStr
@@ -23,6 +23,7 @@ from bot.domain.policy import People
 from bot.domain.schedule import DAILY, WEEKDAYS, Schedule
 from bot.masking import is_token, shown
 from bot.settings import patterns
+from bot.store.place import Place, Server
 
 ORDER_ID_HERE = "{order_id}"
 """The place of the order id in an address."""
@@ -249,14 +250,43 @@ def host(text: str) -> str:
     return text
 
 
-def database(text: str) -> Path:
-    """Return the path in a ``sqlite:///`` URL."""
+def database(text: str) -> Place:
+    """Return the path in a ``sqlite:///`` URL, or the server of a ``postgresql://`` one."""
+    if re.match("postgres(ql)?://", text):
+        return Server(SecretStr(_with_tls(text)))
     path = text.removeprefix("sqlite:///")
     # A ? would begin SQLite's own parameters, which could switch off what the store relies on.
     if path == text or not path or path == ":memory:" or "?" in path:
         # Without the value: the URL of another database often has a password in it.
-        raise ValueError("must be sqlite:///a/path or sqlite:////an/absolute/path")
+        raise ValueError("must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://host/name")
     return Path(path)
+
+
+def _with_tls(url: str) -> str:
+    """Return the URL of a PostgreSQL database so that its password goes to nobody but the server that it names.
+
+    Without a word about TLS, PostgreSQL's library goes without where the server, or somebody in its place, has none.
+    """
+    # No message repeats the URL: there may be a password in it.
+    try:
+        found, given = urlsplit(url), dict(parse_qsl(urlsplit(url).query, strict_parsing=bool(urlsplit(url).query)))
+    except ValueError:
+        raise ValueError("is not an address such as postgresql://host/name") from None
+    named = given.get("hostaddr") or given.get("host") or found.netloc.rpartition("@")[2]
+    hosts = [re.sub(r":[0-9]*$", "", each).strip("[]") for each in named.split(",")]
+    if not all(hosts):
+        raise ValueError("must name a host; that of a socket is its folder: postgresql:///name?host=/run/postgresql")
+    if not found.path.strip("/"):
+        raise ValueError("must name a database behind the host: postgresql://host/name")
+    if "service" in given:
+        raise ValueError("must not name a service: write its host and its database")
+    if all(each.startswith(("/", "%2F")) or _is_loopback(each) for each in hosts):
+        return url
+    if given.get("sslmode", "verify-full") != "verify-full":
+        raise ValueError("must have sslmode=verify-full, or none, which is the same: another may show its password")
+    added = {"sslmode": "verify-full", "sslrootcert": "system"}
+    more = "&".join(f"{name}={value}" for name, value in added.items() if name not in given)
+    return f"{url}{'&' if found.query else '?'}{more}" if more else url
 
 
 def origin(text: str) -> str:

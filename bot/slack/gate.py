@@ -42,7 +42,7 @@ def bolt_request(body: object) -> AsyncBoltRequest | None:
         log.warning("payload_refused", kind="unknown")
         return None
     try:
-        payload = kind.model_validate(body)
+        payload = kind.model_validate(_without_nul(body))
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False)]
         log.warning("payload_refused", kind=kind.__name__, places=places[:5])
@@ -54,6 +54,19 @@ def bolt_request(body: object) -> AsyncBoltRequest | None:
 def kind_of(request: AsyncBoltRequest) -> str:
     """Return what somebody did in Slack, as a word for the metrics."""
     return next(word for name, word in _NAMES.items() if name in request.context)
+
+
+def _without_nul(value: Any) -> Any:
+    """Return the same without NUL, which means nothing to people, and which PostgreSQL keeps in no text."""
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case dict():
+            return {name: _without_nul(each) for name, each in value.items()}
+        case list():
+            return [_without_nul(each) for each in value]
+        case _:
+            return value
 
 
 def acknowledgement(body: object) -> dict[str, Any] | None:

@@ -7,8 +7,9 @@ import asyncio
 import hmac
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from datetime import timedelta
 from urllib.parse import parse_qsl
 
 import structlog
@@ -20,11 +21,14 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
 from bot.in_flight import InFlight
+from bot.log import log_failure
 from bot.slack.gate import acknowledgement, bolt_request, kind_of
+from bot.store import StoreError
 
 log = structlog.get_logger(__name__)
 
 _SIGNATURE_LIFE = 5 * 60
+_REMEMBERED = timedelta(seconds=2 * _SIGNATURE_LIFE)
 _LONGEST_TIMESTAMP = 12
 """Digits; more are no Unix time."""
 _SMALL = 64 * 1024
@@ -38,6 +42,7 @@ _MOST_SIGNATURES = 100_000
 class SlackEndpoint:
     """The handler of ``/slack/events``. ``is_open`` says whether payloads are taken at the moment.
 
+    ``is_first`` says whether this signature is new to all bots behind the same address, where there are several.
     ``body_within`` is how many seconds a body may take to arrive; Slack does not wait for longer.
     """
 
@@ -49,6 +54,7 @@ class SlackEndpoint:
         in_flight: InFlight,
         *,
         is_open: Callable[[], bool],
+        is_first: Callable[[str, timedelta], Awaitable[bool]] | None = None,
         body_within: float = 3.0,
     ) -> None:
         self._app = app
@@ -58,6 +64,7 @@ class SlackEndpoint:
         self._seen: dict[str, float] = {}
         self._began = clock.monotonic()
         self._is_open = is_open
+        self._is_first = is_first
         self._body_within = body_within
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -87,11 +94,25 @@ class SlackEndpoint:
             return web.Response(status=401)
         payload = _parse(body)
         bolt = bolt_request(payload)
-        if bolt is None:
-            answer = acknowledgement(payload)
-            return web.Response(status=400) if answer is None else web.json_response(answer)
-        with self._in_flight.answering(kind_of(bolt)):  # Slack's own only: nobody else may hold background work up
+        # People's own only: nobody else may hold background work up.
+        with nullcontext() if bolt is None else self._in_flight.answering(kind_of(bolt)):
+            if (status := await self._refused_by_others(signature, request.remote)) is not None:
+                return web.Response(status=status)
+            if bolt is None:
+                answer = acknowledgement(payload)
+                return web.Response(status=400) if answer is None else web.json_response(answer)
             return await to_aiohttp_response(await self._app.async_dispatch(bolt))
+
+    async def _refused_by_others(self, signature: str, remote: str | None) -> int | None:
+        """Return the status of a refusal where another bot has taken this request, or where nobody can say."""
+        try:
+            if self._is_first is None or await self._is_first(signature, _REMEMBERED):
+                return None
+        except StoreError as error:
+            log_failure(log, "store_failed", error)
+            return 503
+        log.warning("request_refused", why="replayed", remote=remote)
+        return 401
 
     def _refusal(self, body: bytes, timestamp: str, signature: str) -> str | None:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _LONGEST_TIMESTAMP and signature):
@@ -108,7 +129,7 @@ class SlackEndpoint:
         # Ages and not times, as the clock may step. Slack counts whole seconds.
         if signature in self._seen or min(ages) > moment - self._began + 1:
             return "replayed"
-        self._seen[signature] = moment + 2 * _SIGNATURE_LIFE
+        self._seen[signature] = moment + _REMEMBERED.total_seconds()
         # The oldest come first, so this costs no more than the signatures that are too old by now.
         for known, _ in list(itertools.takewhile(lambda item: item[1] < moment, self._seen.items())):
             del self._seen[known]

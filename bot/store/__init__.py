@@ -5,36 +5,44 @@
 
 from bot.store.backup import UnsoundCopy, backup
 from bot.store.dated import dated, prune
+from bot.store.engine import in_use, prepare
 from bot.store.erasure import Erasure, Gone, erase_from
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.file import Privacy, in_use
+from bot.store.file import Privacy
 from bot.store.lookups import Page, Span
+from bot.store.place import Place, Server
 from bot.store.restore import Restoration, UnsoundBackup, restore
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
-from bot.store.verification import verify, verify_file
+from bot.store.transfer import Unsound, move
+from bot.store.verification import verify, verify_all
 
 __all__ = [
     "Erasure",
     "Gone",
     "Page",
+    "Place",
     "Privacy",
     "Restoration",
+    "Server",
     "Span",
     "Store",
     "StoreError",
     "StoreProblem",
     "Tables",
+    "Unsound",
     "UnsoundBackup",
     "UnsoundCopy",
     "backup",
     "dated",
     "erase_from",
     "in_use",
+    "move",
     "open_beside",
     "open_reader",
+    "prepare",
     "prune",
     "restore",
     "verify",
-    "verify_file",
+    "verify_all",
 ]

@@ -95,7 +95,8 @@ class Attempts:
     def turned_away(self) -> tuple[Reason, datetime] | None:
         """Return why the gateway took none of the bot's calls and when it last said so; None once one got through."""
         rows = self._connection.execute(
-            f"SELECT outcome, reason, finished_at FROM (SELECT * FROM attempts ORDER BY id DESC LIMIT {_NEWEST})"
+            "SELECT outcome, reason, finished_at"
+            f" FROM (SELECT * FROM attempts ORDER BY id DESC LIMIT {_NEWEST}) AS newest"
             f" WHERE {one_of('outcome', (Outcome.CANCELLED, Outcome.REFUSED))} OR {one_of('reason', AN_OPERATOR_ACTS)}"
             " ORDER BY id DESC LIMIT 1"
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import NEXT, UNDER_WAY, Cancellation, State
 from bot.domain.request import Request
-from bot.store.connection import Connection
+from bot.store.connection import Connection, among
 from bot.store.requests import Requests
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 
@@ -35,7 +35,7 @@ class Cancellations:
             (
                 "SELECT number, at, 'of_order' AS what FROM (SELECT number, lease_until AS at FROM cancellations"
                 f" WHERE lease_until <= ? AND state = '{State.SENDING}'"
-                f" AND number NOT IN ({', '.join('?' * len(held))})"
+                f" AND NOT {among('number', len(held))}"
                 " ORDER BY lease_until LIMIT 1) AS left_behind"
             )
         ]
@@ -112,6 +112,13 @@ class Cancellations:
         """Return True while the gateway is still to be called for one of the request's orders."""
         sql = f"SELECT 1 FROM cancellations WHERE request = ? AND {one_of('state', UNDER_WAY)} LIMIT 1"
         return bool(self._connection.execute(sql, (request.number,)))
+
+    def give_back(self, worker: str, now: datetime) -> None:
+        """Make what this worker holds due now."""
+        self._connection.execute(
+            "UPDATE cancellations SET lease_until = ? WHERE lease_until > ? AND claimed_by = ?",
+            (timestamp(now), timestamp(now), worker),
+        )
 
     def end_leases(self, now: datetime) -> None:
         """Make everything that a worker holds due now."""

@@ -1,24 +1,44 @@
-"""The border between the tables and the engine under them: a few methods, and the one word in which engines differ.
+"""The border between the tables and the engine under them: a few methods, and the few words in which engines differ.
 
-The tables' SQL is one text for every engine: named or numbered parameters (``:name`` or ``?``), ``RETURNING`` in place
-of counters of the driver's own, ``ON CONFLICT DO NOTHING``, ``CASE``, ``TRUE``, named subqueries.
+The tables' SQL is one text for every engine. Parameters are ``:name`` or ``?``. ``RETURNING`` stands in place of the
+driver's own counters, and ``ON CONFLICT DO NOTHING``, ``CASE`` and ``TRUE`` in place of one engine's words. Every
+subquery has a name, no list of values is empty (``among``), and a column that an upsert reads has its table's name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object]
 
 
-class Connection(Protocol):
-    """One connection to a database, used by one thread at a time.
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """The words in which the engines' SQL differs.
 
-    ``not_indexed`` comes in front of a column and keeps the engine's planner from walking that column's index; it is
-    empty for an engine that needs no such word.
+    ``not_indexed`` comes in front of a column and keeps the planner from walking that column's index. ``in_order``
+    joins two tables so that the planner begins with the first. An engine that plans by statistics needs neither.
+    ``voided`` is a table with one column ``value``: the people whose approvals an event has voided, by its column
+    ``data``. It is empty where somebody has written anything else into that column.
     """
 
     not_indexed: str
+    in_order: str
+    voided: str
+
+
+def among(column: str, count: int) -> str:
+    """Return the condition that a column has one of so many values, for as many parameters ``?``."""
+    # An empty list is an error of syntax for all engines but SQLite.
+    return f"{column} IN ({', '.join('?' * count)})" if count else "FALSE"
+
+
+class Connection(Protocol):
+    """One connection to a database, used by one thread at a time."""
+
+    hints: Hints
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement and return all of its rows."""
@@ -50,6 +70,18 @@ class Connection(Protocol):
 
     def checkpoint(self) -> bool:
         """Leave what was deleted in no file; return False where a reader hinders that."""
+        ...
+
+    def altered(self) -> str:
+        """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text."""
+        ...
+
+    def complaint(self) -> str:
+        """Return an empty text where the engine finds the database sound, else its first complaint."""
+        ...
+
+    def clock(self) -> datetime | None:
+        """Return the time by the engine's own clock, or None where that is this machine's."""
         ...
 
     def close(self) -> None:

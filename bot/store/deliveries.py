@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bot.domain.audit import Event, timestamp
 from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.request import Request
-from bot.store.connection import Connection, Row
+from bot.store.connection import Connection, Row, among
 
 _BETWEEN_UPDATES = timedelta(seconds=1)
 """Many orders end within moments, and Slack takes about one update of a message a second."""
@@ -144,8 +144,7 @@ class Deliveries:
             " d.in_doubt_since, d.last_try_at FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
             f" WHERE d.status = 'queued' AND {which}"
             "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
-            f"  AND d.target NOT IN ({', '.join('?' * len(not_to))})"
-            f"  AND d.position NOT IN ({', '.join('?' * len(held))})"
+            f"  AND NOT {among('d.target', len(not_to))} AND NOT {among('d.position', len(held))}"
             "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
             "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL"
             # A channel may be limited for long, and the person has been told to look at the receipt.
@@ -322,6 +321,14 @@ class Deliveries:
             " drawn_seq = (SELECT max(seq) FROM audit_events)"
             " WHERE number = ? AND lane = 'card' AND status = 'queued' AND kind <> ?",
             (timestamp(at), request.number, DeliveryKind.COPIES),
+        )
+
+    def give_back(self, worker: str, due_at: datetime) -> None:
+        """Make what this worker holds due at that time."""
+        self._connection.execute(
+            "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL"
+            " WHERE status = 'queued' AND lease_until IS NOT NULL AND claimed_by = ?",
+            (timestamp(due_at), worker),
         )
 
     def end_leases(self, due_at: datetime) -> None:

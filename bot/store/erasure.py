@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from bot.domain.attempt import Answer
 from bot.domain.audit import timestamp
@@ -20,8 +19,8 @@ from bot.domain.events import (
 )
 from bot.domain.request import Request
 from bot.domain.words import ERASED
-from bot.store import sqlite
-from bot.store.errors import explained
+from bot.store.engine import engine_of
+from bot.store.place import Place
 from bot.store.requests import WITHOUT_WORDS
 from bot.store.schema import one_of
 from bot.store.store import open_beside
@@ -57,14 +56,16 @@ class Gone:
     from_log: bool = True
 
 
-def erase_from(path: Path, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
-    """Erase words from a bot's file, also while the bot runs, and put that on record. Raises StoreError.
+def erase_from(place: Place, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
+    """Erase words from a bot's database, also while bots run, and put that on record. Raises StoreError.
 
-    Afterwards they are on no page of the file, and not in the log beside it.
+    Afterwards they are on no page of a file, and not in the log beside it. A server keeps what was deleted until it
+    tidies up, and in its own backups.
     """
-    with open_beside(path) as tx:
+    with open_beside(place) as tx:
         gone = erase(tx, erasure, why, actor, at)
-    with explained(path), closing(sqlite.open_beside(path)) as connection:
+    engine = engine_of(place)
+    with engine.explained(), closing(engine.open_beside()) as connection:
         return replace(gone, from_log=connection.checkpoint())
 
 
@@ -145,11 +146,10 @@ def _blank(tx: Tables, request: Request) -> None:
         match event.content:
             case Requested(reason=reason) if reason == ERASED:
                 # Behind its own id the name of the form has a hash of the words, without a salt.
-                sql = (
-                    "UPDATE requests SET reason = ?, form_id = substr(form_id, 1, instr(form_id, ':') - 1) || ? || id"
-                    " WHERE number = ?"
-                )
-                tx.connection.execute(sql, (ERASED, WITHOUT_WORDS, number))
+                ((form_id,),) = tx.connection.execute("SELECT form_id FROM requests WHERE number = ?", (number,))
+                form = f"{form_id.partition(':')[0]}{WITHOUT_WORDS}{request.id}"
+                sql = "UPDATE requests SET reason = ?, form_id = ? WHERE number = ?"
+                tx.connection.execute(sql, (ERASED, form, number))
             case Rejected(reason=reason) if reason == ERASED:
                 _blank_decision(tx, number, event.actor, Choice.REJECT, "")
             case SettledCancelled(how=how) | SettledNotCancelled(how=how) if how == ERASED:

@@ -1,4 +1,4 @@
-"""The causes for which the file cannot be used, as codes; ``bot/wording.py`` has the operator's sentences."""
+"""The causes for which the database cannot be used, as codes; ``bot/wording.py`` has the operator's sentences."""
 
 import errno
 import os
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+
+from bot.store.place import Place
 
 
 class StoreProblem(StrEnum):
@@ -60,6 +62,28 @@ class StoreProblem(StrEnum):
     """The process may not open more files; the words of the operating system."""
     CANNOT_OPEN = "cannot_open"
     """The words of SQLite or of the operating system."""
+    SERVER_AWAY = "server_away"
+    """The database server does not answer; its or its library's words."""
+    SERVER_REFUSES = "server_refuses"
+    """The database server refuses the connection until somebody changes a setting; its words."""
+    OLD_SERVER = "old_server"
+    """The database server's version, which is too old."""
+    NO_DRIVER = "no_driver"
+    """The library for PostgreSQL is not installed."""
+    NO_TABLES = "no_tables"
+    """No bot has made its tables in this database."""
+    NOT_EMPTY = "not_empty"
+    """A database that should be filled has something in it."""
+    NO_RIGHTS = "no_rights"
+    """The role may not do what it must; the server's words."""
+    UNDONE = "undone"
+    """The server undid the transaction, or never got all of it; its or its library's words."""
+    UNCERTAIN = "uncertain"
+    """The server's answer to a commit was lost, and it did not come back in time; the library's words."""
+    NOT_REPLICATED = "not_replicated"
+    """The server kept the transaction, but did not wait for its standby to keep it as well."""
+    HISTORY_LOST = "history_lost"
+    """The server no longer has an event that it had confirmed; the event's number."""
     CLOSED = "closed"
     """The bot is stopping."""
     OTHER = "other"
@@ -67,14 +91,14 @@ class StoreProblem(StrEnum):
 
 
 class StoreError(Exception):
-    """The file cannot be used. ``unsure`` is true after a commit that failed: the next start may find it all the same.
+    """The database cannot be used. ``unsure`` is true after a commit that failed and that may have been kept.
 
     SQLite has written all of it by then, and only the disk knows whether it has it.
     """
 
     unsure = False
 
-    def __init__(self, problem: StoreProblem, path: Path, about: str = "") -> None:
+    def __init__(self, problem: StoreProblem, path: Place, about: str = "") -> None:
         super().__init__(f"{path}: {problem} ({about})" if about else f"{path}: {problem}")
         self.problem, self.path, self.about = problem, path, about
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.audit import timestamp
 from bot.domain.delivery import Publish
-from bot.store.connection import Connection
+from bot.store.connection import Connection, among
 
 OPEN_FOR = timedelta(hours=1)
 """A Home tab counts as open for so long: Slack says when somebody opens it, and never when they leave it."""
@@ -13,9 +13,11 @@ _APART = timedelta(seconds=1)
 """Between two publishes for one person; whatever changes meanwhile goes into the next one."""
 _LONGEST_PAUSE = timedelta(minutes=5)
 """No pause is longer, so a later ``free_at`` comes from a clock that was wrong."""
-_SOON = "CASE WHEN free_at > :at AND free_at <= :latest THEN free_at ELSE :at END"
+_SOON = "CASE WHEN homes.free_at > :at AND homes.free_at <= :latest THEN homes.free_at ELSE :at END"
 """The earliest time for a publish."""
-_MAY_COME_SOON = f"(due_at IS NULL OR due_at = lease_until OR (tries = 0 AND due_at > {_SOON}))"
+_MAY_COME_SOON = (
+    f"(homes.due_at IS NULL OR homes.due_at = homes.lease_until OR (homes.tries = 0 AND homes.due_at > {_SOON}))"
+)
 """The condition for owing a publish as soon as possible. After a failure, the pause before the next try stays."""
 
 
@@ -36,7 +38,7 @@ class Homes:
         self._connection.execute(
             "INSERT INTO homes (person, opened_at, due_at) VALUES (:person, :at, :at)"
             " ON CONFLICT (person) DO UPDATE SET opened_at = excluded.opened_at,"
-            f" due_at = CASE WHEN {_MAY_COME_SOON} THEN {_SOON} ELSE due_at END",
+            f" due_at = CASE WHEN {_MAY_COME_SOON} THEN {_SOON} ELSE homes.due_at END",
             {"person": person, **_times(at)},
         )
 
@@ -55,7 +57,7 @@ class Homes:
             return []
         due = self._connection.execute(
             "SELECT person, tries + 1 FROM homes WHERE due_at <= ? AND (lease_until IS NULL OR lease_until <= ?)"
-            f" AND person NOT IN ({', '.join('?' * len(held))}) ORDER BY due_at, person LIMIT ?",
+            f" AND NOT {among('person', len(held))} ORDER BY due_at, person LIMIT ?",
             (timestamp(now), timestamp(now), *held, room),
         )
         for person, tries in due:

@@ -73,22 +73,6 @@ _IS_DECIDED = (
     "EXISTS (SELECT 1 FROM decisions d"
     " WHERE d.number = c.request AND d.approver = :person AND d.order_id IN ('', c.order_id))"
 )
-_VOIDED = "json_each(CASE WHEN json_valid(data) THEN data ELSE '{}' END, '$.approvers')"
-"""The people whose approvals an event has voided; somebody may have written anything into the file."""
-_ACTED = (
-    f"(SELECT request, order_id FROM audit_events WHERE {ACTS} AND actor = :person"
-    f" UNION SELECT request, order_id FROM audit_events, {_VOIDED} WHERE {VOIDED} AND value = :person) AS e"
-    # CROSS makes SQLite begin with the few events.
-    " CROSS JOIN requests r ON r.id = e.request"
-    " CROSS JOIN cancellations c ON c.request = r.number AND e.order_id IN ('', c.order_id)"
-)
-"""The orders to which a person did something that left no decision: retried, hurried or stopped them, or approved them
-when that still counted. The table of decisions has only what counts."""
-_HAS_ACTED = (
-    "EXISTS (SELECT 1 FROM audit_events WHERE request = r.id AND order_id IN ('', c.order_id)"
-    f" AND (({ACTS} AND actor = :person)"
-    f" OR ({VOIDED} AND EXISTS (SELECT 1 FROM {_VOIDED} WHERE value = :person))))"
-)
 
 
 class Lookups:
@@ -98,6 +82,21 @@ class Lookups:
         self._connection = connection
         self._requests = Requests(connection)
         self._record = Record(connection)
+        hints = connection.hints
+        self._acted = (
+            f"(SELECT request, order_id FROM audit_events WHERE {ACTS} AND actor = :person UNION"
+            f" SELECT request, order_id FROM audit_events, {hints.voided} WHERE {VOIDED} AND value = :person) AS e"
+            # The few events come first.
+            f" {hints.in_order} requests r ON r.id = e.request"
+            f" {hints.in_order} cancellations c ON c.request = r.number AND e.order_id IN ('', c.order_id)"
+        )
+        """The orders to which a person did something that left no decision: retried, hurried or stopped them, or
+        approved them when that still counted. The table of decisions has only what counts."""
+        self._has_acted = (
+            "EXISTS (SELECT 1 FROM audit_events WHERE request = r.id AND order_id IN ('', c.order_id)"
+            f" AND (({ACTS} AND actor = :person)"
+            f" OR ({VOIDED} AND EXISTS (SELECT 1 FROM {hints.voided} WHERE value = :person))))"
+        )
 
     def find(
         self,
@@ -128,7 +127,7 @@ class Lookups:
                 f"  {_DECIDED} WHERE d.approver = :person AND {self._where(values, 'd')} ORDER BY d.{order}"
                 "  LIMIT 2 * :limit) AS decided"
                 " UNION SELECT number, requested_at FROM (SELECT DISTINCT c.number, c.requested_at"
-                f"  FROM {_ACTED} WHERE {self._where(values)} ORDER BY c.{order} LIMIT :limit) AS acted"
+                f"  FROM {self._acted} WHERE {self._where(values)} ORDER BY c.{order} LIMIT :limit) AS acted"
                 f" ORDER BY requested_at {span.order}, number {span.order} LIMIT :limit"
             )
         found = self._requests.many(row[0] for row in self._connection.execute(sql, values))
@@ -166,7 +165,7 @@ class Lookups:
                     f"SELECT ({sql} AND c.requester = :person) - ({sql} AND c.requester = :person AND {_IS_DECIDED})"
                     f" + (SELECT count(DISTINCT c.number) FROM decisions d {_DECIDED}"
                     f"  WHERE d.approver = :person AND {self._where(values, 'd')})"
-                    f" + (SELECT count(DISTINCT c.number) FROM {_ACTED}"
+                    f" + (SELECT count(DISTINCT c.number) FROM {self._acted}"
                     f"  WHERE {self._where(values)} AND c.requester <> :person AND NOT {_IS_DECIDED})"
                 )
         return int(self._connection.execute(sql, values)[0][0])
@@ -176,7 +175,7 @@ class Lookups:
         ends = {"newest_number": "<=", "older_than_number": "<", "newer_than_number": ">"}
         where = self._where({name: value for name, value in values.items() if not name.endswith("_at")})
         if lookup.person is not None:
-            where += f" AND (c.requester = :person OR {_IS_DECIDED} OR {_HAS_ACTED})"
+            where += f" AND (c.requester = :person OR {_IS_DECIDED} OR {self._has_acted})"
         # What happened to the whole of a request with several orders names none of them.
         terms = [
             f"request IN (SELECT r.id FROM cancellations c JOIN requests r ON r.number = c.request WHERE {where})",
@@ -202,7 +201,7 @@ class Lookups:
 
         Its time is read from the table ``timed``, which is the one whose index is to be walked.
         """
-        not_indexed = self._connection.not_indexed
+        not_indexed = self._connection.hints.not_indexed
         of_somebody = not_indexed if "order_id" in values else ""
         in_state = not_indexed if values.keys() & {"order_id", "person", "only_of"} else ""
         terms = {

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.domain.events import Named
 from bot.domain.policy import Actor
-from bot.store.connection import Connection
+from bot.store.connection import Connection, among
 from bot.store.record import Record
 
 
@@ -30,7 +30,7 @@ class People:
 
     def names(self, ids: Collection[str]) -> dict[str, str]:
         """Return the names of these people; somebody who never acted is left out."""
-        sql = f"SELECT id, name FROM people WHERE id IN ({', '.join('?' * len(ids))})"
+        sql = f"SELECT id, name FROM people WHERE {among('id', len(ids))}"
         return dict(self._connection.execute(sql, tuple(ids)))
 
     def id_of(self, name: str) -> str | None:

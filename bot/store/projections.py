@@ -28,7 +28,7 @@ from bot.domain.projection import (
 )
 from bot.domain.request import Request
 from bot.domain.words import Word
-from bot.store.connection import Connection, Row
+from bot.store.connection import Connection, Row, among
 from bot.store.record import COLUMNS
 
 _REQUEST = (
@@ -162,14 +162,14 @@ class Projections:
 
     def _compared(self, numbers: Sequence[int]) -> Iterator["_Compared"]:
         """Yield the comparison of the requests of these numbers, read one at a time and in their order."""
-        if isinstance(numbers, range):
-            those, values = "BETWEEN ? AND ?", [numbers.start, numbers.stop - 1]
-        else:
-            those, values = f"IN ({', '.join('?' * len(numbers))})", list(numbers)
+        several = isinstance(numbers, range)
+        values = [numbers.start, numbers.stop - 1] if isinstance(numbers, range) else list(numbers)
 
         def rows(number: str, columns: str, tables: str, then: str = "") -> Iterator[Row]:
-            sql = f"SELECT {number}, {columns} FROM {tables} WHERE {number} {those} ORDER BY {number}{then}"
-            return self._connection.stream(sql, values)
+            those = f"{number} BETWEEN ? AND ?" if several else among(number, len(values))
+            sql = f"SELECT {number}, {columns} FROM {tables} WHERE {those} ORDER BY {number}{then}"
+            # A few rows are quicker read at once.
+            return self._connection.stream(sql, values) if several else iter(self._connection.execute(sql, values))
 
         events = _Groups(
             rows(

@@ -27,7 +27,7 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.domain.words import ERASED
 from bot.store.attempts import MAYBE_DONE
-from bot.store.connection import Connection, Row
+from bot.store.connection import Connection, Row, among
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
 
 _REQUEST = (
@@ -45,7 +45,7 @@ _COLUMNS = (
     "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"
     f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq AND {one_of('p.state', AGAINST_RETRY)}))"
     "  ORDER BY p.changed_seq DESC LIMIT 1) END,"
-    f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE 0 END,"
+    f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE FALSE END,"
     " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
     "  FROM audit_events e WHERE e.request = r.id AND e.order_id = c.order_id"
     "   AND e.kind IN ('failed', 'stopped_trying') ORDER BY e.seq DESC LIMIT 1), '') ELSE '' END,"
@@ -124,7 +124,7 @@ class Requests:
     def many(self, numbers: Iterable[int]) -> list[Request]:
         """Return the requests of these cancellations, each as far as it is about this one, in the order given."""
         wanted = list(numbers)
-        rows = self._rows(f"c.number IN ({', '.join('?' * len(wanted))})", *wanted)
+        rows = self._rows(among("c.number", len(wanted)), *wanted)
         found = [_request(list(each)) for _, each in groupby(rows, _by_cancellation)]
         return sorted(found, key=lambda each: wanted.index(each.cancellation.number))
 
@@ -275,7 +275,7 @@ class Requests:
         wanted = sorted(set(request_ids))
         rows = self._connection.execute(
             "SELECT r.id, count(*) FROM requests r JOIN cancellations c ON c.request = r.number"
-            f" WHERE r.id IN ({', '.join('?' * len(wanted))}) GROUP BY r.id",
+            f" WHERE {among('r.id', len(wanted))} GROUP BY r.id",
             wanted,
         )
         return {str(request_id): int(count) for request_id, count in rows}
@@ -294,7 +294,7 @@ class Requests:
     def open_by(self, requester: str) -> list[Request]:
         """Return the requests of this person with an order whose cancellation is not over, the oldest first."""
         # Whatever they asked for before, there are few that are open.
-        theirs = f"{self._connection.not_indexed}requester = ?"
+        theirs = f"{self._connection.hints.not_indexed}requester = ?"
         is_open = f"SELECT request FROM cancellations WHERE {OPEN_STATES} AND {theirs}"
         return self._all(f"r.number IN ({is_open})", requester)
 

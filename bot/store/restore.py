@@ -17,7 +17,7 @@ from bot.store import sqlite
 from bot.store.drafts import draft, publish
 from bot.store.errors import StoreError, StoreProblem, explained
 from bot.store.store import open_beside, open_reader
-from bot.store.verification import verify_file
+from bot.store.verification import verify_all
 
 _BESIDE = ("-wal", "-shm")
 """The endings of the files that SQLite keeps beside a database."""
@@ -55,12 +55,12 @@ def restore(source: Path, target: Path, actor: str, at: datetime) -> Restoration
             digest = file_digest(content, "sha256").hexdigest()
         with explained(source):
             sqlite.copy(source, copy)
-        verification = verify_file(copy)
+        verification = verify_all(copy)
         if verification.damage is not None:
             raise UnsoundBackup(verification)
         with open_beside(copy) as tx:
             tx.record.append(Restored(verification.events, digest), actor, at)
-        verification = verify_file(copy)
+        verification = verify_all(copy)
         _give(copy, real)
         return Restoration(verification, _swap(copy, real))
 

@@ -57,225 +57,242 @@ def run(db: Database, script: str) -> None:
         db.execute(statement)
 
 
+TABLES = f"""
+CREATE TABLE heartbeat (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE people (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT;
+CREATE INDEX people_by_name ON people (lower(name));
+
+-- A request is pending as long as it has a time at which it is due.
+CREATE TABLE requests (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    category TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    source TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
+    requested_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    approval_ttl INTEGER NOT NULL,
+    form_id TEXT NOT NULL UNIQUE,
+    card_channel TEXT NOT NULL,
+    card_ts TEXT,
+    card_link TEXT NOT NULL DEFAULT '',
+    remind_at TEXT,
+    escalate_at TEXT,
+    reminded INTEGER NOT NULL DEFAULT 0,
+    escalated_at TEXT,
+    due_at TEXT
+) STRICT;
+CREATE INDEX requests_due ON requests (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX requests_by_requester ON requests (requester);
+
+-- One order of a request. Requester and time are the request's, for the look-ups' indexes.
+CREATE TABLE cancellations (
+    number INTEGER PRIMARY KEY,
+    request INTEGER NOT NULL REFERENCES requests (number),
+    order_id TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    requested_at TEXT NOT NULL,
+    state TEXT NOT NULL CHECK ({one_of("state", State)}),
+    changed_at TEXT NOT NULL,
+    changed_seq INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT,
+    lease_until TEXT,
+    claimed_by TEXT,
+    UNIQUE (request, order_id)
+) STRICT;
+CREATE UNIQUE INDEX one_open_cancellation_per_order
+    ON cancellations (order_id) WHERE {OPEN_STATES};
+CREATE INDEX cancellations_due ON cancellations (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX cancellations_leased ON cancellations (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX cancellations_by_time ON cancellations (requested_at);
+CREATE INDEX cancellations_by_order ON cancellations (order_id, requested_at);
+CREATE INDEX cancellations_by_order_in_any_case ON cancellations (lower(order_id));
+CREATE INDEX cancellations_by_requester ON cancellations (requester, requested_at);
+CREATE INDEX cancellations_by_state ON cancellations (state, requested_at);
+
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL REFERENCES requests (number),
+    approver TEXT NOT NULL,
+    choice TEXT NOT NULL CHECK ({one_of("choice", Choice)}),
+    order_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    requested_at TEXT NOT NULL,
+    UNIQUE (number, approver, choice, order_id)
+) STRICT;
+CREATE INDEX decisions_by_approver ON decisions (approver, requested_at, number);
+
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL REFERENCES cancellations (number),
+    started_at TEXT NOT NULL,
+    finished_at TEXT,
+    outcome TEXT CHECK ({one_of("outcome", Outcome)}),
+    reason TEXT CHECK ({one_of("reason", Reason)}),
+    trouble TEXT,
+    trouble_about TEXT NOT NULL DEFAULT '',
+    http_status INTEGER,
+    code TEXT NOT NULL DEFAULT '',
+    message TEXT NOT NULL DEFAULT '',
+    request_id TEXT NOT NULL DEFAULT '',
+    cancelled_at TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX attempts_by_cancellation ON attempts (number);
+
+CREATE TABLE audit_events (
+    seq INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    data TEXT NOT NULL,
+    prev_hash TEXT NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_events_by_request ON audit_events (request, seq);
+CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
+CREATE INDEX audit_events_of_acts ON audit_events (actor, seq) WHERE {ACTS};
+CREATE INDEX audit_events_of_voided_votes ON audit_events (seq) WHERE {VOIDED};
+
+-- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
+CREATE TABLE words (
+    seq INTEGER NOT NULL REFERENCES audit_events (seq),
+    field TEXT NOT NULL,
+    salt TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (seq, field)
+) STRICT, WITHOUT ROWID;
+
+-- The digest that comes next, while there is a setting for it.
+CREATE TABLE digest (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    schedule TEXT NOT NULL,
+    since TEXT NOT NULL,
+    newest INTEGER NOT NULL,
+    due_at TEXT NOT NULL,
+    lease_until TEXT
+) STRICT;
+
+-- What is about no request has no number.
+CREATE TABLE deliveries (
+    position INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    number INTEGER REFERENCES requests (number),
+    kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
+    lane TEXT GENERATED ALWAYS AS
+        (CASE WHEN {one_of("kind", _TO_REQUESTER)} THEN 'direct' ELSE 'card' END) VIRTUAL,
+    event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
+    target TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", _STATUSES)}),
+    enqueued_at TEXT NOT NULL,
+    done_at TEXT,
+    channel TEXT NOT NULL DEFAULT '',
+    ts TEXT NOT NULL DEFAULT '',
+    tries INTEGER NOT NULL DEFAULT 0,
+    drawn_seq INTEGER NOT NULL DEFAULT 0,
+    in_doubt_since TEXT,
+    last_try_at TEXT,
+    problem TEXT NOT NULL DEFAULT '',
+    told_at TEXT,
+    due_at TEXT NOT NULL,
+    lease_until TEXT,
+    claimed_by TEXT
+) STRICT;
+CREATE INDEX deliveries_by_request ON deliveries (number, position);
+-- With everything that a claim asks of those that it passes over, of which there may be very many.
+CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
+    WHERE status = 'queued';
+
+-- A token bucket for each channel and person that gets messages.
+CREATE TABLE rates (
+    target TEXT PRIMARY KEY,
+    used_until TEXT NOT NULL
+) STRICT;
+
+-- What several bots behind one address have seen of Slack's signed requests; a bot alone remembers that by itself.
+CREATE TABLE signatures (
+    digest TEXT PRIMARY KEY,
+    until TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE homes (
+    person TEXT PRIMARY KEY,
+    opened_at TEXT NOT NULL,
+    due_at TEXT,
+    lease_until TEXT,
+    free_at TEXT,
+    doubt_until TEXT,
+    tries INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX homes_by_opening ON homes (opened_at);
+CREATE INDEX homes_due ON homes (due_at) WHERE due_at IS NOT NULL;
+"""
+"""The tables with their indexes, which PostgreSQL has as well (``bot/store/postgres_schema.py``)."""
+
+_GUARDS = f"""
+-- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
+CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN
+    SELECT RAISE(ABORT, 'audit_events is append-only');
+END;
+CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events BEGIN
+    SELECT RAISE(ABORT, 'audit_events is append-only');
+END;
+CREATE TRIGGER audit_events_only_append BEFORE INSERT ON audit_events
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit_events)
+    OR NEW.prev_hash IS NOT coalesce(
+        (SELECT hash FROM audit_events ORDER BY seq DESC LIMIT 1), '{GENESIS}')
+BEGIN
+    SELECT RAISE(ABORT, 'an audit event must follow from the last one');
+END;
+"""
+
+VIEWS = """
+-- For people who look into the database: in Datasette, with the sqlite-utils command, or in psql.
+CREATE VIEW cancellations_readable AS
+SELECT
+    c.number,
+    c.order_id,
+    c.state,
+    c.requested_at,
+    coalesce(asker.name || ' (' || c.requester || ')', c.requester) AS requested_by,
+    r.reason,
+    (SELECT group_concat(coalesce(p.name || ' (' || d.approver || ')', d.approver), ', ')
+        FROM decisions d LEFT JOIN people p ON p.id = d.approver
+        WHERE d.number = r.number AND d.choice = 'approve') AS approved_by,
+    (SELECT coalesce(p.name || ' (' || d.approver || ')', d.approver) || ': ' || d.reason
+        FROM decisions d LEFT JOIN people p ON p.id = d.approver
+        WHERE d.number = r.number AND d.choice = 'reject' ORDER BY d.id LIMIT 1) AS rejected_by,
+    (SELECT coalesce(nullif(a.message, ''), a.reason, a.trouble)
+        FROM attempts a WHERE a.number = c.number AND a.outcome IS NOT NULL
+        ORDER BY a.id DESC LIMIT 1) AS result,
+    c.changed_at,
+    (SELECT count(*) FROM attempts a WHERE a.number = c.number) AS gateway_calls,
+    r.card_link,
+    r.id AS request
+FROM cancellations c JOIN requests r ON r.number = c.request LEFT JOIN people asker ON asker.id = c.requester;
+
+CREATE VIEW audit_readable AS
+SELECT e.seq, e.at, e.kind, e.order_id,
+    coalesce(p.name || ' (' || e.actor || ')', e.actor) AS actor,
+    e.data, (SELECT group_concat(w.field || ': ' || w.text, '; ') FROM words w WHERE w.seq = e.seq) AS words,
+    e.request, e.hash
+FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
+"""
+
+
 @migrations()
 def first(db: Database) -> None:
     """Create everything."""
-    run(
-        db,
-        f"""
-        CREATE TABLE heartbeat (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            at TEXT NOT NULL
-        ) STRICT;
-
-        CREATE TABLE people (
-            id TEXT PRIMARY KEY,
-            name TEXT NOT NULL
-        ) STRICT;
-        CREATE INDEX people_by_name ON people (lower(name));
-
-        -- A request is pending as long as it has a time at which it is due.
-        CREATE TABLE requests (
-            number INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
-            category TEXT NOT NULL,
-            reason TEXT NOT NULL,
-            source TEXT NOT NULL,
-            requester TEXT NOT NULL,
-            approvals_required INTEGER NOT NULL CHECK (approvals_required >= 1),
-            requested_at TEXT NOT NULL,
-            expires_at TEXT NOT NULL,
-            approval_ttl INTEGER NOT NULL,
-            form_id TEXT NOT NULL UNIQUE,
-            card_channel TEXT NOT NULL,
-            card_ts TEXT,
-            card_link TEXT NOT NULL DEFAULT '',
-            remind_at TEXT,
-            escalate_at TEXT,
-            reminded INTEGER NOT NULL DEFAULT 0,
-            escalated_at TEXT,
-            due_at TEXT
-        ) STRICT;
-        CREATE INDEX requests_due ON requests (due_at) WHERE due_at IS NOT NULL;
-        CREATE INDEX requests_by_requester ON requests (requester);
-
-        -- One order of a request. Requester and time are the request's, for the look-ups' indexes.
-        CREATE TABLE cancellations (
-            number INTEGER PRIMARY KEY,
-            request INTEGER NOT NULL REFERENCES requests (number),
-            order_id TEXT NOT NULL,
-            requester TEXT NOT NULL,
-            requested_at TEXT NOT NULL,
-            state TEXT NOT NULL CHECK ({one_of("state", State)}),
-            changed_at TEXT NOT NULL,
-            changed_seq INTEGER NOT NULL,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            due_at TEXT,
-            lease_until TEXT,
-            claimed_by TEXT,
-            UNIQUE (request, order_id)
-        ) STRICT;
-        CREATE UNIQUE INDEX one_open_cancellation_per_order
-            ON cancellations (order_id) WHERE {OPEN_STATES};
-        CREATE INDEX cancellations_due ON cancellations (due_at) WHERE due_at IS NOT NULL;
-        CREATE INDEX cancellations_leased ON cancellations (lease_until) WHERE lease_until IS NOT NULL;
-        CREATE INDEX cancellations_by_time ON cancellations (requested_at);
-        CREATE INDEX cancellations_by_order ON cancellations (order_id, requested_at);
-        CREATE INDEX cancellations_by_order_in_any_case ON cancellations (lower(order_id));
-        CREATE INDEX cancellations_by_requester ON cancellations (requester, requested_at);
-        CREATE INDEX cancellations_by_state ON cancellations (state, requested_at);
-
-        CREATE TABLE decisions (
-            id INTEGER PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES requests (number),
-            approver TEXT NOT NULL,
-            choice TEXT NOT NULL CHECK ({one_of("choice", Choice)}),
-            order_id TEXT NOT NULL,
-            reason TEXT NOT NULL,
-            at TEXT NOT NULL,
-            requested_at TEXT NOT NULL,
-            UNIQUE (number, approver, choice, order_id)
-        ) STRICT;
-        CREATE INDEX decisions_by_approver ON decisions (approver, requested_at, number);
-
-        CREATE TABLE attempts (
-            id INTEGER PRIMARY KEY,
-            number INTEGER NOT NULL REFERENCES cancellations (number),
-            started_at TEXT NOT NULL,
-            finished_at TEXT,
-            outcome TEXT CHECK ({one_of("outcome", Outcome)}),
-            reason TEXT CHECK ({one_of("reason", Reason)}),
-            trouble TEXT,
-            trouble_about TEXT NOT NULL DEFAULT '',
-            http_status INTEGER,
-            code TEXT NOT NULL DEFAULT '',
-            message TEXT NOT NULL DEFAULT '',
-            request_id TEXT NOT NULL DEFAULT '',
-            cancelled_at TEXT NOT NULL DEFAULT ''
-        ) STRICT;
-        CREATE INDEX attempts_by_cancellation ON attempts (number);
-
-        CREATE TABLE audit_events (
-            seq INTEGER PRIMARY KEY,
-            at TEXT NOT NULL,
-            kind TEXT NOT NULL,
-            request TEXT NOT NULL,
-            order_id TEXT NOT NULL,
-            actor TEXT NOT NULL,
-            data TEXT NOT NULL,
-            prev_hash TEXT NOT NULL,
-            hash TEXT NOT NULL
-        ) STRICT;
-        CREATE INDEX audit_events_by_request ON audit_events (request, seq);
-        CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
-        CREATE INDEX audit_events_of_acts ON audit_events (actor, seq) WHERE {ACTS};
-        CREATE INDEX audit_events_of_voided_votes ON audit_events (seq) WHERE {VOIDED};
-
-        -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
-        CREATE TABLE words (
-            seq INTEGER NOT NULL REFERENCES audit_events (seq),
-            field TEXT NOT NULL,
-            salt TEXT NOT NULL,
-            text TEXT NOT NULL,
-            PRIMARY KEY (seq, field)
-        ) STRICT, WITHOUT ROWID;
-
-        -- The digest that comes next, while there is a setting for it.
-        CREATE TABLE digest (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            schedule TEXT NOT NULL,
-            since TEXT NOT NULL,
-            newest INTEGER NOT NULL,
-            due_at TEXT NOT NULL,
-            lease_until TEXT
-        ) STRICT;
-
-        -- What is about no request has no number.
-        CREATE TABLE deliveries (
-            position INTEGER PRIMARY KEY,
-            id TEXT NOT NULL,
-            number INTEGER REFERENCES requests (number),
-            kind TEXT NOT NULL CHECK ({one_of("kind", DeliveryKind)}),
-            lane TEXT GENERATED ALWAYS AS
-                (CASE WHEN {one_of("kind", _TO_REQUESTER)} THEN 'direct' ELSE 'card' END) VIRTUAL,
-            event_seq INTEGER NOT NULL REFERENCES audit_events (seq),
-            target TEXT NOT NULL,
-            status TEXT NOT NULL DEFAULT 'queued' CHECK ({one_of("status", _STATUSES)}),
-            enqueued_at TEXT NOT NULL,
-            done_at TEXT,
-            channel TEXT NOT NULL DEFAULT '',
-            ts TEXT NOT NULL DEFAULT '',
-            tries INTEGER NOT NULL DEFAULT 0,
-            drawn_seq INTEGER NOT NULL DEFAULT 0,
-            in_doubt_since TEXT,
-            last_try_at TEXT,
-            problem TEXT NOT NULL DEFAULT '',
-            told_at TEXT,
-            due_at TEXT NOT NULL,
-            lease_until TEXT,
-            claimed_by TEXT
-        ) STRICT;
-        CREATE INDEX deliveries_by_request ON deliveries (number, position);
-        -- With everything that a claim asks of those that it passes over, of which there may be very many.
-        CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
-            WHERE status = 'queued';
-
-        CREATE TABLE homes (
-            person TEXT PRIMARY KEY,
-            opened_at TEXT NOT NULL,
-            due_at TEXT,
-            lease_until TEXT,
-            free_at TEXT,
-            doubt_until TEXT,
-            tries INTEGER NOT NULL DEFAULT 0
-        ) STRICT;
-        CREATE INDEX homes_by_opening ON homes (opened_at);
-        CREATE INDEX homes_due ON homes (due_at) WHERE due_at IS NOT NULL;
-
-        -- The record can only grow, by one event that follows from the last. The last guard stops REPLACE as well.
-        CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN
-            SELECT RAISE(ABORT, 'audit_events is append-only');
-        END;
-        CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events BEGIN
-            SELECT RAISE(ABORT, 'audit_events is append-only');
-        END;
-        CREATE TRIGGER audit_events_only_append BEFORE INSERT ON audit_events
-        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit_events)
-            OR NEW.prev_hash IS NOT coalesce(
-                (SELECT hash FROM audit_events ORDER BY seq DESC LIMIT 1), '{GENESIS}')
-        BEGIN
-            SELECT RAISE(ABORT, 'an audit event must follow from the last one');
-        END;
-
-        -- For people who open the file in Datasette or with the sqlite-utils command.
-        CREATE VIEW cancellations_readable AS
-        SELECT
-            c.number,
-            c.order_id,
-            c.state,
-            c.requested_at,
-            coalesce(asker.name || ' (' || c.requester || ')', c.requester) AS requested_by,
-            r.reason,
-            (SELECT group_concat(coalesce(p.name || ' (' || d.approver || ')', d.approver), ', ')
-                FROM decisions d LEFT JOIN people p ON p.id = d.approver
-                WHERE d.number = r.number AND d.choice = 'approve') AS approved_by,
-            (SELECT coalesce(p.name || ' (' || d.approver || ')', d.approver) || ': ' || d.reason
-                FROM decisions d LEFT JOIN people p ON p.id = d.approver
-                WHERE d.number = r.number AND d.choice = 'reject') AS rejected_by,
-            (SELECT coalesce(nullif(a.message, ''), a.reason, a.trouble)
-                FROM attempts a WHERE a.number = c.number AND a.outcome IS NOT NULL
-                ORDER BY a.id DESC LIMIT 1) AS result,
-            c.changed_at,
-            (SELECT count(*) FROM attempts a WHERE a.number = c.number) AS gateway_calls,
-            r.card_link,
-            r.id AS request
-        FROM cancellations c JOIN requests r ON r.number = c.request LEFT JOIN people asker ON asker.id = c.requester;
-
-        CREATE VIEW audit_readable AS
-        SELECT e.seq, e.at, e.kind, e.order_id,
-            coalesce(p.name || ' (' || e.actor || ')', e.actor) AS actor,
-            e.data, (SELECT group_concat(w.field || ': ' || w.text, '; ') FROM words w WHERE w.seq = e.seq) AS words,
-            e.request, e.hash
-        FROM audit_events e LEFT JOIN people p ON p.id = e.actor;
-    """,
-    )
+    run(db, TABLES + _GUARDS + VIEWS)

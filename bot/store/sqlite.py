@@ -8,12 +8,13 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from bot.store import schema
-from bot.store.connection import Connection, Parameters, Row
+from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
 
@@ -22,14 +23,21 @@ _COMMANDS_TAKE = 1.0
 """Seconds. A command that writes beside no bot has the lock for less, and a bot that starts then is no second one."""
 
 
+HINTS = Hints(
+    # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
+    not_indexed="+",
+    in_order="CROSS JOIN",
+    voided="json_each(CASE WHEN json_valid(data) THEN data ELSE '{}' END, '$.approvers')",
+)
+
+
 class SQLite:
     """A connection to one SQLite file. ``database`` is sqlite-utils' view of it, for the schema and for checks.
 
     ``file`` is the locked file, for the one connection that writes; it is closed with the connection.
     """
 
-    # SQLite takes all conditions for equally rare; a plus keeps it from walking through what is common.
-    not_indexed = "+"
+    hints = HINTS
 
     def __init__(self, uri: str, file: File | None = None) -> None:
         self.file = file
@@ -115,6 +123,28 @@ class SQLite:
             if self.file is not None:
                 self.file.newest_mark = step
             self._connection.execute(f"PRAGMA user_version={step}").fetchall()
+
+    def altered(self) -> str:
+        """Return the name of something that is not as the bot makes it, or an empty text.
+
+        A trigger of the right name that does nothing protects nothing, so the texts are compared. So is what a start
+        goes by: the migrations in the file, and the mark in its header.
+        """
+        with closing(Database(memory=True)) as fresh:
+            schema.migrations.apply(fresh)
+            for query in (_DEFINITIONS, _MIGRATIONS):
+                if differing := set(fresh.execute(query)) ^ set(self.execute(query)):
+                    return str(min(name for name, *_ in differing))
+        return "" if self.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
+
+    def complaint(self) -> str:
+        """Return an empty text where SQLite finds the database sound, else its first complaint."""
+        says = str(self.execute("PRAGMA integrity_check(1)")[0][0])
+        return "" if says == "ok" else says
+
+    def clock(self) -> datetime | None:
+        """Return None: SQLite runs in this process."""
+        return None
 
     def rollback(self) -> None:
         """Undo everything since ``begin``."""
@@ -215,26 +245,6 @@ def copy(source: Path, target: Path) -> None:
         into.execute("PRAGMA journal_mode=DELETE")
 
 
-def altered(connection: Connection) -> str:
-    """Return the name of a table, index, trigger or view that is not as the bot makes it, or an empty text.
-
-    A trigger of the right name that does nothing protects nothing, so the texts are compared. So is what a start goes
-    by: the migrations in the file, and the mark in its header.
-    """
-    with closing(Database(memory=True)) as fresh:
-        schema.migrations.apply(fresh)
-        for query in (_DEFINITIONS, _MIGRATIONS):
-            if differing := set(fresh.execute(query)) ^ set(connection.execute(query)):
-                return str(min(name for name, *_ in differing))
-    return "" if connection.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
-
-
-def complaint(connection: Connection) -> str:
-    """Return an empty text where SQLite finds the database sound, else its first complaint."""
-    says = str(connection.execute("PRAGMA integrity_check(1)")[0][0])
-    return "" if says == "ok" else says
-
-
 # SQLite makes statistics by itself, and Litestream two tables, which nothing of ours reads. A trigger or an index on
 # them counts as any other.
 _DEFINITIONS = (
@@ -274,7 +284,7 @@ def _migrate(connection: SQLite, path: Path) -> None:
 
 
 def _check_definitions(connection: Connection, path: Path) -> None:
-    if changed := altered(connection):
+    if changed := connection.altered():
         raise StoreError(StoreProblem.SCHEMA_ALTERED, path, changed)
 
 

@@ -1,7 +1,6 @@
-"""The bot's file: one writer that all transactions pass through, and readers beside it."""
+"""The bot's database: one writer that all transactions pass through, and readers beside it."""
 
 import asyncio
-import shutil
 import sqlite3
 import threading
 import time
@@ -14,17 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.store import sqlite
 from bot.store.connection import Connection
-from bot.store.errors import StoreError, StoreProblem, explained
-from bot.store.file import Privacy, close_to_others
+from bot.store.engine import engine_of
+from bot.store.errors import StoreError, StoreProblem
+from bot.store.file import Privacy
+from bot.store.place import Place
 from bot.store.tables import Tables
 
 T = TypeVar("T")
 
 _READERS = 2
-_ROOM = 1024 * 1024
-"""Bytes that must be free for the bot to be ready; the largest request takes a tenth of it."""
 _IDLE_AFTER = 2.0
 """Seconds; a desk is idle most of the time, and somebody may copy the file without its log."""
 _TOGETHER = 32
@@ -41,26 +39,29 @@ class _Waiting:
 
 
 class Store:
-    """The bot's file, with all writing on one thread and reading on others.
+    """The bot's database, with all writing on one thread and reading on others.
 
     Transactions that wait while another one is being committed share the next commit, because a commit costs
     more than everything else in a transaction.
 
-    ``connect`` opens the writing connection. ``on_commit`` is called with a transaction's name right after its commit;
-    tests end the process there. ``took`` gets the seconds of each group commit, from its beginning to the disk. After
-    ``idle_after`` seconds without a transaction, everything moves into the one file.
+    ``connect`` opens the writing connection in the place of the engine. ``on_commit`` is called with a transaction's
+    name right after its commit; tests end the process there. ``took`` gets the seconds of each group commit, from its
+    beginning to the disk. After ``idle_after`` seconds without a transaction, everything moves into the one file.
+    ``shared`` is true where other bots may write to the same database.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         *,
-        connect: Callable[[Path], Connection] = sqlite.open_writer,
+        connect: Callable[[Any], Connection] | None = None,
         on_commit: Callable[[str], None] | None = None,
         took: Callable[[float], None] = lambda _: None,
         idle_after: float = _IDLE_AFTER,
     ) -> None:
-        self.path = path
+        self.place = place
+        self._engine = engine_of(place)
+        self.shared = self._engine.shared
         self._connect = connect
         self._on_commit = on_commit
         self._took = took
@@ -76,11 +77,14 @@ class Store:
         self._idle: asyncio.TimerHandle | None = None
         self._tables: Tables | None = None
 
-    async def open(self) -> None:
-        """Lock, open, migrate and check the file; create it, and its folder, if it is not there.
+    @property
+    def path(self) -> Path:
+        """The file. Only a store in a file has one."""
+        assert isinstance(self.place, Path)
+        return self.place
 
-        Raises StoreError.
-        """
+    async def open(self) -> None:
+        """Open, migrate and check the database; create it if it is not there. Raises StoreError."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
 
     @property
@@ -110,14 +114,19 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     async def probe(self) -> None:
-        """Prove with a small commit that the file can be written and has room to grow. Raises StoreError if not."""
+        """Prove with a small commit that the database can be written and has room to grow. Raises StoreError."""
         self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
+
+    async def clock(self) -> datetime | None:
+        """Return the time by the database's own clock, or None where it has none. Raises StoreError."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._clock)
 
     async def close_to_others(self) -> Privacy:
         """Take the rights of other users off the open file, as its opening did; return how that went."""
         self._check_open()
-        return await asyncio.get_running_loop().run_in_executor(self._writer, close_to_others, self.path.resolve())
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._engine.close_to_others)
 
     async def close(self) -> None:
         """Finish what is under way, close the file and release the lock."""
@@ -133,12 +142,11 @@ class Store:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError(StoreProblem.CLOSED, self.path)
+            raise StoreError(StoreProblem.CLOSED, self.place)
 
     def _open(self) -> None:
-        with explained(self.path):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._tables = Tables(self._connect(self.path))
+        with self._engine.explained():
+            self._tables = Tables(self._engine.open_writer() if self._connect is None else self._connect(self.place))
 
     def _run_waiting(self) -> None:
         self._called = False
@@ -176,7 +184,7 @@ class Store:
         assert tables is not None
         committing = False
         try:
-            with explained(self.path):
+            with self._engine.explained():
                 tables.connection.begin()
                 try:
                     # That may have waited for another program. Who has read an error by now must not act later.
@@ -189,18 +197,18 @@ class Store:
                     tables.connection.rollback()
                     raise
         except StoreError as error:
-            error.unsure = committing
+            error.unsure = committing and error.problem is not StoreProblem.UNDONE
             raise
         return [results.get(id(waiting)) for waiting in batch]
 
     def _read(self, work: Callable[[Tables], T]) -> T:
         assert self._tables is not None
-        with explained(self.path):
+        with self._engine.explained():
             # A reader that opens only now would find whatever is in the file's place.
             self._tables.connection.check()
             tables: Tables | None = getattr(self._of_this_thread, "tables", None)
             if tables is None:
-                tables = Tables(sqlite.open_read_only(self.path))
+                tables = Tables(self._engine.open_reader())
                 self._of_this_thread.tables = tables
                 self._open_readers.append(tables.connection)
             tables.connection.begin_reading()
@@ -211,11 +219,15 @@ class Store:
 
     def _beat(self) -> None:
         assert self._tables is not None
-        with explained(self.path):
+        with self._engine.explained():
             self._tables.connection.check()
-            if (free := shutil.disk_usage(self.path.parent).free) < _ROOM:
-                raise StoreError(StoreProblem.NEARLY_FULL, self.path, str(free // 1024))
+            self._engine.check_room()
             self._tables.beat(datetime.now(UTC))
+
+    def _clock(self) -> datetime | None:
+        assert self._tables is not None
+        with self._engine.explained():
+            return self._tables.connection.clock()
 
     def _close(self) -> None:
         if self._tables is not None:
@@ -256,12 +268,11 @@ def _fail(batch: list[_Waiting], error: BaseException) -> None:
 
 
 @contextmanager
-def open_beside(path: Path) -> Iterator[Tables]:
-    """Write one transaction to a file that a bot may be running on; an exception undoes it. Raises StoreError."""
-    with explained(path):
-        if not path.exists():
-            raise StoreError(StoreProblem.MISSING, path)
-        connection = sqlite.open_beside(path)
+def open_beside(place: Place) -> Iterator[Tables]:
+    """Write one transaction to a database that a bot may be running on; an exception undoes it. Raises StoreError."""
+    engine = engine_of(place)
+    with engine.explained():
+        connection = engine.open_beside()
         try:
             connection.begin()
             try:
@@ -275,12 +286,11 @@ def open_beside(path: Path) -> Iterator[Tables]:
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[Tables]:
-    """Open the file for reading only, also while the bot runs. Raises StoreError."""
-    with explained(path):
-        if not path.exists():
-            raise StoreError(StoreProblem.MISSING, path)
-        connection = sqlite.open_read_only(path)
+def open_reader(place: Place) -> Iterator[Tables]:
+    """Open the database for reading only, also while the bot runs. Raises StoreError."""
+    engine = engine_of(place)
+    with engine.explained():
+        connection = engine.open_reader()
         try:
             yield Tables(connection)
         finally:

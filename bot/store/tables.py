@@ -15,10 +15,14 @@ from bot.store.levels import Levels
 from bot.store.lookups import Lookups
 from bot.store.people import People
 from bot.store.projections import Projections
+from bot.store.rates import Rates
 from bot.store.record import Record
 from bot.store.reports import Reports
 from bot.store.requests import Requests
+from bot.store.signatures import Signatures
 from bot.store.timers import Timers
+
+_HOME_DUE = "CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END"
 
 
 class Tables:
@@ -34,6 +38,8 @@ class Tables:
         self.attempts = Attempts(connection)
         self.deliveries = Deliveries(connection)
         self.homes = Homes(connection)
+        self.rates = Rates(connection)
+        self.signatures = Signatures(connection)
         self.record = Record(connection)
         self.people = People(connection, self.record)
         self.lookups = Lookups(connection)
@@ -65,8 +71,7 @@ class Tables:
             " UNION ALL SELECT min(lease_until) FROM cancellations WHERE lease_until > :after"
             " UNION ALL SELECT min(coalesce(lease_until, due_at)) FROM deliveries"
             " WHERE status = 'queued' AND coalesce(lease_until, due_at) > :after"
-            " UNION ALL SELECT min(max(due_at, coalesce(lease_until, ''))) FROM homes"
-            " WHERE due_at IS NOT NULL AND max(due_at, coalesce(lease_until, '')) > :after"
+            f" UNION ALL SELECT min({_HOME_DUE}) FROM homes WHERE due_at IS NOT NULL AND {_HOME_DUE} > :after"
             " UNION ALL SELECT coalesce(lease_until, due_at) FROM digest WHERE coalesce(lease_until, due_at) > :after"
             ") AS waiting",
             {"after": at},

@@ -60,6 +60,8 @@ class Timers:
                 "UPDATE deliveries SET due_at = ?, lease_until = ? WHERE position = ?",
                 (_moved(due_at, by), _moved(lease_until, by), position),
             )
+        for target, until in self._connection.execute("SELECT target, used_until FROM rates"):
+            self._connection.execute("UPDATE rates SET used_until = ? WHERE target = ?", (_moved(until, by), target))
         for person, *times in self._connection.execute("SELECT person, opened_at, due_at, lease_until FROM homes"):
             self._connection.execute(
                 "UPDATE homes SET opened_at = ?, due_at = ?, lease_until = ? WHERE person = ?",

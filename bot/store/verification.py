@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bot.domain.audit import Head
 from bot.domain.verification import Damage, Verification, walk
-from bot.store import sqlite
 from bot.store.connection import Connection
+from bot.store.place import Place
 from bot.store.projections import ALL, Seen
 from bot.store.second import Second
 from bot.store.store import open_reader
@@ -31,13 +31,14 @@ def verify(tables: Tables, head: Head | None = None) -> Verification:
     return _result(tables, head, sound=sound)
 
 
-def verify_file(path: Path, head: Head | None = None) -> Verification:
-    """Verify the file, also while the bot runs. Raises StoreError."""
-    with open_reader(path) as tables:
+def verify_all(place: Place, head: Head | None = None) -> Verification:
+    """Verify the database, also while bots run. Raises StoreError."""
+    with open_reader(place) as tables:
         tables.connection.begin_reading()
-        if tables.record.last().seq < LONG:
+        # No second connection to a server sees just the same state.
+        if not isinstance(place, Path) or tables.record.last().seq < LONG:
             return verify(tables, head)
-        with Second(path) as second:
+        with Second(place) as second:
             # First, so that the other process compares while this one does everything else.
             second.begin(tables)
             sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: second.seen(tables))
@@ -45,7 +46,7 @@ def verify_file(path: Path, head: Head | None = None) -> Verification:
 
 
 def _pages_are_sound(connection: Connection) -> bool:
-    return not sqlite.altered(connection) and not sqlite.complaint(connection)
+    return not connection.altered() and not connection.complaint()
 
 
 def _follow(tables: Tables, head: Head | None, compare: Callable[[], Seen | None]) -> bool:
@@ -68,9 +69,9 @@ def _result(tables: Tables, head: Head | None, *, sound: bool) -> Verification:
     found = walk(tables.record.chain(), head)
     if found.damage is not None:
         return found
-    if altered := sqlite.altered(tables.connection):
+    if altered := tables.connection.altered():
         return replace(found, damage=Damage.SCHEMA, about=altered)
-    if complaint := sqlite.complaint(tables.connection):
+    if complaint := tables.connection.complaint():
         return replace(found, damage=Damage.UNSOUND, about=complaint)
     contradiction = next(tables.projections.contradictions(), None)
     if contradiction is not None:

@@ -1,6 +1,5 @@
 """The worker: the gateway calls and the messages that the store says are due."""
 
-from bot.worker.rate_limit import RateLimit
 from bot.worker.worker import Worker
 
-__all__ = ["RateLimit", "Worker"]
+__all__ = ["Worker"]

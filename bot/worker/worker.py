@@ -22,7 +22,6 @@ from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.log import log_failure
 from bot.store import StoreError
-from bot.worker.rate_limit import RateLimit
 from bot.workflow import ClaimedDelivery, Held, Workflow
 
 log = structlog.get_logger(__name__)
@@ -79,7 +78,6 @@ class Worker:
         now: Callable[[], datetime],
         name: str,
         wake: asyncio.Event,
-        rate_limit: RateLimit | None = None,
         in_flight: InFlight | None = None,
         connected: Callable[[], bool] = lambda: True,
         calls: int = 100,
@@ -93,7 +91,6 @@ class Worker:
         self._now = now
         self._name = name
         self._wake = wake
-        self._rate_limit = rate_limit or RateLimit(lambda: now().timestamp())
         self._in_flight = in_flight or InFlight()
         self._connected = connected
         self._attempted = attempted
@@ -114,9 +111,8 @@ class Worker:
         waits = pauses(1.0, 60.0)
         while not self.stopping:
             self._wake.clear()
-            began = self._rate_limit.now()
             try:
-                seconds = self._seconds_until(await self._start_due(), began)
+                seconds = self._seconds_until(await self._start_due())
                 waits = pauses(1.0, 60.0)
             except StoreError as error:
                 log_failure(log, "store_failed", error)
@@ -173,7 +169,7 @@ class Worker:
                     calls=self._most_calls - len(self._calls),
                     # A try before Slack has said who the bot is would fail, and make people wait for the next one.
                     messages=self._room_for_messages() if self._connected() else 0,
-                    not_to=self._rate_limit.blocked() | self._posting_to,
+                    not_to=self._posting_to,
                     held=Held(frozenset(self._calls), frozenset(self._deliveries), frozenset(self._homes)),
                 )
                 for attempt in claimed.attempts:
@@ -183,7 +179,6 @@ class Worker:
                 for claimed_delivery in claimed.deliveries:
                     delivery = claimed_delivery.delivery
                     if delivery.kind.is_new_message:
-                        self._rate_limit.record(delivery.target)
                         self._posting_to |= {delivery.target}
                     self._start(self._deliveries, delivery.position, self._deliver(claimed_delivery))
                 for publish in claimed.homes:
@@ -194,14 +189,10 @@ class Worker:
     def _room_for_messages(self) -> int:
         return self._most_messages - len(self._deliveries) - len(self._homes)
 
-    def _seconds_until(self, due: datetime | None, began: float) -> float:
-        seconds = [_LONGEST_SLEEP]
-        if due is not None:
-            seconds.append((due - self._now()).total_seconds())
-        if (free := self._rate_limit.next_free(began)) is not None:
-            seconds.append(free - self._rate_limit.now())
-        self._rate_limit.forget(began)
-        return max(0.0, min(seconds))
+    def _seconds_until(self, due: datetime | None) -> float:
+        if due is None:
+            return _LONGEST_SLEEP
+        return max(0.0, min(_LONGEST_SLEEP, (due - self._now()).total_seconds()))
 
     def _start(self, running: dict[K, asyncio.Task[None]], key: K, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -217,6 +208,11 @@ class Worker:
         self._wake.set()
 
     async def _call(self, attempt: Attempt) -> None:
+        if attempt.lease_until is not None and self._now() >= attempt.lease_until:
+            # This process stood still, and somebody else may be calling by now. What became of this attempt is for
+            # whoever claims it next to settle.
+            log.warning("lease_over", order=attempt.order_id)
+            return
         began = time.perf_counter()
         answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
         self._attempted(answer, time.perf_counter() - began)
@@ -230,8 +226,6 @@ class Worker:
         try:
             receipt = await self._courier.deliver(delivery, claimed.request, claimed.event)
             concluded = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
-            if concluded.pause:
-                self._rate_limit.pause(delivery.target, concluded.pause)
             if concluded.surplus:
                 await self._courier.remove(receipt)
         finally:

@@ -4,10 +4,11 @@ from bot.workflow.deliveries import TRIES_BEFORE_TELLING, ClaimedDelivery, Concl
 from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
-from bot.workflow.rules import Patience, Rules
+from bot.workflow.rules import AMONG_REPLICAS, Patience, Rules
 from bot.workflow.workflow import Claimed, Held, Workflow
 
 __all__ = [
+    "AMONG_REPLICAS",
     "TRIES_BEFORE_TELLING",
     "Acted",
     "Asked",

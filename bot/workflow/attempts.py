@@ -54,7 +54,7 @@ def settle(
                 due.cancellation, State.SENDING, at=at, lease_until=until, claimed_by=worker, attempts=number
             )
             tx.record.append(Sending(attempt=number), BOT, at, due)
-            attempt = tx.attempts.begin(due, at)
+            attempt = replace(tx.attempts.begin(due, at), lease_until=until)
             if contradiction is None:
                 return attempt
             # Somebody has changed the file. What was approved is what the record says, so nothing is sent.

@@ -18,6 +18,7 @@ from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
 from bot.store import Tables
+from bot.workflow import rates
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
 
@@ -58,6 +59,7 @@ def claim(
         request = tx.requests.get(delivery.request_id)
         if request is None:
             claimed.append(ClaimedDelivery(delivery, None, event))
+            rates.record(tx, rules.patience, delivery.target, at)
             not_to |= {delivery.target}
             continue
         if delivery.kind.is_new_message and _is_outdated(tx, request, event):
@@ -77,6 +79,7 @@ def claim(
             request = replace(request, history=tx.record.history(request))
         claimed.append(ClaimedDelivery(delivery, request, event))
         if delivery.kind.is_new_message:
+            rates.record(tx, rules.patience, delivery.target, at)
             not_to |= {delivery.target}
     return claimed, called_off
 
@@ -158,6 +161,9 @@ def _delivered(
 ) -> Concluded:
     """Keep where a message is, and what is still to be done about an earlier try that may have had an effect too."""
     if not tx.deliveries.settle(delivery, receipt, at):
+        if delivery.kind.is_update and request is not None:
+            # It came after the try that counts, so Slack shows what was true before that one.
+            tx.deliveries.enqueue(request, delivery.kind, tx.record.event(delivery.event_seq), at)
         return Concluded(surplus=_is_surplus(tx, delivery, receipt))
     if request is None:
         return Concluded()

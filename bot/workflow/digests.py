@@ -13,11 +13,14 @@ from bot.store import Tables
 from bot.workflow.rules import Rules
 
 
-def take_back(tx: Tables, rules: Rules) -> None:
-    """Take the digest from a worker that is gone, or drop it where the settings name none any more."""
+def take_back(tx: Tables, rules: Rules, *, alone: bool) -> None:
+    """Take the digest from a worker that is gone, or drop it where the settings name none any more.
+
+    Where this process is not ``alone``, the worker that reads its figures may live.
+    """
     if rules.digest is None:
         tx.digests.drop()
-    else:
+    elif alone:
         tx.digests.end_lease()
 
 

@@ -21,7 +21,8 @@ class Patience:
     after which the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may
     have been sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
     After ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not
-    settle a request where that takes ``told_after`` or longer.
+    settle a request where that takes ``told_after`` or longer. One new message ``message_every`` so often goes to each
+    channel or person, with ``burst`` of them at once.
     """
 
     max_attempts: int = 20
@@ -33,6 +34,13 @@ class Patience:
     settle_delay: timedelta = timedelta(seconds=3)
     late_in_slack: timedelta = timedelta(minutes=1)
     told_after: timedelta = timedelta(minutes=1)
+    message_every: timedelta = timedelta(seconds=1)
+    burst: int = 4
+
+    @property
+    def messages_at_once(self) -> timedelta:
+        """The time that the messages take which may go out at once, if they went out evenly."""
+        return self.message_every * (self.burst - 1)
 
     @property
     def longest_before_attempt(self) -> timedelta:
@@ -54,6 +62,10 @@ class Patience:
         """Return the pause after this many tries to deliver something."""
         longest = self.longest_delivery_pause.total_seconds()
         return timedelta(seconds=pause_after(tries, self.first_pause.total_seconds(), longest))
+
+
+AMONG_REPLICAS = Patience(attempt_lease=timedelta(seconds=45), delivery_lease=timedelta(seconds=30))
+"""The patience of one of several bots: no start takes back what a dead one held, so people wait for its leases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ method here; what happens inside each transaction is in the other modules.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from bot.domain.projection import Contradiction
 from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, requests, timers
+from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.freezing import Froze
 from bot.workflow.home import HomeTab
@@ -40,6 +41,8 @@ P = ParamSpec("P")
 Decision = Callable[Concatenate[Tables, Rules, Request, Actor, datetime, P], Verdict]
 """A use case of ``bot.workflow.decisions``."""
 
+_CLOCKS_MAY_DIFFER = timedelta(seconds=10)
+"""A bot is not ready from half of this on, so two that are may differ by as much."""
 _AT_A_TIME = 20
 """The most that is claimed in one transaction; a longer one would hold up the people's."""
 _FOR_MESSAGES = 2
@@ -115,13 +118,25 @@ class Workflow:
         self._answer_within = answer_within
         self._jitter = jitter
 
+    def _at(self, tx: Tables) -> datetime:
+        """Return the time of a transaction: now, but never before the last event of another bot's clock."""
+        at = self._now()
+        if not self._store.shared:
+            return at
+        with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
+            last = datetime.fromisoformat(tx.record.last().at)
+            # A clock that is wrong by more is for people to set, and must not hold up the time of all others.
+            if at < last <= at + _CLOCKS_MAY_DIFFER:
+                return last
+        return at
+
     # --- people -------------------------------------------------------------------------------
 
     async def request(self, wish: Wish, actor: Actor) -> Acted:
         """Ask for a request. The same form with the same words asks once."""
 
         def work(tx: Tables) -> Acted:
-            at = self._now()
+            at = self._at(tx)
             tx.people.remember(actor, at)
             return requests.request(tx, self.rules, wish, actor, at, expiring=self._unconfirmed() is None)
 
@@ -139,7 +154,7 @@ class Workflow:
         """Run one use case of ``bot.workflow.decisions`` on a request, and put a refusal on record."""
 
         def work(tx: Tables) -> Acted:
-            at = self._now()
+            at = self._at(tx)
             tx.people.remember(actor, at)
             if actor.surface is Surface.HOME:
                 tx.homes.opened(actor.id, at)
@@ -178,7 +193,7 @@ class Workflow:
         """
 
         def work(tx: Tables) -> None:
-            at = self._now()
+            at = self._at(tx)
             tx.people.remember(actor, at)
             request = tx.requests.get(about) if about else None
             event = tx.record.append(RequestRefused(why, command=command), actor.id, at, request)
@@ -187,6 +202,15 @@ class Workflow:
 
         await self._store.transaction("refuse", work)
         log.info("command_refused", by=actor.id, command=command, verdict=str(why))
+
+    async def is_first(self, signature: str, life: timedelta) -> bool:
+        """Return True for a signature that none of the bots has seen in so much time. Raises StoreError."""
+
+        def work(tx: Tables) -> bool:
+            at = self._now()
+            return tx.signatures.keep(signature, at, at + life)
+
+        return await self._store.transaction("signature", work)
 
     async def freeze(self, actor: Actor, why: str, command: str) -> Froze:
         """Stop everything that could cancel an order."""
@@ -198,7 +222,7 @@ class Workflow:
 
     async def _freezing(self, name: str, actor: Actor, step: Callable[[Tables, datetime], Froze]) -> Froze:
         def work(tx: Tables) -> Froze:
-            at = self._now()
+            at = self._at(tx)
             tx.people.remember(actor, at)
             return step(tx, at)
 
@@ -215,7 +239,7 @@ class Workflow:
 
     async def home_opened(self, person: str) -> None:
         """Owe this person their Home tab, now and at every change for as long as it counts as open."""
-        await self._store.transaction("home_opened", lambda tx: tx.homes.opened(person, self._now()))
+        await self._store.transaction("home_opened", lambda tx: tx.homes.opened(person, self._at(tx)))
         self._wake.set()
 
     async def home(self, actor: Actor) -> HomeTab:
@@ -245,7 +269,7 @@ class Workflow:
         """
 
         def work(tx: Tables) -> None:
-            at = self._now()
+            at = self._at(tx)
             tx.people.remember(actor, at)
             tx.record.append(LookedUp(filters, rows, digest), actor.id, at)
 
@@ -254,32 +278,42 @@ class Workflow:
 
     # --- the worker ---------------------------------------------------------------------------
 
-    async def start(self, started: Started) -> None:
+    async def start(self, started: Started, *, alone: bool = True) -> None:
         """Put the start on record, and take back whatever a former process of this bot was working on.
 
         Deliveries become due after the settle delay, not now: a message that the killed process had just sent needs a
-        moment to become visible in Slack. Nothing waits for a time that only a wrong clock had set.
+        moment to become visible in Slack. Nothing waits for a time that only a wrong clock had set. Where this process
+        is not ``alone``, others are at work: nothing is taken from them, and a dead one's leases end by themselves.
         """
 
         def work(tx: Tables) -> bool:
-            at = self._now()
+            at = self._at(tx)
             self._of_earlier_runs = tx.requests.newest()
             patience = self.rules.patience
             tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
-            tx.cancellations.end_leases(at)
-            tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
-            tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
-            digests.take_back(tx, self.rules)
-            unclean = not tx.record.ended_cleanly()
+            if alone:
+                tx.cancellations.end_leases(at)
+                tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
+                tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
+            digests.take_back(tx, self.rules, alone=alone)
+            # Among others, the last start on record may be that of a process that lives.
+            unclean = alone and not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
             return unclean
 
         if await self._store.transaction("start", work):
             log.info("ended_uncleanly_before")
 
-    async def stop(self) -> None:
-        """Put on record that the bot stops in order."""
-        await self._store.transaction("stop", lambda tx: tx.record.append(Stopped(), BOT, self._now()))
+    async def stop(self, worker: str = "") -> None:
+        """Put on record that the bot stops in order, and give back what its worker still holds."""
+
+        def work(tx: Tables) -> None:
+            at = self._at(tx)
+            tx.cancellations.give_back(worker, at)
+            tx.deliveries.give_back(worker, at + self.rules.patience.settle_delay)
+            tx.record.append(Stopped(), BOT, at)
+
+        await self._store.transaction("stop", work)
 
     def shift(self, tx: Tables, step: timedelta) -> None:
         """Follow a step of the clock, in the transaction in which ``now`` follows it.
@@ -308,13 +342,14 @@ class Workflow:
         sure = self._unconfirmed() is None
 
         def work(tx: Tables) -> tuple[list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
-            at = self._now()
+            at = self._at(tx)
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
+            busy = rates.blocked(tx, self.rules.patience, at)
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
             digest = digests.claim(tx, self.rules, at) if sure else None
             claimed, called_off = deliveries.claim(
-                tx, self.rules, worker, at, room=messages, not_to=not_to, held=held.deliveries
+                tx, self.rules, worker, at, room=messages, not_to=not_to | busy.keys(), held=held.deliveries
             )
             left = messages - len(claimed) - _FOR_MESSAGES
             homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
@@ -324,7 +359,8 @@ class Workflow:
                 tx.requests.of_cancellation(each.cancellation.number) for each in settled if each.state is State.SENDING
             ]
             ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
-            return named, ended, contradictions, Claimed(begun, claimed, homes, more, tx.next_due(at), digest)
+            next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
+            return named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
         settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
@@ -363,7 +399,7 @@ class Workflow:
         """Read the figures of a period whose digest is due, beside the writer, and owe the digest."""
         figures = await self._store.read(lambda tables: digests.figures(tables, period))
         owed = await self._store.transaction(
-            "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._now())
+            "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._at(tx))
         )
         if owed:
             log.info("digest_owed", since=period.since.isoformat(), until=period.until.isoformat())
@@ -373,7 +409,7 @@ class Workflow:
         """Keep what an attempt proved; return the state that follows, or None if it came too late to count."""
 
         def work(tx: Tables) -> State | None:
-            return attempts.conclude(tx, self.rules, attempt, answer, self._now(), spread=self._jitter() / 4)
+            return attempts.conclude(tx, self.rules, attempt, answer, self._at(tx), spread=self._jitter() / 4)
 
         state = await self._store.transaction("record_answer", work)
         log.info(
@@ -401,7 +437,11 @@ class Workflow:
         """Keep the result of a try to deliver; return what follows from it."""
 
         def work(tx: Tables) -> Concluded:
-            return deliveries.conclude(tx, self.rules, delivery, receipt, self._now())
+            at = self._at(tx)
+            concluded = deliveries.conclude(tx, self.rules, delivery, receipt, at)
+            if concluded.pause:
+                rates.pause(tx, self.rules.patience, delivery.target, at + concluded.pause)
+            return concluded
 
         concluded = await self._store.transaction("record_delivery", work)
         bound_log = log.bind(
@@ -437,7 +477,7 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             request = tx.requests.get(request_id)
-            return request is not None and deliveries.adopt_card(tx, self.rules, request, receipt, self._now())
+            return request is not None and deliveries.adopt_card(tx, self.rules, request, receipt, self._at(tx))
 
         adopted = await self._store.transaction("card_clicked", work)
         self._wake.set()
@@ -448,7 +488,7 @@ class Workflow:
 
         def work(tx: Tables) -> bool:
             request = tx.requests.get(request_id)
-            return request is not None and deliveries.adopt_receipt(tx, self.rules, request, receipt, self._now())
+            return request is not None and deliveries.adopt_receipt(tx, self.rules, request, receipt, self._at(tx))
 
         adopted = await self._store.transaction("receipt_clicked", work)
         self._wake.set()
@@ -458,7 +498,7 @@ class Workflow:
         """Count the votes of every pending request by today's settings; return False where a freeze forbids that."""
 
         def work(tx: Tables) -> list[Request] | None:
-            at = self._now()
+            at = self._at(tx)
             return decisions.recount(tx, self.rules, approvers, at, latest=self._unconfirmed() or at)
 
         changed = await self._store.transaction("recount", work)

@@ -23,7 +23,7 @@ from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.events import Approved, Cancelled, CardPosted, Content, Named, Requested, Sending, Started
 from bot.domain.lookup import Lookup
 from bot.domain.policy import NAMED, Actor, Membership, Surface, Verdict
-from bot.store import Page, Store, Tables, open_reader, verify_file
+from bot.store import Page, Store, Tables, open_reader, verify_all
 from bot.store.connection import Connection
 from bot.store.record import COLUMNS
 from bot.workflow import Rules, Wish, Workflow
@@ -169,7 +169,7 @@ def verification(path: Path, events: int) -> dict[str, Any]:
         began = time.perf_counter()
         assert _hashed(path) == events
         between = time.perf_counter()
-        found = verify_file(path)
+        found = verify_all(path)
         times["verified"].append(time.perf_counter() - between)
         times["floor"].append(between - began)
         assert (found.damage, found.events) == (None, events)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
 from bot.cli import main
 from bot.domain.audit import BOT
 from bot.domain.events import BackedUp, Started
-from bot.store import Store, open_reader, verify_file
+from bot.store import Server, Store, open_beside, open_reader, verify_all
 from tests.clock import Clock
+from tests.postgres import Cluster
 
 
 def run(database: Path, *words: str) -> Result:
@@ -44,7 +46,7 @@ def test_a_folder_gets_a_dated_copy(written: Path, tmp_path: Path) -> None:
     ended = run(written, "backup", str(tmp_path))
     [copy] = dated(tmp_path)
     assert re.fullmatch(r"cancel-desk-\d{4}-\d{2}-\d{2}-\d{6}\.db", copy.name)
-    assert (ended.exit_code, ended.stdout) == (0, f"{copy}: 1 event, head {verify_file(copy).head}.\n")
+    assert (ended.exit_code, ended.stdout) == (0, f"{copy}: 1 event, head {verify_all(copy).head}.\n")
     with open_reader(written) as tables:
         assert isinstance(tables.record.last().content, BackedUp)
 
@@ -101,9 +103,7 @@ def test_a_copy_is_restored(written: Path, tmp_path: Path) -> None:
     run(written, "backup", str(copy))
     ended = run(written, "restore", str(copy))
     assert ended.exit_code == 0, ended.stderr
-    assert ended.stdout.startswith(
-        f"{written}: 2 events, head {verify_file(written).head}. The database before is kept"
-    )
+    assert ended.stdout.startswith(f"{written}: 2 events, head {verify_all(written).head}. The database before is kept")
     assert f"{written}.before-restore-1" in ended.stdout
     assert "Start the bot." in ended.stdout
 
@@ -140,3 +140,31 @@ def test_a_copy_that_is_not_there_is_named(written: Path, tmp_path: Path, name: 
     ended = run(written, "restore", str(tmp_path / name))
     assert (ended.exit_code, ended.stderr.startswith("Nothing has changed. ")) == (1, True)
     assert name in ended.stderr
+
+
+def on(server: Server, *words: str, **variables: str) -> Result:
+    """Run a command on this server."""
+    return CliRunner().invoke(main, words, env={"DATABASE_URL": server.url.get_secret_value()} | variables)
+
+
+def test_copies_of_a_server_are_kept_and_brought_back_by_move(postgres: Cluster, tmp_path: Path) -> None:
+    """Restore replaces a file, so it refuses, says what to do, and shows no password."""
+    server = postgres.new()
+    with open_beside(server) as tx:
+        tx.record.append(Started("1"), BOT, Clock().at)
+    for day in range(1, 4):
+        assert on(server, "backup", str(tmp_path / f"cancel-desk-2026-01-0{day}-000000.db")).exit_code == 0
+    ended = on(server, "backup", str(tmp_path), "--keep", "2")
+    assert ended.exit_code == 0, ended.stderr
+    kept = dated(tmp_path)
+    assert len(kept) == 2
+    head = verify_all(kept[-1]).head
+    assert ended.stdout.startswith(f"{kept[-1]}: 4 events, head {head}.\n")
+    refused = on(server, "restore", str(kept[-1]))
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Nothing has changed. {server} is on a server, and restore replaces a file.")
+    assert verify_all(server).events == 5
+    fresh = postgres.url(postgres.empty())
+    moved = on(server, "move", DATABASE_URL=f"sqlite:///{kept[-1]}", MOVE_TO=fresh)
+    assert moved.exit_code == 0, moved.stderr
+    assert verify_all(Server(SecretStr(fresh))).head == head

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.audit import BOT
 from bot.domain.events import Started
-from bot.store import Store, verify_file
+from bot.store import Store, verify_all
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import deliver_all, reject, requested
@@ -61,7 +61,7 @@ async def test_a_command_puts_itself_on_record_while_the_bot_goes_on(
         await store.probe()
         assert (await command(store.path, "audit", "verify"))[0] == 0
     await store.close()
-    assert verify_file(store.path).damage is None
+    assert verify_all(store.path).damage is None
     again = Store(store.path)
     await again.open()
     assert (await again.read(lambda tables: tables.record.last())).kind == "started"
@@ -82,4 +82,4 @@ async def test_a_bot_that_is_killed_while_a_command_has_the_file_starts_again(
     await again.open()
     assert (await again.read(lambda tables: tables.record.last())).kind == "exported"
     await again.close()
-    assert verify_file(left / store.path.name).damage is None
+    assert verify_all(left / store.path.name).damage is None

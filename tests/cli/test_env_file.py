@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from bot.cli import main
 from bot.cli.env_file import VARIABLE
 from bot.settings import table
+from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +52,16 @@ def test_the_commands_of_the_set_up_take_it_behind_as_well(desk_env: Path, comma
     ended = CliRunner().invoke(main, [command, *option] if behind else [*option, command])
     assert ended.exit_code == 2
     assert "APPROVALS_REQUIRED: 'many' is not a whole number from 1 to 100\n" in ended.stderr
+
+
+def test_a_file_may_name_a_server(postgres: Cluster, tmp_path: Path) -> None:
+    """It is the place for an address with a password, which nothing prints."""
+    address = postgres.new().url.get_secret_value().replace("postgres@", "postgres:hunter2@")
+    path = tmp_path / "desk.env"
+    path.write_text(f"DATABASE_URL={address}\n")
+    ended = CliRunner().invoke(main, ["--env-file", str(path), "audit", "verify"])
+    assert (ended.exit_code, "hunter2" in ended.output) == (0, False)
+    assert ended.stdout.startswith("The record is ")
 
 
 def test_a_variable_names_the_file(desk_env: Path) -> None:

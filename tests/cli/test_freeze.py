@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.cancellation import State
-from bot.store import Store, verify_file
+from bot.store import Store, verify_all
 from bot.workflow import Rules, Workflow
 from tests.cli.test_beside import command
 from tests.clock import Clock
@@ -38,7 +38,7 @@ async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database:
         )
         await desk.ben.click(card, "approve")
         assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
-    assert verify_file(database).damage is None
+    assert verify_all(database).damage is None
 
 
 async def test_a_file_that_no_bot_has_open_is_told(database: Path, tmp_path: Path) -> None:

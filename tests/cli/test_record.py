@@ -25,7 +25,7 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import Event
 from bot.domain.events import BackedUp, Exported
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
-from bot.store import Store, StoreError, StoreProblem, open_reader, verify_file
+from bot.store import Store, StoreError, StoreProblem, open_reader, verify_all
 from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
@@ -273,7 +273,7 @@ def test_the_option_wins_over_the_variable(cli: Cli, form: str) -> None:
 def test_an_option_that_is_another_database_shows_no_password(cli: Cli) -> None:
     """A password inside ``--database`` is not printed."""
     ended = cli("audit", "find", "--database", "postgresql://user:secret@host/db")
-    assert (ended.exit_code, "must be sqlite:///" in ended.stderr, "secret" in ended.output) == (2, True, False)
+    assert (ended.exit_code, "belongs into DATABASE_URL" in ended.stderr, "secret" in ended.output) == (2, True, False)
 
 
 # --- audit verify -------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_an_export_is_on_record(cli: Cli, form: list[str]) -> None:
     event = last_event(cli.database)
     assert event.actor == f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
     assert event.content == Exported("audit find", "7d", 2, sha256(ended.stdout.encode()).hexdigest())
-    assert verify_file(cli.database).damage is None
+    assert verify_all(cli.database).damage is None
 
 
 @pytest.mark.parametrize("words", [["audit", "find"], ["erase", "--order", "ord_1", "--why", "ticket 7", "--yes"]])
@@ -472,7 +472,7 @@ def test_a_backup_that_cannot_be_put_on_record_is_kept_and_fails(
     ended = cli("backup", str(copy))
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"{copy} is written, but this could not be put on record. ")
-    assert verify_file(copy).damage is None
+    assert verify_all(copy).damage is None
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"]])

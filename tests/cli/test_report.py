@@ -18,7 +18,7 @@ from bot.cli.report import _fitted
 from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.events import Exported
 from bot.domain.policy import Act, Members
-from bot.store import Store, open_reader, verify_file
+from bot.store import Store, open_reader, verify_all
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
 from tests.world import actor
@@ -145,7 +145,7 @@ def test_a_report_is_on_record(database: Path, form: str) -> None:
         content = tables.record.event(tables.record.last().seq).content
     digest = sha256(ended.stdout.encode()).hexdigest()
     assert content == Exported("report", "2026-11-23 00:00..2026-11-25 00:00", 4, digest)
-    assert verify_file(database).damage is None
+    assert verify_all(database).damage is None
 
 
 def test_a_copy_stays_as_it_is(database: Path) -> None:

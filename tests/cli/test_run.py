@@ -36,9 +36,11 @@ def test_without_settings(command: str) -> None:
 @pytest.mark.parametrize("words", [["run"], ["doctor"], ["audit", "find"], ["audit", "verify"], ["backup", "copy.db"]])
 def test_a_password_in_the_database_url_is_not_printed(words: list[str]) -> None:
     """The URL of another database is one line without its password, and exit code 2."""
-    end = ended(*words, **VALID, DATABASE_URL="postgresql://user:secret@host/db")
+    end = ended(*words, **VALID, DATABASE_URL="mysql://user:secret@host/db")
     assert (end.exit_code, "secret" in end.output) == (2, False)
-    assert end.stderr == "DATABASE_URL: must be sqlite:///a/path or sqlite:////an/absolute/path\n"
+    assert (
+        end.stderr == "DATABASE_URL: must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://host/name\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["run", "doctor"])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Members, Membership, Surface, Verdict
-from bot.store import open_reader
+from bot.store import Place, open_reader
 from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import ClaimedDelivery, decisions
+from tests.postgres import ENGINES
 from tests.world import ANN, BEN, CLEO, DORA, TABLES, World, actor, next_delivery
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -25,10 +27,11 @@ class Died(Exception):
 class Mortal:
     """The writer's connection, which lets the process die before its n-th statement; BEGIN and COMMIT count as well."""
 
-    def __init__(self, connection: Connection, path: Path, copy: Path) -> None:
-        self.not_indexed = connection.not_indexed
+    def __init__(self, connection: Connection, place: Place, copy: Path) -> None:
+        self.hints = connection.hints
         self.left = 0
-        self._connection, self._path, self._copy = connection, path, copy
+        self.left_behind: Place = copy if isinstance(place, Path) else place
+        self._connection, self._place, self._copy = connection, place, copy
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a statement, or die before it."""
@@ -67,6 +70,18 @@ class Mortal:
         """Move the log into the file."""
         return self._connection.checkpoint()
 
+    def altered(self) -> str:
+        """Look for altered definitions."""
+        return self._connection.altered()
+
+    def complaint(self) -> str:
+        """Let the engine check itself."""
+        return self._connection.complaint()
+
+    def clock(self) -> datetime | None:
+        """Return the engine's time."""
+        return self._connection.clock()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -74,9 +89,13 @@ class Mortal:
     def _count(self) -> None:
         self.left -= 1
         if self.left < 0:
-            # A kill leaves behind exactly the files as they are now.
-            for suffix in ("", "-wal"):
-                shutil.copyfile(f"{self._path}{suffix}", f"{self._copy}{suffix}")
+            if isinstance(self._place, Path):
+                # A kill leaves behind exactly the files as they are now.
+                for suffix in ("", "-wal"):
+                    shutil.copyfile(f"{self._place}{suffix}", f"{self._copy}{suffix}")
+            else:
+                # The server finds the line closed, and undoes what was begun.
+                self._connection.close()
             raise Died
 
 
@@ -336,8 +355,8 @@ def _received(outcome: DeliveryOutcome) -> Do:
 
 
 def everything(connection: Connection) -> list[list[Row]]:
-    """Return all rows of all tables."""
-    return [connection.execute(f"SELECT * FROM {table}") for table in TABLES]
+    """Return all rows of all tables, in an order that every engine has."""
+    return [sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in TABLES]
 
 
 ACTS: dict[str, tuple[Prepare, Do]] = {
@@ -418,13 +437,14 @@ ACTS: dict[str, tuple[Prepare, Do]] = {
 }
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_death_between_two_statements_leaves_nothing_half_done(world: World, tmp_path: Path, act: str) -> None:
-    """The file that is left holds whole transactions only, and the same act leads to the same end after it."""
+    """The database that is left holds whole transactions only, and the same act leads to the same end after it."""
     prepare, do = ACTS[act]
     about = prepare(world)
-    alive, copy = world.writer.sqlite, tmp_path / "left.db"
-    world.writer.front = mortal = Mortal(alive, world.store.path, copy)
+    alive = world.writer.connection
+    world.writer.front = mortal = Mortal(alive, world.store.place, tmp_path / "left.db")
     committed = [everything(alive)]
     world.on_commit = lambda: committed.append(everything(alive))
     deaths = 0
@@ -435,7 +455,7 @@ def test_a_death_between_two_statements_leaves_nothing_half_done(world: World, t
             break
         except Died:
             deaths += 1
-            with open_reader(copy) as left:
+            with open_reader(mortal.left_behind) as left:
                 assert everything(left.connection) == committed[-1]
     world.writer.front = alive
     assert deaths >= 3
@@ -446,8 +466,8 @@ def test_a_death_between_two_statements_leaves_nothing_half_done(world: World, t
 def test_the_late_receipt_of_a_duplicate_writes_nothing(world: World, tmp_path: Path) -> None:
     """It commits nothing that a death could leave half done; the worker removes the duplicate."""
     older = _card_beside_another(world)
-    before = everything(world.writer.sqlite)
+    before = everything(world.writer.connection)
     assert _received(DeliveryOutcome.DELIVERED)(world, older)
-    assert everything(world.writer.sqlite) == before
+    assert everything(world.writer.connection) == before
     assert len(world.outside.messages) == 1
     world.drain()

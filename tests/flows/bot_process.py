@@ -17,11 +17,10 @@ from typing import Any
 
 from bot import log
 from bot.app import Bot
-from bot.clock import elapsed, utc_now
+from bot.clock import utc_now
 from bot.settings import load
 from bot.store import Tables
 from bot.tuning import Tuning
-from bot.worker import RateLimit
 from tests.flows.desk import QUICK, quick_tuning
 
 
@@ -87,13 +86,14 @@ def _tuning(commits: _Commits) -> Tuning:
     longest = _duration("LONGEST_DELIVERY_PAUSE", QUICK.longest_delivery_pause)
     return quick_tuning(
         now=now,
-        rate_limit=RateLimit(elapsed, every=timedelta(0)),
         patience=replace(
             QUICK,
             longest_delivery_pause=longest,
             longest_pause=_duration("LONGEST_PAUSE", QUICK.longest_pause),
             first_pause=_duration("FIRST_PAUSE", QUICK.first_pause),
             told_after=_duration("TOLD_AFTER", QUICK.told_after),
+            attempt_lease=_duration("LEASE", QUICK.attempt_lease),
+            delivery_lease=_duration("LEASE", QUICK.delivery_lease),
         ),
         ping_interval=float(os.environ.get("PING_INTERVAL", Tuning().ping_interval)),
         on_commit=commits.committed,

@@ -3,12 +3,11 @@
 import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from bot.clock import elapsed, utc_now
+from bot.clock import utc_now
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
@@ -20,9 +19,8 @@ from bot.sandbox.person import Person
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import ANN, BEN, CLEO, GENERAL, OLGA, PAYMENTS, VERA, Stage
 from bot.sandbox.workspace import Posted
-from bot.store import open_reader
+from bot.store import Place, open_reader
 from bot.tuning import Tuning
-from bot.worker import RateLimit
 from bot.workflow import Patience
 
 __all__ = [
@@ -52,6 +50,7 @@ QUICK = Patience(
     longest_delivery_pause=timedelta(milliseconds=20),
     max_attempts=4,
     settle_delay=timedelta(milliseconds=300),
+    message_every=timedelta(0),
 )
 
 
@@ -66,7 +65,6 @@ def quick_tuning(**changes: Any) -> Tuning:
         "store_check": 0.05,
         "metrics_check": 0.05,
         "record_check": 0.05,
-        "rate_limit": RateLimit(elapsed, every=timedelta(0)),
     }
     return Tuning(**quick | changes)
 
@@ -76,14 +74,14 @@ class Desk(Stage):
 
     def __init__(
         self,
-        database: Path,
+        place: Place,
         *,
         now: Callable[[], datetime] = utc_now,
         ack_within: float = 3.0,
         rate_limited: bool = False,
     ) -> None:
         super().__init__(
-            database,
+            place,
             orders={"ord_1": "pending", "ord_2": "pending", "ord_3": "pending", "ord_done": "completed"},
             settings={"APPROVERS": f"{BEN},{LEADS}"},
             tuning=quick_tuning(),
@@ -149,7 +147,7 @@ class Desk(Stage):
 
     def _is_receipt(self, message: Posted) -> bool:
         delivery = (message.metadata or {}).get("event_payload", {}).get("delivery_id")
-        with open_reader(self.database) as tables:
+        with open_reader(self.place) as tables:
             sql = "SELECT 1 FROM deliveries WHERE id = ? AND kind = 'receipt'"
             return bool(tables.connection.execute(sql, (delivery,)))
 

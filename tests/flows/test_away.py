@@ -12,7 +12,6 @@ from bot.app import Bot
 from bot.domain.cancellation import State
 from bot.sandbox.faults import Drop, Hang, broken
 from bot.slack.socket_mode import Connection
-from bot.worker import RateLimit
 from bot.workflow import Patience
 from tests.clock import Clock
 from tests.flows.desk import LOBBY, PAYMENTS, Desk, quick_tuning
@@ -30,7 +29,7 @@ async def pass_time(desk: Desk, clock: Clock, seconds: int, *, step: int = 10) -
 async def start(desk: Desk, clock: Clock, **tuning: float) -> Bot:
     """Start a bot on that clock, with the pauses and the rate limit that it has in real life."""
     return await desk.start_bot(
-        quick_tuning(now=clock, patience=Patience(), rate_limit=RateLimit(clock.monotonic), **tuning),
+        quick_tuning(now=clock, patience=Patience(), **tuning),
         APPROVALS_REQUIRED="1",
     )
 

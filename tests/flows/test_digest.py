@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.faults import ApiError, Drop, broken
 from bot.sandbox.workspace import Posted
-from bot.store import verify_file
+from bot.store import verify_all
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
@@ -56,7 +56,7 @@ async def week(database: Path, clock: Clock, request: pytest.FixtureRequest) -> 
     async with Desk(database, now=clock) as desk:
         yield Week(desk, clock, request.param)
         await desk.stop_bot()
-        assert verify_file(database).damage is None
+        assert verify_all(database).damage is None
 
 
 async def test_the_digest_comes_at_its_time_and_its_look_up_works(week: Week) -> None:

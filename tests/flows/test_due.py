@@ -11,7 +11,7 @@ from bot.domain.policy import Ground
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, Hang, broken
 from bot.sandbox.workspace import Posted
-from bot.store import verify_file
+from bot.store import verify_all
 from bot.workflow import Patience
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, CLEO, LEADS, OLGA, PAYMENTS, VERA, Desk, quick_tuning
@@ -49,7 +49,7 @@ async def due(database: Path, clock: Clock, request: pytest.FixtureRequest) -> A
     async with Desk(database, now=clock) as desk:
         yield Due(desk, clock, request.param)
         await desk.stop_bot()
-        assert verify_file(database).damage is None
+        assert verify_all(database).damage is None
 
 
 def mentioned(message: Posted) -> list[str]:

@@ -15,7 +15,6 @@ from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, Drop, Without, rate_limited
 from bot.sandbox.workspace import Posted
 from bot.store import open_reader, verify
-from bot.worker import RateLimit
 from bot.workflow import Patience
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, LOBBY, PAYMENTS, PRIVATE, Desk, quick_tuning
@@ -261,7 +260,7 @@ async def test_an_archived_channel_is_explained(quiet_desk: Desk) -> None:
 
 def patient(clock: Clock, **patience: Any) -> Any:
     """Return a tuning on this clock with the pauses of real life."""
-    return quick_tuning(now=clock, patience=Patience(**patience), rate_limit=RateLimit(clock.monotonic))
+    return quick_tuning(now=clock, patience=Patience(**patience))
 
 
 async def pass_time(bot: Bot, clock: Clock, **units: float) -> None:

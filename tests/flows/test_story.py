@@ -1,8 +1,12 @@
 """The whole way of a request, from the command to the record, over real websockets and signed HTTP."""
 
+import pytest
+
 from tests.flows.desk import LOBBY, Desk
+from tests.postgres import ENGINES
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 async def test_ask_approve_cancel_tell(desk: Desk) -> None:
     """A request that a second person approves is cancelled once, and everybody concerned reads it."""
     card = await desk.ask("ord_1", "typed twice")

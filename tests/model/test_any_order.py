@@ -49,7 +49,7 @@ class AnyOrder(RuleBasedStateMachine):
     def open(self, quorum: int, self_approval: bool, wish: list[str]) -> str:
         """Begin with a new file and one request."""
         self.folder = tempfile.TemporaryDirectory()
-        self.world = World(Path(self.folder.name), quorum=quorum, self_approval=self_approval)
+        self.world = World(Path(self.folder.name) / "bot.db", quorum=quorum, self_approval=self_approval)
         self.starts = 0
         self.answered: set[int] = set()
         return self.world.asked(wish[0], more=wish[1:])

@@ -8,14 +8,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
+from datetime import datetime
 
 import pytest
 
 from bot.domain.cancellation import State
-from bot.store.connection import Parameters, Row
-from bot.store.sqlite import SQLite
+from bot.store.connection import Connection, Parameters, Row
+from bot.store.postgres import Postgres
 from bot.workflow import Workflow
 from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
+from tests.postgres import ON_SQLITE
 from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -28,22 +30,21 @@ _REFUSED = "kind IN ('click_refused', 'request_refused')"
 class Undone:
     """The writer's connection, where each commit is only a step in one transaction that is undone at the end."""
 
-    not_indexed: str = SQLite.not_indexed
-
-    def __init__(self, sqlite: SQLite) -> None:
-        self._sqlite = sqlite
+    def __init__(self, connection: Connection) -> None:
+        self.hints = connection.hints
+        self._connection = connection
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement."""
-        return self._sqlite.execute(sql, parameters)
+        return self._connection.execute(sql, parameters)
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Run one statement and yield its rows."""
-        return self._sqlite.stream(sql, parameters)
+        return self._connection.stream(sql, parameters)
 
     def begin(self) -> None:
         """Begin a transaction inside the one that is open."""
-        self._sqlite.execute("SAVEPOINT act")
+        self._connection.execute("SAVEPOINT act")
 
     def begin_reading(self) -> None:
         """Begin in the same way."""
@@ -51,40 +52,59 @@ class Undone:
 
     def commit(self) -> None:
         """Keep this step, for now."""
-        self._sqlite.execute("RELEASE act")
+        self._connection.execute("RELEASE act")
 
     def rollback(self) -> None:
         """Undo this step."""
-        self._sqlite.execute("ROLLBACK TO act")
-        self._sqlite.execute("RELEASE act")
+        self._connection.execute("ROLLBACK TO act")
+        self._connection.execute("RELEASE act")
 
     def check(self) -> None:
         """Check that the file is still there."""
-        self._sqlite.check()
+        self._connection.check()
 
     def checkpoint(self) -> bool:
         """Leave the log, which has nothing of this transaction."""
         return False
 
+    def altered(self) -> str:
+        """Look for altered definitions."""
+        return self._connection.altered()
+
+    def complaint(self) -> str:
+        """Let the engine check itself."""
+        return self._connection.complaint()
+
+    def clock(self) -> datetime | None:
+        """Return the engine's time."""
+        return self._connection.clock()
+
     def close(self) -> None:
         """Close the connection."""
-        self._sqlite.close()
+        self._connection.close()
 
 
 @contextmanager
 def undone(world: World) -> Iterator[None]:
     """Undo everything that happens to the world while the block runs."""
-    sqlite, front, at, workflow = world.writer.sqlite, world.writer.front, world.clock.at, world.workflow
+    connection, front, at, workflow = world.writer.connection, world.writer.front, world.clock.at, world.workflow
     outside = world.outside.copy()
-    sqlite.execute("SAVEPOINT undone")
-    world.writer.front = Undone(sqlite)
+    first = not isinstance(front, Undone)
+    if first:
+        connection.begin()
+        if isinstance(connection, Postgres):
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.execute("SAVEPOINT undone")
+    world.writer.front = Undone(connection)
     try:
         yield
     finally:
         world.writer.front, world.clock.at, world.workflow = front, at, workflow
         world.outside = outside
-        sqlite.execute("ROLLBACK TO undone")
-        sqlite.execute("RELEASE undone")
+        connection.execute("ROLLBACK TO undone")
+        connection.execute("RELEASE undone")
+        if first:
+            connection.rollback()
 
 
 def _left(world: World, expected: Expected, workflow: Workflow) -> str:
@@ -132,12 +152,14 @@ def _one_by_one(world: World, about: str, way: list[str], *, follow: Callable[[]
                     happens(second, after_first.copy())
 
 
+@ON_SQLITE  # hundreds of pairs, which take minutes on a server
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in (WAYS | MORE_WAYS).items()])
 def test_every_pair_of_acts_leads_from_everywhere_where_it_must(world: World, way: list[str]) -> None:
     """After any two acts the request is in the state that the model expects, and everything else holds."""
     _one_by_one(world, world.asked(), way)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in WAYS.items()])
 def test_an_order_ends_as_it_must_whatever_becomes_of_another_one(world: World, way: list[str]) -> None:
     """With an order of the same request that is refused as soon as it is sent, all of this is the same."""

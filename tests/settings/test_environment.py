@@ -46,7 +46,7 @@ def test_a_look_up_needs_no_tokens() -> None:
 
     settings = load(environ, RecordSettings)
 
-    assert (settings.database_path, settings.order_id_pattern) == (
+    assert (settings.database, settings.order_id_pattern) == (
         Path("/var/lib/desk/bot.db"),
         given_that().order_id_pattern,
     )
@@ -58,7 +58,7 @@ def test_a_backup_needs_the_database_alone() -> None:
     """A mistake in another setting does not keep ``backup`` and ``audit verify`` from the file."""
     settings = load({"DATABASE_URL": "sqlite:///bot.db", "ORDER_ID_PATTERN": "("}, DatabaseSettings)
 
-    assert settings.database_path == Path("bot.db")
+    assert settings.database == Path("bot.db")
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n"])
@@ -107,7 +107,7 @@ def test_a_problem_never_repeats_a_secret(name: str, bad: str) -> None:
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DVPAY_BASE_URL", "SLACK_API_URL"])
 def test_a_problem_never_repeats_an_address(name: str) -> None:
     """A password inside an address is not shown."""
-    [line] = problems(**{name: "postgresql://user:hunter2@host/db"})
+    [line] = problems(**{name: "postgresql://user:hunter2@host"})
 
     assert line.startswith(f"{name}: ")
     assert "hunter2" not in line

@@ -27,7 +27,7 @@ def test_the_required_settings_are_enough() -> None:
         "slack_api_url": "https://slack.com/api/",
         "dvpay_base_url": "https://merchant.dv.vai247.pro",
         "dvpay_app_id": None,
-        "database_path": Path("data/bot.db"),
+        "database": Path("data/bot.db"),
         "requesters": None,
         "auditors": NOBODY,
         "approval_channel": None,

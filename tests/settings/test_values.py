@@ -10,10 +10,14 @@ from hypothesis import given, strategies as st
 from bot.domain.ids import GROUP_ID, USER_ID
 from bot.domain.policy import People
 from bot.settings import SettingsProblem, values
+from bot.store import Server
 from tests.settings.given import SECRETS, given_that, problems
 
 user_ids = st.from_regex("[UW][A-Z0-9]{1,12}", fullmatch=True)
 group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
+
+
+_DATABASES = "must be sqlite:///a/path, sqlite:////an/absolute/path or postgresql://host/name"
 
 
 @pytest.mark.parametrize(
@@ -93,12 +97,12 @@ group_ids = st.from_regex("S[A-Z0-9]{1,12}", fullmatch=True)
             for value in ("https://{order_id}", "https://{order_id}.x.test/orders")
         ),
         ("ORDER_URL", "https://u:hunter2@x.test/{order_id}", "must not contain a user name or a password"),
-        ("DATABASE_URL", "postgres://u:hunter2@h/d", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "data/bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite://bot.db", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///:memory:", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
-        ("DATABASE_URL", "sqlite:///x.db?mode=ro", "must be sqlite:///a/path or sqlite:////an/absolute/path"),
+        ("DATABASE_URL", "mysql://u:hunter2@h/d", _DATABASES),
+        ("DATABASE_URL", "data/bot.db", _DATABASES),
+        ("DATABASE_URL", "sqlite://bot.db", _DATABASES),
+        ("DATABASE_URL", "sqlite:///", _DATABASES),
+        ("DATABASE_URL", "sqlite:///:memory:", _DATABASES),
+        ("DATABASE_URL", "sqlite:///x.db?mode=ro", _DATABASES),
         (
             "CONTACT",
             "#help",
@@ -279,7 +283,75 @@ def test_slack_is_a_base_with_one_slash_at_the_end(url: str, base: str) -> None:
 )
 def test_a_database_address_is_a_path(url: str, path: str) -> None:
     """Three slashes begin a relative path, four an absolute one."""
-    assert given_that(DATABASE_URL=url).database_path == Path(path)
+    assert given_that(DATABASE_URL=url).database == Path(path)
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("postgresql://desk@localhost/desk", "postgresql://localhost/desk"),
+        ("postgres://desk:hunter2@127.0.0.1:5433/desk", "postgresql://127.0.0.1:5433/desk"),
+        ("postgresql://desk@[::1]/desk?sslmode=disable", "postgresql://[::1]/desk"),
+        ("postgresql:///desk?host=/run/postgresql", "postgresql:///run/postgresql/desk"),
+    ],
+)
+def test_a_server_on_this_machine_is_taken_as_it_is(url: str, shown: str) -> None:
+    """Nobody listens on the way to a loopback address or to a socket."""
+    server = given_that(DATABASE_URL=url).database
+    assert isinstance(server, Server)
+    assert (server.url.get_secret_value(), str(server)) == (url, shown)
+
+
+@pytest.mark.parametrize(
+    "url, becomes",
+    [
+        ("postgresql://d:p@db.test/desk", "postgresql://d:p@db.test/desk?sslmode=verify-full&sslrootcert=system"),
+        (
+            "postgresql://d:p@db.test/desk?sslrootcert=/etc/ca.pem",
+            "postgresql://d:p@db.test/desk?sslrootcert=/etc/ca.pem&sslmode=verify-full",
+        ),
+        (
+            "postgresql://d@127.0.0.1,db.test/desk?sslmode=verify-full",
+            "postgresql://d@127.0.0.1,db.test/desk?sslmode=verify-full&sslrootcert=system",
+        ),
+        (
+            "postgresql://d@localhost/desk?hostaddr=192.0.2.1",
+            "postgresql://d@localhost/desk?hostaddr=192.0.2.1&sslmode=verify-full&sslrootcert=system",
+        ),
+    ],
+)
+def test_a_server_elsewhere_has_to_prove_who_it_is(url: str, becomes: str) -> None:
+    """Without a word about TLS, PostgreSQL's library would go without if somebody in between says so."""
+    server = given_that(DATABASE_URL=url).database
+    assert isinstance(server, Server)
+    assert server.url.get_secret_value() == becomes
+
+
+@pytest.mark.parametrize(
+    "url, problem",
+    [
+        ("postgresql://d:hunter2@db.test/desk?sslmode=require", "sslmode=verify-full"),
+        ("postgresql://d:hunter2@db.test", "must name a database"),
+        ("postgresql:///desk", "must name a host"),
+        ("postgresql://d:hunter2@db.test/desk?service=x", "must not name a service"),
+        ("postgresql://d:hunter2@db.test/desk?hunter2", "is not an address"),
+    ],
+)
+def test_a_server_that_cannot_be_trusted_is_refused_without_its_password(url: str, problem: str) -> None:
+    """The line names the variable and the way out."""
+    with pytest.raises(SettingsProblem) as refused:
+        given_that(DATABASE_URL=url)
+    (line,) = refused.value.problems
+    assert line.startswith("DATABASE_URL: ")
+    assert problem in line
+    assert "hunter2" not in line
+
+
+def test_the_password_of_a_server_is_shown_nowhere() -> None:
+    """Neither by the settings, nor by an error, and the log takes it out of every line."""
+    settings = given_that(DATABASE_URL="postgresql://desk:hunter%402@127.0.0.1/desk")
+    assert "hunter" not in f"{settings!r} {settings} {settings.database!r} {settings.database}"
+    assert {"hunter%402", "hunter@2"} < set(settings.secrets())
 
 
 @pytest.mark.parametrize("text, value", [("true", True), ("YES", True), ("1", True), ("False", False), ("off", False)])

@@ -124,3 +124,14 @@ def test_slack_gets_its_challenge_back_and_nothing_else() -> None:
     asked = {"type": "url_verification", "token": "legacy", "challenge": "3eZbrw1a"}
     assert acknowledgement(asked) == {"challenge": "3eZbrw1a"}
     assert acknowledgement(asked | {"challenge": 7}) == {}
+
+
+def test_nul_is_taken_out_of_every_text() -> None:
+    """Nobody can see it, and not every database can keep it."""
+    typed = bolt_request(COMMAND | {"text": "ord_1 a\0b", "user_name": "an\0n"})
+    assert typed is not None
+    assert (typed.context["typed"].text, typed.context["typed"].user_name) == ("ord_1 ab", "ann")
+    values = {"reason": {"reason": {"type": "plain_text_input", "value": "n\0o"}}}
+    form = bolt_request(FORM | {"view": FORM["view"] | {"state": {"values": values}}})
+    assert form is not None
+    assert form.context["form"].view.state["values"]["reason"]["reason"]["value"] == "no"

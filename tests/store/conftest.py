@@ -1,12 +1,19 @@
 """A store whose writer is within reach of the tests."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from bot.store import Store
+from bot.store import Place, Store
+from tests.postgres import ENGINES
 from tests.writer import Writer
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return each engine in turn. A module about files alone has its own fixture of this name."""
+    engine: str = request.param
+    return engine
 
 
 @pytest.fixture
@@ -16,10 +23,10 @@ def writer() -> Writer:
 
 
 @pytest.fixture
-async def store(database: Path, writer: Writer) -> AsyncIterator[Store]:
-    """Yield an open store in a new file."""
+async def store(database_place: Place, writer: Writer) -> AsyncIterator[Store]:
+    """Yield an open store in a new database."""
     # Not tidied up while a test looks at its files.
-    store = Store(database, connect=writer.open, idle_after=3600.0)
+    store = Store(database_place, connect=writer.open, idle_after=3600.0)
     await store.open()
     yield store
     await store.close()

@@ -10,8 +10,14 @@ import pytest
 from bot.domain.audit import BOT
 from bot.domain.events import Started
 from bot.domain.verification import Damage
-from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, open_reader, sqlite, verify_file
+from bot.store import Store, StoreError, StoreProblem, UnsoundCopy, backup, open_reader, sqlite, verify_all
 from tests.clock import Clock
+
+
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
 
 
 def names_in(folder: Path) -> set[str]:
@@ -37,7 +43,7 @@ async def test_a_copy_is_one_private_sound_file(filled: Store, tmp_path: Path) -
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with open_reader(target) as tables:
         assert tables.record.last().head == verification.head
-    assert verify_file(target) == verification
+    assert verify_all(target) == verification
 
 
 async def test_a_copy_replaces_no_file(filled: Store, tmp_path: Path) -> None:

@@ -368,7 +368,9 @@ async def test_a_card_that_is_seen_is_settled(store: Store, clock: Clock) -> Non
         claimed(tx, clock)
         tx.deliveries.settle_seen(asked, CARD, DELIVERED, clock())
         assert claimed(tx, clock).kind is UPDATE
-        return tx.connection.execute("SELECT kind, status, ts, in_doubt_since IS NULL FROM deliveries")
+        return tx.connection.execute(
+            "SELECT kind, status, ts, in_doubt_since IS NULL FROM deliveries ORDER BY position"
+        )
 
     assert await store.transaction("seen", work) == [
         ("card", "delivered", "1.1", True),

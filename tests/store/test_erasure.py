@@ -1,6 +1,5 @@
 """Erasing what people typed: the words are gone from the disk, and the record still verifies."""
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from bot.domain.events import Erased, Requested
 from bot.domain.policy import Actor, Membership, Verdict
 from bot.domain.verification import Damage
 from bot.domain.words import ERASED
-from bot.store import Erasure, Store, erase_from, open_reader, sqlite, verify_file
+from bot.store import Erasure, Place, Store, erase_from, open_beside, open_reader, verify_all
 from bot.store.errors import StoreError, StoreProblem
 from bot.workflow import Workflow
 from tests.clock import Clock
@@ -26,7 +25,7 @@ from tests.workflow.steps import (
     settle,
     unknown,
 )
-from tests.world import next_attempt
+from tests.world import TABLES, next_attempt
 
 CARL = Actor("UCARL", "Carl Kowalczyk", requester=Membership.MEMBER)
 REASON, NO, ECHO = "Frau Grün-Lindqvist paid twice", "Herr Zwölfinger is right", "no: Frau Grün-Lindqvist"
@@ -38,14 +37,21 @@ def bytes_of(path: Path) -> bytes:
     return b"".join(each.read_bytes() for each in sorted(path.parent.iterdir()) if each.name.startswith(path.name))
 
 
-def traces(path: Path, *texts: str) -> list[str]:
-    """Return which of these texts are still somewhere on the disk."""
-    kept = bytes_of(path)
+def traces(place: Place, *texts: str) -> list[str]:
+    """Return which of these texts are still somewhere on the disk, or in the tables on a server."""
+    kept = bytes_of(place) if isinstance(place, Path) else rows_of(place)
     return [text for text in texts if text.encode() in kept]
 
 
+def rows_of(place: Place) -> bytes:
+    """Return all that the tables hold."""
+    with open_reader(place) as tables:
+        rows = [row for name in (*TABLES, "words") for row in tables.connection.execute(f"SELECT * FROM {name}")]
+    return "\n".join(str(value) for row in rows for value in row).encode()
+
+
 @pytest.fixture
-async def told(workflow: Workflow, store: Store) -> Path:
+async def told(workflow: Workflow, store: Store) -> Place:
     """Return a file with two requests of Carl's, one cancelled and one rejected, and one of Ann's that is open."""
     acted = await ask(workflow, "ord_1", by=CARL, reason=REASON)
     assert acted.request is not None
@@ -56,31 +62,31 @@ async def told(workflow: Workflow, store: Store) -> Path:
     await reject(workflow, acted.request, reason=NO)
     await ask(workflow, "ord_3", form="V3", reason="still open")
     await deliver_all(workflow)
-    assert traces(store.path, REASON, NO, ECHO, LONG[:60], CARL.name) == [REASON, NO, ECHO, LONG[:60], CARL.name]
-    return store.path
+    assert traces(store.place, REASON, NO, ECHO, LONG[:60], CARL.name) == [REASON, NO, ECHO, LONG[:60], CARL.name]
+    return store.place
 
 
-def reasons(path: Path) -> list[str]:
+def reasons(path: Place) -> list[str]:
     """Return the reasons in the table of requests."""
     with open_reader(path) as tables:
         return [str(row[0]) for row in tables.connection.execute("SELECT reason FROM requests ORDER BY number")]
 
 
 async def test_the_words_about_an_order_are_gone_and_the_record_verifies(
-    told: Path, store: Store, clock: Clock
+    told: Place, store: Store, clock: Clock
 ) -> None:
     """No page of the file and of its log holds them any more; everything else is as it was."""
     gone = erase_from(told, Erasure(order_id="ord_1"), "ticket 7", "terminal:root", clock())
     assert (gone.texts, gone.still_open, gone.from_log) == (3, 0, True)
     assert traces(told, REASON, ECHO, "GRÜN") == []
     assert traces(told, NO, LONG[:60], "still open") == [NO, LONG[:60], "still open"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
     assert reasons(told) == [ERASED, LONG, "still open"]
     asked = [content for content in await contents(store) if isinstance(content, Requested)]
     assert [each.reason for each in asked] == [ERASED, LONG, "still open"]
 
 
-async def test_an_erasure_is_on_record(told: Path, store: Store, clock: Clock) -> None:
+async def test_an_erasure_is_on_record(told: Place, store: Store, clock: Clock) -> None:
     """An auditor reads who erased what and why, but not the words."""
     erase_from(told, Erasure(order_id="ord_2"), "ticket 7", "terminal:root", clock())
     last = [*await store.read(lambda tables: list(tables.record.all()))][-1]
@@ -91,25 +97,25 @@ async def test_an_erasure_is_on_record(told: Path, store: Store, clock: Clock) -
         assert [tables.record.event(seq).kind for seq in last.content.events] == ["requested", "rejected"]
 
 
-async def test_the_words_of_a_person_are_gone_with_their_name(told: Path, clock: Clock) -> None:
+async def test_the_words_of_a_person_are_gone_with_their_name(told: Place, clock: Clock) -> None:
     """Their reasons, their names, and what the gateway answered to their requests; not what others wrote."""
     gone = erase_from(told, Erasure(person="UCARL"), "left", "terminal:root", clock())
     assert gone.texts == 5
     assert traces(told, REASON, ECHO, LONG[:60], CARL.name) == []
     assert traces(told, NO, "still open") == [NO, "still open"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
-async def test_a_person_whose_name_was_erased_may_come_back(told: Path, workflow: Workflow, clock: Clock) -> None:
+async def test_a_person_whose_name_was_erased_may_come_back(told: Place, workflow: Workflow, clock: Clock) -> None:
     """Their next act brings the name back, with an event of its own."""
     erase_from(told, Erasure(person="UCARL"), "asked", "terminal:root", clock())
     await ask(workflow, "ord_9", form="V9", by=CARL)
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
     with open_reader(told) as tables:
         assert tables.people.names(["UCARL"]) == {"UCARL": CARL.name}
 
 
-async def test_what_is_older_than_a_time_is_gone(told: Path, workflow: Workflow, store: Store, clock: Clock) -> None:
+async def test_what_is_older_than_a_time_is_gone(told: Place, workflow: Workflow, store: Store, clock: Clock) -> None:
     """Everything that was typed before, but for the requests that are still open."""
     limit = clock() + timedelta(seconds=1)
     clock.advance(60)
@@ -120,11 +126,11 @@ async def test_what_is_older_than_a_time_is_gone(told: Path, workflow: Workflow,
     assert gone.still_open == 1
     assert traces(told, REASON, NO, ECHO, LONG[:60]) == []
     assert traces(told, "still open", "a later reason", "a later no") == ["still open", "a later reason", "a later no"]
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
 async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
-    told: Path, workflow: Workflow, store: Store, clock: Clock
+    told: Place, workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """The gateway gets exactly what was approved, also after an erasure in between."""
     gone = erase_from(told, Erasure(order_id="ord_3"), "too early", "terminal:root", clock())
@@ -136,7 +142,7 @@ async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
     assert attempt.reason == "still open"
 
 
-async def test_erasing_twice_finds_nothing_more(told: Path, store: Store, clock: Clock) -> None:
+async def test_erasing_twice_finds_nothing_more(told: Place, store: Store, clock: Clock) -> None:
     """The second time nothing is left, and nothing is put on record."""
     erase_from(told, Erasure(order_id="ord_1"), "once", "terminal:root", clock())
     before = await contents(store)
@@ -145,7 +151,7 @@ async def test_erasing_twice_finds_nothing_more(told: Path, store: Store, clock:
 
 
 async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_request(
-    told: Path, workflow: Workflow, clock: Clock
+    told: Place, workflow: Workflow, clock: Clock
 ) -> None:
     """The form itself and its orders are known as before; the words are not, and other orders are another wish."""
     before = await ask(workflow, "ord_1", by=CARL, reason=REASON)
@@ -167,15 +173,15 @@ async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_reques
     assert same.request.id == other.request.id
     assert len(reasons(told)) == 4
     assert traces(told, REASON) == []
-    assert verify_file(told).damage is None
+    assert verify_all(told).damage is None
 
 
 async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
     """A statement by hand and the answers of several calls are texts as well."""
     assert await settle(workflow, await unknown(workflow)) is Verdict.ALLOWED
-    erase_from(store.path, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock())
-    assert traces(store.path, "the console says so", "typed twice") == []
-    assert verify_file(store.path).damage is None
+    erase_from(store.place, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock())
+    assert traces(store.place, "the console says so", "typed twice") == []
+    assert verify_all(store.place).damage is None
 
 
 @pytest.mark.parametrize(
@@ -187,13 +193,12 @@ async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: S
         "INSERT INTO words SELECT 3, 'reason', '00', 'forged words'",
     ],
 )
-async def test_an_erasure_is_no_cover_for_a_forgery(told: Path, store: Store, clock: Clock, forged: str) -> None:
+async def test_an_erasure_is_no_cover_for_a_forgery(told: Place, store: Store, clock: Clock, forged: str) -> None:
     """After an erasure, words that are missing without one, and words in place of erased ones, are damage."""
     erase_from(told, Erasure(order_id="ord_2"), "ticket", "terminal:root", clock())
-    with closing(sqlite.open_beside(told)) as connection:
-        connection.database.execute(forged)
-        connection.commit()
-    assert verify_file(told).damage is Damage.CONTRADICTION
+    with open_beside(told) as tx:
+        tx.connection.execute(forged)
+    assert verify_all(told).damage is Damage.CONTRADICTION
 
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, clock: Clock) -> None:

@@ -15,6 +15,12 @@ from tests.clock import Clock
 from tests.writer import Writer
 
 
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
+
 def started(tx: Tables, clock: Clock, *, length: int = 1) -> Event:
     """Put a start on record, with a version of this length."""
     return tx.record.append(Started("x" * length), BOT, clock())

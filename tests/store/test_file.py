@@ -27,6 +27,13 @@ from bot.store.format import header
 from bot.store.sqlite import SQLite
 from tests.writer import Writer
 
+
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
+
 SETTINGS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "DVPAY_API_KEY": "k3y", "APPROVERS": "U01"}
 
 

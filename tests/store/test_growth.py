@@ -23,6 +23,12 @@ from tests.world import World
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
+
 def life(world: World, state: State, outcome: DeliveryOutcome) -> int:
     """Return the number of SQLite's instructions for a request that gets to this state, with all of its messages."""
     count = 0

@@ -30,6 +30,7 @@ from bot.domain.events import (
 from bot.domain.policy import Act, Verdict
 from bot.store import Store, Tables
 from tests.clock import Clock
+from tests.postgres import ON_SQLITE
 from tests.store.rows import add, brought
 from tests.writer import Writer
 
@@ -318,6 +319,7 @@ async def test_other_events_owe_nobody_anything(store: Store, clock: Clock) -> N
     await do(store, work)
 
 
+@ON_SQLITE
 async def test_a_change_costs_one_statement_without_a_walk_where_nobody_looks(
     store: Store, writer: Writer, clock: Clock
 ) -> None:

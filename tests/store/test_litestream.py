@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain.audit import BOT
 from bot.domain.events import Started
-from bot.store import Store, StoreError, StoreProblem, restore, verify_file
+from bot.store import Store, StoreError, StoreProblem, restore, verify_all
 from tests.clock import Clock
 
 TABLES = (
@@ -44,7 +44,7 @@ async def test_the_tables_of_litestream_are_no_damage(database: Path) -> None:
     await run(database)
     execute(database, *TABLES)
     await run(database)
-    assert verify_file(database).damage is None
+    assert verify_all(database).damage is None
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ async def test_a_copy_by_litestream_is_whole_and_can_be_restored(database: Path,
     async with replicating(database, tmp_path) as url:
         for _ in range(3):
             await run(database, 1000)
-    assert (verify_file(database).events, verify_file(database).damage) == (3001, None)
+    assert (verify_all(database).events, verify_all(database).damage) == (3001, None)
     copy = tmp_path / "copy.db"
     restoring = await asyncio.create_subprocess_exec(str(LITESTREAM), "restore", "-o", str(copy), url)
     assert await restoring.wait() == 0
-    assert verify_file(copy) == verify_file(database)
+    assert verify_all(copy) == verify_all(database)
     assert restore(copy, database, BOT, Clock().at).verification.events == 3002
     await run(database)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from bot.domain.policy import Actor
 from bot.store import Store, Tables
+from tests.postgres import ON_SQLITE
 from tests.writer import Writer
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -21,6 +22,7 @@ async def test_the_latest_name_is_kept(store: Store) -> None:
     assert await store.transaction("names", work) == {"U1": "anna", "U2": "ben"}
 
 
+@ON_SQLITE
 async def test_a_name_is_written_only_when_it_has_changed(store: Store, writer: Writer) -> None:
     """Every click brings a name, and hardly ever a new one; a known name costs no write."""
 

@@ -11,6 +11,7 @@ from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.store.reports import _BEFORE_THE_PERIOD, _OF_THE_PERIOD
 from tests.clock import Clock
+from tests.postgres import ON_SQLITE
 from tests.store.rows import add, brought
 
 AT = Clock().at
@@ -91,6 +92,7 @@ async def test_what_was_unknown_before(filled: Store) -> None:
         assert await filled.read(lambda tables, since=since: tables.reports.unknown_before(since)) == count  # type: ignore[misc]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "sql, first",
     [

@@ -24,9 +24,10 @@ from bot.store import (
     backup,
     open_reader,
     restore,
-    verify_file,
+    verify_all,
 )
 from tests.clock import Clock
+from tests.postgres import ON_SQLITE
 
 AT = Clock().at
 
@@ -60,12 +61,12 @@ def test_a_copy_takes_the_place_of_the_file(database: Path, copy: Path) -> None:
     done = restore(copy, database, "terminal:root", AT)
     kept = database.with_name("bot.db.before-restore-1")
     assert names_in(database.parent) == {"bot.db", kept.name}
-    assert done == Restoration(verify_file(database), kept)
+    assert done == Restoration(verify_all(database), kept)
     assert (done.verification.events, done.verification.damage) == (4, None)
     with open_reader(database) as tables:
         last = tables.record.last()
     assert (last.actor, last.content) == ("terminal:root", Restored(3, sha256(copy.read_bytes()).hexdigest()))
-    assert verify_file(kept).events == 5
+    assert verify_all(kept).events == 5
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
 
 
@@ -77,9 +78,10 @@ async def test_a_bot_starts_on_what_was_restored(database: Path, tmp_path: Path)
         done = restore(tmp_path / "copy.db", database, BOT, AT)
         assert done.kept == database.with_name(f"bot.db.before-restore-{number}")
         await append(database, 1)
-        assert (verify_file(database).events, verify_file(database).damage) == (3, None)
+        assert (verify_all(database).events, verify_all(database).damage) == (3, None)
 
 
+@ON_SQLITE
 async def test_nothing_is_restored_while_a_bot_runs(store: Store, database: Path, tmp_path: Path) -> None:
     """The bot would go on in a file that nobody finds."""
     await store.transaction("start", lambda tx: tx.record.append(Started("1"), BOT, AT))
@@ -165,7 +167,7 @@ def test_a_link_stays_one(database: Path, copy: Path, tmp_path: Path) -> None:
     done = restore(copy, link, BOT, AT)
     assert link.is_symlink()
     assert done.kept == database.with_name("bot.db.before-restore-1")
-    assert verify_file(link).events == 4
+    assert verify_all(link).events == 4
 
 
 def test_a_failure_on_the_way_changes_nothing(database: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

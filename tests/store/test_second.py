@@ -19,11 +19,18 @@ import pytest
 from bot.domain.audit import BOT, parse_head
 from bot.domain.events import Started
 from bot.domain.verification import Damage, Verification
-from bot.store import open_beside, open_reader, second, verification, verify_file
+from bot.store import open_beside, open_reader, second, verification, verify_all
 from bot.store.projections import Projections, Seen
 from bot.store.second import Second
 from bot.store.sqlite import SQLite
 from tests.bench.record import EACH, START, fill
+
+
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
 
 CANCELLATIONS = 30
 FORGERIES = [
@@ -65,7 +72,7 @@ def alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> Verification:
     """Return what one process finds."""
     with monkeypatch.context() as patch:
         patch.setattr(verification, "LONG", sys.maxsize)
-        return verify_file(path)
+        return verify_all(path)
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def only_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_second_process_does_its_part(path: Path, only_by_the_second: None) -> None:
     """One long part is compared by the second process alone, and nobody is left behind."""
-    found = verify_file(path)
+    found = verify_all(path)
     assert (found.damage, found.events) == (None, CANCELLATIONS * EACH)
     assert multiprocessing.active_children() == []
 
@@ -106,7 +113,7 @@ def test_two_processes_find_what_one_finds(path: Path, monkeypatch: pytest.Monke
     change(path, forgery)
     expected = alone(path, monkeypatch)
     assert (expected.damage is None) == (forgery == "")
-    assert verify_file(path) == expected
+    assert verify_all(path) == expected
 
 
 @pytest.mark.parametrize("name", ["requests", "cancellations", "sqlite_autoindex_cancellations_1"])
@@ -120,18 +127,18 @@ def test_two_processes_find_a_broken_page(path: Path, monkeypatch: pytest.Monkey
         file.write(bytes(size))
     expected = alone(path, monkeypatch)
     assert expected.damage is Damage.UNSOUND
-    assert verify_file(path) == expected
+    assert verify_all(path) == expected
 
 
 def test_two_processes_hold_the_record_against_a_head(path: Path) -> None:
     """A head of this record fits, and one of another record does not."""
     with open_reader(path) as tables:
         head = parse_head(tables.record.event(60).head)
-    assert verify_file(path, head).damage is None
-    assert verify_file(path, parse_head(f"#61·{head.digits}")).damage is Damage.MISNUMBERED_HEAD
-    assert verify_file(path, parse_head(f"#60·{'A' * 26}")).damage is Damage.ANOTHER_HEAD
-    assert verify_file(path, parse_head(f"#900·{head.digits}")).damage is Damage.MISNUMBERED_HEAD
-    assert verify_file(path, parse_head(f"#900·{'A' * 26}")).damage is Damage.CUT
+    assert verify_all(path, head).damage is None
+    assert verify_all(path, parse_head(f"#61·{head.digits}")).damage is Damage.MISNUMBERED_HEAD
+    assert verify_all(path, parse_head(f"#60·{'A' * 26}")).damage is Damage.ANOTHER_HEAD
+    assert verify_all(path, parse_head(f"#900·{head.digits}")).damage is Damage.MISNUMBERED_HEAD
+    assert verify_all(path, parse_head(f"#900·{'A' * 26}")).damage is Damage.CUT
 
 
 def killed(*_: object) -> Seen:
@@ -155,7 +162,7 @@ def test_a_second_process_that_is_killed_is_survived(
     change(path, forgery)
     expected = alone(path, monkeypatch)
     monkeypatch.setattr(second, "compare", ends)
-    assert verify_file(path) == expected
+    assert verify_all(path) == expected
     assert multiprocessing.active_children() == []
 
 
@@ -166,7 +173,7 @@ def test_a_system_without_room_for_a_second_process_is_survived(path: Path, monk
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(SpawnProcess, "start", full)
-    assert verify_file(path).damage is None
+    assert verify_all(path).damage is None
 
 
 @pytest.mark.parametrize("times", [1, sys.maxsize])

@@ -5,13 +5,24 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database, Migrations
 
-from bot.domain.audit import GENESIS
+from bot.domain.audit import BOT, GENESIS
+from bot.domain.events import Started
 from bot.store import Store, StoreError, StoreProblem, Tables, open_reader, schema
+
+
+@pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 async def opened(database: Path) -> None:
@@ -226,3 +237,11 @@ async def test_views_for_people_name_people_and_results(store: Store) -> None:
     assert request[6:9] == ("ben (U2), U3", "ben (U2): no", "completed")
     assert request[9:] == ("t3", 2, "", "c1")
     assert event == (1, "t", "withdrawn", "ord_1", "ann (U1)", "{}", "reason: why", "c1", "abcdefghi")
+
+
+async def test_no_event_takes_the_place_of_another(store: Store) -> None:
+    """SQLite's REPLACE deletes without asking a guard against deletions, so the guard of new events stops it."""
+    await store.transaction("record", lambda tx: tx.record.append(Started("1"), BOT, AT))
+    statement = "REPLACE INTO audit_events SELECT seq, at, kind, '', '', '', '', prev_hash, 'x' FROM audit_events"
+    with pytest.raises(sqlite3.IntegrityError, match="must follow"):
+        await store.transaction("forge", lambda tx: tx.connection.execute(statement))

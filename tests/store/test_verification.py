@@ -18,7 +18,7 @@ from bot.domain.projection import Subject
 from bot.domain.request import Request
 from bot.domain.verification import Damage
 from bot.domain.words import ERASED
-from bot.store import Store, verify_file
+from bot.store import Store, verify_all
 from bot.store.record import COLUMNS
 from bot.workflow import Asked, Wish, Workflow
 from tests.clock import Clock
@@ -45,6 +45,12 @@ from tests.world import DORA, World, actor, next_attempt
 
 
 @pytest.fixture
+def engine() -> str:
+    """Return SQLite: these tests are about its file."""
+    return "sqlite"
+
+
+@pytest.fixture
 async def played(workflow: Workflow, store: Store, clock: Clock) -> Path:
     """Return a sound file with a request of each kind: settled by hand, cancelled, rejected and pending."""
     found = await unknown(workflow)
@@ -56,7 +62,7 @@ async def played(workflow: Workflow, store: Store, clock: Clock) -> Path:
     assert await reject(workflow, rejected) is Verdict.ALLOWED
     await deliver_all(workflow)
     await requested(workflow, "ord_4", form="V4")
-    assert verify_file(store.path).damage is None
+    assert verify_all(store.path).damage is None
     return store.path
 
 
@@ -177,7 +183,7 @@ async def test_a_change_of_the_tables_is_found_with_all_guards_in_place(
 ) -> None:
     """The events are the truth; what the tables say differently is named, with the order and both sides."""
     change(played, statement)
-    found = verify_file(played)
+    found = verify_all(played)
     assert found.damage is Damage.CONTRADICTION
     assert found.contradiction is not None
     assert found.contradiction.subject is subject
@@ -193,7 +199,7 @@ async def test_a_change_of_the_tables_is_found_with_all_guards_in_place(
 async def test_both_sides_of_a_contradiction_differ(played: Path, statement: str, said: str, kept: str) -> None:
     """The engineer sees which words were changed, and reads nothing where there is nothing."""
     change(played, statement)
-    found = verify_file(played).contradiction
+    found = verify_all(played).contradiction
     assert found is not None
     assert found.said != found.kept
     assert found.said.endswith(said)
@@ -213,7 +219,7 @@ async def test_a_request_that_was_removed_is_found(played: Path, order: int) -> 
         f"DELETE FROM cancellations WHERE number = {called}",
         f"DELETE FROM requests WHERE number = {number}",
     )
-    found = verify_file(played).contradiction
+    found = verify_all(played).contradiction
     assert found is not None
     assert (found.subject, found.order_id) == (Subject.REQUEST, f"ord_{order}")
 
@@ -228,7 +234,7 @@ async def test_a_request_without_events_is_found(played: Path) -> None:
         "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
         f" SELECT 99, 'ord_7', requester, requested_at, state, changed_at, changed_seq FROM cancellations {ORDER(2)}",
     )
-    found = verify_file(played).contradiction
+    found = verify_all(played).contradiction
     assert found is not None
     assert (found.subject, found.order_id) == (Subject.REQUEST, "ord_7")
 
@@ -262,7 +268,7 @@ GUARD = "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEG
 async def test_a_changed_definition_is_found_by_its_text(played: Path, name: str, statements: list[str]) -> None:
     """A guard of the right name that does nothing, and an index that hides a row, are no guard and no index."""
     change(played, *statements)
-    found = verify_file(played)
+    found = verify_all(played)
     assert (found.damage, found.about) == (Damage.SCHEMA, name)
 
 
@@ -304,7 +310,7 @@ async def test_a_record_with_new_hashes_is_found_by_the_tables(
 ) -> None:
     """Somebody who computes every hash again has to change the tables in the same way, everywhere."""
     rewrite(played, edit)
-    found = verify_file(played).contradiction
+    found = verify_all(played).contradiction
     assert found is not None
     assert found.subject is subject
 
@@ -317,8 +323,8 @@ async def test_a_record_rewritten_together_with_its_tables_is_found_by_a_head(pl
         lambda kept: [e._replace(actor="UTWO") if e.kind == "rejected" else e for e in kept],
         "UPDATE decisions SET approver = 'UTWO' WHERE choice = 'reject'",
     )
-    assert verify_file(played).damage is None
-    assert verify_file(played, parse_head(head)).damage is Damage.ANOTHER_HEAD
+    assert verify_all(played).damage is None
+    assert verify_all(played, parse_head(head)).damage is Damage.ANOTHER_HEAD
 
 
 @pytest.mark.parametrize(
@@ -345,7 +351,7 @@ async def test_a_false_event_that_was_appended_is_found(
     forged, _ = follow(last, content, actor_id, last.at, request=about, order_id=order)
     with closing(sqlite3.connect(played)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
-    found = verify_file(played).contradiction
+    found = verify_all(played).contradiction
     assert found is not None
     assert (found.subject, found.order_id) == (subject, order)
 
@@ -360,14 +366,14 @@ async def test_a_false_erasure_about_no_request_is_found(played: Path, store: St
     with closing(sqlite3.connect(played)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
         connection.execute("DELETE FROM words WHERE field = 'name'")
-    found = verify_file(played)
+    found = verify_all(played)
     assert found.contradiction is not None
     assert found.contradiction.subject in {Subject.EVENT, Subject.WORDS}
 
 
 def test_a_request_that_ended_before_its_card_is_no_contradiction(tmp_path: Path) -> None:
     """A weekend off drops a card, and with it the update that nobody can see: the record of it is intact."""
-    world = World(tmp_path)
+    world = World(tmp_path / "bot.db")
     about = world.asked()
     world.clock.advance(days=3)
     world.ask()  # the same order again, which ends the request whose time is over
@@ -377,7 +383,7 @@ def test_a_request_that_ended_before_its_card_is_no_contradiction(tmp_path: Path
     assert world.rows(sql) == [("card", "abandoned"), ("card_update", "abandoned")]
     assert world.found(about).state is State.EXPIRED
     world.close()
-    assert verify_file(tmp_path / "bot.db").damage is None
+    assert verify_all(tmp_path / "bot.db").damage is None
 
 
 async def test_a_broken_page_is_found(played: Path) -> None:
@@ -389,7 +395,7 @@ async def test_a_broken_page_is_found(played: Path) -> None:
         connection.execute(f"CREATE INDEX {name} ON audit_events (request, seq) WHERE seq <> 3")
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [rightful, name])
-    found = verify_file(played)
+    found = verify_all(played)
     assert (found.damage, found.about) == (Damage.UNSOUND, f"row 3 missing from index {name}")
 
 
@@ -430,7 +436,7 @@ async def batch(workflow: Workflow, store: Store) -> Path:
     assert await retry(workflow, request) is Verdict.ALLOWED
     await workflow.record_answer(await sending(workflow), DENIED)
     await deliver_all(workflow)
-    assert verify_file(store.path).damage is None
+    assert verify_all(store.path).damage is None
     return store.path
 
 
@@ -493,7 +499,7 @@ async def test_a_change_of_one_order_of_several_is_found(
 ) -> None:
     """Each order has its own state, calls and statement; what is the whole request's names the first order typed."""
     change(batch, *statements)
-    found = verify_file(batch)
+    found = verify_all(batch)
     assert found.contradiction is not None
     assert (found.contradiction.subject, found.contradiction.order_id) == (subject, f"ord_{order}" if order else "")
 
@@ -549,7 +555,7 @@ async def test_events_of_several_orders_with_new_hashes_are_found_by_the_tables(
 ) -> None:
     """An event about one order names it, and one about the whole request names none; each order keeps its own."""
     rewrite(batch, edit)
-    found = verify_file(batch).contradiction
+    found = verify_all(batch).contradiction
     assert found is not None
     assert found.subject is subject
 
@@ -581,7 +587,7 @@ async def test_a_false_event_about_one_order_of_several_is_found(
     forged, _ = follow(last, content, "UEVIL", last.at, request=about, order_id=order_id)
     with closing(sqlite3.connect(batch)) as connection, connection:
         connection.execute("INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", forged[:-1])
-    found = verify_file(batch).contradiction
+    found = verify_all(batch).contradiction
     assert found is not None
     assert found.subject is subject
 

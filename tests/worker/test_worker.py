@@ -703,3 +703,36 @@ async def test_figures_that_cannot_be_read_stop_nothing_and_are_read_again(
     clock.advance(minutes=2)
     await worker.until_idle()
     assert courier.brought == [DeliveryKind.DIGEST]
+
+
+async def test_a_process_that_stood_still_after_its_claim_does_not_call(
+    workflow: Workflow,
+    store: Store,
+    worker: Worker,
+    gateway: FakeGateway,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its lease is over, so another bot may be calling; the attempt is settled by whoever claims it next."""
+    gateway.answer.set()
+    asked, claim = await approved(workflow), workflow.claim
+
+    async def then_stand_still(name: str, **options: Any) -> Claimed:
+        found = await claim(name, **options)
+        if found.attempts:
+            clock.advance(minutes=2)
+        return found
+
+    monkeypatch.setattr(workflow, "claim", then_stand_still)
+    with structlog.testing.capture_logs() as logs:
+        await worker._start_due()  # noqa: SLF001 -- until_idle would claim again, and go on
+        await asyncio.sleep(0)
+    assert gateway.calls == []
+    assert [event["order"] for event in logs if event["event"] == "lease_over"] == ["ord_1"]
+    assert await state(store, asked) == "sending"
+    monkeypatch.undo()
+    await worker.until_idle()
+    clock.advance(5)
+    await worker.until_idle()
+    assert gateway.calls == ["ord_1"]
+    assert await state(store, asked) == "cancelled"

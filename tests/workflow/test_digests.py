@@ -1,10 +1,8 @@
 """The digest: planned before it is due, owed once for each period, and proved by its event."""
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -19,7 +17,7 @@ from bot.domain.events import DeliveryAbandoned, Digest, Started
 from bot.domain.projection import Subject
 from bot.domain.report import Period, Row
 from bot.domain.schedule import Schedule
-from bot.store import Store, verify_file
+from bot.store import Store, open_beside, verify_all
 from bot.store.reports import Reports
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
@@ -112,7 +110,7 @@ async def test_a_digest_is_owed_when_it_is_due_and_not_before(week: Week) -> Non
     assert content.report.total.orders == {State.CANCELLED: 1}
     assert await deliver_all(week.workflow) == [DeliveryKind.DIGEST]
     assert await week.work() is None
-    assert verify_file(week.store.path).damage is None
+    assert verify_all(week.store.place).damage is None
 
 
 async def test_a_message_of_a_digest_is_about_no_request(week: Week) -> None:
@@ -292,7 +290,7 @@ async def test_a_digest_that_slack_never_takes_is_given_up_on_record(week: Week)
     never = Receipt(DeliveryOutcome.IMPOSSIBLE, problem="msg_too_long")
     await week.workflow.record_delivery(claimed.delivery, never)
     assert (await contents(week.store))[-1] == DeliveryAbandoned(DeliveryKind.DIGEST, "msg_too_long")
-    assert verify_file(week.store.path).damage is None
+    assert verify_all(week.store.place).damage is None
 
 
 @pytest.mark.parametrize(
@@ -318,9 +316,9 @@ async def test_a_verification_finds_a_forged_message(week: Week, statement: str)
     await week.work()
     await deliver_all(week.workflow)
     await requested(week.workflow)
-    with closing(sqlite3.connect(week.store.path)) as connection, connection:
-        connection.execute(statement)
-    found = verify_file(week.store.path)
+    with open_beside(week.store.place) as tx:
+        tx.connection.execute(statement)
+    found = verify_all(week.store.place)
     assert found.contradiction is not None
     assert found.contradiction.subject is Subject.DELIVERIES
 

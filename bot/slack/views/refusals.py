@@ -41,6 +41,7 @@ FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 _CHANGED_OUTSIDE = "my database was moved, replaced or damaged"
 _WITHOUT_ROOM = "the disk with my database is full"
 _NOT_WRITABLE = "I may not write to my database"
+_SILENT = "my database does not answer"
 _DATABASE_TROUBLES = {
     StoreProblem.DISK_FULL: _WITHOUT_ROOM,
     StoreProblem.NEARLY_FULL: _WITHOUT_ROOM,
@@ -54,6 +55,11 @@ _DATABASE_TROUBLES = {
     StoreProblem.CUT: _CHANGED_OUTSIDE,
     StoreProblem.LOG_GONE: _CHANGED_OUTSIDE,
     StoreProblem.DAMAGED: _CHANGED_OUTSIDE,
+    StoreProblem.SERVER_AWAY: _SILENT,
+    StoreProblem.UNDONE: _SILENT,
+    StoreProblem.UNCERTAIN: _SILENT,
+    StoreProblem.NOT_REPLICATED: "the second copy of my database is missing",
+    StoreProblem.HISTORY_LOST: "my database has lost something that it had kept",
 }
 """What people in Slack read; the operator reads more in the log and at ``/readyz``."""
 

@@ -1,0 +1,521 @@
+"""PostgreSQL: how several replicas write one record, and what becomes of a commit whose answer is lost.
+
+Every transaction that writes begins with one lock for the whole database, which ends with it. The head of the record is
+read by a later statement: a statement sees the state in which it began, so one that also waits for the lock would see a
+head from before. There are no retries, and no two events that follow from the same one.
+
+The writer blocks its own thread, as SQLite's does. It needs no pipeline mode, in which the server's limit for a silent
+client does not work, and no prepared statements, which a pooler between the two may not know.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import count
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.rows import TupleRow
+
+from bot.store.connection import Hints, Parameters, Row
+from bot.store.errors import StoreError, StoreProblem
+from bot.store.place import Server
+from bot.store.postgres_schema import APPLIED, MIGRATIONS, altered
+
+T = TypeVar("T")
+
+BOT = "cancel-desk"
+"""The name under which the server lists a running bot; the others are those of a command and of a bot's readers."""
+COMMAND, READER = "cancel-desk-command", "cancel-desk-reader"
+OLDEST = 130000
+"""PostgreSQL 13, as the server itself writes its version."""
+HINTS = Hints(not_indexed="", in_order="JOIN", voided="voided_approvers(data) AS voided (value)")
+
+_LOCK = 0x4344534B
+"""The letters CDSK: the lock that each writing transaction takes."""
+_SILENT_FOR = 4.0
+"""Seconds after which a line that says nothing counts as lost; Slack shows people an error after three."""
+_MIGRATING = 120.0
+"""Seconds that the tables may take to be made, by this process or by another one."""
+_CONNECT_WITHIN = 3
+_FIND_OUT_WITHIN = 5.0
+"""Seconds in which the server must be back after a commit without an answer. Then nobody can say what became of it."""
+_BETWEEN_TRIES = 0.2
+_AT_A_TIME = 500
+# As SET LOCAL and in one message, so that it holds behind a pooler as well. The server frees the lock of a replica that
+# stands still, gives up waiting before the client does, and confirms no commit before its disk has it.
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 1500;"
+    " SET LOCAL lock_timeout = 3000; SET LOCAL synchronous_commit = on;"
+    f" SELECT pg_advisory_xact_lock({_LOCK})"
+)
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN_MIGRATING = f"BEGIN; SET LOCAL lock_timeout = {_MIGRATING * 1000:.0f}; SELECT pg_advisory_xact_lock({_LOCK})"
+_HEAD = "SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1"
+_FORGET_WRITERS = "DELETE FROM writers WHERE at < now() - interval '30 days'"
+_PLACEHOLDER = re.compile(r"'[^']*'|::|:([a-z_]+)|\?|%")
+
+
+class _Line(psycopg.Connection[TupleRow]):
+    """A connection on which no statement waits for ever."""
+
+    patience = _SILENT_FOR
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Wait for the server, and close the connection if it says nothing for too long."""
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except errors._WaitTimeout:  # noqa: SLF001 -- psycopg has no public name for it
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server has not answered in time") from None
+
+
+class Postgres:
+    """A connection to one PostgreSQL database, which is opened again when it is lost.
+
+    A commit whose answer was lost is looked up: each one that writes keeps its number beside the name of this
+    connection. ``patience`` is how many seconds that may take.
+    """
+
+    hints = HINTS
+
+    def __init__(self, server: Server, *, name: str = BOT, patience: float = _FIND_OUT_WITHIN) -> None:
+        self.name = secrets.token_hex(16)
+        self._server = server
+        self._application = name
+        self._patience = patience
+        self._line: _Line | None = None
+        self._begun = self._wrote = self._unreplicated = self._of_streams = False
+        self._open_streams = 0
+        self._cursors: list[psycopg.ServerCursor[TupleRow]] = []
+        self._batch = 0
+        self._kept: TupleRow | None = None
+        """The number and the hash of the last head of which the server said that it is kept."""
+        self._history_lost: StoreError | None = None
+        self._streams = count()
+
+    # --- statements ---------------------------------------------------------------------------
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Run one statement and return all of its rows. Outside of a transaction it is one by itself."""
+        if self._begun:
+            self._wrote = self._wrote or not sql.startswith("SELECT")
+            return self._run(self._begun_line(), sql, parameters)
+        return self._again(lambda line: self._run(line, sql, parameters))
+
+    def script(self, sql: str) -> None:
+        """Run several statements without parameters, inside a transaction."""
+        self._begun_line().execute(sql.encode())
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """Run one statement and yield its rows, a few hundred at a time from the server.
+
+        Outside of a transaction it begins one that reads, and that ends when no stream in it has any rows left.
+        """
+        if not self._begun:
+            self.begin_reading()
+            self._of_streams, self._open_streams = True, 0
+        self._open_streams += 1
+        cursor = self._begun_line().cursor(f"rows_{next(self._streams)}")
+        self._cursors.append(cursor)
+        cursor.itersize = _AT_A_TIME
+        cursor.execute(translated(sql), parameters)
+        return self._rows(cursor)
+
+    def _rows(self, cursor: psycopg.ServerCursor[TupleRow]) -> Generator[Row, None, None]:
+        while rows := cursor.fetchmany(_AT_A_TIME):
+            yield from rows
+        cursor.close()
+        self._cursors.remove(cursor)
+        self._open_streams -= 1
+        if self._of_streams and not self._open_streams:
+            self.rollback()
+
+    @staticmethod
+    def _run(line: _Line, sql: str, parameters: Parameters = ()) -> list[Row]:
+        cursor = line.execute(translated(sql), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    # --- transactions -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin a transaction, and wait until it is the only one that writes. Raises StoreError and psycopg.Error."""
+        self.check()
+        if self._begun:
+            self.rollback()
+        self._again(lambda line: line.execute(_BEGIN))
+        self._begun, self._wrote, self._unreplicated, self._of_streams = True, False, False, False
+
+    def begin_reading(self) -> None:
+        """Begin a transaction in which every read sees the same state."""
+        if self._begun:
+            self.rollback()
+        self._again(lambda line: line.execute(_BEGIN_READING))
+        self._begun, self._of_streams = True, False
+
+    def commit(self) -> None:
+        """Return once everything since ``begin`` is on the server's disk.
+
+        Raises StoreError: UNDONE where nothing was kept, and NOT_REPLICATED or UNCERTAIN where nobody knows.
+        """
+        line, self._begun = self._begun_line(), False
+        if not self._wrote:
+            with self._undone_by_an_error():
+                self._committed(line.execute("COMMIT").statusmessage)
+            return
+        self._batch += 1
+        witness = (
+            f"INSERT INTO writers (name, batch) VALUES ('{self.name}', {self._batch})"
+            " ON CONFLICT (name) DO UPDATE SET batch = excluded.batch, at = now()"
+        )
+        with self._undone_by_an_error():
+            try:
+                cursor = line.execute(f"{witness}; {_HEAD}; COMMIT")
+            except psycopg.Error as error:
+                if not line.closed:
+                    raise
+                self._find_out(error)
+                return
+            cursor.nextset()
+            head = cursor.fetchone()
+            cursor.nextset()
+            self._committed(cursor.statusmessage)
+        self._forget_streams()
+        if self._unreplicated:
+            raise StoreError(StoreProblem.NOT_REPLICATED, self._server)
+        self._kept = head or self._kept
+
+    @contextmanager
+    def _undone_by_an_error(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise StoreError(StoreProblem.UNDONE, self._server, in_one_line(error)) from error
+
+    @staticmethod
+    def _committed(status: str | None) -> None:
+        if status != "COMMIT":
+            # The server's answer to COMMIT after a statement that failed, whatever became of its exception.
+            raise psycopg.InternalError("the transaction was undone because one of its statements failed")
+
+    def _find_out(self, error: Exception) -> None:
+        """Return if the commit whose answer was lost is kept. Raises StoreError if it is not, or if nobody can say."""
+        ends = time.monotonic() + self._patience
+        while True:
+            self._drop()
+            try:
+                self._line = line = self._open()
+                # Whoever still works on that commit has the lock.
+                line.execute(_BEGIN)
+                found = line.execute("SELECT batch FROM writers WHERE name = %s", (self.name,)).fetchone()
+                head = line.execute(_HEAD).fetchone()
+                line.execute("ROLLBACK")
+            except (psycopg.OperationalError, psycopg.InternalError) as again:
+                if time.monotonic() >= ends:
+                    raise StoreError(StoreProblem.UNCERTAIN, self._server, in_one_line(error)) from again
+                time.sleep(_BETWEEN_TRIES)
+                continue
+            if found is None or found[0] != self._batch:
+                raise StoreError(StoreProblem.UNDONE, self._server, in_one_line(error))
+            self._kept = head or self._kept
+            return
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``; a server that is away has undone it."""
+        self._begun = False
+        if self._line is not None:
+            try:
+                self._line.execute("ROLLBACK")
+                self._forget_streams()
+            except psycopg.Error:
+                self._drop()
+
+    def _forget_streams(self) -> None:
+        """Close the streams that nobody read to their end; they ended with their transaction."""
+        while self._cursors:
+            self._cursors.pop().close()
+
+    def take_time(self) -> None:
+        """Let this transaction take as long as it needs."""
+        self.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        self._begun_line().patience = _MIGRATING
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Make this the only process that writes for the block, which may take long, and commit at its end."""
+        self._again(lambda line: line.execute("SELECT 1"))
+        assert self._line is not None
+        self._line.patience = _MIGRATING
+        try:
+            self._line.execute(_BEGIN_MIGRATING)
+            self._begun = True
+            yield
+            self._line.execute("COMMIT")
+        finally:
+            self.rollback()
+            self._drop()
+
+    # --- the connection -----------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise StoreError where the server has lost what it had confirmed: nothing may be built on that."""
+        if self._history_lost is not None:
+            raise self._history_lost
+
+    def checkpoint(self) -> bool:
+        """Return True: the server tidies up by itself."""
+        return True
+
+    def altered(self) -> str:
+        """Return the name of something that is not as the bot makes it, or an empty text."""
+        return altered(self)
+
+    def complaint(self) -> str:
+        """Return an empty text: a server checks its pages when it reads them."""
+        return ""
+
+    def clock(self) -> datetime:
+        """Return the time by the server's clock."""
+        ((at,),) = self.execute("SELECT clock_timestamp()")
+        assert isinstance(at, datetime)
+        return at.astimezone(UTC)
+
+    def told(self) -> tuple[int, bool]:
+        """Return the number of the server's process as it was told at the connect, and whether the line is encrypted.
+
+        A pooler makes that number up.
+        """
+        return self._again(lambda line: (line.info.backend_pid, line.pgconn.ssl_in_use))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._drop()
+
+    def _begun_line(self) -> _Line:
+        # Never a new one: it would know nothing of what the transaction has done.
+        if self._line is None or self._line.closed:
+            raise psycopg.OperationalError("the connection was lost in the middle of a transaction")
+        return self._line
+
+    def _again(self, work: Callable[[_Line], T]) -> T:
+        """Do this on a line that works. One that had been idle may be gone, and then it is opened once more."""
+        fresh = self._line is None or self._line.closed
+        while True:
+            if self._line is None or self._line.closed:
+                self._line = self._open()
+            try:
+                return work(self._line)
+            except BaseException as error:
+                was_open = not self._line.closed
+                self.rollback()
+                # The server says 25P03 or 57P01 to a client that was away, and closes the line.
+                passes = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
+                if fresh or was_open or not passes:
+                    raise
+                fresh = True
+
+    def _open(self) -> _Line:
+        line = _Line.connect(
+            self._server.url.get_secret_value(),
+            autocommit=True,
+            prepare_threshold=None,
+            connect_timeout=_CONNECT_WITHIN,
+            application_name=self._application,
+            client_encoding="UTF8",
+        )
+        try:
+            line.add_notice_handler(self._noticed)
+            self._check_version(line)
+            self._check_history(line)
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    def _check_version(self, line: _Line) -> None:
+        if line.info.server_version < OLDEST:
+            version = line.info.parameter_status("server_version") or ""
+            raise StoreError(StoreProblem.OLD_SERVER, self._server, version)
+
+    def _check_history(self, line: _Line) -> None:
+        """Raise StoreError unless the server has the last head that it confirmed: a standby may have taken over."""
+        if self._kept is None:
+            return
+        seq, hash_ = self._kept
+        found = line.execute("SELECT hash FROM audit_events WHERE seq = %s", (seq,)).fetchone()
+        if found != (hash_,):
+            self._history_lost = StoreError(StoreProblem.HISTORY_LOST, self._server, f"#{seq}")
+            raise self._history_lost
+
+    def _noticed(self, notice: errors.Diagnostic) -> None:
+        # The server's words for a commit whose wait for the standby was ended: it may be lost with this machine.
+        self._unreplicated |= notice.sqlstate == "01000" and "synchronous" in (notice.message_primary or "")
+
+    def _drop(self) -> None:
+        line, self._line, self._begun = self._line, None, False
+        if line is not None:
+            with suppress(psycopg.Error):
+                line.close()
+                self._forget_streams()
+
+
+@lru_cache(maxsize=512)
+def translated(sql: str) -> bytes:
+    """Return a statement of the tables with psycopg's placeholders."""
+
+    def placeholder(found: re.Match[str]) -> str:
+        if found[1] is not None:
+            return f"%({found[1]})s"
+        return "%s" if found[0] == "?" else found[0].replace("%", "%%")
+
+    return _PLACEHOLDER.sub(placeholder, sql).encode()
+
+
+def open_writer(server: Server) -> Postgres:
+    """Connect, make the tables if need be, and check them. Raises StoreError and psycopg.Error."""
+    connection = Postgres(server)
+    try:
+        migrate(connection, server)
+        _check_definitions(connection, server)
+        connection.execute(_FORGET_WRITERS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_beside(server: Server) -> Postgres:
+    """Connect as a command does, to tables that are there. Raises StoreError and psycopg.Error."""
+    connection = Postgres(server, name=COMMAND)
+    try:
+        _check_definitions(connection, server)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_definitions(connection: Postgres, server: Server) -> None:
+    if _missing(connection, server):
+        raise StoreError(StoreProblem.NO_TABLES, server)
+    if changed := connection.altered():
+        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, changed)
+
+
+def migrate(connection: Postgres, server: Server) -> list[str]:
+    """Bring the database to this version's schema; return the names of the migrations that this took.
+
+    Each one is applied once, however many replicas start at the same time. Raises StoreError and psycopg.Error.
+    """
+    has_list, _ = tables_there(connection)
+    if has_list and {name for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} == set(MIGRATIONS):
+        # A role that may not lock or make anything can start as well. The rest needs the lock: without it, tables that
+        # another replica is making would look like half of a database.
+        _missing(connection, server)
+        return []
+    with connection.migrating():
+        missing = _missing(connection, server)
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {APPLIED} (name TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL)")
+        for name in missing:
+            connection.script(MIGRATIONS[name])
+            connection.execute(f"INSERT INTO {APPLIED} (name, at) VALUES (?, now())", (name,))
+    return missing
+
+
+def grant(connection: Postgres, role: str) -> None:
+    """Give a role what a bot needs; with that it can neither change an event nor switch off a guard."""
+    ((name, place),) = connection.execute("SELECT quote_ident(?), quote_ident(current_schema())", (role,))
+    connection.begin()
+    try:
+        connection.script(
+            f"GRANT USAGE ON SCHEMA {place} TO {name};"
+            f" GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {place} TO {name};"
+            f" REVOKE UPDATE, DELETE ON audit_events FROM {name};"
+            f" REVOKE INSERT, UPDATE, DELETE ON {APPLIED} FROM {name}"
+        )
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _missing(connection: Postgres, server: Server) -> list[str]:
+    """Return the migrations that are still to be applied. Raises StoreError where the database is not the bot's."""
+    has_list, has_record = tables_there(connection)
+    applied = {str(name) for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} if has_list else set()
+    if newer := applied - set(MIGRATIONS):
+        raise StoreError(StoreProblem.NEWER_SCHEMA, server, ", ".join(sorted(newer)))
+    if has_record is not bool(applied):
+        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, APPLIED)
+    if applied and connection.execute(
+        "SELECT 1 WHERE EXISTS (SELECT * FROM requests) AND NOT EXISTS (SELECT * FROM audit_events)"
+    ):
+        raise StoreError(StoreProblem.EMPTIED, server)
+    return [name for name in MIGRATIONS if name not in applied]
+
+
+def tables_there(connection: Postgres) -> tuple[bool, bool]:
+    """Return whether the list of migrations and the record are there.
+
+    They are read from the catalog: ``to_regclass`` may remember from before the lock that a table was not there.
+    """
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relname IN (?, 'audit_events')"
+        " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
+        (APPLIED,),
+    )
+    return (APPLIED,) in rows, ("audit_events",) in rows
+
+
+def in_use(server: Server) -> bool:
+    """Return True where a bot is connected, as far as this role may see that."""
+    connection = Postgres(server, name=COMMAND)
+    with explained(server):
+        try:
+            sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = ? AND datname = current_database() LIMIT 1"
+            return bool(connection.execute(sql, (BOT,)))
+        finally:
+            connection.close()
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what the server or its library says, in one line."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
+_REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "certificate",
+    "SSL",
+    "permission denied",
+)
+"""Words of a refused connection that stays refused until somebody changes a setting."""
+
+
+@contextmanager
+def explained(server: Server) -> Iterator[None]:
+    """Turn what psycopg raises into a StoreError, but for our own mistakes: constraints, guards, values and syntax."""
+    try:
+        yield
+    except errors.LockNotAvailable as error:
+        raise StoreError(StoreProblem.LOCKED, server, in_one_line(error)) from error
+    except (errors.DiskFull, errors.OutOfMemory) as error:
+        raise StoreError(StoreProblem.DISK_FULL, server, in_one_line(error)) from error
+    except errors.InsufficientPrivilege as error:
+        raise StoreError(StoreProblem.NO_RIGHTS, server, in_one_line(error)) from error
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction) as error:
+        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, in_one_line(error)) from error
+    except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError) as error:
+        says = in_one_line(error)
+        refused = error.sqlstate is None and any(each in says for each in _REFUSALS)
+        problem = StoreProblem.SERVER_REFUSES if refused else StoreProblem.SERVER_AWAY
+        raise StoreError(problem, server, says) from error

@@ -1,0 +1,23 @@
+"""Slack's signed requests that one of several bots has seen, so that none of them is taken twice."""
+
+from datetime import datetime
+from hashlib import sha256
+
+from bot.domain.audit import timestamp
+from bot.store.connection import Connection
+
+
+class Signatures:
+    """The table ``signatures``. It holds digests: a signature that can be read could be sent again."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def keep(self, signature: str, now: datetime, until: datetime) -> bool:
+        """Keep this signature until that time; return False if it was kept before."""
+        self._connection.execute("DELETE FROM signatures WHERE until <= ?", (timestamp(now),))
+        kept = self._connection.execute(
+            "INSERT INTO signatures (digest, until) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest",
+            (sha256(signature.encode()).hexdigest(), timestamp(until)),
+        )
+        return bool(kept)

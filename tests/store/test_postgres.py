@@ -1,0 +1,437 @@
+"""PostgreSQL: several writers and one record, and commits whose answer is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from bot.domain.audit import BOT, Event
+from bot.domain.events import Started
+from bot.domain.policy import Actor
+from bot.store import (
+    Server,
+    Store,
+    StoreError,
+    StoreProblem,
+    Tables,
+    open_beside,
+    open_reader,
+    prepare,
+    verify,
+    verify_all,
+)
+from bot.store.postgres import Postgres, explained, in_use, open_writer, translated
+from bot.store.postgres_schema import APPLIED
+from tests.postgres import Cluster, cluster
+from tests.store.wire import Break, Wire, wire
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine() -> str:
+    """Return PostgreSQL: these tests are about its own ways."""
+    return "postgres"
+
+
+@pytest.fixture
+def server(postgres: Cluster) -> Server:
+    """Return a new database with the bot's tables."""
+    return postgres.new()
+
+
+@pytest.fixture
+def broken(postgres: Cluster) -> Iterator[Wire]:
+    """Yield a wire to the server that a test breaks."""
+    with wire(postgres.port) as made:
+        yield made
+
+
+@pytest.fixture
+async def behind(server: Server, broken: Wire) -> AsyncIterator[Store]:
+    """Yield an open store behind the wire, which looks for two seconds for what became of a commit."""
+    store = Store(through(server, broken.port), connect=lambda place: _patient(place, 2.0))
+    await store.open()
+    yield store
+    await store.close()
+
+
+def _patient(place: Server, seconds: float) -> Postgres:
+    open_writer(place).close()
+    return Postgres(place, patience=seconds)
+
+
+def through(server: Server, port: int, user: str = "postgres") -> Server:
+    """Return the same database by another port, or as another user."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    return Server(SecretStr(f"postgresql://{user}@127.0.0.1:{port}/{name}"))
+
+
+@asynccontextmanager
+async def opened(server: Server) -> AsyncIterator[Store]:
+    """Yield a replica's store."""
+    store = Store(server)
+    await store.open()
+    yield store
+    await store.close()
+
+
+def started(tx: Tables) -> Event:
+    """Put a start on record."""
+    return tx.record.append(Started("1"), BOT, AT)
+
+
+async def keep(store: Store) -> None:
+    """Keep a name."""
+    await store.transaction("name", lambda tx: tx.people.remember(Actor("U1", "ann"), AT))
+
+
+def counts(server: Server) -> int:
+    """Return how many events there are."""
+    with open_reader(server) as tables:
+        return tables.record.last().seq
+
+
+async def test_several_writers_make_one_chain(server: Server) -> None:
+    """Every event follows from the one before it, whoever wrote that, and nobody has to try again."""
+    async with opened(server) as one, opened(server) as two, opened(server) as three:
+        await asyncio.gather(*(each.transaction("start", started) for each in (one, two, three) for _ in range(40)))
+    found = verify_all(server)
+    assert (found.events, found.damage) == (120, None)
+
+
+async def test_a_kept_commit_without_an_answer_counts_once(server: Server, broken: Wire, behind: Store) -> None:
+    """The replica finds its own mark and reports that all went well."""
+    broken.breaks = Break.AFTER
+    runs: list[Event] = []
+    await behind.transaction("start", lambda tx: runs.append(started(tx)))
+    assert (len(runs), counts(server)) == (1, 1)
+    await behind.transaction("start", started)
+    assert (counts(server), verify_all(server).damage) == (2, None)
+
+
+async def test_a_commit_that_never_arrived_is_undone_for_certain(server: Server, broken: Wire, behind: Store) -> None:
+    """Nobody is told that it may have been kept, and the next one works."""
+    broken.breaks = Break.BEFORE
+    with pytest.raises(StoreError) as failed:
+        await behind.transaction("start", started)
+    assert (failed.value.problem, failed.value.unsure, counts(server)) == (StoreProblem.UNDONE, False, 0)
+    await behind.transaction("start", started)
+    assert counts(server) == 1
+
+
+@pytest.mark.parametrize("how", [Break.BEFORE, Break.AFTER])
+async def test_a_commit_of_a_server_that_stays_away_is_uncertain(
+    server: Server, broken: Wire, behind: Store, how: Break
+) -> None:
+    """It is not run again, whether it was kept or not, as nobody here can know."""
+    broken.breaks, broken.down_after = how, True
+    runs: list[Event] = []
+    with pytest.raises(StoreError) as failed:
+        await behind.transaction("start", lambda tx: runs.append(started(tx)))
+    assert (failed.value.problem, failed.value.unsure, len(runs)) == (StoreProblem.UNCERTAIN, True, 1)
+    assert counts(server) == (how is Break.AFTER)
+    broken.down = False
+    await behind.transaction("start", started)
+    assert counts(server) == 1 + (how is Break.AFTER)
+
+
+async def test_a_silent_line_counts_as_lost(
+    server: Server, broken: Wire, behind: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wire that says nothing holds up the writer for seconds, not for ever."""
+    monkeypatch.setattr("bot.store.postgres._Line.patience", 0.5)
+    broken.breaks = Break.SILENT
+    await behind.transaction("start", started)
+    assert counts(server) == 1
+
+
+async def test_a_replica_that_stands_still_frees_the_others(server: Server) -> None:
+    """The server takes the lock from a transaction whose client says nothing, and undoes it."""
+    with closing(Postgres(server)) as paused:
+        paused.begin()
+        paused.execute("DELETE FROM people")
+        async with opened(server) as store:
+            await store.transaction("start", started)
+        with pytest.raises(StoreError) as failed, explained(server):
+            paused.commit()
+    assert failed.value.problem is StoreProblem.UNDONE
+    assert counts(server) == 1
+
+
+async def test_an_idle_connection_that_is_gone_is_opened_again(postgres: Cluster, server: Server) -> None:
+    """A restart of the server, or a firewall that forgets a connection, costs no transaction and no look."""
+    async with opened(server) as store:
+        await store.transaction("start", started)
+        assert await store.read(lambda tables: tables.record.last().seq) == 1
+        with postgres.connect() as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cancel-%'"
+            )
+        await store.transaction("start", started)
+        assert await store.read(lambda tables: tables.record.last().seq) == 2
+
+
+async def test_a_connection_lost_in_a_transaction_leaves_nothing_of_it(postgres: Cluster, server: Server) -> None:
+    """What comes after the loss is not written by a new connection that knows nothing of the transaction."""
+
+    def lose(tx: Tables) -> None:
+        started(tx)
+        with postgres.connect() as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cancel-%'"
+            )
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError):
+                tx.people.remember(Actor("U1", "ann"), AT)
+
+    async with opened(server) as store:
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("lose", lose)
+        assert failed.value.problem in {StoreProblem.SERVER_AWAY, StoreProblem.UNDONE}
+        assert await store.read(lambda tables: (tables.record.last().seq, tables.people.names(["U1"]))) == (0, {})
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_a_statement_that_failed_undoes_its_transaction_whoever_catches_it(server: Server, writes: bool) -> None:
+    """The server answers COMMIT with ROLLBACK then, and that is no commit."""
+
+    def work(tx: Tables) -> None:
+        if writes:
+            tx.record.append(Started("1"), BOT, AT)
+        with pytest.raises(psycopg.DataError):
+            tx.connection.execute("SELECT 1 / 0")
+
+    async with opened(server) as store:
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("work", work)
+        assert (failed.value.problem, failed.value.unsure) == (StoreProblem.UNDONE, False)
+    assert counts(server) == 0
+
+
+async def test_a_server_that_lost_a_confirmed_event_gets_no_other(postgres: Cluster, server: Server) -> None:
+    """A standby that was behind has taken over: whatever is built on it would hide the loss."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    async with opened(server) as store:
+        await store.transaction("start", started)
+        with postgres.connect() as other:
+            _let_go(other, name)
+            other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
+        await store.transaction("start", started)
+        with postgres.connect() as other:
+            _let_go(other, name)
+            other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
+            other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
+        for _ in range(2):
+            with pytest.raises(StoreError) as failed:
+                await store.transaction("start", started)
+            assert (failed.value.problem, failed.value.about) == (StoreProblem.HISTORY_LOST, "#2")
+        with pytest.raises(StoreError):
+            await store.read(lambda tables: tables.record.last())
+    assert counts(server) == 1
+
+
+def _let_go(other: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """End all connections to this database."""
+    other.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+        (name,),
+    )
+
+
+async def test_a_commit_without_the_standby_is_uncertain() -> None:
+    """The server says yes to a commit whose wait for the standby was ended, and only a notice says what that means."""
+    with cluster() as own:
+        server = own.new()
+        async with opened(server) as store:
+            await store.transaction("start", started)
+            with own.connect() as other:
+                other.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+                other.execute("SELECT pg_reload_conf()")
+                waiting = asyncio.create_task(store.transaction("start", started))
+                waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                while not (found := other.execute(waits).fetchone()):
+                    if waiting.done():  # the server had not read its new setting yet
+                        waiting = asyncio.create_task(store.transaction("start", started))
+                    await asyncio.sleep(0.01)
+                other.execute("SELECT pg_cancel_backend(%s)", found)
+                with pytest.raises(StoreError) as failed:
+                    await waiting
+                other.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                other.execute("SELECT pg_reload_conf()")
+        assert (failed.value.problem, failed.value.unsure) == (StoreProblem.NOT_REPLICATED, True)
+
+
+async def test_simultaneous_starts_make_the_tables_once(postgres: Cluster) -> None:
+    """Six replicas that start on an empty database all find the same tables."""
+    server = Server(SecretStr(postgres.url(postgres.empty())))
+    stores = [Store(server) for _ in range(6)]
+    await asyncio.gather(*(each.open() for each in stores))
+    await asyncio.gather(*(each.transaction("start", started) for each in stores))
+    await asyncio.gather(*(each.close() for each in stores))
+    assert (counts(server), verify_all(server).damage) == (6, None)
+
+
+@pytest.mark.parametrize(
+    "statement, name",
+    [
+        ("ALTER TABLE audit_events DISABLE TRIGGER audit_events_no_change", "audit_events_no_change"),
+        ("ALTER TABLE audit_events ENABLE TRIGGER audit_events_only_append", "audit_events_only_append"),
+        ("DROP TRIGGER audit_events_only_append ON audit_events", "audit_events_only_append"),
+        (
+            "CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "audit_events_append_only",
+        ),
+        ("DROP INDEX one_open_cancellation_per_order", "one_open_cancellation_per_order"),
+        ("ALTER TABLE people ADD COLUMN note TEXT", "people"),
+    ],
+)
+async def test_an_altered_guard_ends_the_start_and_is_damage(
+    postgres: Cluster, server: Server, statement: str, name: str
+) -> None:
+    """A guard that is gone, switched off or hollow protects nothing."""
+    with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+        other.execute(statement.encode())
+    store = Store(server)
+    with pytest.raises(StoreError) as failed:
+        await store.open()
+    await store.close()
+    assert (failed.value.problem, failed.value.about) == (StoreProblem.SCHEMA_ALTERED, name)
+    assert verify_all(server).about == name
+
+
+async def test_the_guards_hold_against_truncation_and_replication(postgres: Cluster, server: Server) -> None:
+    """``session_replication_role`` switches usual triggers off, and these are not usual."""
+    async with opened(server) as store:
+        await store.transaction("start", started)
+    with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+        other.execute("SET session_replication_role = replica")
+        for statement in (
+            "TRUNCATE audit_events CASCADE",
+            "DELETE FROM audit_events",
+            "UPDATE audit_events SET at = ''",
+        ):
+            with pytest.raises(psycopg.IntegrityError, match="append-only"):
+                other.execute(statement.encode())
+    assert counts(server) == 1
+
+
+async def test_a_database_without_the_tables_is_no_record(postgres: Cluster) -> None:
+    """A command does not make tables in whatever database it is given."""
+    server = Server(SecretStr(postgres.url(postgres.empty())))
+    with pytest.raises(StoreError) as failed, open_beside(server):
+        pass
+    assert failed.value.problem is StoreProblem.NO_TABLES
+
+
+@pytest.mark.parametrize(
+    "address, problem",
+    [
+        ("postgresql://nobody@127.0.0.1:{port}/postgres", StoreProblem.SERVER_REFUSES),
+        ("postgresql://postgres@127.0.0.1:{port}/nothing", StoreProblem.SERVER_REFUSES),
+        ("postgresql://postgres:hunter2@127.0.0.1:1/postgres", StoreProblem.SERVER_AWAY),
+    ],
+)
+async def test_a_server_that_is_away_or_refuses_is_told_in_one_line(
+    postgres: Cluster, address: str, problem: StoreProblem
+) -> None:
+    """With its own words and without the password."""
+    store = Store(Server(SecretStr(address.format(port=postgres.port))))
+    with pytest.raises(StoreError) as failed:
+        await store.open()
+    await store.close()
+    assert failed.value.problem is problem
+    assert failed.value.about
+    assert "\n" not in str(failed.value)
+    assert "hunter2" not in str(failed.value)
+
+
+async def test_a_server_that_takes_no_writes_for_a_while_passes(postgres: Cluster, server: Server) -> None:
+    """A primary that became a standby says so in an error that its library takes for one of its own."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    async with opened(server) as store:
+        await store.transaction("start", started)
+        with postgres.connect() as other:
+            other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+            _let_go(other, name)
+            with pytest.raises(StoreError) as failed:
+                await store.transaction("start", started)
+            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.SERVER_AWAY, True)
+            other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+            _let_go(other, name)
+        await store.transaction("start", started)
+    assert counts(server) == 2
+
+
+async def test_a_value_that_does_not_fit_is_no_damage(server: Server) -> None:
+    """It is our own mistake, and says nothing about the server."""
+    async with opened(server) as store:
+        with pytest.raises(psycopg.DataError):
+            await store.transaction("nul", lambda tx: tx.people.remember(Actor("U1", "a\0b"), AT))
+        await keep(store)
+
+
+def test_a_role_without_rights_is_told_so(postgres: Cluster, server: Server) -> None:
+    """It is a matter for whoever grants rights, not for somebody who looks for a failing server."""
+    with postgres.connect() as other:
+        other.execute("CREATE ROLE stranger LOGIN")
+    with pytest.raises(StoreError) as failed, open_reader(through(server, postgres.port, "stranger")) as tables:
+        tables.record.last()
+    assert failed.value.problem is StoreProblem.NO_RIGHTS
+
+
+async def test_a_role_of_its_own_runs_the_bot_and_changes_no_event(postgres: Cluster) -> None:
+    """The owner makes the tables; the bot's role can append, and neither change an event nor switch off a guard."""
+    server = Server(SecretStr(postgres.url(postgres.empty())))
+    with postgres.connect() as other:
+        other.execute('CREATE ROLE "the desk" LOGIN')
+    prepare(server, "the desk")
+    limited = through(server, postgres.port, "the%20desk")
+    async with opened(limited) as store:
+        await store.transaction("start", started)
+        await keep(store)
+    assert (counts(limited), verify_all(limited).damage) == (2, None)
+    for statement in (
+        "UPDATE audit_events SET at = ''",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events CASCADE",
+        "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+        "DROP TRIGGER audit_events_no_change ON audit_events",
+        "SET session_replication_role = replica",
+        f"DELETE FROM {APPLIED}",
+    ):
+        with pytest.raises(StoreError) as failed, open_beside(limited) as tx:
+            tx.connection.execute(statement)
+        assert failed.value.problem is StoreProblem.NO_RIGHTS, statement
+
+
+async def test_a_bot_is_seen_while_it_runs(server: Server) -> None:
+    """A command that stops everything says whether somebody is there to be stopped."""
+    assert not in_use(server)
+    async with opened(server) as store:
+        await store.transaction("start", started)
+        assert in_use(server)
+
+
+async def test_a_long_answer_is_read_in_parts_within_one_state(server: Server) -> None:
+    """Reading goes on while others write, and sees nothing of that."""
+    async with opened(server) as store:
+        await store.transaction("start", lambda tx: [started(tx) for _ in range(1200)])
+        with open_reader(server) as tables:
+            events = tables.record.chain()
+            first = next(events)
+            await store.transaction("start", started)
+            assert [first.seq, *(each.seq for each in events)] == list(range(1, 1201))
+        assert (await store.read(verify)).events == 1201
+
+
+def test_placeholders_are_translated_and_texts_are_not() -> None:
+    """The tables' SQL has SQLite's placeholders; a colon or a question mark in a text is none."""
+    assert translated("SELECT 'a:b ?', x::text FROM t WHERE y = :name AND z = ?") == (
+        b"SELECT 'a:b ?', x::text FROM t WHERE y = %(name)s AND z = %s"
+    )
+    assert translated("SELECT 1 % 2, '100 %'") == b"SELECT 1 %% 2, '100 %%'"

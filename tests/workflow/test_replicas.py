@@ -1,0 +1,105 @@
+"""Several bots on one database: no start takes what another one holds, and no late result hides a newer one."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.domain.audit import timestamp
+from bot.domain.cancellation import State
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import Started
+from bot.store import Store
+from bot.workflow import Workflow
+from tests.clock import Clock
+from tests.workflow.steps import (
+    DELIVERED,
+    approve,
+    approved,
+    claimed,
+    contents,
+    deliver_all,
+    events,
+    kinds,
+    now,
+    requested,
+    sending,
+    state_of,
+)
+from tests.world import next_attempt, next_delivery
+
+
+async def test_a_start_among_others_takes_nothing_from_them(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The bot that holds a call or a message may be alive, so only the end of its lease says that it is not."""
+    request = await approved(workflow)
+    await sending(workflow)
+    card = await claimed(workflow)
+    assert card.delivery.kind is DeliveryKind.CARD
+    clock.advance(60)
+    await workflow.start(Started("2"), alone=False)
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, request) is State.SENDING
+    due = await next_delivery(workflow)
+    assert due is None or due.delivery.position != card.delivery.position
+    clock.advance(61)
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, request) is State.APPROVED
+
+
+async def test_a_start_among_others_does_not_call_an_end_unclean(workflow: Workflow, store: Store) -> None:
+    """The last start on record may be that of a bot that lives."""
+    await workflow.start(Started("1"), alone=False)
+    await workflow.start(Started("2"), alone=False)
+    assert [content.unclean for content in await contents(store)] == [False, False]
+
+
+async def test_a_stop_in_order_gives_back_what_is_left(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """Another bot goes on at once with what this one could not finish, and with nothing of a third one's."""
+    request = await approved(workflow)
+    await sending(workflow)
+    await claimed(workflow)
+    await workflow.stop("somebody else")
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, request) is State.SENDING
+    await workflow.stop("w")
+    assert await next_attempt(workflow) is None
+    assert await state_of(store, request) is State.APPROVED
+    clock.advance(5)
+    due = await claimed(workflow)
+    assert due.delivery.kind is DeliveryKind.CARD
+    assert due.delivery.in_doubt_since is not None
+
+
+async def test_an_update_that_comes_after_the_one_that_counts_is_followed_by_another(
+    workflow: Workflow, clock: Clock
+) -> None:
+    """Slack shows what was true before, so the truth goes there once more."""
+    request = await requested(workflow)
+    await deliver_all(workflow)
+    await approve(workflow, request)
+    late = await claimed(workflow)
+    assert late.delivery.kind is DeliveryKind.CARD_UPDATE
+    clock.advance(minutes=3)
+    again = await claimed(workflow)
+    assert again.delivery.position == late.delivery.position
+    await workflow.record_delivery(again.delivery, DELIVERED)
+    clock.advance(minutes=3)
+    await deliver_all(workflow)
+    assert await next_delivery(workflow) is None
+    await workflow.record_delivery(late.delivery, DELIVERED)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+@pytest.mark.parametrize("behind, goes_on", [(4.0, True), (60.0, False)])
+async def test_time_on_record_does_not_go_back_between_bots(
+    workflow: Workflow, store: Store, clock: Clock, behind: float, goes_on: bool
+) -> None:
+    """A bot whose clock is a little behind writes the time of the last event; one that is far behind is not ready."""
+    await requested(workflow)
+    before = clock.at
+    clock.at -= timedelta(seconds=behind)
+    request = await requested(workflow, "ord_2", form="V2")
+    times = [event.at for event in await events(store)]
+    assert times == ([timestamp(before)] * 2 if goes_on else [timestamp(before), timestamp(clock())])
+    assert (await now(store, request)).requested_at == datetime.fromisoformat(times[-1])
+    assert await kinds(store) == ["requested"] * 2
