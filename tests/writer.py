@@ -13,28 +13,14 @@ from bot.store.place import Place
 from bot.store.sqlite import SQLite
 
 
-class Writer:
-    """A writing connection that a test can look through, and put another connection in front of.
-
-    Give ``open`` to ``Store(connect=…)``. ``connection`` is the connection itself, from then on; what the store does
-    goes through ``front``, which is ``connection`` until a test replaces it.
-    """
+class Through:
+    """A connection that passes everything on to ``front``, for the tests that change some of it on the way."""
 
     hints: Hints
-    connection: Connection
     front: Connection
 
-    def open(self, place: Place) -> Connection:
-        """Open the database as the bot does."""
-        self.connection = self.front = engine_of(place).open_writer()
-        self.hints = self.connection.hints
-        return self
-
-    @property
-    def sqlite(self) -> SQLite:
-        """The connection to a file."""
-        assert isinstance(self.connection, SQLite)
-        return self.connection
+    def __init__(self, front: Connection) -> None:
+        self.hints, self.front = front.hints, front
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement."""
@@ -83,6 +69,31 @@ class Writer:
     def close(self) -> None:
         """Close the connection."""
         self.front.close()
+
+
+class Writer(Through):
+    """A writing connection that a test can look through, and put another connection in front of.
+
+    Give ``open`` to ``Store(connect=…)``. ``connection`` is the connection itself, from then on; what the store does
+    goes through ``front``, which is ``connection`` until a test replaces it.
+    """
+
+    connection: Connection
+
+    def __init__(self) -> None:
+        """Begin without a connection, until the store opens one."""
+
+    def open(self, place: Place) -> Connection:
+        """Open the database as the bot does."""
+        self.connection = self.front = engine_of(place).open_writer()
+        self.hints = self.connection.hints
+        return self
+
+    @property
+    def sqlite(self) -> SQLite:
+        """The connection to a file."""
+        assert isinstance(self.connection, SQLite)
+        return self.connection
 
 
 @asynccontextmanager

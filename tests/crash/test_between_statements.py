@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from bot.store.connection import Connection, Parameters, Row
 from bot.workflow import ClaimedDelivery, decisions
 from tests.postgres import ENGINES
 from tests.world import ANN, BEN, CLEO, DORA, TABLES, World, actor, next_delivery
+from tests.writer import Through
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -24,67 +24,39 @@ class Died(Exception):
     """The process is dead."""
 
 
-class Mortal:
+class Mortal(Through):
     """The writer's connection, which lets the process die before its n-th statement; BEGIN and COMMIT count as well."""
 
     def __init__(self, connection: Connection, place: Place, copy: Path) -> None:
-        self.hints = connection.hints
+        super().__init__(connection)
         self.left = 0
         self.left_behind: Place = copy if isinstance(place, Path) else place
-        self._connection, self._place, self._copy = connection, place, copy
+        self._place, self._copy = place, copy
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a statement, or die before it."""
         self._count()
-        return self._connection.execute(sql, parameters)
+        return super().execute(sql, parameters)
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """Run a statement, or die before it."""
         self._count()
-        return self._connection.stream(sql, parameters)
+        return super().stream(sql, parameters)
 
     def begin(self) -> None:
         """Begin, or die before that."""
         self._count()
-        self._connection.begin()
+        super().begin()
 
     def begin_reading(self) -> None:
         """Begin, or die before that."""
         self._count()
-        self._connection.begin_reading()
+        super().begin_reading()
 
     def commit(self) -> None:
         """Commit, or die before that."""
         self._count()
-        self._connection.commit()
-
-    def rollback(self) -> None:
-        """Undo everything, as the next process would."""
-        self._connection.rollback()
-
-    def check(self) -> None:
-        """Check that the file is still there."""
-        self._connection.check()
-
-    def checkpoint(self) -> bool:
-        """Move the log into the file."""
-        return self._connection.checkpoint()
-
-    def altered(self) -> str:
-        """Look for altered definitions."""
-        return self._connection.altered()
-
-    def complaint(self) -> str:
-        """Let the engine check itself."""
-        return self._connection.complaint()
-
-    def clock(self) -> datetime | None:
-        """Return the engine's time."""
-        return self._connection.clock()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        super().commit()
 
     def _count(self) -> None:
         self.left -= 1
@@ -95,7 +67,7 @@ class Mortal:
                     shutil.copyfile(f"{self._place}{suffix}", f"{self._copy}{suffix}")
             else:
                 # The server finds the line closed, and undoes what was begun.
-                self._connection.close()
+                self.close()
             raise Died
 
 

@@ -8,17 +8,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
-from datetime import datetime
 
 import pytest
 
 from bot.domain.cancellation import State
-from bot.store.connection import Connection, Parameters, Row
 from bot.store.postgres import Postgres
 from bot.workflow import Workflow
 from tests.model.acts import ACTS, ANSWERS, MORE_WAYS, WAYS, Expected
 from tests.postgres import ON_SQLITE
 from tests.world import World
+from tests.writer import Through
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -27,24 +26,12 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN (
 _REFUSED = "kind IN ('click_refused', 'request_refused')"
 
 
-class Undone:
+class Undone(Through):
     """The writer's connection, where each commit is only a step in one transaction that is undone at the end."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.hints = connection.hints
-        self._connection = connection
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Run one statement."""
-        return self._connection.execute(sql, parameters)
-
-    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """Run one statement and yield its rows."""
-        return self._connection.stream(sql, parameters)
 
     def begin(self) -> None:
         """Begin a transaction inside the one that is open."""
-        self._connection.execute("SAVEPOINT act")
+        self.execute("SAVEPOINT act")
 
     def begin_reading(self) -> None:
         """Begin in the same way."""
@@ -52,36 +39,16 @@ class Undone:
 
     def commit(self) -> None:
         """Keep this step, for now."""
-        self._connection.execute("RELEASE act")
+        self.execute("RELEASE act")
 
     def rollback(self) -> None:
         """Undo this step."""
-        self._connection.execute("ROLLBACK TO act")
-        self._connection.execute("RELEASE act")
-
-    def check(self) -> None:
-        """Check that the file is still there."""
-        self._connection.check()
+        self.execute("ROLLBACK TO act")
+        self.execute("RELEASE act")
 
     def checkpoint(self) -> bool:
         """Leave the log, which has nothing of this transaction."""
         return False
-
-    def altered(self) -> str:
-        """Look for altered definitions."""
-        return self._connection.altered()
-
-    def complaint(self) -> str:
-        """Let the engine check itself."""
-        return self._connection.complaint()
-
-    def clock(self) -> datetime | None:
-        """Return the engine's time."""
-        return self._connection.clock()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
 
 @contextmanager
