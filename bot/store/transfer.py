@@ -3,6 +3,7 @@
 The events come in their order and pass the guards of the new record, so the head is the same on both sides.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -13,7 +14,7 @@ from sqlite_utils import Database
 from bot.domain.verification import Verification
 from bot.store import schema
 from bot.store.connection import Connection
-from bot.store.engine import engine_of
+from bot.store.engine import Engine, engine_of
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Place
 from bot.store.tables import Tables
@@ -34,6 +35,8 @@ _TABLES = (
 )
 """The tables in an order in which no row names one that is not there yet. Heartbeats and signatures stay behind."""
 _AT_A_TIME = 200
+_LOOKS, _BETWEEN_LOOKS = 10, 0.1
+"""So often, and seconds between two of them, for a bot that has just ended."""
 
 
 class Unsound(Exception):
@@ -97,7 +100,7 @@ def _locked(source: Place) -> Iterator[Connection]:
     engine = engine_of(source)
     if isinstance(source, Path) and not source.exists():
         raise StoreError(StoreProblem.MISSING, source)
-    if engine.in_use():
+    if _stays_in_use(engine):
         raise StoreError(StoreProblem.BUSY, source)
     with engine.explained(), closing(engine.open_writer()) as connection:
         connection.begin()
@@ -116,3 +119,12 @@ def _check_same(target: Place, moved: Verification, found: Verification) -> None
 def _check_empty(connection: Connection, target: Place) -> None:
     if any(connection.execute(f"SELECT 1 FROM {table} LIMIT 1") for table in _TABLES):
         raise StoreError(StoreProblem.NOT_EMPTY, target)
+
+
+def _stays_in_use(engine: Engine) -> bool:
+    """Return True where a bot runs on it. A server lists a bot that has just ended for a moment longer."""
+    for _ in range(_LOOKS):
+        if not engine.in_use():
+            return False
+        time.sleep(_BETWEEN_LOOKS)
+    return engine.in_use()
