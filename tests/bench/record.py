@@ -26,7 +26,7 @@ from bot.domain.policy import NAMED, Actor, Membership, Surface, Verdict
 from bot.store import Page, Store, Tables, open_reader, verify_all
 from bot.store.connection import Connection
 from bot.store.record import COLUMNS
-from bot.workflow import Rules, Wish, Workflow
+from bot.workflow import Patience, Rules, Wish, Workflow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -196,7 +196,9 @@ async def card_cost(path: Path) -> float:
     store = Store(path)
     await store.open()
     at = datetime.now(UTC)
-    rules = Rules(1, False, timedelta(hours=1), re.compile(r".*"))
+    # The pace of a channel is not what is measured.
+    patience = Patience(message_every=timedelta(0))
+    rules = Rules(1, False, timedelta(hours=1), re.compile(r".*"), patience)
     workflow = Workflow(store, rules, now=lambda: at, wake=asyncio.Event())
     ann = Actor("UANN", "ann", requester=Membership.MEMBER)
     times = []
