@@ -179,6 +179,7 @@ async def test_five_orders_by_keyboard(visit: Visit, playground: Playground, vie
 
     await tab_to(desk, "veraaudits", "Shift+Tab")
     await keys.press("Enter")
+    await expect(desk.person("vera")).to_have_attribute("aria-pressed", "true")
     await tab_to(desk, "Message #payments")
     await keys.type("/cancel-audit ord_1003")
     await keys.press("Enter")
