@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot.domain import policy
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.events import BackedUp
@@ -84,10 +85,9 @@ class Measuring:
         wait = [
             order
             for request in failed
-            if request.could_be_retried(at)
-            for order in request.cancellations
+            for order in policy.retryable(request.as_of(at, None))
             # Who stopped it has looked at it.
-            if order.state is State.FAILED and order.may_retry and not order.stopped_by
+            if order.state is State.FAILED and not order.stopped_by
         ]
         owed, last = tables.levels.owed(TRIES_BEFORE_TELLING), tables.record.last().seq
         return _Standing(pending, since, tables.levels.unknown(), len(wait), owed, last)

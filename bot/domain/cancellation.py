@@ -128,8 +128,7 @@ class Cancellation:
     ``unclear`` is true for an approved one if an attempt for its order may have taken effect without our knowing.
     ``later`` is the state of another request for the same order, decided later or still open, that rules a retry of
     this one out, or None. ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is
-    the statement that settled it by hand, or None. ``reason_erased`` is true once the reason is gone that the
-    gateway would have to get.
+    the statement that settled it by hand, or None.
     """
 
     number: int
@@ -146,9 +145,3 @@ class Cancellation:
     unclear: bool = False
     stopped_by: str = ""
     settlement: Decision | None = None
-    reason_erased: bool = False
-
-    @property
-    def may_retry(self) -> bool:
-        """Return True where an approver may have the same cancel sent again, as far as the order is concerned."""
-        return self.state.may_retry and self.later is None and not self.reason_erased

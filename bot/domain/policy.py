@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bot.domain.cancellation import Choice, State
+from bot.domain.cancellation import Cancellation, Choice, State
 from bot.domain.request import Request
 from bot.domain.words import ERASED
 
@@ -293,25 +293,42 @@ def may_withdraw(request: Request, actor: Actor) -> Verdict:
 def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -> Verdict:
     """Return ALLOWED where this person may have the approved cancel of this request's only order sent again.
 
-    Retry is no way round the second person: never by the requester, even one who is an approver; not by votes that
-    count no longer (``votes``, by ``Votes.verdict``); not once the approval is older than the request could have waited
-    for it; not once a later request for the same order was confirmed, or people decided against it; and not without the
-    reason that they approved, once it is erased.
+    Retry is no way round the second person: never by the requester, even one who is an approver, and not by votes that
+    count no longer (``votes``, by ``Votes.verdict``). What stands in everybody's way comes first, so that nobody is
+    sent for another approver who could not do it either.
     """
-    refusal = _not_an_approver(request, actor)
+    refusal = _not_an_approver(request, actor) or against_retry(request, at)
     if refusal is not None:
         return refusal
+    if votes is Verdict.VOTES_MISSING:
+        return votes
+    return Verdict.OWN_REQUEST if actor.id == request.requester else votes
+
+
+def against_retry(request: Request, at: datetime | None) -> Verdict | None:
+    """Return why nobody can have this request's only order sent again, or None where an approver may.
+
+    This is the one answer to that: clicks are judged by it, and cards, receipts, news, questions and refusals offer
+    Retry by it. Nobody can once a later request for the same order was confirmed, or goes on, or people decided against
+    it; not once the approval is older than the request could have waited for it, if there is a time ``at`` to tell that
+    by; and not without the reason that was approved, once it is erased. A freeze is not looked at, as it passes, and
+    neither are the votes, which only Slack can tell.
+    """
     if not request.state.may_retry:
         return Verdict.WRONG_STATE
-    if actor.id == request.requester:
-        return Verdict.OWN_REQUEST
     if (later := request.cancellation.later) is not None:
         if later.state.open:
             return Verdict.ANOTHER_IS_OPEN
         return Verdict.CANCELLED_SINCE if later.state is State.CANCELLED else Verdict.DECIDED_AGAINST
-    if request.retry_until is None or request.retry_until < at:
-        return Verdict.APPROVAL_TOO_OLD
-    return Verdict.REASON_ERASED if request.reason == ERASED else votes
+    if request.reason == ERASED:
+        return Verdict.REASON_ERASED
+    until = request.retry_until
+    return Verdict.APPROVAL_TOO_OLD if at is not None and (until is None or until < at) else None
+
+
+def retryable(request: Request) -> list[Cancellation]:
+    """Return the orders of a request that an approver may have sent again, as far as people can read of it."""
+    return [each.cancellation for each in request.each() if against_retry(each, request.read_at) is None]
 
 
 def time_unchecked(request: Request, actor: Actor, act: Act, latest: datetime) -> Verdict | None:

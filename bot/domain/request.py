@@ -50,7 +50,8 @@ class Request:
     ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the setting REASONS with which
     the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
     ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock that is set.
-    ``history`` is who did what, and ``freeze`` the one in force, as far as the reader has to show it.
+    ``history`` is who did what, as far as the reader has to show it. What people can do depends also on when they read
+    of it, on the freeze in force, and on whether they find its card: ``read_at``, ``freeze`` and ``has_card``.
     """
 
     number: int
@@ -73,8 +74,10 @@ class Request:
     category: str = ""
     source: str = ""
     approval_ttl: timedelta = timedelta(0)
-    freeze: Freeze | None = None
     history: tuple[Step, ...] = ()
+    read_at: datetime | None = None
+    freeze: Freeze | None = None
+    has_card: bool = True
 
     @property
     def state(self) -> State:
@@ -91,6 +94,10 @@ class Request:
         """The only order of this request. One of several has to be ``narrowed`` first."""
         (only,) = self.cancellations
         return only
+
+    def as_of(self, at: datetime, freeze: Freeze | None) -> "Request":
+        """Return this request for people who read of it at this time; ``freeze`` is the one in force."""
+        return replace(self, read_at=at, freeze=freeze)
 
     def narrowed(self, cancellation: Cancellation) -> "Request":
         """Return this request as far as it is about one of its orders."""
@@ -132,11 +139,6 @@ class Request:
         return self.over
 
     @property
-    def offers_steps(self) -> bool:
-        """Return True where its card has buttons for one of its orders: none for one that a newer request took over."""
-        return any(each.state in {State.PENDING, State.UNKNOWN} or each.may_retry for each in self.cancellations)
-
-    @property
     def changed_at(self) -> datetime:
         """The time of the last step of one of its orders."""
         return max(each.changed_at for each in self.cancellations)
@@ -165,7 +167,10 @@ class Request:
         return self.approved_at and self.approved_at + self.approval_ttl
 
     def could_be_retried(self, at: datetime) -> bool:
-        """Return True where one of its orders may be sent again, as far as its state and the approval's age go."""
+        """Return True where one of its orders may be sent again, as far as its state and the approval's age go.
+
+        Whether it may be indeed is ``policy.against_retry``; this one does not change with other requests.
+        """
         until = self.retry_until
         return until is not None and until >= at and any(each.state.may_retry for each in self.cancellations)
 

@@ -25,7 +25,6 @@ from bot.domain.cancellation import (
 )
 from bot.domain.delivery import Receipt
 from bot.domain.request import Request
-from bot.domain.words import ERASED
 from bot.store.attempts import MAYBE_DONE
 from bot.store.connection import Connection, Row, among
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
@@ -344,7 +343,7 @@ def _request(rows: list[Row]) -> Request:
         card_channel=card_channel,
         card_ts=card_ts,
         card_link=card_link,
-        cancellations=tuple(_cancellation(each[0], decisions, reason=reason) for each in orders),
+        cancellations=tuple(_cancellation(each[0], decisions) for each in orders),
         due_at=due_at and _time(due_at),
         remind_at=remind_at and _time(remind_at),
         escalate_at=escalate_at and _time(escalate_at),
@@ -357,7 +356,7 @@ def _request(rows: list[Row]) -> Request:
     )
 
 
-def _cancellation(row: Row, decisions: list[Row], *, reason: str) -> Cancellation:
+def _cancellation(row: Row, decisions: list[Row]) -> Cancellation:
     number, order_id, state, changed_at, changed_seq, attempts, *rest = row[_OF_REQUEST:_BEFORE_ANSWER]
     due_at, lease_until, earlier, later, unclear, stopped_by = rest
     return Cancellation(
@@ -374,7 +373,6 @@ def _cancellation(row: Row, decisions: list[Row], *, reason: str) -> Cancellatio
         later=later and _earlier(*later.split(" ")),
         unclear=bool(unclear),
         stopped_by=stopped_by,
-        reason_erased=reason == ERASED,
         settlement=next((_decision(*each) for about, *each in decisions if about == order_id), None),
     )
 

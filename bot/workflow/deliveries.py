@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bot.domain import policy
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import (
@@ -66,10 +67,10 @@ def claim(
             tx.deliveries.call_off(delivery, at)
             called_off += 1
             continue
+        request = request.as_of(at, freeze)
         if delivery.kind.to_requester:
-            receipt, missing = tx.deliveries.receipt_place(request), _missing_card(tx, request)
+            receipt, missing = tx.deliveries.receipt_place(request), missing_card(tx, request)
             delivery = replace(delivery, receipt=receipt, missing_card=missing)
-        request = replace(request, freeze=freeze)
         if delivery.kind is DeliveryKind.COPIES:
             delivery = replace(delivery, original=tx.deliveries.original(delivery))
         if delivery.kind is DeliveryKind.CARD:
@@ -88,12 +89,12 @@ def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
     return type(event.content) in MAY_BE_OUTDATED and event.seq in tx.projections.said(request).outdated
 
 
-def _missing_card(tx: Tables, request: Request) -> MissingCard | None:
+def missing_card(tx: Tables, request: Request) -> MissingCard | None:
     """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it.
 
     A card that is there but out of date counts as well, as it may lack the buttons of today.
     """
-    if request.over:
+    if not (any(each.state.open for each in request.cancellations) or policy.retryable(request)):
         return None
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):

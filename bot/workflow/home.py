@@ -26,6 +26,7 @@ class HomeTab:
     """
 
     actor: Actor
+    at: datetime
     freeze: Freeze | None
     waiting: tuple[Request, ...] | None
     own: tuple[Request, ...]
@@ -37,7 +38,7 @@ class HomeTab:
         return policy.may_read(self.actor) is Scope.ALL
 
 
-def read(tables: Tables, rules: Rules, actor: Actor) -> HomeTab:
+def read(tables: Tables, rules: Rules, actor: Actor, at: datetime) -> HomeTab:
     """Return what this person's Home tab shows now, by today's memberships."""
     own = tuple(tables.requests.open_by(actor.id))
     shown = {each.number for each in own}
@@ -46,6 +47,7 @@ def read(tables: Tables, rules: Rules, actor: Actor) -> HomeTab:
     latest = tables.requests.latest(LATEST + len(own), only_of=only_of)
     return HomeTab(
         actor,
+        at,
         tables.freeze(),
         _waiting(tables, rules, actor),
         own,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bot.domain import policy
@@ -15,6 +15,7 @@ from bot.domain.ids import is_order_id
 from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
 from bot.store import Tables
+from bot.workflow.deliveries import missing_card
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import expire, owe_messages, show_others
 from bot.workflow.waiting import escalation, first_reminder
@@ -75,7 +76,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
         if expiring and earlier.overdue(at):
             expire(tx, earlier, at)
             earlier = tx.requests.by_form(wish.sent_as, wish.order_ids)
-        return Acted(Verdict.ALLOWED, earlier)
+        return Acted(Verdict.ALLOWED, earlier and as_read(tx, earlier, at))
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:
         verdict = Verdict.FROZEN
@@ -149,4 +150,12 @@ def _another_is_open(tx: Tables, wish: Wish, in_the_way: list[Request], actor: A
             # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
             tx.deliveries.enqueue(each, DeliveryKind.CARD_UPDATE, event, at)
     names = tx.people.names({each.requester for each in in_the_way})
-    return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way=tuple(in_the_way), names=names)
+    read = tuple(as_read(tx, each, at) for each in in_the_way)
+    return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way=read, names=names)
+
+
+def as_read(tx: Tables, request: Request, at: datetime) -> Request:
+    """Return a request as people read of it in an answer to what they did, who are told to go on with the card."""
+    request = request.as_of(at, tx.freeze())
+    missing = missing_card(tx, request)
+    return replace(request, has_card=request.card_ts is not None and (missing is None or missing.outdated))

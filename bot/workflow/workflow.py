@@ -174,7 +174,8 @@ class Workflow:
                 event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
-            return Acted(verdict, request, freeze=None if verdict is Verdict.ALLOWED else tx.freeze())
+                return Acted(verdict, requests.as_read(tx, request, at))
+            return Acted(verdict, request)
 
         acted = await self._in_time(act, work)
         log.info("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
@@ -244,7 +245,7 @@ class Workflow:
 
     async def home(self, actor: Actor) -> HomeTab:
         """Return what this person's Home tab shows now."""
-        return await self._store.read(lambda tables: home.read(tables, self.rules, actor))
+        return await self._store.read(lambda tables: home.read(tables, self.rules, actor, self._now()))
 
     async def look_up(self, actor: Actor, asked: Asked) -> Found:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""

@@ -220,7 +220,7 @@ class Deciding:
             request = request.about(order_id)
             if request is None:
                 return refusals.NOT_ITS_ORDER
-        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, request, acted.freeze))
+        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, request))
 
     async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:

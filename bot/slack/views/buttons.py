@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC
 
+from bot.domain import policy
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.policy import Act
 from bot.domain.request import Request
@@ -11,7 +14,7 @@ from bot.slack.views.text import Element, cut, plain
 
 _SHOWN_ORDER = 150
 """Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
-_SHOWN_ORDER_WHILE_FROZEN = 80
+_SHOWN_ORDER_WITH_MORE = 80
 _DECIDE = "decide "
 MENU = "more"
 """The action id of the menu. The value of each option is the name of an act and the request's id."""
@@ -106,18 +109,19 @@ def _buttons(request: Request) -> list[Element]:
             _menu(request, {Act.WITHDRAW: "Withdraw"}, withdraw),
         ]
     if waiting := _between_attempts(request):
-        which = orders.some(request, waiting, _SHOWN_ORDER)
+        which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
         for_some = f" for {which}" if request.several else ""
         stop = dialog(
             "Stop trying?",
             f"No further attempt is made{for_some}. This request does not cancel "
-            f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. Then an approver "
-            f"can press Retry{'' if request.freeze is None else ' after the freeze'}.",
+            f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. "
+            f"{_after_stopping(request)}",
             "Stop trying",
         )
-        try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if any(each.attempts for each in waiting) else []
+        hurry = request.freeze is None and any(each.attempts for each in waiting)
+        try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if hurry else []
         return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, stop)]
-    again = [each for each in request.cancellations if each.may_retry]
+    again = offered_for_retry(request)
     unknown = any(each.state is State.UNKNOWN for each in request.cancellations)
     if (again or unknown) and not request.under_way:
         retry = dialog(
@@ -135,13 +139,30 @@ def _buttons(request: Request) -> list[Element]:
     return []
 
 
+def offered_for_retry(request: Request) -> list[Cancellation]:
+    """Return the orders that the card's Retry button is for; none while orders are under way or all is frozen."""
+    return [] if request.under_way or request.freeze is not None else policy.retryable(request)
+
+
+def _after_stopping(request: Request) -> str:
+    """Return what can be done about the orders once their attempts are stopped.
+
+    The card may be older than the click on it, so it says until when.
+    """
+    stopped = [replace(each, state=State.FAILED) for each in _between_attempts(request)]
+    if not policy.retryable(replace(request, cancellations=tuple(stopped))):
+        return f"Then nobody can press Retry: only a new request can cancel {'them' if len(stopped) > 1 else 'it'}."
+    until = f" until {request.retry_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if request.retry_until else ""
+    return f"Then an approver can press Retry{'' if request.freeze is None else ' after the freeze'}{until}."
+
+
 def _approving(request: Request, order: str) -> str:
     """Return what the next approval does.
 
     A click may come after a freeze that the card still shows, so the dialog always says what it does then.
     """
     if request.freeze is not None:
-        order = orders.phrase(request, _SHOWN_ORDER_WHILE_FROZEN)
+        order = orders.phrase(request, _SHOWN_ORDER_WITH_MORE)
         return f"While everything is frozen, this changes nothing. After that: {_approval(request, order)}"
     return _approval(request, order)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bot.domain import policy
 from bot.domain.cancellation import Cancellation, State
 from bot.domain.request import Request
 from bot.slack.views import buttons, freezes, orders, outcomes
@@ -154,7 +155,7 @@ def _to_know(request: Request) -> list[list[Element]]:
 
 def _explanation(request: Request, found: outcomes.Words) -> str:
     # Where Retry works only for a while, a row of its own says until when.
-    return found.meaning if _retry_until(request) else found.explanation
+    return found.finding if _retry_until(request) else found.explanation
 
 
 def _text(request: Request, presentation: Presentation) -> str:
@@ -294,7 +295,7 @@ def _is_tried_again(order: Cancellation) -> bool:
 
 def _retry_until(request: Request) -> list[Element]:
     """Return until when Retry works, and what to do after that."""
-    states = {each.state for each in request.cancellations if each.may_retry}
+    states = {each.state for each in policy.retryable(request)}
     if request.retry_until is None or not states:
         return []
     it = "them" if request.several else "it"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.domain.cancellation import State
-from bot.domain.freeze import Freeze
 from bot.domain.policy import Membership
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_AUDIT
@@ -38,17 +37,17 @@ def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
         )
         blocks += _section(
             "Waiting for you",
-            [_to_decide(each, presentation, found.freeze) for each in found.waiting[:_MOST]],
+            [_to_decide(each.as_of(found.at, found.freeze), presentation) for each in found.waiting[:_MOST]],
             len(found.waiting),
             more,
             "Nothing waits for your decision.",
             room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS,
         )
     more = f"To see all of them, type “{CANCEL_AUDIT} me”."
-    own = [_own(replace(each, freeze=found.freeze)) for each in found.own[:_MOST]]
+    own = [_own(each.as_of(found.at, found.freeze)) for each in found.own[:_MOST]]
     blocks += _section("Yours", own, len(found.own), more, "You have no open request.", room=_MOST_BLOCKS - len(blocks))
     # An order of somebody else's may wait for the gateway as well.
-    latest = [_ended(replace(each, freeze=found.freeze)) for each in found.lately]
+    latest = [_ended(each.as_of(found.at, found.freeze)) for each in found.lately]
     blocks += [_heading("Lately"), lines(*latest) if latest else lines([words("Nothing yet.")])]
     return {"type": "home", "blocks": blocks}
 
@@ -102,16 +101,16 @@ def _section(
     return blocks
 
 
-def _to_decide(request: Request, presentation: Presentation, freeze: Freeze | None) -> list[Block]:
+def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
     """Return a pending request with all that its card says, because somebody decides by what they read here.
 
     The freeze is at the beginning of the tab.
     """
     # The others who may decide are no news to this person.
-    shown = card.card(request, replace(presentation, mentions=None)).blocks
+    shown = card.card(replace(request, freeze=None), replace(presentation, mentions=None)).blocks
     return [
         *(block for block in shown if block["type"] != "actions"),
-        buttons.to_decide_on_home(replace(request, freeze=freeze)),
+        buttons.to_decide_on_home(request),
     ]
 
 

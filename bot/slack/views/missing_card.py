@@ -3,6 +3,8 @@
 One text for one cause, for the receipt and for the direct message that tells it where the receipt is out already.
 """
 
+from dataclasses import replace
+
 from bot.domain.attempt import Trouble
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
@@ -18,6 +20,11 @@ _SHOWN_IN_TEXT = 200
 def is_there(missing: MissingCard | None) -> bool:
     """Return True where people find the card, be it out of date."""
     return missing is None or missing.outdated
+
+
+def as_read(request: Request, missing: MissingCard | None) -> Request:
+    """Return this request for people who do not find its card, if it is ``missing``."""
+    return replace(request, has_card=is_there(missing))
 
 
 def way_to(request: Request, missing: MissingCard | None) -> list[Element]:

@@ -44,7 +44,7 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
                 asks += [*asked, words(f": you can {may} this request now. ")]
             rows = [asks + _time_left(request, at)]
         case GatewayTrouble() as trouble:
-            return _message(request, _trouble(request, event.order_id, trouble, whom, has_card=True))
+            return _message(request, _trouble(request, event.order_id, trouble, whom))
         case content:
             raise AssertionError(content)
     return _message(request, [*rows, *freezes.banners(request)])
@@ -53,13 +53,11 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
 def direct_notice(request: Request, event: Event, missing: MissingCard | None = None) -> Message:
     """Return the message to the requester about an event of ``PASSING``, with a link to the card unless ``missing``."""
     assert isinstance(event.content, GatewayTrouble)
-    said = _trouble(request, event.order_id, event.content, [], has_card=missing_card.is_there(missing))
+    said = _trouble(missing_card.as_read(request, missing), event.order_id, event.content, [])
     return _message(request, [*said, missing_card.way_to(request, missing)])
 
 
-def _trouble(
-    request: Request, order_id: str, content: GatewayTrouble, whom: list[Element], *, has_card: bool
-) -> list[list[Element]]:
+def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
     """Return what is known of the order with which it took so long, and what comes next for all that are open."""
     one = request.about(order_id) or request.each()[0]
     answer = one.cancellation.last_answer
@@ -79,11 +77,11 @@ def _trouble(
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         said,
         *freezes.banners(request),
-        _next_attempts(request, order_id, content, has_card=has_card),
+        _next_attempts(request, order_id, content),
     ]
 
 
-def _next_attempts(request: Request, order_id: str, content: GatewayTrouble, *, has_card: bool) -> list[Element]:
+def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:
     """Return what comes next. The message stays as it is, so that it must hold however it goes on.
 
     Of several orders, it is true of each that is not settled. Nobody knows before how long the gateway takes and what
@@ -105,7 +103,7 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble, *, 
         number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)
         most = f"attempt {number} of at most {content.most}"
     unless = "freezes everything"
-    if has_card and (may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]):
+    if request.has_card and (may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]):
         all_of_them = "them" if request.several else "it"
         which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
         unless = f"stops {which} or {unless}"

@@ -273,7 +273,7 @@ def _by_cause(request: Request) -> list[tuple[Words, list[str]]]:
 
 
 def _meaning(found: Words, ids: list[str], *, then: bool) -> str:
-    meaning = found.explanation if then else found.meaning
+    meaning = found.explanation if then else found.finding
     return f"For each order: {meaning}" if meaning and len(ids) > 1 else meaning
 
 

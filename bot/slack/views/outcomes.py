@@ -6,22 +6,26 @@ command line shows every detail. The file is long because it is a table with wor
 
 from dataclasses import dataclass, replace
 
+from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import Earlier, State
+from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.views.text import quoted, sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sign and a title, what that means, and how it can go on from the card (each of the two may be empty).
+    """A sign and a title, what that means, and how it can go on from the card (each of the three may be empty).
 
-    ``short`` is the title where many orders are listed; empty for what is never told of one order of several.
+    ``by_hand`` is how people settle it without the gateway, and ``then`` what else they can do. ``short`` is the title
+    where many orders are listed; empty for what is never told of one order of several.
     """
 
     sign: str
     title: str
     meaning: str = ""
+    by_hand: str = ""
     then: str = ""
     short: str = ""
 
@@ -33,12 +37,19 @@ class Words:
     @property
     def explanation(self) -> str:
         """The meaning and how it can go on, in one line."""
-        return " ".join(filter(None, [self.meaning, self.then]))
+        return " ".join(filter(None, [self.finding, self.then]))
+
+    @property
+    def finding(self) -> str:
+        """The same without what is said elsewhere where Retry works only for a while."""
+        return " ".join(filter(None, [self.meaning, self.by_hand]))
 
 
 _THEN_RETRY = "Then an approver can press Retry on the card."
 _THEN_RETRY_OR_ASK = "Then an approver can press Retry on the card, or you ask again."
 _RETRY = "An approver can press Retry on the card, or you ask again."
+_BY_HAND = "Then an approver settles this by hand, in the menu (⋯) of the card."
+_ASK_AGAIN = "If the order must be cancelled, ask again."
 # Whether the gateway took a call is the gateway's own word.
 _NOT_TAKEN = "The gateway says that it did not take the request, so this request has not changed the order."
 # Earlier calls of the same request may have been answered.
@@ -61,14 +72,14 @@ _BY_STATE = {
         "⚠️",
         "Not cancelled by this request: the gateway says that it did not take it",
         _NOT_TAKEN,
-        _RETRY,
+        then=_RETRY,
         short="failed: not taken by the gateway",
     ),
     State.UNKNOWN: Words(
         "⚠️",
         _UNKNOWN,
-        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway. Then an "
-        "approver settles this by hand, in the menu (⋯) of the card.",
+        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway.",
+        _BY_HAND,
         "Or an approver presses Retry: asking again is safe.",
         short="not known",
     ),
@@ -134,7 +145,7 @@ _BY_CAUSE = {
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
         f"{_NOT_TAKEN} The bot's operator must fix this.",
-        _THEN_RETRY_OR_ASK,
+        then=_THEN_RETRY_OR_ASK,
         short="failed: credentials rejected",
     ),
     # The gateway does not say whose clock is wrong.
@@ -142,14 +153,14 @@ _BY_CAUSE = {
         "⚠️",
         "Not cancelled by this request: the gateway did not accept the time of the request",
         f"{_NOT_TAKEN} The bot's operator must check the clock.",
-        _THEN_RETRY_OR_ASK,
+        then=_THEN_RETRY_OR_ASK,
         short="failed: time not accepted",
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
         f"{_NOT_TAKEN} The bot's operator must look at this.",
-        _THEN_RETRY_OR_ASK,
+        then=_THEN_RETRY_OR_ASK,
         short="failed: bot turned away",
     ),
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
@@ -157,7 +168,7 @@ _BY_CAUSE = {
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
         "Look the order up at the gateway. The bot's operator must fix the credentials.",
-        _THEN_RETRY,
+        then=_THEN_RETRY,
         short="not known: credentials rejected",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
@@ -165,7 +176,7 @@ _BY_CAUSE = {
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
         "Look the order up at the gateway. The bot's operator must check the clock.",
-        _THEN_RETRY,
+        then=_THEN_RETRY,
         short="not known: time not accepted",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
@@ -173,7 +184,7 @@ _BY_CAUSE = {
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it turns the bot away. "
         "Look the order up at the gateway. The bot's operator must look at this.",
-        _THEN_RETRY,
+        then=_THEN_RETRY,
         short="not known: bot turned away",
     ),
 }
@@ -182,7 +193,7 @@ STOPPED = Words(
     "✋",
     "Stopped by a person: not cancelled by this request",
     f"{_UNCHANGED} I make no further attempt.",
-    "If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
+    then="If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
     short="stopped",
 )
 """The words for a failure that a person brought about."""
@@ -191,21 +202,21 @@ _NOT_REACHED_AT_ALL = Words(
     "⚠️",
     "Not cancelled by this request: the gateway could not be reached",
     f"{_UNCHANGED} If this lasts, tell the bot's operator.",
-    _RETRY,
+    then=_RETRY,
     short="failed: gateway not reached",
 )
 _NO_SECURE_CONNECTION = Words(
     "⚠️",
     "Not cancelled by this request: no secure connection to the gateway",
     f"{_UNCHANGED} The bot's operator must look at this.",
-    _THEN_RETRY_OR_ASK,
+    then=_THEN_RETRY_OR_ASK,
     short="failed: no secure connection",
 )
 _WRONG_SETTINGS = Words(
     "⚠️",
     "Not cancelled by this request: the bot's settings for the gateway are wrong",
     f"{_UNCHANGED} The bot's operator must fix this.",
-    _THEN_RETRY_OR_ASK,
+    then=_THEN_RETRY_OR_ASK,
     short="failed: wrong settings",
 )
 _FAILED_BY_TROUBLE = {
@@ -221,7 +232,7 @@ _FAILED_BY_TROUBLE = {
         "⚠️",
         "Not cancelled by this request: too many calls to the gateway at once",
         _UNCHANGED,
-        _RETRY,
+        then=_RETRY,
         short="failed: too many calls",
     ),
     Trouble.RECORD_CONTRADICTS: Words(
@@ -316,27 +327,44 @@ def words_for(request: Request) -> Words:
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
     found = words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
-    return without_retry(request, found)
+    return with_what_is_left(request, found)
 
 
-def without_a_card(found: Words, state: State) -> Words:
-    """Return these words of an order that has ended without the card on which people could go on."""
-    return replace(found, then="You can ask again." if state is State.FAILED else "") if state.may_retry else found
+_WITHOUT_RETRY = {
+    Verdict.ANOTHER_IS_OPEN: "There is another open request for this order, so nobody can retry this one now.",
+    Verdict.CANCELLED_SINCE: "The gateway confirmed a later request for this order, so there is nothing to retry.",
+    Verdict.REASON_ERASED: "The reason was erased, so nobody can retry this one.",
+    Verdict.APPROVAL_TOO_OLD: "The approval is too old for Retry.",
+}
+"""Why nobody can press Retry; if people decided against it, that depends on how."""
+_NOTHING_TO_ASK = {Verdict.ANOTHER_IS_OPEN, Verdict.CANCELLED_SINCE}
+_IN_A_LIST = {
+    Verdict.ANOTHER_IS_OPEN: "another request is open",
+    Verdict.CANCELLED_SINCE: "confirmed since",
+    Verdict.DECIDED_AGAINST: "decided since",
+}
+"""The same where many orders are listed, for what may be true of some of them only."""
 
 
-def without_retry(request: Request, found: Words) -> Words:
-    """Return these words of a failed or unknown order as they are where nobody can retry it any more."""
-    later = request.cancellation.later
+def with_what_is_left(request: Request, found: Words) -> Words:
+    """Return the words of the only order with the steps that are left to people, for how it can go on.
+
+    Without the card nobody can press Retry or settle anything by hand.
+    """
     if not request.state.may_retry:
         return found
-    if later is not None:
-        return replace(found, meaning=f"{found.meaning} {no_retry(later)}", then="")
-    if request.cancellation.reason_erased:
-        return replace(found, meaning=f"{found.meaning} {_ERASED}", then="")
-    return found
-
-
-_ERASED = "The reason was erased, so nobody can retry this one."
+    against = policy.against_retry(request, request.read_at)
+    if not request.has_card:
+        found = replace(found, by_hand="", then="You can ask again." if request.state is State.FAILED else "")
+    if against is None:
+        return found
+    why = _WITHOUT_RETRY.get(against) or _decided_against(request)
+    short = f"{found.short} ({_IN_A_LIST[against]})" if against in _IN_A_LIST else found.short
+    if request.state is State.UNKNOWN:
+        by_hand = _BY_HAND if request.has_card else ""
+        return replace(found, meaning=f"{found.meaning} {why}", by_hand=by_hand, then="", short=short)
+    then = "" if against in _NOTHING_TO_ASK else _ASK_AGAIN
+    return replace(found, meaning=f"{found.meaning} {why}", then=then, short=short)
 
 
 def approvals_missing(request: Request) -> int:
@@ -357,18 +385,10 @@ UNCHECKED = "Slack has not said yet whether everybody who approved still may"
 EARLIER = "An earlier request for this order ended"
 
 
-def no_retry(later: Earlier) -> str:
-    """Return why nobody can retry: how a later request for the same order stands."""
-    if later.state.open:
-        return "There is another open request for this order, so nobody can retry this one now."
-    match later.state:
-        case State.CANCELLED:
-            return "The gateway confirmed a later request for this order, so there is nothing to retry."
-        case State.REJECTED | State.WITHDRAWN:
-            how = str(later.state)
-        case _:
-            how = "settled by hand"
-    return f"A later request for this order was {how}, so Retry is over. If it must be cancelled, ask again."
+def _decided_against(request: Request) -> str:
+    later = request.cancellation.later
+    how = str(later.state) if later and later.state in {State.REJECTED, State.WITHDRAWN} else "settled by hand"
+    return f"A later request for this order was {how}, so Retry is over."
 
 
 def how_it_ended(earlier: Earlier) -> str:

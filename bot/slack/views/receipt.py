@@ -1,5 +1,6 @@
 """The receipt: the requester's own message about a request, as it must look in each state."""
 
+from bot.domain import policy
 from bot.domain.cancellation import Decision, State
 from bot.domain.delivery import MissingCard
 from bot.domain.policy import Act
@@ -44,6 +45,7 @@ def receipt(
 
     Everything that its blocks say is in its text too, because screen readers and notifications read only that.
     """
+    request = missing_card.as_read(request, missing)
     heading, rows = _rows(request, missing, bot_user_id, presentation)
     rows.append(orders.came_from(request))
     if (theirs := _theirs(request)) is not None:
@@ -62,8 +64,7 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
     if request.several:
         blocks.append(orders.listing(request, room))
     if room < Room.LEAST:
-        # Without a way to the card nothing can be done there.
-        rows = [*orders.causes(request, then=bool(way)), *rows]
+        rows = [*orders.causes(request), *rows]
     theirs = _theirs(request)
     # A quotation has a block of its own, so the way to the card comes last.
     below = [*rows, [] if theirs and theirs.reason else way]
@@ -142,15 +143,11 @@ def _rows(
             return found.heading, [*told, *freezes.banners(request), _approved_by(request), progress]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
-    has_card = missing_card.is_there(missing)
-    if not has_card:
-        found = outcomes.without_a_card(found, request.state)
     rows = [addressed(found.explanation, presentation.contact)]
     if by:
         rows.append([words("Stopped by "), person(by), words(".")])
     rows.append([words(f"{'Last attempt' if by else 'Detail'}: {sentence(said)}")] if said else [])
-    may_retry = has_card and any(each.may_retry for each in request.cancellations)
-    if may_retry and request.retry_until is not None:
+    if request.has_card and policy.retryable(request) and request.retry_until is not None:
         rows.append([words("Retry works until "), moment(request.retry_until), words(", if its approvals count.")])
     return found.heading, [*rows, *freezes.banners(request), *told]
 

@@ -4,15 +4,13 @@ The file is long because it is a table with a text for every cause.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bot.domain.cancellation import State
-from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.views import freezes, orders, outcomes
+from bot.slack.views import buttons, freezes, orders, outcomes
 from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
 from bot.store import StoreProblem
 
@@ -232,15 +230,15 @@ _GOES_ON = {State.APPROVED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.SE
 """States that are told with what may come next."""
 
 
-def click_refused(verdict: Verdict, request: Request | None, freeze: Freeze | None = None) -> str:
-    """Return why a click changed nothing; of several orders, what is true of all. ``freeze`` is the one in force."""
+def click_refused(verdict: Verdict, request: Request | None) -> str:
+    """Return why a click changed nothing; of several orders, what is true of all."""
     if request is None:
         return "I have no record of this request, so this button does nothing."
+    text, freeze = _refused(verdict, request), request.freeze
     if freeze is None:
-        return _refused(verdict, request)
+        return text
     if verdict is Verdict.FROZEN:
         return freezes.refused(freeze)
-    text = _refused(verdict, replace(request, freeze=freeze))
     goes_on = verdict in _NAMES_A_STEP or (verdict is Verdict.WRONG_STATE and request.state in _GOES_ON)
     return f"{text} {freezes.in_force(freeze)}" if goes_on else text
 
@@ -331,28 +329,27 @@ def _goes_on(request: Request) -> str:
 
 
 _STOPPED = "this request was stopped by a person"
-_HAS_RETRY = ", and its card has a Retry button"
 
 
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
     if orders.differ(request) and not request.under_way:
-        steps = request.offers_steps and request.card_ts is not None
+        steps = request.has_card and buttons.actions(request)
         card = ", and its card has buttons for what can still be done" if steps else ""
         return f"this request has ended, with {orders.words_for(request).title}{card}"
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
         return "this request is approved, and it waits until the freeze is over"
     if request.state is State.FAILED:
-        may_retry = request.card_ts is not None and any(each.may_retry for each in request.cancellations)
-        retry = _HAS_RETRY if may_retry else ""
+        on_card = request.has_card and buttons.offered_for_retry(request)
+        retry = ", and its card has a Retry button" if on_card else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
     return _described(request)
 
 
 def _described(request: Request) -> str:
     """Return its state, and where people see what they can do about an order that is not known."""
-    on_card = request.state is State.UNKNOWN and request.card_ts is not None
+    on_card = request.state is State.UNKNOWN and request.has_card
     return f"{describe(request.state)}{', and the card shows what you can do' if on_card else ''}"
 
 

@@ -57,24 +57,20 @@ def direct_message(
     missing: MissingCard | None = None,
 ) -> Message:
     """Return the message to the requester that reports one event, with a link to the card unless ``missing``."""
-    way, has_card = missing_card.way_to(request, missing), missing_card.is_there(missing)
-    return _report(request, event, presentation, way, has_card=has_card)
+    way = missing_card.way_to(request, missing)
+    return _report(missing_card.as_read(request, missing), event, presentation, way)
 
 
-def _report(
-    request: Request, event: Event, presentation: Presentation, way: list[Element], *, has_card: bool = True
-) -> Message:
+def _report(request: Request, event: Event, presentation: Presentation, way: list[Element]) -> Message:
     end = lines(_frozen(request), [words(f"Record {event.head}")], way)
     if request.several and not is_about_one(event.content):
         found = orders.words_for(request)
         explained = addressed(found.explanation, presentation.contact)
         first = lines(orders.headed(found.heading, request), explained)
-        blocks = orders.fitting(lambda room: [first, *_summary(request, event, room, has_card=has_card), end])
+        blocks = orders.fitting(lambda room: [first, *_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event, found, explained)), blocks)
     one = (request.about(event.order_id) or request) if request.several else request
     found = _words(one, event.content)
-    if not has_card:
-        found = outcomes.without_a_card(found, one.state)
     explained = addressed(found.explanation, presentation.contact)
     blocks = [*_statement(one, event, found, explained), *_theirs(event)]
     if request.several:
@@ -99,12 +95,12 @@ def _statement(request: Request, event: Event, found: Words, explained: list[Ele
     return [lines(*rows)]
 
 
-def _summary(request: Request, event: Event, room: Room, *, has_card: bool) -> list[Block]:
+def _summary(request: Request, event: Event, room: Room) -> list[Block]:
     """Return how several orders ended: how many how, and all that were not cancelled with the reason."""
     blocks: list[Block] = []
     if rest := [each for each in request.cancellations if each.state is not State.CANCELLED]:
         blocks.append(orders.listing(replace(request, cancellations=tuple(rest)), room))
-    rows = orders.causes(request, then=has_card) if room < Room.LEAST else []
+    rows = orders.causes(request) if room < Room.LEAST else []
     return [*blocks, *([lines(*rows)] if rows else []), *_theirs(event)]
 
 
@@ -162,8 +158,8 @@ def _words(one: Request, content: Content) -> Words:
             return outcomes.BY_REPEAT
         case Answered():
             found = outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
-            return outcomes.without_retry(one, found)
+            return outcomes.with_what_is_left(one, found)
         case StoppedTrying():
-            return outcomes.without_retry(one, outcomes.STOPPED)
+            return outcomes.with_what_is_left(one, outcomes.STOPPED)
         case _:
             return outcomes.words(leads_to(content))

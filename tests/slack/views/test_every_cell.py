@@ -426,7 +426,7 @@ def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, l
     request = changed(cell(state, cause), later=Earlier(later, AT))
     assert "retry" not in pressable(request)
     assert not any(may(request, person, Act.RETRY) for person in PEOPLE)
-    assert request.offers_steps == (state is State.UNKNOWN)
+    assert bool(buttons.actions(request)) == (state is State.UNKNOWN)
     for message in (card.card(request), receipt.receipt(request, None, BOT)):
         for text in (shown(message), message.text):
             assert SUPERSEDED[later] in text
@@ -440,7 +440,7 @@ def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, l
 @pytest.mark.parametrize("cause", [cause for state, cause in CELLS if state is State.FAILED])
 def test_no_retry_is_offered_without_the_reason(cause: Cause) -> None:
     """The gateway would have to get it, and it was erased."""
-    request = changed(cell(State.FAILED, cause), reason=ERASED, reason_erased=True)
+    request = changed(cell(State.FAILED, cause), reason=ERASED)
     assert "retry" not in pressable(request)
     for message in (card.card(request), receipt.receipt(request, None, BOT)):
         for text in (shown(message), message.text):
@@ -529,7 +529,7 @@ def test_the_other_dialogs_say_what_the_click_does() -> None:
     assert set(waiting) == {buttons.MENU}
     assert waiting[buttons.MENU] == (
         "No further attempt is made. This request does not cancel order ord_1. Only approvers and the requester can "
-        "stop it. Then an approver can press Retry."
+        "stop it. Then an approver can press Retry until 2026-11-24 09:00 UTC."
     )
     assert set(unknown) == {"retry"}
     assert unknown["retry"] == (

@@ -125,7 +125,7 @@ REFUSALS = list(itertools.product([*CLICK_VERDICTS, Verdict.FROZEN], State))
 @pytest.mark.parametrize("verdict, state", REFUSALS)
 def test_no_refusal_promises_what_a_freeze_forbids(verdict: Verdict, state: State) -> None:
     """A next step that the freeze refuses comes with the freeze."""
-    text = refusals.click_refused(verdict, cell(state, None), FREEZE)
+    text = refusals.click_refused(verdict, replace(cell(state, None), freeze=FREEZE))
     cannot_be_checked = verdict in {Verdict.UNCHECKED, Verdict.VOTES_UNCHECKED, Verdict.TIME_UNCHECKED}
     if state is not State.SENDING and not cannot_be_checked:
         assert verdict is Verdict.CALL_UNDER_WAY or not FORBIDDEN.search(text)
@@ -150,7 +150,7 @@ def test_the_approve_dialog_says_what_a_click_does_during_a_freeze_and_after_it(
 def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
     """Retry is refused while everything is frozen."""
     stop = dialogs(replace(cell(State.APPROVED, None), freeze=FREEZE))[buttons.MENU]
-    assert stop.endswith("Then an approver can press Retry after the freeze.")
+    assert stop.endswith("Then an approver can press Retry after the freeze until 2026-11-24 09:00 UTC.")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ NOBODY = Actor("U0OLGA", "", requester=OUTSIDER, approver=OUTSIDER, auditor=OUTS
 
 def tab(actor: Actor = APPROVER, **given: Any) -> HomeTab:
     """Return what an approver sees while there is nothing, but for what is given."""
-    nothing: dict[str, Any] = {"freeze": None, "waiting": None, "own": (), "lately": ()}
+    nothing: dict[str, Any] = {"at": AT, "freeze": None, "waiting": None, "own": (), "lately": ()}
     waiting = {"waiting": ()} if MEMBER in {actor.approver, actor.escalation} else {}
     return HomeTab(actor, **nothing | waiting | given)
 
