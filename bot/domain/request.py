@@ -95,8 +95,11 @@ class Request:
         (only,) = self.cancellations
         return only
 
-    def as_of(self, at: datetime, freeze: Freeze | None) -> "Request":
-        """Return this request for people who read of it at this time; ``freeze`` is the one in force."""
+    def as_of(self, at: datetime | None, freeze: Freeze | None) -> "Request":
+        """Return this request for people who read of it at this time; ``freeze`` is the one in force.
+
+        Without a time, as long as no other clock has confirmed the bot's, nothing counts as over for its age.
+        """
         return replace(self, read_at=at, freeze=freeze)
 
     def narrowed(self, cancellation: Cancellation) -> "Request":

@@ -42,12 +42,21 @@ class ClaimedDelivery:
 
 
 def claim(
-    tx: Tables, rules: Rules, worker: str, at: datetime, *, room: int, not_to: frozenset[str], held: frozenset[int]
+    tx: Tables,
+    rules: Rules,
+    worker: str,
+    at: datetime,
+    *,
+    room: int,
+    not_to: frozenset[str],
+    held: frozenset[int],
+    sure: bool = True,
 ) -> tuple[list[ClaimedDelivery], int]:
     """Claim up to ``room`` deliveries that are due; return them, and how many were called off on the way.
 
     Nothing is claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
-    From its claim on a message counts as posted: only what was outdated before that is called off.
+    From its claim on a message counts as posted: only what was outdated before that is called off. Where ``at`` is not
+    ``sure``, no message says that an approval is too old for a retry.
     """
     claimed: list[ClaimedDelivery] = []
     freeze = tx.freeze()
@@ -67,7 +76,7 @@ def claim(
             tx.deliveries.call_off(delivery, at)
             called_off += 1
             continue
-        request = request.as_of(at, freeze)
+        request = request.as_of(at if sure else None, freeze)
         if delivery.kind.to_requester:
             receipt, missing = tx.deliveries.receipt_place(request), missing_card(tx, request)
             delivery = replace(delivery, receipt=receipt, missing_card=missing)

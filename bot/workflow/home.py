@@ -26,7 +26,7 @@ class HomeTab:
     """
 
     actor: Actor
-    at: datetime
+    at: datetime | None
     freeze: Freeze | None
     waiting: tuple[Request, ...] | None
     own: tuple[Request, ...]
@@ -38,8 +38,8 @@ class HomeTab:
         return policy.may_read(self.actor) is Scope.ALL
 
 
-def read(tables: Tables, rules: Rules, actor: Actor, at: datetime) -> HomeTab:
-    """Return what this person's Home tab shows now, by today's memberships."""
+def read(tables: Tables, rules: Rules, actor: Actor, at: datetime | None) -> HomeTab:
+    """Return what this person's Home tab shows now, by today's memberships; ``at`` is None while it is not sure."""
     own = tuple(tables.requests.open_by(actor.id))
     shown = {each.number for each in own}
     only_of = None if policy.may_read(actor) is Scope.ALL else actor.id

@@ -76,7 +76,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
         if expiring and earlier.overdue(at):
             expire(tx, earlier, at)
             earlier = tx.requests.by_form(wish.sent_as, wish.order_ids)
-        return Acted(Verdict.ALLOWED, earlier and as_read(tx, earlier, at))
+        return Acted(Verdict.ALLOWED, earlier and as_read(tx, earlier, at if expiring else None))
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:
         verdict = Verdict.FROZEN
@@ -94,7 +94,7 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
         in_the_way = [found for each in added if (found := tx.requests.open_of(each)) is not None]
         overdue = {each.number for each in in_the_way if expiring and each.overdue(at)}
         if any(each.number not in overdue for each in in_the_way):
-            return _another_is_open(tx, wish, in_the_way, actor, at)
+            return _another_is_open(tx, wish, in_the_way, actor, at, read_at=at if expiring else None)
         for number in sorted(overdue):
             old = tx.requests.of_number(number)
             assert old is not None
@@ -142,7 +142,9 @@ def _add(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime) -> Re
     )
 
 
-def _another_is_open(tx: Tables, wish: Wish, in_the_way: list[Request], actor: Actor, at: datetime) -> Acted:
+def _another_is_open(
+    tx: Tables, wish: Wish, in_the_way: list[Request], actor: Actor, at: datetime, *, read_at: datetime | None
+) -> Acted:
     for each in in_the_way:
         refused = RequestRefused(Verdict.ANOTHER_IS_OPEN, reason=wish.reason)
         event = tx.record.append(refused, actor.id, at, each)
@@ -150,12 +152,15 @@ def _another_is_open(tx: Tables, wish: Wish, in_the_way: list[Request], actor: A
             # Somebody may have deleted its card, and with it the only buttons; the update finds that out.
             tx.deliveries.enqueue(each, DeliveryKind.CARD_UPDATE, event, at)
     names = tx.people.names({each.requester for each in in_the_way})
-    read = tuple(as_read(tx, each, at) for each in in_the_way)
+    read = tuple(as_read(tx, each, read_at) for each in in_the_way)
     return Acted(Verdict.ANOTHER_IS_OPEN, in_the_way=read, names=names)
 
 
-def as_read(tx: Tables, request: Request, at: datetime) -> Request:
-    """Return a request as people read of it in an answer to what they did, who are told to go on with the card."""
+def as_read(tx: Tables, request: Request, at: datetime | None) -> Request:
+    """Return a request as people read of it in an answer to what they did, who are told to go on with the card.
+
+    ``at`` is None as long as the time is not sure.
+    """
     request = request.as_of(at, tx.freeze())
     missing = missing_card(tx, request)
     return replace(request, has_card=request.card_ts is not None and (missing is None or missing.outdated))

@@ -7,6 +7,7 @@ from bot.domain.cancellation import State
 from bot.domain.events import ExpiryMoved
 from bot.domain.request import Request
 from bot.store import Tables
+from bot.workflow.freezing import MOST_FAILED
 from bot.workflow.transitions import show
 
 
@@ -19,9 +20,10 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
     for request in tx.requests.pending():
         if request.number > made_after:
             expiry_moved(tx, request, at)
-    # Cards and receipts say when the gateway is asked again.
-    for request in tx.requests.waiting():
-        if any(each.state is State.APPROVED and each.attempts for each in request.cancellations):
+    for request in (*tx.requests.waiting(), *tx.requests.failed(MOST_FAILED)):
+        # Cards and receipts say when the gateway is asked again, and whether it is too late for Retry.
+        asked_again = any(each.state is State.APPROVED and each.attempts for each in request.cancellations)
+        if asked_again or request.could_be_retried(at - step) != request.could_be_retried(at):
             show(tx, request, tx.record.last(), at)
 
 

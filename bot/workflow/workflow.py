@@ -174,7 +174,7 @@ class Workflow:
                 event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
-                return Acted(verdict, requests.as_read(tx, request, at))
+                return Acted(verdict, requests.as_read(tx, request, at if latest is None else None))
             return Acted(verdict, request)
 
         acted = await self._in_time(act, work)
@@ -245,7 +245,8 @@ class Workflow:
 
     async def home(self, actor: Actor) -> HomeTab:
         """Return what this person's Home tab shows now."""
-        return await self._store.read(lambda tables: home.read(tables, self.rules, actor, self._now()))
+        at = self._now() if self._unconfirmed() is None else None
+        return await self._store.read(lambda tables: home.read(tables, self.rules, actor, at))
 
     async def look_up(self, actor: Actor, asked: Asked) -> Found:
         """Return a page of what this person may read. Raises NotAFilter or MayNotRead."""
@@ -350,7 +351,14 @@ class Workflow:
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
             digest = digests.claim(tx, self.rules, at) if sure else None
             claimed, called_off = deliveries.claim(
-                tx, self.rules, worker, at, room=messages, not_to=not_to | busy.keys(), held=held.deliveries
+                tx,
+                self.rules,
+                worker,
+                at,
+                room=messages,
+                not_to=not_to | busy.keys(),
+                held=held.deliveries,
+                sure=sure,
             )
             left = messages - len(claimed) - _FOR_MESSAGES
             homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)

@@ -12,6 +12,7 @@ import structlog
 from bot.app import Bot
 from bot.clock import GRACE
 from bot.domain.cancellation import State
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Canned, broken
 from bot.store import StoreError, StoreProblem, Tables
 from bot.tuning import Tuning
@@ -159,6 +160,26 @@ async def test_a_pending_request_keeps_the_time_that_is_left(desk: Desk, machine
     machine.passed += 3600
     await desk.running_bot.worker.until_idle()
     assert await desk.state() is State.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "answer", [answers.error(401, "INVALID_API_KEY", "bad key"), answers.error(400, "NO_SUCH_RULE", "no")]
+)
+async def test_the_card_says_anew_whether_retry_works_when_the_clock_has_been_set(
+    desk: Desk, machine: Machine, answer: Canned
+) -> None:
+    """What was too late by a clock that was ahead is not too late by one that is right."""
+    desk.gateway.faults.add("ord_1", answer)
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    for step, offered in ((2 * DAY, False), (-2 * DAY, True)):
+        await machine.step(step)
+        await machine.stand()
+        await desk.running_bot.worker.until_idle()
+        assert ("[ Retry ]" in desk.ben.reads(card)) == offered
+    await desk.ben.click(card, "retry")
+    await desk.card_says(card, "✅ Cancelled")
 
 
 @pytest.mark.parametrize("step", [-HOUR, 2 * DAY])
