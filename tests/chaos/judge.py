@@ -139,13 +139,16 @@ def taken_over(requests: Iterable[Request]) -> set[int]:
     return {each.number for each in orders if each.number < ended.get(each.order_id, 0)}
 
 
-def right_buttons(about: Request, where: dict[State, set[str]], over: set[int]) -> set[str]:
-    """Return the buttons that a card or a receipt of this request has, once nothing of it is under way.
+def right_buttons(about: Request, where: dict[State, set[str]], over: set[int], at: datetime) -> list[set[str]]:
+    """Return the buttons that a card or a receipt of this request may have, once nothing of it is under way.
 
-    ``over`` are the numbers of the cancellations that a later request took over.
+    ``over`` are the numbers of the cancellations that a later request took over. An approval that is too old ``at``
+    this time may have been too old or not when the message was drawn.
     """
+    retry = {str(Act.RETRY)}
     of_each = ((where.get(each.state, set()), each.number in over) for each in about.cancellations)
-    return set().union(*(right - {str(Act.RETRY)} if gone else right for right, gone in of_each))
+    right = set().union(*(right - retry if gone else right for right, gone in of_each))
+    return [right] if about.could_be_retried(at) else [right, right - retry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,8 @@ class Stale:
     known: set[tuple[str, str]]
 
 
-def useless(desk: Desk) -> list[Posted]:
-    """Return the messages with buttons that can do nothing, or on which a button is missing."""
+def useless(desk: Desk, at: datetime) -> list[Posted]:
+    """Return the messages with buttons that can do nothing at this time, or on which a button is missing."""
     by_id, receipts = {found.id: found for found in kept(desk)}, _receipts(desk)
     over, found = taken_over(by_id.values()), []
     for message in desk.slack.space.posted:
@@ -168,7 +171,7 @@ def useless(desk: Desk) -> list[Posted]:
             place = message.channel, message.ts
             known = place == (about.card_channel, about.card_ts) or receipts.get(about.id) == place
             right = _ON_A_RECEIPT if desk.slack.space.channels[message.channel].is_im else BUTTONS
-            if not known or set(shown) != right_buttons(about, right, over):
+            if not known or set(shown) not in right_buttons(about, right, over, at):
                 found.append(message)
     return found
 
@@ -183,10 +186,10 @@ def _receipts(desk: Desk) -> dict[str, tuple[str, str]]:
     return {about: (channel, ts) for about, channel, ts in rows}
 
 
-def stale(desk: Desk) -> Stale:
-    """Return what shows useless buttons now."""
+def stale(desk: Desk, at: datetime) -> Stale:
+    """Return what shows useless buttons at this time."""
     known = {(found.card_channel, found.card_ts or "") for found in kept(desk)} | set(_receipts(desk).values())
-    return Stale(useless(desk), len(desk.slack.calls), known)
+    return Stale(useless(desk, at), len(desk.slack.calls), known)
 
 
 class Judge:
@@ -488,7 +491,7 @@ class Judge:
                 excused = place in self._calls.copied
             if not excused:
                 self._wrong(f"{about.order_ids}: {about.state}, but nobody took the buttons off {place}")
-        for message in useless(self._desk):
+        for message in useless(self._desk, self._now):
             self._wrong(f"useless buttons after a click: {self._desk.ann.reads(message)!r}")
 
     def _judge_card(self, request: Request) -> int:
@@ -542,7 +545,7 @@ class Judge:
         what = named(about)
         pending = _WAITING if right is _ON_A_RECEIPT else f"asks to cancel {what}"
         expected = pending if about.state is State.PENDING else heading(about)
-        if expected not in _title(text) or shown != right_buttons(about, right, self._over):
+        if expected not in _title(text) or shown not in right_buttons(about, right, self._over, self._now):
             self._wrong(f"{about.order_ids}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
             self._wrong(f"{about.order_ids}: the freeze is over, but {place} says {text!r}")

@@ -141,7 +141,7 @@ class Crowd:
         async with self._room:
             expired = await self._once(draw, wish)
             # Where the first card offers Retry, a second request may be decided against.
-            if draw.random() < (0.5 if expired or self._offering(order, RETRY) else 0.2):
+            if draw.random() < (0.5 if expired or self._with_a_way_on(order) else 0.2):
                 await self._once(draw, wish)
 
     async def _once(self, draw: random.Random, wish: Sequence[str]) -> bool:
@@ -248,6 +248,10 @@ class Crowd:
         posted = (m for m in self._desk.slack.space.posted if order in m.text and m.channel in CHANNELS)
         return next((message for message in posted if message.button(action)), None)
 
+    def _with_a_way_on(self, order: str) -> Posted | None:
+        """Return the first message that offers a way on after an outcome."""
+        return self._offering(order, RETRY) or self._offering(order, SETTLE_CANCELLED)
+
     def _receipt_or(self, card: Posted, asker: Person, order: str) -> Posted:
         """Return the asker's own receipt if it can be withdrawn from, else the card."""
         own = (message for message in asker.direct_messages if order in message.text)
@@ -262,7 +266,7 @@ class Crowd:
         """Return True once a card offers Retry for this order, and False if it ends before that or takes too long."""
 
         def look() -> str:
-            return RETRY if self._offering(order, RETRY) else "ended" if card.text.startswith(_ENDED) else ""
+            return RETRY if self._with_a_way_on(order) else "ended" if card.text.startswith(_ENDED) else ""
 
         with contextlib.suppress(TimeoutError):
             found: str = await self._desk.wait(look, self._clock.long(3.0))
@@ -361,7 +365,7 @@ class Crowd:
 
     async def _clear_up(self, draw: random.Random, order: str) -> None:
         """Press Retry and settle by hand at the same moment, as people who may and as people who may not."""
-        card = self._offering(order, RETRY)
+        card = self._with_a_way_on(order)
         if card is None:
             return
         acts: list[Coroutine[Any, Any, None]] = []

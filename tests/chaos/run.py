@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.domain.cancellation import State
@@ -23,7 +23,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.havoc import Havoc
 from tests.chaos.homes import Homes
 from tests.chaos.judge import Judge, Judgement, kept, stale, unfinished, useless
-from tests.chaos.people import RETRY, Crowd, buttons
+from tests.chaos.people import RETRY, SETTLE_CANCELLED, Crowd, buttons
 from tests.chaos.surroundings import Surroundings
 from tests.flows.desk import BEN, CLEO, Desk
 
@@ -78,7 +78,7 @@ async def chaos(database: Path, seed: int, requests: int, surroundings: Collecti
         async with havoc.bot(**_CALM):
             await homes.open()
             settled = await _idle(desk, clock) and settled
-            left_over = stale(desk)
+            left_over = stale(desk, clock.now())
             await _click_once(desk, clock, left_over.messages)
             settled = await _idle(desk, clock) and settled
             homes.judge()
@@ -114,7 +114,7 @@ async def _rage(crowd: Crowd, havoc: Havoc, brake: Brake, orders: list[str]) -> 
 
 
 async def _settle(desk: Desk, crowd: Crowd, clock: Clock, draw: random.Random) -> bool:
-    """Press Retry on most cards that offer it, settle some by hand, until nothing is left to do; False if that is late.
+    """Press Retry where it is offered, settle others by hand, until nothing is left to do; False if that is late.
 
     If the card of an unsettled order was deleted, somebody asks for the order again, which brings the card back.
     """
@@ -123,25 +123,28 @@ async def _settle(desk: Desk, crowd: Crowd, clock: Clock, draw: random.Random) -
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_WITHIN):
             async for _ in _turns():
-                waiting = [found for found in kept(desk) if _may_retry(found) and found.id not in done]
+                waiting = [found for found in kept(desk) if _goes_on(found, clock.now()) and found.id not in done]
                 if not unfinished(desk, clock) and not waiting:
                     return True
                 for found in waiting:
                     card = desk.slack.space.message(found.card_channel, found.card_ts or "")
                     is_open = [each.order_id for each in found.cancellations if each.state is State.UNKNOWN]
-                    if is_open and (card is None or not card.button(RETRY)):
+                    if is_open and (card is None or not card.button(SETTLE_CANCELLED)):
                         await crowd.ask_again(is_open[0])
                         continue
                     done.add(found.id)
                     if card is not None and draw.random() < 0.8:
                         approver = desk.person(draw.choice([BEN, CLEO]))
-                        act = crowd.settle if draw.random() < 0.3 else crowd.retry
+                        by_hand = not card.button(RETRY) or draw.random() < 0.3
+                        act = crowd.settle if by_hand else crowd.retry
                         await act(draw, approver, [*is_open, *found.order_ids][0], card)
     return False
 
 
-def _may_retry(found: Request) -> bool:
-    return not found.under_way and any(each.state.may_retry for each in found.cancellations)
+def _goes_on(found: Request, at: datetime) -> bool:
+    """Return True where people can go on with one of its orders, once its card shows how."""
+    is_open = any(each.state is State.UNKNOWN for each in found.cancellations)
+    return not found.under_way and (is_open or found.could_be_retried(at))
 
 
 async def _idle(desk: Desk, clock: Clock) -> bool:
@@ -166,7 +169,7 @@ async def _click_once(desk: Desk, clock: Clock, messages: list[Posted]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_RIGHT_WITHIN):
             async for _ in _turns():
-                if not useless(desk) and not unfinished(desk, clock):
+                if not useless(desk, clock.now()) and not unfinished(desk, clock):
                     return
 
 

@@ -1,13 +1,14 @@
 """The judge of a chaos run finds what is wrong with requests of several orders: each kind of it, made by hand."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import Event
-from bot.domain.cancellation import Cancellation, State
+from bot.domain.cancellation import Cancellation, Choice, Decision, State
 from bot.domain.events import (
     Approved,
     Cancelled,
@@ -163,7 +164,15 @@ def test_no_retry_for_an_order_that_a_later_request_took_over(later: State, offe
     """A card has no Retry for it, unless the later request came to nothing."""
     first, second = request(State.FAILED), request(later)
     second = replace(second, cancellations=(replace(second.cancellation, number=2),))
-    assert (Act.RETRY in right_buttons(first, BUTTONS, taken_over([second, first]))) == offered
+    assert (Act.RETRY in right_buttons(first, BUTTONS, taken_over([second, first]), START)[0]) == offered
+
+
+def test_a_card_of_an_old_approval_may_be_drawn_before_or_after_its_time_for_retry() -> None:
+    """Nobody draws it anew when that time is over; until then Retry must be there."""
+    approved = (Decision("UB", Choice.APPROVE, "", START),)
+    ended = replace(request(State.UNKNOWN), decisions=approved, approval_ttl=timedelta(hours=2))
+    (in_time,) = right_buttons(ended, BUTTONS, set(), START + timedelta(hours=1))
+    assert right_buttons(ended, BUTTONS, set(), START + timedelta(hours=3)) == [in_time, in_time - {Act.RETRY}]
 
 
 async def test_a_home_tab_that_is_out_of_date(quiet_desk: Desk) -> None:

@@ -362,7 +362,7 @@ def with_what_is_left(request: Request, found: Words) -> Words:
     short = f"{found.short} ({_IN_A_LIST[against]})" if against in _IN_A_LIST else found.short
     if request.state is State.UNKNOWN:
         by_hand = _BY_HAND if request.has_card else ""
-        return replace(found, meaning=f"{found.meaning} {why}", by_hand=by_hand, then="", short=short)
+        return replace(found, by_hand=by_hand, then=why, short=short)
     then = "" if against in _NOTHING_TO_ASK else _ASK_AGAIN
     return replace(found, meaning=f"{found.meaning} {why}", then=then, short=short)
 
