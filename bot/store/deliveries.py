@@ -45,7 +45,8 @@ class Deliveries:
         """Owe Slack a message, now or from ``due_at`` on.
 
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
-        updated before it is posted, nor after Slack refused it for good, nor after it was gone: somebody deleted it.
+        updated before it is posted: what an update would tell, it tells itself, and does not wait for its card any
+        more. Nor is it updated after Slack refused it for good, nor after it was gone: somebody deleted it.
         ``seen`` is true where somebody has just clicked it. With several orders, an update waits until a second after
         the last one.
         """
@@ -65,6 +66,12 @@ class Deliveries:
                 f" ({_RECEIPT_WAITS} OR (kind = 'receipt' AND status = 'abandoned')))"
             )
             once += "" if seen else f" AND NOT coalesce(({_IS_GONE}), FALSE)"
+            self._connection.execute(
+                "UPDATE deliveries SET due_at = :at WHERE number = :number AND kind = 'receipt' AND status = 'queued'"
+                # After a try it is Slack that the receipt waits for.
+                " AND tries = 0 AND due_at > :at",
+                {"number": request.number, "at": timestamp(at)},
+            )
         self._connection.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
             f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at{once}",
@@ -110,9 +117,8 @@ class Deliveries:
         """Claim the earliest delivery that is due, and note that Slack may get it from now on.
 
         Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
-        direct messages do not wait for each other. But the receipt of a pending request waits for the card, so that it
-        has the link, until people must hear of the card's trouble. ``not_to`` are channels and people that must not get
-        anything now; ``held`` are the positions that the asking worker has in hand, however late it is with them.
+        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now;
+        ``held`` are the positions that the asking worker has in hand, however late it is with them.
         """
         # What Slack refuses again and again must not take every turn of its channel from what is new.
         rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
@@ -142,13 +148,10 @@ class Deliveries:
         return self._connection.execute(
             "SELECT d.position, d.id, coalesce(r.id, ''), d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1,"
             " d.in_doubt_since, d.last_try_at FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
-            f" WHERE d.status = 'queued' AND {which}"
-            "  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
-            f"  AND NOT {among('d.target', len(not_to))} AND NOT {among('d.position', len(held))}"
-            "  AND NOT (d.kind = 'receipt' AND r.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries k"
-            "   WHERE k.number = d.number AND k.kind = 'card' AND k.status = 'queued' AND k.told_at IS NULL"
-            # A channel may be limited for long, and the person has been told to look at the receipt.
-            "   AND NOT (k.tries >= 3 AND k.problem = 'ratelimited')))"
+            # There may be very many for one target that must not get anything now, so that comes first.
+            f" WHERE d.status = 'queued' AND NOT {among('d.target', len(not_to))} AND {which}"
+            f"  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
+            f"  AND NOT {among('d.position', len(held))}"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
             # What belongs below a card waits for it, also where it is posted again.
             "   AND e.lane = d.lane AND e.position <> d.position AND NOT (d.kind = 'card' AND e.kind = 'reply')"
@@ -163,7 +166,7 @@ class Deliveries:
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"
             " ORDER BY d.position LIMIT 1",
-            (timestamp(now), timestamp(now), *not_to, *held, timestamp(now)),
+            (*not_to, timestamp(now), timestamp(now), *held, timestamp(now)),
         )
 
     def settle(self, delivery: Delivery, receipt: Receipt, at: datetime) -> bool:

@@ -29,6 +29,10 @@ TRIES_BEFORE_TELLING = 3
 """After so many tries people hear that Slack does not take something; by then it is no passing trouble."""
 
 
+SECOND_CARD_LASTS = timedelta(hours=1)
+"""Where the second card of a request is gone within this time, something takes away each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery that a worker claimed, with the request as it is now and the event that it reports.
@@ -276,15 +280,33 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
         return
     tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
-    # again. A card that is gone as soon as it is there is not, as that would never end.
+    # again, unless something takes away each of them.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE
-    if gone and request.card_ts is None:
-        return  # it was given up, and people have heard of that
-    at_once = tx.record.event(delivery.event_seq).kind == CardPosted.kind
-    if gone and tx.deliveries.owes(request, DeliveryKind.CARD):
-        return
-    if gone and not at_once:
+    if gone and (request.card_ts is None or tx.deliveries.owes(request, DeliveryKind.CARD)):
+        return  # it was given up, and people have heard of that, or another one is on its way
+    if gone and not _is_gone_again(tx, request, tx.record.event(delivery.event_seq), at):
         tx.deliveries.enqueue(request, DeliveryKind.CARD, event, at)
-    elif not tx.deliveries.receipt_waits(request):
+    elif not tx.deliveries.receipt_waits(request) and not (gone and _is_told(tx, request, event)):
         # The receipt is out, and an update of it notifies nobody.
         tx.deliveries.enqueue(request, DeliveryKind.DIRECT_MESSAGE, event, at)
+
+
+def _is_gone_again(tx: Tables, request: Request, shown: Event, at: datetime) -> bool:
+    """Return True where a second card went within a short time, as another one would.
+
+    A person who acts gets another card all the same. ``shown`` is the event that the card could not show.
+    """
+    posted = tx.record.newest(request, CardPosted)
+    lately = [each for each in posted if at - datetime.fromisoformat(each.at) < SECOND_CARD_LASTS]
+    return shown.actor == BOT and len(lately) > 1
+
+
+def _is_told(tx: Tables, request: Request, abandoned: Event) -> bool:
+    """Return True where people have heard before this event that the present card is gone."""
+    for each in tx.record.newest(request, CardPosted, DeliveryAbandoned):
+        match each.content:
+            case CardPosted():
+                return False
+            case DeliveryAbandoned(delivery=DeliveryKind.CARD_UPDATE) if each.seq < abandoned.seq:
+                return True
+    return False

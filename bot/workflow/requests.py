@@ -112,7 +112,8 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
     )
     event = tx.record.append(requested, actor.id, at, added)
     show_others(tx, added, event, at)
-    owe_messages(tx, added, event, requested, at)
+    # A receipt that comes after the card has the link to it.
+    owe_messages(tx, added, event, requested, at, receipt_at=at + rules.patience.receipt_waits)
     return Acted(Verdict.ALLOWED, added)
 
 

@@ -21,8 +21,9 @@ class Patience:
     after which the worker that holds something counts as dead. ``settle_delay`` is the time that a message which may
     have been sent, by this process or the one before, gets to become visible in Slack before the bot looks for it.
     After ``late_in_slack``, Slack has carried out whatever it once took. People are told that the gateway does not
-    settle a request where that takes ``told_after`` or longer. One new message ``message_every`` so often goes to each
-    channel or person, with ``burst`` of them at once.
+    settle a request where that takes ``told_after`` or longer. A receipt waits for its card for up to
+    ``receipt_waits``: a channel may be limited for long, and the person has been told to look at the receipt. One new
+    message ``message_every`` so often goes to each channel or person, with ``burst`` of them at once.
     """
 
     max_attempts: int = 20
@@ -34,6 +35,7 @@ class Patience:
     settle_delay: timedelta = timedelta(seconds=3)
     late_in_slack: timedelta = timedelta(minutes=1)
     told_after: timedelta = timedelta(minutes=1)
+    receipt_waits: timedelta = timedelta(seconds=10)
     message_every: timedelta = timedelta(seconds=1)
     burst: int = 4
 

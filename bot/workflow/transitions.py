@@ -55,13 +55,18 @@ def show(tx: Tables, request: Request, event: Event, at: datetime) -> None:
         tx.deliveries.enqueue(request, kind, event, at)
 
 
-def owe_messages(tx: Tables, request: Request, event: Event, content: Content, at: datetime) -> None:
-    """Owe the new messages that people must get about an event: by the rule that a verification demands them."""
+def owe_messages(
+    tx: Tables, request: Request, event: Event, content: Content, at: datetime, *, receipt_at: datetime | None = None
+) -> None:
+    """Owe the new messages that people must get about an event: by the rule that a verification demands them.
+
+    A receipt goes out at ``receipt_at`` at the latest.
+    """
     under_way = tx.cancellations.under_way(request)
     # The request may be narrowed to one order; only of a stop it matters how many there are.
     several = isinstance(content, StoppedTrying) and tx.requests.sizes([request.id])[request.id] > 1
     for kind in messages_owed(content, event.actor, request.requester, under_way=under_way, several=several):
-        tx.deliveries.enqueue(request, kind, event, at)
+        tx.deliveries.enqueue(request, kind, event, at, due_at=receipt_at if kind is DeliveryKind.RECEIPT else None)
 
 
 def expire(tx: Tables, request: Request, at: datetime) -> None:

@@ -50,6 +50,7 @@ QUICK = Patience(
     longest_delivery_pause=timedelta(milliseconds=20),
     max_attempts=4,
     settle_delay=timedelta(milliseconds=300),
+    receipt_waits=timedelta(milliseconds=300),
     message_every=timedelta(0),
 )
 

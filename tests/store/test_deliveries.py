@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from bot.domain.audit import BOT
-from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Requested
 from bot.domain.request import Request
@@ -52,41 +51,38 @@ async def test_a_thread_keeps_its_order_and_direct_messages_do_not_wait_for_it(s
     await store.transaction("claim", work)
 
 
-async def test_a_receipt_waits_for_its_card_until_people_must_hear_of_the_card(store: Store, clock: Clock) -> None:
-    """So it has the link at once; it goes out without it where the card is blocked. Another card does not matter."""
+async def test_a_receipt_waits_for_its_time_or_for_what_its_update_would_tell(store: Store, clock: Clock) -> None:
+    """So it has the link to the card at once; it goes out without it where the card takes too long."""
 
     def work(tx: Tables) -> None:
         asked, other = add(tx, clock()), add(tx, clock(), "ord_2", form="V2")
-        enqueue(tx, asked, clock, CARD, RECEIPT, DIRECT)
-        enqueue(tx, other, clock, CARD, RECEIPT)
-        card, other_card = claimed(tx, clock), claimed(tx, clock)
+        soon = clock() + timedelta(seconds=10)
+        for each in (asked, other):
+            event = tx.record.append(Requested(each.order_ids), BOT, clock(), each)
+            tx.deliveries.enqueue(each, RECEIPT, event, clock(), due_at=soon)
         assert claim(tx, clock) is None
-        tx.deliveries.settle(other_card, Receipt(DeliveryOutcome.DELIVERED, "C1", "1.1"), clock())
+        enqueue(tx, other, clock, RECEIPT_UPDATE)
         receipt = claimed(tx, clock)
         assert (receipt.kind, receipt.request_id, receipt.target) == (RECEIPT, other.id, "U1")
-        tx.deliveries.postpone(card, BLOCKED, clock() + timedelta(minutes=1))
         assert claim(tx, clock) is None
-        tx.deliveries.tell(card, clock())
-        assert claimed(tx, clock).kind is RECEIPT
-        # The result is sent after the receipt was tried.
-        assert claimed(tx, clock).kind is DIRECT
-        assert claim(tx, clock) is None
+        clock.advance(seconds=10)
+        assert claimed(tx, clock).request_id == asked.id
 
     await store.transaction("receipts", work)
 
 
-async def test_the_receipt_of_a_request_that_was_decided_waits_for_no_card(store: Store, clock: Clock) -> None:
-    """Nobody needs the card any more, and the requester shall hear of the end."""
+async def test_news_does_not_hurry_a_receipt_that_slack_has_put_off(store: Store, clock: Clock) -> None:
+    """After a try it is Slack that the receipt waits for."""
 
     def work(tx: Tables) -> None:
         asked = add(tx, clock())
-        enqueue(tx, asked, clock, CARD, RECEIPT, DIRECT)
-        assert claimed(tx, clock).kind is CARD
+        enqueue(tx, asked, clock, RECEIPT)
+        limited = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=60.0)
+        tx.deliveries.postpone(claimed(tx, clock), limited, clock() + timedelta(minutes=1))
+        enqueue(tx, asked, clock, RECEIPT_UPDATE)
         assert claim(tx, clock) is None
-        assert tx.requests.move(asked, State.EXPIRED, at=clock())
-        assert claimed(tx, clock).kind is RECEIPT
 
-    await store.transaction("decided", work)
+    await store.transaction("put off", work)
 
 
 async def test_a_receipt_that_slack_refuses_holds_up_no_result(store: Store, clock: Clock) -> None:

@@ -22,6 +22,7 @@ from tests.workflow.steps import (
     ask,
     claimed,
     contents,
+    deliver_all,
     events,
     requested,
     retry,
@@ -140,13 +141,18 @@ async def test_the_worker_is_woken_after_everything_that_may_make_work(
 
 
 async def test_a_claim_says_when_something_falls_due_next(workflow: Workflow, clock: Clock) -> None:
-    """The worker sleeps until the next request expires, or until the next lease ends."""
+    """The worker sleeps until the receipt waits no longer, the next lease ends, or the next request expires."""
     at = clock()
     await requested(workflow)
-    claimed = await workflow.claim("w", calls=1, messages=0)
-    assert claimed.next_at == at + timedelta(hours=24)
-    claimed = await workflow.claim("w", calls=1, messages=1)
-    assert (len(claimed.deliveries), claimed.next_at) == (1, at + timedelta(minutes=2))
+    waits = workflow.rules.patience.receipt_waits
+    assert (await workflow.claim("w", calls=1, messages=0)).next_at == at + waits
+    clock.advance(waits.total_seconds())
+    claimed = await workflow.claim("w", calls=1, messages=2)
+    assert (len(claimed.deliveries), claimed.next_at) == (2, clock() + timedelta(minutes=2))
+    for each in claimed.deliveries:
+        await workflow.record_delivery(each.delivery, DELIVERED)
+    await deliver_all(workflow, receipts=True)
+    assert (await workflow.claim("w", calls=1, messages=0)).next_at == at + timedelta(hours=24)
 
 
 async def test_a_claim_says_whether_there_may_be_more(workflow: Workflow, store: Store) -> None:
