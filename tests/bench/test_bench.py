@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import open_reader
-from tests.bench.acks import ACTS, at_work, one_round
+from tests.bench.acks import ACTS, at_work, hanging_calls, one_round
 from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare
 from tests.bench.homes import homes
 from tests.bench.record import growth, reminders
@@ -25,6 +25,13 @@ async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mod
             times = await one_round(desk, module, make, 2)
             assert len(times) == 2
             assert all(map(math.isfinite, times))
+
+
+async def test_a_hundred_calls_hang_while_others_are_acknowledged(tmp_path: Path) -> None:
+    """They are all under way at once, and a click is still answered."""
+    async with at_work(tmp_path, THIS, HTTP) as desk, hanging_calls(desk, THIS, 100):
+        assert len(desk.gateway.calls) == 100
+        assert all(map(math.isfinite, await one_round(desk, THIS, ACTS["click"], 2, hanging=True)))
 
 
 def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
