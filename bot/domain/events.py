@@ -472,7 +472,8 @@ class DeliveryAbandoned(Content):
 class Digest(Content):
     """The bot owes a channel the figures of a period, as they were when it read them.
 
-    The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST.
+    The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST. ``again`` is true where
+    an earlier digest was about a later time, before a clock that was ahead was set back.
     """
 
     kind = "digest"
@@ -481,6 +482,7 @@ class Digest(Content):
     until: str
     zone: str
     report: Report
+    again: bool = False
 
 
 def to_json(content: Content) -> tuple[str, list[Word]]:

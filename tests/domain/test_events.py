@@ -221,6 +221,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "cancelled": {"call": 1, "confirmed_by_repeat": False, "late": False},
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
         "card_blocked": {"in_doubt": False, "receipt_is_out": False},
+        "digest": {"again": False},
     }
 
     def left_out(content: type[Any]) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """The digest: planned before it is due, owed once for each period, and proved by its event."""
 
 import asyncio
+import itertools
+import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -59,7 +61,7 @@ class Week:
         claimed = await self.workflow.claim("w", calls=0, messages=0)
         if claimed.digest is not None:
             await self.workflow.digest(claimed.digest)
-        return claimed.digest
+        return claimed.digest.period if claimed.digest is not None else None
 
     async def restart(self, **changes: Any) -> None:
         """Let a new process take over, perhaps with other rules."""
@@ -71,11 +73,15 @@ class Week:
     async def planned(self) -> tuple[datetime, datetime] | None:
         """Return where the next digest's period begins, and when it is due."""
         found = await self.store.read(lambda tables: tables.digests.planned())
-        return (found.since, found.due_at) if found else None
+        return (found.since, found.due_at) if found and found.schedule else None
+
+    async def digests(self) -> list[Digest]:
+        """Return all digests on record."""
+        return [each for each in await contents(self.store) if isinstance(each, Digest)]
 
     async def periods(self) -> list[tuple[str, str]]:
         """Return the periods of all digests on record."""
-        return [(each.since, each.until) for each in await contents(self.store) if isinstance(each, Digest)]
+        return [(each.since, each.until) for each in await self.digests()]
 
 
 @pytest.fixture
@@ -230,9 +236,102 @@ async def test_what_is_asked_for_while_the_clock_shows_a_time_again_is_in_the_ne
     for weeks in (1, 2):
         week.clock.at = NEXT + weeks * WEEK
         await week.work()
-    digests = [each.report for each in await contents(week.store) if isinstance(each, Digest)]
-    assert [each.total.asked for each in digests] == [1, 2, 0]
-    assert [each.unknown_before for each in digests] == [0, 0, 1]
+    digests = await week.digests()
+    assert [each.report.total.asked for each in digests] == [1, 2, 0]
+    assert [each.report.unknown_before for each in digests] == [0, 0, 1]
+    assert not any(each.again for each in digests)
+
+
+async def test_after_a_clock_that_was_ahead_each_request_is_in_one_digest(week: Week) -> None:
+    """A digest for a time that an earlier one was about says so, and does not count again what that one counted."""
+    daily = replace(NOON, at=time(9, 30))
+    at = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    await week.restart(digest=daily)
+    week.clock.at = at + timedelta(days=2) - timedelta(minutes=5)
+    await week.work()
+    await requested(week.workflow)
+    week.clock.at = at + timedelta(days=2)
+    await week.work()
+    await requested(week.workflow, "ord_2", form="V2")
+    week.clock.at = at + timedelta(minutes=1)
+    await week.work()
+    await requested(week.workflow, "ord_3", form="V3")
+    for days in (1, 2, 3):
+        week.clock.at = at + timedelta(days=days)
+        await week.work()
+    found = [(each.until[8:10], each.again, each.report.total.asked) for each in await week.digests()]
+    assert found == [("24", False, 0), ("25", False, 1), ("24", True, 2), ("25", True, 0), ("26", False, 0)]
+
+
+async def test_a_digest_comes_at_its_time_though_one_came_while_the_clock_was_ahead(week: Week) -> None:
+    """A clock that was a day ahead on Sunday does not put off the digest of Monday for a week."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.work()
+    week.clock.at = NEXT - timedelta(days=1)
+    await week.work()
+    await requested(week.workflow)
+    week.clock.at = NEXT
+    assert await week.work() == Period(LAST, NEXT)
+    assert [(each.again, each.report.total.asked) for each in await week.digests()] == [(False, 0), (True, 1)]
+    assert await week.planned() == (NEXT, NEXT + WEEK)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_the_clock_and_the_settings_do_no_request_is_in_two_digests(week: Week, seed: int) -> None:
+    """While there is a setting none is in no digest either, and no two digests name the same time as their own."""
+    chance = random.Random(seed)
+    schedules = [NOON, MONDAYS, replace(NOON, at=time(18, 0))]
+    off = seed % 3 == 0
+    await week.restart(digest=NOON)
+    asked = 0
+    for _ in range(60):
+        match chance.randrange(6):
+            case 0:
+                await requested(week.workflow, f"ord_{asked}", form=f"V{asked}")
+                asked += 1
+            case 1:
+                week.clock.advance(hours=chance.choice([-200, -30, -1, 30, 200]))
+            case 2:
+                await week.restart(digest=chance.choice([*schedules, None] if off else schedules))
+            case _:
+                week.clock.advance(hours=chance.randrange(1, 30))
+        await week.work()
+    await week.restart(digest=NOON)
+    latest = max([week.clock(), *(datetime.fromisoformat(each.until) for each in await week.digests())])
+    for days in (2, 4):
+        week.clock.at = latest + timedelta(days=days)
+        await week.work()
+    found = await week.digests()
+    counted = sum(each.report.total.asked for each in found)
+    assert counted <= asked if off else counted == asked
+    named = sorted((each.since, each.until) for each in found if not each.again)
+    assert all(until <= since for (_, until), (since, _) in itertools.pairwise(named))
+    assert all(each.since < each.until for each in found)
+
+
+async def test_a_setting_that_comes_back_counts_nothing_again(week: Week) -> None:
+    """The digest after it goes on where the last one ended, or is about one whole period if that is longer ago."""
+    await week.work()
+    await requested(week.workflow)
+    week.clock.at = NEXT
+    await week.work()
+    await requested(week.workflow, "ord_2", form="V2")
+    week.clock.advance(hours=1)
+    await week.restart(digest=None)
+    await week.restart(digest=replace(NOON, at=time(1, 0)))
+    assert await week.planned() == (NEXT, NEXT + timedelta(hours=23))
+    week.clock.at = NEXT + timedelta(days=1)
+    await week.work()
+    await requested(week.workflow, "ord_3", form="V3")
+    await week.restart(digest=None)
+    week.clock.at = NEXT + timedelta(days=30)
+    await requested(week.workflow, "ord_4", form="V4")
+    await week.restart(digest=NOON)
+    week.clock.advance(days=1)
+    await week.work()
+    assert [each.report.total.asked for each in await week.digests()] == [1, 1, 1]
+    assert verify_all(week.store.place).damage is None
 
 
 async def test_a_freeze_makes_no_difference(week: Week) -> None:
@@ -253,7 +352,7 @@ async def test_two_workers_owe_one_digest(week: Week) -> None:
     assert (await week.workflow.claim("v", calls=0, messages=0)).digest is None
     assert first.next_at == NEXT + week.workflow.rules.patience.attempt_lease
     week.clock.at = first.next_at
-    assert await week.work() == first.digest
+    assert await week.work() == first.digest.period
     await week.workflow.digest(first.digest)
     assert len(await week.periods()) == 1
 
@@ -329,15 +428,15 @@ async def test_people_do_not_wait_while_the_figures_are_read(week: Week, monkeyp
     week.clock.at = NEXT - timedelta(seconds=1)
     await requested(week.workflow)
     week.clock.at = NEXT
-    reading, read, rows = threading.Event(), threading.Event(), Reports.rows
+    reading, read, rows = threading.Event(), threading.Event(), Reports._rows  # noqa: SLF001 -- the slow part
 
-    def slow(self: Reports, period: Period) -> Iterator[Row]:
-        for row in rows(self, period):
+    def slow(self: Reports, sql: str, *values: object) -> Iterator[Row]:
+        for row in rows(self, sql, *values):
             reading.set()
             assert read.wait(60)
             yield row
 
-    monkeypatch.setattr(Reports, "rows", slow)
+    monkeypatch.setattr(Reports, "_rows", slow)
     working = asyncio.create_task(week.work())
     await asyncio.to_thread(reading.wait, 60)
     await approve(week.workflow, await requested(week.workflow, "ord_2", form="V2"))
