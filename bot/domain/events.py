@@ -485,6 +485,23 @@ class Digest(Content):
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DigestMoved(Content):
+    """A digest that the bot still owed goes to the channel of today's settings; ``digest`` is its event's number."""
+
+    kind = "digest_moved"
+    digest: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestCalledOff(Content):
+    """A digest that the bot still owed is dropped, as the settings name none; ``digest`` is its event's number."""
+
+    kind = "digest_called_off"
+    digest: int
+
+
 def to_json(content: Content) -> tuple[str, list[Word]]:
     """Return the content as a JSON object, without the fields that have their default, and the words beside it."""
     if not content.words:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
-from bot.domain.events import Digest
+from bot.domain.delivery import Delivery
+from bot.domain.events import Digest, DigestCalledOff, DigestMoved
 from bot.domain.report import Period, Report
 from bot.domain.schedule import Schedule
 from bot.store import Tables
@@ -30,15 +31,36 @@ class Due:
     upto: int
 
 
-def take_back(tx: Tables, rules: Rules, *, alone: bool) -> None:
+def take_back(tx: Tables, rules: Rules, at: datetime, *, alone: bool) -> None:
     """Take the digest from a worker that is gone, or plan none any more where the settings name none.
 
-    Where this process is not ``alone``, the worker that reads its figures may live.
+    What is owed to another channel than that of the settings goes there, or is called off without any; but where an
+    earlier try may have posted it, the bot first looks for it. Where this process is not ``alone``, the worker that
+    reads the figures may live, and others may have other settings: then only what Slack refuses is moved.
     """
     if rules.digest is None:
         tx.digests.drop()
     elif alone:
         tx.digests.end_lease()
+    channel = rules.digest_to if rules.digest is not None else ""
+    for position, seq in tx.deliveries.digests_for_others(channel, refused=not alone, in_doubt=not channel):
+        _move(tx, position, seq, channel, at)
+
+
+def follow_refusal(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -> None:
+    """Bring a digest that its channel refuses to that of the settings, if it never was for that one.
+
+    So bots with different settings do not move it back and forth.
+    """
+    if rules.digest is not None and not tx.deliveries.digest_was_for(delivery.event_seq, rules.digest_to):
+        _move(tx, delivery.position, delivery.event_seq, rules.digest_to, at)
+
+
+def _move(tx: Tables, position: int, seq: int, channel: str, at: datetime) -> None:
+    tx.deliveries.call_off(position, at)
+    tx.record.append(DigestMoved(seq, channel) if channel else DigestCalledOff(seq), BOT, at)
+    if channel:
+        tx.deliveries.enqueue_digest(seq, channel, at)
 
 
 def claim(tx: Tables, rules: Rules, at: datetime) -> Due | None:
@@ -100,7 +122,7 @@ def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> boo
         report=report,
         again=planned.ended is not None and period.since < planned.ended,
     )
-    tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at), rules.digest_to, at)
+    tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at).seq, rules.digest_to, at)
     due_at = rules.digest.next(period.until)
     ended = max(period.until, planned.ended or period.until)
     tx.digests.plan(str(rules.digest), since=period.until, newest=due.upto, ended=ended, due_at=due_at)

@@ -296,10 +296,10 @@ class Workflow:
                 tx.cancellations.end_leases(at)
                 tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
                 tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
-            digests.take_back(tx, self.rules, alone=alone)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
+            digests.take_back(tx, self.rules, at, alone=alone)
             return unclean
 
         if await self._store.transaction("start", work):

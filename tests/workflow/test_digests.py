@@ -15,7 +15,7 @@ import pytest
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
-from bot.domain.events import DeliveryAbandoned, Digest, Started
+from bot.domain.events import DeliveryAbandoned, Digest, DigestCalledOff, DigestMoved, Started
 from bot.domain.projection import Subject
 from bot.domain.report import Period, Row
 from bot.domain.schedule import Schedule
@@ -420,6 +420,171 @@ async def test_a_verification_finds_a_forged_message(week: Week, statement: str)
     found = verify_all(week.store.place)
     assert found.contradiction is not None
     assert found.contradiction.subject is Subject.DELIVERIES
+
+
+REFUSED = Receipt(DeliveryOutcome.BLOCKED, problem="channel_not_found", posted_nothing=True)
+AWAY = Receipt(DeliveryOutcome.LATER, problem="not_reachable", posted_nothing=True)
+UNCLEAR = Receipt(DeliveryOutcome.IN_DOUBT, problem="TimeoutError", in_doubt=True)
+DOUBTFUL = replace(REFUSED, in_doubt=True)
+
+
+async def owed(week: Week) -> None:
+    """Let a digest be owed to C0PAY."""
+    await week.work()
+    week.clock.at = NEXT
+    await week.work()
+
+
+async def tried(workflow: Workflow, clock: Clock, *receipts: Receipt) -> list[str]:
+    """Try to deliver with these results, a minute after each other; return where each went."""
+    targets = []
+    for receipt in receipts:
+        (claimed,) = (await workflow.claim("w", calls=0, messages=1)).deliveries
+        await workflow.record_delivery(claimed.delivery, receipt)
+        targets.append(claimed.delivery.target)
+        clock.advance(61)
+    return targets
+
+
+async def moves(week: Week) -> list[Any]:
+    """Return what the record says of digests that went elsewhere, and verify it."""
+    assert verify_all(week.store.place).damage is None
+    return [each for each in await contents(week.store) if isinstance(each, DigestMoved | DigestCalledOff)]
+
+
+@pytest.mark.parametrize("receipts", [(), (AWAY,), (REFUSED,), (REFUSED,) * 5])
+async def test_a_digest_that_nobody_has_seen_goes_to_the_channel_of_todays_settings(
+    week: Week, receipts: tuple[Receipt, ...]
+) -> None:
+    """A start with another channel moves it on record, and nothing waits for the old one any more."""
+    await owed(week)
+    assert await tried(week.workflow, week.clock, *receipts) == ["C0PAY"] * len(receipts)
+    seq = (await week.store.read(lambda tables: tables.record.last())).seq
+    await week.restart(digest_to="C0NEW")
+    assert await moves(week) == [DigestMoved(seq, "C0NEW")]
+    assert await week.workflow.stuck() == []
+    assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
+    assert await deliver_all(week.workflow) == []
+    await week.restart(digest_to="C0PAY")
+    assert len(await moves(week)) == 1
+
+
+async def test_a_digest_that_may_be_in_the_old_channel_is_looked_for_there(week: Week) -> None:
+    """What Slack finds there stays; where it is not, and Slack refuses it, it goes to the channel of the settings."""
+    await owed(week)
+    await tried(week.workflow, week.clock, UNCLEAR)
+    await week.restart(digest_to="C0NEW")
+    assert await moves(week) == []
+    targets = await tried(week.workflow, week.clock, DOUBTFUL, DOUBTFUL, DELIVERED)
+    assert (targets, len(await moves(week))) == (["C0PAY", "C0PAY", "C0NEW"], 1)
+    week.clock.at = NEXT + WEEK
+    await week.work()
+    assert await tried(week.workflow, week.clock, UNCLEAR) == ["C0NEW"]
+    await week.restart(digest_to="C0PAY")
+    assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
+    assert len(await moves(week)) == 1
+
+
+async def test_a_digest_that_slack_may_show_in_a_moment_is_not_moved(week: Week) -> None:
+    """A refusal within a minute after a lost answer does not say that it is not there."""
+    await owed(week)
+    await tried(week.workflow, week.clock, REFUSED, REFUSED, UNCLEAR)
+    week.clock.advance(-55)
+    await week.restart(digest_to="C0NEW")
+    assert await tried(week.workflow, week.clock, DOUBTFUL) == ["C0PAY"]
+    assert await moves(week) == []
+    assert await tried(week.workflow, week.clock, DOUBTFUL, DELIVERED) == ["C0PAY", "C0NEW"]
+
+
+async def test_a_late_message_of_a_digest_that_went_elsewhere_is_removed(week: Week) -> None:
+    """It is in the channel of the settings, once."""
+    await owed(week)
+    (old,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
+    await week.workflow.record_delivery(old.delivery, REFUSED)
+    await week.restart(digest_to="C0NEW")
+    assert (await week.workflow.record_delivery(old.delivery, DELIVERED)).surplus
+    assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
+
+
+@pytest.mark.parametrize("receipts", [(), (REFUSED,) * 5, (UNCLEAR,)])
+async def test_a_setting_without_a_digest_calls_off_what_is_owed(week: Week, receipts: tuple[Receipt, ...]) -> None:
+    """Nobody wants it any more, and the record says so."""
+    await owed(week)
+    await tried(week.workflow, week.clock, *receipts)
+    seq = (await week.store.read(lambda tables: tables.record.last())).seq
+    await week.restart(digest=None)
+    assert await moves(week) == [DigestCalledOff(seq)]
+    assert await deliver_all(week.workflow) == []
+    assert await week.workflow.stuck() == []
+
+
+async def test_bots_with_different_settings_do_not_move_a_digest_back_and_forth(week: Week) -> None:
+    """Among others a start moves only what Slack refuses, and a refusal brings it to no channel a second time."""
+    await owed(week)
+    other = Workflow(week.store, replace(week.workflow.rules, digest_to="C0NEW"), now=week.clock, wake=asyncio.Event())
+    await tried(week.workflow, week.clock, REFUSED)
+    await other.start(Started("2"), alone=False)
+    assert await moves(week) == []
+    targets = []
+    for _ in range(4):
+        for workflow in (week.workflow, other):
+            targets += await tried(workflow, week.clock, REFUSED)
+    assert targets == ["C0PAY"] * 2 + ["C0NEW"] * 6
+    assert [each.channel for each in await moves(week)] == ["C0NEW"]
+    await week.workflow.start(Started("3"), alone=False)
+    assert [each.channel for each in await moves(week)] == ["C0NEW", "C0PAY"]
+    await other.start(Started("4"), alone=False)
+    assert len(await moves(week)) == 2
+    await other.start(Started("5"), alone=True)
+    await week.work()
+    assert [each.channel for each in await moves(week)] == ["C0NEW", "C0PAY", "C0NEW"]
+
+
+async def test_a_start_among_others_leaves_a_digest_in_their_hands(week: Week) -> None:
+    """Another bot may be posting it in this moment, and a digest that nobody refuses is called off by nobody else."""
+    await owed(week)
+    await tried(week.workflow, week.clock, *(REFUSED,) * 4)
+    (held,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
+    for rules in (replace(week.workflow.rules, digest_to="C0NEW"), replace(week.workflow.rules, digest=None)):
+        other = Workflow(week.store, rules, now=week.clock, wake=asyncio.Event())
+        await other.start(Started("2"), alone=False)
+    assert await moves(week) == []
+    await week.workflow.record_delivery(held.delivery, DELIVERED)
+    await other.start(Started("3"), alone=False)
+    assert await moves(week) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM deliveries WHERE kind = 'digest' AND status = 'called_off'",
+        "DELETE FROM deliveries WHERE kind = 'digest' AND status = 'delivered'",
+        "UPDATE deliveries SET status = 'delivered', ts = '9.9' WHERE kind = 'digest'",
+        "UPDATE deliveries SET status = 'called_off' WHERE kind = 'digest'",
+        "UPDATE deliveries SET target = 'C0PAY' WHERE kind = 'digest'",
+    ],
+)
+async def test_a_verification_finds_a_forged_way_of_a_digest(week: Week, statement: str) -> None:
+    """A digest has one message in each channel for which it was, and only the last may be in Slack."""
+    await owed(week)
+    await week.restart(digest_to="C0NEW")
+    await deliver_all(week.workflow)
+    assert verify_all(week.store.place).damage is None
+    with open_beside(week.store.place) as tx:
+        tx.connection.execute(statement)
+    found = verify_all(week.store.place)
+    assert found.contradiction is not None
+    assert found.contradiction.subject is Subject.DELIVERIES
+
+
+async def test_a_request_of_a_clock_that_was_ahead_is_in_the_next_digest(week: Week) -> None:
+    """It is counted when the bot's clock is right again, and does not wait for the time that it has on record."""
+    await week.work()
+    week.clock.advance(days=36500)
+    await requested(week.workflow)
+    week.clock.at = NEXT
+    await week.work()
+    assert [each.report.total.asked for each in await week.digests()] == [1]
 
 
 async def test_people_do_not_wait_while_the_figures_are_read(week: Week, monkeypatch: pytest.MonkeyPatch) -> None:
