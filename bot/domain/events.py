@@ -472,7 +472,8 @@ class DeliveryAbandoned(Content):
 class Digest(Content):
     """The bot owes a channel the figures of a period, as they were when it read them.
 
-    The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST.
+    The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST. ``again`` is true where
+    an earlier digest was about a later time, before a clock that was ahead was set back.
     """
 
     kind = "digest"
@@ -481,6 +482,24 @@ class Digest(Content):
     until: str
     zone: str
     report: Report
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DigestMoved(Content):
+    """A digest that the bot still owed goes to the channel of today's settings; ``digest`` is its event's number."""
+
+    kind = "digest_moved"
+    digest: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestCalledOff(Content):
+    """A digest that the bot still owed is dropped, as the settings name none; ``digest`` is its event's number."""
+
+    kind = "digest_called_off"
+    digest: int
 
 
 def to_json(content: Content) -> tuple[str, list[Word]]:

@@ -785,26 +785,36 @@ def compare_apart(apart: Iterable[Event], words: Words, erased: Container[int]) 
 
 
 def compare_digests(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
-    """Return the first digest whose message is not in the outbox once and as it must be, or None.
+    """Return the first digest whose message is not in the outbox once for each of its channels, or None.
 
     ``said`` are the events about no request that can be read, and ``kept`` the rows of the outbox about no request:
     kind, event, target, status and ts.
     """
-    channels: dict[int, str] = {}
+    channels: dict[int, list[str]] = {}
+    called_off: set[int] = set()
     dropped = 0
     for event in said:
         match events.from_json(event.kind, event.data):
             case events.Digest(channel=channel):
-                channels[event.seq] = channel
+                channels[event.seq] = [channel]
+            case events.DigestMoved(digest=digest, channel=channel):
+                channels.setdefault(digest, []).append(channel)
+            case events.DigestCalledOff(digest=digest):
+                called_off.add(digest)
             case events.DeliveryAbandoned(delivery=DeliveryKind.DIGEST):
                 dropped += 1
     for kind, event_seq, target, status, ts in kept:
         dropped -= status == "abandoned"
-        is_owed = kind == DeliveryKind.DIGEST and channels.pop(event_seq, None) == target
-        if not is_owed or status == "called_off" or dropped < 0 or (status == "delivered" and not ts):
+        left = channels.get(event_seq, [])
+        is_owed = kind == DeliveryKind.DIGEST and left and left.pop(0) == target
+        # It is called off in a channel which it left for another one, and with the last where none is its own any more.
+        is_over = bool(left) or event_seq in called_off
+        wrong = (status == "called_off") is not is_over or (status == "delivered" and not ts)
+        if not is_owed or wrong or dropped < 0:
             return Contradiction(Subject.DELIVERIES, "", event_seq, kind, status)
-    if channels or dropped:
-        return Contradiction(Subject.DELIVERIES, "", min(channels, default=0), DeliveryKind.DIGEST)
+    missing = [seq for seq, left in channels.items() if left]
+    if missing or dropped or not called_off <= channels.keys():
+        return Contradiction(Subject.DELIVERIES, "", min(missing, default=0), DeliveryKind.DIGEST)
     return None
 
 

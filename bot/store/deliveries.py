@@ -98,12 +98,30 @@ class Deliveries:
         )
         return datetime.fromisoformat(rows[0][0]) if rows[0][0] else None
 
-    def enqueue_digest(self, event: Event, channel: str, at: datetime) -> None:
-        """Owe a channel the message about an event that is about no request."""
+    def enqueue_digest(self, seq: int, channel: str, at: datetime) -> None:
+        """Owe a channel the digest of the event with this number."""
         self._connection.execute(
             "INSERT INTO deliveries (id, kind, event_seq, target, enqueued_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (secrets.token_hex(16), DeliveryKind.DIGEST, event.seq, channel, timestamp(at), timestamp(at)),
+            (secrets.token_hex(16), DeliveryKind.DIGEST, seq, channel, timestamp(at), timestamp(at)),
         )
+
+    def digests_for_others(self, channel: str, *, refused: bool, in_doubt: bool) -> list[tuple[int, int]]:
+        """Return the positions and events of the digests that are owed to another channel and in nobody's hands.
+
+        Those of which people have heard that they are ``refused``, or all; also those ``in_doubt``, or none of them.
+        """
+        rows = self._connection.execute(
+            "SELECT position, event_seq FROM deliveries WHERE status = 'queued' AND kind = ? AND target <> ?"
+            " AND lease_until IS NULL AND (told_at IS NOT NULL OR ?) AND (in_doubt_since IS NULL OR ?)"
+            " ORDER BY position",
+            (DeliveryKind.DIGEST, channel, not refused, in_doubt),
+        )
+        return [(position, seq) for position, seq in rows]
+
+    def digest_was_for(self, seq: int, channel: str) -> bool:
+        """Return True where the digest of this event is or was owed to this channel."""
+        sql = "SELECT 1 FROM deliveries WHERE number IS NULL AND event_seq = ? AND target = ?"
+        return bool(self._connection.execute(sql, (seq, channel)))
 
     def claim(
         self,
@@ -193,15 +211,15 @@ class Deliveries:
         )
         return bool(settled)
 
-    def call_off(self, delivery: Delivery, at: datetime) -> None:
-        """Keep that this delivery is of no use any more, so that nobody tries it again.
+    def call_off(self, position: int, at: datetime) -> None:
+        """Keep that the delivery at this position is of no use any more, so that nobody tries it again.
 
         An earlier try may have brought it to Slack, while it still was of use.
         """
         self._connection.execute(
             "UPDATE deliveries SET status = 'called_off', done_at = ?, claimed_by = NULL, lease_until = NULL,"
             " in_doubt_since = NULL WHERE position = ? AND status = 'queued'",
-            (timestamp(at), delivery.position),
+            (timestamp(at), position),
         )
 
     def postpone(self, delivery: Delivery, receipt: Receipt, due_at: datetime) -> bool:

@@ -11,13 +11,16 @@ from bot.store.connection import Connection
 class Planned:
     """The next digest: the schedule by which it was planned, where its period begins, and when it is due.
 
-    ``newest`` is the number of the newest request at the last digest: those after it belong to the next one, also if a
-    clock that was set back gave them a time before its period. ``lease_until`` is set while a worker reads its figures.
+    ``schedule`` is empty where none is planned any more, while the settings name none. ``newest`` is the number of the
+    newest request that an earlier digest counted or that is too old for any: those after it belong to the next one,
+    whatever their time is. ``ended`` is the latest time until which there was a digest, or None if there was none.
+    ``lease_until`` is set while a worker reads its figures.
     """
 
     schedule: str
     since: datetime
     newest: int
+    ended: datetime | None
     due_at: datetime
     lease_until: datetime | None
 
@@ -29,20 +32,20 @@ class Digests:
         self._connection = connection
 
     def planned(self) -> Planned | None:
-        """Return the next digest, or None if none was planned."""
-        rows = self._connection.execute("SELECT schedule, newest, since, due_at, lease_until FROM digest")
+        """Return the next digest, or None if none was ever planned."""
+        rows = self._connection.execute("SELECT schedule, newest, since, ended, due_at, lease_until FROM digest")
         for schedule, newest, *times in rows:
-            since, due_at, lease_until = (each and datetime.fromisoformat(each) for each in times)
-            return Planned(schedule, since, newest, due_at, lease_until)
+            since, ended, due_at, lease_until = (each and datetime.fromisoformat(each) for each in times)
+            return Planned(schedule, since, newest, ended, due_at, lease_until)
         return None
 
-    def plan(self, schedule: str, *, since: datetime, newest: int, due_at: datetime) -> None:
+    def plan(self, schedule: str, *, since: datetime, newest: int, ended: datetime | None, due_at: datetime) -> None:
         """Keep the next digest, in the place of the one before."""
         self._connection.execute(
-            "INSERT INTO digest (id, schedule, since, newest, due_at) VALUES (1, ?, ?, ?, ?)"
+            "INSERT INTO digest (id, schedule, since, newest, ended, due_at) VALUES (1, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET schedule = excluded.schedule, since = excluded.since,"
-            " newest = excluded.newest, due_at = excluded.due_at, lease_until = NULL",
-            (schedule, timestamp(since), newest, timestamp(due_at)),
+            " newest = excluded.newest, ended = excluded.ended, due_at = excluded.due_at, lease_until = NULL",
+            (schedule, timestamp(since), newest, ended and timestamp(ended), timestamp(due_at)),
         )
 
     def lease(self, until: datetime) -> None:
@@ -54,5 +57,5 @@ class Digests:
         self._connection.execute("UPDATE digest SET lease_until = NULL")
 
     def drop(self) -> None:
-        """Plan no digest any more."""
-        self._connection.execute("DELETE FROM digest")
+        """Plan no digest any more; what earlier ones counted stays known."""
+        self._connection.execute("UPDATE digest SET schedule = '', lease_until = NULL")

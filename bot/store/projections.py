@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
-from bot.domain.events import DeliveryAbandoned, Digest, Erased, Named, from_json
+from bot.domain.events import DeliveryAbandoned, Digest, DigestCalledOff, DigestMoved, Erased, Named, from_json
 from bot.domain.projection import (
     Contradiction,
     Kept,
@@ -238,8 +238,9 @@ class Projections:
 
     def _digests(self) -> Contradiction | None:
         """Return the first digest that the outbox does not have as it must, or None; there are few of them."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND kind IN (?, ?) ORDER BY seq"
-        said = [Event(*row) for row in self._connection.execute(sql, (Digest.kind, DeliveryAbandoned.kind))]
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND kind IN (?, ?, ?, ?) ORDER BY seq"
+        kinds = (Digest.kind, DigestMoved.kind, DigestCalledOff.kind, DeliveryAbandoned.kind)
+        said = [Event(*row) for row in self._connection.execute(sql, kinds)]
         sql = "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL ORDER BY position"
         try:
             return compare_digests(said, self._connection.execute(sql))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain
 
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
@@ -22,7 +21,7 @@ _ORDERS = f"""
 """
 _OF_THE_PERIOD = f"{_ORDERS} WHERE c.requested_at >= ? AND c.requested_at < ? ORDER BY c.requested_at, c.number"
 """The orders of one request have the same time, and numbers without a gap."""
-_BEFORE_THE_PERIOD = f"{_ORDERS} WHERE c.request > ? AND c.requested_at < ? ORDER BY c.request"
+_OF_NUMBERS = f"{_ORDERS} WHERE c.request > ? AND c.request <= ? ORDER BY c.request"
 
 
 class Reports:
@@ -31,14 +30,13 @@ class Reports:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def of(self, period: Period, *, newest_before: int | None = None) -> Report:
-        """Return the figures of this period. The caller reads one consistent state.
+    def of(self, period: Period) -> Report:
+        """Return the figures of what was asked for in this period. The caller reads one consistent state."""
+        return report(self.rows(period), self.unknown_before(period.since))
 
-        Requests with a number above ``newest_before`` count also if their time is before the period, after a clock was
-        set back; None where the times alone decide.
-        """
-        late = () if newest_before is None else self._rows(_BEFORE_THE_PERIOD, newest_before, timestamp(period.since))
-        return report(chain(late, self.rows(period)), self.unknown_before(period.since, newest_before))
+    def of_numbers(self, after: int, upto: int) -> Report:
+        """Return the figures of the requests with numbers above ``after``, up to ``upto``, whatever their time is."""
+        return report(self._rows(_OF_NUMBERS, after, upto), self._unknown("request <= ?", after))
 
     def rows(self, period: Period) -> Iterator[Row]:
         """Yield the orders that were asked for in this period."""
@@ -58,14 +56,10 @@ class Reports:
                 reason and Reason(reason),
             )
 
-    def unknown_before(self, since: datetime, newest: int | None = None) -> int:
-        """Return how many orders that were asked for before this time are in the state ``unknown``.
+    def unknown_before(self, since: datetime) -> int:
+        """Return how many orders that were asked for before this time are in the state ``unknown``."""
+        return self._unknown("requested_at < ?", timestamp(since))
 
-        ``newest`` is the number of the last request that counts as one of those before.
-        """
-        rows = self._connection.execute(
-            "SELECT count(*) FROM cancellations"
-            " WHERE state = ? AND requested_at < ? AND request <= coalesce(?, request)",
-            (State.UNKNOWN, timestamp(since), newest),
-        )
-        return int(rows[0][0])
+    def _unknown(self, which: str, value: object) -> int:
+        sql = f"SELECT count(*) FROM cancellations WHERE state = ? AND {which}"
+        return int(self._connection.execute(sql, (State.UNKNOWN, value))[0][0])

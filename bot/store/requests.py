@@ -131,6 +131,20 @@ class Requests:
         """Return the number of the newest request, or 0."""
         return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM requests")[0][0])
 
+    def newest_outside(self, since: datetime, until: datetime) -> int:
+        """Return the number of the newest request that was not made between these times, or 0."""
+        return self._newest("requested_at < ? OR requested_at > ?", timestamp(since), timestamp(until))
+
+    def newest_before(self, since: datetime) -> int:
+        """Return the number of the newest request that was made before this time, or 0."""
+        return self._newest("requested_at < ?", timestamp(since))
+
+    def _newest(self, which: str, *values: str) -> int:
+        # From the newest on, of which few have to be passed over.
+        sql = f"SELECT number FROM requests WHERE {which} ORDER BY number DESC LIMIT 1"
+        rows = self._connection.execute(sql, values)
+        return int(rows[0][0]) if rows else 0
+
     def add(
         self,
         *,

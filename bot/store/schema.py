@@ -175,12 +175,13 @@ CREATE TABLE words (
     PRIMARY KEY (seq, field)
 ) STRICT, WITHOUT ROWID;
 
--- The digest that comes next, while there is a setting for it.
+-- The digest that comes next, and what the earlier ones counted.
 CREATE TABLE digest (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     schedule TEXT NOT NULL,
     since TEXT NOT NULL,
     newest INTEGER NOT NULL,
+    ended TEXT,
     due_at TEXT NOT NULL,
     lease_until TEXT
 ) STRICT;

@@ -17,12 +17,11 @@ from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import Event
 from bot.domain.backoff import pauses
 from bot.domain.delivery import Delivery, Publish, Receipt
-from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.log import log_failure
 from bot.store import StoreError
-from bot.workflow import ClaimedDelivery, Held, Workflow
+from bot.workflow import ClaimedDelivery, Due, Held, Workflow
 
 log = structlog.get_logger(__name__)
 
@@ -174,8 +173,8 @@ class Worker:
                 )
                 for attempt in claimed.attempts:
                     self._start(self._calls, attempt.cancellation, self._call(attempt))
-                if claimed.digest is not None and claimed.digest.since not in self._digests:
-                    self._start(self._digests, claimed.digest.since, self._digest(claimed.digest))
+                if (due := claimed.digest) is not None and due.period.since not in self._digests:
+                    self._start(self._digests, due.period.since, self._digest(due))
                 for claimed_delivery in claimed.deliveries:
                     delivery = claimed_delivery.delivery
                     if delivery.kind.is_new_message:
@@ -218,8 +217,8 @@ class Worker:
         self._attempted(answer, time.perf_counter() - began)
         await _persist(lambda: self._workflow.record_answer(attempt, answer))
 
-    async def _digest(self, period: Period) -> None:
-        await _persist(lambda: self._workflow.digest(period))
+    async def _digest(self, due: Due) -> None:
+        await _persist(lambda: self._workflow.digest(due))
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         delivery = claimed.delivery

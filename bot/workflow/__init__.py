@@ -1,6 +1,7 @@
 """The use cases. ``Workflow`` runs each as one transaction; the other modules say what happens inside it."""
 
 from bot.workflow.deliveries import TRIES_BEFORE_TELLING, ClaimedDelivery, Concluded
+from bot.workflow.digests import Due
 from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
@@ -15,6 +16,7 @@ __all__ = [
     "Claimed",
     "ClaimedDelivery",
     "Concluded",
+    "Due",
     "Found",
     "Held",
     "HomeTab",

@@ -19,7 +19,7 @@ from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned
 from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
 from bot.store import Tables
-from bot.workflow import rates
+from bot.workflow import digests, rates
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
 
@@ -77,7 +77,7 @@ def claim(
             not_to |= {delivery.target}
             continue
         if delivery.kind.is_new_message and _is_outdated(tx, request, event):
-            tx.deliveries.call_off(delivery, at)
+            tx.deliveries.call_off(delivery.position, at)
             called_off += 1
             continue
         request = request.as_of(at if sure else None, freeze)
@@ -165,6 +165,9 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     tell = lasting and tx.deliveries.tell(delivery, at)
     if tell and request is not None and delivery.kind is DeliveryKind.CARD:
         _report_blocked(tx, request, receipt, at)
+    refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
+    if request is None and refused and not _may_appear(rules, delivery, at):
+        digests.follow_refusal(tx, rules, delivery, at)
     # Slack's limits are for each method: a refused update says nothing about new messages.
     limited = receipt.retry_after is not None and delivery.kind.is_new_message
     return Concluded(pause if limited else timedelta(0), tell=tell)

@@ -2,65 +2,117 @@
 
 It comes at times of the calendar. So it does not move with a step of the clock, and while no other clock has confirmed
 the bot's, nothing is planned and nothing is due.
+
+A period is one of times, and a clock that was wrong may show the same time twice. So the times are for people, and what
+a digest counts are the numbers of requests: each is in exactly one digest.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
-from bot.domain.events import Digest
+from bot.domain.delivery import Delivery
+from bot.domain.events import Digest, DigestCalledOff, DigestMoved
 from bot.domain.report import Period, Report
+from bot.domain.schedule import Schedule
 from bot.store import Tables
 from bot.workflow.rules import Rules
 
+_A_LITTLE = timedelta(hours=1)
+"""A clock that is set back by no more, to before the digest that is posted, brings no second one for the same time."""
 
-def take_back(tx: Tables, rules: Rules, *, alone: bool) -> None:
-    """Take the digest from a worker that is gone, or drop it where the settings name none any more.
 
-    Where this process is not ``alone``, the worker that reads its figures may live.
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A digest whose figures somebody must read now: of the requests with numbers above ``after``, up to ``upto``."""
+
+    period: Period
+    after: int
+    upto: int
+
+
+def take_back(tx: Tables, rules: Rules, at: datetime, *, alone: bool) -> None:
+    """Take the digest from a worker that is gone, or plan none any more where the settings name none.
+
+    What is owed to another channel than that of the settings goes there, or is called off without any; but where an
+    earlier try may have posted it, the bot first looks for it. Where this process is not ``alone``, the worker that
+    reads the figures may live, and others may have other settings: then only what Slack refuses is moved.
     """
     if rules.digest is None:
         tx.digests.drop()
     elif alone:
         tx.digests.end_lease()
+    channel = rules.digest_to if rules.digest is not None else ""
+    for position, seq in tx.deliveries.digests_for_others(channel, refused=not alone, in_doubt=not channel):
+        _move(tx, position, seq, channel, at)
 
 
-def claim(tx: Tables, rules: Rules, at: datetime) -> Period | None:
+def follow_refusal(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -> None:
+    """Bring a digest that its channel refuses to that of the settings, if it never was for that one.
+
+    So bots with different settings do not move it back and forth.
+    """
+    if rules.digest is not None and not tx.deliveries.digest_was_for(delivery.event_seq, rules.digest_to):
+        _move(tx, delivery.position, delivery.event_seq, rules.digest_to, at)
+
+
+def _move(tx: Tables, position: int, seq: int, channel: str, at: datetime) -> None:
+    tx.deliveries.call_off(position, at)
+    tx.record.append(DigestMoved(seq, channel) if channel else DigestCalledOff(seq), BOT, at)
+    if channel:
+        tx.deliveries.enqueue_digest(seq, channel, at)
+
+
+def claim(tx: Tables, rules: Rules, at: datetime) -> Due | None:
     """Plan the next digest where none is planned, or where it was planned by another setting or by a wrong clock.
 
-    Return the period whose figures somebody must read now, or None. However late it is, that is one period, from the
-    time of the last digest to the last time at which one should have come.
+    Return the one that is due, or None. However late it is, that is one digest, for the period from the last one to the
+    last time at which one should have come.
     """
     if (schedule := rules.digest) is None:
         return None
-    planned, last_at = tx.digests.planned(), schedule.last(at)
+    planned = tx.digests.planned()
     # The next one but one is no error: the clock may have been set back to just before the digest that is posted.
     latest = schedule.next(schedule.next(at))
-    if planned is None or planned.schedule != str(schedule) or planned.due_at > latest:
-        since = planned.since if planned is not None and planned.since <= at else last_at
-        newest = planned.newest if planned is not None else tx.requests.newest()
-        tx.digests.plan(str(schedule), since=since, newest=newest, due_at=schedule.next(at))
+    ahead = planned is not None and (planned.since > at + _A_LITTLE or planned.due_at > latest)
+    if planned is None or planned.schedule != str(schedule) or ahead:
+        _plan(tx, schedule, at)
         return None
     if max(planned.due_at, planned.lease_until or planned.due_at) > at:
         return None
     # Reading takes a while, and must hold up no other transaction.
     tx.digests.lease(at + rules.patience.attempt_lease)
-    return Period(planned.since, last_at)
+    until = schedule.last(at)
+    # What people asked for since then belongs to the next one. A time to come is one of a clock that was ahead.
+    upto = tx.requests.newest_outside(until, at)
+    return Due(Period(planned.since, until), planned.newest, max(planned.newest, upto))
 
 
-def figures(tables: Tables, period: Period) -> Report:
-    """Return the figures of this period, with what people asked for since the last digest while the clock was set back.
-
-    A period is one of times, and a clock may show the same time twice. So that no request is in no digest, those that
-    are newer than the last digest count whatever their time is.
-    """
-    planned = tables.digests.planned()
-    return tables.reports.of(period, newest_before=planned.newest if planned is not None else None)
-
-
-def owe(tx: Tables, rules: Rules, period: Period, report: Report, at: datetime) -> bool:
-    """Owe the digest of this period, and plan the next; return False where another worker did so before."""
+def _plan(tx: Tables, schedule: Schedule, at: datetime) -> None:
+    """Plan the next digest: it goes on where the last one ended, and else is about a whole period."""
     planned = tx.digests.planned()
-    if rules.digest is None or planned is None or planned.since != period.since or planned.due_at > period.until:
+    ended = planned.ended if planned is not None else None
+    if planned is not None and planned.schedule and planned.since <= at:
+        since, newest = planned.since, planned.newest
+    else:
+        since = schedule.last(at) if ended is None or ended > at else max(schedule.last(at), ended)
+        newest = planned.newest if planned is not None and ended is not None else 0
+        if ended is None or ended < since:
+            newest = max(newest, tx.requests.newest_before(since))
+    tx.digests.plan(str(schedule), since=since, newest=newest, ended=ended, due_at=schedule.next(at))
+
+
+def figures(tables: Tables, due: Due) -> Report:
+    """Return the figures of the requests that this digest counts."""
+    return tables.reports.of_numbers(due.after, due.upto)
+
+
+def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> bool:
+    """Owe the digest that was due, and plan the next; return False where another worker did so before."""
+    planned, period = tx.digests.planned(), due.period
+    if rules.digest is None or planned is None or planned.due_at > period.until:
+        return False
+    if (planned.since, planned.newest) != (period.since, due.after):
         return False
     content = Digest(
         channel=rules.digest_to,
@@ -68,8 +120,10 @@ def owe(tx: Tables, rules: Rules, period: Period, report: Report, at: datetime) 
         until=timestamp(period.until),
         zone=rules.digest.zone.key,
         report=report,
+        again=planned.ended is not None and period.since < planned.ended,
     )
-    tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at), rules.digest_to, at)
+    tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at).seq, rules.digest_to, at)
     due_at = rules.digest.next(period.until)
-    tx.digests.plan(str(rules.digest), since=period.until, newest=tx.requests.newest(), due_at=due_at)
+    ended = max(period.until, planned.ended or period.until)
+    tx.digests.plan(str(rules.digest), since=period.until, newest=due.upto, ended=ended, due_at=due_at)
     return True

@@ -23,11 +23,11 @@ from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, S
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
-from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
+from bot.workflow.digests import Due
 from bot.workflow.freezing import Froze
 from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found
@@ -62,7 +62,7 @@ class Claimed:
     """The work that a worker claimed.
 
     ``more`` is true where there may be more to claim at once; ``next_at`` is when something falls due next. ``digest``
-    is the period of the digest that is due, or None.
+    is the digest that is due, or None.
     """
 
     attempts: list[Attempt]
@@ -70,7 +70,7 @@ class Claimed:
     homes: list[Publish]
     more: bool
     next_at: datetime | None
-    digest: Period | None = None
+    digest: Due | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +297,10 @@ class Workflow:
                 tx.cancellations.end_leases(at)
                 tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
                 tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
-            digests.take_back(tx, self.rules, alone=alone)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
+            digests.take_back(tx, self.rules, at, alone=alone)
             return unclean
 
         if await self._store.transaction("start", work):
@@ -404,14 +404,14 @@ class Workflow:
                 contradictions.append(attempt)
         return settled, contradictions, begun
 
-    async def digest(self, period: Period) -> None:
-        """Read the figures of a period whose digest is due, beside the writer, and owe the digest."""
-        figures = await self._store.read(lambda tables: digests.figures(tables, period))
+    async def digest(self, due: Due) -> None:
+        """Read the figures of a digest that is due, beside the writer, and owe it."""
+        figures = await self._store.read(lambda tables: digests.figures(tables, due))
         owed = await self._store.transaction(
-            "digest", lambda tx: digests.owe(tx, self.rules, period, figures, self._at(tx))
+            "digest", lambda tx: digests.owe(tx, self.rules, due, figures, self._at(tx))
         )
         if owed:
-            log.info("digest_owed", since=period.since.isoformat(), until=period.until.isoformat())
+            log.info("digest_owed", since=due.period.since.isoformat(), until=due.period.until.isoformat())
         self._wake.set()
 
     async def record_answer(self, attempt: Attempt, answer: Answer) -> State | None:

@@ -467,7 +467,8 @@ class Judge:
         for event in digests:
             content = event.content
             assert isinstance(content, Digest)
-            if content.since >= content.until or (self._clock_is_right and content.since < until):
+            wrong = content.again or content.since < until
+            if content.since >= content.until or (self._clock_is_right and wrong):
                 self._wrong(f"#{event.seq}: a digest of {content.since} to {content.until}, after one until {until}")
             until = content.until
             if not posted[of_event.get(event.seq, "")]:

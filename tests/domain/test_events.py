@@ -60,7 +60,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 40
+    assert len(classes) == len(KINDS) == 42
 
 
 def test_events_that_end_a_request_are_named_for_their_states() -> None:
@@ -158,6 +158,7 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "card_blocked": {"channel", "problem"},
         "delivery_abandoned": {"problem"},
         "digest": {"channel", "since", "until", "zone"},
+        "digest_moved": {"channel"},
         "erased": {"why"},  # the operator's own, about the erasure
     }
     for kind, content in KINDS.items():
@@ -221,6 +222,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "cancelled": {"call": 1, "confirmed_by_repeat": False, "late": False},
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
         "card_blocked": {"in_doubt": False, "receipt_is_out": False},
+        "digest": {"again": False},
     }
 
     def left_out(content: type[Any]) -> dict[str, object]:

@@ -135,6 +135,58 @@ async def test_a_digest_is_posted_once_whatever_slack_answers(week: Week, fault:
     assert (await week.kinds()).count("digest") == 1
 
 
+async def refused_in(week: Week, channel: str, problem: str = "channel_not_found") -> None:
+    """Let Slack refuse this channel until the bot counts its messages as stuck."""
+    week.desk.slack.refusals.start(problem, channel=channel)
+    for _ in range(4):
+        await week.at(week.clock() + timedelta(minutes=1))
+
+
+async def test_a_digest_for_a_wrong_channel_comes_to_the_right_one(week: Week) -> None:
+    """The operator mends the setting; the digest of that period comes, and nothing waits for the wrong channel."""
+    await week.start(APPROVAL_CHANNEL="C0WRONG")
+    week.clock.at = NEXT
+    await refused_in(week, "C0WRONG")
+    assert await week.desk.running_bot.workflow.stuck() == [("channel_not_found", 1)]
+    await week.desk.stop_bot()
+    await week.start()
+    assert len(week.digests()) == 1
+    assert await week.desk.running_bot.workflow.stuck() == []
+    assert (await week.kinds()).count("digest_moved") == 1
+    await week.at(NEXT + timedelta(days=7))
+    assert len(week.digests()) == 2
+
+
+@pytest.mark.parametrize("posted", [True, False])
+async def test_a_digest_that_may_be_in_the_old_channel_is_posted_once(week: Week, posted: bool) -> None:
+    """What the lost try posted there is found; else the digest comes to the new channel once the old one refuses it."""
+    await week.start(APPROVAL_CHANNEL=LOBBY)
+    week.desk.slack.faults.add("chat.postMessage", Drop(after_effect=posted))
+    await week.at(NEXT)
+    await week.desk.stop_bot()
+    await week.start()
+    if not posted:
+        await refused_in(week, LOBBY, "is_archived")
+    await week.at(week.clock() + timedelta(minutes=1))
+    in_lobby = [each for each in week.desk.slack.space.messages(LOBBY) if each.text.startswith("📊")]
+    assert (len(in_lobby), len(week.digests())) == ((1, 0) if posted else (0, 1))
+    assert await week.desk.running_bot.workflow.stuck() == []
+
+
+async def test_a_digest_is_called_off_with_its_setting(week: Week) -> None:
+    """Nothing waits for Slack, and nothing comes when the channel takes messages again."""
+    await week.start()
+    week.clock.at = NEXT
+    await refused_in(week, PAYMENTS, "not_in_channel")
+    await week.desk.stop_bot()
+    await week.start(DIGEST="")
+    week.desk.slack.refusals.end(channel=PAYMENTS)
+    await week.at(week.clock() + timedelta(minutes=1))
+    assert week.digests() == []
+    assert await week.desk.running_bot.workflow.stuck() == []
+    assert (await week.kinds()).count("digest_called_off") == 1
+
+
 @pytest.mark.parametrize("wrong", [timedelta(days=8), timedelta(days=36500), -timedelta(days=8)])
 async def test_a_start_on_a_wrong_clock_posts_and_plans_nothing(database: Path, wrong: timedelta) -> None:
     """When the clock is set, the digest is planned by the right time, and comes then."""

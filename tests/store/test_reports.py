@@ -9,7 +9,7 @@ from bot.domain.cancellation import Choice, State
 from bot.domain.report import Period, Row
 from bot.domain.request import Request
 from bot.store import Store, Tables
-from bot.store.reports import _BEFORE_THE_PERIOD, _OF_THE_PERIOD
+from bot.store.reports import _OF_NUMBERS, _OF_THE_PERIOD
 from tests.clock import Clock
 from tests.postgres import ON_SQLITE
 from tests.store.rows import add, brought
@@ -92,12 +92,19 @@ async def test_what_was_unknown_before(filled: Store) -> None:
         assert await filled.read(lambda tables, since=since: tables.reports.unknown_before(since)) == count  # type: ignore[misc]
 
 
+async def test_the_orders_of_some_numbers(filled: Store) -> None:
+    """The number above which they begin belongs to those before, and no time decides."""
+    for after, upto, asked, unknown in ((0, 3, 3, 0), (1, 2, 1, 1), (2, 3, 1, 1), (3, 3, 0, 1)):
+        found = await filled.read(lambda tables, numbers=(after, upto): tables.reports.of_numbers(*numbers))  # type: ignore[misc]
+        assert (found.total.asked, found.unknown_before) == (asked, unknown)
+
+
 @ON_SQLITE
 @pytest.mark.parametrize(
     "sql, first",
     [
         (_OF_THE_PERIOD, "SEARCH c USING INDEX cancellations_by_time"),
-        (_BEFORE_THE_PERIOD, "SEARCH c USING INDEX sqlite_autoindex_cancellations_1 (request>?)"),
+        (_OF_NUMBERS, "SEARCH c USING INDEX sqlite_autoindex_cancellations_1 (request>? AND request<?)"),
     ],
 )
 async def test_a_period_is_read_down_an_index(filled: Store, sql: str, first: str) -> None:

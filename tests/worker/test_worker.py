@@ -16,12 +16,11 @@ from bot.domain.audit import Event
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import Answered, Cancelled, Refused
 from bot.domain.policy import Act, Members
-from bot.domain.report import Period
 from bot.domain.request import Request
 from bot.domain.schedule import Schedule
 from bot.store import Store, StoreError, StoreProblem
 from bot.worker import Worker
-from bot.workflow import Claimed, Wish, Workflow, decisions
+from bot.workflow import Claimed, Due, Wish, Workflow, decisions
 from tests.clock import Clock
 from tests.world import actor
 from tests.writer import busy
@@ -690,8 +689,8 @@ async def test_figures_that_cannot_be_read_stop_nothing_and_are_read_again(
     clock.advance(days=1)
     tried, make = [], workflow.digest
 
-    async def broken(period: Period) -> None:
-        tried.append(period)
+    async def broken(due: Due) -> None:
+        tried.append(due)
         raise LookupError
 
     monkeypatch.setattr(workflow, "digest", broken)

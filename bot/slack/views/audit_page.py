@@ -323,6 +323,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return outcomes.delivery_problem(content.problem)
         case events.Digest():
             return f"{content.report.total.asked} requests since {content.since[:10]}"
+        case events.DigestMoved() | events.DigestCalledOff():
+            return f"of event {content.digest}"
         case events.DeliveryAbandoned():
             return f"{_DELIVERIES[content.delivery]}: {outcomes.delivery_problem(content.problem)}"
         case _:
@@ -370,6 +372,8 @@ _TITLES: dict[type[Content], str] = {
     events.CardBlocked: "card blocked",
     events.DeliveryAbandoned: "message not delivered",
     events.Digest: "digest",
+    events.DigestMoved: "digest goes to another channel",
+    events.DigestCalledOff: "digest called off",
 }
 _VERDICTS = {
     Verdict.ALLOWED: "allowed",

@@ -42,7 +42,12 @@ def digest(event: Event) -> Message:
     since, until = datetime.fromisoformat(content.since), datetime.fromisoformat(content.until)
     found = content.report
     title = [words("📊 Requests from ", bold=True), moment(since), words(" to ", bold=True), moment(until)]
+    if content.again:
+        # An earlier digest may have had the same period.
+        title = [words("📊 Requests since the last digest, until ", bold=True), moment(until)]
     rows = [title, *_figures(found.total)]
+    if content.again:
+        rows.insert(1, [words("The bot's clock was set back, so an earlier digest is about a later time")])
     if before := found.unknown_before:
         unknown = f"Of earlier requests, {_count(before, 'order is', 'orders are')} still unknown: "
         rows.append([words(unknown), words("/cancel-audit unknown", code=True)])

@@ -23,6 +23,8 @@ from bot.domain.events import (
     Content,
     DeliveryAbandoned,
     Digest,
+    DigestCalledOff,
+    DigestMoved,
     Erased,
     Escalated,
     Expired,
@@ -108,6 +110,8 @@ EVENTS: list[Content] = [
     CardBlocked("C1", "not_in_channel"),
     DeliveryAbandoned(DeliveryKind.CARD_UPDATE, "message_not_found"),
     Digest("C1", "2026-11-16T02:00:00.000Z", "2026-11-23T02:00:00.000Z", "UTC", Report(Figures())),
+    DigestMoved(7, "C2"),
+    DigestCalledOff(7),
 ]
 """One event of each kind."""
 

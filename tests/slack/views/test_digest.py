@@ -1,6 +1,7 @@
 """The digest, as people in the channel read it."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -39,6 +40,22 @@ def event(report: Report, since: str = "2026-11-16T02:00:00.000Z", until: str = 
     """Return the event of a digest with these figures."""
     content = Digest("C1", since, until, "Asia/Phnom_Penh", report)
     return follow(FIRST, content, BOT, until)[0]
+
+
+def test_a_digest_after_the_clock_was_set_back_names_no_period_of_its_own() -> None:
+    """An earlier digest may have had the same one, and would look the same."""
+    found = event(Report(Figures()))
+    assert isinstance(found.content, Digest)
+    again = follow(FIRST, replace(found.content, again=True), BOT, found.at)[0]
+    message = digest.digest(again)
+    text = re.sub(r"<!date\^\d+\^[^|]*\|([^>]*)>", r"\1", message.text)
+    assert text.splitlines() == [
+        "📊 Requests since the last digest, until 2026-11-23 02:00 UTC",
+        "The bot's clock was set back, so an earlier digest is about a later time",
+        "Nobody asked to cancel an order",
+        "All requests of these days: /cancel-audit 2026-11-16..2026-11-23",
+    ]
+    assert problems_with_blocks(message.blocks) == []
 
 
 def test_the_whole_digest() -> None:
