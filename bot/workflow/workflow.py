@@ -25,7 +25,7 @@ from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchec
 from bot.domain.projection import Contradiction
 from bot.domain.report import Period
 from bot.domain.request import Request
-from bot.store import Store, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables
 from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.freezing import Froze
@@ -182,9 +182,14 @@ class Workflow:
         return acted
 
     async def _in_time(self, name: str, work: Callable[[Tables], Acted]) -> Acted:
-        """Run a person's transaction, but not after they have read Slack's error. Raises TimeoutError."""
-        async with asyncio.timeout(self._answer_within):
-            return await self._store.transaction(name, work)
+        """Run a person's transaction, but not after they have read Slack's error. Raises StoreError."""
+        try:
+            async with asyncio.timeout(self._answer_within):
+                return await self._store.transaction(name, work)
+        except TimeoutError:
+            slow = StoreError(StoreProblem.TOO_SLOW, self._store.place, f"{self._answer_within:g}")
+            slow.unsure = True  # it may have been in the middle of its commit
+            raise slow from None
 
     async def refuse(self, actor: Actor, command: str, why: Verdict, about: str = "") -> None:
         """Put a refused command, look-up or click on record.
