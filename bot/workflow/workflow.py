@@ -357,7 +357,8 @@ class Workflow:
                 tx, self.rules, worker, at, room=messages, not_to=not_to | busy.keys(), held=held.deliveries
             )
             left = messages - len(claimed) - _FOR_MESSAGES
-            homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
+            patience = self.rules.patience
+            homes = tx.homes.claim(at, patience.delivery_lease, room=left, held=held.homes, late=patience.late_in_slack)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
             lost = [
