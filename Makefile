@@ -17,7 +17,8 @@ help:
 	@echo "make test          run every test, with coverage (EVERYTHING=1 also follows acts that change nothing)"
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
-	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files)"
+	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files;"
+	@echo "                    REPLICAS=3 DATABASE=postgres lets three bots share a PostgreSQL server that dies as well)"
 	@echo "make newcomer      follow the README in an empty environment, up to a first cancellation in the sandbox"
 	@echo "make bench         compare the bot's speed with the plainest Bolt app and the tutorials' way (build/bench.md)"
 	@echo "make pictures      draw the pictures in docs/ again"
@@ -45,7 +46,7 @@ test: $(READY)
 	$(BIN)/coverage report
 
 chaos: $(READY)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
+	@$(BIN)/python -m tests.chaos $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
 
 newcomer:
 	@$(PYTHON) .ci/newcomer.py

@@ -54,6 +54,8 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
+_PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
+"""A database server is away, or was in the middle of a transaction."""
 _LARGEST_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""
 
@@ -257,24 +259,28 @@ class Bot:
     async def _open(self) -> None:
         name_look_ups.install()
         self._opened.push_async_callback(self.store.close)
-        await self._open_store()
+        await self._once_it_answers(self.store.open)
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._opened.push_async_callback(session.close)
         self._opened.push_async_callback(self._directory.aclose)
         self._client.session = session
         self._opened.push_async_callback(self._gateway.aclose)
-        await self._watch.read_last_event()
-        await self._measuring.begin()
-        await self.workflow.start(self._settings.started(__version__), alone=not self.store.shared)
+        await self._once_it_answers(self._watch.read_last_event)
+        await self._once_it_answers(self._measuring.begin)
+        started = self._settings.started(__version__)
+        await self._once_it_answers(lambda: self.workflow.start(started, alone=not self.store.shared))
         await self._listen()
 
-    async def _open_store(self) -> None:
-        """Open the database. While its server is away, wait for it as for Slack, with ``/healthz`` answering."""
+    async def _once_it_answers(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a part of the start. While the database's server is away, wait for it, with ``/healthz`` answering.
+
+        A start may be on record twice, where nobody can say what became of the first one.
+        """
         for pause in pauses(1.0, 30.0):
             try:
-                await self.store.open()
+                await work()
             except StoreError as error:
-                if error.problem is not StoreProblem.SERVER_AWAY:
+                if error.problem not in _PASSING:
                     raise
                 if not self._waits_for:
                     log_failure(log, "store_failed", error)

@@ -155,6 +155,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "the database server no longer has event {about}, which it had confirmed, so the bot accepts nothing more",
         "Find out whether a standby took over or a backup was restored, and what is missing; then restart the bot",
     ),
+    StoreProblem.TOO_SLOW: (
+        "the database took more than {about} s, which is too long for somebody who waits",
+        "Check its disk, and for a server also the server and the way to it",
+    ),
     StoreProblem.CLOSED: ("the bot is stopping and has closed the database", ""),
     StoreProblem.OTHER: ("{about}", "Check the file and its disk"),
 }

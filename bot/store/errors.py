@@ -84,6 +84,8 @@ class StoreProblem(StrEnum):
     """The server kept the transaction, but did not wait for its standby to keep it as well."""
     HISTORY_LOST = "history_lost"
     """The server no longer has an event that it had confirmed; the event's number."""
+    TOO_SLOW = "too_slow"
+    """The database took longer than a person waits; the limit in seconds."""
     CLOSED = "closed"
     """The bot is stopping."""
     OTHER = "other"

@@ -50,9 +50,19 @@ class Homes:
         )
 
     def claim(
-        self, now: datetime, lease: timedelta, *, room: int, held: Collection[str] = frozenset()
+        self,
+        now: datetime,
+        lease: timedelta,
+        *,
+        room: int,
+        held: Collection[str] = frozenset(),
+        late: timedelta = timedelta(minutes=1),
     ) -> list[Publish]:
-        """Claim up to ``room`` publishes that are due, the earliest first; ``held`` are people's that are in hand."""
+        """Claim up to ``room`` publishes that are due, the earliest first; ``held`` are people's that are in hand.
+
+        A worker whose lease is over may only stand still. So ``late`` after its publish was taken over, another one
+        shows what is true by then.
+        """
         if room <= 0:
             return []
         due = self._connection.execute(
@@ -62,11 +72,13 @@ class Homes:
         )
         for person, tries in due:
             self._connection.execute(
-                "UPDATE homes SET due_at = :until, lease_until = :until, free_at = :free_at, tries = :tries"
+                "UPDATE homes SET due_at = :until, lease_until = :until, free_at = :free_at, tries = :tries,"
+                " doubt_until = CASE WHEN lease_until IS NOT NULL THEN :doubt ELSE doubt_until END"
                 " WHERE person = :person",
                 {
                     "until": timestamp(now + lease),
                     "free_at": timestamp(now + _APART),
+                    "doubt": timestamp(now + late),
                     "tries": tries,
                     "person": person,
                 },

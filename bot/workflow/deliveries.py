@@ -181,7 +181,12 @@ def _delivered(
         if delivery.kind.is_update and request is not None:
             # It came after the try that counts, so Slack shows what was true before that one.
             tx.deliveries.enqueue(request, delivery.kind, tx.record.event(delivery.event_seq), at)
-        return Concluded(surplus=_is_surplus(tx, delivery, receipt))
+        surplus = _is_surplus(tx, delivery, receipt)
+        if surplus and delivery.in_doubt_since is not None and tx.deliveries.place(delivery) != ("", ""):
+            # This bot may die before it has deleted its message, and the try that counts was in no doubt.
+            later = at + rules.patience.late_in_slack
+            tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
+        return Concluded(surplus=surplus)
     if request is None:
         return Concluded()
     if delivery.kind is DeliveryKind.CARD:

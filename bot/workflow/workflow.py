@@ -24,7 +24,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
-from bot.store import Store, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables
 from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.digests import Due
@@ -183,9 +183,14 @@ class Workflow:
         return acted
 
     async def _in_time(self, name: str, work: Callable[[Tables], Acted]) -> Acted:
-        """Run a person's transaction, but not after they have read Slack's error. Raises TimeoutError."""
-        async with asyncio.timeout(self._answer_within):
-            return await self._store.transaction(name, work)
+        """Run a person's transaction, but not after they have read Slack's error. Raises StoreError."""
+        try:
+            async with asyncio.timeout(self._answer_within):
+                return await self._store.transaction(name, work)
+        except TimeoutError:
+            slow = StoreError(StoreProblem.TOO_SLOW, self._store.place, f"{self._answer_within:g}")
+            slow.unsure = True  # it may have been in the middle of its commit
+            raise slow from None
 
     async def refuse(self, actor: Actor, command: str, why: Verdict, about: str = "") -> None:
         """Put a refused command, look-up or click on record.
@@ -361,7 +366,8 @@ class Workflow:
                 sure=sure,
             )
             left = messages - len(claimed) - _FOR_MESSAGES
-            homes = tx.homes.claim(at, self.rules.patience.delivery_lease, room=left, held=held.homes)
+            patience = self.rules.patience
+            homes = tx.homes.claim(at, patience.delivery_lease, room=left, held=held.homes, late=patience.late_in_slack)
             more = len(settled) == _AT_A_TIME or called_off == deliveries.MOST_CALLED_OFF
             named = [("expired" if each.overdue(at) else _SETTLED[each.state], each) for each in settled]
             lost = [

@@ -11,6 +11,7 @@ from collections import Counter
 from bot.sandbox.slack import NotAcknowledged
 from bot.sandbox.stage import FRANK
 from bot.store import StoreError, open_reader
+from bot.store.place import address
 from tests.chaos.clock import Clock
 from tests.chaos.people import CHANNELS, DORA, Crowd
 from tests.flows.desk import BEN, CLEO, OLGA, VERA, Desk
@@ -50,7 +51,7 @@ class Brake:
 
     def _is_frozen(self) -> bool | None:
         """Return what the record says; None where it cannot be read, or is not there yet."""
-        with contextlib.suppress(StoreError), open_reader(self._desk.database) as tables:
+        with contextlib.suppress(StoreError), open_reader(self._desk.place) as tables:
             return tables.freeze() is not None
         return None
 
@@ -72,7 +73,7 @@ class Brake:
         """Run the command beside the bot, and kill it in the middle now and then."""
         self.done[f"{word} at the terminal"] += 1
         environment = os.environ | {
-            "DATABASE_URL": f"sqlite:///{self._desk.database}",
+            "DATABASE_URL": address(self._desk.place),
             "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
         }
         why = ["--why", "Slack is down"] if word == _FREEZE else []

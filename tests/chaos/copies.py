@@ -39,10 +39,13 @@ class Update:
 
 
 class Calls:
-    """The calls to Slack in their order."""
+    """The calls to Slack in their order. ``several`` is true where several bots made them."""
 
-    def __init__(self, slack: LocalSlack, deleted: Sequence[Deleted]) -> None:
+    def __init__(self, slack: LocalSlack, deleted: Sequence[Deleted], *, several: bool = False) -> None:
         self._calls = slack.calls
+        self._several = several
+        self._taken_back: set[Place] = set()
+        """The messages that a bot deleted, or tried to."""
         self._gone: dict[Place, int] = {(found.message.channel, found.message.ts): found.calls for found in deleted}
         """The index of the first call after which each deleted message was no longer there."""
         self.posts: defaultdict[str, list[tuple[int, Place]]] = defaultdict(list)
@@ -66,8 +69,10 @@ class Calls:
         elif call.method == "chat.update":
             if answer == repr(UPDATE_LOST) or (isinstance(answer, dict) and answer["ok"]):
                 self._updates[place].append(Update(index, call, isinstance(answer, dict)))
-        elif call.method == "chat.delete" and isinstance(answer, dict) and answer["ok"]:
-            self._gone[place] = index
+        elif call.method == "chat.delete":
+            self._taken_back.add(place)
+            if isinstance(answer, dict) and answer["ok"]:
+                self._gone[place] = index
 
     def delivery(self, index: int) -> str:
         """Return the id of the delivery that this call was to post."""
@@ -87,7 +92,10 @@ class Calls:
                 search = self._last_of(self._search_before(index, delivery, place[0]))
                 search = sorted({*search, *self._in_thread(index, posts[number - 1][0])})
                 reasons = {
-                    self._below_deleted(at, index) or self._unseen(earlier, search) for at, earlier in posts[:number]
+                    self._below_deleted(at, index)
+                    or self._unseen(earlier, search)
+                    or self._there_for_a_moment(earlier, place)
+                    for at, earlier in posts[:number]
                 }
                 # Each of the earlier ones would have been enough.
                 yield delivery, "" if "" in reasons else max(reasons)
@@ -174,6 +182,10 @@ class Calls:
         call = self._calls[index]
         above = str(call.arguments.get("channel")), str(call.arguments.get("thread_ts"))
         return "below a deleted card" if self._gone.get(above, before) < before else ""
+
+    def _there_for_a_moment(self, *places: Place) -> str:
+        """Return a reason if one of these was taken back: a bot stood still, and another one posted in its place."""
+        return "taken back" if self._several and not self._taken_back.isdisjoint(places) else ""
 
     def _unseen(self, place: Place, search: list[int]) -> str:
         """Return why this search could not find this message; empty if it could."""

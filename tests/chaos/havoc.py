@@ -1,56 +1,29 @@
-"""Everything that goes wrong in a chaos run, drawn from one seed.
-
-It is long because one process of the bot is in the middle of all of it.
-"""
+"""Everything that goes wrong around the bot in a chaos run, drawn from one seed."""
 
 import asyncio
-import contextlib
-import itertools
-import os
 import random
-import sys
-import time
-from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.middle_box import Meddling, MiddleBox
 from bot.sandbox.stage import FRANK
 from bot.sandbox.workspace import Channel, Posted
-from bot.store import StoreError, open_reader
 from tests.chaos import troubles
+from tests.chaos.bots import Bots
 from tests.chaos.clock import Clock
 from tests.chaos.copies import Deleted
+from tests.chaos.happenings import Log, Look
+from tests.chaos.outages import Outages
 from tests.chaos.people import ASKERS, CHANNELS, REMOVED
-from tests.chaos.sequence import Arrivals
-from tests.chaos.surroundings import PATTERN_OF_A_SECOND, Surroundings, ends_at_once, pipe_to, with_names
+from tests.chaos.surroundings import Surroundings
 from tests.chaos.troubles import Draw
 from tests.flows.desk import LEADS, Desk
 
-_BOT = [sys.executable, "-m", "tests.chaos.process"]
 _KILL_AT_CALL = 0.004
 """The probability that the bot is killed in the moment in which one of its calls arrives."""
-_WEEKEND_AT_START = 0.05
-_KILL_AT_COMMIT = 0.5
-"""The probability that a bot is to die at one certain commit, if it comes to that."""
-_COMMITS = [
-    "requested", "voted", "approved", "rejected", "withdrawn", "expired", "reminded", "escalated", "gateway_trouble",
-    "sending", "repeating", "cancelled", "retried", "hurried", "stopped_trying", "settled_cancelled",
-    "settled_not_cancelled", "frozen", "unfrozen", "card_posted", "claim", "record_delivery", "record_answer",
-    "home_opened", "record_publish", "digest",
-]  # fmt: skip
-"""The commits, by the kind of an event or by the name of the transaction."""
-_SHORT, _LONG = 20, 5 * 24 * 3600
-"""APPROVAL_TTL in seconds: a request expires in the middle of everything, or outlives a weekend."""
-
-REMINDERS = [1, 3]
-"""REMIND_AFTER in seconds."""
 
 _IN_A_CHANNEL = (
     "message_limit_exceeded",
@@ -67,32 +40,11 @@ _OF_THE_TOKEN = ("team_access_not_granted", "token_revoked", "account_inactive")
 """Slack refuses every method with these, so that people's groups cannot be read either."""
 
 
-@dataclass(slots=True)
-class Log:
-    """The happenings of a run."""
-
-    done: Counter[str] = field(default_factory=Counter)
-    deleted: list[Deleted] = field(default_factory=list)
-    ended_by_itself: list[int] = field(default_factory=list)
-    owed: list[int] = field(default_factory=list)
-    """The number of messages that were owed over each weekend."""
-    starts: int = 0
-    """How often the bot was started; a second one beside it does not count."""
-    called_back: int = 0
-    """How many second bots were ended because the first one was dead, whose place they may have taken by then."""
-    refused: int = 0
-    """How many second bots ended as they should."""
-    wrongs: list[str] = field(default_factory=list)
-    """What went wrong with a second bot."""
-    written: int = 0
-    """How many messages people wrote in channels, in threads and to the bot."""
-    removed_at: dict[str, int] = field(default_factory=dict)
-    """How many events were on record when each of the removed approvers was removed from the group."""
-    arrivals: Arrivals = field(default_factory=Arrivals)
-
-
 class Havoc:
-    """Faults of all servers, lost connections, meddling people, weekends, and a bot that is killed every second."""
+    """Faults of all servers, lost connections, meddling people, and bots that are killed in the middle of it.
+
+    ``outages`` are those of the database's server, where it has one.
+    """
 
     def __init__(
         self,
@@ -104,26 +56,34 @@ class Havoc:
         quorum: int,
         log: Path,
         surroundings: Collection[Surroundings] = (),
+        outages: Outages | None = None,
         **settings: str,
     ) -> None:
-        self.log = Log()
-        self._desk = desk
-        self._box = box
-        self._clock = clock
+        self.log, self._look = Log(), Look(desk.place)
+        self.bots = Bots(
+            desk,
+            box,
+            clock,
+            self.log,
+            self._look,
+            seed=seed,
+            quorum=quorum,
+            log_file=log,
+            surroundings=surroundings,
+            addresses=outages.addresses if outages else (),
+            **settings,
+        )
+        self._desk, self._box, self._clock, self._outages = desk, box, clock, outages
         self._seed = seed
-        self._quorum = quorum
-        self._log_file = log
-        self._surroundings = surroundings
-        self._settings = settings
+        self._only_channel = settings.get("APPROVAL_CHANNEL")
         self._calls: Counter[str] = Counter()
-        self._process: Process | None = None
-        self._second: asyncio.Task[None] | None = None
         self._never = asyncio.Event()
         self._refused: set[str | None] = set()
         self._one_for_good = False
-        self._healed = False
         self._shared: set[str] = set()
         self._history_in_trouble = False
+        self.clock_is_right = Surroundings.CLOCK not in surroundings
+        """True where the times on record can be compared with those of Slack and of the gateway."""
         desk.slack.faults.choose = self._slack_fault
         desk.gateway.faults.choose = self._gateway_fault
         box.faults.choose = self._meddling
@@ -134,7 +94,7 @@ class Havoc:
 
     def _slack_fault(self, method: str) -> Fault | None:
         if method == "chat.postMessage":
-            self.log.arrivals.at_slack[len(self._desk.slack.calls)] = self._on_record()
+            self.log.arrivals.come_to_slack(len(self._desk.slack.calls), self._look.on_record())
         draw = self._next_draw(f"slack/{method}")
         return self._noted("Slack", troubles.slack_fault(draw, method, searching=self._history_in_trouble))
 
@@ -146,7 +106,7 @@ class Havoc:
     def _meddling(self, order: str) -> Meddling | None:
         if not order:  # the bot only looks whether the gateway is there
             return None
-        self.log.arrivals.at_the_gateway.append((order, self._on_record()))
+        self.log.arrivals.come_to_the_gateway(order, self._look.on_record(), self.bots.stood_still())
         return self._noted("box", troubles.meddling(self._next_draw(f"box/{order}", order)))
 
     def _noted(self, where: str, found: tuple[str, troubles.T] | None) -> troubles.T | None:
@@ -160,164 +120,37 @@ class Havoc:
         self._calls[what] += 1
         draw = random.Random(f"{self._seed}/{what}/{self._calls[what]}")
         if draw.random() < _KILL_AT_CALL:
-            self._kill()
+            self.bots.kill(random.Random(f"{self._seed}/{what}/{self._calls[what]}/kill"))
         return Draw(draw, order, self._never)
-
-    # --- the bot ------------------------------------------------------------------------------
-
-    @property
-    def clock_is_right(self) -> bool:
-        """True where the times on record can be compared with those of Slack and of the gateway."""
-        return Surroundings.CLOCK not in self._surroundings
-
-    @asynccontextmanager
-    async def bot(self, **changes: str) -> AsyncIterator[Process]:
-        """Run a bot process, connected if that works, and kill it at the end in any case."""
-        await self._desk.slack.drop_connections()
-        settings = {
-            "DVPAY_BASE_URL": self._box.base_url,
-            "APPROVALS_REQUIRED": str(self._quorum),
-            "APPROVAL_TTL": self._short,
-            "REMIND_AFTER": ",".join(f"{seconds}s" for seconds in REMINDERS),
-            "ESCALATE_AFTER": "2s",
-            "TOLD_AFTER": "1.5",
-            "GATEWAY_CONCURRENCY": "3",
-            "CLOCK_AHEAD": str(self._clock.ahead.total_seconds()),
-        }
-        environment = os.environ | self._desk.environment(**self._settings | settings | changes)
-        if Surroundings.NAMES in self._surroundings:
-            environment = with_names(environment)
-        if Surroundings.CLOCK in self._surroundings and not self._healed:
-            environment |= {"CLOCK_STEPS": f"{self._seed}/clock/{self.log.starts}"}
-        with self._log_end() as log:
-            process = await asyncio.create_subprocess_exec(*_BOT, stderr=log, env=environment)
-            self._process = process
-            self.log.starts += 1
-            try:
-                await self._connected_or_dead(process)
-                if Surroundings.SECOND in self._surroundings and process.returncode is None:
-                    self._second = asyncio.create_task(self._start_a_second_bot(environment))
-                yield process
-            finally:
-                if process.returncode == -9 and self._process is not None:
-                    self.log.done["kill -9 at a commit"] += 1
-                elif process.returncode not in {None, -9}:
-                    self.log.ended_by_itself.append(process.returncode)
-                self._kill()
-                await process.wait()
-                if self._second is not None:
-                    await asyncio.gather(self._second, return_exceptions=True)
-                    self._second = None
-
-    def _log_end(self) -> AbstractContextManager[int | BinaryIO]:
-        if Surroundings.LOG not in self._surroundings:
-            return self._log_file.open("ab")
-        unread_for = random.Random(f"{self._seed}/log/{self.log.starts}").uniform(0, 1.5)
-        return pipe_to(self._log_file, unread_for=unread_for)
-
-    async def _start_a_second_bot(self, environment: dict[str, str]) -> None:
-        """Start a second bot on the same file every few seconds, until the first one is killed."""
-        draw = random.Random(f"{self._seed}/second/{self.log.starts}")
-        environment = {**environment, "ORDER_ID_PATTERN": PATTERN_OF_A_SECOND}
-        while True:
-            await asyncio.sleep(draw.uniform(0, 3))
-            self.log.done["second bot"] += 1
-            try:
-                wrong = await ends_at_once(_BOT, environment)
-            except asyncio.CancelledError:
-                self.log.called_back += 1
-                raise
-            if wrong:
-                self.log.wrongs.append(wrong)
-            else:
-                self.log.refused += 1
-
-    async def _connected_or_dead(self, process: Process) -> None:
-        dead = asyncio.create_task(process.wait())
-        connected = asyncio.create_task(self._desk.wait(lambda: self._desk.slack.connections, self._clock.long(5.0)))
-        await asyncio.wait({dead, connected}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (dead, connected):
-            task.cancel()
-        await asyncio.gather(dead, connected, return_exceptions=True)
-
-    def _kill(self) -> None:
-        """Kill the bot as kill -9 does, if it runs."""
-        if self._second is not None:
-            self._second.cancel()
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            self.log.done["kill -9"] += 1
-            self._process = None
-
-    async def rage(self) -> None:
-        """Kill the bot, keep it away over weekends, meddle with Slack and write there until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._kill_about_every_second())
-            tasks.create_task(self._meddle())
-            tasks.create_task(self._chat())
-            tasks.create_task(self._remove_approvers())
-
-    async def _kill_about_every_second(self) -> None:
-        draw = random.Random(f"{self._seed}/kill")
-        weekend_due = False
-        for start in itertools.count(1):
-            began = time.monotonic()
-            async with self.bot(**self._settings_of_the_day(draw)) as process:
-                self._clock.took(time.monotonic() - began)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), self._clock.long(draw.uniform(0.4, 1.6)))
-            weekend_due = weekend_due or start == 4 or draw.random() < _WEEKEND_AT_START
-            # Only a weekend over which something is owed proves anything.
-            if weekend_due and self.owed():
-                self.weekend(timedelta(hours=draw.uniform(25, 90)))
-                weekend_due = False
-
-    def _settings_of_the_day(self, draw: random.Random) -> dict[str, str]:
-        quorum = self._quorum if draw.random() < 0.85 else 3 - self._quorum
-        settings = {
-            "APPROVALS_REQUIRED": str(quorum),
-            "ALLOW_SELF_APPROVAL": str(draw.random() < 0.1).lower(),
-            "APPROVAL_TTL": self._short if draw.random() < 0.6 else f"{_LONG}s",
-        }
-        if draw.random() < _KILL_AT_COMMIT:
-            commit = draw.choice(_COMMITS)
-            settings[draw.choice(["KILL_BEFORE", "KILL_AFTER"])] = f"{commit},{commit},{draw.randint(1, 3)}"
-        return settings
-
-    @property
-    def _short(self) -> str:
-        return f"{self._clock.long(_SHORT):.0f}s"
-
-    def weekend(self, length: timedelta) -> None:
-        """Let so much time go by; the bot must not be running."""
-        self.log.done["weekend"] += 1
-        self.log.owed.append(self.owed())
-        self._clock.leap(length)
-
-    def owed(self) -> int:
-        """Return how many messages the bot owes; none before there is a database."""
-        return self._number("SELECT count(*) FROM deliveries WHERE status = 'queued'")
-
-    def _on_record(self) -> int:
-        return self._number("SELECT ifnull(max(seq), 0) FROM audit_events")
-
-    def _number(self, query: str) -> int:
-        try:
-            with open_reader(self._desk.database) as tables:
-                ((number,),) = tables.connection.execute(query)
-        except StoreError:
-            return 0
-        return int(number)
 
     # --- people and networks ------------------------------------------------------------------
 
+    async def rage(self) -> None:
+        """Kill the bots, keep them away over weekends, meddle with Slack and write there until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.bots.rage())
+            tasks.create_task(self._meddle())
+            tasks.create_task(self._chat())
+            tasks.create_task(self._remove_approvers())
+            if self._outages is not None:
+                tasks.create_task(self._outages.rage())
+
     async def _remove_approvers(self) -> None:
-        draw = random.Random(f"{self._seed}/remove")
+        draw, tasks = random.Random(f"{self._seed}/remove"), list[asyncio.Task[None]]()
         for approver in REMOVED:
             await asyncio.sleep(self._clock.long(draw.uniform(3, 15)))
             self._desk.slack.space.groups[LEADS].remove(approver)
-            self.log.removed_at[approver] = self._on_record()
+            if self.bots.several:
+                # A bot that runs goes on by what it knows of the group, and others beside it know better.
+                tasks.append(asyncio.create_task(self._removed_once_all_know(approver)))
+            else:
+                self.log.removed_at[approver] = self._look.on_record() or 0
+
+    async def _removed_once_all_know(self, approver: str) -> None:
+        await self.bots.until_all_have_ended()
+        while (known := self._look.on_record()) is None:  # noqa: ASYNC110 -- not our process
+            await asyncio.sleep(0.1)
+        self.log.removed_at[approver] = known
 
     async def _meddle(self) -> None:
         draw = random.Random(f"{self._seed}/meddle")
@@ -393,7 +226,7 @@ class Havoc:
         self._refused.add(where)
         self._desk.slack.refusals.start(draw.choice(names), channel=where)
         # Without the only channel for cards nothing would be decided any more.
-        may_last = where is not None and where != self._settings.get("APPROVAL_CHANNEL")
+        may_last = where is not None and where != self._only_channel
         if may_last and not self._one_for_good and draw.random() < 0.1:
             self._one_for_good = True
             self.log.done["Slack refuses: until the end"] += 1
@@ -456,7 +289,7 @@ class Havoc:
 
     def heal(self) -> None:
         """Let everything work again from now on. A hanging call goes on hanging until its bot is gone."""
-        self._healed = True
+        self.bots.healed = True
         self._end_trouble()
         self._desk.slack.heal()
         self._desk.gateway.faults.clear()

@@ -31,7 +31,7 @@ class Homes:
 
     def judge(self) -> None:
         """Hold every Home tab against the tables."""
-        with open_reader(self._desk.database) as tables:
+        with open_reader(self._desk.place) as tables:
             pending, requests = tables.requests.pending(), tables.requests.latest(100_000)
         decided = sorted(requests, key=lambda request: -request.number)
         for user in dict.fromkeys(self._crowd.with_home):

@@ -559,7 +559,7 @@ def _offered(form: OpenView, field: str) -> list[str]:
 
 def _passes(answer: Payload) -> bool:
     """Return True for a form's error that ends by itself, or with Slack's refusal, so that people send it again."""
-    passing = ("Try again", "Slack does not let me read the user group")
+    passing = ("Try again", "Slack does not let me read the user group", "my database does not answer")
     return any(words in error for error in answer.get("errors", {}).values() for words in passing)
 
 

@@ -1,7 +1,8 @@
 """The bot's process in a chaos run, with the trouble in its surroundings that the environment orders.
 
 ``GATEWAY_NAME_HANGS`` is the longest time in seconds that a look-up of the gateway's name takes, and
-``CLOCK_STEPS`` the seed of the steps that its clock makes back and forth.
+``CLOCK_STEPS`` the seed of the steps that its clock makes back and forth; ``CLOCK_STEPS_WITHIN`` is the longest of them
+in seconds, where several bots have to agree.
 """
 
 import os
@@ -34,16 +35,17 @@ def let_name_hang(port: int | None, longest: float) -> None:
     socket.getaddrinfo = hanging  # type: ignore[assignment]
 
 
-def let_clock_step(seed: str) -> None:
+def let_clock_step(seed: str, within: timedelta | None = None) -> None:
     """Let the clock be wrong, by another time again and again; it is right about half of the time."""
     right, draw = tuning.utc_now, random.Random(seed)
+    steps = _STEPS if within is None else [timedelta(0), within]
     off, until = timedelta(0), 0.0
 
     def stepping() -> datetime:
         nonlocal off, until
         if time.monotonic() >= until:
             until = time.monotonic() + draw.uniform(0.05, 0.5)
-            off = draw.choice(_STEPS) * draw.uniform(-1, 1)
+            off = draw.choice(steps) * draw.uniform(-1, 1)
         return right() + off
 
     tuning.utc_now = stepping
@@ -51,7 +53,8 @@ def let_clock_step(seed: str) -> None:
 
 if __name__ == "__main__":
     if seed := os.environ.get("CLOCK_STEPS"):
-        let_clock_step(seed)
+        within = os.environ.get("CLOCK_STEPS_WITHIN")
+        let_clock_step(seed, None if within is None else timedelta(seconds=float(within)))
     if hangs := os.environ.get("GATEWAY_NAME_HANGS"):
         let_name_hang(urlsplit(os.environ["DVPAY_BASE_URL"]).port, float(hangs))
     try:

@@ -52,13 +52,47 @@ _NOTICES: dict[type[Content], tuple[type[Content], ...]] = {
 
 
 @dataclass(slots=True)
+class Arrival:
+    """A call to the gateway, and how many events were on record when it arrived, in front of all that could delay it.
+
+    Where nobody could read that, it was ``known`` before and ``latest`` afterwards. ``stopped`` is the same for the
+    moments in which those bots stopped that stood still until lately: such a bot goes on with what it had begun.
+    """
+
+    order: str
+    known: int
+    stopped: tuple[int, ...] = ()
+    latest: int | None = None
+
+
+@dataclass(slots=True)
 class Arrivals:
     """The number of events on record when each call arrived."""
 
-    at_the_gateway: list[tuple[str, int]] = field(default_factory=list)
-    """The order of each call to the gateway, in front of everything that could delay it."""
+    at_the_gateway: list[Arrival] = field(default_factory=list)
     at_slack: dict[int, int] = field(default_factory=dict)
     """The posts, by their number among all calls to Slack."""
+    _last: int = 0
+    _unsure: list[Arrival] = field(default_factory=list)
+
+    def come_to_the_gateway(self, order: str, known: int | None, stopped: tuple[int, ...]) -> None:
+        """Keep a call. ``known`` is None where nobody could read it."""
+        arrival = Arrival(order, self._least(known), stopped)
+        self.at_the_gateway.append(arrival)
+        self._unsure.append(arrival)
+        self._least(known)
+
+    def come_to_slack(self, index: int, known: int | None) -> None:
+        """Keep a post, by its number among all calls to Slack."""
+        self.at_slack[index] = self._least(known)
+
+    def _least(self, known: int | None) -> int:
+        if known is not None:
+            self._last = known
+            for arrival in self._unsure:
+                arrival.latest = known
+            self._unsure.clear()
+        return self._last
 
 
 @dataclass(slots=True)
@@ -154,18 +188,31 @@ class Sequence:
 
         With what is true of the record, nothing was sent while frozen, unless its attempt had begun before.
         """
-        under_way: dict[str, set[str]] = defaultdict(set)
-        """For each order the requests with an attempt for it under way."""
-        seen = 0
-        for order, known in arrivals.at_the_gateway:
-            for event in self._events[seen:known]:
-                if isinstance(event.content, Sending):
-                    under_way[event.order_id].add(event.request)
-                elif isinstance(event.content, Answered) and not isinstance(event.content, AnsweredLate):
-                    under_way[event.order_id].discard(event.request)
-            seen = max(seen, known)
-            if not under_way[order]:
-                self._wrong(f"{order}: called at #{known}, when no attempt was under way")
+        attempts = self._attempts()
+        for call in arrivals.at_the_gateway:
+            moments = (call.known, *call.stopped)
+            latest = call.known if call.latest is None else call.latest
+            if not any(
+                call.known < begin <= latest or any(begin <= known < end for known in moments)
+                for begin, end in attempts[call.order]
+            ):
+                self._wrong(f"{call.order}: called at #{call.known}, when no attempt was under way")
+
+    def _attempts(self) -> dict[str, list[tuple[int, int]]]:
+        """Return for each order the attempts: the number of the event with which each begins, and with which it ends.
+
+        One that never ends has the number after the last.
+        """
+        attempts, begun = defaultdict[str, list[tuple[int, int]]](list), dict[tuple[str, str], int]()
+        for event in self._events:
+            about = event.order_id, event.request
+            if isinstance(event.content, Sending):
+                begun[about] = event.seq
+            elif about in begun and isinstance(event.content, Answered) and not isinstance(event.content, AnsweredLate):
+                attempts[event.order_id].append((begun.pop(about), event.seq))
+        for (order, _), seq in begun.items():
+            attempts[order].append((seq, len(self._events) + 1))
+        return attempts
 
     def judge_posts(self, arrivals: Arrivals, calls: Calls, about: dict[str, int]) -> None:
         """Check that no bot that started after a decision posted a notice that the decision made useless.

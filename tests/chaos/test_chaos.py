@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.run import chaos
+from tests.postgres import cluster
 
 
 async def test_a_short_chaos_run_ends_clean(database: Path) -> None:
@@ -12,3 +15,11 @@ async def test_a_short_chaos_run_ends_clean(database: Path) -> None:
     accepted = judgement.figures["requests accepted"]
     assert isinstance(accepted, int)
     assert accepted >= 4  # twelve orders, of which several may be in one request
+
+
+@pytest.mark.usefixtures("postgres")  # skips where there is no server to start
+async def test_a_short_chaos_run_of_several_bots_ends_clean(database: Path) -> None:
+    """The same holds for two bots on one server, which stand still, lose their lines and the server as well."""
+    with cluster() as own:
+        judgement = await chaos(database, seed=7, requests=5, cluster=own, replicas=2)
+    assert judgement.wrongs == []

@@ -357,6 +357,20 @@ def test_the_last_update_of_a_card() -> None:
     assert [found.last_made(("C1", ts)) for ts in ("1.0", "2.0", "3.0")] == [slack.calls[n] for n in (1, 2, 4)]
 
 
+@pytest.mark.parametrize("several, reason", [(True, "taken back"), (False, "")])
+def test_a_copy_of_a_bot_that_stood_still(several: bool, reason: str) -> None:
+    """Where several bots post, two messages may be there for a moment, until one of them is taken back."""
+    slack = LocalSlack()
+    for ts in ("1.0", "2.0"):
+        metadata = {"event_payload": {"delivery_id": "d1"}}
+        slack.calls.append(
+            Call("chat.postMessage", {"channel": "C1", "metadata": metadata}, START, {**POSTED, "ts": ts})
+        )
+    assert [each for _, each in Calls(slack, [], several=several).excuses()] == [""]
+    slack.calls.append(Call("chat.delete", {"channel": "C1", "ts": "2.0"}, START, {"ok": True}))
+    assert [each for _, each in Calls(slack, [], several=several).excuses()] == [reason]
+
+
 YES, LOST, BUSY = Answer(Outcome.CANCELLED), Answer(Outcome.UNKNOWN), Answer(Outcome.NOT_SENT)
 ALREADY = Answer(Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED)
 COMPLETED = Answer(Outcome.REFUSED, reason=Reason.COMPLETED)

@@ -23,7 +23,7 @@ from bot.domain.events import (
 from bot.domain.policy import Act, Verdict
 from bot.sandbox.slack import Call, LocalSlack
 from tests.chaos.copies import Calls
-from tests.chaos.sequence import Arrivals, Sequence
+from tests.chaos.sequence import Arrival, Arrivals, Sequence
 from tests.chaos.surroundings import PATTERN_OF_A_SECOND
 from tests.chaos.test_judge import APPROVED, ASKED, ONE, START, TURNED_AWAY, Line, record
 from tests.flows.desk import BEN, CLEO, OLGA
@@ -111,10 +111,38 @@ def test_when_the_gateway_may_be_called(known: int, fits: bool) -> None:
     """A call arrives while an attempt for its order is under way on record."""
     found: list[str] = []
     sequence = Sequence(record(ASKED, APPROVED, SENDING, BUSY, SENDING, DONE), found.append, reminders=2)
-    sequence.judge_arrivals(Arrivals([("ord_1", known)]))
+    sequence.judge_arrivals(Arrivals([Arrival("ord_1", known)]))
     assert (found == []) is fits
-    sequence.judge_arrivals(Arrivals([("ord_2", known)]))
+    sequence.judge_arrivals(Arrivals([Arrival("ord_2", known)]))
     assert found
+
+
+@pytest.mark.parametrize(
+    "arrival, fits",
+    [
+        (Arrival("ord_1", 4, latest=5), True),  # it began while nobody could read the record
+        (Arrival("ord_1", 4, latest=4), False),
+        (Arrival("ord_1", 6, stopped=(3,)), True),  # a bot stood still in the middle of its attempt
+        (Arrival("ord_1", 6, stopped=(4,)), False),
+    ],
+)
+def test_when_one_of_several_bots_may_call(arrival: Arrival, fits: bool) -> None:
+    """A bot that stood still goes on with its call, and a server that is away says nothing of its events."""
+    found: list[str] = []
+    sequence = Sequence(record(ASKED, APPROVED, SENDING, BUSY, SENDING, DONE), found.append, reminders=2)
+    sequence.judge_arrivals(Arrivals([arrival]))
+    assert (found == []) is fits
+
+
+def test_what_was_on_record_while_the_server_was_away() -> None:
+    """The last number that could be read is the least, and the next one the most."""
+    arrivals = Arrivals()
+    arrivals.come_to_the_gateway("ord_1", 3, ())
+    arrivals.come_to_the_gateway("ord_2", None, ())
+    arrivals.come_to_slack(0, None)
+    arrivals.come_to_slack(1, 7)
+    assert arrivals.at_the_gateway == [Arrival("ord_1", 3, latest=3), Arrival("ord_2", 3, latest=7)]
+    assert arrivals.at_slack == {0: 3, 1: 7}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from bot.store import Server, verify_all
 from tests.alerts import parsed
 from tests.flows.desk import Desk, quick_tuning
 from tests.postgres import Cluster, free_port
-from tests.store.wire import wire
+from tests.store.wire import Break, wire
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:
@@ -57,6 +57,20 @@ async def test_a_start_waits_for_a_server_that_is_away(postgres: Cluster, monkey
             finally:
                 await asyncio.wait([starting])
                 await bot.stop()
+
+
+@pytest.mark.parametrize("how", [Break.BEFORE, Break.AFTER])
+async def test_a_start_goes_on_where_the_server_is_lost_in_the_middle_of_it(postgres: Cluster, how: Break) -> None:
+    """The first commit is the one that puts the start on record, and it is there once."""
+    server = postgres.new()
+    name = server.url.get_secret_value().rpartition("/")[2]
+    with wire(postgres.port) as broken:
+        broken.breaks = how
+        async with Desk(Server(SecretStr(postgres.url(name, port=broken.port)))) as desk:
+            await desk.start_bot()
+            assert [event.kind for event in await desk.events()] == ["started"]
+            assert desk.running_bot.readiness().missing == []
+    assert broken.broke == {how: 1}
 
 
 async def test_a_server_that_refuses_ends_the_start(postgres: Cluster) -> None:

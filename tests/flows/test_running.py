@@ -127,7 +127,7 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
             await desk.ben.click(card, "approve")
         await desk.told(desk.ben, 2)
     answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
-    assert "I don't know yet whether this counted. Look at the card" in answer
+    assert "I don't know yet whether this counted, because my database does not answer. Look at the card" in answer
     await desk.card_says(card, "Cancelled")
 
 

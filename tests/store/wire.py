@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -17,10 +18,14 @@ class Break(Enum):
 
 
 class Wire:
-    """A port that leads to the server. ``breaks`` is how it breaks at the next COMMIT, and ``down`` lets nobody in."""
+    """A port that leads to the server. ``breaks`` is how it breaks at the next COMMIT, and ``down`` lets nobody in.
+
+    ``broke`` is how often it broke in each way.
+    """
 
     def __init__(self, port: int) -> None:
         self.breaks: Break | None = None
+        self.broke: Counter[Break] = Counter()
         self.down = False
         self.down_after = False
         """True where nobody gets in any more after the wire broke."""
@@ -32,8 +37,14 @@ class Wire:
 
     def close(self) -> None:
         """Cut everything."""
-        for each in [self._listener, *self._open]:
-            _cut(each)
+        _cut(self._listener)
+        self.cut(down=True)
+
+    def cut(self, *, down: bool) -> None:
+        """Cut every connection; where it is ``down`` from then on, no new one comes in."""
+        self.down = down
+        while self._open:
+            _cut(self._open.pop())
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -42,7 +53,11 @@ class Wire:
                 if self.down:
                     _cut(client)
                     continue
-                server = socket.create_connection(("127.0.0.1", self._to))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:  # the server is away
+                    _cut(client)
+                    continue
                 self._open += [client, server]
                 threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
@@ -53,6 +68,7 @@ class Wire:
             while data := client.recv(65536):
                 if self.breaks is not None and data.endswith(b"COMMIT\x00"):
                     how, self.breaks = self.breaks, None
+                    self.broke[how] += 1
                     lost.set()
                     self.down = self.down_after
                     if how is not Break.BEFORE:

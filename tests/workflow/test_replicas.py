@@ -1,5 +1,6 @@
 """Several bots on one database: no start takes what another one holds, and no late result hides a newer one."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -87,6 +88,23 @@ async def test_an_update_that_comes_after_the_one_that_counts_is_followed_by_ano
     assert await next_delivery(workflow) is None
     await workflow.record_delivery(late.delivery, DELIVERED)
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+
+
+async def test_a_second_message_is_looked_for_again_where_its_bot_may_die_before_it_deletes_it(
+    workflow: Workflow, clock: Clock
+) -> None:
+    """The bot that stood still was the first to post, and the one that posted second must take its message back."""
+    await requested(workflow)
+    late = await claimed(workflow)
+    assert late.delivery.kind is DeliveryKind.CARD
+    clock.advance(minutes=3)
+    again = await claimed(workflow)
+    assert again.delivery.position == late.delivery.position
+    await workflow.record_delivery(late.delivery, DELIVERED)
+    assert (await workflow.record_delivery(again.delivery, replace(DELIVERED, ts="2.2"))).surplus
+    await deliver_all(workflow)
+    clock.advance(minutes=3)
+    assert DeliveryKind.COPIES in await deliver_all(workflow)
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)

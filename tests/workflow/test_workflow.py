@@ -10,7 +10,7 @@ import pytest
 from bot.domain.cancellation import State
 from bot.domain.events import Approved, Cancelled, Requested, RequestRefused, Sending, Started
 from bot.domain.policy import Act, Verdict
-from bot.store import Store
+from bot.store import Store, StoreError, StoreProblem
 from bot.workflow import Rules, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
@@ -184,8 +184,9 @@ async def test_an_act_that_waited_too_long_for_the_file_never_happens(
     request = await requested(patient)
     async with busy(store):
         for act in (approve(workflow, request), ask(workflow, "ord_2", form="V2")):
-            with pytest.raises(TimeoutError):
+            with pytest.raises(StoreError) as failed:
                 await act
+            assert (failed.value.problem, failed.value.unsure) == (StoreProblem.TOO_SLOW, True)
     assert await state_of(store, request) is State.PENDING
     assert [event.kind for event in await events(store)] == ["requested"]
     assert await approve(patient, request) is Verdict.ALLOWED

@@ -54,6 +54,7 @@ _DATABASE_TROUBLES = {
     StoreProblem.LOG_GONE: _CHANGED_OUTSIDE,
     StoreProblem.DAMAGED: _CHANGED_OUTSIDE,
     StoreProblem.SERVER_AWAY: _SILENT,
+    StoreProblem.TOO_SLOW: _SILENT,
     StoreProblem.UNDONE: _SILENT,
     StoreProblem.UNCERTAIN: _SILENT,
     StoreProblem.NOT_REPLICATED: "the second copy of my database is missing",
