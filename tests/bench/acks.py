@@ -146,6 +146,8 @@ async def one_round(
 NAMES = {FLOOR: "floor", COMMITTING_FLOOR: "floor+commit", THIS: "bot", TUTORIAL: "tutorial"}
 ACTS = {"command": commands, "form": forms, "form of 50 orders": batches, "click": clicks}
 ROUNDS = {1: 100, 20: 30, 50: 20}
+_HANGING = 100
+"""Calls to the gateway."""
 _FEW = 2
 
 
@@ -203,20 +205,24 @@ async def compare(folder: Path, *, quick: bool) -> list[Row]:
         async with AsyncExitStack() as stack:
             desks = {module: await stack.enter_async_context(at_work(folder, module, mode)) for module in modules}
             rows += await _take_turns(desks, mode, quick=quick)
-            busy = {module: desk for module, desk in desks.items() if module in {THIS, TUTORIAL}}
-            for module, desk in busy.items():
-                await stack.enter_async_context(hanging_calls(desk, module, 100))
+        async with AsyncExitStack() as stack:
+            busy = {}
+            for module in {THIS, TUTORIAL}.intersection(modules):
+                busy[module] = await stack.enter_async_context(
+                    at_work(folder / "hanging", module, mode, calls=_HANGING)
+                )
+                await stack.enter_async_context(hanging_calls(busy[module], module, _HANGING))
             rows += await _take_turns(busy, mode, quick=quick, hanging=True)
     return rows
 
 
 @asynccontextmanager
-async def at_work(folder: Path, module: str, mode: str) -> AsyncIterator[Desk]:
-    """Yield a workspace of its own with the app at work in it, warmed up."""
+async def at_work(folder: Path, module: str, mode: str, *, calls: int = 10) -> AsyncIterator[Desk]:
+    """Yield a workspace of its own with the app at work in it, warmed up. The bot makes so many calls at once."""
     async with Desk(folder / f"{mode} {NAMES[module]}".replace(" ", "-") / "bot.db") as desk:
         desk.database.parent.mkdir(parents=True)
         prepare(desk)
-        async with running(desk, module, mode):
+        async with running(desk, module, mode, calls=calls):
             for _ in range(_FEW):
                 await one_round(desk, module, commands, 10)
             yield desk

@@ -42,13 +42,13 @@ def prepare(desk: Desk) -> None:
 
 
 @asynccontextmanager
-async def running(desk: Desk, module: str, mode: str) -> AsyncIterator[Running]:
-    """Run the app, and yield it when Slack can deliver to it."""
+async def running(desk: Desk, module: str, mode: str, *, calls: int = 10) -> AsyncIterator[Running]:
+    """Run the app, and yield it when Slack can deliver to it. The bot makes so many calls at once."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = desk.environment(PORT=str(port), APPROVAL_CHANNEL="", **(desk.by_http if mode == HTTP else {}))
-    settings["GATEWAY_CONCURRENCY"] = "100"  # as many as are let hang in a comparison
+    settings["GATEWAY_CONCURRENCY"] = str(calls)
     if module != FLOOR:
         settings["COMMIT_TO"] = str(desk.database.with_name(f"{module.rpartition('.')[2]}.db"))
     began = time.perf_counter()

@@ -29,7 +29,7 @@ async def test_every_app_acknowledges_every_act(tmp_path: Path, module: str, mod
 
 async def test_a_hundred_calls_hang_while_others_are_acknowledged(tmp_path: Path) -> None:
     """They are all under way at once, and a click is still answered."""
-    async with at_work(tmp_path, THIS, HTTP) as desk, hanging_calls(desk, THIS, 100):
+    async with at_work(tmp_path, THIS, HTTP, calls=100) as desk, hanging_calls(desk, THIS, 100):
         assert len(desk.gateway.calls) == 100
         assert all(map(math.isfinite, await one_round(desk, THIS, ACTS["click"], 2, hanging=True)))
 
