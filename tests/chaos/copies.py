@@ -1,6 +1,7 @@
 """Messages that are in Slack more often than once, and whether the bot could have known."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -122,10 +123,11 @@ class Calls:
         """Return the calls of the search right before this post, by index, in their order.
 
         The bot looks at the thread, if there is one, then at the channel, and posts. It brings one message at a time to
-        a channel, so nothing of another delivery is between these calls.
+        a channel, so nothing of another delivery is between these calls. A search that found its message ends without
+        a post: the times of its doubt tell it from the next one.
         """
         search: list[int] = []
-        begin = ""
+        begin, times = "", set[str]()
         for earlier in range(index - 1, -1, -1):
             call = self._calls[earlier]
             if call.arguments.get("channel") != channel:
@@ -136,6 +138,9 @@ class Calls:
                 continue
             if begin and call.method == _HISTORY:
                 break
+            if times and (other := self._times(earlier)) and times.isdisjoint(other):
+                break  # what another delivery was looked for, and found
+            times |= self._times(earlier)
             search.insert(0, earlier)
             oldest = str(call.arguments.get("oldest"))
             is_first = not call.arguments.get("cursor") and not call.arguments.get("latest")
@@ -156,6 +161,10 @@ class Calls:
 
     def _has_cursor(self, index: int) -> bool:
         return bool(self._calls[index].arguments.get("cursor"))
+
+    def _times(self, index: int) -> set[str]:
+        """Return the thousandths of the times around which this call looks; other bounds are those of messages."""
+        return {bound.partition(".")[2] for bound in self._bounds(index) if bound.endswith("000")}
 
     def _bounds(self, index: int) -> tuple[str, str]:
         arguments = self._calls[index].arguments
@@ -196,6 +205,9 @@ class Calls:
             return "deleted"
         if any(place[1] in call.hidden for call in calls):
             return "hidden by Slack"
+        looks = [self._bounds(index) for index in search if self._calls[index].method == _HISTORY]
+        if looks and not any(float(oldest) < float(place[1]) < _until(latest) for oldest, latest in looks):
+            return "clocks more than a day apart"
         for method in (_HISTORY, _REPLIES):
             pages = [call.answer for call in calls if call.method == method and isinstance(call.answer, dict)]
             if len(pages) >= _MOST_PAGES and pages[-1].get("has_more"):
@@ -227,6 +239,10 @@ def _delivery(call: Call) -> str:
     metadata = call.arguments.get("metadata")
     found = json.loads(metadata) if isinstance(metadata, str) else metadata
     return delivery_of(found if isinstance(found, dict) else None)
+
+
+def _until(latest: str) -> float:
+    return math.inf if latest == "None" else float(latest)
 
 
 def _seen(call: Call) -> Iterator[str]:

@@ -256,8 +256,11 @@ def calls(*lines: tuple[Any, ...], deleted: int | None = None) -> Calls:
     ``deleted`` is the number of calls before somebody deleted the first message.
     """
     slack = LocalSlack()
-    for kind, answer, *more in lines:
+    for line, answer, *more in lines:
+        kind, _, bounds = line.partition(" around ")
         arguments: dict[str, Any] = {"channel": "C1", "oldest": "0.5"}
+        if bounds:
+            arguments["oldest"], arguments["latest"] = bounds.split()
         if kind == "post":
             metadata = {"event_payload": {"delivery_id": more[0] if more else "d1"}}
             slack.calls.append(Call("chat.postMessage", arguments | {"metadata": metadata}, START, answer))
@@ -296,6 +299,18 @@ NO_THREAD = {"ok": False, "error": "thread_not_found"}
         ([("history", page(more=True))] + [("history, next", page(more=True))] * 24, "beyond 25 pages"),
         ([("history", page(more=True))] + [("history, next", page(more=True))] * 23, ""),
         ([("history", page(more=True))] + [("history, next", page())] * 24, ""),
+        # A search that found its message, of another delivery, came before it.
+        (
+            [("history around 0.123000 9.123000", page("1.0")), ("history around 0.456000 9.456000", page(), "1.0")],
+            "hidden by Slack",
+        ),
+        (
+            [("history around 0.123000 9.123000", page("1.0")), ("history around 0.123000 9.123000", page(more=True))],
+            "",
+        ),
+        # The bot's clock was wrong by more than it looks around.
+        ([("history around 2.123000 9.123000", page())], "clocks more than a day apart"),
+        ([("history around 0.123000 9.123000", page())], ""),
         # A reply is looked for in its thread, then in the channel.
         ([("replies", NO_THREAD, "1.0"), ("history", page())], "hidden by Slack"),
         ([("replies", page("1.0")), ("history", page())], ""),
