@@ -81,7 +81,12 @@ class Bot:
         self._metrics = Metrics()
         self.clock = Clock(tuning.now, tuning.monotonic)
         self._in_flight = InFlight(answered=self._metrics.acknowledged, monotonic=self.clock.monotonic)
-        self.store = Store(settings.database, on_commit=tuning.on_commit, took=self._metrics.commit.observe)
+        self.store = Store(
+            settings.database,
+            key=settings.seals_with(),
+            on_commit=tuning.on_commit,
+            took=self._metrics.commit.observe,
+        )
         rules = Rules(
             approvals_required=settings.approvals_required,
             allow_self_approval=settings.allow_self_approval,

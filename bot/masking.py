@@ -2,8 +2,8 @@
 
 import re
 
-_TOKEN = re.compile(r"xox[a-z][.-]|x(?:app|wfp)-|-----BEGIN ", re.ASCII | re.IGNORECASE)
-_WHOLE_TOKEN = re.compile(r"(?:xox[a-z][.-]|x(?:app|wfp)-)[\w.-]*", re.ASCII | re.IGNORECASE)
+_TOKEN = re.compile(r"xox[a-z][.-]|x(?:app|wfp)-|-----BEGIN |PRIVATE\+KEY\+", re.ASCII | re.IGNORECASE)
+_WHOLE_TOKEN = re.compile(r"(?:xox[a-z][.-]|x(?:app|wfp)-)[\w.-]*|PRIVATE\+KEY\+[\w.+/=-]*", re.ASCII | re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]*@")
 _RUN = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _LETTERS_AND_DIGITS = re.compile(r"(?=[A-Za-z0-9]*[A-Za-z])(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{32,}")
@@ -11,7 +11,7 @@ _HIDDEN = "a value that looks like a secret"
 
 
 def is_token(text: str) -> bool:
-    """Return True for a Slack token or a key in PEM form, also in the middle of a text."""
+    """Return True for a Slack token, a key in PEM form or one that seals the record, also in the middle of a text."""
     return _TOKEN.search(text) is not None
 
 

@@ -159,6 +159,22 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "the database took more than {about} s, which is too long for somebody who waits",
         "Check its disk, and for a server also the server and the way to it",
     ),
+    StoreProblem.SEALED: (
+        "the record is sealed with the key {about}, and RECORD_KEY is not set here",
+        "Set RECORD_KEY to that key, also for the commands: without it nothing can be added to this record",
+    ),
+    StoreProblem.ANOTHER_KEY: (
+        "the record is sealed with the key {about}, and RECORD_KEY is another one",
+        "Set RECORD_KEY to that key. To change it, stop all bots and start one with the new key",
+    ),
+    StoreProblem.SEAL_BROKEN: (
+        "the seal of the record is not as the bot made it, so the bot accepts nothing more",
+        "Keep the database, find out who changed it, and restore a backup",
+    ),
+    StoreProblem.NOT_SEALED: (
+        "the record does not end with event {about}, which was sealed last, so the bot accepts nothing more",
+        "Run `audit verify`, keep the database, find out who changed it, and restore a backup",
+    ),
     StoreProblem.CLOSED: ("the bot is stopping and has closed the database", ""),
     StoreProblem.OTHER: ("{about}", "Check the file and its disk"),
 }
@@ -377,6 +393,18 @@ _DAMAGES: dict[Damage, str] = {
     " of events is intact. Copy the head again, and try once more.",
     Damage.SCHEMA: "The database is altered. {about} is not as the bot makes it.",
     Damage.UNSOUND: "The database is damaged. SQLite says: {about}.",
+    Damage.SEAL_GONE: "The record is damaged. It was sealed with the key {about}, and that seal is gone.",
+    Damage.SEAL_FORGED: "The record is damaged. The seal of the key {about} is not as that key made it.",
+    Damage.SEALED_WITH_ANOTHER_KEY: "This key has sealed nothing here: the last seal is from the key {about}. Check"
+    " that the key is the one that the bot had; if it is, the record was rewritten.",
+    Damage.KEY_CHANGED: "This key has sealed the events up to {seq}. The later ones are sealed with the key {about}:"
+    " verify with that one, if your team has changed the key; if not, they were forged.",
+    Damage.SEALED_EVENTS_CUT: "The record is damaged. {missing} sealed, and missing: the end was cut off.",
+    Damage.UNSEALED: "The record is damaged. {unsealed} without a seal, so the bot did not write that.",
+    Damage.NOT_AS_SEALED: "The record is damaged. Its events up to {seq} are not what the key {about} has sealed.",
+    Damage.NEVER_SEALED: "The chain of events is intact, but the record has no seal, so this key proves nothing. Set"
+    " RECORD_KEY; if the bot had it, somebody has removed the seal.",
+    Damage.TREE: "The database is altered. The hash tree beside the events is not the one over them.",
     Damage.CONTRADICTION: "{contradiction}",
 }
 
@@ -444,7 +472,30 @@ def verification(found: Verification) -> str:
         seq=seq,
         other=other,
         missing=f"Event {seq} is" if seq == other else f"Events {seq} to {other} are",
+        unsealed=f"Event {seq} was added" if seq == other else f"Events {seq} to {other} were added",
         ends=f"The record ends with event {found.events}" if found.events else "The record is empty",
+    )
+
+
+def seals(found: Verification) -> list[str]:
+    """Return sentences about what the seal of a sound record proves, and what it does not."""
+    if not found.sealed_by:
+        return ["It has no seal, so it does not prove who wrote it, and that its end is all there: see docs/record.md."]
+    said = [f"Sealed up to its end with the key {found.sealed_by}."]
+    if not found.key_given:
+        said.append("The record itself names that key: give the one that you know with --key.")
+    return said + [f"The key {key} had sealed the events up to {seq}." for key, seq in found.earlier]
+
+
+def backwards(found: Verification) -> str:
+    """Return a sentence about times that run backwards, or an empty text."""
+    if not found.backwards:
+        return ""
+    if found.backwards == 1:
+        return f"Event {found.backwards_at} has an earlier time than the event before it: the clock was set back."
+    return (
+        f"{found.backwards} events have an earlier time than the event before, the first of them event"
+        f" {found.backwards_at}: the clock was set back."
     )
 
 

@@ -22,6 +22,7 @@ for command in (
     run.run,
     doctor.doctor,
     record.audit,
+    record.record,
     backup.backup,
     backup.restore,
     migrate.migrate,

@@ -27,10 +27,10 @@ def backup(target: Path, keep: int | None, database: Path | None) -> None:
     from bot.cli.terminal import say
     from bot.domain.events import BackedUp
     from bot.masking import path_shown
-    from bot.settings import DatabaseSettings
+    from bot.settings import WritingSettings
     from bot.wording import events, store_error, verification
 
-    settings = settings_for(DatabaseSettings, database)
+    settings = settings_for(WritingSettings, database)
     source, in_folder = settings.database, os.path.isdir(target)  # noqa: PTH112 -- Path.is_dir may raise
     if keep is not None and not in_folder:
         raise click.UsageError(f"--keep needs a folder, and {path_shown(target)} is none.")
@@ -50,7 +50,7 @@ def backup(target: Path, keep: int | None, database: Path | None) -> None:
     except OSError as error:
         fail(f"{path_shown(file)}: {error.strerror}.")
     if is_the_bots_own(source, database):
-        put_on_record(source, BackedUp(found.events, _sha256(file)), f"{path_shown(file)} is written")
+        put_on_record(settings, BackedUp(found.events, _sha256(file)), f"{path_shown(file)} is written")
     say(f"{file}: {events(found)}.")
     if keep is not None:
         try:
@@ -73,17 +73,18 @@ def restore(file: Path, database: Path | None) -> None:
     from bot.cli.problems import fail
     from bot.cli.terminal import say
     from bot.masking import path_shown
-    from bot.settings import DatabaseSettings
+    from bot.settings import WritingSettings
     from bot.wording import restored, store_error, verification
 
-    target = settings_for(DatabaseSettings, database).database
+    settings = settings_for(WritingSettings, database)
+    target = settings.database
     if not isinstance(target, Path):
         fail(
             f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
             " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move."
         )
     try:
-        done = store.restore(file, target, at_the_terminal(), datetime.now(UTC))
+        done = store.restore(file, target, at_the_terminal(), datetime.now(UTC), key=settings.seals_with())
     except store.UnsoundBackup as error:
         fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")
     except store.StoreError as error:

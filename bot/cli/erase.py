@@ -40,7 +40,7 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for
     from bot.cli.terminal import say
-    from bot.settings import DatabaseSettings
+    from bot.settings import WritingSettings
     from bot.store import Erasure, StoreError, erase_from
     from bot.wording import erased, store_error
 
@@ -48,9 +48,9 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
         raise click.UsageError("Give one of --order, --person and --older-than.")
     now = datetime.now(UTC)
     erasure = Erasure(order, person, now - older_than if older_than is not None else None)
-    settings = settings_for(DatabaseSettings, database)
+    settings = settings_for(WritingSettings, database)
     try:
-        gone = erase_from(settings.database, erasure, why, at_the_terminal(), now)
+        gone = erase_from(settings.database, erasure, why, at_the_terminal(), now, key=settings.seals_with())
     except StoreError as error:
         fail(store_error(error))
     if not gone.from_log:

@@ -43,15 +43,16 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     from bot.cli.record import at_the_terminal, settings_for
     from bot.cli.terminal import say
     from bot.domain.events import Frozen
-    from bot.settings import DatabaseSettings
+    from bot.settings import WritingSettings
     from bot.store import StoreError, in_use, open_beside
     from bot.wording import freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
     from bot.workflow import freezing
 
-    path = settings_for(DatabaseSettings, database).database
+    settings = settings_for(WritingSettings, database)
+    path = settings.database
     begins, at = isinstance(content, Frozen), datetime.now(UTC)
     try:
-        with open_beside(path) as tx:
+        with open_beside(path, settings.seals_with()) as tx:
             in_force = tx.freeze()
             if begins == (in_force is None):
                 freezing.put(tx, content, at_the_terminal(), at)

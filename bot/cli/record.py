@@ -10,7 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from bot.domain.events import Content
-    from bot.settings import DatabaseSettings
+    from bot.domain.seal import PublicKey
+    from bot.settings import DatabaseSettings, WritingSettings
     from bot.store import Place
 
 T = TypeVar("T", bound="DatabaseSettings")
@@ -77,7 +78,7 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
     printer, recorded = Printer(), is_the_bots_own(settings.database, database)
     if recorded:
-        prove_that_it_can_be_put_on_record(settings.database)
+        prove_that_it_can_be_put_on_record(settings)
     try:
         with open_reader(settings.database) as tables:
             names = fields(of_events=lookup.order_id is not None)
@@ -88,20 +89,26 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         # Also where the reader went away in the middle: what was handed out is handed out.
         if printer.began and recorded:
             exported = Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
-            put_on_record(settings.database, exported, "Something was printed")
+            put_on_record(settings, exported, "Something was printed")
 
 
 @audit.command("verify")
 @database_option
 @click.option("--head", metavar="'#SEQ·DIGITS'", help="A head from a result message: shows a cut or rewritten end.")
-def verify_record(database: Path | None, head: str | None) -> None:
+@click.option(
+    "--key",
+    metavar="PUBLIC",
+    envvar="RECORD_PUBLIC_KEY",
+    help="The public key of the bot's seals: proves every event.  [default: RECORD_PUBLIC_KEY]",
+)
+def verify_record(database: Path | None, head: str | None, key: str | None) -> None:
     """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
     from bot.cli.problems import fail
     from bot.cli.terminal import say
     from bot.domain.audit import NotAHead, parse_head
     from bot.settings import DatabaseSettings
     from bot.store import StoreError, verify_all
-    from bot.wording import EXAMPLE_HEAD, store_error, verification
+    from bot.wording import EXAMPLE_HEAD, backwards, seals, store_error, verification
 
     try:
         witness = parse_head(head) if head is not None else None
@@ -109,14 +116,42 @@ def verify_record(database: Path | None, head: str | None) -> None:
         raise click.UsageError(
             f"'{head}' is not a head. A head looks like {EXAMPLE_HEAD}; Slack shows one under each result."
         ) from None
+    public = _public_key(key)
     settings = settings_for(DatabaseSettings, database)
     try:
-        found = verify_all(settings.database, witness)
+        found = verify_all(settings.database, witness, public)
     except StoreError as error:
         fail(store_error(error))
     if found.damage is not None:
         fail(verification(found))
-    say(verification(found))
+    for line in (verification(found), *seals(found), backwards(found)):
+        if line:
+            say(line)
+
+
+def _public_key(text: str | None) -> "PublicKey | None":
+    from bot.domain.seal import NotAKey, public_key
+
+    try:
+        return public_key(text) if text else None
+    except NotAKey as error:
+        raise click.UsageError(f"The key in --key {error}.") from None
+
+
+@click.group()
+def record() -> None:
+    """Prepare the record's seals."""
+
+
+@record.command("new-key")
+def new_key() -> None:
+    """Print a new key: RECORD_KEY is the bot's secret, RECORD_PUBLIC_KEY is for whoever verifies the record."""
+    from bot.cli.terminal import say
+    from bot.domain.seal import new_key as new
+
+    key = new()
+    say(f"RECORD_KEY={key.text}")
+    say(f"RECORD_PUBLIC_KEY={key.public.text}")
 
 
 def at_the_terminal() -> str:
@@ -138,19 +173,19 @@ def is_the_bots_own(path: "Place", option: Path | None) -> bool:
     return option is None or in_use(path)
 
 
-def prove_that_it_can_be_put_on_record(database: "Place") -> None:
+def prove_that_it_can_be_put_on_record(settings: "WritingSettings") -> None:
     """End the command unless an event can be written to the record: nobody may read what will not be on it."""
     from bot.cli.problems import fail
     from bot.store import StoreError, open_beside, open_reader
     from bot.wording import store_error
 
     try:
-        with open_reader(database) as tables:
+        with open_reader(settings.database) as tables:
             tables.record.last()  # first, so that a file that cannot be read is told as that
     except StoreError as error:
         fail(store_error(error))
     try:
-        with open_beside(database) as tx:
+        with open_beside(settings.database, settings.seals_with()) as tx:
             tx.beat(datetime.now(UTC))
     except StoreError as error:
         fail(
@@ -159,7 +194,7 @@ def prove_that_it_can_be_put_on_record(database: "Place") -> None:
         )
 
 
-def put_on_record(database: "Place", content: "Content", handed_out: str) -> None:
+def put_on_record(settings: "WritingSettings", content: "Content", handed_out: str) -> None:
     """Append an event about what was handed out to the bot's own record, also while the bot runs.
 
     Where that fails, end the command with a message that begins with ``handed_out``.
@@ -169,7 +204,7 @@ def put_on_record(database: "Place", content: "Content", handed_out: str) -> Non
     from bot.wording import store_error
 
     try:
-        with open_beside(database) as tx:
+        with open_beside(settings.database, settings.seals_with()) as tx:
             tx.record.append(content, at_the_terminal(), datetime.now(UTC))
     except StoreError as error:
         fail(f"{handed_out}, but this could not be put on record. {store_error(error)}")

@@ -36,15 +36,15 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
     from bot.cli.rows import Printer
     from bot.domain.events import Exported
     from bot.rows import report_fields, report_rows
-    from bot.settings import DatabaseSettings
+    from bot.settings import WritingSettings
     from bot.store import StoreError, open_reader
     from bot.wording import store_error
 
     period = _period(first, last, ago)
-    settings = settings_for(DatabaseSettings, database)
+    settings = settings_for(WritingSettings, database)
     printer, recorded = Printer(), is_the_bots_own(settings.database, database)
     if recorded:
-        prove_that_it_can_be_put_on_record(settings.database)
+        prove_that_it_can_be_put_on_record(settings)
     try:
         with open_reader(settings.database) as tables:
             tables.connection.begin_reading()
@@ -62,7 +62,7 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
         if printer.began and recorded:
             asked = f"{_written(period.since)}..{_written(period.until)}"
             exported = Exported("report", asked, printer.rows, printer.sha256)
-            put_on_record(settings.database, exported, "Something was printed")
+            put_on_record(settings, exported, "Something was printed")
 
 
 def _period(first: datetime | None, last: datetime | None, ago: str | None) -> "Period":

@@ -8,10 +8,11 @@ from pathlib import Path
 from bot.doctor.finding import Finding, ok, problem, unknown, warning
 from bot.domain.audit import Event
 from bot.domain.events import BackedUp
-from bot.domain.verification import Damage
+from bot.domain.seal import PrivateKey
+from bot.domain.verification import Damage, Verification
 from bot.store import Place, Server, StoreError, in_use, open_reader, verify_all
 from bot.watch import REPLICAS_MAY_DIFFER
-from bot.wording import events, span, store_problem, verification
+from bot.wording import backwards, events, span, store_problem, verification
 
 _SETTING = "DATABASE_URL"
 _RESTORE = "Keep the file and find out who changed it. Then run restore with the latest backup."
@@ -22,20 +23,20 @@ _OLD = timedelta(hours=36)
 """A backup a day may be late."""
 
 
-def check_database(path: Place, now: datetime) -> Iterator[Finding]:
-    """Yield what is found about the file or the server, and everything in it."""
+def check_database(path: Place, now: datetime, key: PrivateKey | None = None) -> Iterator[Finding]:
+    """Yield what is found about the file or the server, and everything in it. ``key`` seals the record."""
     if not isinstance(path, Path):
-        yield from _server(path, now)
+        yield from _server(path, now, key)
         return
     try:
-        yield from _look_at(path, now)
+        yield from _look_at(path, now, key)
     except OSError as error:
         yield problem(
             "database", _SETTING, f"{path}: {error.strerror}", "Let the bot's user read the folders above it."
         )
 
 
-def _look_at(path: Path, now: datetime) -> Iterator[Finding]:
+def _look_at(path: Path, now: datetime, key: PrivateKey | None) -> Iterator[Finding]:
     folder = path.parent
     if path.is_dir():
         yield problem("database", _SETTING, f"{path} is a folder", "Set DATABASE_URL to the file in it.")
@@ -51,10 +52,10 @@ def _look_at(path: Path, now: datetime) -> Iterator[Finding]:
         remedy = "Make the file and its folder writable for the bot's user."
         yield problem("database", _SETTING, f"{path} is read-only", remedy)
     else:
-        yield from _look_into(path, now)
+        yield from _look_into(path, now, key)
 
 
-def _server(server: Server, now: datetime) -> Iterator[Finding]:
+def _server(server: Server, now: datetime, key: PrivateKey | None) -> Iterator[Finding]:
     from bot.store.server_facts import facts
 
     try:
@@ -83,10 +84,10 @@ def _server(server: Server, now: datetime) -> Iterator[Finding]:
         remedy = "Let another role own the tables (migrate --grant), unless your team is small enough for one."
         state = "the bot's role owns the tables, so it can switch off the record's guards"
         yield warning("database role", _SETTING, state, remedy)
-    yield from _look_into(server, now)
+    yield from _look_into(server, now, key)
 
 
-def _look_into(path: Place, now: datetime) -> Iterator[Finding]:
+def _look_into(path: Place, now: datetime, key: PrivateKey | None) -> Iterator[Finding]:
     try:
         found = verify_all(path)
         with open_reader(path) as tables:
@@ -104,13 +105,28 @@ def _look_into(path: Place, now: datetime) -> Iterator[Finding]:
         remedy = _RESTORE if isinstance(path, Path) else _MOVE_BACK
         subject = "guards" if found.damage is Damage.SCHEMA else "record"
         yield problem(subject, _SETTING, verification(found).rstrip("."), remedy)
-    yield unknown(
-        "seal",
-        _SETTING,
-        "the record has no signature, so it does not prove by itself that its end is all there",
-        "Keep a head from Slack or from a backup, and give it to audit verify with --head.",
-    )
+    if late := backwards(found):
+        remedy = "Keep the machine's clock set (NTP), and read the times around that event with care."
+        yield warning("record times", _SETTING, late.rstrip("."), remedy)
+    if found.damage is None:
+        yield _seal(found, key)
     yield _backup(saved, first, now)
+
+
+def _seal(found: Verification, key: PrivateKey | None) -> Finding:
+    setting = "RECORD_KEY"
+    if key is None:
+        if found.sealed_by:
+            state = f"the record is sealed with the key {found.sealed_by}, and this is not set"
+            return problem("seal", setting, state, "Set it to that key: without it the bot does not start.")
+        state = "the record has no seal, so it does not prove who wrote it, and that its end is all there"
+        return unknown("seal", setting, state, "Run record new-key and set RECORD_KEY, or keep heads for audit verify.")
+    if not found.sealed_by:
+        return ok("seal", setting, f"the bot will seal from its next start on with the key {key.public.text}")
+    if found.sealed_by != key.public.short:
+        state = f"the record is sealed with the key {found.sealed_by}, and this is {key.public.short}"
+        return warning("seal", setting, state, "The bot's next start changes the key. Else set the one of before.")
+    return ok("seal", setting, f"the record is sealed up to its end; give auditors the public key {key.public.text}")
 
 
 def _backup(saved: Event | None, first: Event | None, now: datetime) -> Finding:

@@ -68,6 +68,8 @@ class Started(Content):
     reasons: tuple[str, ...] = ()
     """Empty where there is no list to choose from."""
     reason_required: bool = False
+    record_key: str = ""
+    """The public key of the seals from here on, or empty where nothing is sealed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,36 @@ class Damage(StrEnum):
     """The table, index, trigger or view named ``about`` is not as the bot makes it."""
     UNSOUND = "unsound"
     """SQLite's own check says ``about``."""
+    SEAL_GONE = "seal_gone"
+    """There is no seal of the key named ``about``, with which the record was sealed."""
+    SEAL_FORGED = "seal_forged"
+    """The seal of the key named ``about`` is not as that key made it."""
+    SEALED_WITH_ANOTHER_KEY = "sealed_with_another_key"
+    """The last seal was made with the key named ``about``, and the key given has sealed nothing."""
+    KEY_CHANGED = "key_changed"
+    """The key given has sealed the events up to ``seq``, and the one named ``about`` has sealed the later ones."""
+    SEALED_EVENTS_CUT = "sealed_events_cut"
+    """The events from ``seq`` to ``other`` are sealed, and missing."""
+    UNSEALED = "unsealed"
+    """The events from ``seq`` to ``other`` came without a seal."""
+    NOT_AS_SEALED = "not_as_sealed"
+    """The events up to ``seq`` are not those that the key named ``about`` has sealed."""
+    NEVER_SEALED = "never_sealed"
+    """A key was given, and the record has no seal."""
+    TREE = "tree"
+    """The Merkle tree beside the events is not the one over them."""
     CONTRADICTION = "contradiction"
     """The tables contradict the events; ``contradiction`` says in what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of a verification: the number of sound events, the last head, and the first damage."""
+    """The result of a verification: the number of sound events, the last head, and the first damage.
+
+    ``sealed_by`` is the name of the last seal's key, or empty, and ``key_given`` true where the reader named that key.
+    ``earlier`` has the names of the keys before it, each with the last event that it sealed. ``backwards`` is how many
+    events have an earlier time than the one before, and ``backwards_at`` the number of the first of them.
+    """
 
     events: int
     head: str
@@ -54,6 +77,11 @@ class Verification:
     other: int = 0
     about: str = ""
     contradiction: Contradiction | None = None
+    sealed_by: str = ""
+    key_given: bool = False
+    earlier: tuple[tuple[str, int], ...] = ()
+    backwards: int = 0
+    backwards_at: int = 0
 
 
 def walk(events: Iterable[Event], head: Head | None = None) -> Verification:

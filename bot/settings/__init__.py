@@ -2,7 +2,7 @@
 
 from bot.settings.env_file import example, read_env_file
 from bot.settings.environment import SettingsProblem, load, mistyped, table
-from bot.settings.model import DatabaseSettings, RecordSettings, Settings
+from bot.settings.model import DatabaseSettings, RecordSettings, Settings, WritingSettings
 from bot.settings.network import load_network, not_read
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "RecordSettings",
     "Settings",
     "SettingsProblem",
+    "WritingSettings",
     "example",
     "load",
     "load_network",

@@ -25,6 +25,7 @@ _SECRETS = (
     "DVPAY_APP_ID",
     "DVPAY_API_KEY",
     "DATABASE_URL",
+    "RECORD_KEY",
 )
 """The variables that hold secrets; each may name a file in place of its value, and no other may hold one."""
 _ADDRESSES = ("DATABASE_URL", "DVPAY_BASE_URL", "ORDER_URL", "SLACK_API_URL")

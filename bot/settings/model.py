@@ -14,6 +14,7 @@ from bot.domain.events import Started
 from bot.domain.ids import EXAMPLE, ORDER_ID, is_order_id
 from bot.domain.policy import People
 from bot.domain.schedule import Schedule
+from bot.domain.seal import PrivateKey, private_key
 from bot.masking import shown
 from bot.settings import values
 from bot.settings.values import by
@@ -45,7 +46,19 @@ class DatabaseSettings(_Model):
     )
 
 
-class RecordSettings(DatabaseSettings):
+class WritingSettings(DatabaseSettings):
+    """The settings of a command that puts something on record."""
+
+    record_key: Annotated[SecretStr | None, by(values.record_key)] = _setting(
+        "the private key that seals the record, from the command `record new-key`", None, unset="no seal"
+    )
+
+    def seals_with(self) -> PrivateKey | None:
+        """Return the key that seals the record, or None."""
+        return private_key(self.record_key.get_secret_value()) if self.record_key is not None else None
+
+
+class RecordSettings(WritingSettings):
     """The settings that a look-up needs, also on a machine that has no tokens."""
 
     order_id_pattern: Annotated[re.Pattern[str], by(values.pattern)] = _setting(
@@ -247,6 +260,7 @@ class Settings(RecordSettings, _Accounts):
             escalate_to=_ids(self.escalate_to) if self.escalate_to else (),
             reasons=self.reasons or (),
             reason_required=self.reason_required,
+            record_key=key.public.text if (key := self.seals_with()) is not None else "",
         )
 
     def secrets(self) -> list[str]:

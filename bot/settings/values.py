@@ -21,6 +21,7 @@ from bot.domain.ids import CHANNEL_ID, GROUP_ID, USER_ID
 from bot.domain.lookup import means_something_else
 from bot.domain.policy import People
 from bot.domain.schedule import DAILY, WEEKDAYS, Schedule
+from bot.domain.seal import NotAKey, private_key
 from bot.masking import is_token, shown
 from bot.settings import patterns
 from bot.store.place import Place, Server
@@ -84,6 +85,15 @@ def secret(prefix: str = "") -> Callable[[str], SecretStr]:
         return SecretStr(header_value(text))
 
     return parse
+
+
+def record_key(text: str) -> SecretStr:
+    """Return the private key that seals the record, as ``record new-key`` prints it."""
+    try:
+        private_key(text)
+    except NotAKey as error:
+        raise ValueError(str(error)) from None
+    return SecretStr(text)
 
 
 def people(text: str) -> People:

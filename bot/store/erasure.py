@@ -18,6 +18,7 @@ from bot.domain.events import (
     SettledNotCancelled,
 )
 from bot.domain.request import Request
+from bot.domain.seal import PrivateKey
 from bot.domain.words import ERASED
 from bot.store.engine import engine_of
 from bot.store.place import Place
@@ -56,13 +57,15 @@ class Gone:
     from_log: bool = True
 
 
-def erase_from(place: Place, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
+def erase_from(
+    place: Place, erasure: Erasure, why: str, actor: str, at: datetime, *, key: PrivateKey | None = None
+) -> Gone:
     """Erase words from a bot's database, also while bots run, and put that on record. Raises StoreError.
 
     Afterwards they are on no page of a file, and not in the log beside it. A server keeps what was deleted until it
     tidies up, and in its own backups.
     """
-    with open_beside(place) as tx:
+    with open_beside(place, key) as tx:
         gone = erase(tx, erasure, why, actor, at)
     engine = engine_of(place)
     with engine.explained(), closing(engine.open_beside()) as connection:

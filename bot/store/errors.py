@@ -86,6 +86,14 @@ class StoreProblem(StrEnum):
     """The server no longer has an event that it had confirmed; the event's number."""
     TOO_SLOW = "too_slow"
     """The database took longer than a person waits; the limit in seconds."""
+    SEALED = "sealed"
+    """The record is sealed and there is no key for the next seal; the name of the last seal's key."""
+    ANOTHER_KEY = "another_key"
+    """The last seal was made with another key than this one; the name of that one."""
+    SEAL_BROKEN = "seal_broken"
+    """The last seal is not as it was made."""
+    NOT_SEALED = "not_sealed"
+    """The record does not end with the event that the last seal names; that event."""
     CLOSED = "closed"
     """The bot is stopping."""
     OTHER = "other"
@@ -105,11 +113,21 @@ class StoreError(Exception):
         self.problem, self.path, self.about = problem, path, about
 
 
+class SealRefused(Exception):
+    """Nothing can be added to the record, for this problem with its seal."""
+
+    def __init__(self, problem: StoreProblem, about: str = "") -> None:
+        super().__init__(str(problem))
+        self.problem, self.about = problem, about
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn what SQLite and the operating system raise into a StoreError."""
     try:
         yield
+    except SealRefused as error:
+        raise StoreError(error.problem, path, error.about) from error
     except sqlite3.OperationalError as error:
         raise StoreError(_operational(str(error), path), path, str(error)) from error
     except sqlite3.IntegrityError:

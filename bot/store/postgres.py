@@ -24,7 +24,7 @@ from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
 from bot.store.connection import Hints, Parameters, Row
-from bot.store.errors import StoreError, StoreProblem
+from bot.store.errors import SealRefused, StoreError, StoreProblem
 from bot.store.place import Server
 from bot.store.postgres_schema import APPLIED, MIGRATIONS, altered
 
@@ -506,6 +506,8 @@ def explained(server: Server) -> Iterator[None]:
     """Turn what psycopg raises into a StoreError, but for our own mistakes: constraints, guards, values and syntax."""
     try:
         yield
+    except SealRefused as error:
+        raise StoreError(error.problem, server, error.about) from error
     except errors.LockNotAvailable as error:
         raise StoreError(StoreProblem.LOCKED, server, in_one_line(error)) from error
     except (errors.DiskFull, errors.OutOfMemory) as error:

@@ -1,9 +1,12 @@
 """The append-only record."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+
+from pydantic import ValidationError
 
 from bot.domain.audit import FIRST, GENESIS, Event, Head, follow, timestamp
 from bot.domain.events import (
@@ -44,6 +47,8 @@ class Record:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._homes = Homes(connection)
+        self.appended: list[Event] = []
+        """The events of the transaction that is under way."""
 
     def append(self, content: Content, actor: str, at: datetime, about: Request | None = None) -> Event:
         """Append one event. ``actor`` is a Slack user id, or ``audit.BOT``.
@@ -60,6 +65,7 @@ class Record:
             order_id=about.order_ids[0] if about and len(about.order_ids) == 1 else "",
         )
         self._connection.execute(f"INSERT INTO audit_events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", event[:-1])
+        self.appended.append(event)
         for word in words:
             self._connection.execute(
                 "INSERT INTO words (seq, field, salt, text) VALUES (?, ?, ?, ?)", (event.seq, *word)
@@ -106,6 +112,30 @@ class Record:
     def chain(self) -> Iterator[Event]:
         """Yield the whole record from its first event, one at a time and without words: all that the hashes cover."""
         return (Event(*row) for row in self._connection.stream(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq"))
+
+    def hashes(self) -> Iterator[str]:
+        """Yield the hash of each event, from the first one."""
+        return (each for (each,) in self._connection.stream("SELECT hash FROM audit_events ORDER BY seq"))
+
+    def backwards(self) -> tuple[int, int]:
+        """Return how many events have an earlier time than the one before them, and the number of the first, or 0."""
+        ((count, first),) = self._connection.execute(
+            "SELECT count(*), coalesce(min(later.seq), 0) FROM audit_events later"
+            " JOIN audit_events before ON before.seq = later.seq - 1 WHERE later.at < before.at"
+        )
+        return int(count), int(first)
+
+    def public_keys(self) -> list[str]:
+        """Return the public keys of seals that the starts on record name, in their order and each once."""
+        sql = "SELECT data FROM audit_events WHERE request = '' AND kind = ? ORDER BY seq"
+        found: dict[str, None] = {}
+        for (data,) in self._connection.stream(sql, (Started.kind,)):
+            # What cannot be read is a contradiction of its own.
+            with suppress(ValidationError):
+                content = reader(Started.kind)(data)
+                if isinstance(content, Started) and content.record_key:
+                    found[content.record_key] = None
+        return list(found)
 
     def after(self, seq: int, limit: int) -> list[Event]:
         """Return up to so many events that follow the one of this number, in their order and without words."""

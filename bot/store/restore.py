@@ -12,6 +12,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from bot.domain.events import Restored
+from bot.domain.seal import PrivateKey
 from bot.domain.verification import Verification
 from bot.store import sqlite
 from bot.store.drafts import draft, publish
@@ -39,7 +40,7 @@ class Restoration:
     kept: Path | None
 
 
-def restore(source: Path, target: Path, actor: str, at: datetime) -> Restoration:
+def restore(source: Path, target: Path, actor: str, at: datetime, *, key: PrivateKey | None = None) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
     The file that was there, sound or not, keeps its content under another name. Nothing changes unless all of it works.
@@ -58,7 +59,7 @@ def restore(source: Path, target: Path, actor: str, at: datetime) -> Restoration
         verification = verify_all(copy)
         if verification.damage is not None:
             raise UnsoundBackup(verification)
-        with open_beside(copy) as tx:
+        with open_beside(copy, key) as tx:
             tx.record.append(Restored(verification.events, digest), actor, at)
         verification = verify_all(copy)
         _give(copy, real)

@@ -175,6 +175,20 @@ CREATE TABLE words (
     PRIMARY KEY (seq, field)
 ) STRICT, WITHOUT ROWID;
 
+-- The last seal of each key. The one over the most events counts, and its frontier is what the next one needs.
+CREATE TABLE seals (
+    key TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    frontier TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+
+-- The root of each whole block of the Merkle tree, so that a proof needs few events.
+CREATE TABLE tree_blocks (
+    number INTEGER PRIMARY KEY,
+    root TEXT NOT NULL
+) STRICT;
+
 -- The digest that comes next, and what the earlier ones counted.
 CREATE TABLE digest (
     id INTEGER PRIMARY KEY CHECK (id = 1),

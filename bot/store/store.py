@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bot.domain.seal import PrivateKey
 from bot.store.connection import Connection
 from bot.store.engine import engine_of
 from bot.store.errors import StoreError, StoreProblem
@@ -44,9 +45,9 @@ class Store:
     Transactions that wait while another one is being committed share the next commit, because a commit costs
     more than everything else in a transaction.
 
-    ``connect`` opens the writing connection in the place of the engine. ``on_commit`` is called with a transaction's
-    name right after its commit; tests end the process there. ``took`` gets the seconds of each group commit, from its
-    beginning to the disk. After ``idle_after`` seconds without a transaction, everything moves into the one file.
+    ``key`` seals the record. ``connect`` opens the writing connection in the place of the engine. ``on_commit`` is
+    called with a transaction's name right after its commit; tests end the process there. ``took`` gets the seconds of
+    each group commit, from its beginning to the disk. After ``idle_after`` seconds without a transaction, everything moves into the one file.
     ``shared`` is true where other bots may write to the same database.
     """
 
@@ -54,6 +55,7 @@ class Store:
         self,
         place: Place,
         *,
+        key: PrivateKey | None = None,
         connect: Callable[[Any], Connection] | None = None,
         on_commit: Callable[[str], None] | None = None,
         took: Callable[[float], None] = lambda _: None,
@@ -62,6 +64,7 @@ class Store:
         self.place = place
         self._engine = engine_of(place)
         self.shared = self._engine.shared
+        self._key = key
         self._connect = connect
         self._on_commit = on_commit
         self._took = took
@@ -146,7 +149,8 @@ class Store:
 
     def _open(self) -> None:
         with self._engine.explained():
-            self._tables = Tables(self._engine.open_writer() if self._connect is None else self._connect(self.place))
+            connection = self._engine.open_writer() if self._connect is None else self._connect(self.place)
+            self._tables = Tables(connection, self._key)
 
     def _run_waiting(self) -> None:
         self._called = False
@@ -185,12 +189,13 @@ class Store:
         committing = False
         try:
             with self._engine.explained():
-                tables.connection.begin()
+                tables.begin()
                 try:
                     # That may have waited for another program. Who has read an error by now must not act later.
                     wanted = [waiting for waiting in batch if not waiting.outcome.cancelled()]
                     results = {id(waiting): waiting.work(tables) for waiting in wanted}
                     _check_awaited(wanted)
+                    tables.seal()
                     committing = True
                     tables.connection.commit()
                 except BaseException:
@@ -268,15 +273,20 @@ def _fail(batch: list[_Waiting], error: BaseException) -> None:
 
 
 @contextmanager
-def open_beside(place: Place) -> Iterator[Tables]:
-    """Write one transaction to a database that a bot may be running on; an exception undoes it. Raises StoreError."""
+def open_beside(place: Place, key: PrivateKey | None = None) -> Iterator[Tables]:
+    """Write one transaction to a database that a bot may be running on; an exception undoes it. Raises StoreError.
+
+    ``key`` is the bot's own, where the record is sealed.
+    """
     engine = engine_of(place)
     with engine.explained():
         connection = engine.open_beside()
         try:
-            connection.begin()
+            tables = Tables(connection, key)
+            tables.begin()
             try:
-                yield Tables(connection)
+                yield tables
+                tables.seal()
             except BaseException:
                 connection.rollback()
                 raise

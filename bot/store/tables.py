@@ -5,6 +5,7 @@ from datetime import datetime
 
 from bot.domain.audit import timestamp
 from bot.domain.freeze import Freeze
+from bot.domain.seal import PrivateKey
 from bot.store.attempts import Attempts
 from bot.store.cancellations import Cancellations
 from bot.store.connection import Connection
@@ -19,6 +20,7 @@ from bot.store.rates import Rates
 from bot.store.record import Record
 from bot.store.reports import Reports
 from bot.store.requests import Requests
+from bot.store.seals import Seals
 from bot.store.signatures import Signatures
 from bot.store.timers import Timers
 
@@ -28,11 +30,12 @@ _HOME_DUE = "CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END"
 class Tables:
     """Every table. Inside ``Store.transaction`` all writes become visible together, or not at all.
 
-    Inside ``Store.read`` the connection is read-only, and a write raises.
+    Inside ``Store.read`` the connection is read-only, and a write raises. ``key`` seals the record.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, key: PrivateKey | None = None) -> None:
         self.connection = connection
+        self.seals = Seals(connection, key)
         self.requests = Requests(connection)
         self.cancellations = Cancellations(connection)
         self.attempts = Attempts(connection)
@@ -49,13 +52,27 @@ class Tables:
         self.reports = Reports(connection)
         self.levels = Levels(connection)
 
+    def begin(self) -> None:
+        """Begin a transaction that may write."""
+        self.record.appended.clear()
+        self.connection.begin()
+
+    def seal(self) -> None:
+        """Seal what was put on record since ``begin``, right before the commit. Raises SealRefused."""
+        if self.record.appended:
+            self.seals.add(self.record.appended)
+
     def freeze(self) -> Freeze | None:
         """Return the freeze that is in force, with the name of whoever began it, or None."""
         found = self.record.freeze()
         return found and replace(found, name=self.people.names([found.by]).get(found.by, ""))
 
     def beat(self, at: datetime) -> None:
-        """Write something small, to prove that the file takes it."""
+        """Write something small, to prove that the file takes it, and that an event could be sealed.
+
+        Raises SealRefused.
+        """
+        self.seals.check(self.record.last())
         self.connection.execute(
             "INSERT INTO heartbeat (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
             (timestamp(at),),

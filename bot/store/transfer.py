@@ -27,6 +27,8 @@ _TABLES = (
     "decisions",
     "attempts",
     "audit_events",
+    "seals",
+    "tree_blocks",
     "words",
     "digest",
     "deliveries",

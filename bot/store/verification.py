@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.domain.audit import Head
+from bot.domain.seal import PublicKey
 from bot.domain.verification import Damage, Verification, walk
 from bot.store.connection import Connection
 from bot.store.place import Place
 from bot.store.projections import ALL, Seen
+from bot.store.sealed import held
 from bot.store.second import Second
 from bot.store.store import open_reader
 from bot.store.tables import Tables
@@ -22,27 +24,28 @@ LONG = 50_000
 """Events; with fewer, a second process takes as long to start as it saves."""
 
 
-def verify(tables: Tables, head: Head | None = None) -> Verification:
+def verify(tables: Tables, head: Head | None = None, key: PublicKey | None = None) -> Verification:
     """Verify everything, and return the first damage. The caller reads one consistent state.
 
-    ``head`` is a witness from a result message. Memory grows by one bit for each event, and with nothing else.
+    ``head`` is a witness from a result message, and ``key`` the public key that the reader knows to be the bot's.
+    Memory grows by a few bits for each event, and with nothing else.
     """
     sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: tables.projections.seen(ALL))
-    return _result(tables, head, sound=sound)
+    return _result(tables, head, key, sound=sound)
 
 
-def verify_all(place: Place, head: Head | None = None) -> Verification:
+def verify_all(place: Place, head: Head | None = None, key: PublicKey | None = None) -> Verification:
     """Verify the database, also while bots run. Raises StoreError."""
     with open_reader(place) as tables:
         tables.connection.begin_reading()
         # No second connection to a server sees just the same state.
         if not isinstance(place, Path) or tables.record.last().seq < LONG:
-            return verify(tables, head)
+            return verify(tables, head, key)
         with Second(place) as second:
             # First, so that the other process compares while this one does everything else.
             second.begin(tables)
             sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: second.seen(tables))
-        return _result(tables, head, sound=sound)
+        return _result(tables, head, key, sound=sound)
 
 
 def _pages_are_sound(connection: Connection) -> bool:
@@ -61,14 +64,33 @@ def _follow(tables: Tables, head: Head | None, compare: Callable[[], Seen | None
     return seen == tables.projections.everything()
 
 
-def _result(tables: Tables, head: Head | None, *, sound: bool) -> Verification:
+def _result(tables: Tables, head: Head | None, key: PublicKey | None, *, sound: bool) -> Verification:
     if sound:
         last = tables.record.last()
-        return Verification(last.seq, last.head)
-    # The chain comes first: what the events say counts only once nobody can have changed them.
-    found = walk(tables.record.chain(), head)
-    if found.damage is not None:
-        return found
+        found = Verification(last.seq, last.head)
+    else:
+        # The chain comes first: what the events say counts only once nobody can have changed them.
+        found = walk(tables.record.chain(), head)
+        if found.damage is not None:
+            return found
+    seals = held(tables, key)
+    count, first = tables.record.backwards()
+    found = replace(
+        found,
+        sealed_by=seals.sealed_by,
+        key_given=key is not None,
+        earlier=seals.earlier,
+        backwards=count,
+        backwards_at=first,
+    )
+    damaged = replace(found, damage=seals.damage, seq=seals.seq, other=seals.other, about=seals.about)
+    if seals.damage not in {None, Damage.TREE}:
+        return damaged
+    return damaged if sound else _of_the_rest(tables, found) or damaged
+
+
+def _of_the_rest(tables: Tables, found: Verification) -> Verification | None:
+    """Return the first damage of what is not the chain."""
     if altered := tables.connection.altered():
         return replace(found, damage=Damage.SCHEMA, about=altered)
     if complaint := tables.connection.complaint():
@@ -76,4 +98,4 @@ def _result(tables: Tables, head: Head | None, *, sound: bool) -> Verification:
     contradiction = next(tables.projections.contradictions(), None)
     if contradiction is not None:
         return replace(found, damage=Damage.CONTRADICTION, contradiction=contradiction)
-    return found
+    return None
