@@ -17,6 +17,10 @@ from bot.store.errors import SealRefused, StoreProblem
 
 _COLUMNS = "key, size, frontier, note"
 _AT_A_TIME = 10_000
+_NAMES_A_KEY = (
+    f"SELECT 1 FROM audit_events WHERE request = '' AND kind = '{Started.kind}' AND seq <= ?"
+    " AND data LIKE '%\"record_key\"%' LIMIT 1"
+)
 
 
 class Seal(NamedTuple):
@@ -117,11 +121,16 @@ class Seals:
         return tree, found.origin
 
     def _unsealed(self, before: Seal | None, size: int, head: str, *, anew: bool) -> Frontier:
-        """Return the tree over the events before; nobody has signed it, so the first seal needs all of them again."""
+        """Return the tree over the events before; nobody has signed it, so the first seal needs all of them again.
+
+        Raises SealRefused where the record says itself that it was sealed: its seal is gone.
+        """
         if before is not None and not anew and (found := before.tree()) is not None:
             tree, said = found
             if (tree.size, said.head) == (size, head):
                 return tree
+        if self._connection.execute(_NAMES_A_KEY, (size,)):
+            raise SealRefused(StoreProblem.SEAL_BROKEN)
         tree = Frontier()
         self._connection.execute("DELETE FROM tree_blocks")
         # In parts: a server's stream must not stand open while something is written.

@@ -47,7 +47,8 @@ class Store:
 
     ``key`` seals the record. ``connect`` opens the writing connection in the place of the engine. ``on_commit`` is
     called with a transaction's name right after its commit; tests end the process there. ``took`` gets the seconds of
-    each group commit, from its beginning to the disk. After ``idle_after`` seconds without a transaction, everything moves into the one file.
+    each group commit, from its beginning to the disk. After ``idle_after`` seconds without a transaction, everything
+    moves into the one file.
     ``shared`` is true where other bots may write to the same database.
     """
 
