@@ -13,6 +13,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -23,9 +24,10 @@ from click.testing import CliRunner, Result
 from bot.cli import main
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import Event
-from bot.domain.events import BackedUp, Exported
+from bot.domain.events import BackedUp, Exported, Started, Stopped
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
-from bot.store import Store, StoreError, StoreProblem, open_reader, verify_all
+from bot.domain.seal import private_key
+from bot.store import Store, StoreError, StoreProblem, open_beside, open_reader, verify_all
 from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
 from tests.clock import Clock
@@ -280,9 +282,82 @@ def test_an_option_that_is_another_database_shows_no_password(cli: Cli) -> None:
 
 
 def test_verify_of_an_intact_record(cli: Cli) -> None:
-    """The number of events and the head are printed, and the head from Slack matches."""
+    """The number of events and the head are printed, the head from Slack matches, and what is not proved is said."""
     ended = cli("audit", "verify", "--head", head(cli.database))
-    assert (ended.exit_code, ended.stdout) == (0, f"The record is intact: 7 events, head {head(cli.database)}.\n")
+    intact, unsealed = ended.stdout.splitlines()
+    assert (ended.exit_code, intact) == (0, f"The record is intact: 7 events, head {head(cli.database)}.")
+    assert unsealed.startswith("It has no seal, so it does not prove who wrote it")
+
+
+@pytest.fixture
+async def keys(cli: Cli) -> dict[str, str]:
+    """Return a new pair of keys; a bot has started with it once, and sealed the record."""
+    printed = cli("record", "new-key")
+    found = dict(line.split("=", 1) for line in printed.stdout.splitlines())
+    assert list(found) == ["RECORD_KEY", "RECORD_PUBLIC_KEY"]
+    store = Store(cli.database, key=private_key(found["RECORD_KEY"]))
+    await store.open()
+    started = Started("1", record_key=found["RECORD_PUBLIC_KEY"])
+    await store.transaction("start", lambda tx: tx.record.append(started, "bot", datetime.now(UTC)))
+    await store.close()
+    return found
+
+
+def test_a_sealed_record_is_verified_with_the_public_key(cli: Cli, keys: dict[str, str]) -> None:
+    """It needs no secret; without the key the command says where the key comes from that it believed."""
+    for ended in (
+        cli("audit", "verify", "--key", keys["RECORD_PUBLIC_KEY"]),
+        cli("audit", "verify", RECORD_PUBLIC_KEY=keys["RECORD_PUBLIC_KEY"]),
+    ):
+        assert (ended.exit_code, "Sealed up to its end with the key cancel-desk+" in ended.stdout) == (0, True)
+        assert "The record itself names that key" not in ended.stdout
+    assert "The record itself names that key: give the one that you know with --key." in cli("audit", "verify").stdout
+    other = cli("record", "new-key").stdout.splitlines()[1].partition("=")[2]
+    ended = cli("audit", "verify", "--key", other)
+    assert (ended.exit_code, "This key has sealed nothing here" in ended.stderr) == (1, True)
+
+
+def test_what_is_no_public_key_is_a_mistake_that_shows_no_secret(cli: Cli, keys: dict[str, str]) -> None:
+    """Also where the secret half was given by mistake."""
+    for given in (keys["RECORD_KEY"], "abc", keys["RECORD_PUBLIC_KEY"][:-3]):
+        ended = cli("audit", "verify", "--key", given)
+        assert (ended.exit_code, "The key in --key is" in ended.stderr) == (2, True)
+        assert keys["RECORD_KEY"].rpartition("+")[2] not in ended.stderr
+
+
+def test_a_command_that_writes_to_a_sealed_record_needs_its_key(cli: Cli, keys: dict[str, str], tmp_path: Path) -> None:
+    """Without it nothing changes and nothing is handed out; with it what the command adds is sealed too."""
+    for words in (["freeze", "--why", "wrong prices"], ["audit", "find"], ["report"]):
+        ended = cli(*words)
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "RECORD_KEY is not set here" in ended.stderr
+    file = tmp_path / "secret"
+    file.write_text(keys["RECORD_KEY"] + "\n")
+    for number, words in enumerate((["freeze", "--why", "wrong prices"], ["unfreeze"], ["audit", "find"], ["report"])):
+        named = {"RECORD_KEY_FILE": str(file)} if number % 2 else {"RECORD_KEY": keys["RECORD_KEY"]}
+        assert cli(*words, **named).exit_code == 0
+    ended = cli("audit", "verify", "--key", keys["RECORD_PUBLIC_KEY"])
+    assert (ended.exit_code, "12 events" in ended.stdout) == (0, True)
+
+
+def test_a_restored_backup_is_sealed_on(cli: Cli, keys: dict[str, str], tmp_path: Path) -> None:
+    """The copy has the seals, and its restoration is sealed as well."""
+    copy = tmp_path / "copy.db"
+    assert cli("backup", str(copy), RECORD_KEY=keys["RECORD_KEY"]).exit_code == 0
+    ended = cli("restore", str(copy))
+    assert (ended.exit_code, "RECORD_KEY is not set here" in ended.stderr) == (1, True)
+    assert cli("restore", str(copy), RECORD_KEY=keys["RECORD_KEY"]).exit_code == 0
+    assert cli("audit", "verify", "--key", keys["RECORD_PUBLIC_KEY"]).exit_code == 0
+
+
+def test_times_that_run_backwards_are_told(cli: Cli, keys: dict[str, str]) -> None:
+    """They are no damage, as a clock may be set, and they are not hidden either."""
+    with open_reader(cli.database) as tables:
+        (last,) = tables.record.after(7, 1)
+    with open_beside(cli.database, private_key(keys["RECORD_KEY"])) as tables:
+        tables.record.append(Stopped(), "bot", datetime.fromisoformat(last.at) - timedelta(hours=1))
+    ended = cli("audit", "verify")
+    assert (ended.exit_code, "Event 9 has an earlier time than the event before it" in ended.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from bot.domain.seal import PrivateKey
 from bot.settings import DatabaseSettings, RecordSettings, SettingsProblem, load, mistyped, table
 from tests.settings.given import REQUIRED, SECRETS, given_that, problems
+
+KEY = PrivateKey(bytes(range(32)))
+"""The same in every process, as its text names tests."""
 
 
 def test_nothing_set_is_one_line_for_each_required_variable() -> None:
@@ -176,13 +180,35 @@ def test_a_value_in_quotes_says_so(name: str, quoted: str, tmp_path: Path) -> No
         assert problems(**{name: None, f"{name}_FILE": str(file)}) == [line]
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in table() if name not in SECRETS])
-@pytest.mark.parametrize("secret", ["xoxb-1-hunter2", "xapp-1-hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2"])
+@pytest.mark.parametrize("name", [name for name, _, _ in table() if name not in {*SECRETS, "RECORD_KEY"}])
+@pytest.mark.parametrize(
+    "secret", ["xoxb-1-hunter2", "xapp-1-hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2", KEY.text]
+)
 def test_a_token_in_the_wrong_variable_is_refused(name: str, secret: str) -> None:
     """It would be shown, recorded or sent to the wrong address, even where it fits."""
     assert problems(**{name: secret}) == [
         f"{name}: looks like a secret, and is not for one; the value is not shown here"
     ]
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        (
+            KEY.public.text,
+            "is the public key, and the private one is needed: make a pair with the command `record new-key`",
+        ),
+        (KEY.text[:-5], "is torn: copy it again, as a whole"),
+        (
+            KEY.text.replace("cancel-desk", "cancel"),
+            "is no key of this record: make one with the command `record new-key`",
+        ),
+        ("xoxb-1-hunter2", "is no private key: make a pair with the command `record new-key`"),
+    ],
+)
+def test_what_is_no_key_of_the_record_says_so_and_is_not_shown(given: str, says: str) -> None:
+    """Whoever copied it knows what to copy instead."""
+    assert problems(RECORD_KEY=given) == [f"RECORD_KEY: {says}"]
 
 
 @pytest.mark.parametrize("name", ["SLACK_SIGNING_SECRET", "DVPAY_APP_ID", "DVPAY_API_KEY"])

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from bot.domain.events import Started
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import People
+from bot.domain.seal import new_key
 from bot.settings import Settings, table
 from tests.settings.given import REQUIRED, given_that, problems
 
@@ -28,6 +29,7 @@ def test_the_required_settings_are_enough() -> None:
         "dvpay_base_url": "https://merchant.dv.vai247.pro",
         "dvpay_app_id": None,
         "database": Path("data/bot.db"),
+        "record_key": None,
         "requesters": None,
         "auditors": NOBODY,
         "approval_channel": None,
@@ -205,7 +207,11 @@ def test_settings_do_not_show_their_secrets() -> None:
 
 def test_all_secrets_are_listed_for_the_log() -> None:
     """The settings list every secret that ``bot.log`` has to mask."""
-    assert given_that(SLACK_SIGNING_SECRET="s3cret").secrets() == ["xoxb-b0t", "xapp-4pp", "s3cret", "k3y"]
+    key = new_key()
+    found = given_that(SLACK_SIGNING_SECRET="s3cret", RECORD_KEY=key.text)
+    assert found.secrets() == ["xoxb-b0t", "xapp-4pp", "s3cret", "k3y", key.text]
+    assert key.text not in repr(found)
+    assert found.started("1").record_key == key.public.text
 
 
 def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
@@ -221,6 +227,7 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "DVPAY_APP_ID",
         "DVPAY_API_KEY",
         "DATABASE_URL",
+        "RECORD_KEY",
         "ORDER_ID_PATTERN",
         "REASONS",
         "APPROVERS",
@@ -260,6 +267,7 @@ def values_in(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
         "",
         "off",
         "no link",
+        "no seal",
         "no list",
         "required",
         "everyone",
