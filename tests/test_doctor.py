@@ -18,6 +18,7 @@ from bot.doctor import Finding, Level, examine, summary, to_json
 from bot.doctor.ways import check_ways
 from bot.domain.audit import BOT
 from bot.domain.events import BackedUp, Started
+from bot.domain.seal import new_key
 from bot.sandbox.faults import ApiError, Drop, broken
 from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.gateway_answers import error
@@ -92,6 +93,27 @@ async def test_every_line_names_its_setting(desk: Desk) -> None:
             assert (each.level is Level.OK) is (each.remedy == ""), each
             assert not each.state.endswith("."), each
             assert not each.remedy or each.remedy.endswith("."), each
+
+
+async def test_what_the_seal_proves_is_told(desk: Desk) -> None:
+    """Which key it is, whether the settings have it, and what to do where they do not."""
+    key, other = new_key(), new_key()
+    line = (await found(desk, "seal")).line
+    assert "has no seal, so it does not prove who wrote it" in line
+    assert "Run record new-key and set RECORD_KEY" in line
+    line = (await found(desk, "seal", RECORD_KEY=key.text)).line
+    assert (
+        line == f"ok       seal (RECORD_KEY): the bot will seal from its next start on with the key {key.public.text}"
+    )
+    await desk.start_bot(RECORD_KEY=key.text)
+    await desk.stop_bot()
+    line = (await found(desk, "seal", RECORD_KEY=key.text)).line
+    assert line.endswith(f"is sealed up to its end; give auditors the public key {key.public.text}")
+    said = await found(desk, "seal", RECORD_KEY=other.text)
+    assert (said.level, other.public.short in said.line) == (Level.WARNING, True)
+    said = await found(desk, "seal")
+    assert (said.level, "without it the bot does not start" in said.line) == (Level.PROBLEM, True)
+    assert all(each.text not in said.line for each in (key, other))
 
 
 @pytest.mark.parametrize("app, fine", [("A0LOCAL", True), ("A0OTHER", False)])

@@ -48,19 +48,6 @@ def held(tables: Tables, key: PublicKey | None) -> Sealed:
     )
 
 
-def ends_sealed(tables: Tables) -> Sealed:
-    """Hold the last seal against the last event alone, which takes no time however long the record is."""
-    found, last = tables.seals.latest(), tables.record.last()
-    if found is None or not found.key:
-        return Sealed()
-    read = found.tree()
-    if read is None:
-        return Sealed(Damage.SEAL_FORGED, about=_name(found.key))
-    return _length(found, last.seq) or Sealed(
-        None if read[1].head == last.hash else Damage.NOT_AS_SEALED, found.size, about=_name(found.key)
-    )
-
-
 def _compared(tables: Tables, seals: list[Seal], roots: list[bytes]) -> Sealed | None:
     """Return the first seal that does not fit the events, or None. ``roots`` are those of the events' blocks."""
     read: list[tuple[Seal, Checkpoint]] = []

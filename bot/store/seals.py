@@ -88,6 +88,8 @@ class Seals:
         if found is not None and found.key:
             self._check_key(found, ())
             self._sealed(found, last.seq, last.hash)
+        elif self._known is not None and self._known.key:
+            raise SealRefused(StoreProblem.SEAL_BROKEN)  # this process has seen it
 
     def _begins(self, events: Sequence[Event]) -> bool:
         """Return True where a bot says here that it begins to seal with this process's key; no command may do that."""

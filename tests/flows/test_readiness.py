@@ -3,14 +3,18 @@
 import asyncio
 import logging
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
 
 from bot import health
-from bot.store import StoreError, StoreProblem
+from bot.domain.seal import new_key
+from bot.sandbox.slack import NotAcknowledged
+from bot.store import StoreError, StoreProblem, verify_all
 from tests.flows.desk import LEADS, Desk, quick_tuning
 from tests.test_http_server import answer_to
 
@@ -103,6 +107,28 @@ async def test_a_file_that_stays_open_to_others_is_told(quiet_desk: Desk, monkey
             await until_noted(quiet_desk, health.FILE_READABLE)
         await until_noted(quiet_desk)
     assert [line["event"] for line in logs] == ["file_readable_by_others", "file_closed_to_others"]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE seals SET note = ''", "DELETE FROM seals"])
+async def test_a_seal_that_somebody_changed_stops_the_bot_from_adding_to_the_record(
+    quiet_desk: Desk, statement: str
+) -> None:
+    """It would sign what somebody else has written. People read that the database was changed, and `/readyz` why."""
+    desk, key = quiet_desk, new_key()
+    await desk.start_bot(RECORD_KEY=key.text)
+    card = await desk.ask("ord_1")
+    await desk.running_bot.worker.until_idle()
+    assert verify_all(desk.place, key=key.public).sealed_by == key.public.short
+    with closing(sqlite3.connect(desk.database)) as connection, connection:
+        connection.execute(statement)
+    with pytest.raises(NotAcknowledged):
+        await desk.ben.click(card, "approve")
+    assert any("somebody else has changed my record" in desk.ben.reads(each) for each in desk.answers(desk.ben))
+    async with asyncio.timeout(10):
+        while (await desk.get("/readyz"))[0] == 200:  # noqa: ASYNC110 -- it is what is tested
+            await asyncio.sleep(0.001)
+    assert "the seal of the record is not as the bot made it" in str(await desk.get("/readyz"))
+    assert desk.gateway.calls == []
 
 
 async def test_idle_connections_are_closed(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

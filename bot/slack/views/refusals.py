@@ -37,6 +37,7 @@ FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
 _CHANGED_OUTSIDE = "my database was moved, replaced or damaged"
+_RECORD_CHANGED = "somebody else has changed my record"
 _WITHOUT_ROOM = "the disk with my database is full"
 _NOT_WRITABLE = "I may not write to my database"
 _SILENT = "my database does not answer"
@@ -53,6 +54,8 @@ _DATABASE_TROUBLES = {
     StoreProblem.CUT: _CHANGED_OUTSIDE,
     StoreProblem.LOG_GONE: _CHANGED_OUTSIDE,
     StoreProblem.DAMAGED: _CHANGED_OUTSIDE,
+    StoreProblem.SEAL_BROKEN: _RECORD_CHANGED,
+    StoreProblem.NOT_SEALED: _RECORD_CHANGED,
     StoreProblem.SERVER_AWAY: _SILENT,
     StoreProblem.TOO_SLOW: _SILENT,
     StoreProblem.UNDONE: _SILENT,
