@@ -27,12 +27,12 @@ def held(tables: Tables, key: PublicKey | None) -> Sealed:
 
     Without it, the keys that the record names itself count.
     """
-    seals = [each for each in tables.seals.all() if each.key]
+    seals = tables.seals.all()
     missing = next((each for each in tables.record.public_keys() if each not in {found.key for found in seals}), None)
     if missing is not None:
         return Sealed(Damage.SEAL_GONE, about=_name(missing))
     if not seals:
-        return Sealed(Damage.NEVER_SEALED) if key is not None else _unsealed(tables)
+        return Sealed(Damage.NEVER_SEALED if key is not None else None)
     *_, last = seals
     if key is not None and key.text != last.key:
         until = next((each.size for each in seals if each.key == key.text), None)
@@ -76,19 +76,6 @@ def _length(found: Seal, last: int) -> Sealed | None:
 def _kept(tables: Tables, roots: list[bytes]) -> bool:
     """Return True where the blocks that are kept are those of the events."""
     return roots[: tables.record.last().seq // BLOCK] == list(tables.seals.blocks())
-
-
-def _unsealed(tables: Tables) -> Sealed:
-    """Return that there is no seal; the tree is looked at where it claims to be the one over these events."""
-    found, last = tables.seals.latest(), tables.record.last()
-    if found is None or found.size != last.seq:
-        return Sealed()
-    read = found.tree()
-    if read is not None and read[1].head != last.hash:
-        return Sealed()
-    roots = list(merkle.blocks(tables.record.hashes()))
-    sound = read is not None and read[1].root == merkle.root(roots) and _kept(tables, roots)
-    return Sealed(None if sound else Damage.TREE)
 
 
 def _name(key: str) -> str:

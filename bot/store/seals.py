@@ -1,7 +1,7 @@
 """The seals of the record, and the Merkle tree that they sign, as far as the next seal needs it.
 
 A transaction may only seal events that it wrote itself, right behind those that the last seal covers. So the bot never
-signs what somebody else has put into its database. Without a key the same tables hold the tree without a signature.
+signs what somebody else has put into its database. Without a key there is neither a seal nor a tree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _NAMES_A_KEY = (
 
 
 class Seal(NamedTuple):
-    """The last seal of one key, or with an empty ``key`` the state of a record that has none."""
+    """The last seal of one key."""
 
     key: str
     size: int
@@ -34,7 +34,7 @@ class Seal(NamedTuple):
     def tree(self) -> tuple[Frontier, Checkpoint] | None:
         """Return the tree that this seals, or None if anything in the row contradicts the rest, or the signature."""
         try:
-            text = public_key(self.key).signed(self.note) if self.key else self.note
+            text = public_key(self.key).signed(self.note)
             tree = merkle.frontier(self.size, self.frontier)
             found = seal.checkpoint(text or "")
         except (NotAKey, ValueError):
@@ -50,9 +50,11 @@ class Seals:
         self._key = key
         self._known: Seal | None = None
         """The row whose signature this process made or verified last. It never stands for the row."""
+        self._never_sealed = False
+        """True once this process has seen that the record names no key, until it seals itself."""
 
     def latest(self) -> Seal | None:
-        """Return the seal over the most events, or None in a record that is empty."""
+        """Return the seal over the most events, or None in a record that was never sealed."""
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM seals ORDER BY size DESC, key DESC LIMIT 1")
         return Seal(*rows[0]) if rows else None
 
@@ -67,29 +69,36 @@ class Seals:
         )
 
     def add(self, events: Sequence[Event]) -> None:
-        """Seal the events that this transaction has appended. Raises SealRefused."""
+        """Seal the events that this transaction has appended, if the record is sealed. Raises SealRefused."""
         before, size, head = self.latest(), events[0].seq - 1, events[0].prev_hash
-        if before is not None and before.key:
-            signs = True
+        if before is None:
+            self._check_never_sealed(size)
+            if self._key is None or not self._begins(events):
+                return
+            tree, name = self._over(size), self._origin(events)
+        else:
             self._check_key(before, events)
             tree, name = self._sealed(before, size, head)
-        else:
-            signs = self._begins(events)
-            tree, name = self._unsealed(before, size, head, anew=signs), self._origin(events)
+        assert self._key is not None
         for event in events:
             tree = self._grown(tree, event.hash)
         text = Checkpoint(name, tree.size, tree.root(), events[-1].hash).text
-        key = self._key if signs else None
-        self._keep(Seal(key.public.text if key else "", tree.size, tree.text, key.sign(text) if key else text))
+        self._keep(Seal(self._key.public.text, tree.size, tree.text, self._key.sign(text)))
 
     def check(self, last: Event) -> None:
         """Raise SealRefused where the next event could not be sealed; ``last`` is the last event of the record."""
         found = self.latest()
-        if found is not None and found.key:
+        if found is None:
+            self._check_never_sealed(last.seq)
+        else:
             self._check_key(found, ())
             self._sealed(found, last.seq, last.hash)
-        elif self._known is not None and self._known.key:
-            raise SealRefused(StoreProblem.SEAL_BROKEN)  # this process has seen it
+
+    def _check_never_sealed(self, size: int) -> None:
+        """Raise SealRefused where one of the first ``size`` events names a key: the seal that it had is gone."""
+        if not self._never_sealed and self._connection.execute(_NAMES_A_KEY, (size,)):
+            raise SealRefused(StoreProblem.SEAL_BROKEN)
+        self._never_sealed = True
 
     def _begins(self, events: Sequence[Event]) -> bool:
         """Return True where a bot says here that it begins to seal with this process's key; no command may do that."""
@@ -122,17 +131,8 @@ class Seals:
             raise SealRefused(StoreProblem.NOT_SEALED, f"#{found.size}")
         return tree, found.origin
 
-    def _unsealed(self, before: Seal | None, size: int, head: str, *, anew: bool) -> Frontier:
-        """Return the tree over the events before; nobody has signed it, so the first seal needs all of them again.
-
-        Raises SealRefused where the record says itself that it was sealed: its seal is gone.
-        """
-        if before is not None and not anew and (found := before.tree()) is not None:
-            tree, said = found
-            if (tree.size, said.head) == (size, head):
-                return tree
-        if self._connection.execute(_NAMES_A_KEY, (size,)):
-            raise SealRefused(StoreProblem.SEAL_BROKEN)
+    def _over(self, size: int) -> Frontier:
+        """Return the tree over the first ``size`` events, which the first seal covers as they are."""
         tree = Frontier()
         self._connection.execute("DELETE FROM tree_blocks")
         # In parts: a server's stream must not stand open while something is written.
@@ -157,15 +157,13 @@ class Seals:
         return seal.origin(rows[0][0] if rows else events[0].hash)
 
     def _keep(self, made: Seal) -> None:
-        if made.key and (self._known is None or self._known.key != made.key):
-            self._connection.execute("DELETE FROM seals WHERE key = ''")
         self._connection.execute(
             f"INSERT INTO seals ({_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
             " size = excluded.size, frontier = excluded.frontier, note = excluded.note",
             made,
         )
         # Compared with the whole row, so it does no harm where the transaction is undone.
-        self._known = made
+        self._known, self._never_sealed = made, False
 
     # --- reading ------------------------------------------------------------------------------
 
