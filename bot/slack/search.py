@@ -1,7 +1,8 @@
 """Looking for the bot's own messages in Slack, by the id of their delivery.
 
 A search that could not look at everything proves nothing: it goes on with the next try. A message in doubt was posted
-near a time that is known, so the search begins around it, and then looks as far as two clocks may be apart.
+near a time that is known, so the search begins around it, and then looks as far as two clocks may be apart. At last it
+looks at the newest messages, whatever their time: a doubt is mostly young, and the clock may be wrong by more.
 """
 
 from collections import deque
@@ -65,6 +66,11 @@ class Search:
         for begin, end in around if now > late else [(earliest, latest)]:
             where = {"channel": channel, "oldest": _ts(begin), "latest": _ts(end)}
             self._parts.append(_Part(client.conversations_history, where, "latest"))
+        if thread is not None:
+            self._parts.append(
+                _Part(client.conversations_replies, {"channel": channel, "ts": thread}, "oldest", pages=1)
+            )
+        self._parts.append(_Part(client.conversations_history, {"channel": channel}, "latest", pages=1))
 
     async def go_on(self, *, everything: bool = False) -> None:
         """Look until one message is found, or until ``everything`` is.
@@ -91,11 +97,15 @@ class _Part:
     """A part of a channel or a thread, which is read page by page.
 
     ``edge`` is the bound in time that leads past a page where no cursor does: Slack may say that there is more and not
-    how to get it, or give the same cursor for ever, or take a cursor no longer.
+    how to get it, or give the same cursor for ever, or take a cursor no longer. It ends after so many ``pages``, if
+    they are not None.
     """
 
-    def __init__(self, ask: Callable[..., Awaitable[Any]], where: dict[str, str], edge: str) -> None:
+    def __init__(
+        self, ask: Callable[..., Awaitable[Any]], where: dict[str, str], edge: str, *, pages: int | None = None
+    ) -> None:
         self.ended = False
+        self._pages = pages
         self._ask = ask
         self._next = where
         """The arguments with which the next page is asked for if there is no cursor."""
@@ -124,12 +134,16 @@ class _Part:
             self._cursor = following
         else:
             self.ended = not (page.get("has_more") and messages and self._next != self._asked)
+        if self._pages is not None:
+            self._pages -= 1
+            self.ended = self.ended or self._pages == 0
         return messages
 
     def _leave_behind(self, times: list[str]) -> None:
         # The first message of a thread comes with each of its pages.
-        times.append(self._next[self._edge])
-        self._next = self._next | {self._edge: min(times) if self._edge == "latest" else max(times)}
+        times += [self._next[self._edge]] if self._edge in self._next else []
+        if times:
+            self._next = self._next | {self._edge: min(times) if self._edge == "latest" else max(times)}
 
 
 def _ts(at: datetime) -> str:

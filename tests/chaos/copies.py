@@ -206,7 +206,7 @@ class Calls:
         if any(place[1] in call.hidden for call in calls):
             return "hidden by Slack"
         looks = [self._bounds(index) for index in search if self._calls[index].method == _HISTORY]
-        if looks and not any(float(oldest) < float(place[1]) < _until(latest) for oldest, latest in looks):
+        if looks and not any(_time(oldest, 0) < float(place[1]) < _time(latest, math.inf) for oldest, latest in looks):
             return "clocks more than a day apart"
         for method in (_HISTORY, _REPLIES):
             pages = [call.answer for call in calls if call.method == method and isinstance(call.answer, dict)]
@@ -241,8 +241,8 @@ def _delivery(call: Call) -> str:
     return delivery_of(found if isinstance(found, dict) else None)
 
 
-def _until(latest: str) -> float:
-    return math.inf if latest == "None" else float(latest)
+def _time(bound: str, without: float) -> float:
+    return without if bound == "None" else float(bound)
 
 
 def _seen(call: Call) -> Iterator[str]:
