@@ -103,6 +103,8 @@ def path(index: int, size: int, root_of: Callable[[int, int], bytes]) -> list[by
 
 def root_by(proof: Sequence[bytes], index: int, size: int, event_hash: str) -> bytes | None:
     """Return the root to which an inclusion proof leads, or None if it is none: RFC 9162, section 2.1.3.2."""
+    if not 0 <= index < size:
+        return None
     tree, number, last = leaf(event_hash), index, size - 1
     for each in proof:
         if last == 0:

@@ -183,7 +183,7 @@ CREATE TABLE seals (
     note TEXT NOT NULL
 ) STRICT;
 
--- The root of each whole block of the Merkle tree, so that a proof needs few events.
+-- The root of each whole block of the Merkle tree, from 1, so that a proof needs few events.
 CREATE TABLE tree_blocks (
     number INTEGER PRIMARY KEY,
     root TEXT NOT NULL

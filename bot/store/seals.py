@@ -148,7 +148,7 @@ class Seals:
             self._connection.execute(
                 "INSERT INTO tree_blocks (number, root) VALUES (?, ?)"
                 " ON CONFLICT (number) DO UPDATE SET root = excluded.root",
-                (tree.size // BLOCK - 1, block.hex()),
+                (tree.size // BLOCK, block.hex()),
             )
         return tree
 

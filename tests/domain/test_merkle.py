@@ -57,6 +57,8 @@ def test_each_leaf_has_a_proof_and_no_other_leaf_fits_it(size: int) -> None:
         assert merkle.root_by([*proof, root], index, size, leaf) is None
         for other in range(size):
             assert other == index or merkle.root_by(proof, other, size, leaf) != root
+        for outside in (-1, size, index + size):
+            assert merkle.root_by(proof, outside, size, leaf) is None
         if proof:
             assert merkle.root_by(proof[:-1], index, size, leaf) is None
 

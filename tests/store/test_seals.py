@@ -13,10 +13,11 @@ from bot.domain.audit import Event, follow, parse_head, timestamp
 from bot.domain.events import Started, Stopped, to_json
 from bot.domain.seal import PrivateKey, new_key
 from bot.domain.verification import Damage, Verification
-from bot.store import Place, Store, StoreError, StoreProblem, Tables, backup, open_beside, open_reader, verify_all
+from bot.store import Place, Store, StoreError, StoreProblem, Tables, backup, move, open_beside, open_reader, verify_all
 from bot.store.seals import Seal
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
+from tests.postgres import Cluster
 from tests.store.test_verification import rewrite
 from tests.workflow.steps import CANCELLED, approved, deliver_all, requested, sending
 
@@ -230,6 +231,22 @@ async def test_a_seal_that_was_changed_is_found_and_the_bot_adds_nothing_to_it(
                 StoreProblem.ANOTHER_KEY,
             }
     assert bots.verified(KEY).damage is damage
+
+
+async def test_a_sealed_record_moves_to_another_engine_and_is_sealed_on(
+    bots: Bots, rules: Rules, clock: Clock, postgres: Cluster, tmp_path: Path
+) -> None:
+    """With its seals and its tree, also one of a single block."""
+    async with bots.running(KEY):
+        pass
+    with open_beside(bots.place, KEY) as tables:
+        for _ in range(300):
+            tables.record.append(Stopped(), "bot", clock())
+    target = Bots(postgres.new() if isinstance(bots.place, Path) else tmp_path / "moved.db", rules, clock)
+    move(bots.place, target.place)
+    assert target.seals() == bots.seals()
+    await target.cancel(KEY, "ord_1")
+    assert target.verified(KEY).damage is None
 
 
 async def test_a_tree_that_does_not_fit_is_found(bots: Bots, clock: Clock) -> None:
