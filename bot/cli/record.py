@@ -3,6 +3,7 @@
 import os
 import pwd
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -90,6 +91,50 @@ def find(filters: tuple[str, ...], database: Path | None, form: str | None, limi
         if printer.began and recorded:
             exported = Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
             put_on_record(settings, exported, "Something was printed")
+
+
+@audit.command()
+@click.argument("order")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="A new file, FILE.zip.")
+@database_option
+def evidence(order: str, target: Path, database: Path | None) -> None:
+    """Write everything about one order to a file that convinces somebody who has neither the bot nor its database.
+
+    It has a page for people, the events with the proof that they are in the record, the last seal, and a program that
+    verifies all of it with Python alone.
+    """
+    from bot.cli.problems import fail
+    from bot.cli.terminal import say
+    from bot.domain.events import Exported
+    from bot.evidence import NoEvidence, write
+    from bot.masking import path_shown
+    from bot.settings import RecordSettings
+    from bot.store import StoreError, open_reader
+    from bot.store.drafts import draft, publish
+    from bot.wording import store_error
+
+    settings, recorded = settings_for(RecordSettings, database), False
+    if is_the_bots_own(settings.database, database):
+        prove_that_it_can_be_put_on_record(settings)
+        recorded = True
+    try:
+        with draft(target) as path:
+            with open_reader(settings.database) as tables:
+                tables.connection.begin_reading()
+                count = write(tables, tables.lookups.recorded_as(order), path)
+            digest = sha256(path.read_bytes()).hexdigest()
+            publish(path, target)
+    except NoEvidence:
+        fail(f"There is no event about order {order}, so there is nothing to write.")
+    except StoreError as error:
+        fail(store_error(error))
+    except FileExistsError:
+        fail(f"{path_shown(target)} exists already. Give the name of a new file.")
+    except OSError as error:
+        fail(f"{path_shown(target)}: {error.strerror}.")
+    if recorded:
+        put_on_record(settings, Exported("audit evidence", order, count, digest), f"{path_shown(target)} is written")
+    say(f"{path_shown(target)}: {count} events. Unpack it, and read index.html.")
 
 
 @audit.command("verify")

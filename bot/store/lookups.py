@@ -5,6 +5,7 @@ else, at most down all that this person asked for or decided; with a reason of t
 reason of as well.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -151,6 +152,10 @@ class Lookups:
             values,
         )
         return _page(self._record.with_words(rows), limit, span, lambda each: str(each.seq))
+
+    def whole_story(self, order_id: str) -> list[Event]:
+        """Return all events of the requests for this order that are about it, in their order."""
+        return list(reversed(self.story(Lookup(order_id=order_id), limit=sys.maxsize - 1).items))
 
     def count(self, lookup: Lookup, *, only_of: str | None = None, span: Span = EVERYTHING) -> int:
         """Return how many requests match, or events where an order is named, in this part of the answer."""

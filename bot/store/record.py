@@ -27,6 +27,7 @@ from bot.domain.events import (
 )
 from bot.domain.freeze import Freeze
 from bot.domain.request import Request, Step
+from bot.domain.words import Word
 from bot.store.connection import Connection, Row
 from bot.store.homes import Homes
 from bot.store.schema import FREEZES, one_of
@@ -102,6 +103,11 @@ class Record:
         for seq, field, text in self._connection.execute(sql, spoken):
             words.setdefault(seq, {})[field] = text
         return [event._replace(words=words.get(event.seq, {})) for event in events]
+
+    def words_of(self, seq: int) -> list[Word]:
+        """Return the words beside an event with their salts, as far as they were not erased."""
+        rows = self._connection.execute("SELECT field, salt, text FROM words WHERE seq = ? ORDER BY field", (seq,))
+        return [Word(*row) for row in rows]
 
     def all(self) -> Iterator[Event]:
         """Yield the whole record from its first event, with the words beside it, a few hundred events at a time."""
