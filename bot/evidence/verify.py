@@ -1,7 +1,6 @@
 """Verify the evidence beside this file: python3 verify.py [--key PUBLIC]. It needs Python 3.9 and no network.
 
-It holds each event against its hash, people's words against the events, and the events against the sealed root. With
---key it also holds the seal against that key, where the package cryptography is installed.
+It holds each event against its hash, the words and the sealed root, and with --key and "cryptography" the seal as well.
 """
 
 from __future__ import annotations
@@ -55,7 +54,8 @@ def _problems(events: list[dict[str, Any]], seal: str) -> Any:
             said = _hash(bytes.fromhex(word["salt"]), word["text"]).hex()
             if said != reduce(lambda found, part: found[part], word["field"].split("."), data):
                 yield f"the text of {word['field']} in {name} is not the one that the event commits to"
-        if seal and _root_by(event["proof"], event["seq"] - 1, int(size), event["hash"]) != b64decode(root):
+        found = _root_by(event["proof"], event["seq"] - 1, int(size), event["hash"])
+        if seal and (found != b64decode(root) or not 0 < event["seq"] <= int(size)):
             yield f"{name} is not in the record that was sealed"
 
 
