@@ -508,6 +508,9 @@ def explained(server: Server) -> Iterator[None]:
         yield
     except SealRefused as error:
         raise StoreError(error.problem, server, error.about) from error
+    except errors.InFailedSqlTransaction as error:
+        # Somebody caught the error of an earlier statement; the server takes nothing more, and will not commit.
+        raise StoreError(StoreProblem.UNDONE, server, in_one_line(error)) from error
     except errors.LockNotAvailable as error:
         raise StoreError(StoreProblem.LOCKED, server, in_one_line(error)) from error
     except (errors.DiskFull, errors.OutOfMemory) as error:
