@@ -96,6 +96,8 @@ _MAY_BE_ABANDONED: dict[str, set[str]] = {
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""
 _WAITING = "Waiting for approval"
+_BESIDE = re.compile(r" \((another request is open|confirmed since|decided since)\)")
+"""What the list of several orders says of other requests for one of them."""
 _REFUSED_FOR_LONG = 5
 """So many refusals of one delivery must have been told, though the bot was killed now and then in between."""
 
@@ -235,7 +237,7 @@ class Judge:
         for event in self._events:
             self._contents[event.request].append(event.content)
         space = desk.slack.space
-        self._truth = Truth(desk.gateway)
+        self._truth = Truth(desk.gateway, self._requests.values())
         self._several = havoc.bots.several
         self._calls = Calls(desk.slack, havoc.log.deleted, several=self._several)
         deleted = [found.message for found in havoc.log.deleted]
@@ -550,7 +552,11 @@ class Judge:
         what = named(about)
         pending = _WAITING if right is _ON_A_RECEIPT else f"asks to cancel {what}"
         expected = pending if about.state is State.PENDING else heading(about)
-        if expected not in _title(text) or shown not in right_buttons(about, right, self._over, self._now):
+        title = _title(text)
+        if not about.could_be_retried(self._now):
+            # Nobody draws it anew for another request then.
+            title, expected = (_BESIDE.sub("", each) for each in (title, expected))
+        if expected not in title or shown not in right_buttons(about, right, self._over, self._now):
             self._wrong(f"{about.order_ids}: {about.state}, but {place} says {text!r}")
         if "Everything is frozen" in text:
             self._wrong(f"{about.order_ids}: the freeze is over, but {place} says {text!r}")

@@ -1,5 +1,6 @@
 """The judge of a chaos run finds what it looks for: each kind of wrong, made by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,18 @@ def request(state: State) -> Request:
         lease_until=None,
         changed_at=START,
     )
+
+
+def test_the_call_of_a_later_request_with_the_same_words() -> None:
+    """Somebody asked again in the same words, as the first request had expired unseen: it was not sent."""
+    gateway = LocalGateway()
+    gateway.orders["ord_1"] = Order("ord_1", OrderStatus("cancelled"), "twice", START)
+    first, second = request(State.EXPIRED), request(State.CANCELLED)
+    second = second.narrowed(replace(second.cancellation, number=2, attempts=1))
+    for requests, wrong in (([first, second], False), ([first], True)):
+        truth = Truth(gateway, requests)
+        assert bool(truth.wrong_state(first, START, by_repeat=False)) is wrong
+        assert not truth.wrong_state(second, START, by_repeat=False)
 
 
 POSTED = {"ok": True, "channel": "C1"}

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from bot.domain.cancellation import State
@@ -47,9 +47,14 @@ _NOT_ASKED = ("⛔ Rejected", "↩️ Withdrawn", "⌛ Expired")
 
 
 class Truth:
-    """The orders and calls at the gateway. A call belongs to a request by its order ID and its reason."""
+    """The orders and calls at the gateway. A call belongs to a request by its order ID and its reason.
 
-    def __init__(self, gateway: LocalGateway) -> None:
+    Somebody may ask again in the same words where the first request expired unseen: the calls are the later one's.
+    """
+
+    def __init__(self, gateway: LocalGateway, requests: Iterable[Request] = ()) -> None:
+        each = (one for request in requests for one in request.each())
+        self._words = Counter((one.cancellation.order_id, one.reason) for one in each)
         self._gateway = gateway
         self.calls: Counter[tuple[str, str]] = Counter()
         """How often the gateway was called with each order ID and reason."""
@@ -60,7 +65,7 @@ class Truth:
     def ours(self, about: Request, at: datetime) -> bool:
         """Return True if this request had cancelled its order by that time."""
         order = self._gateway.orders.get(about.cancellation.order_id)
-        if order is None or order.cancelled_at is None:
+        if order is None or order.cancelled_at is None or self._is_of_another(about):
             return False
         return order.reason == about.reason and order.cancelled_at <= at
 
@@ -75,9 +80,12 @@ class Truth:
             return f"at the gateway it is {status or 'missing'}"
         if title.startswith(_NOT_BY_US) and self.ours(about, at):
             return "this request cancelled it"
-        if title.startswith(_NOT_ASKED) and self.calls[about.cancellation.order_id, about.reason]:
-            return "the gateway was asked"
-        return ""
+        asked = self.calls[about.cancellation.order_id, about.reason] and not self._is_of_another(about)
+        return "the gateway was asked" if asked and title.startswith(_NOT_ASKED) else ""
+
+    def _is_of_another(self, about: Request) -> bool:
+        words = about.cancellation.order_id, about.reason
+        return self._words[words] > 1 and not about.cancellation.attempts
 
     def contradictions(self, title: str, text: str, about: Request, at: datetime) -> Iterator[str]:
         """Yield what makes a message about a request untrue when it was written, by its title or its line for an order.

@@ -358,6 +358,9 @@ def with_what_is_left(request: Request, found: Words) -> Words:
         found = replace(found, by_hand="", then="You can ask again." if request.state is State.FAILED else "")
     if against is None:
         return found
+    if against is Verdict.ANOTHER_IS_OPEN and request.read_at and not request.could_be_retried(request.read_at):
+        # Nobody draws this anew when that request ends. So it says what stays true, and sends nobody to ask meanwhile.
+        return replace(found, then=_WITHOUT_RETRY[Verdict.APPROVAL_TOO_OLD])
     why = _WITHOUT_RETRY.get(against) or _decided_against(request)
     short = f"{found.short} ({_IN_A_LIST[against]})" if against in _IN_A_LIST else found.short
     if request.state is State.UNKNOWN:

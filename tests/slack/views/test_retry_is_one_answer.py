@@ -160,5 +160,14 @@ def test_the_list_of_several_orders_says_which_one_has_another_request(later: St
     assert Act.RETRY in pressable(two)
 
 
+def test_what_is_too_old_says_nothing_of_another_request_that_may_end_unseen() -> None:
+    """Nobody draws it anew when that request ends, so it says what stays true, and sends nobody to ask meanwhile."""
+    ended = replace(situation(State.FAILED, None, State.PENDING), read_at=TOO_LATE)
+    for text in _read(card.card(ended)):
+        assert "The approval is too old for Retry." in text
+        assert "open request" not in text
+        assert "ask again" not in text
+
+
 def _read(message: Message) -> list[str]:
     return [shown(message), message.text]
