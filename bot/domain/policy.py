@@ -369,6 +369,12 @@ def may_stop(request: Request, actor: Actor) -> Verdict:
     return _not_between_attempts(request) or Verdict.ALLOWED
 
 
+def going_on(request: Request, actor: Actor) -> list[tuple[Request, Verdict]]:
+    """Return the orders of a request that go on though this person stops those that can be stopped, each with why."""
+    judged = ((one, may_stop(one, actor)) for one in request.each())
+    return [(one, why) for one, why in judged if why in {Verdict.CALL_UNDER_WAY, Verdict.MAY_HAVE_BEEN_SENT}]
+
+
 def may_settle(request: Request, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may state how an order stands whose outcome the gateway left unknown."""
     refusal = _not_an_approver(request, actor)

@@ -13,6 +13,7 @@ from bot.domain.audit import BOT
 from bot.domain.cancellation import Choice, State
 from bot.domain.events import (
     Approved,
+    ClickRefused,
     Content,
     Hurried,
     QuorumChanged,
@@ -25,7 +26,7 @@ from bot.domain.events import (
     VotesVoided,
     Withdrawn,
 )
-from bot.domain.policy import Actor, Members, Verdict, Votes
+from bot.domain.policy import Act, Actor, Members, Verdict, Votes
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
@@ -202,6 +203,10 @@ def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime,
     stopped, verdict = _judged(request, lambda one: policy.may_stop(one, actor))
     if verdict is Verdict.ALLOWED and not _is_of_this_approval(tx, request, seen):
         return Verdict.WRONG_STATE
+    if verdict is Verdict.ALLOWED:
+        # The person saw the card some seconds ago, and asked for all of them.
+        for one, why in policy.going_on(request, actor):
+            tx.record.append(ClickRefused(Act.STOP, why, one.state), actor.id, at, one)
     for each in stopped:
         end(tx, each, StoppedTrying(actor.ground, actor.surface), actor.id, at)
     return verdict

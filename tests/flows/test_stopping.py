@@ -8,6 +8,7 @@ import pytest
 
 from bot.domain.cancellation import State
 from bot.domain.policy import Verdict
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Hang
 from bot.sandbox.workspace import Posted
 from bot.slack.views.refusals import NO_LONGER_IN_USE
@@ -94,6 +95,26 @@ async def test_a_stop_after_the_call_has_left_is_refused(patient_desk: Desk) -> 
     await patient_desk.slack.deliver("interactive", seen)
     assert (await patient_desk.told(patient_desk.ann)).startswith("The gateway is being asked at this moment")
     assert await patient_desk.state() is State.SENDING
+
+
+async def test_a_stop_that_comes_too_late_for_some_orders_says_so(patient_desk: Desk) -> None:
+    """The person asked for all of them, and would believe that none is cancelled any more."""
+    desk, hangs = patient_desk, asyncio.Event()
+    desk.gateway.faults.always("ord_1", answers.maintenance(600))
+    desk.gateway.faults.always("ord_2", Hang(hangs))
+    assert await desk.fill_in("ord_1\nord_2") is None
+    card = await desk.card("2 orders")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ … Stop trying ]")
+    await desk.ann.click(card, "stop")
+    told = await desk.told(desk.ann)
+    assert told.startswith(
+        "Not stopped: order ord_2. The gateway is being asked, or an answer of it was lost or not clear"
+    )
+    assert "ord_2 ⏳ under way" in await desk.card_says(card, "ord_1 ✋ stopped")
+    desk.gateway.faults.clear()
+    hangs.set()
+    await desk.card_says(card, "ord_2 ✅ cancelled")
 
 
 async def test_an_entry_of_another_version_is_answered(desk: Desk) -> None:

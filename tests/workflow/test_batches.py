@@ -260,6 +260,13 @@ async def test_a_stop_ends_the_orders_that_wait_and_no_others(workflow: Workflow
     assert await states(store, request) == [State.FAILED, State.APPROVED, State.CANCELLED, State.SENDING]
     stopped = [event for event in await events(store) if isinstance(event.content, StoppedTrying)]
     assert [event.order_id for event in stopped] == ["ord_1"]
+    refused = [
+        (event.order_id, event.content) for event in await events(store) if isinstance(event.content, ClickRefused)
+    ]
+    assert refused == [
+        ("ord_2", ClickRefused(Act.STOP, Verdict.MAY_HAVE_BEEN_SENT, State.APPROVED)),
+        ("ord_4", ClickRefused(Act.STOP, Verdict.CALL_UNDER_WAY, State.SENDING)),
+    ]
     assert await news(workflow, clock) == []
     await workflow.record_answer(calls["ord_4"], CANCELLED)
     clock.advance(minutes=1)

@@ -12,6 +12,7 @@ from typing import ParamSpec
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from bot.domain import policy
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.domain.request import Request
@@ -118,6 +119,11 @@ class Deciding:
             seen = buttons.version_seen(click.actions[0].block_id)
             acted = await self._parts.workflow.act(decisions.stop, Act.STOP, click.value, actor, seen=seen)
             await self._answer(ack, click, acted)
+            if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+                going_on = policy.going_on(acted.request, actor.towards(acted.request))
+                if going_on:
+                    said = refusals.not_stopped(acted.request, [one.cancellation for one, _ in going_on])
+                    self._parts.say(self._parts.answer_to_click(click), said)
 
     async def settle(self, ack: AsyncAck, click: Click) -> None:
         """Ask in a form how the person knows what became of an order."""

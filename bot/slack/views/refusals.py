@@ -5,7 +5,7 @@ The file is long because it is a table with a text for every cause.
 
 from collections.abc import Sequence
 
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
@@ -37,6 +37,7 @@ FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
 _CHANGED_OUTSIDE = "my database was moved, replaced or damaged"
+_WHOLE_ID = 255
 _RECORD_CHANGED = "somebody else has changed my record"
 _WITHOUT_ROOM = "the disk with my database is full"
 _NOT_WRITABLE = "I may not write to my database"
@@ -323,6 +324,16 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             return "There is another open request for this order. Look at that one first."
         case _:
             return f"Nothing has changed: {_how_it_stands(request)}."
+
+
+def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
+    """Return which orders go on after somebody stopped the others of a request, and why."""
+    they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")
+    return (
+        f"Not stopped: {orders.some(request, going_on, _WHOLE_ID)}. The gateway is being asked, or an answer of it was "
+        f"lost or not clear, so {they} may be cancelled. The card shows how {they} {end}. All others that were tried "
+        "again are stopped."
+    )
 
 
 def _goes_on(request: Request) -> str:
