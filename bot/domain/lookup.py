@@ -124,6 +124,9 @@ def _reason_at_start(words: list[str], reasons: Sequence[str]) -> tuple[str | No
     return None, 1
 
 
+_ANY_ORDER_ID = re.compile(r"[\x21-\x7e]+")
+
+
 def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None) -> dict[str, Any]:
     """Return the fields of Lookup that one word sets; ``now`` is in the reader's time zone."""
     if match := re.fullmatch(rf"{MENTION}|@({USER_ID})", word):
@@ -136,7 +139,8 @@ def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: st
             return {"state": State(rest.lower())}
         except ValueError:
             raise NotAFilter(Mistake.NO_STATE, rest) from None
-    if colon and prefix.lower() == "order" and is_order_id(order_id_pattern, rest):
+    if colon and prefix.lower() == "order" and is_order_id(_ANY_ORDER_ID, rest):
+        # Orders of a time with another setting stay in the record.
         return {"order_id": rest}
     if word.lower() in set(State):
         return {"state": State(word.lower())}

@@ -31,6 +31,7 @@ def day(month: int, number: int, year: int = 2026) -> datetime:
         pytest.param("", Lookup(), id="nothing"),
         pytest.param("ord_1", Lookup(order_id="ord_1"), id="order"),
         pytest.param("order:7d", Lookup(order_id="7d"), id="order that looks like a time"),
+        pytest.param("order:what?", Lookup(order_id="what?"), id="order of a time with another pattern"),
         pytest.param("<@U012AB|ann>", Lookup(person="U012AB"), id="person with name"),
         pytest.param("<@W012AB>", Lookup(person="W012AB"), id="person"),
         pytest.param("@U012AB3CD", Lookup(person="U012AB3CD"), id="person on the command line"),
@@ -159,7 +160,8 @@ def test_without_a_reader_me_is_an_order() -> None:
         ("9999-12-31", Mistake.NO_SUCH_TIME, "9999-12-31"),
         ("2026-11-23..2026-11-01", Mistake.ENDS_BEFORE_IT_BEGINS, ""),
         ("what?", Mistake.NO_FILTER, "what?"),
-        ("order:what?", Mistake.NO_FILTER, "order:what?"),
+        ("order:", Mistake.NO_FILTER, "order:"),
+        (f"order:{'x' * 256}", Mistake.NO_FILTER, f"order:{'x' * 256}"),
         ("ord_1 " * 100, Mistake.TOO_LONG, ""),
     ],
 )
