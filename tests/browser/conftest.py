@@ -90,8 +90,10 @@ class Visitor:
 
     async def confirm(self, name: str) -> None:
         """Answer the question that is open with this button."""
-        await self.dialog.get_by_role("button", name=name).click()
-        await expect(self.dialog).to_have_count(0)
+        button = self.dialog.get_by_role("button", name=name)
+        await button.click()
+        # The answer may be another dialog, which is there at once.
+        await expect(button).to_have_count(0)
 
     async def open_thread(self) -> Locator:
         """Open the newest thread, and return its messages."""
