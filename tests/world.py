@@ -306,7 +306,7 @@ class World:
             Act.SETTLE,
             about,
             clicks,
-            order_id=order or [*unknown, *found.order_ids][0],
+            order=found.order_ids.index(order or [*unknown, *found.order_ids][0]),
             cancelled=cancelled,
             how=how,
             seen=found.version,

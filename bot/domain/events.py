@@ -450,13 +450,15 @@ class CardPosted(Content):
 
 @dataclass(frozen=True, slots=True)
 class CardBlocked(Content):
-    """Slack has not let the bot post the card, three times or for good; ``problem`` is Slack's name for the error."""
+    """Slack has not let the bot post the card, or change it, three times; ``problem`` is Slack's name for the error."""
 
     kind = "card_blocked"
     channel: str
     problem: str
     in_doubt: bool = False
     """True where a try may have posted the card after all."""
+    outdated: bool = False
+    """True where the card is in Slack, which does not let the bot bring it up to date."""
     receipt_is_out: bool = False
     """True where the requester's receipt had been sent, so that a direct message tells them; else the receipt does."""
 

@@ -114,6 +114,11 @@ class Request:
         """Return this request as far as it is about this order, or None if it is not one of its orders."""
         return next((each for each in self.each() if each.cancellation.order_id == order_id), None)
 
+    def at_place(self, place: int | None) -> "Request | None":
+        """Return this request as far as it is about the order at this place, from 0 on; None if there is none."""
+        orders = self.each()
+        return orders[place] if place is not None and 0 <= place < len(orders) else None
+
     @property
     def order_ids(self) -> tuple[str, ...]:
         """The ids of its orders, as they were typed."""

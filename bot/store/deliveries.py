@@ -311,6 +311,17 @@ class Deliveries:
         sql = "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'queued' LIMIT 1"
         return bool(self._connection.execute(sql, (request.number, kind)))
 
+    def refused(self, request: Request, kind: DeliveryKind) -> bool:
+        """Return True where something of this kind is queued for this request of whose trouble people have heard."""
+        queued = "SELECT 1 FROM deliveries WHERE number = ? AND kind = ? AND status = 'queued'"
+        sql = f"{queued} AND told_at IS NOT NULL LIMIT 1"
+        return bool(self._connection.execute(sql, (request.number, kind)))
+
+    def told(self, delivery: Delivery) -> bool:
+        """Return True where people have heard of this delivery's trouble."""
+        sql = "SELECT 1 FROM deliveries WHERE position = ? AND told_at IS NOT NULL"
+        return bool(self._connection.execute(sql, (delivery.position,)))
+
     def place(self, delivery: Delivery) -> tuple[str, str]:
         """Return the channel and timestamp of the message that is on file for this delivery; empty if there is none."""
         sql = "SELECT channel, ts FROM deliveries WHERE position = ?"

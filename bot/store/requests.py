@@ -304,6 +304,10 @@ class Requests:
         waits = f"SELECT request FROM cancellations WHERE {one_of('state', states)}"
         return self._all(f"r.number IN ({waits})")
 
+    def unknown(self) -> list[Request]:
+        """Return every request with an order whose outcome the gateway left unknown, the oldest first."""
+        return self._all(f"r.number IN (SELECT request FROM cancellations WHERE state = '{State.UNKNOWN}')")
+
     def open_by(self, requester: str) -> list[Request]:
         """Return the requests of this person with an order whose cancellation is not over, the oldest first."""
         # Whatever they asked for before, there are few that are open.

@@ -224,23 +224,24 @@ def settle(
     actor: Actor,
     at: datetime,
     *,
-    order_id: str,
+    order: int | None,
     cancelled: bool,
     how: str,
     seen: int,
 ) -> Verdict:
     """End an unknown outcome of one order with a person's statement, and free the order for another request.
 
-    ``seen`` is the version that the person saw: after another attempt their finding may be out of date.
+    ``order`` is its place in the request, from 0 on. ``seen`` is the version that the person saw: after another attempt
+    their finding may be out of date.
     """
-    one = request.about(order_id)
+    one = request.at_place(order)
     if one is None:
         return Verdict.WRONG_STATE
     verdict = policy.may_settle(one, actor)
     if verdict is Verdict.ALLOWED and seen < one.version:
         return Verdict.WRONG_STATE
     if verdict is Verdict.ALLOWED:
-        tx.requests.decide(one, actor.id, Choice.SETTLE, how, at, order_id=order_id)
+        tx.requests.decide(one, actor.id, Choice.SETTLE, how, at, order_id=one.cancellation.order_id)
         kind = SettledCancelled if cancelled else SettledNotCancelled
         end(tx, one, kind(how, actor.ground, actor.surface), actor.id, at)
     return verdict

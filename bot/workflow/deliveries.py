@@ -107,14 +107,17 @@ def missing_card(tx: Tables, request: Request) -> MissingCard | None:
 
     A card that is there but out of date counts as well, as it may lack the buttons of today.
     """
-    if not (any(each.state.open for each in request.cancellations) or policy.retryable(request)):
+    if not _needs_card(request):
         return None
+    refused = tx.deliveries.refused(request, DeliveryKind.CARD_UPDATE)
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
         match event.content:
             case CardPosted():
                 # The buttons of a card that only could not be changed are still there.
                 return missing and replace(missing, outdated=not gone)
+            case CardBlocked(outdated=True) if not refused:
+                pass  # Slack has taken an update since
             case CardBlocked(problem=problem, in_doubt=in_doubt):
                 missing = missing or MissingCard(problem, in_doubt)
             case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem):
@@ -122,6 +125,11 @@ def missing_card(tx: Tables, request: Request) -> MissingCard | None:
                 if not owed:
                     missing = missing or MissingCard(problem, given_up=True)
     return missing
+
+
+def _needs_card(request: Request) -> bool:
+    """Return True where people could go on with the card of this request."""
+    return any(each.state.open for each in request.cancellations) or bool(policy.retryable(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +170,12 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         return Concluded()
     # A Slack that is away or asks for a pause takes everything by itself later.
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
+    # Each change owes an update, and all of them meet the same refusal.
+    known = request is not None and tx.deliveries.refused(request, delivery.kind)
     tell = lasting and tx.deliveries.tell(delivery, at)
-    if tell and request is not None and delivery.kind is DeliveryKind.CARD:
-        _report_blocked(tx, request, receipt, at)
+    about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
+    if tell and about_card and request is not None and not known and _needs_card(request):
+        _report_blocked(tx, request, delivery, receipt, at)
     refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
     if request is None and refused and not _may_appear(rules, delivery, at):
         digests.follow_refusal(tx, rules, delivery, at)
@@ -191,6 +202,9 @@ def _delivered(
         return Concluded()
     if delivery.kind is DeliveryKind.CARD:
         _card_posted(tx, request, receipt, at)
+    if delivery.kind is DeliveryKind.CARD_UPDATE and tx.deliveries.told(delivery):
+        # The receipt says that the card is out of date.
+        tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, tx.record.event(delivery.event_seq), at)
     later = at + rules.patience.late_in_slack
     if delivery.kind.is_new_message and delivery.in_doubt_since is not None:
         # Slack may show late what an earlier try posted, so that it was posted again.
@@ -263,12 +277,13 @@ def _card_posted(tx: Tables, request: Request, receipt: Receipt, at: datetime) -
     tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)
 
 
-def _report_blocked(tx: Tables, request: Request, receipt: Receipt, at: datetime) -> None:
-    """Tell the requester, once, that the card cannot be posted, and what to do."""
+def _report_blocked(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
+    """Tell the requester, once, that the card cannot be posted, or not be brought up to date, and what to do."""
     content = CardBlocked(
         channel=request.card_channel,
         problem=receipt.problem,
         in_doubt=receipt.in_doubt,
+        outdated=delivery.kind is DeliveryKind.CARD_UPDATE,
         receipt_is_out=not tx.deliveries.receipt_waits(request),
     )
     event = tx.record.append(content, BOT, at, request)

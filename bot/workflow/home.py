@@ -21,14 +21,16 @@ class HomeTab:
     """All that a person's Home tab shows.
 
     ``waiting`` are the requests that wait for their decision, the first to expire first; None for people who decide
-    nothing. ``own`` are their own that are still open, the oldest first, and ``lately`` the newest of the others that
-    they may read.
+    nothing. ``unknown`` are those of which they may settle an order by hand, the oldest first: nobody may be able to
+    read the card any more. ``own`` are their own that are still open, the oldest first, and ``lately`` the newest of
+    the others that they may read.
     """
 
     actor: Actor
     at: datetime | None
     freeze: Freeze | None
     waiting: tuple[Request, ...] | None
+    unknown: tuple[Request, ...]
     own: tuple[Request, ...]
     lately: tuple[Request, ...]
 
@@ -50,6 +52,7 @@ def read(tables: Tables, rules: Rules, actor: Actor, at: datetime | None) -> Hom
         at,
         tables.freeze(),
         _waiting(tables, rules, actor),
+        _unknown(tables, actor),
         own,
         tuple(each for each in latest if each.number not in shown)[:LATEST],
     )
@@ -64,6 +67,18 @@ def _waiting(tables: Tables, rules: Rules, actor: Actor) -> tuple[Request, ...] 
         return allowed is Verdict.ALLOWED
 
     return tuple(sorted(filter(waits, tables.requests.pending()), key=lambda each: each.expires_at))
+
+
+def _unknown(tables: Tables, actor: Actor) -> tuple[Request, ...]:
+    if Membership.MEMBER not in {actor.approver, actor.escalation}:
+        return ()
+
+    def may_settle(request: Request) -> bool:
+        # While other orders of it are under way, the card does not offer it either.
+        settles = (policy.may_settle(one, actor) is Verdict.ALLOWED for one in request.each())
+        return not request.under_way and any(settles)
+
+    return tuple(filter(may_settle, tables.requests.unknown()))
 
 
 def conclude(tx: Tables, rules: Rules, publish: Publish, receipt: Receipt, at: datetime) -> None:

@@ -286,9 +286,9 @@ async def test_one_of_two_unknown_orders_is_settled_in_the_form(desk: Desk) -> N
 @pytest.mark.parametrize(
     "chosen, says",
     [
-        ({"value": "ord_4"}, "That is none of the orders about which this form asks. Nothing has changed."),
+        ({"value": "9"}, "That is none of the orders about which this form asks. Nothing has changed."),
         (None, "That is none of the orders about which this form asks. Nothing has changed."),
-        ({"value": "ord_3"}, "Nothing has changed: the order is already cancelled."),
+        ({"value": "2"}, "Nothing has changed: the order is already cancelled."),
     ],
 )
 async def test_an_order_that_the_form_did_not_offer_is_refused_on_its_field(

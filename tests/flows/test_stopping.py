@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.cancellation import State
-from bot.domain.policy import Verdict
+from bot.domain.events import StoppedTrying
+from bot.domain.policy import Surface, Verdict
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Hang
 from bot.sandbox.workspace import Posted
@@ -58,6 +59,29 @@ async def test_the_requester_stops_it(patient_desk: Desk) -> None:
     assert "Stopped by @ann." in reply
     assert await patient_desk.state() is State.FAILED
     assert not patient_desk.results(patient_desk.ann)
+    assert not patient_desk.gateway.calls
+
+
+@pytest.mark.parametrize("where", [Surface.RECEIPT, Surface.HOME])
+async def test_the_requester_stops_it_without_the_card(patient_desk: Desk, where: Surface) -> None:
+    """They may not be in the channel of the cards. The button goes, and a second click changes nothing."""
+    await waiting(patient_desk)
+    ann, receipt = patient_desk.ann, await patient_desk.receipt("To stop it, press Stop trying here.")
+    again = ann.click_payload(receipt, "stop")
+    if where is Surface.RECEIPT:
+        await ann.click(receipt, "stop")
+    else:
+        await ann.open_home()
+        await patient_desk.wait(lambda: "[ Stop trying ]" in ann.reads_home())
+        await ann.click_home("stop")
+    await patient_desk.receipt("Stopped by @ann")
+    (stopped,) = [each for each in await patient_desk.events() if isinstance(each.content, StoppedTrying)]
+    assert isinstance(stopped.content, StoppedTrying)
+    assert (stopped.actor, stopped.content.surface) == (ann.id, where)
+    assert await patient_desk.state() is State.FAILED
+    assert not receipt.button("stop")
+    await patient_desk.slack.deliver("interactive", again)
+    assert (await patient_desk.refusal())[2] is Verdict.WRONG_STATE
     assert not patient_desk.gateway.calls
 
 

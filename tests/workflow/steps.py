@@ -104,7 +104,7 @@ async def settle(
         Act.SETTLE,
         request.id,
         finds,
-        order_id=request.cancellation.order_id,
+        order=0,
         cancelled=cancelled,
         how=how,
         seen=seen,

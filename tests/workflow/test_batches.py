@@ -88,15 +88,15 @@ async def news(workflow: Workflow, clock: Clock) -> list[ClaimedDelivery]:
     return [each for each in await delivered(workflow, clock) if each.delivery.kind in NEWS]
 
 
-async def settle(workflow: Workflow, request: Request, order: str, *, cancelled: bool = True) -> Verdict:
-    """State as an approver how this order stands."""
+async def settle(workflow: Workflow, request: Request, order: str | int | None, *, cancelled: bool = True) -> Verdict:
+    """State as an approver how this order stands, by its id or by its place in the request."""
     seen = await version(workflow, request)
     acted = await workflow.act(
         decisions.settle,
         Act.SETTLE,
         request.id,
         actor("UTWO"),
-        order_id=order,
+        order=request.order_ids.index(order) if isinstance(order, str) else order,
         cancelled=cancelled,
         how="the console says so",
         seen=seen,
@@ -237,9 +237,9 @@ async def test_one_of_two_unknown_orders_is_settled(workflow: Workflow, store: S
     assert (await workflow.request(Wish("V3", ("ord_1",), "again", "C1"), ANN)).verdict is Verdict.ANOTHER_IS_OPEN
 
 
-@pytest.mark.parametrize("order", ["ord_9", "", "ord_1"])
+@pytest.mark.parametrize("order", [9, None, -1, 0])
 async def test_nothing_is_settled_that_is_not_an_unknown_order_of_the_request(
-    workflow: Workflow, store: Store, clock: Clock, order: str
+    workflow: Workflow, store: Store, clock: Clock, order: int | None
 ) -> None:
     """Neither an order of another request, nor none, nor one that has ended."""
     request = await approved(workflow, "ord_1", "ord_2")

@@ -1,6 +1,6 @@
 """The buttons of the card and its menu: approve, reject (with its form), withdraw, retry, try now, stop, settle.
 
-Withdraw is on the receipt too.
+Withdraw and Stop trying are on the receipt and on the requester's Home tab too, the others on an approver's.
 
 Each click is one transaction before its acknowledgement. A refusal goes to the person who clicked, and to nobody else.
 """
@@ -21,7 +21,7 @@ from bot.slack.listeners.answers import close_form
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Click, Submission
 from bot.slack.views import buttons, card, receipt, refusals
-from bot.slack.views.modals import RejectForm, SettleForm, View
+from bot.slack.views.modals import Finding, RejectForm, SettleForm, View
 from bot.slack.views.text import Message
 from bot.workflow import Acted, decisions
 from bot.workflow.workflow import Decision
@@ -45,6 +45,7 @@ class Deciding:
         app.action(buttons.MENU)(self.menu)
         app.action(str(Act.RETRY))(self.retry)
         app.action(str(Act.TRY_NOW))(self.try_now)
+        app.action(str(Act.STOP))(self.stop)
         app.action(re.compile(f"{buttons.SETTLE_CANCELLED}|{buttons.SETTLE_NOT_CANCELLED}"))(self.settle)
         app.view(SettleForm.CALLBACK)(self.settle_form)
 
@@ -132,7 +133,8 @@ class Deciding:
             await self._answer(ack, click, acted)
             if acted.verdict is Verdict.ALLOWED and acted.request is not None:
                 cancelled = click.act == buttons.SETTLE_CANCELLED
-                self._open_form(click, SettleForm.build(acted.request, cancelled=cancelled))
+                surface = actor.surface or Surface.CARD
+                self._open_form(click, SettleForm.build(acted.request, cancelled=cancelled, surface=surface))
 
     async def settle_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep a person's statement about an unknown outcome, or say on the field why not."""
@@ -145,16 +147,16 @@ class Deciding:
         elif finding.how:
             acted = await self._submit(
                 form,
-                Surface.CARD,
+                finding.surface,
                 decisions.settle,
                 Act.SETTLE,
                 finding.request_id,
-                order_id=finding.order_id,
+                order=finding.order,
                 cancelled=finding.cancelled,
                 how=finding.how,
                 seen=finding.seen,
             )
-            error = acted if isinstance(acted, str) else self._refusal(acted, finding.order_id)
+            error = acted if isinstance(acted, str) else self._refusal_of(finding, acted)
             if not isinstance(acted, str) and acted.verdict is Verdict.WRONG_STATE and SettleForm.has_choice(form.view):
                 field = SettleForm.ORDER
         await close_form(ack, field, error)
@@ -217,16 +219,18 @@ class Deciding:
             copy = receipt.copy(request) if on_receipt else card.copy(request)
             await self._close_copy(channel, ts, request, copy)
 
-    def _refusal(self, acted: Acted, order_id: str | None = None) -> str:
-        """Return why nothing was done, or nothing where it was; ``order_id`` is what a form is about."""
-        request = acted.request
+    def _refusal(self, acted: Acted) -> str:
+        """Return why nothing was done, or nothing where it was."""
         if acted.verdict is Verdict.ALLOWED:
             return ""
-        if request is not None and order_id is not None:
-            request = request.about(order_id)
-            if request is None:
-                return refusals.NOT_ITS_ORDER
-        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, request))
+        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, acted.request))
+
+    def _refusal_of(self, finding: Finding, acted: Acted) -> str:
+        """Return why a statement about one order was not taken, or nothing where it was."""
+        one = acted.request and acted.request.at_place(finding.order)
+        if acted.request is not None and one is None:
+            return refusals.NOT_ITS_ORDER
+        return self._refusal(replace(acted, request=one))
 
     async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:

@@ -15,7 +15,8 @@ from bot.slack.views.text import Element, cut, plain
 _SHOWN_ORDER = 150
 """Characters in a dialog, where Slack has room for 300 in all; the card itself shows the whole id."""
 _SHOWN_ORDER_WITH_MORE = 80
-_DECIDE = "decide "
+DECIDE, OWN, ON_RECEIPT = "decide ", "own ", "receipt "
+"""The beginnings of block ids: of a card or an approver's Home tab, of a requester's Home tab, and of a receipt."""
 MENU = "more"
 """The action id of the menu. The value of each option is the name of an act and the request's id."""
 OPEN_CARD, NEW_REQUEST = "open_card", "new_request"
@@ -29,16 +30,33 @@ def actions(request: Request) -> list[Element]:
     """Return the block of buttons for this state, or nothing: buttons that can do nothing are not there."""
     elements = _buttons(request)
     # Slack sends the block's id back with a click: so a click tells which state the person saw.
-    seen = f"{_DECIDE}{request.version} {approvals_promised(request)}"
+    seen = f"{DECIDE}{request.version} {approvals_promised(request)}"
     block: Element = {"type": "actions", "block_id": seen, "elements": elements}
     return [block] if elements else []
 
 
-def to_decide_on_home(request: Request) -> Element:
-    """Return the block of buttons for a pending request on an approver's Home tab, where Slack wants each id once."""
-    approve, reject, *_ = _buttons(request)
-    seen = f"{_DECIDE}{request.version} {approvals_promised(request)} {request.id}"
-    return {"type": "actions", "block_id": seen, "elements": [approve, reject, *open_card(request)]}
+def on_home(request: Request) -> Element:
+    """Return the block of buttons for a request on an approver's Home tab, where Slack wants each id once.
+
+    Only the requester can withdraw a pending one, so its menu is left out.
+    """
+    elements = _buttons(request)[: 2 if request.state is State.PENDING else None]
+    seen = f"{DECIDE}{request.version} {approvals_promised(request)} {request.id}"
+    return {"type": "actions", "block_id": seen, "elements": [*elements, *open_card(request)]}
+
+
+def of_requester(request: Request) -> list[Element]:
+    """Return the buttons that a requester has outside the card, where nobody else sees them: to take it back or stop.
+
+    People ask in channels of which they cannot read the cards.
+    """
+    if request.state is State.PENDING:
+        order = orders.phrase(request, _SHOWN_ORDER)
+        confirm = dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
+        return [button(request, Act.WITHDRAW, "Withdraw", None, confirm)]
+    if between_attempts(request):
+        return [button(request, Act.STOP, "Stop trying", None, _stopping(request))]
+    return []
 
 
 def open_card(request: Request) -> list[Element]:
@@ -49,8 +67,11 @@ def open_card(request: Request) -> list[Element]:
 
 
 def version_seen(block_id: str) -> int:
-    """Return the version of the request that a clicked card showed; 0 for cards without one."""
-    return version(block_id.removeprefix(_DECIDE).partition(" ")[0])
+    """Return the version of the request that a clicked message or Home tab showed; 0 where it says none.
+
+    In each block's id it is the second word.
+    """
+    return version(block_id.partition(" ")[2].partition(" ")[0])
 
 
 def version(shown: str) -> int:
@@ -60,7 +81,7 @@ def version(shown: str) -> int:
 
 def promise_seen(block_id: str) -> int:
     """Return how many approvals the clicked card promised to wait for; 0 for cards without a promise."""
-    _, _, promised = block_id.removeprefix(_DECIDE).partition(" ")
+    _, _, promised = block_id.removeprefix(DECIDE).partition(" ")
     number = promised.partition(" ")[0]
     return int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
 
@@ -109,18 +130,9 @@ def _buttons(request: Request) -> list[Element]:
             _menu(request, {Act.WITHDRAW: "Withdraw"}, withdraw),
         ]
     if waiting := _between_attempts(request):
-        which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
-        for_some = f" for {which}" if request.several else ""
-        stop = dialog(
-            "Stop trying?",
-            f"No further attempt is made{for_some}. This request does not cancel "
-            f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. "
-            f"{_after_stopping(request)}",
-            "Stop trying",
-        )
         hurry = request.freeze is None and any(each.attempts for each in waiting)
         try_now = [button(request, Act.TRY_NOW, "Try now", "primary")] if hurry else []
-        return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, stop)]
+        return [*try_now, _menu(request, {Act.STOP: "Stop trying"}, _stopping(request))]
     again = offered_for_retry(request)
     unknown = any(each.state is State.UNKNOWN for each in request.cancellations)
     if (again or unknown) and not request.under_way:
@@ -142,6 +154,20 @@ def _buttons(request: Request) -> list[Element]:
 def offered_for_retry(request: Request) -> list[Cancellation]:
     """Return the orders that the card's Retry button is for; none while orders are under way or all is frozen."""
     return [] if request.under_way or request.freeze is not None else policy.retryable(request)
+
+
+def _stopping(request: Request) -> Element:
+    """Return the question before Stop trying."""
+    waiting = _between_attempts(request)
+    which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
+    for_some = f" for {which}" if request.several else ""
+    return dialog(
+        "Stop trying?",
+        f"No further attempt is made{for_some}. This request does not cancel "
+        f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. "
+        f"{_after_stopping(request)}",
+        "Stop trying",
+    )
 
 
 def _after_stopping(request: Request) -> str:

@@ -8,7 +8,7 @@ from bot.domain.cancellation import State
 from bot.domain.policy import Membership
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_AUDIT
-from bot.slack.views import buttons, card, freezes, orders, receipt
+from bot.slack.views import buttons, card, freezes, orders
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Block, Element, lines, link, moment, person, plain, quoted, words
@@ -42,6 +42,15 @@ def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
             more,
             "Nothing waits for your decision.",
             room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS,
+        )
+    if found.unknown:
+        blocks += _section(
+            "Outcome not known",
+            [_to_decide(each.as_of(found.at, found.freeze), presentation) for each in found.unknown[:_MOST]],
+            len(found.unknown),
+            f"To see all of them, type “{CANCEL_AUDIT} unknown”.",
+            "",
+            room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS - len(blocks),
         )
     more = f"To see all of them, type “{CANCEL_AUDIT} me”."
     own = [_own(each.as_of(found.at, found.freeze)) for each in found.own[:_MOST]]
@@ -102,7 +111,7 @@ def _section(
 
 
 def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
-    """Return a pending request with all that its card says, because somebody decides by what they read here.
+    """Return a request with all that its card says, because somebody decides or settles it by what they read here.
 
     The freeze is at the beginning of the tab.
     """
@@ -110,7 +119,7 @@ def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
     shown = card.card(replace(request, freeze=None), replace(presentation, mentions=None)).blocks
     return [
         *(block for block in shown if block["type"] != "actions"),
-        buttons.to_decide_on_home(request),
+        buttons.on_home(request),
     ]
 
 
@@ -120,9 +129,9 @@ def _own(request: Request) -> list[Block]:
         needed = request.approvals_required
         votes = f"{len(request.approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}. Expires "
         rows[1] = [words(votes), moment(request.expires_at)]
-    pressed = [receipt.withdraw(request)] if request.state is State.PENDING else []
-    elements = [*pressed, *buttons.open_card(request)]
-    block: Block = {"type": "actions", "block_id": f"own {request.id}", "elements": elements}
+    elements = [*buttons.of_requester(request), *buttons.open_card(request)]
+    block_id = f"{buttons.OWN}{request.version} {request.id}"
+    block: Block = {"type": "actions", "block_id": block_id, "elements": elements}
     return [lines(*rows), *([block] if elements else [])]
 
 

@@ -10,7 +10,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
-from bot.slack.views import orders, outcomes
+from bot.slack.views import buttons, orders, outcomes
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Element, Message, addressed, escape, lines, link, mrkdwn, person, words
 
@@ -55,14 +55,8 @@ def _rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list
     channel: Element = {"type": "channel", "channel_id": request.card_channel}
     meanwhile = _without_a_card(request)
     if missing.outdated:
-        why = f" up to date ({outcomes.delivery_problem(missing.problem)}). "
-        pending = request.state is State.PENDING
-        buttons = (
-            "Approve and Reject on it still work." if pending else "It may lack the buttons for what can be done now."
-        )
-        return [
-            [words("I can't bring the approval card in "), channel, words(f"{why}{buttons} Tell the bot's operator.")]
-        ]
+        why = f" up to date ({outcomes.delivery_problem(missing.problem)}). {_on_the_card(request)}"
+        return [[words("I can't bring the approval card in "), channel, words(f"{why} Tell the bot's operator.")]]
     if missing.given_up:
         expires = " If nobody decides, the request expires." if request.state is State.PENDING else ""
         why = f" ({outcomes.delivery_problem(missing.problem)}), so {meanwhile}. Tell the bot's operator.{expires}"
@@ -92,15 +86,32 @@ def message(
     return Message(f"{heading(missing)} · {order}. {' '.join(map(mrkdwn, said))}", [lines(about, *said)])
 
 
+def _on_the_card(request: Request) -> str:
+    """Return what people can do on a card that is out of date, and where they can do it without."""
+    if request.state is State.PENDING:
+        return "Approvers can decide on their Home tabs, and on the card as long as they find it."
+    home = ""
+    if buttons.between_attempts(request):
+        home = " You can stop it on your Home tab."
+    elif _may_be_settled(request):
+        home = " Approvers can go on with it on their Home tabs."
+    return f"It may lack the buttons for what can be done now.{home}"
+
+
 def _without_a_card(request: Request) -> str:
     """Return what is possible for people and what is not, as a clause."""
     if request.state is State.PENDING:
         return "approvers can decide on their Home tabs only"
     if request.under_way:
-        return "nobody can stop it"
-    if any(each.state is State.UNKNOWN for each in request.cancellations):
-        return "nobody can press Retry or settle it by hand"
+        alone = buttons.between_attempts(request)
+        return "only you can stop it, on your Home tab" if alone else "nobody can stop it"
+    if _may_be_settled(request):
+        return "approvers can go on with it on their Home tabs only"
     return "nobody can press Retry"
+
+
+def _may_be_settled(request: Request) -> bool:
+    return not request.under_way and any(each.state is State.UNKNOWN for each in request.cancellations)
 
 
 def _elsewhere(request: Request) -> str:

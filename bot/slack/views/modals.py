@@ -3,16 +3,16 @@
 The file is long because both belong together, for every form.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bot.domain.cancellation import State
-from bot.domain.ids import LONGEST_ORDER_ID
 from bot.domain.policy import Surface
 from bot.domain.request import Request
 from bot.slack.payloads import FormView
 from bot.slack.views import buttons, orders
-from bot.slack.views.text import Block, Element, cut, legible, lines, plain, trimmed, words
+from bot.slack.views.text import Block, Element, cut_inside, legible, lines, plain, trimmed, words
 from bot.workflow.requests import MOST_ORDERS
 
 REASON_LIMIT = 3000
@@ -64,11 +64,7 @@ class OrderForm:
                 multiline=True,
                 hint=f"Use the order ID from the console{shown}. For several orders, write one a line",
             ),
-            *(
-                [_select(cls.CATEGORY, "Reason", rules.reasons, category, optional=not rules.reason_required)]
-                if rules.reasons
-                else []
-            ),
+            *([_reasons(rules, category)] if rules.reasons else []),
             _input(
                 cls.REASON,
                 "Note" if rules.reasons else "Reason",
@@ -175,19 +171,25 @@ class SettleForm:
     CANCELLED, NOT_CANCELLED = "cancelled", "not_cancelled"
 
     @classmethod
-    def build(cls, request: Request, *, cancelled: bool) -> View:
-        """Return the form that asks how the person knows, and of which order, if several are unknown."""
+    def build(cls, request: Request, *, cancelled: bool, surface: Surface) -> View:
+        """Return the form that asks how the person knows, and of which order, if several are unknown.
+
+        ``surface`` is where the button is. An order is named by its place in the request, from 0 on: its id may be
+        longer than what Slack keeps of a choice.
+        """
         found = "is cancelled" if cancelled else "is not cancelled"
         finding = cls.CANCELLED if cancelled else cls.NOT_CANCELLED
-        unknown = [each.order_id for each in request.cancellations if each.state is State.UNKNOWN]
+        unknown = {
+            str(place): each.order_id for place, each in enumerate(request.cancellations) if each.state is State.UNKNOWN
+        }
         which = [_select(cls.ORDER, "Which order?", unknown)] if len(unknown) > 1 else []
         # A statement about money has no default: one order is named by the form itself, one of several by the person.
-        order, named = ("it", "") if which else (cut(unknown[0], 60), unknown[0][:LONGEST_ORDER_ID])
+        order, named = ("it", "") if which else next((cut_inside(id_, 60), place) for place, id_ in unknown.items())
         return _modal(
             cls.CALLBACK,
             "Settle by hand",
             "Settle",
-            f"{finding} {request.id} {request.version}\n{named}",
+            f"{finding} {request.id} {request.version} {surface} {named}",
             *which,
             _input(
                 cls.HOW,
@@ -201,13 +203,17 @@ class SettleForm:
     @classmethod
     def parse(cls, view: FormView) -> "Finding":
         """Return what somebody stated in a submitted form."""
-        about, _, order_id = view.private_metadata.partition("\n")
-        found, _, about = about.partition(" ")
-        request_id, _, seen = about.partition(" ")
+        found, request_id, seen, surface, place, *_ = [*view.private_metadata.split(" "), *[""] * 5]
         if cls.has_choice(view):
-            order_id = _selected(view, cls.ORDER, "selected_option")
-        finding = {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found)
-        return Finding(finding, request_id, buttons.version(seen), order_id, _words(view, cls.HOW))
+            place = _selected(view, cls.ORDER, "selected_option")
+        return Finding(
+            {cls.CANCELLED: True, cls.NOT_CANCELLED: False}.get(found),
+            request_id,
+            buttons.version(seen),
+            int(place) if re.fullmatch("[0-9]{1,4}", place) else None,
+            _words(view, cls.HOW),
+            Surface.HOME if surface == Surface.HOME else Surface.CARD,
+        )
 
     @classmethod
     def has_choice(cls, view: FormView) -> bool:
@@ -218,14 +224,16 @@ class SettleForm:
 class Finding(NamedTuple):
     """A statement about an order whose outcome is unknown, and the version of the request that the person saw.
 
-    ``cancelled`` is None where the form says neither: a statement about money has no default.
+    ``cancelled`` is None where the form says neither: a statement about money has no default. ``order`` is the order's
+    place in the request, from 0 on, or None where the form names none.
     """
 
     cancelled: bool | None
     request_id: str
     seen: int
-    order_id: str
+    order: int | None
     how: str
+    surface: Surface = Surface.CARD
 
 
 def form_no_longer_in_use() -> View:
@@ -292,12 +300,18 @@ def _input(
     }
 
 
-def _select(name: str, label: str, options: Sequence[str], initial: str = "", *, optional: bool = False) -> Block:
-    shown = {each: {"text": plain(cut(each, 75)), "value": each} for each in options}
+def _select(name: str, label: str, options: Mapping[str, str], initial: str = "", *, optional: bool = False) -> Block:
+    """Return a list to choose from, with what is shown for each value; Slack shows 75 characters of it."""
+    shown = {value: {"text": plain(cut_inside(text, 75)), "value": value} for value, text in options.items()}
     element: Element = {"type": "static_select", "action_id": name, "options": list(shown.values())}
     if initial:
         element["initial_option"] = shown[initial]
     return {"type": "input", "block_id": name, "label": plain(label), "optional": optional, "element": element}
+
+
+def _reasons(rules: OrderRules, category: str) -> Block:
+    offered = {each: each for each in rules.reasons}
+    return _select(OrderForm.CATEGORY, "Reason", offered, category, optional=not rules.reason_required)
 
 
 def _channel_select(name: str, *, shared: bool) -> Block:

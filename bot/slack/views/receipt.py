@@ -3,7 +3,6 @@
 from bot.domain import policy
 from bot.domain.cancellation import Decision, State
 from bot.domain.delivery import MissingCard
-from bot.domain.policy import Act
 from bot.domain.request import Request
 from bot.slack.views import buttons, freezes, missing_card, orders, outcomes
 from bot.slack.views.orders import Room
@@ -35,7 +34,6 @@ _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 _THEIR_WORDS_WEIGHT = 1500
 """So much of a rejection's reason or of a finding is on the receipt; the message about the end has all of it."""
-_TAKE_BACK = "receipt "
 
 
 def receipt(
@@ -71,20 +69,15 @@ def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list
     blocks += [lines(*below)] if any(below) else []
     if theirs is not None and theirs.reason:
         blocks += [quote(cut_to_weight(theirs.reason, _THEIR_WORDS_WEIGHT)), *([lines(way)] if way else [])]
-    if request.state is State.PENDING:
-        blocks.append(
-            {
-                "type": "actions",
-                "block_id": f"{_TAKE_BACK}{request.version}",
-                "elements": [withdraw(request)],
-            }
-        )
+    if pressed := buttons.of_requester(request):
+        block_id = f"{buttons.ON_RECEIPT}{request.version}"
+        blocks.append({"type": "actions", "block_id": block_id, "elements": pressed})
     return blocks
 
 
 def is_receipt(block_id: str) -> bool:
     """Return True where the clicked button is on a receipt."""
-    return block_id.startswith(_TAKE_BACK)
+    return block_id.startswith(buttons.ON_RECEIPT)
 
 
 def copy(request: Request) -> Message:
@@ -139,8 +132,7 @@ def _rows(
             ]
             return (missing_card.heading(missing) if missing else "⏳ Waiting for approval"), rows
         case State.APPROVED | State.SENDING:
-            progress = _progress(request, said, has_menu=not told)
-            return found.heading, [*told, *freezes.banners(request), _approved_by(request), progress]
+            return found.heading, [*told, *freezes.banners(request), _approved_by(request), _progress(request, said)]
         case State.CANCELLED | State.REJECTED | State.WITHDRAWN | State.EXPIRED:
             said = ""
     rows = [addressed(found.explanation, presentation.contact)]
@@ -173,10 +165,9 @@ def _approved_by(request: Request) -> list[Element]:
     return [words("Approved by "), *persons(request.approvers), words(".")] if request.approvers else []
 
 
-def _progress(request: Request, said: str, *, has_menu: bool) -> list[Element]:
-    may_stop = ""
-    if has_menu and (stops := buttons.which_wait(request)):
-        may_stop = f" You can stop {stops} in the menu (⋯) of the card."
+def _progress(request: Request, said: str) -> list[Element]:
+    stops = buttons.which_wait(request)
+    may_stop = f" To stop {stops}, press Stop trying here." if stops else ""
     if request.several:
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:
@@ -201,10 +192,3 @@ def _text(request: Request, heading: str, rows: list[list[Element]], way: list[E
 
 def _channel(request: Request) -> Element:
     return {"type": "channel", "channel_id": request.card_channel}
-
-
-def withdraw(request: Request) -> Element:
-    """Return the requester's own button to withdraw a pending request."""
-    order = orders.phrase(request, _SHOWN_ORDER)
-    confirm = buttons.dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
-    return buttons.button(request, Act.WITHDRAW, "Withdraw", None, confirm)

@@ -30,8 +30,7 @@ TOO_LONG_TOGETHER = (
     "Shorten the reason, or ask for fewer orders at once."
 )
 NOT_ITS_ORDER = (
-    "That is none of the orders about which this form asks. Nothing has changed. "
-    "Close the form, and open it again from the card."
+    "That is none of the orders about which this form asks. Nothing has changed. Close the form, and open it again."
 )
 FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 

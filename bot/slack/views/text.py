@@ -32,6 +32,14 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def cut_inside(text: str, limit: int) -> str:
+    """Return the text, or as much of its beginning and end as fits: ids that look alike often differ in their end."""
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end - 1]}…{text[-end:]}"
+
+
 def escape(text: str) -> str:
     """Return text for a mrkdwn field, where ``&``, ``<`` and ``>`` begin mentions and links."""
     return _with_entities(tame(text))

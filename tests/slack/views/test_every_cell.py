@@ -297,20 +297,20 @@ def own_steps(state: State, cause: Cause, quorum: tuple[int, int]) -> list[str]:
             return [*so_far, NOT_SAID, "Expires", "withdraw"]
         return [*so_far, f"Needs {missing}{more} approval{'s' if missing > 1 else ''} in <#C1>.", "Expires", "withdraw"]
     if state is State.APPROVED:
-        return ["Not confirmed yet after 2 attempts", "I ask again at", "You can stop it"]
+        return ["Not confirmed yet after 2 attempts", "I ask again at", "To stop it, press Stop trying here"]
     if state is State.SENDING:
         return ["You get another message"]
     return next_steps(state, cause)
 
 
 @pytest.mark.parametrize("state, cause", CELLS, ids=IDS)
-def test_a_receipt_can_be_withdrawn_until_it_is_decided(state: State, cause: Cause) -> None:
-    """It has this one button as long as its click would count, and then none."""
+def test_a_receipt_has_the_button_that_its_requester_can_press(state: State, cause: Cause) -> None:
+    """It takes back what waits for approval, and stops what waits for the gateway; after that it has none."""
     for quorum in QUORUMS:
         request = cell(state, cause, quorum)
         actions = [block for block in receipt.receipt(request, None, BOT).blocks if block["type"] == "actions"]
         pressed = [button["action_id"] for block in actions for button in block["elements"]]
-        assert pressed == (["withdraw"] if may(request, PEOPLE[0], Act.WITHDRAW) else [])
+        assert pressed == [act for act in (Act.WITHDRAW, Act.STOP) if may(request, PEOPLE[0], act)]
 
 
 def true_of(state: State, cause: Cause) -> set[str]:

@@ -49,7 +49,7 @@ NOBODY = Actor("U0OLGA", "", requester=OUTSIDER, approver=OUTSIDER, auditor=OUTS
 
 def tab(actor: Actor = APPROVER, **given: Any) -> HomeTab:
     """Return what an approver sees while there is nothing, but for what is given."""
-    nothing: dict[str, Any] = {"at": AT, "freeze": None, "waiting": None, "own": (), "lately": ()}
+    nothing: dict[str, Any] = {"at": AT, "freeze": None, "waiting": None, "unknown": (), "own": (), "lately": ()}
     waiting = {"waiting": ()} if MEMBER in {actor.approver, actor.escalation} else {}
     return HomeTab(actor, **nothing | waiting | given)
 
@@ -161,11 +161,12 @@ def test_the_others_who_may_decide_are_not_listed() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_what_is_pending_can_be_withdrawn(state: State) -> None:
+def test_a_requester_takes_back_or_stops_what_waits(state: State) -> None:
     """Every other state of one's own request has no button but the way to the card."""
     view = taken(home.home(tab(REQUESTER, own=(changed(ASKED, state=state),))))
     names = [each["action_id"] for each in pressed(view)]
-    assert names == ["new_request", *(["withdraw"] if state is State.PENDING else []), "open_card"]
+    own = {State.PENDING: ["withdraw"], State.APPROVED: ["stop"]}.get(state, [])
+    assert names == ["new_request", *own, "open_card"]
 
 
 def test_a_full_tab_of_the_longest_requests_fits() -> None:

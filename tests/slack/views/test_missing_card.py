@@ -63,7 +63,13 @@ def test_a_card_is_promised_for_its_own_channel_alone(state: State) -> None:
 
 @pytest.mark.parametrize("given_up", [True, False])
 @pytest.mark.parametrize(
-    "state, can", [(State.PENDING, "Approve and Reject on it still work."), (State.FAILED, "may lack the buttons")]
+    "state, can",
+    [
+        (State.PENDING, "Approvers can decide on their Home tabs, and on the card as long as they find it."),
+        (State.APPROVED, "It may lack the buttons for what can be done now. You can stop it on your Home tab."),
+        (State.UNKNOWN, "for what can be done now. Approvers can go on with it on their Home tabs."),
+        (State.FAILED, "may lack the buttons"),
+    ],
 )
 def test_a_card_that_is_out_of_date_is_not_called_missing(state: State, can: str, given_up: bool) -> None:
     """People can still act on it, and the receipt leads to it."""
@@ -91,8 +97,8 @@ def test_an_invitation_names_the_bot(problem: str) -> None:
     "state, cannot",
     [
         (State.FAILED, "nobody can press Retry"),
-        (State.UNKNOWN, "nobody can press Retry"),
-        (State.APPROVED, "nobody can stop it"),
+        (State.UNKNOWN, "approvers can go on with it on their Home tabs only"),
+        (State.APPROVED, "only you can stop it, on your Home tab"),
         (State.SENDING, "nobody can stop it"),
     ],
 )
@@ -105,4 +111,4 @@ def test_people_read_what_cannot_be_done_without_a_card(state: State, cannot: st
     for text in (shown(missing_card.message(later, missing, BOT)), shown(receipt.receipt(later, missing, BOT))):
         assert cannot in text
         assert "expires" not in text
-        assert "You can stop it" not in text
+        assert "You can stop it" not in text  # that would be another way than the one above

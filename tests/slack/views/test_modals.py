@@ -68,14 +68,15 @@ def test_forms_come_back_as_they_were_filled_in(
     view = RejectForm.build(changed(CANCELLATION, order_id=order), Surface.HOME)
     assert problems_with_view(view) == []
     assert RejectForm.parse(filled_in(view, reason=reason)) == (CANCELLATION.id, Surface.HOME, legible(reason))
-    view = SettleForm.build(changed(UNKNOWN, order_id=order), cancelled=cancelled)
+    view = SettleForm.build(changed(UNKNOWN, order_id=order), cancelled=cancelled, surface=Surface.HOME)
     assert problems_with_view(view) == []
     assert SettleForm.parse(filled_in(view, how=reason)) == (
         cancelled,
         CANCELLATION.id,
         CANCELLATION.version,
-        order[:255],
+        0,
         legible(reason),
+        Surface.HOME,
     )
 
 
@@ -85,7 +86,7 @@ def test_nobody_can_enter_the_mark_of_erased_words() -> None:
     typed = [
         OrderForm.parse(filled_in(view, order_id="ord_1", reason=ERASED)).reason,
         RejectForm.parse(filled_in(RejectForm.build(CANCELLATION, Surface.CARD), reason=ERASED))[-1],
-        SettleForm.parse(filled_in(SettleForm.build(UNKNOWN, cancelled=True), how=ERASED)).how,
+        SettleForm.parse(filled_in(SettleForm.build(UNKNOWN, cancelled=True, surface=Surface.CARD), how=ERASED)).how,
     ]
     assert ERASED not in typed
 
@@ -94,7 +95,7 @@ def test_nobody_can_enter_the_mark_of_erased_words() -> None:
 def test_a_field_that_is_missing_is_empty(state: dict[str, Any]) -> None:
     """Slack sends null for an empty field, and an older version's form may lack it."""
     view = FormView(id="V1", type="modal", callback_id="settle", private_metadata="cancelled c0ffee", state=state)
-    assert SettleForm.parse(view) == (True, "c0ffee", 0, "", "")
+    assert SettleForm.parse(view) == (True, "c0ffee", 0, None, "", Surface.CARD)
     order = OrderForm.parse(view)
     assert (order.channel, order.order_ids, order.category, order.reason) == ("cancelled c0ffee", "", "", "")
 
@@ -106,8 +107,8 @@ def test_the_words_of_the_forms(snapshot: SnapshotAssertion) -> None:
         OrderForm.build(OrderStart("C1"), OrderRules(example="INV-17")),
         OrderForm.build(OrderStart(""), OrderRules(reasons=("fraud",))),
         RejectForm.build(CANCELLATION, Surface.CARD),
-        SettleForm.build(UNKNOWN, cancelled=True),
-        SettleForm.build(UNKNOWN, cancelled=False),
+        SettleForm.build(UNKNOWN, cancelled=True, surface=Surface.CARD),
+        SettleForm.build(UNKNOWN, cancelled=False, surface=Surface.CARD),
     ]
     assert [texts(form) for form in forms] == snapshot
 

@@ -31,7 +31,7 @@ from bot.domain.events import (
     Withdrawn,
 )
 from bot.domain.freeze import Freeze
-from bot.domain.policy import Act, Actor, Membership, Scope, Verdict
+from bot.domain.policy import Act, Actor, Membership, Scope, Surface, Verdict
 from bot.domain.request import Request, Step
 from bot.rows import fields, request_row
 from bot.sandbox.blockkit import problems_with_view
@@ -564,7 +564,9 @@ def test_card_and_receipt_name_the_orders_for_which_people_can_do_something(
     assert f"An approver can press Try now for {tries}." in on_card if tries else "press Try now" not in on_card
     stopped = f"requester can stop {stops} in the menu (⋯)."
     assert stopped in on_card if stops else "in the menu" not in on_card
-    assert f"You can stop {stops} in the menu (⋯)" in on_receipt if stops else "in the menu" not in on_receipt
+    stops_here = f"To stop {stops}, press Stop trying here."
+    assert stops_here in on_receipt if stops else "Stop trying" not in on_receipt
+    assert ("[ Stop trying ]" in on_receipt) == bool(stops)
 
 
 @pytest.mark.parametrize(
@@ -710,32 +712,32 @@ def submitted(view: dict[str, Any], values: dict[str, Any]) -> FormView:
 
 def test_the_form_for_a_statement_asks_for_the_order_if_several_are_unknown() -> None:
     """It offers the unknown ones alone, none of them first, and reads back the one that was chosen."""
-    view = SettleForm.build(batch(UNKNOWN, CANCELLED, UNKNOWN), cancelled=True)
+    view = SettleForm.build(batch(UNKNOWN, CANCELLED, UNKNOWN), cancelled=True, surface=Surface.CARD)
     assert problems_with_view(view) == []
     which, how = view["blocks"]
-    assert [each["value"] for each in which["element"]["options"]] == ["ord_1", "ord_3"]
+    assert [each["value"] for each in which["element"]["options"]] == ["0", "2"]
     assert "initial_option" not in which["element"]
     assert how["label"]["text"] == "How do you know that it is cancelled at the gateway?"
     how_value = {"how": {"value": "I looked"}}
-    chosen = {"type": "static_select", "selected_option": {"value": "ord_3"}}
+    chosen = {"type": "static_select", "selected_option": {"value": "2"}}
     finding = SettleForm.parse(submitted(view, {"order": chosen} | how_value))
-    assert (finding.order_id, finding.how, finding.cancelled) == ("ord_3", "I looked", True)
+    assert (finding.order, finding.how, finding.cancelled) == (2, "I looked", True)
     none = {"type": "static_select", "selected_option": None}
-    assert SettleForm.parse(submitted(view, {"order": none} | how_value)).order_id == ""
-    assert SettleForm.parse(submitted(view, how_value)).order_id == ""
+    assert SettleForm.parse(submitted(view, {"order": none} | how_value)).order is None
+    assert SettleForm.parse(submitted(view, how_value)).order is None
 
 
 def test_the_form_for_a_statement_names_the_only_unknown_order() -> None:
     """There is nothing to choose, however many orders the request has."""
-    view = SettleForm.build(batch(CANCELLED, UNKNOWN), cancelled=False)
+    view = SettleForm.build(batch(CANCELLED, UNKNOWN), cancelled=False, surface=Surface.CARD)
     (how,) = view["blocks"]
     assert how["label"]["text"] == "How do you know that ord_2 is not cancelled at the gateway?"
-    assert SettleForm.parse(submitted(view, {"how": {"value": "I looked"}})).order_id == "ord_2"
+    assert SettleForm.parse(submitted(view, {"how": {"value": "I looked"}})).order == 1
 
 
 def test_fifty_unknown_orders_fit_into_the_form() -> None:
     """Slack takes a hundred options of 75 characters, and 3,000 characters of what the form remembers."""
-    assert problems_with_view(SettleForm.build(of_ids(FIFTY, UNKNOWN), cancelled=True)) == []
+    assert problems_with_view(SettleForm.build(of_ids(FIFTY, UNKNOWN), cancelled=True, surface=Surface.CARD)) == []
 
 
 def test_a_page_has_a_row_for_each_order_and_says_of_how_many_it_is_one() -> None:
