@@ -191,6 +191,20 @@ class Record:
         rows = self._connection.execute(sql, (Started.kind, Stopped.kind))
         return not rows or rows[0][0] == Stopped.kind
 
+    def last_start(self) -> Started | None:
+        """Return the settings with which a bot started last, or None before the first start, or if nobody can read it.
+
+        A record that is damaged is the verification's matter.
+        """
+        rows = self._connection.execute(
+            f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? ORDER BY seq DESC LIMIT 1", (Started.kind,)
+        )
+        try:
+            content = Event(*rows[0]).content if rows else None
+        except (KeyError, ValidationError):
+            content = None
+        return content if isinstance(content, Started) else None
+
     def freeze(self) -> Freeze | None:
         """Return the freeze that is in force, or None. The events alone say so: no table has to be proved."""
         found = self._connection.execute(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from bot.domain.audit import BOT
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Content, Escalated, Reminded
+from bot.domain.events import Content, Escalated, Reminded, Started
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
@@ -51,6 +51,38 @@ def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
             # Somebody may have deleted the card, and with it the only buttons; the update finds that out.
             tx.deliveries.enqueue(waiting, DeliveryKind.CARD_UPDATE, event, at)
         owe_messages(tx, waiting, event, content, at)
+
+
+def follow_deciders(tx: Tables, rules: Rules, before: Started, now: Started, at: datetime) -> None:
+    """Show on the cards that wait who may decide now, and remind those who have joined: an update notifies nobody.
+
+    ``before`` and ``now`` are the settings of the start before and of this one. The extra reminder counts as one of
+    REMIND_AFTER, whose others keep their distance.
+    """
+    if _deciders(before) == _deciders(now):
+        return
+    for request in tx.requests.pending():
+        joined = set(now.approvers) - set(before.approvers)
+        if request.escalated_at is not None:
+            joined = {*now.approvers, *now.escalate_to} - {*before.approvers, *before.escalate_to}
+        if not joined:
+            show(tx, request, tx.record.last(), at)
+            continue
+        number = request.reminded + 1
+        event = tx.record.append(Reminded(number), BOT, at, request)
+        tx.timers.put_off(
+            request,
+            remind_at=_next_reminder(rules, number + 1, at, request.expires_at),
+            escalate_at=request.escalate_at,
+            reminded=number,
+            escalated_at=request.escalated_at,
+        )
+        show(tx, request, event, at)
+        owe_messages(tx, request, event, event.content, at)
+
+
+def _deciders(started: Started) -> tuple[object, ...]:
+    return started.approvers, started.escalate_to, started.allow_self_approval
 
 
 def _next_reminder(rules: Rules, number: int, at: datetime, expires_at: datetime) -> datetime | None:

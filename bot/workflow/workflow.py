@@ -25,7 +25,19 @@ from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchec
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.store import Store, StoreError, StoreProblem, Tables
-from bot.workflow import attempts, decisions, deliveries, digests, freezing, home, lookups, rates, requests, timers
+from bot.workflow import (
+    attempts,
+    decisions,
+    deliveries,
+    digests,
+    freezing,
+    home,
+    lookups,
+    rates,
+    requests,
+    timers,
+    waiting,
+)
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.digests import Due
 from bot.workflow.freezing import Froze
@@ -304,7 +316,10 @@ class Workflow:
                 tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
+            before = tx.record.last_start()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
+            if before is not None:
+                waiting.follow_deciders(tx, self.rules, before, started, at)
             digests.take_back(tx, self.rules, at, alone=alone)
             return unclean
 
