@@ -87,10 +87,11 @@ class Requests:
         return self._all("c.order_id = ?", order_id)
 
     def to_retry_beside(self, request: Request) -> list[Request]:
-        """Return the other requests for these orders that failed, each as far as it is about one of them."""
+        """Return the other requests for these orders that may be retried, each as far as it is about one of them."""
         orders = request.order_ids
+        retried = one_of("c.state", [each for each in State if each.may_retry])
         return self._all(
-            f"c.order_id IN ({', '.join('?' * len(orders))}) AND c.state = '{State.FAILED}' AND c.request <> ?",
+            f"c.order_id IN ({', '.join('?' * len(orders))}) AND {retried} AND c.request <> ?",
             *orders,
             request.number,
         )

@@ -134,7 +134,7 @@ async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> 
     await desk.ben.click(newer, "reject")
     await desk.wait(lambda: desk.ben.modal)
     assert await desk.ben.submit(reason="the customer wants it") is None
-    await desk.card_says(card, "A later request for this order was rejected, so Retry is over.")
+    await desk.card_says(card, "Another request for this order was rejected, so Retry is over.")
     desk.gateway.faults.clear()
     await desk.ben.click(card, "retry")
     await desk.card_says(card, "1 cancelled")

@@ -62,6 +62,18 @@ async def test_everybody_reads_who_froze_everything_and_why(desk: Desk) -> None:
     assert WHY not in note
 
 
+async def test_nobodys_words_are_changed_for_a_contact(quiet_desk: Desk) -> None:
+    """With CONTACT set, the bot names it in its own words; whoever froze everything may have written the same."""
+    await quiet_desk.start_bot(CONTACT=BEN)
+    card = await quiet_desk.ask("ord_1")
+    await freeze(quiet_desk, "The bot's operator asked for it")
+    await quiet_desk.cleo.click(card, "approve")
+    told = await quiet_desk.told(quiet_desk.cleo)
+    assert "“The bot's operator asked for it”" in told
+    (announced,) = public(quiet_desk)
+    assert "“The bot's operator asked for it”" in announced
+
+
 @pytest.mark.parametrize("lost", [1, 2, 3])
 async def test_an_announcement_that_slack_does_not_take_is_repeated(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, lost: int

@@ -194,7 +194,7 @@ async def test_late_news_knows_of_a_newer_request(quiet_desk: Desk) -> None:
     await desk.wait(lambda: "✅ Cancelled" in desk.ben.reads_home())
     desk.slack.faults.clear()
     told = await desk.direct(desk.ann)
-    assert "The gateway confirmed a later request for this order, so there is nothing to retry." in told
+    assert "The gateway confirmed another request for this order, so there is nothing to retry." in told
     assert "press Retry" not in told
 
 

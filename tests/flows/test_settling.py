@@ -243,10 +243,10 @@ async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, e
     else:
         await desk.ann.click(later, "withdraw")
     await desk.card_says(later, end.capitalize())
-    assert "[ Retry ]" not in await desk.card_says(card, f"A later request for this order was {end}, so Retry is over.")
+    assert "[ Retry ]" not in await desk.card_says(card, f"Another request for this order was {end}, so Retry is over.")
     await desk.ben.click_as_seen(before, "retry")
     told = await desk.told(desk.ben)
-    assert told == "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+    assert told == "Another request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
     assert not desk.gateway.calls
 
 
@@ -262,9 +262,9 @@ async def test_retry_is_over_once_somebody_settled_the_order(desk: Desk) -> None
     assert await settle(desk, desk.cleo, later, "settle_not_cancelled", "keep it") is None
     await desk.card_says(later, "Settled by hand: not cancelled")
     calls = len(desk.gateway.calls)
-    assert "[ Retry ]" not in await desk.card_says(card, "A later request for this order was settled by hand")
+    assert "[ Retry ]" not in await desk.card_says(card, "Another request for this order was settled by hand")
     await desk.ben.click_as_seen(before, "retry")
-    assert "A later request for this order was rejected, withdrawn or settled." in await desk.told(desk.ben)
+    assert "Another request for this order was rejected, withdrawn or settled." in await desk.told(desk.ben)
     assert len(desk.gateway.calls) == calls
 
 
@@ -276,7 +276,7 @@ async def test_retry_is_over_once_a_later_request_was_confirmed(desk: Desk) -> N
     later = await desk.card("once more")
     await desk.ben.click(later, "approve")
     await desk.card_says(later, "✅ Cancelled")
-    shown = await desk.card_says(card, "The gateway confirmed a later request for this order")
+    shown = await desk.card_says(card, "The gateway confirmed another request for this order")
     assert "[ Retry ]" not in shown
     assert "Retry until" not in shown
     calls = len(desk.gateway.calls)

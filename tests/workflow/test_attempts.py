@@ -264,6 +264,28 @@ async def test_a_late_confirmation_is_shown_on_the_card_of_a_newer_request(
     assert (await store.read(verify)).damage is None
 
 
+async def test_a_late_confirmation_ends_retry_on_the_card_of_a_newer_unknown_order(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Its card and receipt must not go on offering what nobody can do any more."""
+    request, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    await settle(workflow, request, cancelled=False)
+    newer = await approved(workflow, form="V2")
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    await deliver_all(workflow)
+    assert await state_of(store, newer) is State.UNKNOWN
+    await workflow.record_answer(late, CANCELLED)
+    owed = []
+    while delivery := await next_delivery(workflow):
+        assert delivery.request is not None
+        owed.append((delivery.request.id, delivery.delivery.kind))
+        await workflow.record_delivery(
+            delivery.delivery, Receipt(DeliveryOutcome.DELIVERED, "C1", f"88.{len(owed)}", "link")
+        )
+    assert {(newer.id, DeliveryKind.CARD_UPDATE), (newer.id, DeliveryKind.RECEIPT_UPDATE)} <= set(owed)
+
+
 @pytest.mark.parametrize("cancelled", [True, False])
 async def test_a_confirmation_counts_after_a_person_settled_it(
     workflow: Workflow, store: Store, clock: Clock, cancelled: bool

@@ -82,7 +82,7 @@ def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Bl
     if request.reason:
         blocks.append(quote(cut_to_weight(request.reason, _LEAST_REASON_WEIGHT) if left_out else request.reason))
     if left_out:
-        record = f"/cancel-audit {cut(request.cancellation.order_id, _SHOWN_ORDER)}"
+        record = f"/cancel-audit order:{cut(request.cancellation.order_id, _SHOWN_ORDER)}"
         blocks.append(lines([words(f"The rest of the reason: see {record}")]))
     if request.several:
         blocks.append(orders.listing(request, room, presentation))

@@ -7,7 +7,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.views.text import Element, moment, person, quoted, words
+from bot.slack.views.text import Element, moment, person, quoted, theirs, words
 
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
@@ -59,8 +59,8 @@ def has_ended(request: Request) -> bool:
 
 def in_force(freeze: Freeze) -> str:
     """Return what stands still, since when, by whom and why, as plain text."""
-    by = "an operator at the command line" if _is_operator(freeze) else freeze.name or freeze.by
-    why = f": {quoted(freeze.why, _SHOWN)}" if freeze.why else ""
+    by = "an operator at the command line" if _is_operator(freeze) else theirs(freeze.name) or freeze.by
+    why = f": {theirs(quoted(freeze.why, _SHOWN))}" if freeze.why else ""
     return f"Everything is frozen by {by}, since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}."
 
 
@@ -85,7 +85,9 @@ def ended(name: str, due: int, later: int) -> str:
     waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
         later, f" {later} approved requests wait for the time of their next attempt."
     )
-    return f"The freeze is over: {name} has ended it. Requests are taken again, and approvals count.{now}{waits}"
+    return (
+        f"The freeze is over: {theirs(name)} has ended it. Requests are taken again, and approvals count.{now}{waits}"
+    )
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:

@@ -54,7 +54,7 @@ def history(request: Request, room: Room) -> list[list[Element]]:
     left_out = len(clicks) - _MOST_STEPS[room]
     rows = [_click(request, steps) for steps in clicks]
     if left_out > 0:
-        more = f"… {left_out} more: see /cancel-audit {cut(request.order_ids[0], _SHOWN_ORDER)}"
+        more = f"… {left_out} more: see /cancel-audit order:{cut(request.order_ids[0], _SHOWN_ORDER)}"
         rows = [rows[0], [words(more)], *rows[left_out + 1 :]]
     return rows
 

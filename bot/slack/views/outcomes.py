@@ -332,7 +332,7 @@ def words_for(request: Request) -> Words:
 
 _WITHOUT_RETRY = {
     Verdict.ANOTHER_IS_OPEN: "There is another open request for this order, so nobody can retry this one now.",
-    Verdict.CANCELLED_SINCE: "The gateway confirmed a later request for this order, so there is nothing to retry.",
+    Verdict.CANCELLED_SINCE: "The gateway confirmed another request for this order, so there is nothing to retry.",
     Verdict.REASON_ERASED: "The reason was erased, so nobody can retry this one.",
     Verdict.APPROVAL_TOO_OLD: "The approval is too old for Retry.",
 }
@@ -391,7 +391,7 @@ EARLIER = "An earlier request for this order ended"
 def _decided_against(request: Request) -> str:
     later = request.cancellation.later
     how = str(later.state) if later and later.state in {State.REJECTED, State.WITHDRAWN} else "settled by hand"
-    return f"A later request for this order was {how}, so Retry is over."
+    return f"Another request for this order was {how}, so Retry is over."
 
 
 def how_it_ended(earlier: Earlier) -> str:

@@ -286,13 +286,13 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.DECIDED_AGAINST:
             if request.several:
                 return (
-                    "Nothing is left to retry: a later request for at least one of these orders was rejected, "
+                    "Nothing is left to retry: another request for at least one of these orders was rejected, "
                     "withdrawn or settled. If one of them must still be cancelled, ask again with /cancel-order."
                 )
-            return "A later request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+            return "Another request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
         case Verdict.CANCELLED_SINCE:
             this = "at least one of these orders" if request.several else "this order"
-            return f"The gateway confirmed a later request for {this} as cancelled, so there is nothing to retry."
+            return f"The gateway confirmed another request for {this} as cancelled, so there is nothing to retry."
         case Verdict.REASON_ERASED:
             return (
                 "The reason of this request was erased, and the gateway gets only the reason that was approved. "

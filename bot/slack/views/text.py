@@ -113,6 +113,8 @@ def persons(user_ids: Sequence[str]) -> list[Element]:
 
 OPERATOR = "the bot's operator"
 """The person who is to help, in sentences for which nobody is named; the setting CONTACT takes this place."""
+_THEIRS = "\u2060"
+"""An invisible sign within OPERATOR where people typed it themselves; ``tame`` takes it out of every text."""
 _OPERATOR = re.compile(f"[Tt]{OPERATOR[1:]}")
 
 
@@ -124,6 +126,11 @@ def addressed(text: str, contact: str | None) -> list[Element]:
     if contact is None or not text:
         return [words(text)] if text else []
     return listed([[words(part)] if part else [] for part in _OPERATOR.split(text)], mention(contact))
+
+
+def theirs(text: str) -> str:
+    """Return words of people to be put into a text of our own: ``addressed`` leaves them as they were typed."""
+    return _OPERATOR.sub(lambda found: found[0][:-1] + _THEIRS + found[0][-1], text)
 
 
 def moment(at: datetime, form: str = "{date_short_pretty} {time}") -> Element:

@@ -227,7 +227,7 @@ def test_an_accepted_reason_never_makes_a_card_or_receipt_too_long_later(
         text = shown(message)
         assert len(message.text.encode()) <= MOST_TEXT
         whole = reason in text
-        assert whole or "The rest of the reason: see /cancel-audit ord_1" in text
+        assert whole or "The rest of the reason: see /cancel-audit order:ord_1" in text
     whole_on_card = reason in shown(card.card(request, presentation))
     assert whole_on_card or (state is not State.PENDING and approvals > 1) or groups
     drawn = card.card(request, presentation)
@@ -346,7 +346,7 @@ def test_what_the_bot_counted_is_nobodys_approval() -> None:
 def test_a_long_history_keeps_its_ends() -> None:
     """A request that was retried for hours still shows who asked, and what was done last."""
     text = shown(card.card(replace(in_state(State.FAILED), history=LONG_HISTORY)))
-    assert "Requested by @ann, 2026-11-23 09:00\n… 22 more: see /cancel-audit ord_1\nSettled by hand" in text
+    assert "Requested by @ann, 2026-11-23 09:00\n… 22 more: see /cancel-audit order:ord_1\nSettled by hand" in text
 
 
 def test_a_stopped_card_says_so(snapshot: SnapshotAssertion) -> None:
