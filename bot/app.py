@@ -160,6 +160,7 @@ class Bot:
                     trusted=settings.approval_channel,
                     shared=settings.allow_shared_channels,
                 ).look,
+                evidence=listeners.EvidenceFiles(parts).send,
                 now=self.clock.now,
             ),
             now=self.clock.now,

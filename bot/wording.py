@@ -521,7 +521,9 @@ Without a filter, all requests are listed."""
 _MISTAKES: dict[Mistake, str] = {
     Mistake.TOO_LONG: "These filters are too long.",
     Mistake.TWICE: "'{word}' is a second filter of the same kind. Give each kind once.",
-    Mistake.CSV_NOT_LAST: "'{word}' asks for a file only once, as the last word, and only in Slack. Use --csv here.",
+    Mistake.FILE_NOT_LAST: "'{word}' asks for a file only once, as the last word, and only in Slack. "
+    "Use --csv or 'audit evidence' here.",
+    Mistake.EVIDENCE_OF_AN_ORDER: "Evidence is about one order. Use 'audit evidence ORDER' here.",
     Mistake.ENDS_BEFORE_IT_BEGINS: "The time range ends before it begins.",
     Mistake.NOBODY: "'{word}' does not name a person. Put @ before the member ID from the person's Slack profile.",
     Mistake.NO_STATE: "'{word}' is not a state.",

@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Concatenate, ParamSpec
+from typing import IO, Concatenate, ParamSpec
 
 import structlog
 
@@ -19,7 +19,7 @@ from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Troubl
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
-from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
+from bot.domain.events import ClickRefused, EvidenceAsked, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
@@ -282,6 +282,26 @@ class Workflow:
 
         await self._store.transaction("looked_up", work)
         log.info("looked_up", by=actor.id, rows=rows)
+
+    async def ask_for_evidence(self, actor: Actor, order_id: str) -> None:
+        """Owe this person the evidence for an order. Raises StoreError, and then nothing is owed."""
+
+        def work(tx: Tables) -> None:
+            at = self._at(tx)
+            tx.people.remember(actor, at)
+            asked = tx.record.append(EvidenceAsked(order_id), actor.id, at)
+            tx.deliveries.enqueue_apart(DeliveryKind.EVIDENCE, asked.seq, actor.id, at)
+
+        await self._store.transaction("ask_for_evidence", work)
+        log.info("evidence_asked", by=actor.id, order=order_id)
+        self._wake.set()
+
+    async def evidence(self, actor: Actor, order_id: str, into: IO[bytes]) -> int:
+        """Write the evidence for an order that this person may read; return how many events it has.
+
+        Raises NoEvidence or StoreError.
+        """
+        return await self._store.read(lambda tables: lookups.evidence(tables, actor, order_id, into))
 
     # --- the worker ---------------------------------------------------------------------------
 
