@@ -73,7 +73,7 @@ async def test_evidence_comes_by_direct_message_and_convinces_with_the_key_alone
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert (ended.returncode, "not checked" in ended.stdout) == (0, False), ended.stderr
     await nothing_owed(quiet_desk)
-    assert verify_all(quiet_desk.place, None, key.public).damage is None
+    assert verify_all(quiet_desk.place, keys=[key.public]).damage is None
 
 
 async def test_evidence_has_what_its_reader_may_look_up(desk: Desk) -> None:
