@@ -336,7 +336,7 @@ def fold(about: Iterable[Event]) -> Projection:
     found = Projection()
     for event in about:
         try:
-            read, follow, has_ground, passing, words, owes, ends = _rule(event.kind)
+            read, follow, has_ground, passing, words, owes, ends, _ = _rule(event.kind)
             content = read(event.data)
         except (KeyError, ValidationError):
             found.broken = found.broken or event.seq
@@ -381,6 +381,8 @@ class _Rule(NamedTuple):
     words: tuple[tuple[str, Callable[[Content], str]], ...]
     owes: bool
     ends: bool
+    apart: bool
+    """True for a kind that may be about no request."""
 
 
 @cache
@@ -389,13 +391,19 @@ def _rule(kind: str) -> _Rule:
     content = KINDS[kind]
     return _Rule(
         reader(kind),
-        _STEPS.get(content),
+        _STEPS.get(content, None if content in _CHANGE_NOTHING else _misplaced),
         hasattr(content, "ground"),
         content in PASSING,
         tuple((path, attrgetter(path)) for path in content.words),
         content in _OWED,
         content in _ENDINGS,
+        content not in _STEPS or content in _ABOUT_ANYTHING,
     )
+
+
+def _misplaced(_: Projection, __: Event, ___: Content) -> bool:
+    """Return False for an event that is never about a request."""
+    return False
 
 
 def _by_escalation(content: Any) -> bool:
@@ -575,7 +583,11 @@ _STEPS: dict[type[Content], _Step] = {
     events.DeliveryAbandoned: _abandoned,
     events.Erased: _erased,
 }
-"""How each event changes the projection; False where it cannot follow those before it. Other events change nothing."""
+"""How each event changes the projection; False where it cannot follow those before it."""
+_CHANGE_NOTHING = {events.RequestRefused, events.ClickRefused}
+"""The other events that may be about a request."""
+_ABOUT_ANYTHING = {events.Erased, events.DeliveryAbandoned}
+"""Those of the steps that may also be about no request, as what changes nothing may."""
 _ABOUT_ONE_ORDER = {
     events.Sending,
     events.Repeating,
@@ -779,6 +791,8 @@ def compare_apart(apart: Iterable[Event], words: Words, erased: Container[int]) 
             content = rule.read(event.data)
         except (KeyError, ValidationError):
             return Contradiction(Subject.EVENT, "", event.seq)
+        if event.order_id or not rule.apart:
+            return Contradiction(Subject.EVENT, event.order_id, event.seq)
         commitments |= {(event.seq, path): text for path, text_of in rule.words if (text := text_of(content))}
     misfit = _misfit(commitments, words, erased)
     return Contradiction(Subject.WORDS, "", *misfit) if misfit is not None else None
