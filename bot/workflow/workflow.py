@@ -15,6 +15,7 @@ from typing import IO, Concatenate, ParamSpec
 
 import structlog
 
+from bot import tracing
 from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Trouble
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
@@ -142,6 +143,7 @@ class Workflow:
 
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+            tracing.acted_on(acted.request.id)
             log.info("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
             log.info("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
@@ -178,6 +180,9 @@ class Workflow:
             return Acted(verdict, request)
 
         acted = await self._in_time(act, work)
+        if acted.verdict is Verdict.ALLOWED:
+            tracing.acted_on(request_id)
+        tracing.note(act=str(act), verdict=str(acted.verdict), person=actor.id)
         log.info("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
