@@ -53,9 +53,18 @@ class Tracing:
         """Where the last act on each request is in its trace, by the ids of the requests."""
 
     def begin(self) -> None:
-        """Start the thread that sends spans, if there is a collector."""
+        """Start the thread that sends spans, if there is a collector.
+
+        What the library reads from variables of its own may be wrong, and that must not keep the bot from its start.
+        """
         if self._collector is None:
             return
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001 -- its text may repeat a variable that holds a secret
+            log.warning("traces_not_begun", problem=type(error).__name__)
+
+    def _begin(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -80,11 +89,12 @@ class Tracing:
 
         # Its own lines name each batch that was lost, and each try.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        ours = Resource({"service.name": "cancel-desk", "service.version": __version__})
+        ours = Resource.create({"service.name": "cancel-desk", "service.version": __version__})
         # A process that ends must not wait for a collector, so the library's own hook is off.
-        self._provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         sender = OTLPSpanExporter(endpoint=f"{self._collector}v1/traces")
-        self._provider.add_span_processor(BatchSpanProcessor(Exporter(sender)))
+        provider.add_span_processor(BatchSpanProcessor(Exporter(sender)))
+        self._provider = provider
         self._tracer = self._provider.get_tracer("cancel-desk", __version__)
 
     async def aclose(self) -> None:

@@ -236,6 +236,31 @@ async def test_only_the_last_requests_are_remembered(spans: Collector) -> None:
     assert [bool(each.parent_span_id) for each in others] == [True, True]
 
 
+async def test_a_wrong_variable_of_the_library_ends_no_start(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bot works without traces, and says so without what the variable holds."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "Hunter2")
+    with structlog.testing.capture_logs() as logs:
+        await quiet_desk.start_bot(TRACES_TO="http://127.0.0.1:4318")
+        await cancelled(quiet_desk)
+    told = [each for each in logs if each["event"].startswith("traces_")]
+    assert [(each["event"], each["problem"]) for each in told] == [("traces_not_begun", "ValueError")]
+    assert "Hunter2" not in str(logs)
+
+
+async def test_a_name_of_the_operators_own(spans: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's variables say what else is known of the process."""
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "desk-eu")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
+    tracing = Tracing(f"{spans.address}/")
+    tracing.begin()
+    with tracing.span("slack click"):
+        pass
+    await tracing.aclose()
+    assert spans.resource["service.name"] == "desk-eu"
+    assert spans.resource["deployment.environment"] == "test"
+    assert spans.resource["telemetry.sdk.name"] == "opentelemetry"
+
+
 async def test_the_librarys_own_switch_is_off_too(spans: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """OTEL_SDK_DISABLED leaves no header and no trace in the log."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
