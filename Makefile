@@ -74,7 +74,7 @@ $(READY): requirements-dev.txt
 
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
-  --extra postgres $(if $(UPGRADE),--upgrade) pyproject.toml
+  --extra postgres --extra otel $(if $(UPGRADE),--upgrade) pyproject.toml
 
 requirements:
 	@$(UV) --version >/dev/null 2>&1 || { echo "This needs uv; name it with: make requirements UV=/path/to/uv" >&2; exit 1; }

@@ -45,6 +45,7 @@ from bot.slack.places import Places
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
 from bot.store import Store, StoreError, StoreProblem
+from bot.tracing import Tracing
 from bot.tuning import Tuning
 from bot.watch import Watch
 from bot.worker import Worker
@@ -80,7 +81,12 @@ class Bot:
         self._wake = wake = asyncio.Event()
         self._metrics = Metrics()
         self.clock = Clock(tuning.now, tuning.monotonic)
-        self._in_flight = InFlight(answered=self._metrics.acknowledged, monotonic=self.clock.monotonic)
+        self._tracing = tracing = Tracing(settings.traces_to, with_ids=settings.traces_with_ids)
+        self._in_flight = InFlight(
+            answered=self._metrics.acknowledged,
+            monotonic=self.clock.monotonic,
+            around=lambda kind: tracing.span(f"slack {kind}", kind="SERVER"),
+        )
         self.store = Store(
             settings.database,
             key=settings.seals_with(),
@@ -160,6 +166,7 @@ class Bot:
                     trusted=settings.approval_channel,
                     shared=settings.allow_shared_channels,
                 ).look,
+                evidence=listeners.EvidenceFiles(parts).send,
                 now=self.clock.now,
             ),
             now=self.clock.now,
@@ -169,6 +176,7 @@ class Bot:
             connected=lambda: self._identity() is not None,
             calls=settings.gateway_concurrency,
             attempted=self._metrics.attempted,
+            spans=tracing,
         )
         self._watch = Watch(
             self.store,
@@ -263,6 +271,8 @@ class Bot:
 
     async def _open(self) -> None:
         name_look_ups.install()
+        self._tracing.begin()
+        self._opened.push_async_callback(self._tracing.aclose)
         self._opened.push_async_callback(self.store.close)
         await self._once_it_answers(self.store.open)
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))

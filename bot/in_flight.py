@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
 class InFlight:
@@ -12,7 +12,8 @@ class InFlight:
 
     People who act in the same moment arrive one after the other, so it counts as idle only after ``quiet`` seconds
     without any. ``at_most`` is how long background work waits by default: under a load that never ends it runs as well.
-    ``answered`` gets the kind of each request and the seconds until its acknowledgement, by ``monotonic``.
+    ``answered`` gets the kind of each request and the seconds until its acknowledgement, by ``monotonic``. ``around``
+    returns what each of them, by its kind, is to run in.
     """
 
     def __init__(
@@ -22,12 +23,14 @@ class InFlight:
         at_most: float = 0.25,
         answered: Callable[[str, float], None] = lambda *_: None,
         monotonic: Callable[[], float] = time.monotonic,
+        around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         self.count = 0
         self._quiet = quiet
         self._at_most = at_most
         self._answered = answered
         self._monotonic = monotonic
+        self._around = around
         self._idle = asyncio.Event()
         self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -41,7 +44,8 @@ class InFlight:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            yield
+            with self._around(kind):
+                yield
         finally:
             self.count -= 1
             self._answered(kind, self._monotonic() - began)

@@ -18,6 +18,7 @@ from structlog.stdlib import ProcessorFormatter
 from bot.log_writer import LogWriter
 from bot.printable import printable
 from bot.store.errors import StoreError
+from bot.tracing import add_trace
 from bot.wording import store_error
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:
     least = logging.getLevelNamesMapping()[level]
     about: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _Redact(secrets),

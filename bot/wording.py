@@ -395,10 +395,12 @@ _DAMAGES: dict[Damage, str] = {
     Damage.UNSOUND: "The database is damaged. SQLite says: {about}.",
     Damage.SEAL_GONE: "The record is damaged. It was sealed with the key {about}, and that seal is gone.",
     Damage.SEAL_FORGED: "The record is damaged. The seal of the key {about} is not as that key made it.",
-    Damage.SEALED_WITH_ANOTHER_KEY: "This key has sealed nothing here: the last seal is from the key {about}. Check"
-    " that the key is the one that the bot had; if it is, the record was rewritten.",
-    Damage.KEY_CHANGED: "This key has sealed the events up to {seq}. The later ones are sealed with the key {about}:"
-    " verify with that one, if your team has changed the key; if not, they were forged.",
+    Damage.SEALED_WITH_ANOTHER_KEY: "No key that you gave has sealed anything here: the last seal is from the key"
+    " {about}. Check that yours is the one that the bot had; if it is, the record was rewritten.",
+    Damage.KEY_CHANGED: "What you gave has sealed the events up to {seq}. The later ones are sealed with the key"
+    " {about}: give that one as well, if your team has changed the key; if not, they were forged.",
+    Damage.KEY_WITHOUT_SEAL: "The key {about} has sealed nothing here, and others that you gave have. Check that the"
+    " bot ever had it; if it did, the record was rewritten.",
     Damage.SEALED_EVENTS_CUT: "The record is damaged. {missing} sealed, and missing: the end was cut off.",
     Damage.UNSEALED: "The record is damaged. {unsealed} without a seal, so the bot did not write that.",
     Damage.NOT_AS_SEALED: "The record is damaged. Its events up to {seq} are not what the key {about} has sealed.",
@@ -481,10 +483,15 @@ def seals(found: Verification) -> list[str]:
     """Return sentences about what the seal of a sound record proves, and what it does not."""
     if not found.sealed_by:
         return ["It has no seal, so it does not prove who wrote it, and that its end is all there: see docs/record.md."]
-    said = [f"Sealed up to its end with the key {found.sealed_by}."]
-    if not found.key_given:
+    said, first = [f"Sealed up to its end with the key {found.sealed_by}."], 1
+    for key, last in (*found.earlier, (found.sealed_by, found.events)) if found.earlier else ():
+        said.append(f"{'Event' if first == last else f'Events {first} to'} {last}: the key {key}.")
+        first = last + 1
+    if found.sealed_by in found.unknown:
         said.append("The record itself names that key: give the one that you know with --key.")
-    return said + [f"The key {key} had sealed the events up to {seq}." for key, seq in found.earlier]
+    elif found.unknown:
+        said.append(f"You did not give {', '.join(found.unknown)}: the last seal proves those events too.")
+    return said
 
 
 def backwards(found: Verification) -> str:
@@ -521,7 +528,9 @@ Without a filter, all requests are listed."""
 _MISTAKES: dict[Mistake, str] = {
     Mistake.TOO_LONG: "These filters are too long.",
     Mistake.TWICE: "'{word}' is a second filter of the same kind. Give each kind once.",
-    Mistake.CSV_NOT_LAST: "'{word}' asks for a file only once, as the last word, and only in Slack. Use --csv here.",
+    Mistake.FILE_NOT_LAST: "'{word}' asks for a file only once, as the last word, and only in Slack. "
+    "Use --csv or 'audit evidence' here.",
+    Mistake.EVIDENCE_OF_AN_ORDER: "Evidence is about one order. Use 'audit evidence ORDER' here.",
     Mistake.ENDS_BEFORE_IT_BEGINS: "The time range ends before it begins.",
     Mistake.NOBODY: "'{word}' does not name a person. Put @ before the member ID from the person's Slack profile.",
     Mistake.NO_STATE: "'{word}' is not a state.",

@@ -255,7 +255,7 @@ def logged_fields() -> dict[str, set[str]]:
 def test_every_field_of_the_log_is_documented() -> None:
     """Whoever searches the log by a field finds all lines that are about the same."""
     documented = {name.strip() for row in rows_below("docs/operating.md", "### Fields") for name in row[0].split(",")}
-    assert documented == logged_fields().keys() | {"count", "about", "exception"}
+    assert documented == logged_fields().keys() | {"count", "about", "exception", "trace"}
 
 
 def test_no_field_of_the_log_shadows_what_every_line_has() -> None:

@@ -62,6 +62,8 @@ def test_the_requirements_hold_what_the_project_names() -> None:
     run_time, development = (pinned(file) for file in REQUIREMENTS)
 
     assert named(PROJECT["dependencies"]) <= run_time.keys()
+    for extra in ("postgres", "otel"):
+        assert named(PROJECT["optional-dependencies"][extra]) <= run_time.keys(), extra
     assert named(PROJECT["optional-dependencies"]["dev"]) <= development.keys()
     assert run_time.items() <= development.items()
     assert named(PROJECT["optional-dependencies"]["dev"]) & run_time.keys() == set()
@@ -185,7 +187,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [site] = (folder / "venv" / "lib").glob("python*/site-packages")
     for name in pinned("requirements.txt"):
         for entry in installed_entries(name):
-            (site / entry.name).symlink_to(entry)
+            if not (site / entry.name).exists():  # several packages share the folder of a namespace
+                (site / entry.name).symlink_to(entry)
     return programs
 
 
@@ -222,6 +225,47 @@ def test_an_installed_bot_has_no_development_requirements(installed: Path, tmp_p
 
     assert Path(place).is_relative_to(installed.parent)
     assert others == "[]"
+
+
+TRACED = "import sys, bot.cli; {before} sys.exit(bot.cli.main(['run'], standalone_mode=False))"
+SETTINGS = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_APP_TOKEN": "xapp-1",
+    "DVPAY_API_KEY": "key",
+    "APPROVERS": "U012AB3CD",
+    "TRACES_TO": "http://127.0.0.1:4318",
+}
+
+
+def test_traces_without_their_extra_are_one_clear_line(installed: Path, tmp_path: Path) -> None:
+    """The bot does not start, and says what to install; its database is not made."""
+    code = TRACED.format(before="sys.modules['opentelemetry'] = None;")  # as an environment without it
+    run = subprocess.run(
+        [installed / "python", "-c", code],
+        cwd=tmp_path,
+        env=alone(tmp_path) | SETTINGS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = run.stderr.splitlines()
+    assert run.returncode == 2
+    assert "TRACES_TO: needs the extra otel; install cancel-desk[otel]" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_of_opentelemetry_is_imported_without_the_setting(installed: Path, tmp_path: Path) -> None:
+    """It costs memory and a part of the start."""
+    code = "import sys, bot.app, bot.worker; print([name for name in sys.modules if 'opentelemetry' in name])"
+    run = subprocess.run(
+        [installed / "python", "-c", code],
+        cwd=tmp_path,
+        env=alone(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "[]\n"
 
 
 def test_an_installed_bot_plays_the_demo(installed: Path, tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def test_every_damage_names_its_event(damage: Damage) -> None:
     unnumbered = {
         *(Damage.BEGINNING_REMOVED, Damage.SCHEMA, Damage.UNSOUND, Damage.CONTRADICTION, Damage.TREE),
         *(Damage.SEAL_GONE, Damage.SEAL_FORGED, Damage.SEALED_WITH_ANOTHER_KEY, Damage.NEVER_SEALED),
+        Damage.KEY_WITHOUT_SEAL,
     }
     assert any(f"{number}" in words for number in (7, 8)) is (damage not in unnumbered)
 
@@ -243,8 +244,9 @@ def test_every_mistake_in_a_look_up_is_a_sentence(mistake: Mistake) -> None:
     """Each mistake has its sentence, which quotes the word if one word is wrong."""
     words = plain(look_up_mistake(NotAFilter(mistake, "qwerty")))
 
+    about_no_word = {Mistake.TOO_LONG, Mistake.ENDS_BEFORE_IT_BEGINS, Mistake.EVIDENCE_OF_AN_ORDER}
     assert words.endswith(".")
-    assert ("'qwerty'" in words) is (mistake not in {Mistake.TOO_LONG, Mistake.ENDS_BEFORE_IT_BEGINS})
+    assert ("'qwerty'" in words) is (mistake not in about_no_word)
 
 
 def test_the_usage_names_every_state() -> None:

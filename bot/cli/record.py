@@ -142,11 +142,13 @@ def evidence(order: str, target: Path, database: Path | None) -> None:
 @click.option("--head", metavar="'#SEQ·DIGITS'", help="A head from a result message: shows a cut or rewritten end.")
 @click.option(
     "--key",
+    "keys",
     metavar="PUBLIC",
     envvar="RECORD_PUBLIC_KEY",
-    help="The public key of the bot's seals: proves every event.  [default: RECORD_PUBLIC_KEY]",
+    multiple=True,
+    help="A public key of the bot's seals, once for each that it ever had.  [default: those in RECORD_PUBLIC_KEY]",
 )
-def verify_record(database: Path | None, head: str | None, key: str | None) -> None:
+def verify_record(database: Path | None, head: str | None, keys: tuple[str, ...]) -> None:
     """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
     from bot.cli.problems import fail
     from bot.cli.terminal import say
@@ -161,7 +163,7 @@ def verify_record(database: Path | None, head: str | None, key: str | None) -> N
         raise click.UsageError(
             f"'{head}' is not a head. A head looks like {EXAMPLE_HEAD}; Slack shows one under each result."
         ) from None
-    public = _public_key(key)
+    public = [_public_key(each) for each in keys]
     settings = settings_for(DatabaseSettings, database)
     try:
         found = verify_all(settings.database, witness, public)
@@ -174,11 +176,11 @@ def verify_record(database: Path | None, head: str | None, key: str | None) -> N
             say(line)
 
 
-def _public_key(text: str | None) -> "PublicKey | None":
+def _public_key(text: str) -> "PublicKey":
     from bot.domain.seal import NotAKey, public_key
 
     try:
-        return public_key(text) if text else None
+        return public_key(text)
     except NotAKey as error:
         raise click.UsageError(f"The key in --key {error}.") from None
 

@@ -24,6 +24,8 @@ class DeliveryKind(StrEnum):
     """The receipt must show the state as it is at the time of delivery."""
     DIGEST = "digest"
     """A message with the figures of a period, which is about no request."""
+    EVIDENCE = "evidence"
+    """A file with the evidence for one order, for the person who asked for it."""
     COPIES = "copies"
     """Of a message that was in doubt, only one may be in Slack; the others are looked for and deleted."""
 
@@ -46,8 +48,10 @@ class DeliveryKind(StrEnum):
 MESSAGE_GONE = "message_not_found"
 """Slack's name for an update of a message that somebody deleted; every other refusal leaves the message as it was."""
 
-NOBODY_LACKS = frozenset({MESSAGE_GONE, "card_is_there", "too_late_for_a_card", "no_card", "no_receipt"})
-"""The problems of deliveries that are of no use any more: somebody deleted the message, or it was overtaken."""
+NOBODY_LACKS = frozenset(
+    {MESSAGE_GONE, "card_is_there", "too_late_for_a_card", "no_card", "no_receipt", "may_not_read"}
+)
+"""The problems of deliveries that nobody lacks: somebody deleted the message, it was overtaken, or it is not theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,14 @@ class LookedUp(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceAsked(Content):
+    """Somebody asked for the evidence for an order, so the bot owes them a file; a LookedUp follows with what it is."""
+
+    kind = "evidence_asked"
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exported(Content):
     """Somebody read the record on the command line: the rows and the SHA-256 of the output."""
 

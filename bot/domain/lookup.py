@@ -45,8 +45,10 @@ class Mistake(StrEnum):
     NO_STATE = "no_state"
     NO_SUCH_TIME = "no_such_time"
     NO_FILTER = "no_filter"
-    CSV_NOT_LAST = "csv_not_last"
-    """The word that asks for a file stands before another word, or twice."""
+    FILE_NOT_LAST = "file_not_last"
+    """The word that asks for a file stands before another word, or a second time."""
+    EVIDENCE_OF_AN_ORDER = "evidence_of_an_order"
+    """Evidence is asked for, but not of one order and nothing else."""
 
 
 class NotAFilter(ValueError):
@@ -57,18 +59,25 @@ class NotAFilter(ValueError):
         self.mistake, self.word = mistake, word
 
 
-def wants_file(text: str) -> tuple[str, bool]:
-    """Return the filters without the word ``csv`` at their end, and whether it was there. Raises NotAFilter.
+class File(StrEnum):
+    """The files that the last word of a look-up asks for."""
+
+    CSV = "csv"
+    EVIDENCE = "evidence"
+
+
+def wants_file(text: str) -> tuple[str, File | None]:
+    """Return the filters without the word at their end that asks for a file, and the file. Raises NotAFilter.
 
     ``order:csv`` means an order of this name.
     """
     words = text.split()
-    asked = [word for word in words if word.lower() == "csv"]
+    asked = [word for word in words if word.lower() in set(File)]
     if not asked:
-        return text, False
+        return text, None
     if asked != words[-1:]:
-        raise NotAFilter(Mistake.CSV_NOT_LAST, asked[0])
-    return " ".join(words[:-1]), True
+        raise NotAFilter(Mistake.FILE_NOT_LAST, asked[0])
+    return " ".join(words[:-1]), File(asked[0].lower())
 
 
 def parse(
@@ -107,7 +116,7 @@ def parse(
 def means_something_else(reason: str) -> bool:
     """Return True for a reason that nobody could look up, because its words ask for something else already."""
     words = reason.lower().split()
-    if words == ["help"] or "csv" in words or words[0].startswith("order:"):
+    if words == ["help"] or not set(File).isdisjoint(words) or words[0].startswith("order:"):
         return True
     try:
         return parse(reason, order_id_pattern=re.compile("(?!)"), now=datetime.now(UTC), me="U") != Lookup()

@@ -336,7 +336,7 @@ def fold(about: Iterable[Event]) -> Projection:
     found = Projection()
     for event in about:
         try:
-            read, follow, has_ground, passing, words, owes, ends = _rule(event.kind)
+            read, follow, has_ground, passing, words, owes, ends, _ = _rule(event.kind)
             content = read(event.data)
         except (KeyError, ValidationError):
             found.broken = found.broken or event.seq
@@ -381,6 +381,8 @@ class _Rule(NamedTuple):
     words: tuple[tuple[str, Callable[[Content], str]], ...]
     owes: bool
     ends: bool
+    apart: bool
+    """True for a kind that may be about no request."""
 
 
 @cache
@@ -389,13 +391,19 @@ def _rule(kind: str) -> _Rule:
     content = KINDS[kind]
     return _Rule(
         reader(kind),
-        _STEPS.get(content),
+        _STEPS.get(content, None if content in _CHANGE_NOTHING else _misplaced),
         hasattr(content, "ground"),
         content in PASSING,
         tuple((path, attrgetter(path)) for path in content.words),
         content in _OWED,
         content in _ENDINGS,
+        content not in _STEPS or content in _ABOUT_ANYTHING,
     )
+
+
+def _misplaced(_: Projection, __: Event, ___: Content) -> bool:
+    """Return False for an event that is never about a request."""
+    return False
 
 
 def _by_escalation(content: Any) -> bool:
@@ -575,7 +583,11 @@ _STEPS: dict[type[Content], _Step] = {
     events.DeliveryAbandoned: _abandoned,
     events.Erased: _erased,
 }
-"""How each event changes the projection; False where it cannot follow those before it. Other events change nothing."""
+"""How each event changes the projection; False where it cannot follow those before it."""
+_CHANGE_NOTHING = {events.RequestRefused, events.ClickRefused}
+"""The other events that may be about a request."""
+_ABOUT_ANYTHING = {events.Erased, events.DeliveryAbandoned}
+"""Those of the steps that may also be about no request, as what changes nothing may."""
 _ABOUT_ONE_ORDER = {
     events.Sending,
     events.Repeating,
@@ -779,42 +791,48 @@ def compare_apart(apart: Iterable[Event], words: Words, erased: Container[int]) 
             content = rule.read(event.data)
         except (KeyError, ValidationError):
             return Contradiction(Subject.EVENT, "", event.seq)
+        if event.order_id or not rule.apart:
+            return Contradiction(Subject.EVENT, event.order_id, event.seq)
         commitments |= {(event.seq, path): text for path, text_of in rule.words if (text := text_of(content))}
     misfit = _misfit(commitments, words, erased)
     return Contradiction(Subject.WORDS, "", *misfit) if misfit is not None else None
 
 
-def compare_digests(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
-    """Return the first digest whose message is not in the outbox once for each of its channels, or None.
+def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
+    """Return the first digest or evidence that is not in the outbox once for each channel or person, or None.
 
     ``said`` are the events about no request that can be read, and ``kept`` the rows of the outbox about no request:
     kind, event, target, status and ts.
     """
+    kinds: dict[int, DeliveryKind] = {}
     channels: dict[int, list[str]] = {}
     called_off: set[int] = set()
-    dropped = 0
+    dropped: Counter[str] = Counter()
     for event in said:
         match events.from_json(event.kind, event.data):
             case events.Digest(channel=channel):
-                channels[event.seq] = [channel]
+                kinds[event.seq], channels[event.seq] = DeliveryKind.DIGEST, [channel]
+            case events.EvidenceAsked():
+                kinds[event.seq], channels[event.seq] = DeliveryKind.EVIDENCE, [event.actor]
             case events.DigestMoved(digest=digest, channel=channel):
                 channels.setdefault(digest, []).append(channel)
             case events.DigestCalledOff(digest=digest):
                 called_off.add(digest)
-            case events.DeliveryAbandoned(delivery=DeliveryKind.DIGEST):
-                dropped += 1
+            case events.DeliveryAbandoned(delivery=kind):
+                dropped[kind] += 1
     for kind, event_seq, target, status, ts in kept:
-        dropped -= status == "abandoned"
+        dropped[kind] -= status == "abandoned"
         left = channels.get(event_seq, [])
-        is_owed = kind == DeliveryKind.DIGEST and left and left.pop(0) == target
+        is_owed = kind == kinds.get(event_seq) and left and left.pop(0) == target
         # It is called off in a channel which it left for another one, and with the last where none is its own any more.
         is_over = bool(left) or event_seq in called_off
-        wrong = (status == "called_off") is not is_over or (status == "delivered" and not ts)
-        if not is_owed or wrong or dropped < 0:
+        # Slack does not say under which timestamp a file is shown.
+        unplaced = status == "delivered" and not ts and kind != DeliveryKind.EVIDENCE
+        if not is_owed or (status == "called_off") is not is_over or unplaced or dropped[kind] < 0:
             return Contradiction(Subject.DELIVERIES, "", event_seq, kind, status)
-    missing = [seq for seq, left in channels.items() if left]
-    if missing or dropped or not called_off <= channels.keys():
-        return Contradiction(Subject.DELIVERIES, "", min(missing, default=0), DeliveryKind.DIGEST)
+    missing = min((seq for seq, left in channels.items() if left), default=0)
+    if missing or any(dropped.values()) or not called_off <= channels.keys():
+        return Contradiction(Subject.DELIVERIES, "", missing, kinds.get(missing, DeliveryKind.DIGEST))
     return None
 
 

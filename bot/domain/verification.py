@@ -44,9 +44,11 @@ class Damage(StrEnum):
     SEAL_FORGED = "seal_forged"
     """The seal of the key named ``about`` is not as that key made it."""
     SEALED_WITH_ANOTHER_KEY = "sealed_with_another_key"
-    """The last seal was made with the key named ``about``, and the key given has sealed nothing."""
+    """The last seal was made with the key named ``about``, and no key given has sealed anything."""
     KEY_CHANGED = "key_changed"
-    """The key given has sealed the events up to ``seq``, and the one named ``about`` has sealed the later ones."""
+    """The keys given have sealed the events up to ``seq``, and the one named ``about`` has sealed the later ones."""
+    KEY_WITHOUT_SEAL = "key_without_seal"
+    """The key named ``about`` was given and has sealed nothing, while others that were given have."""
     SEALED_EVENTS_CUT = "sealed_events_cut"
     """The events from ``seq`` to ``other`` are sealed, and missing."""
     UNSEALED = "unsealed"
@@ -65,9 +67,10 @@ class Damage(StrEnum):
 class Verification:
     """The result of a verification: the number of sound events, the last head, and the first damage.
 
-    ``sealed_by`` is the name of the last seal's key, or empty, and ``key_given`` true where the reader named that key.
-    ``earlier`` has the names of the keys before it, each with the last event that it sealed. ``backwards`` is how many
-    events have an earlier time than the one before, and ``backwards_at`` the number of the first of them.
+    ``sealed_by`` is the name of the last seal's key, or empty. ``earlier`` has the names of the keys before it, each
+    with the last event that it sealed. ``unknown`` are those of all these keys that the reader did not give.
+    ``backwards`` is how many events have an earlier time than the one before, and ``backwards_at`` the number of the
+    first of them.
     """
 
     events: int
@@ -78,8 +81,8 @@ class Verification:
     about: str = ""
     contradiction: Contradiction | None = None
     sealed_by: str = ""
-    key_given: bool = False
     earlier: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[str, ...] = ()
     backwards: int = 0
     backwards_at: int = 0
 

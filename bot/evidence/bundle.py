@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from bot import __version__
 from bot.domain.audit import Event
-from bot.domain.events import CardPosted, with_words
+from bot.domain.events import CardPosted, RequestRefused, with_words
 from bot.domain.seal import checkpoint
 from bot.domain.words import Word
 from bot.store import Tables
@@ -44,31 +45,33 @@ class _Proved:
         return json.dumps(fields, ensure_ascii=True)
 
 
-def write(tables: Tables, order_id: str, into: Path) -> int:
+def write(tables: Tables, order_id: str, into: Path | IO[bytes], *, only_of: str | None = None) -> int:
     """Write the evidence for one order to a file, and return how many events it has. Raises NoEvidence or OSError.
 
     The caller reads one consistent state. The file has a page for people, the events with their proofs, the last seal,
-    and a program that verifies all of it.
+    and a program that verifies all of it. With ``only_of`` it is about the requests of this person alone.
     """
     sealed = tables.seals.latest()
     size = sealed.size if sealed is not None else 0
     proved = [
         _Proved(event, tables.record.words_of(event.seq), tables.seals.proof(event.seq, size) if size else ())
-        for event in tables.lookups.whole_story(order_id)
+        for event in tables.lookups.whole_story(order_id, only_of=only_of)
+        # A hash covers the words of another person's request for this order, so the event cannot come without them.
+        if only_of in {None, event.actor} or event.kind != RequestRefused.kind
     ]
     if not proved:
         raise NoEvidence
     note = sealed.note if sealed is not None else ""
     names = tables.people.names({each.event.actor for each in proved})
     with ZipFile(into, "w", ZIP_DEFLATED) as bundle:
-        bundle.writestr("index.html", _page(order_id, proved, note, names))
+        bundle.writestr("index.html", _page(order_id, proved, note, names, only_own=only_of is not None))
         bundle.writestr("events.jsonl", "".join(f"{each.line}\n" for each in proved))
         bundle.writestr("seal.txt", note)
         bundle.writestr("verify.py", _VERIFIER.read_text("utf-8"))
     return len(proved)
 
 
-def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[str, str]) -> str:
+def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[str, str], *, only_own: bool) -> str:
     cards = [each.event.content.link for each in proved if isinstance(each.event.content, CardPosted)]
     rows = "".join(_row(each, names) for each in proved)
     links = "".join(f'<li><a href="{escape(each)}" rel="noreferrer">{escape(each)}</a></li>' for each in cards if each)
@@ -76,8 +79,9 @@ def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[st
         f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Order {escape(order_id)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<h1>Evidence for order {escape(order_id)}</h1>"
-        f"<p>Written by Cancel Desk {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. All times are in UTC.</p>"
-        f"<h2>What happened</h2>{rows}"
+        f"<p>Written by Cancel Desk {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. All times are in UTC."
+        + (" It has only the requests of the person who asked for it." if only_own else "")
+        + f"</p><h2>What happened</h2>{rows}"
         + (f"<h2>Cards in Slack</h2><ul>{links}</ul>" if links else "")
         + f"<h2>What this proves</h2>{_proof(note)}"
         "<p>It does not prove that no other event is about this order: for that, verify the whole record. It proves"

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from base64 import b64decode
+from contextlib import suppress
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
@@ -67,33 +68,32 @@ def _signed(key: str, note: str) -> bool | None:
     except ImportError:
         return None
     name, key_id, encoded = key.strip().split("+", 2)
+    public = Ed25519PublicKey.from_public_bytes(b64decode(encoded, validate=True)[1:])
     said, _, lines = note.rpartition("\n\n")
     for mark, _, signature in (line.rpartition(" ") for line in lines.splitlines()):
         found = b64decode(signature) if mark == f"— {name}" else b""
-        if found[:4].hex() == key_id:
-            try:
-                Ed25519PublicKey.from_public_bytes(b64decode(encoded)[1:]).verify(found[4:], f"{said}\n".encode())
+        with suppress(InvalidSignature):
+            if found[:4].hex() == key_id:
+                public.verify(found[4:], f"{said}\n".encode())
                 return True
-            except InvalidSignature:
-                return False
     return False
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Verify the evidence beside this file.")
-    parser.add_argument("--key", help="the bot's public key, which its operator gave you")
-    key, folder = parser.parse_args().key, Path(__file__).parent
+    parser.add_argument("--key", action="append", default=[], help="a public key of the bot; once for each it ever had")
+    keys, folder = parser.parse_args().key, Path(__file__).parent
     try:
         kept = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
         note = (folder / "seal.txt").read_text("utf-8")
-        wrong = next(_problems(kept, note), "")
-        trusted = _signed(key, note) if key and not wrong else None
-    except (OSError, ValueError, LookupError) as error:
-        sys.exit(f"Not sound: a file or the key is torn ({error!r}).")
-    if wrong or trusted is False:
-        sys.exit(f"Not sound: {wrong or 'this key has sealed nothing here'}.")
+        wrong = next(_problems(kept, note), "" if kept else "it has no event")
+        signed = {_signed(each, note) for each in keys if not wrong}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.exit(f"Not sound: a file or a key is torn ({error!r}).")
+    if wrong or signed == {False}:
+        sys.exit(f"Not sound: {wrong or 'no key that you gave has sealed this'}.")
     print(f"Sound: {len(kept)} events and people's words fit their hashes{', and the sealed root' if note else ''}.")
     if not note:
         print("The record has no seal: compare the heads on the page with those in Slack.")
-    elif not trusted:
-        print("The seal was not checked:", "install the package cryptography." if key else "give your key with --key.")
+    elif True not in signed:
+        print("The seal was not checked:", "install the package cryptography." if keys else "give your key with --key.")

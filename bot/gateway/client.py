@@ -20,6 +20,7 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from bot import tracing
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.gateway.answer import Reply, parse_date, read_answer, shown
 from bot.gateway.body import LARGEST_BODY
@@ -109,7 +110,9 @@ class GatewayClient:
             async with (
                 _running_for(self._total),
                 # ASCII with escapes, because a reason may hold a broken surrogate, which UTF-8 cannot encode.
-                self._http.stream("POST", CANCEL_PATH, content=json.dumps(body), headers=self._headers()) as response,
+                self._http.stream(
+                    "POST", CANCEL_PATH, content=json.dumps(body), headers=self._headers() | tracing.headers()
+                ) as response,
             ):
                 reply = Reply(response.status_code, response.headers)
                 reply = await _with_body(reply, response)

@@ -178,6 +178,15 @@ class Settings(RecordSettings, _Accounts):
         "`console` or `json`", None, unset="console on a terminal, else json"
     )
 
+    traces_to: Annotated[str | None, by(values.collector)] = _setting(
+        "the OTLP collector that gets traces, such as `http://127.0.0.1:4318`; needs the extra `otel`",
+        None,
+        unset=values.OFF,
+    )
+    traces_with_ids: Annotated[bool, by(values.yes_or_no)] = _setting(
+        "`true` if traces say which order and which person it was", "false"
+    )
+
     @field_validator("approvals_required")
     @classmethod
     def _reachable(cls, value: int, info: ValidationInfo) -> int:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import time, timedelta
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -310,6 +311,22 @@ def origin(text: str) -> str:
 def base_url(text: str) -> str:
     """Return the address with one slash at its end, so that a method's name can follow."""
     return _url(text).geturl().rstrip("/") + "/"
+
+
+def collector(text: str) -> str:
+    """Return the address of an OTLP collector with one slash at its end; in the same network it is often plain HTTP."""
+    url = _split(text)
+    if url is None or "?" in text or "#" in text:
+        raise ValueError("is not an address such as http://127.0.0.1:4318")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not contain a user name or a password")
+    try:
+        installed = find_spec("opentelemetry.exporter.otlp.proto.http") and find_spec("opentelemetry.sdk")
+    except ImportError:
+        installed = None
+    if installed is None:
+        raise ValueError("needs the extra otel; install cancel-desk[otel], or leave this out")
+    return url.geturl().rstrip("/") + "/"
 
 
 def order_url(text: str) -> str:

@@ -29,7 +29,7 @@ COMMANDS = (
     Command(
         CANCEL_AUDIT,
         "Look up who cancelled what, when and why",
-        "[order id] [@person] [cancelled] [7d or 2026-11-01..2026-11-23] [csv], or help",
+        "[order id] [@person] [cancelled] [7d or 2026-11-01..2026-11-23] [csv or evidence], or help",
         should_escape=True,
     ),
 )

@@ -69,6 +69,10 @@ async def _no_home(_: str) -> None:
     return None
 
 
+async def _no_evidence(_: Delivery, __: Event) -> Receipt:
+    return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", posted_nothing=True)
+
+
 async def _anywhere(_: str) -> Verdict:
     return Verdict.ALLOWED
 
@@ -78,7 +82,8 @@ class SlackCourier:
 
     ``home`` returns the view of a person's Home tab as it must be now, or None while that cannot be said. ``place``
     returns ALLOWED for a channel in which people may read a card: a form may be older than the settings of today, and a
-    channel may have been shared with another company since.
+    channel may have been shared with another company since. ``evidence`` makes one try to bring a file of evidence to
+    the person who asked for it.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class SlackCourier:
         *,
         home: Callable[[str], Awaitable[View | None]] = _no_home,
         place: Callable[[str], Awaitable[Verdict]] = _anywhere,
+        evidence: Callable[[Delivery, Event], Awaitable[Receipt]] = _no_evidence,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = client
@@ -96,15 +102,16 @@ class SlackCourier:
         self._presentation = presentation
         self._home = home
         self._place = place
+        self._evidence = evidence
         self._now = now
         self._direct_channels: dict[str, str] = {}
         self._searches: dict[int, Search] = {}
         """The searches that go on with the next try, by the position of the delivery."""
 
-    async def deliver(  # noqa: C901, PLR0911 -- one way out for each kind of delivery
+    async def deliver(  # noqa: C901, PLR0911, PLR0912 -- one way out for each kind of delivery
         self, delivery: Delivery, request: Request | None, event: Event
     ) -> Receipt:
-        """Make one try; whatever the network or Slack does is in the receipt. A digest has no request."""
+        """Make one try; whatever the network or Slack does is in the receipt. Digests and evidence have no request."""
         identity = self._identity()
         if identity is None:
             doubt = delivery.in_doubt_since is not None
@@ -117,9 +124,11 @@ class SlackCourier:
                 found = await self._find(delivery, request, identity)
                 if found is not None:
                     return found
-            if request is None or delivery.kind is DeliveryKind.DIGEST:
-                return await self._post(delivery, identity, delivery.target, digest.digest(event))
+            if request is None:
+                return await self._deliver_apart(delivery, identity, event)
             match delivery.kind:
+                case DeliveryKind.DIGEST | DeliveryKind.EVIDENCE:
+                    return await self._deliver_apart(delivery, identity, event)
                 case DeliveryKind.CARD:
                     return await self._post_card(delivery, identity, request)
                 case DeliveryKind.CARD_UPDATE:
@@ -136,6 +145,11 @@ class SlackCourier:
                     return await self._remove_copies(delivery, request, identity)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
+
+    async def _deliver_apart(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
+        if delivery.kind is DeliveryKind.EVIDENCE:
+            return await self._evidence(delivery, event)
+        return await self._post(delivery, identity, delivery.target, digest.digest(event))
 
     async def publish(self, publish: Publish) -> Receipt:
         """Make one try to show a person their Home tab; whatever the network or Slack does is in the receipt."""
@@ -245,7 +259,7 @@ class SlackCourier:
         """
         try:
             channel = delivery.target if request is None else request.card_channel
-            if delivery.kind.to_requester:
+            if delivery.kind.to_requester or delivery.kind is DeliveryKind.EVIDENCE:
                 channel = await self._direct_channel(delivery.target)
             thread = request.card_ts if request is not None and delivery.kind is DeliveryKind.REPLY else None
             found = await self._search(delivery, identity, channel, thread)
@@ -273,6 +287,7 @@ class SlackCourier:
             first=delivery.in_doubt_since,
             last=delivery.last_try_at or delivery.in_doubt_since,
             now=self._now(),
+            by_text=delivery.kind is DeliveryKind.EVIDENCE,
         )
         try:
             await search.go_on(everything=everything)

@@ -4,7 +4,7 @@ Source: https://docs.slack.dev/messaging/working-with-files. The SDK's own metho
 file in memory.
 """
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import IO, TypeVar
@@ -24,26 +24,43 @@ _TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=60)
 
 
 class FileNotSent(Exception):
-    """A file did not reach its reader, or with an unclear problem perhaps did."""
+    """A file did not reach its reader, or with an unclear problem perhaps did.
 
-    def __init__(self, problem: Problem) -> None:
+    ``passing`` is true where another try may reach them, without anybody's help.
+    """
+
+    def __init__(self, problem: Problem, *, passing: bool = False) -> None:
         super().__init__(problem.name)
-        self.problem = problem
+        self.problem, self.passing = problem, passing
 
 
-async def send_file(client: AsyncWebClient, network: Network, user_id: str, file: IO[bytes], words: FileWords) -> None:
-    """Bring a file to a person's direct messages with the bot. Raises FileNotSent.
+async def _nothing() -> None:
+    return
+
+
+async def send_file(
+    client: AsyncWebClient,
+    network: Network,
+    user_id: str,
+    file: IO[bytes],
+    words: FileWords,
+    *,
+    before_anybody_sees_it: Callable[[], Awaitable[None]] = _nothing,
+) -> str:
+    """Bring a file to a person's direct messages with the bot, and return their channel. Raises FileNotSent.
 
     Nobody sees a file before the last call, so only that one can leave a doubt.
     """
     length = file.seek(0, 2)
     # This call takes no person's id in place of a channel's: https://github.com/slackapi/bolt-js/issues/2115
-    channel = (await _answered(client.conversations_open(users=user_id)))["channel"]["id"]
+    channel = str((await _answered(client.conversations_open(users=user_id)))["channel"]["id"])
     place = await _answered(client.files_getUploadURLExternal(filename=words.name, length=length))
     await _answered(_upload(network, str(place["upload_url"]), file, length))
+    await before_anybody_sees_it()
     files: list[dict[str, str | None]] = [{"id": place["file_id"], "title": words.title}]
     completion = client.files_completeUploadExternal(files=files, channel_id=channel, initial_comment=words.comment)
     await _answered(completion, is_last=True)
+    return channel
 
 
 async def _answered(call: Awaitable[T], *, is_last: bool = False) -> T:
@@ -53,7 +70,8 @@ async def _answered(call: Awaitable[T], *, is_last: bool = False) -> T:
         raise
     except Exception as error:  # noqa: BLE001 -- whatever it was, the person reads that they have no file
         problem = problem_of(error)
-        raise FileNotSent(replace(problem, unclear=problem.unclear and is_last)) from None
+        cause = replace(problem, unclear=problem.unclear and is_last)
+        raise FileNotSent(cause, passing=not problem.refusal) from None
 
 
 async def _upload(network: Network, url: str, file: IO[bytes], length: int) -> None:
@@ -73,7 +91,8 @@ async def _upload(network: Network, url: str, file: IO[bytes], length: int) -> N
         ) as answer,
     ):
         if answer.status != HTTPStatus.OK:
-            raise FileNotSent(Problem(f"http_{answer.status}", unclear=False))
+            passing = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS
+            raise FileNotSent(Problem(f"http_{answer.status}", unclear=False), passing=passing)
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ SCOPES = {
     "commands": "the two slash commands, and the shortcuts",
     "chat:write": "cards and receipts, their updates, thread replies, direct messages, and deleting duplicates of them",
     "im:write": "opening the direct message with a requester, for receipts and results",
-    "files:write": "the file that a look-up with csv sends by direct message, and nothing else",
+    "files:write": "the file that a look-up with csv or evidence sends by direct message, and nothing else",
     "channels:history": "finding a message again whose posting was not confirmed, in a public channel",
     "groups:history": "the same in a private channel",
     "im:history": "the same in a direct message",

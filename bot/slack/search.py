@@ -35,7 +35,8 @@ class Search:
     """One search for the messages of one delivery, which were posted between ``first`` and ``last`` by our clock.
 
     It looks into the thread, if there is one, and into the channel. It is kept between two tries: where one had to
-    stop, the next one goes on.
+    stop, the next one goes on. The message of a file has no metadata, so that one is found ``by_text``, which has the
+    id in it.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Search:
         first: datetime,
         last: datetime,
         now: datetime,
+        by_text: bool = False,
     ) -> None:
         self.found: set[str] = set()
         """The timestamps of the messages that were found so far."""
         self._bot_id = bot_id
         self._delivery_id = delivery_id
+        self._by_text = by_text
         self._parts: deque[_Part] = deque()
         early, late = first - _NEAR, last + _NEAR
         earliest, latest = first - _CLOCKS_APART, last + _CLOCKS_APART
@@ -88,6 +91,8 @@ class Search:
             raise UnfinishedError
 
     def _is_ours(self, message: dict[str, Any]) -> bool:
+        if self._by_text:
+            return self._delivery_id in str(message.get("text"))
         metadata = message.get("metadata") or {}
         ours = message.get("bot_id") == self._bot_id and metadata.get("event_type") == METADATA_TYPE
         return bool(ours and metadata.get("event_payload", {}).get("delivery_id") == self._delivery_id)

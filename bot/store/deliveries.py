@@ -98,11 +98,11 @@ class Deliveries:
         )
         return datetime.fromisoformat(rows[0][0]) if rows[0][0] else None
 
-    def enqueue_digest(self, seq: int, channel: str, at: datetime) -> None:
-        """Owe a channel the digest of the event with this number."""
+    def enqueue_apart(self, kind: DeliveryKind, seq: int, target: str, at: datetime) -> None:
+        """Owe a channel or a person what is about no request: what the event with this number says."""
         self._connection.execute(
             "INSERT INTO deliveries (id, kind, event_seq, target, enqueued_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (secrets.token_hex(16), DeliveryKind.DIGEST, seq, channel, timestamp(at), timestamp(at)),
+            (secrets.token_hex(16), kind, seq, target, timestamp(at), timestamp(at)),
         )
 
     def digests_for_others(self, channel: str, *, refused: bool, in_doubt: bool) -> list[tuple[int, int]]:

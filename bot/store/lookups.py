@@ -153,9 +153,12 @@ class Lookups:
         )
         return _page(self._record.with_words(rows), limit, span, lambda each: str(each.seq))
 
-    def whole_story(self, order_id: str) -> list[Event]:
-        """Return all events of the requests for this order that are about it, in their order."""
-        return list(reversed(self.story(Lookup(order_id=order_id), limit=sys.maxsize - 1).items))
+    def whole_story(self, order_id: str, *, only_of: str | None = None) -> list[Event]:
+        """Return all events of the requests for this order that are about it, in their order.
+
+        ``only_of`` limits them to those that this person may read.
+        """
+        return list(reversed(self.story(Lookup(order_id=order_id), only_of=only_of, limit=sys.maxsize - 1).items))
 
     def count(self, lookup: Lookup, *, only_of: str | None = None, span: Span = EVERYTHING) -> int:
         """Return how many requests match, or events where an order is named, in this part of the answer."""

@@ -26,7 +26,8 @@ from psycopg.rows import TupleRow
 from bot.store.connection import Hints, Parameters, Row
 from bot.store.errors import SealRefused, StoreError, StoreProblem
 from bot.store.place import Server
-from bot.store.postgres_schema import APPLIED, MIGRATIONS, altered
+from bot.store.postgres_altered import altered
+from bot.store.postgres_schema import APPLIED, MIGRATIONS
 
 T = TypeVar("T")
 

@@ -4,13 +4,9 @@ Text sorts by its bytes (``COLLATE "C"``), as it does in SQLite, so that text so
 """
 
 import re
-from contextlib import closing
-
-from sqlite_utils import Database
 
 from bot.domain.audit import GENESIS
 from bot.store import schema
-from bot.store.connection import Connection
 
 APPLIED = "cancel_desk_migrations"
 """The table with the names of the migrations that were applied."""
@@ -85,52 +81,3 @@ def _for_postgres(text: str) -> str:
 
 MIGRATIONS = {"first": _for_postgres(schema.TABLES) + _WRITERS + _GUARDS + _for_postgres(schema.VIEWS)}
 """The statements of each migration, by its name, in their order."""
-
-_TYPES = {"INTEGER": "bigint", "TEXT": "text"}
-_COLUMNS = """
-    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-        AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
-"""
-_INDEXES = """
-    SELECT i.relname, x.indisunique
-    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-    WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND x.indisvalid
-"""
-_ENABLED = """
-    SELECT t.tgname, p.proname
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE t.tgrelid = 'audit_events'::regclass AND NOT t.tgisinternal AND t.tgenabled = 'A'
-"""
-_FUNCTIONS = """
-    SELECT proname, prosrc FROM pg_proc
-    WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-"""
-
-
-def altered(connection: Connection) -> str:
-    """Return the name of a table, index, trigger or function that is not as the bot makes it, or an empty text.
-
-    A trigger that is there and switched off protects nothing, and neither does one whose function does nothing.
-    """
-    functions: dict[str, str] = dict(connection.execute(_FUNCTIONS))
-    triggers: dict[str, str] = dict(connection.execute(_ENABLED))
-    wrong = [name for name, body in BODIES.items() if functions.get(name) != body]
-    wrong += [name for name, function in TRIGGERS.items() if triggers.get(name) != function]
-    columns = set(connection.execute(_COLUMNS))
-    indexes: dict[str, bool] = dict(connection.execute(_INDEXES))
-    with closing(Database(memory=True)) as fresh:
-        schema.migrations.apply(fresh)
-        for table in fresh.tables:
-            if not table.name.startswith("_"):
-                kept = {(name, kind) for of, name, kind in columns if of == table.name}
-                made = {(column.name, _TYPES[column.type]) for column in table.columns}
-                # SQLite does not list what it generates.
-                wrong += [table.name] if kept - {("lane", "text")} != made else []
-                wrong += [
-                    each.name
-                    for each in table.indexes
-                    if each.origin == "c" and indexes.get(each.name) is not bool(each.unique)
-                ]
-    return min(wrong, default="")

@@ -14,7 +14,16 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
-from bot.domain.events import DeliveryAbandoned, Digest, DigestCalledOff, DigestMoved, Erased, Named, from_json
+from bot.domain.events import (
+    DeliveryAbandoned,
+    Digest,
+    DigestCalledOff,
+    DigestMoved,
+    Erased,
+    EvidenceAsked,
+    Named,
+    from_json,
+)
 from bot.domain.projection import (
     Contradiction,
     Kept,
@@ -22,7 +31,7 @@ from bot.domain.projection import (
     Subject,
     compare,
     compare_apart,
-    compare_digests,
+    compare_owed_apart,
     corrected,
     fold,
 )
@@ -132,7 +141,7 @@ class Projections:
         if everything.attempts != seen.attempts:
             yield Contradiction(Subject.ATTEMPTS, "")
         yield from self._names()
-        if (found := self._digests()) is not None:
+        if (found := self._owed_apart()) is not None:
             yield found
 
     def seen(self, numbers: range) -> Seen | None:
@@ -144,7 +153,7 @@ class Projections:
         if any(self._names()):
             return None
         seen = _seen(self._compared_apart())
-        return seen if self._digests() is None else None
+        return seen if self._owed_apart() is None else None
 
     def everything(self) -> Seen:
         """Return how much there is to read."""
@@ -236,14 +245,14 @@ class Projections:
                 erased.add(content.events)
         return erased
 
-    def _digests(self) -> Contradiction | None:
-        """Return the first digest that the outbox does not have as it must, or None; there are few of them."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND kind IN (?, ?, ?, ?) ORDER BY seq"
-        kinds = (Digest.kind, DigestMoved.kind, DigestCalledOff.kind, DeliveryAbandoned.kind)
+    def _owed_apart(self) -> Contradiction | None:
+        """Return the first digest or evidence that the outbox does not have as it must, or None; there are few."""
+        kinds = (Digest.kind, DigestMoved.kind, DigestCalledOff.kind, EvidenceAsked.kind, DeliveryAbandoned.kind)
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND {among('kind', len(kinds))} ORDER BY seq"
         said = [Event(*row) for row in self._connection.execute(sql, kinds)]
         sql = "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL ORDER BY position"
         try:
-            return compare_digests(said, self._connection.execute(sql))
+            return compare_owed_apart(said, self._connection.execute(sql))
         except ValidationError:
             return None  # an event that cannot be read is a contradiction of its own
 

@@ -1,5 +1,6 @@
 """The seals held against the events: what they prove, and what contradicts them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain import merkle, seal
@@ -20,24 +21,29 @@ class Sealed:
     about: str = ""
     sealed_by: str = ""
     earlier: tuple[tuple[str, int], ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
-def held(tables: Tables, key: PublicKey | None) -> Sealed:
-    """Hold every seal against the events, whose chain of hashes is sound. ``key`` is what the reader knows of it.
+def held(tables: Tables, keys: Sequence[PublicKey]) -> Sealed:
+    """Hold every seal against the events, whose chain of hashes is sound. ``keys`` are those that the reader knows.
 
-    Without it, the keys that the record names itself count.
+    Without any, those that the record names itself count. The key of the last seal must be among them, as it proves
+    everything before it too. And each must have a seal here: else its holder wrote another record.
     """
     seals = tables.seals.all()
     missing = next((each for each in tables.record.public_keys() if each not in {found.key for found in seals}), None)
     if missing is not None:
         return Sealed(Damage.SEAL_GONE, about=_name(missing))
     if not seals:
-        return Sealed(Damage.NEVER_SEALED if key is not None else None)
+        return Sealed(Damage.NEVER_SEALED if keys else None)
     *_, last = seals
-    if key is not None and key.text != last.key:
-        until = next((each.size for each in seals if each.key == key.text), None)
+    known = {each.text for each in keys}
+    if known and last.key not in known:
+        until = max((each.size for each in seals if each.key in known), default=None)
         damage = Damage.SEALED_WITH_ANOTHER_KEY if until is None else Damage.KEY_CHANGED
         return Sealed(damage, until or 0, about=_name(last.key))
+    if idle := known - {each.key for each in seals}:
+        return Sealed(Damage.KEY_WITHOUT_SEAL, about=_name(min(idle)))
     if wrong := _length(seals[-1], tables.record.last().seq):
         return wrong
     roots = list(merkle.blocks(tables.record.hashes()))
@@ -45,6 +51,7 @@ def held(tables: Tables, key: PublicKey | None) -> Sealed:
         None if _kept(tables, roots) else Damage.TREE,
         sealed_by=_name(last.key),
         earlier=tuple((_name(each.key), each.size) for each in seals[:-1]),
+        unknown=tuple(_name(each.key) for each in seals if each.key not in known),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bot import tracing
 from bot.domain.seal import PrivateKey
 from bot.store.connection import Connection
 from bot.store.engine import engine_of
@@ -110,7 +111,8 @@ class Store:
         if not self._called:
             self._called = True
             self._writer.submit(self._run_waiting)
-        return await outcome
+        with tracing.step(name):
+            return await outcome
 
     async def read(self, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` reads from one consistent state of the file. Raises StoreError."""

@@ -5,7 +5,7 @@ for what it says, and for a long record a second process does a part. If anythin
 more, one thing after the other, to say what comes first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,28 +24,28 @@ LONG = 50_000
 """Events; with fewer, a second process takes as long to start as it saves."""
 
 
-def verify(tables: Tables, head: Head | None = None, key: PublicKey | None = None) -> Verification:
+def verify(tables: Tables, head: Head | None = None, keys: Sequence[PublicKey] = ()) -> Verification:
     """Verify everything, and return the first damage. The caller reads one consistent state.
 
-    ``head`` is a witness from a result message, and ``key`` the public key that the reader knows to be the bot's.
+    ``head`` is a witness from a result message, and ``keys`` the public keys that the reader knows to be the bot's.
     Memory grows by a few bits for each event, and with nothing else.
     """
     sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: tables.projections.seen(ALL))
-    return _result(tables, head, key, sound=sound)
+    return _result(tables, head, keys, sound=sound)
 
 
-def verify_all(place: Place, head: Head | None = None, key: PublicKey | None = None) -> Verification:
+def verify_all(place: Place, head: Head | None = None, keys: Sequence[PublicKey] = ()) -> Verification:
     """Verify the database, also while bots run. Raises StoreError."""
     with open_reader(place) as tables:
         tables.connection.begin_reading()
         # No second connection to a server sees just the same state.
         if not isinstance(place, Path) or tables.record.last().seq < LONG:
-            return verify(tables, head, key)
+            return verify(tables, head, keys)
         with Second(place) as second:
             # First, so that the other process compares while this one does everything else.
             second.begin(tables)
             sound = _pages_are_sound(tables.connection) and _follow(tables, head, lambda: second.seen(tables))
-        return _result(tables, head, key, sound=sound)
+        return _result(tables, head, keys, sound=sound)
 
 
 def _pages_are_sound(connection: Connection) -> bool:
@@ -64,7 +64,7 @@ def _follow(tables: Tables, head: Head | None, compare: Callable[[], Seen | None
     return seen == tables.projections.everything()
 
 
-def _result(tables: Tables, head: Head | None, key: PublicKey | None, *, sound: bool) -> Verification:
+def _result(tables: Tables, head: Head | None, keys: Sequence[PublicKey], *, sound: bool) -> Verification:
     if sound:
         last = tables.record.last()
         found = Verification(last.seq, last.head)
@@ -73,13 +73,13 @@ def _result(tables: Tables, head: Head | None, key: PublicKey | None, *, sound: 
         found = walk(tables.record.chain(), head)
         if found.damage is not None:
             return found
-    seals = held(tables, key)
+    seals = held(tables, keys)
     count, first = tables.record.backwards()
     found = replace(
         found,
         sealed_by=seals.sealed_by,
-        key_given=key is not None,
         earlier=seals.earlier,
+        unknown=seals.unknown,
         backwards=count,
         backwards_at=first,
     )

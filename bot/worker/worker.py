@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from bot import tracing
 from bot.domain.attempt import Answer, Attempt
 from bot.domain.audit import Event
 from bot.domain.backoff import pauses
@@ -21,6 +22,7 @@ from bot.domain.request import Request
 from bot.in_flight import InFlight
 from bot.log import log_failure
 from bot.store import StoreError
+from bot.tracing import OFF, Tracing
 from bot.workflow import ClaimedDelivery, Due, Held, Workflow
 
 log = structlog.get_logger(__name__)
@@ -82,6 +84,7 @@ class Worker:
         calls: int = 100,
         messages: int = 8,
         attempted: Callable[[Answer, float], None] = lambda *_: None,
+        spans: Tracing = OFF,
     ) -> None:
         self.stopping = False
         self._workflow = workflow
@@ -93,6 +96,7 @@ class Worker:
         self._in_flight = in_flight or InFlight()
         self._connected = connected
         self._attempted = attempted
+        self._spans = spans
         self._most_calls, self._most_messages = calls, messages
         # By the cancellation's number, the delivery's position, and the person: what is in these hands nobody else may
         # settle.
@@ -212,10 +216,12 @@ class Worker:
             # whoever claims it next to settle.
             log.warning("lease_over", order=attempt.order_id)
             return
-        began = time.perf_counter()
-        answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
-        self._attempted(answer, time.perf_counter() - began)
-        await _persist(lambda: self._workflow.record_answer(attempt, answer))
+        with self._spans.span("gateway cancel", kind="CLIENT", request=attempt.request_id, order=attempt.order_id):
+            began = time.perf_counter()
+            answer = await self._gateway.cancel(attempt.order_id, attempt.reason)
+            self._attempted(answer, time.perf_counter() - began)
+            tracing.note(outcome=str(answer.outcome), trouble=str(answer.trouble or ""))
+            await _persist(lambda: self._workflow.record_answer(attempt, answer))
 
     async def _digest(self, due: Due) -> None:
         await _persist(lambda: self._workflow.digest(due))
@@ -223,10 +229,14 @@ class Worker:
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         delivery = claimed.delivery
         try:
-            receipt = await self._courier.deliver(delivery, claimed.request, claimed.event)
-            concluded = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
-            if concluded.surplus:
-                await self._courier.remove(receipt)
+            with self._spans.span(
+                "slack deliver", kind="CLIENT", request=delivery.request_id, delivery=str(delivery.kind)
+            ):
+                receipt = await self._courier.deliver(delivery, claimed.request, claimed.event)
+                tracing.note(outcome=str(receipt.outcome), problem=receipt.problem)
+                concluded = await _persist(lambda: self._workflow.record_delivery(delivery, receipt))
+                if concluded.surplus:
+                    await self._courier.remove(receipt)
         finally:
             if delivery.kind.is_new_message:
                 self._posting_to -= {delivery.target}

@@ -177,7 +177,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     if tell and about_card and request is not None and not known and _needs_card(request):
         _report_blocked(tx, request, delivery, receipt, at)
     refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
-    if request is None and refused and not _may_appear(rules, delivery, at):
+    if delivery.kind is DeliveryKind.DIGEST and refused and not _may_appear(rules, delivery, at):
         digests.follow_refusal(tx, rules, delivery, at)
     # Slack's limits are for each method: a refused update says nothing about new messages.
     limited = receipt.retry_after is not None and delivery.kind.is_new_message
@@ -218,8 +218,8 @@ def _delivered(
 
 def _may_appear(rules: Rules, delivery: Delivery, at: datetime) -> bool:
     """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet."""
-    if delivery.in_doubt_since is None or not delivery.kind.is_new_message:
-        return False
+    if delivery.in_doubt_since is None or not delivery.kind.is_new_message or delivery.kind is DeliveryKind.EVIDENCE:
+        return False  # a file asks nothing of anybody
     since = at - (delivery.last_try_at or delivery.in_doubt_since)
     return timedelta(0) <= since < rules.patience.late_in_slack  # less than nothing is a clock that was set back
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
-from bot.domain.delivery import Delivery
+from bot.domain.delivery import Delivery, DeliveryKind
 from bot.domain.events import Digest, DigestCalledOff, DigestMoved
 from bot.domain.report import Period, Report
 from bot.domain.schedule import Schedule
@@ -60,7 +60,7 @@ def _move(tx: Tables, position: int, seq: int, channel: str, at: datetime) -> No
     tx.deliveries.call_off(position, at)
     tx.record.append(DigestMoved(seq, channel) if channel else DigestCalledOff(seq), BOT, at)
     if channel:
-        tx.deliveries.enqueue_digest(seq, channel, at)
+        tx.deliveries.enqueue_apart(DeliveryKind.DIGEST, seq, channel, at)
 
 
 def claim(tx: Tables, rules: Rules, at: datetime) -> Due | None:
@@ -122,7 +122,8 @@ def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> boo
         report=report,
         again=planned.ended is not None and period.since < planned.ended,
     )
-    tx.deliveries.enqueue_digest(tx.record.append(content, BOT, at).seq, rules.digest_to, at)
+    owed_by = tx.record.append(content, BOT, at)
+    tx.deliveries.enqueue_apart(DeliveryKind.DIGEST, owed_by.seq, rules.digest_to, at)
     due_at = rules.digest.next(period.until)
     ended = max(period.until, planned.ended or period.until)
     tx.digests.plan(str(rules.digest), since=period.until, newest=due.upto, ended=ended, due_at=due_at)

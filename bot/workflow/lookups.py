@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from bot.domain import lookup, policy
 from bot.domain.audit import Event
@@ -13,6 +13,7 @@ from bot.domain.lookup import Lookup, Mistake, NotAFilter
 from bot.domain.policy import Actor, Scope
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
+from bot.evidence import write
 from bot.store import Page, Span, Tables
 from bot.workflow.rules import Rules
 
@@ -90,6 +91,14 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
     sizes = tables.requests.sizes(each.request for each in story.items)
     return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone), sizes=sizes)
+
+
+def evidence(tables: Tables, actor: Actor, order_id: str, into: IO[bytes]) -> int:
+    """Write the evidence for an order, as far as this person may read it; return how many events it has.
+
+    Raises NoEvidence.
+    """
+    return write(tables, order_id, into, only_of=actor.id if policy.may_read(actor) is Scope.OWN else None)
 
 
 def _only(checked: list[tuple[Request, Contradiction | None]]) -> tuple[Contradiction, ...]:

@@ -11,15 +11,16 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Concatenate, ParamSpec
+from typing import IO, Concatenate, ParamSpec
 
 import structlog
 
+from bot import tracing
 from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Trouble
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
-from bot.domain.events import ClickRefused, LookedUp, RequestRefused, Started, Stopped
+from bot.domain.events import ClickRefused, EvidenceAsked, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
@@ -154,6 +155,7 @@ class Workflow:
 
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+            tracing.acted_on(acted.request.id)
             log.info("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
             log.info("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
@@ -190,6 +192,9 @@ class Workflow:
             return Acted(verdict, request)
 
         acted = await self._in_time(act, work)
+        if acted.verdict is Verdict.ALLOWED:
+            tracing.acted_on(request_id)
+        tracing.note(act=str(act), verdict=str(acted.verdict), person=actor.id)
         log.info("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
@@ -294,6 +299,26 @@ class Workflow:
 
         await self._store.transaction("looked_up", work)
         log.info("looked_up", by=actor.id, rows=rows)
+
+    async def ask_for_evidence(self, actor: Actor, order_id: str) -> None:
+        """Owe this person the evidence for an order. Raises StoreError, and then nothing is owed."""
+
+        def work(tx: Tables) -> None:
+            at = self._at(tx)
+            tx.people.remember(actor, at)
+            asked = tx.record.append(EvidenceAsked(order_id), actor.id, at)
+            tx.deliveries.enqueue_apart(DeliveryKind.EVIDENCE, asked.seq, actor.id, at)
+
+        await self._store.transaction("ask_for_evidence", work)
+        log.info("evidence_asked", by=actor.id, order=order_id)
+        self._wake.set()
+
+    async def evidence(self, actor: Actor, order_id: str, into: IO[bytes]) -> int:
+        """Write the evidence for an order that this person may read; return how many events it has.
+
+        Raises NoEvidence or StoreError.
+        """
+        return await self._store.read(lambda tables: lookups.evidence(tables, actor, order_id, into))
 
     # --- the worker ---------------------------------------------------------------------------
 

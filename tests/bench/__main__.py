@@ -67,7 +67,7 @@ def main() -> None:
         acks, whole = asyncio.run(with_slack(folder, quick=options.quick))
         reminded = asyncio.run(reminders(folder / "reminders.db", 200 if options.quick else 10_000))
         tabs = asyncio.run(homes(folder / "homes.db", 10 if options.quick else 100))
-        record = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
+        record, sealed = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
     judge(acks)
     machine = (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()},"
@@ -75,7 +75,7 @@ def main() -> None:
     )
     tables = [
         tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github")
-        for rows in (acks, whole, record, [reminded], [tabs])
+        for rows in (acks, whole, record, sealed, [reminded], [tabs])
     ]
     text = "\n\n".join([
         machine,
@@ -84,10 +84,12 @@ def main() -> None:
         tables[1],
         "Milliseconds for a page of a look-up and the proof of an order, and events that are verified in a second:",
         tables[2],
-        "Milliseconds for a claim while so many requests are due for a reminder, and while all that follows waits:",
+        "What seals cost: the first one, that of a commit, a verification, and the proof that one event is sealed:",
         tables[3],
-        "Milliseconds for a change that Home tabs show, for reading and drawing one tab, and for opening one:",
+        "Milliseconds for a claim while so many requests are due for a reminder, and while all that follows waits:",
         tables[4],
+        "Milliseconds for a change that Home tabs show, for reading and drawing one tab, and for opening one:",
+        tables[5],
     ])  # fmt: skip
     build = Path("build")
     build.mkdir(exist_ok=True)

@@ -17,12 +17,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from bot.domain import merkle
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.delivery import DeliveryOutcome, Receipt
-from bot.domain.events import Approved, Cancelled, CardPosted, Content, Named, Requested, Sending, Started
+from bot.domain.events import Approved, Cancelled, CardPosted, Content, Named, Requested, Sending, Started, Stopped
 from bot.domain.lookup import Lookup
 from bot.domain.policy import NAMED, Actor, Membership, Surface, Verdict
+from bot.domain.seal import new_key
 from bot.store import Page, Store, Tables, open_reader, verify_all
 from bot.store.connection import Connection
 from bot.store.record import COLUMNS
@@ -191,6 +193,48 @@ def _hashed(path: Path) -> int:
     return count
 
 
+async def sealing(path: Path, events: int) -> dict[str, Any]:
+    """Return what the seals cost on a record of so many events, which was written without a key.
+
+    Milliseconds for the seal of one commit, and for the proof of one event, which is held against the sealed root;
+    seconds for the first seal, which covers all that is there; and events that are verified in a second.
+    """
+    key, at = new_key(), datetime.now(UTC)
+    store = Store(path, key=key)
+    await store.open()
+    began = time.perf_counter()
+    started = Started("bench", record_key=key.public.text)
+    await store.transaction("start", lambda tables: tables.record.append(started, BOT, at))
+    row: dict[str, Any] = {"events": events, "first seal s": time.perf_counter() - began}
+    times: list[float] = []
+
+    def work(tables: Tables) -> None:
+        tables.record.append(Stopped(), BOT, at)
+        began = time.perf_counter()
+        tables.seal()
+        times.append((time.perf_counter() - began) * 1000)
+        tables.record.appended.clear()  # so that the commit does not seal them again
+
+    for _ in range(200):
+        await store.transaction("commit", work)
+    await store.close()
+    row["a commit's seal ms"] = statistics.median(times)
+    began = time.perf_counter()
+    found = verify_all(path, keys=[key.public])
+    row["verified a second"] = found.events / (time.perf_counter() - began)
+    assert (found.damage, found.unknown) == (None, ())
+    with open_reader(path) as tables:
+        sealed = tables.seals.latest()
+        assert sealed is not None
+        seq, proofs = events // 3, []
+        row["a proof ms"] = _median(lambda: proofs.append(tables.seals.proof(seq, sealed.size)))
+        read = sealed.tree()
+        assert read is not None
+        assert merkle.root_by(proofs[0], seq - 1, sealed.size, tables.record.event(seq).hash) == read[1].root
+    row["a proof bytes"] = sum(map(len, proofs[0]))
+    return row
+
+
 async def card_cost(path: Path) -> float:
     """Return the median milliseconds of the writes around the posting of one card: its claim and its result."""
     store = Store(path)
@@ -255,14 +299,17 @@ async def reminders(path: Path, pending: int) -> dict[str, Any]:
     return row
 
 
-def growth(folder: Path, sizes: list[int]) -> list[dict[str, Any]]:
-    """Return a row for each size of the record."""
-    rows = []
+def growth(folder: Path, sizes: list[int]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a row for each size of the record, and one for its seals."""
+    rows, seals = [], []
     for size in sizes:
         path = folder / f"{size}.db"
         asyncio.run(fill(path, size))
         events = size // EACH * EACH
         row = look_ups(path, events) | verification(path, events)
         rows.append(row | {"card written down ms": asyncio.run(card_cost(path))})
+        with open_reader(path) as tables:
+            kept = tables.record.last().seq
+        seals.append(asyncio.run(sealing(path, kept)))
         path.unlink()
-    return rows
+    return rows, seals

@@ -36,9 +36,10 @@ async def test_a_hundred_calls_hang_while_others_are_acknowledged(tmp_path: Path
 
 def test_a_large_record_is_searched_and_verified(tmp_path: Path) -> None:
     """Every look-up finds something, and the record verifies."""
-    (row,) = growth(tmp_path, [1_000])
+    (row,), (sealed,) = growth(tmp_path, [1_000])
     assert row["events"] == 996  # whole requests
-    assert all(figure > 0 for figure in row.values())
+    assert all(figure > 0 for figure in (*row.values(), *sealed.values()))
+    assert sealed["a proof bytes"] <= 32 * 11
 
 
 async def test_many_requests_are_reminded_of(tmp_path: Path) -> None:

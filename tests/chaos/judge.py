@@ -93,6 +93,7 @@ _MAY_BE_ABANDONED: dict[str, set[str]] = {
     "receipt": set(),
     "receipt_update": {"message_not_found"},
     "digest": set(),
+    "evidence": set(),
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""
 _WAITING = "Waiting for approval"

@@ -26,7 +26,7 @@ from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import Event
 from bot.domain.events import BackedUp, Exported, Started, Stopped
 from bot.domain.policy import Act, Actor, Members, Membership, Verdict
-from bot.domain.seal import private_key
+from bot.domain.seal import new_key, private_key, public_key
 from bot.store import Store, StoreError, StoreProblem, open_beside, open_reader, verify_all
 from bot.wording import EXAMPLE_HEAD
 from bot.workflow import Rules, Wish, Workflow, decisions
@@ -314,7 +314,40 @@ def test_a_sealed_record_is_verified_with_the_public_key(cli: Cli, keys: dict[st
     assert "The record itself names that key: give the one that you know with --key." in cli("audit", "verify").stdout
     other = cli("record", "new-key").stdout.splitlines()[1].partition("=")[2]
     ended = cli("audit", "verify", "--key", other)
-    assert (ended.exit_code, "This key has sealed nothing here" in ended.stderr) == (1, True)
+    assert (ended.exit_code, "No key that you gave has sealed anything here" in ended.stderr) == (1, True)
+
+
+async def test_a_rotated_key_is_given_beside_the_new_one(cli: Cli, keys: dict[str, str]) -> None:
+    """The command says which key sealed which events; a key that is wrong, foreign or missing is one line."""
+    new = new_key()
+    store = Store(cli.database, key=new)
+    await store.open()
+    started = Started("1", record_key=new.public.text)
+    await store.transaction("start", lambda tx: tx.record.append(started, "bot", datetime.now(UTC)))
+    await store.close()
+    old, latest = keys["RECORD_PUBLIC_KEY"], new.public.text
+    said = [
+        f"Sealed up to its end with the key {new.public.short}.",
+        f"Events 1 to 8: the key {public_key(old).short}.",
+        f"Event 9: the key {new.public.short}.",
+    ]
+    for ended in (
+        cli("audit", "verify", "--key", old, "--key", latest),
+        cli("audit", "verify", RECORD_PUBLIC_KEY=f"{latest} {old}"),
+    ):
+        assert (ended.exit_code, ended.stdout.splitlines()[1:4]) == (0, said)
+        assert "You did not give" not in ended.stdout
+    ended = cli("audit", "verify", "--key", latest)
+    assert (ended.exit_code, f"You did not give {public_key(old).short}" in ended.stdout) == (0, True)
+    for given, words in (
+        ([old], "What you gave has sealed the events up to 8."),
+        ([latest, new_key().public.text], "has sealed nothing here, and others that you gave have."),
+    ):
+        ended = cli("audit", "verify", *(word for each in given for word in ("--key", each)))
+        assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+        assert words in ended.stderr
+    ended = cli("audit", "verify", "--key", latest, "--key", old[:-3])
+    assert (ended.exit_code, "The key in --key is torn" in ended.stderr) == (2, True)
 
 
 def test_what_is_no_public_key_is_a_mistake_that_shows_no_secret(cli: Cli, keys: dict[str, str]) -> None:

@@ -60,7 +60,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 42
+    assert len(classes) == len(KINDS) == 43
 
 
 def test_events_that_end_a_request_are_named_for_their_states() -> None:
@@ -159,6 +159,7 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "delivery_abandoned": {"problem"},
         "digest": {"channel", "since", "until", "zone"},
         "digest_moved": {"channel"},
+        "evidence_asked": {"order"},
         "erased": {"why"},  # the operator's own, about the erasure
     }
     for kind, content in KINDS.items():

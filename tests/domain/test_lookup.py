@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bot.domain.cancellation import State
-from bot.domain.lookup import Lookup, Mistake, NotAFilter, means_something_else, parse, wants_file
+from bot.domain.lookup import File, Lookup, Mistake, NotAFilter, means_something_else, parse, wants_file
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -173,27 +173,35 @@ def test_a_text_that_is_no_filter_is_refused_with_its_mistake(text: str, mistake
 
 
 @pytest.mark.parametrize(
-    "text, filters",
-    [("csv", ""), ("CSV", ""), (" ord_1  csv ", "ord_1"), ("@ben 7d\tCsv", "@ben 7d"), ("order:csv csv", "order:csv")],
+    "text, filters, file",
+    [
+        ("csv", "", File.CSV),
+        ("CSV", "", File.CSV),
+        (" ord_1  csv ", "ord_1", File.CSV),
+        ("@ben 7d\tCsv", "@ben 7d", File.CSV),
+        ("order:csv csv", "order:csv", File.CSV),
+        ("ord_1 Evidence", "ord_1", File.EVIDENCE),
+        ("order:evidence evidence", "order:evidence", File.EVIDENCE),
+    ],
 )
-def test_csv_at_the_end_asks_for_a_file(text: str, filters: str) -> None:
+def test_the_last_word_asks_for_a_file(text: str, filters: str, file: File) -> None:
     """The rest of the text are the filters."""
-    found, as_file = wants_file(text)
-    assert (found.strip(), as_file) == (filters, True)
+    found, wanted = wants_file(text)
+    assert (found.strip(), wanted) == (filters, file)
 
 
-@pytest.mark.parametrize("text", ["", "ord_1", "order:csv", "csv_1", "7d csv_1"])
+@pytest.mark.parametrize("text", ["", "ord_1", "order:csv", "csv_1", "7d csv_1", "order:evidence", "evidence_1"])
 def test_other_words_ask_for_no_file(text: str) -> None:
     """An order ID may begin with these letters."""
-    assert wants_file(text) == (text, False)
+    assert wants_file(text) == (text, None)
 
 
-@pytest.mark.parametrize("text", ["csv csv", "csv ord_1", "7d CSV today", "csv ord_1 csv"])
-def test_csv_stands_once_and_last(text: str) -> None:
+@pytest.mark.parametrize("text", ["csv csv", "csv ord_1", "7d CSV today", "csv ord_1 csv", "ord_1 evidence csv"])
+def test_a_file_is_asked_for_once_and_last(text: str) -> None:
     """Anything else is a mistake that is told."""
     with pytest.raises(NotAFilter) as refused:
         wants_file(text)
-    assert refused.value.mistake is Mistake.CSV_NOT_LAST
+    assert refused.value.mistake is Mistake.FILE_NOT_LAST
 
 
 WORDS = [

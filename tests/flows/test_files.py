@@ -92,8 +92,8 @@ async def test_what_is_not_allowed_or_matches_nothing_brings_no_file(desk: Desk)
     for line, words in {
         "/cancel-audit cancelled csv": "No requests match.",
         "/cancel-audit ord_9 csv": "No request for an order ord_9 is on record",
-        "/cancel-audit csv csv": "once, as the last word: then I send you the whole answer as a file",
-        "/cancel-audit csv ord_1": "once, as the last word: then I send you the whole answer as a file",
+        "/cancel-audit csv csv": "once, as the last word: then I send you a file",
+        "/cancel-audit csv ord_1": "once, as the last word: then I send you a file",
         "/cancel-audit state:gone csv": "'gone' is not a state",
         "/cancel-audit order:csv": "No request for an order csv is on record",
     }.items():

@@ -118,7 +118,7 @@ async def test_a_seal_that_somebody_changed_stops_the_bot_from_adding_to_the_rec
     await desk.start_bot(RECORD_KEY=key.text)
     card = await desk.ask("ord_1")
     await desk.running_bot.worker.until_idle()
-    assert verify_all(desk.place, key=key.public).sealed_by == key.public.short
+    assert verify_all(desk.place, keys=[key.public]).sealed_by == key.public.short
     with closing(sqlite3.connect(desk.database)) as connection, connection:
         connection.execute(statement)
     with pytest.raises(NotAcknowledged):

@@ -53,6 +53,8 @@ def test_the_required_settings_are_enough() -> None:
         "port": 3000,
         "log_level": "INFO",
         "log_format": "json",
+        "traces_to": None,
+        "traces_with_ids": False,
     }
     assert settings.slack_bot_token.get_secret_value() == "xoxb-b0t"
     assert settings.slack_app_token == SecretStr("xapp-4pp")
@@ -252,6 +254,8 @@ def test_the_table_names_every_variable_with_its_default_and_meaning() -> None:
         "PORT",
         "LOG_LEVEL",
         "LOG_FORMAT",
+        "TRACES_TO",
+        "TRACES_WITH_IDS",
     ]
     assert [name for name, default, _ in rows if default == "required"] == [
         "SLACK_BOT_TOKEN",

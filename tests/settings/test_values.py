@@ -416,3 +416,24 @@ def test_a_list_of_reasons_is_one_that_a_menu_takes_or_a_problem(entries: list[s
 def test_white_space_in_a_reason_does_not_matter() -> None:
     """A list may be broken over lines in a file of variables."""
     assert given_that(REASONS=" duplicate  payment ,\n\twrong amount").reasons == ("duplicate payment", "wrong amount")
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/"),
+        ("http://collector.monitoring:4318/", "http://collector.monitoring:4318/"),
+        ("https://example.com/otlp", "https://example.com/otlp/"),
+    ],
+)
+def test_a_collector_of_traces(text: str, value: str) -> None:
+    """It may be a plain address in the same network, as traces hold no secret."""
+    assert given_that(TRACES_TO=text).traces_to == value
+
+
+@pytest.mark.parametrize("text", ["collector:4318", "grpc://collector:4317", "http://a:b@collector", "http://x?y=1"])
+def test_no_collector_of_traces(text: str) -> None:
+    """An address with a password belongs into the headers of OpenTelemetry's own variables."""
+    (problem,) = problems(TRACES_TO=text)
+    assert problem.startswith("TRACES_TO: ")
+    assert "a:b" not in problem

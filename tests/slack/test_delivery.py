@@ -49,7 +49,8 @@ EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), request="c1", order_id="
 CONTENT = Digest("C0PAY", timestamp(AT), timestamp(AT), "UTC", Report(Figures()))
 DIGEST, _ = follow(FIRST, CONTENT, BOT, timestamp(AT))
 
-NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message and kind is not DeliveryKind.DIGEST]
+APART = {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE}
+NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message and kind not in APART]
 
 
 def about(kind: DeliveryKind) -> Event:

@@ -276,6 +276,9 @@ async def test_simultaneous_starts_make_the_tables_once(postgres: Cluster) -> No
     assert (counts(server), verify_all(server).damage) == (6, None)
 
 
+_EVIL = "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+
+
 @pytest.mark.parametrize(
     "statement, name",
     [
@@ -288,6 +291,25 @@ async def test_simultaneous_starts_make_the_tables_once(postgres: Cluster) -> No
         ),
         ("DROP INDEX one_open_cancellation_per_order", "one_open_cancellation_per_order"),
         ("ALTER TABLE people ADD COLUMN note TEXT", "people"),
+        (
+            (
+                "DROP INDEX one_open_cancellation_per_order; CREATE UNIQUE INDEX one_open_cancellation_per_order"
+                " ON cancellations (order_id) WHERE state = 'pending'"
+            ),
+            "one_open_cancellation_per_order",
+        ),
+        (f"{_EVIL} CREATE TRIGGER later AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION evil()", "later"),
+        (f"{_EVIL} CREATE TRIGGER a BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION evil()", "a"),
+        ("CREATE RULE nothing AS ON INSERT TO decisions DO INSTEAD NOTHING", "nothing"),
+        ("ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY", "audit_events"),
+        ("CREATE TABLE more () INHERITS (decisions)", "decisions"),
+        ("ALTER TABLE cancellations DROP CONSTRAINT cancellations_state_check", "cancellations"),
+        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_approver_choice_order_id_key", "decisions"),
+        ("ALTER TABLE words DROP CONSTRAINT words_seq_fkey", "words"),
+        ("ALTER TABLE deliveries ALTER status SET DEFAULT 'delivered'", "deliveries"),
+        ("ALTER TABLE requests ALTER reason DROP NOT NULL", "requests"),
+        ('ALTER TABLE rates ALTER target TYPE TEXT COLLATE "POSIX"', "rates"),
+        ('ALTER TABLE rates ALTER target TYPE VARCHAR(9) COLLATE "C"', "rates"),
     ],
 )
 async def test_an_altered_guard_ends_the_start_and_is_damage(

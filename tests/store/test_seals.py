@@ -55,9 +55,9 @@ class Bots:
         with open_reader(self.place) as tables:
             return tables.seals.all()
 
-    def verified(self, key: PrivateKey | None = None) -> Verification:
-        """Verify everything, with a public key if one is given."""
-        return verify_all(self.place, key=key.public if key is not None else None)
+    def verified(self, *keys: PrivateKey | None) -> Verification:
+        """Verify everything, with the public keys that are given."""
+        return verify_all(self.place, keys=[each.public for each in keys if each is not None])
 
     def change(self, *statements: str) -> None:
         """Change tables of the seals by plain SQL; no guard keeps anybody from it."""
@@ -80,7 +80,7 @@ async def test_every_commit_seals_the_record_up_to_its_end(bots: Bots) -> None:
             (seal,) = bots.seals()
             found = bots.verified(KEY)
             assert (found.damage, found.events) == (None, seal.size)
-            assert (found.sealed_by, found.key_given) == (KEY.public.short, True)
+            assert (found.sealed_by, found.unknown) == (KEY.public.short, ())
 
 
 async def test_the_first_seal_covers_what_was_there_before_it(bots: Bots) -> None:
@@ -124,6 +124,44 @@ async def test_a_start_with_a_new_key_says_so_and_the_old_seal_stays(bots: Bots)
     found = bots.verified(KEY)
     assert (found.damage, found.seq, found.about) == (Damage.KEY_CHANGED, old.size, OTHER.public.short)
     assert bots.verified(new_key()).damage is Damage.SEALED_WITH_ANOTHER_KEY
+
+
+async def test_all_known_keys_say_who_sealed_what(bots: Bots) -> None:
+    """A key that was forgotten is named; one that never sealed anything here is damage, in whatever order they come."""
+    third = new_key()
+    sizes = []
+    for number, key in enumerate((KEY, OTHER, third)):
+        await bots.cancel(key, f"ord_{number}")
+        sizes.append(bots.verified().events)
+    found = bots.verified(third, KEY, OTHER, KEY)
+    earlier = ((KEY.public.short, sizes[0]), (OTHER.public.short, sizes[1]))
+    assert (found.damage, found.sealed_by, found.earlier) == (None, third.public.short, earlier)
+    assert found.unknown == ()
+    assert bots.verified(third, OTHER).unknown == (KEY.public.short,)
+    assert bots.verified().unknown == (KEY.public.short, OTHER.public.short, third.public.short)
+    found = bots.verified(KEY, OTHER)
+    assert (found.damage, found.seq, found.about) == (Damage.KEY_CHANGED, sizes[1], third.public.short)
+    foreign = new_key()
+    found = bots.verified(foreign, third)
+    assert (found.damage, found.about) == (Damage.KEY_WITHOUT_SEAL, foreign.public.short)
+    assert bots.verified(foreign, new_key()).damage is Damage.SEALED_WITH_ANOTHER_KEY
+
+
+async def test_a_former_key_that_comes_back_seals_again(bots: Bots) -> None:
+    """Its last seal counts, and the one in between still proves what it sealed."""
+    for number, key in enumerate((KEY, OTHER, KEY)):
+        await bots.cancel(key, f"ord_{number}")
+        if key is OTHER:
+            until = bots.verified().events
+    found = bots.verified(KEY, OTHER)
+    assert (found.damage, found.sealed_by, found.earlier) == (None, KEY.public.short, ((OTHER.public.short, until),))
+
+
+async def test_a_holder_of_the_new_key_cannot_hide_that_there_was_an_old_one(bots: Bots) -> None:
+    """A record that was written again from its beginning has no seal of the old key."""
+    await bots.cancel(OTHER, "ord_1")
+    found = bots.verified(KEY, OTHER)
+    assert (found.damage, found.about) == (Damage.KEY_WITHOUT_SEAL, KEY.public.short)
 
 
 async def test_a_transaction_that_is_undone_leaves_no_seal(bots: Bots, clock: Clock) -> None:
@@ -380,5 +418,5 @@ class TestForgery:
         backup(sealed.place, copy)
         await sealed.cancel(KEY, "ord_2")
         later = sealed.verified(KEY).head
-        assert verify_all(copy, key=KEY.public).damage is None
-        assert verify_all(copy, parse_head(later), KEY.public).damage is Damage.CUT
+        assert verify_all(copy, keys=[KEY.public]).damage is None
+        assert verify_all(copy, parse_head(later), [KEY.public]).damage is Damage.CUT

@@ -73,7 +73,7 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-OF_REQUESTS = sorted(set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.COPIES})
+OF_REQUESTS = sorted(set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE, DeliveryKind.COPIES})
 ORDER = "WHERE order_id = 'ord_{}'".format
 NUMBER = "(SELECT request FROM cancellations WHERE order_id = 'ord_{}')".format
 CALLED = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format

@@ -10,13 +10,14 @@ from bot.domain.policy import Act
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.listeners.asking import Asking
 from bot.slack.listeners.deciding import Deciding
+from bot.slack.listeners.evidence import EvidenceFiles
 from bot.slack.listeners.home import HomeTabs
 from bot.slack.listeners.leftovers import Leftovers
 from bot.slack.listeners.looking_up import LookingUp
 from bot.slack.listeners.parts import Parts
 from bot.slack.views.modals import OrderForm
 
-__all__ = ["HomeTabs", "Parts", "register"]
+__all__ = ["EvidenceFiles", "HomeTabs", "Parts", "register"]
 
 
 def register(app: AsyncApp, parts: Parts) -> None:

@@ -47,20 +47,27 @@ def answer_in_modal(
 
     Where Slack opens none, ``otherwise`` says it; where there is no such way, a direct message.
     """
+    otherwise = otherwise or answer_directly(client, user_id, contact)
+
+    async def tell(text: str) -> None:
+        try:
+            await client.views_open(trigger_id=trigger_id, view=notice(addressed(text, contact)))
+        except Exception as error:  # noqa: BLE001 -- the time to open one is over, or Slack is away
+            log.info("notice_not_opened", problem=problem_of(error).name)
+            await otherwise(text)
+
+    return tell
+
+
+def answer_directly(client: AsyncWebClient, user_id: str, contact: str | None = None) -> Tell:
+    """Return a way to say something to a person by direct message."""
 
     async def tell(text: str) -> None:
         elements = addressed(text, contact)
         try:
-            await client.views_open(trigger_id=trigger_id, view=notice(elements))
-        except Exception as error:  # noqa: BLE001 -- the time to open one is over, or Slack is away
-            log.info("notice_not_opened", problem=problem_of(error).name)
-            if otherwise is not None:
-                await otherwise(text)
-                return
-            try:
-                await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
-            except Exception as error:  # noqa: BLE001 -- a private answer may get lost, as below
-                log.warning("answer_not_sent", problem=problem_of(error).name)
+            await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
+        except Exception as error:  # noqa: BLE001 -- a private answer may get lost, as below
+            log.warning("answer_not_sent", problem=problem_of(error).name)
 
     return tell
 

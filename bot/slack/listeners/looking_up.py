@@ -13,7 +13,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.audit import Event
-from bot.domain.lookup import NotAFilter, wants_file
+from bot.domain.lookup import File, Mistake, NotAFilter, wants_file
 from bot.domain.policy import Actor, Role, Verdict
 from bot.domain.request import Request
 from bot.rows import CsvFile, Row, event_row, fields, request_row
@@ -87,7 +87,7 @@ class LookingUp:
         if zone is None and (profile := await self._parts.directory.profile(somebody.id)) is not None:
             zone = profile.time_zone
         try:
-            filters, as_file = wants_file(button.query)
+            filters, wanted = wants_file(button.query)
             asked = Asked(
                 filters,
                 _zone(zone),
@@ -104,7 +104,14 @@ class LookingUp:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await tell(refusals.OWN_REQUESTS_ONLY)
         else:
-            if as_file and found.page.items:
+            if wanted is File.EVIDENCE and (found.order_id is None or len(filters.split()) > 1):
+                await tell(audit_page.usage(NotAFilter(Mistake.EVIDENCE_OF_AN_ORDER)))
+                return
+            if wanted is File.EVIDENCE and found.order_id is not None and found.page.items:
+                await self._parts.workflow.ask_for_evidence(actor, found.order_id)
+                await tell(audit_file.evidence_coming(found.order_id))
+                return
+            if wanted is File.CSV and found.page.items:
                 await tell(audit_file.coming(found))
                 await self._hand_out(actor, replace(asked, at=found.at), button.query, tell)
                 return

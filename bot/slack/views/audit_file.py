@@ -1,11 +1,11 @@
-"""The words around the file that ``/cancel-audit … csv`` brings by direct message."""
+"""The words around the files that ``/cancel-audit … csv`` and ``… evidence`` bring by direct message."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.domain.policy import Scope
 from bot.slack.views.audit_page import asked_for
-from bot.slack.views.text import mrkdwn
+from bot.slack.views.text import mrkdwn, words as text
 from bot.workflow import Found
 
 
@@ -23,6 +23,28 @@ def coming(found: Found) -> str:
     return (
         f"The whole answer comes as a file by direct message: {_counted(found, found.page.total)}. "
         "If it has not come in ten minutes, type the command again."
+    )
+
+
+def evidence_coming(order: str) -> str:
+    """Return the answer once the evidence for an order is owed; it comes also if the bot stops in between."""
+    return f"The evidence for order {order} comes as a file by direct message."
+
+
+def evidence(order: str, count: int, digest: str, reference: str, *, only_own: bool) -> FileWords:
+    """Return the words of a file with so many events; ``digest`` is its SHA-256.
+
+    After a doubt the message is found again by its ``reference``.
+    """
+    own = " These are only your own requests." if only_own else ""
+    return FileWords(
+        name="evidence.zip",
+        title=f"Evidence for order {order}",
+        comment=(
+            f"Evidence for order {mrkdwn([text(order)])}: {count:,} event{'' if count == 1 else 's'}.{own} "
+            "Unpack it, and read index.html. "
+            f"It is on record that you asked for it, with its SHA-256: {digest}. Reference: {reference}"
+        ),
     )
 
 

@@ -62,6 +62,7 @@ USAGE = (
     "• a reason, if the form has a list of them\n"
     "• order:7d for an order ID that looks like one of these\n"
     "• csv as the last word: the whole answer as a file, by direct message\n"
+    "• evidence behind an order ID: a file by direct message that proves what happened to that order\n"
     "Type nothing to see the latest."
 )
 
@@ -124,8 +125,10 @@ def usage(error: NotAFilter) -> str:
             wrong = "That is too long to look up."
         case Mistake.TWICE:
             wrong = f"{word} is one filter too many: give each kind once."
-        case Mistake.CSV_NOT_LAST:
-            wrong = f"Type {word} once, as the last word: then I send you the whole answer as a file."
+        case Mistake.FILE_NOT_LAST:
+            wrong = f"Type {word} once, as the last word: then I send you a file."
+        case Mistake.EVIDENCE_OF_AN_ORDER:
+            wrong = "Evidence is about one order: type its ID and then evidence, and nothing else."
         case Mistake.ENDS_BEFORE_IT_BEGINS:
             wrong = "The time ends before it begins."
         case Mistake.NOBODY:
@@ -325,6 +328,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return f"{content.report.total.asked} requests since {content.since[:10]}"
         case events.DigestMoved() | events.DigestCalledOff():
             return f"of event {content.digest}"
+        case events.EvidenceAsked():
+            return content.order
         case events.DeliveryAbandoned():
             return f"{_DELIVERIES[content.delivery]}: {outcomes.delivery_problem(content.problem)}"
         case _:
@@ -374,6 +379,7 @@ _TITLES: dict[type[Content], str] = {
     events.Digest: "digest",
     events.DigestMoved: "digest goes to another channel",
     events.DigestCalledOff: "digest called off",
+    events.EvidenceAsked: "evidence asked for",
 }
 _VERDICTS = {
     Verdict.ALLOWED: "allowed",
@@ -434,6 +440,7 @@ _DELIVERIES = {
     DeliveryKind.RECEIPT: "the receipt",
     DeliveryKind.RECEIPT_UPDATE: "an update of the receipt",
     DeliveryKind.DIGEST: "the digest",
+    DeliveryKind.EVIDENCE: "the evidence",
     DeliveryKind.COPIES: "the look for copies",
 }
 

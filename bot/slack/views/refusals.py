@@ -107,6 +107,16 @@ def usage(example: str | None, mistyped: str = "") -> str:
     )
 
 
+def evidence_not_sent(order: str, why: str) -> str:
+    """Return the words after the evidence for an order that somebody asked for was not sent."""
+    return f"You asked for the evidence for order {order}. {why}"
+
+
+def evidence_not_yours(order: str) -> str:
+    """Return the words for somebody who may no longer read what they asked for."""
+    return f"You can no longer look up order {order}, so I have not sent you its evidence."
+
+
 _NO_DIRECT_MESSAGES = {
     "cannot_dm_bot",
     "channel_not_found",

@@ -27,6 +27,7 @@ from bot.domain.events import (
     DigestMoved,
     Erased,
     Escalated,
+    EvidenceAsked,
     Expired,
     ExpiryMoved,
     Exported,
@@ -77,6 +78,7 @@ EVENTS: list[Content] = [
     Stopped(),
     Named("ben"),
     LookedUp("7d", 3, "0a"),
+    EvidenceAsked("ord_1"),
     Exported("audit find", "7d", 3, "0a"),
     BackedUp(7, "0a"),
     Restored(7, "0a"),
@@ -132,7 +134,7 @@ def test_a_story_tells_every_kind_of_event_in_words(snapshot: SnapshotAssertion)
     """Support agents read what happened, without the names of the record's fields."""
     assert [content.kind for content in EVENTS] == list(KINDS)
     # Slack takes only so much text in one message.
-    assert [*story(*EVENTS[:16]), *story(*EVENTS[16:])] == snapshot
+    assert [*story(*EVENTS[:21]), *story(*EVENTS[21:])] == snapshot
 
 
 def test_what_nobody_did_was_done_by_the_bot() -> None:

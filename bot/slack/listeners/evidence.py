@@ -1,0 +1,92 @@
+"""The evidence for one order, for the person who asked for it with ``/cancel-audit``."""
+
+import asyncio
+from hashlib import sha256
+from io import BytesIO
+
+import structlog
+
+from bot.domain.audit import Event
+from bot.domain.delivery import Delivery, DeliveryOutcome, Receipt
+from bot.domain.events import EvidenceAsked
+from bot.domain.policy import Actor, Membership, Role, Scope, may_read
+from bot.evidence import NoEvidence
+from bot.log import log_failure
+from bot.slack.files import FileNotSent, send_file
+from bot.slack.listeners.answers import answer_directly
+from bot.slack.listeners.parts import Home, Parts
+from bot.slack.views import audit_file, refusals
+from bot.store import StoreError
+
+log = structlog.get_logger(__name__)
+
+_WITHIN = 25.0
+"""Seconds for one try; after the shortest lease of a delivery, another bot would begin one of its own."""
+
+
+class EvidenceFiles:
+    """The way of a file of evidence to its reader, who may have lost the right to read it since they asked."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def send(self, delivery: Delivery, event: Event) -> Receipt:
+        """Make one try; whatever Slack does is in the receipt, and its reader hears of what no other try would mend.
+
+        The file is made anew by each try, and on record before anybody can see it.
+        """
+        assert isinstance(event.content, EvidenceAsked)
+        person, order, doubt = delivery.target, event.content.order, delivery.in_doubt_since is not None
+        later = Receipt(DeliveryOutcome.LATER, problem="person_not_checked", in_doubt=doubt, posted_nothing=True)
+        actor = await self._parts.directory.actor(person, "", Role.APPROVER, Role.AUDITOR)
+        home = await self._parts.home_of(person, None)
+        if home is Home.UNCHECKED or (may_read(actor) is Scope.OWN and _is_unchecked(actor)):
+            return later
+        if home is Home.ELSEWHERE:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
+        try:
+            async with asyncio.timeout(_WITHIN):
+                return Receipt(DeliveryOutcome.DELIVERED, await self._send(actor, order, delivery.id))
+        except NoEvidence:
+            await self._tell(person, refusals.evidence_not_yours(order))
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
+        except StoreError as error:
+            log_failure(log, "store_failed", error)
+            return Receipt(DeliveryOutcome.LATER, problem="not_recorded", in_doubt=doubt, posted_nothing=True)
+        except FileNotSent as error:
+            problem = error.problem
+            log.warning("file_not_sent", by=person, problem=problem.name)
+            if problem.unclear:
+                return Receipt(DeliveryOutcome.IN_DOUBT, problem=problem.name, in_doubt=True)
+            if error.passing:
+                return Receipt(
+                    DeliveryOutcome.LATER,
+                    problem=problem.name,
+                    retry_after=problem.retry_after,
+                    in_doubt=doubt,
+                    posted_nothing=True,
+                )
+            why = refusals.file_not_sent(problem.name, unclear=False)
+            await self._tell(person, refusals.evidence_not_sent(order, why))
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem.name)
+
+    async def _send(self, actor: Actor, order: str, reference: str) -> str:
+        """Return the channel that has the file now. Raises NoEvidence, StoreError, FileNotSent or TimeoutError."""
+        workflow, file = self._parts.workflow, BytesIO()
+        count = await workflow.evidence(actor, order, file)
+        digest = sha256(file.getbuffer()).hexdigest()
+        words = audit_file.evidence(order, count, digest, reference, only_own=may_read(actor) is Scope.OWN)
+
+        async def record() -> None:
+            await workflow.looked_up(actor, f"{order} evidence", count, digest)
+
+        return await send_file(
+            self._parts.client, self._parts.network, actor.id, file, words, before_anybody_sees_it=record
+        )
+
+    async def _tell(self, person: str, text: str) -> None:
+        await answer_directly(self._parts.client, person, self._parts.presentation.contact)(text)
+
+
+def _is_unchecked(actor: Actor) -> bool:
+    return Membership.UNCHECKED in {actor.approver, actor.auditor}

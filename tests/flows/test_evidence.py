@@ -1,0 +1,247 @@
+"""``/cancel-audit ORDER evidence``: a file by direct message that proves what happened to one order."""
+
+import asyncio
+import subprocess
+import sys
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import structlog
+
+from bot.domain.delivery import DeliveryKind
+from bot.domain.events import DeliveryAbandoned, EvidenceAsked, LookedUp
+from bot.domain.seal import new_key
+from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, broken, rate_limited
+from bot.sandbox.files import SlackFile
+from bot.sandbox.person import Person
+from bot.store import verify_all
+from tests.flows.desk import BEN, LEADS, OLGA, VERA, Desk
+from tests.flows.test_lookups import look_up
+
+COMPLETE = "files.completeUploadExternal"
+
+
+async def evidence(desk: Desk, person: Person, order: str = "ord_1") -> SlackFile:
+    """Ask for the evidence for an order, and return the file that comes."""
+    known = len(person.files)
+    told = await look_up(desk, person, f"/cancel-audit {order} evidence")
+    assert "comes as a file by direct message" in told
+    return await desk.file(person, known + 1)
+
+
+async def handed_out(desk: Desk) -> list[tuple[str, LookedUp]]:
+    """Return who got which evidence, as the record says."""
+    found = [(event.actor, event.content) for event in await desk.events()]
+    return [(actor, each) for actor, each in found if isinstance(each, LookedUp) and each.rows]
+
+
+async def nothing_owed(desk: Desk) -> None:
+    """Wait until the bot owes nobody evidence any more."""
+    sql = "SELECT 1 FROM deliveries WHERE kind = 'evidence' AND status = 'queued'"
+    while await desk.running_bot.store.read(lambda tables: tables.connection.execute(sql)):  # noqa: ASYNC110 -- the database
+        await asyncio.sleep(0.01)
+
+
+def text_of(file: SlackFile, name: str) -> str:
+    """Return the text of a file in the evidence."""
+    with ZipFile(BytesIO(file.content)) as bundle:
+        return bundle.read(name).decode()
+
+
+async def test_evidence_comes_by_direct_message_and_convinces_with_the_key_alone(
+    quiet_desk: Desk, tmp_path: Path
+) -> None:
+    """The record has the SHA-256 of the file, and the message says it."""
+    key = new_key()
+    await quiet_desk.start_bot(RECORD_KEY=key.text)
+    await quiet_desk.ask("ord_1", "typed twice")
+    file = await evidence(quiet_desk, quiet_desk.vera, "ORD_1")
+    digest = sha256(file.content).hexdigest()
+    message = quiet_desk.vera.direct_messages[-1]
+    assert f"SHA-256: {digest}" in message.text
+    assert "Evidence for order ord_1: " in message.text
+    assert "typed twice" in text_of(file, "index.html")
+    assert [(actor, each.filters, each.sha256) for actor, each in await handed_out(quiet_desk)] == [
+        (VERA, "ord_1 evidence", digest)
+    ]
+    with ZipFile(BytesIO(file.content)) as bundle:
+        bundle.extractall(tmp_path)
+    command = [sys.executable, str(tmp_path / "verify.py"), "--key", key.public.text]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "not checked" in ended.stdout) == (0, False), ended.stderr
+    await nothing_owed(quiet_desk)
+    assert verify_all(quiet_desk.place, keys=[key.public]).damage is None
+
+
+async def test_evidence_has_what_its_reader_may_look_up(desk: Desk) -> None:
+    """An outsider gets their own requests, and no word of a refused one of somebody else."""
+    await desk.ask("ord_1", "my-own-words", person=desk.olga)
+    assert await desk.fill_in("ord_1", "secret-words") is not None
+    await desk.ask("ord_2", "other-words")
+    own = await evidence(desk, desk.olga)
+    page, events = text_of(own, "index.html"), text_of(own, "events.jsonl")
+    assert "my-own-words" in page
+    assert "It has only the requests of the person who asked for it." in page
+    assert "secret-words" not in page + events
+    assert "These are only your own requests." in desk.olga.direct_messages[-1].text
+    assert "secret-words" in text_of(await evidence(desk, desk.ben), "index.html")
+    assert "No request for an order ord_2" in await look_up(desk, desk.olga, "/cancel-audit ord_2 evidence")
+    assert [actor for actor, _ in await handed_out(desk)] == [OLGA, BEN]
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("evidence", "type its ID and then evidence"),
+        ("ord_1 7d evidence", "type its ID and then evidence"),
+        ("pending evidence", "type its ID and then evidence"),
+        ("evidence ord_1", "Type 'evidence' once, as the last word"),
+        ("ord_1 csv evidence", "once, as the last word"),
+        ("ord_9 evidence", "No request for an order ord_9 is on record"),
+        ("order:evidence", "No request for an order evidence is on record"),
+    ],
+)
+async def test_nothing_comes_where_there_is_no_evidence_to_send(desk: Desk, line: str, words: str) -> None:
+    """The answer says what to type, or that there is nothing."""
+    await desk.ask("ord_1")
+    assert words in await look_up(desk, desk.vera, f"/cancel-audit {line}")
+    assert not [each for each in await desk.events() if each.kind == EvidenceAsked.kind]
+
+
+NOT_SECURE = Canned(
+    200, b'{"ok":true,"upload_url":"http://files.test/1","file_id":"F1"}', {"Content-Type": "application/json"}
+)
+
+
+@pytest.mark.parametrize(
+    "method, fault, words",
+    [
+        ("files.getUploadURLExternal", ApiError("missing_scope"), "lacks the permission files:write"),
+        (COMPLETE, ApiError("missing_scope"), "Ask @ben to update the app."),
+        ("files.getUploadURLExternal", ApiError("file_uploads_disabled"), "(file_uploads_disabled). Nothing was sent"),
+        ("files.getUploadURLExternal", NOT_SECURE, "Slack did not take the file (address_not_secure)."),
+        ("upload", Canned(413, b"", {}), "Slack did not take the file (http_413). Nothing was sent."),
+    ],
+)
+async def test_evidence_that_can_never_come_is_told_once(
+    quiet_desk: Desk, method: str, fault: Fault, words: str
+) -> None:
+    """Its reader can ask again; the bot does not go on by itself, and the record still verifies."""
+    await quiet_desk.start_bot(CONTACT=BEN)
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.add(method, fault)
+    await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit ord_1 evidence")
+    told = await quiet_desk.direct(quiet_desk.vera)
+    assert told.startswith("You asked for the evidence for order ord_1. ")
+    assert words in told
+    await nothing_owed(quiet_desk)
+    assert (len(quiet_desk.vera.direct_messages), quiet_desk.vera.files) == (1, [])
+    last = (await quiet_desk.events())[-1].content
+    assert isinstance(last, DeliveryAbandoned)
+    assert last.delivery is DeliveryKind.EVIDENCE
+    assert verify_all(quiet_desk.place).damage is None
+
+
+async def test_a_bot_without_the_scope_says_so(quiet_desk: Desk) -> None:
+    """Nobody can have read what was never sent, so nothing is on record as handed out."""
+    quiet_desk.slack.api.scopes = quiet_desk.slack.api.scopes - {"files:write"}
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit ord_1 evidence")
+    assert "lacks the permission files:write" in await quiet_desk.direct(quiet_desk.vera)
+    assert not await handed_out(quiet_desk)
+
+
+@pytest.mark.parametrize(
+    "method, fault",
+    [
+        *((method, Drop()) for method in ("conversations.open", "files.getUploadURLExternal", "upload", COMPLETE)),
+        ("files.getUploadURLExternal", rate_limited()),
+        ("upload", broken(503)),
+        (COMPLETE, broken(500)),
+        (COMPLETE, Drop(after_effect=True)),
+    ],
+)
+async def test_evidence_comes_once_through_passing_trouble(quiet_desk: Desk, method: str, fault: Fault) -> None:
+    """The bot tries again, and after an unclear answer it looks whether the file is there."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.add(method, fault)
+    await evidence(quiet_desk, quiet_desk.vera)
+    await nothing_owed(quiet_desk)
+    assert len(quiet_desk.vera.files) == 1
+    digest = sha256(quiet_desk.vera.files[0].content).hexdigest()
+    assert digest in {each.sha256 for _, each in await handed_out(quiet_desk)}
+    assert verify_all(quiet_desk.place).damage is None
+
+
+async def test_a_stop_leaves_the_evidence_to_the_next_start(quiet_desk: Desk) -> None:
+    """Whoever asked need not ask again."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.always("upload", Hang(asyncio.Event()))
+    await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit ord_1 evidence")
+    method = "files.getUploadURLExternal"
+    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == method])
+    quiet_desk.running_bot.worker.stopping = True  # nothing new begins, and what hangs is given no time
+    await quiet_desk.running_bot.worker.stop(0)
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.heal()
+    await quiet_desk.start_bot()
+    await quiet_desk.file(quiet_desk.vera)
+    await nothing_owed(quiet_desk)
+    assert len(quiet_desk.vera.files) == 1
+
+
+async def test_who_may_no_longer_read_it_gets_no_evidence(quiet_desk: Desk) -> None:
+    """The rights are those of the moment in which the file is made."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.always("files.getUploadURLExternal", rate_limited(1))
+    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
+    method = "files.getUploadURLExternal"
+    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == method])
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.heal()
+    quiet_desk.slack.space.groups[LEADS] = [VERA]
+    with structlog.testing.capture_logs() as logs:
+        await quiet_desk.start_bot()
+        assert "You can no longer look up order ord_1" in await quiet_desk.direct(quiet_desk.cleo)
+        await nothing_owed(quiet_desk)
+    assert not quiet_desk.cleo.files
+    assert not await handed_out(quiet_desk)
+    assert not [event for event in logs if event["log_level"] == "error"]
+    assert verify_all(quiet_desk.place).damage is None
+
+
+async def test_a_reader_whose_rights_slack_does_not_name_waits(quiet_desk: Desk) -> None:
+    """No answer about a group is no reason to send less than somebody may read, or to refuse them."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.always("files.getUploadURLExternal", rate_limited(1))
+    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
+    method = "files.getUploadURLExternal"
+    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == method])
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.heal()
+    quiet_desk.slack.faults.always("usergroups.users.list", broken(500))
+    await quiet_desk.start_bot()
+
+    async def problem() -> str:
+        sql = "SELECT problem FROM deliveries WHERE kind = 'evidence'"
+        rows = await quiet_desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
+        return str(rows[0][0])
+
+    while await problem() != "person_not_checked":  # noqa: ASYNC110 -- the database
+        await asyncio.sleep(0.01)
+    assert not quiet_desk.cleo.files
+    quiet_desk.slack.heal()
+    await quiet_desk.file(quiet_desk.cleo)
