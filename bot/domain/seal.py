@@ -112,6 +112,11 @@ class PrivateKey:
         """The key that verifies what this one has signed."""
         return PublicKey(self._signer.public_key().public_bytes_raw())
 
+    @cached_property
+    def public_text(self) -> str:
+        """The text of the key that verifies, which every commit needs."""
+        return self.public.text
+
     @property
     def text(self) -> str:
         """The secret, as the setting RECORD_KEY has it."""

@@ -48,8 +48,8 @@ class Seals:
     def __init__(self, connection: Connection, key: PrivateKey | None = None) -> None:
         self._connection = connection
         self._key = key
-        self._known: Seal | None = None
-        """The row whose signature this process made or verified last. It never stands for the row."""
+        self._known: tuple[Seal, Frontier, Checkpoint] | None = None
+        """The row whose signature this process made or verified last, and what it says. It never stands for the row."""
         self._never_sealed = False
         """True once this process has seen that the record names no key, until it seals itself."""
 
@@ -82,8 +82,15 @@ class Seals:
         assert self._key is not None
         for event in events:
             tree = self._grown(tree, event.hash)
-        text = Checkpoint(name, tree.size, tree.root(), events[-1].hash).text
-        self._keep(Seal(self._key.public.text, tree.size, tree.text, self._key.sign(text)))
+        said = Checkpoint(name, tree.size, tree.root(), events[-1].hash)
+        made = Seal(self._key.public_text, tree.size, tree.text, self._key.sign(said.text))
+        self._connection.execute(
+            f"INSERT INTO seals ({_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+            " size = excluded.size, frontier = excluded.frontier, note = excluded.note",
+            made,
+        )
+        # Compared with the whole row, so it does no harm where the transaction is undone.
+        self._known, self._never_sealed = (made, tree, said), False
 
     def check(self, last: Event) -> None:
         """Raise SealRefused where the next event could not be sealed; ``last`` is the last event of the record."""
@@ -105,7 +112,7 @@ class Seals:
         if self._key is None:
             return False
         return any(
-            isinstance(content := event.content, Started) and content.record_key == self._key.public.text
+            isinstance(content := event.content, Started) and content.record_key == self._key.public_text
             for event in events
             if event.kind == Started.kind
         )
@@ -113,20 +120,17 @@ class Seals:
     def _check_key(self, before: Seal, events: Sequence[Event]) -> None:
         if self._key is None:
             raise SealRefused(StoreProblem.SEALED, _short(before.key))
-        if before.key != self._key.public.text and not self._begins(events):
+        if before.key != self._key.public_text and not self._begins(events):
             raise SealRefused(StoreProblem.ANOTHER_KEY, _short(before.key))
 
     def _sealed(self, before: Seal, size: int, head: str) -> tuple[Frontier, str]:
         """Return the tree and the origin of the last seal, which covers exactly the events up to this one."""
-        if before == self._known:
-            tree = merkle.frontier(before.size, before.frontier)
-            found = seal.checkpoint(before.note.rpartition("\n\n")[0] + "\n")
-        else:
+        if self._known is None or before != self._known[0]:
             read = before.tree()
             if read is None:
                 raise SealRefused(StoreProblem.SEAL_BROKEN)
-            tree, found = read
-            self._known = before
+            self._known = before, *read
+        _, tree, found = self._known
         if found.size != size or found.head != head:
             raise SealRefused(StoreProblem.NOT_SEALED, f"#{found.size}")
         return tree, found.origin
@@ -155,15 +159,6 @@ class Seals:
     def _origin(self, events: Sequence[Event]) -> str:
         rows = self._connection.execute("SELECT hash FROM audit_events WHERE seq = 1")
         return seal.origin(rows[0][0] if rows else events[0].hash)
-
-    def _keep(self, made: Seal) -> None:
-        self._connection.execute(
-            f"INSERT INTO seals ({_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-            " size = excluded.size, frontier = excluded.frontier, note = excluded.note",
-            made,
-        )
-        # Compared with the whole row, so it does no harm where the transaction is undone.
-        self._known, self._never_sealed = made, False
 
     # --- reading ------------------------------------------------------------------------------
 
