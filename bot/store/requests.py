@@ -189,20 +189,21 @@ class Requests:
                 timestamp(due_at),
             ),
         )
+        ((seq,),) = self._connection.execute(f"SELECT {NEXT_EVENT}")
         added = self._connection.execute(
             "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
-            f" VALUES {', '.join([f'(?, ?, ?, ?, ?, ?, {NEXT_EVENT})'] * len(order_ids))}"
-            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id, changed_seq",
+            f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(order_ids))}"
+            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id",
             [
                 value
                 for order_id in order_ids
-                for value in (number, order_id, requester, timestamp(at), State.PENDING, timestamp(at))
+                for value in (number, order_id, requester, timestamp(at), State.PENDING, timestamp(at), seq)
             ],
         )
         if len(added) < len(order_ids):
             self._connection.execute("DELETE FROM cancellations WHERE request = ?", (number,))
             self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
-            kept = {order_id for _, order_id, _ in added}
+            kept = {order_id for _, order_id in added}
             return [each for each in order_ids if each not in kept]
         # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
         return Request(
@@ -217,7 +218,7 @@ class Requests:
             card_ts=None,
             card_link="",
             cancellations=tuple(
-                Cancellation(each, order_id, State.PENDING, at, seq) for each, order_id, seq in sorted(added)
+                Cancellation(each, order_id, State.PENDING, at, seq) for each, order_id in sorted(added)
             ),
             due_at=due_at,
             remind_at=remind_at,

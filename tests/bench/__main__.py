@@ -40,7 +40,8 @@ def judge(rows: list[Row]) -> None:
     """Add the aim to each row, and "yes" or "NO" for whether it is met.
 
     The aim for a click includes a commit, which may cost as much as it costs the floor with as many people at once. A
-    form of fifty orders is held against a commit of fifty rows. Other forms, and acts while calls hang, have no aim for
+    form of fifty orders is held against a commit of its size: a row for it and one for each order, in the bot's own
+    tables. Other forms, and acts while calls hang, have no aim for
     the median. A 99th percentile under 250 ms is the aim for all.
     """
     for row in rows:

@@ -223,6 +223,8 @@ _LOOKS_LIKE_ASCII = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", 
 
 def mistakable(text: str) -> str | None:
     """Return the first character that people do not see, or may take for one of ASCII's; None if there is none."""
+    if text.isascii() and text.isprintable() and " " not in text:
+        return None  # nearly every order id, and a form may have fifty
     return next((each for before, each in pairwise(f" {text}") if _is_mistakable(each, before)), None)
 
 
