@@ -1,15 +1,19 @@
 """The bot's own Home tab, used from asking to the end, by mouse and by keyboard alone."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Locator, expect
 
+from bot.sandbox.faults import Drop
 from bot.sandbox.playground.playground import Playground
 from bot.sandbox.stage import PAYMENTS
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.test_keyboard import tab_to
 from tests.browser.test_screens import SIZES, violations
+from tests.flows.desk import QUICK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -83,6 +87,35 @@ async def test_a_request_is_withdrawn_on_the_home_tab(visit: Visit, playground: 
     found += await violations(desk, "Home tab of an outsider")
     assert found == []
     assert not playground.gateway.calls
+
+
+@SIZES
+async def test_an_unknown_order_is_settled_on_the_home_tab(
+    visit: Visit, playground: Playground, viewport: Any, tmp_path: Path
+) -> None:
+    """An approver finds it there with the buttons of its card, also if nobody can use the card any more."""
+    for _ in range(QUICK.max_attempts):
+        playground.gateway.faults.add("ord_1001", Drop(after_effect=True))
+    await playground.ask("ord_1001", "ordered twice")
+    desk = await visit("ben", viewport=viewport)
+    home = await open_home(desk)
+    await home.get_by_role("button", name="Approve").click()
+    await desk.confirm("Approve")
+    await expect(home).to_contain_text("Outcome not known")
+    await expect(home).to_contain_text("Not known whether the order is cancelled")
+    found = await violations(desk, "Home tab with an unknown outcome")
+    await desk.screenshot(Path(os.environ.get("PICTURES", tmp_path)) / f"unknown-{viewport['width']}.jpg")
+    await desk.choose("olga")
+    await expect(home).to_contain_text("Nothing yet.")
+    await desk.choose("ben")
+    await home.get_by_role("button", name="More actions").click()
+    await desk.page.get_by_role("menuitem", name="Settle by hand: it is cancelled").click()
+    await desk.dialog.get_by_role("textbox").fill("the console shows it as cancelled")
+    await desk.confirm("Settle")
+    await expect(home).not_to_contain_text("Outcome not known")
+    await expect(home).to_contain_text("📝 Settled by hand: cancelled · order ord_1001")
+    found += await violations(desk, "Home tab after that")
+    assert found == []
 
 
 @SIZES

@@ -111,7 +111,7 @@ async def test_attempts_are_stopped_and_the_request_is_retried(
     await desk.button("Close thread").click()
     await desk.choose("ann")
     await desk.go("cancel-desk")
-    await expect(desk.message("You can stop it in the menu (⋯) of the card.")).to_be_visible()
+    await expect(desk.message("To stop it, press Stop trying here.")).to_be_visible()
     await expect(desk.message("The gateway has not settled order ord_1001 yet.")).to_be_visible()
     found += await violations(desk, "receipt and notice about the gateway")
     await desk.go("payments")

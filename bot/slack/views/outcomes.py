@@ -48,7 +48,7 @@ class Words:
 _THEN_RETRY = "Then an approver can press Retry on the card."
 _THEN_RETRY_OR_ASK = "Then an approver can press Retry on the card, or you ask again."
 _RETRY = "An approver can press Retry on the card, or you ask again."
-_BY_HAND = "Then an approver settles this by hand, in the menu (⋯) of the card."
+_BY_HAND = "Then an approver settles this by hand, in the menu (⋯) of the card or on the Home tab."
 _ASK_AGAIN = "If the order must be cancelled, ask again."
 # Whether the gateway took a call is the gateway's own word.
 _NOT_TAKEN = "The gateway says that it did not take the request, so this request has not changed the order."
