@@ -189,7 +189,13 @@ class Bot:
             wake=wake,
         )
         self._measuring = Measuring(self.store, rules, self._metrics, now=self.clock.now, every=tuning.metrics_check)
-        self._patrol = Patrol(self.store, self._metrics, monotonic=self.clock.monotonic, every=tuning.record_check)
+        self._patrol = Patrol(
+            self.store,
+            self._metrics,
+            stop=self.workflow.stop_for_damage,
+            monotonic=self.clock.monotonic,
+            every=tuning.record_check,
+        )
         self._runner = http_server.runner(self._web_app(), shutdown_timeout=tuning.answered_within)
 
     async def start(self) -> None:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot import wording
 from bot.domain.attempt import Reason
+from bot.domain.audit import BOT
 from bot.domain.freeze import Freeze
 from bot.slack.socket_mode import Missing
 from bot.slack.views import outcomes
@@ -101,12 +102,16 @@ def database_clock(apart: timedelta) -> str:
 def frozen(freeze: Freeze) -> str:
     """Return a clause about a freeze; people's own words are for Slack, as this address is open to everybody."""
     since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"frozen by {freeze.by} since {since}: no request is taken and the gateway is not asked until it is unfrozen"
+    by = "the bot itself" if freeze.by == BOT else freeze.by
+    return f"frozen by {by} since {since}: no request is taken and the gateway is not asked until it is unfrozen"
 
 
 def record_damaged(event: int) -> str:
     """Return a clause about a record that somebody has changed; ``event`` is the number of the first that is wrong."""
-    return f"the record is damaged at event {event}: run audit verify, and keep the file for inspection"
+    return (
+        f"the record is damaged, or the tables contradict it, at event {event}: run audit verify, and keep the database"
+        " for inspection; everything is frozen until somebody unfreezes it"
+    )
 
 
 def stuck(problem: str, count: int) -> str:

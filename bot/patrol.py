@@ -1,12 +1,15 @@
-"""The bot's own verification of its record: every event once after each start, and again each day.
+"""The bot's own verification of its record: all of it once after each start and again each day, and each new event.
 
-It recomputes the chain of hashes, a few events at a time, and lets other work pass in between. ``audit verify`` proves
-more: it also holds the tables against the events.
+It recomputes the chain of hashes a few events at a time, and lets other work pass in between. As soon as it has seen
+the last event about a request, it holds the tables against all of that request's events. ``audit verify`` proves more:
+it also finds rows that belong to no request, and proves what is about none. The writer itself checks the last seal.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
 
 import structlog
 
@@ -16,20 +19,45 @@ from bot.store import Store, StoreError, Tables
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 500
-"""Events of one read, which take a few milliseconds."""
+_AT_ONCE = 200
+"""Events of one read, which take about ten milliseconds with their requests."""
 _BREATHER = 0.1
 """Seconds between two reads of a record that is still behind: the verification takes a tenth of one processor."""
 _AGAIN = 24 * 3600.0
 
 
-class Patrol:
-    """The verification of one bot's record. ``damaged_at`` is the first event that does not fit, or None."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What came of some events: the last one that follows, the first damage, whether there may be more events, and the
+    first one with an earlier time than the one before, or 0.
+    """
 
-    def __init__(self, store: Store, metrics: Metrics, *, monotonic: Callable[[], float], every: float) -> None:
+    last: Event
+    damaged_at: int | None = None
+    more: bool = False
+    backwards_at: int = 0
+
+
+class Patrol:
+    """The verification of one bot's record. ``damaged_at`` is the first event that does not fit, or None.
+
+    ``stop`` gets its number: nothing may be sent to the gateway before somebody has looked. It is called until it does
+    not raise a StoreError.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        *,
+        stop: Callable[[int], Awaitable[None]],
+        monotonic: Callable[[], float],
+        every: float,
+    ) -> None:
         self.damaged_at: int | None = None
         self._store = store
         self._metrics = metrics
+        self._stop = stop
         self._monotonic = monotonic
         self._every = every
         self._last = FIRST
@@ -45,28 +73,40 @@ class Patrol:
             if not more and self._monotonic() - began >= _AGAIN:
                 self._last, began = FIRST, self._monotonic()
             await asyncio.sleep(min(_BREATHER, self._every) if more else self._every)
+        while True:
+            with suppress(StoreError):
+                await self._stop(self.damaged_at)
+                return
+            await asyncio.sleep(self._every)
 
     async def _step(self) -> bool:
         """Verify the next events; return True if there may be more."""
         last = self._last
-        self._last, damaged_at, more = await self._store.read(lambda tables: _walk(tables, last))
+        found = await self._store.read(lambda tables: _walk(tables, last))
+        self._last = found.last
+        if found.backwards_at > self._furthest:
+            log.warning("record_time_backwards", event_number=found.backwards_at)
         self._furthest = max(self._furthest, self._last.seq)
         self._metrics.verified.set(self._furthest)
-        if damaged_at is not None:
-            self.damaged_at = damaged_at
+        if found.damaged_at is not None:
+            self.damaged_at = found.damaged_at
             self._metrics.damaged.set(1)
-            log.error("record_damaged", event_number=damaged_at)
-        return more
+            log.error("record_damaged", event_number=found.damaged_at)
+        return found.more
 
 
-def _walk(tables: Tables, last: Event) -> tuple[Event, int | None, bool]:
-    """Return the last event that follows, the number of the first one that does not, and whether there may be more."""
+def _walk(tables: Tables, last: Event) -> _Step:
+    """Verify the events after the last one, and the requests of which they are the last."""
     # With the last one again: somebody may have cut the end off, and others may have been written in its place.
     found = tables.record.after(max(last.seq - 1, 0), _AT_ONCE + 1)
     if last.seq and (not found or found.pop(0).hash != last.hash):
-        return last, last.seq, False
-    for event in found:
-        if not event.follows(last):
-            return last, event.seq, False
-        last = event
-    return last, None, len(found) >= _AT_ONCE
+        return _Step(last, last.seq)
+    walked = [last, *found]
+    for before, event in pairwise(walked):
+        if not event.follows(before):
+            return _Step(before, event.seq)
+    last = walked[-1]
+    backwards = (event.seq for before, event in pairwise(walked) if event.at < before.at)
+    # A request is compared once, with its last event: one of fifty orders has hundreds of them.
+    contradicted = tables.projections.contradicted({each.request for each in found if each.request}, last.seq)
+    return _Step(last, contradicted, len(found) >= _AT_ONCE, next(backwards, 0))

@@ -20,8 +20,14 @@ class Walk:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store, self.clock, self.metrics = store, clock, Metrics()
-        self.patrol = Patrol(store, self.metrics, monotonic=clock.monotonic, every=0.001)
+        self.stopped: list[int] = []
+        self.patrol = Patrol(store, self.metrics, stop=self._stop, monotonic=clock.monotonic, every=0.001)
         self.task = asyncio.create_task(self.patrol.run())
+
+    async def _stop(self, event_number: int) -> None:
+        self.stopped.append(event_number)
+        if len(self.stopped) == 1:
+            raise StoreError(StoreProblem.DISK_FULL, self.store.path)  # the bot tries it again
 
     async def until(self, look: Callable[[], bool]) -> None:
         """Wait until this is so."""
@@ -88,6 +94,7 @@ async def test_a_new_event_that_does_not_follow_is_damage(walk: Walk) -> None:
         async with asyncio.timeout(10):
             await walk.task
     assert walk.patrol.damaged_at == 7
+    assert walk.stopped == [7, 7]
     assert walk.value("record_damaged") == 1
     assert [(line["event"], line["event_number"]) for line in logs] == [("record_damaged", 7)]
 
@@ -145,6 +152,20 @@ async def test_trouble_of_the_file_is_no_damage(walk: Walk, monkeypatch: pytest.
     walk.task.cancel()
 
 
+async def test_a_time_that_runs_backwards_is_told_once(walk: Walk) -> None:
+    """It is no damage: somebody may have set the clock. But the record must not hide it."""
+    with structlog.testing.capture_logs() as logs:
+        walk.clock.advance(hours=-1)
+        await append(walk.store, walk.clock)
+        await walk.until(lambda: walk.value("record_verified_event") == 7)
+        walk.clock.advance(days=2)  # all of it is verified again
+        await append(walk.store, walk.clock)
+        await walk.until(lambda: walk.value("record_verified_event") == 8)
+    walk.task.cancel()
+    told = [line["event_number"] for line in logs if line["event"] == "record_time_backwards"]
+    assert (told, walk.patrol.damaged_at) == ([7], None)
+
+
 def test_an_event_follows_only_as_it_was_written() -> None:
     """Its number, the hash before it and its own hash must fit."""
     first = Event(1, "t", "stopped", "", "", BOT, "{}", "0" * 64).sealed()
@@ -158,5 +179,6 @@ def test_an_event_follows_only_as_it_was_written() -> None:
 def test_damage_has_words() -> None:
     """The note in /readyz names the event and what to do."""
     assert health.record_damaged(7) == (
-        "the record is damaged at event 7: run audit verify, and keep the file for inspection"
+        "the record is damaged, or the tables contradict it, at event 7: run audit verify, and keep the database for"
+        " inspection; everything is frozen until somebody unfreezes it"
     )

@@ -4,7 +4,7 @@ The file is long because both read all tables side by side, in one way.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -120,6 +120,25 @@ class Projections:
         """Return this request as its own events say."""
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = ? ORDER BY seq"
         return fold(Event(*row) for row in self._connection.execute(sql, (request.id,)))
+
+    def contradicted(self, request_ids: Collection[str], upto: int) -> int | None:
+        """Return the last event of the first of these requests that its tables contradict, or None.
+
+        Requests with events after ``upto`` are left out.
+        """
+        if not request_ids:
+            return None
+        wanted = sorted(request_ids)
+        sql = (
+            "SELECT e.request, max(e.seq), r.number FROM audit_events e LEFT JOIN requests r ON r.id = e.request"
+            f" WHERE {among('e.request', len(wanted))} GROUP BY e.request, r.number"
+        )
+        rows = self._connection.execute(sql, wanted)
+        last: dict[int | None, int] = {number: seq for _, seq, number in rows if seq <= upto}
+        if None in last:
+            return last[None]  # the request itself is gone
+        compared = self._compared(sorted(number for number in last if number is not None)) if last else ()
+        return next((last.get(each.number, upto) for each in compared if each.contradiction is not None), None)
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield every contradiction between the tables and the record, request by request."""

@@ -170,11 +170,13 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         return Concluded()
     # A Slack that is away or asks for a pause takes everything by itself later.
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
-    # Each change owes an update, and all of them meet the same refusal.
-    known = request is not None and tx.deliveries.refused(request, delivery.kind)
+    report = False
+    if lasting and request is not None:
+        # Each change owes an update, and all of them meet the same refusal.
+        is_update = delivery.kind is DeliveryKind.CARD_UPDATE and _needs_card(request)
+        report = delivery.kind is DeliveryKind.CARD or (is_update and not tx.deliveries.refused(request, delivery.kind))
     tell = lasting and tx.deliveries.tell(delivery, at)
-    about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if tell and about_card and request is not None and not known and _needs_card(request):
+    if tell and report and request is not None:
         _report_blocked(tx, request, delivery, receipt, at)
     refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
     if delivery.kind is DeliveryKind.DIGEST and refused and not _may_appear(rules, delivery, at):

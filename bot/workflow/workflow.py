@@ -20,7 +20,7 @@ from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Troubl
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
-from bot.domain.events import ClickRefused, EvidenceAsked, LookedUp, RequestRefused, Started, Stopped
+from bot.domain.events import ClickRefused, EvidenceAsked, Frozen, LookedUp, RequestRefused, Started, Stopped
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
@@ -255,6 +255,17 @@ class Workflow:
         )
         self._wake.set()
         return froze
+
+    async def stop_for_damage(self, event_number: int) -> None:
+        """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""
+
+        def work(tx: Tables) -> None:
+            if tx.freeze() is None:
+                freezing.put(tx, Frozen(f"The record is damaged at event {event_number}"), BOT, self._at(tx))
+
+        await self._store.transaction("frozen", work)
+        log.error("frozen_for_damage", event_number=event_number)
+        self._wake.set()
 
     async def frozen(self) -> Freeze | None:
         """Return the freeze that is in force, or None."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from bot.domain.audit import BOT
 from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
@@ -14,6 +15,7 @@ _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
 _OF_A_REQUEST = "No approval counts, and the gateway is not asked."
 _OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
+_NOT_A_PERSON = {"terminal": "an operator at the command line", BOT: "the bot itself"}
 _WAITS = frozenset({State.PENDING, State.APPROVED})
 _GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED})
 """The ends after which people are told how it can go on: by Retry, or by asking again."""
@@ -34,7 +36,7 @@ def shown_after(request: Request) -> Freeze | None:
 
 def banner(freeze: Freeze, *, ended: bool) -> list[Element]:
     """Return the line of a message about a request that waits, or that has ``ended``."""
-    by = words("an operator at the command line") if _is_operator(freeze) else person(freeze.by)
+    by = words(_NOT_A_PERSON[kind]) if (kind := freeze.by.partition(":")[0]) in _NOT_A_PERSON else person(freeze.by)
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
         words("🧊 Everything is frozen by "),
@@ -59,7 +61,7 @@ def has_ended(request: Request) -> bool:
 
 def in_force(freeze: Freeze) -> str:
     """Return what stands still, since when, by whom and why, as plain text."""
-    by = "an operator at the command line" if _is_operator(freeze) else theirs(freeze.name) or freeze.by
+    by = _NOT_A_PERSON.get(freeze.by.partition(":")[0]) or theirs(freeze.name) or freeze.by
     why = f": {theirs(quoted(freeze.why, _SHOWN))}" if freeze.why else ""
     return f"Everything is frozen by {by}, since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}."
 
@@ -103,7 +105,3 @@ def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
             )
         case _:
             return "Only approvers can stop everything or let it go on. Nothing has changed."
-
-
-def _is_operator(freeze: Freeze) -> bool:
-    return freeze.by.startswith("terminal:")
