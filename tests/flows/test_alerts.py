@@ -27,6 +27,7 @@ class Watched:
         self.desk, self.clock, self.monkeypatch = desk, clock, monkeypatch
         self.before: Scrape = {}
         self.url = ""
+        self.record_check = 0.05
         self.slow = 0.0
         """The seconds that each commit of a click takes."""
 
@@ -37,6 +38,7 @@ class Watched:
             patience=QUICK,
             token_check=0.01,
             gateway_check=0.01,
+            record_check=self.record_check,
             on_commit=self._committed,
         )
         bot = await self.desk.start_bot(tuning, **changes)
@@ -200,10 +202,18 @@ async def record_cut(watched: Watched) -> None:
 async def reason_edited(watched: Watched) -> None:
     """Somebody changes the reason of a request that waits."""
     await watched.start()
-    card = await watched.desk.ask("ord_1")
+    await watched.desk.ask("ord_1")
     await watched.desk.stop_bot()
     forge(watched.desk.database, "UPDATE requests SET reason = 'another'")
     await watched.start()
+
+
+async def reason_edited_just_before_the_call(watched: Watched) -> None:
+    """Somebody does that after the bot's own verification, and before the call."""
+    watched.record_check = 3600.0
+    await watched.start()
+    card = await watched.desk.ask("ord_1")
+    forge(watched.desk.database, "UPDATE requests SET reason = 'another'")
     await watched.desk.ben.click(card, "approve")
 
 
@@ -245,7 +255,8 @@ TROUBLES: list[tuple[str, Callable[[Watched], Awaitable[None]]]] = [
     ("CancelDeskAcknowledgementsLate", slow_disk),
     ("CancelDeskRecordDamaged", record_edited),
     ("CancelDeskRecordDamaged", record_cut),
-    ("CancelDeskRecordContradicted", reason_edited),
+    ("CancelDeskRecordDamaged", reason_edited),
+    ("CancelDeskRecordContradicted", reason_edited_just_before_the_call),
     ("CancelDeskBackupOld", no_backup),
     ("CancelDeskLogLinesLost", log_unread),
     ("CancelDeskFrozen", frozen),
