@@ -193,6 +193,7 @@ class Bot:
             self.store,
             self._metrics,
             stop=self.workflow.stop_for_damage,
+            idle=self._in_flight.idle,
             monotonic=self.clock.monotonic,
             every=tuning.record_check,
         )

@@ -1,14 +1,15 @@
 """The bot's own verification of its record: all of it once after each start and again each day, and each new event.
 
 It recomputes the chain of hashes a few events at a time, and lets other work pass in between. As soon as it has seen
-the last event about a request, it holds the tables against all of that request's events. ``audit verify`` proves more:
-it also finds rows that belong to no request, and proves what is about none. The writer itself checks the last seal.
+the last event about a request, it holds the tables against all of that request's events. When it has seen everything,
+it looks at the definitions, the people's names and what is owed about no request. ``audit verify`` proves more, such as
+the pages of the file and the words about no request. The writer itself checks the last seal.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import structlog
@@ -42,7 +43,7 @@ class Patrol:
     """The verification of one bot's record. ``damaged_at`` is the first event that does not fit, or None.
 
     ``stop`` gets its number: nothing may be sent to the gateway before somebody has looked. It is called until it does
-    not raise a StoreError.
+    not raise a StoreError. ``idle`` returns as soon as nobody waits for an acknowledgement, or has waited for long.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Patrol:
         metrics: Metrics,
         *,
         stop: Callable[[int], Awaitable[None]],
+        idle: Callable[[], Awaitable[None]],
         monotonic: Callable[[], float],
         every: float,
     ) -> None:
@@ -58,10 +60,13 @@ class Patrol:
         self._store = store
         self._metrics = metrics
         self._stop = stop
+        self._idle = idle
         self._monotonic = monotonic
         self._every = every
         self._last = FIRST
         self._furthest = 0
+        self._whole = True
+        """True until everything was seen once since the start, or since the beginning of this day's verification."""
 
     async def run(self) -> None:
         """Verify until there is damage, or for as long as the task lives."""
@@ -71,7 +76,7 @@ class Patrol:
             with suppress(StoreError):  # what is wrong with the file is told elsewhere
                 more = await self._step()
             if not more and self._monotonic() - began >= _AGAIN:
-                self._last, began = FIRST, self._monotonic()
+                self._last, self._whole, began = FIRST, True, self._monotonic()
             await asyncio.sleep(min(_BREATHER, self._every) if more else self._every)
         while True:
             with suppress(StoreError):
@@ -82,7 +87,12 @@ class Patrol:
     async def _step(self) -> bool:
         """Verify the next events; return True if there may be more."""
         last = self._last
+        await self._idle()
         found = await self._store.read(lambda tables: _walk(tables, last))
+        if self._whole and not found.more and found.damaged_at is None:
+            if not await self._store.read(_rest_is_sound):
+                found = replace(found, damaged_at=found.last.seq)
+            self._whole = False
         self._last = found.last
         if found.backwards_at > self._furthest:
             log.warning("record_time_backwards", event_number=found.backwards_at)
@@ -110,3 +120,7 @@ def _walk(tables: Tables, last: Event) -> _Step:
     # A request is compared once, with its last event: one of fifty orders has hundreds of them.
     contradicted = tables.projections.contradicted({each.request for each in found if each.request}, last.seq)
     return _Step(last, contradicted, len(found) >= _AT_ONCE, next(backwards, 0))
+
+
+def _rest_is_sound(tables: Tables) -> bool:
+    return not tables.connection.altered() and tables.projections.apart_is_sound()

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from typing import IO, Any, Protocol
@@ -49,6 +49,20 @@ def request_row(found: Request, contradiction: Contradiction | None) -> Row:
     """Return a request as a row, with the first thing in which the tables contradict its events."""
     row = {name: shown(found) for name, shown in _CANCELLATION.items()}
     return row | {CONTRADICTS: subject(contradiction.subject, contradiction.seq) if contradiction else ""}
+
+
+def export_fields() -> list[str]:
+    """Return the names of the columns of an export: those of requests, and more about people."""
+    return [*_CANCELLATION, *_OF_PEOPLE, CONTRADICTS]
+
+
+def export_row(found: Request, contradiction: Contradiction | None, names: Mapping[str, str]) -> Row:
+    """Return a request as a row of an export; ``names`` are those of people, by their ids.
+
+    Several decisions are in one cell each, in the same order, with a semicolon between them.
+    """
+    row = request_row(found, contradiction) | {name: shown(found, names) for name, shown in _OF_PEOPLE.items()}
+    return {name: row[name] for name in export_fields()}
 
 
 def report_fields() -> list[str]:
@@ -134,6 +148,12 @@ _CANCELLATION: dict[str, Callable[[Request], Any]] = {
     "request": lambda found: found.id,
 }
 """The columns, and what each shows."""
+_OF_PEOPLE: dict[str, Callable[[Request, Mapping[str, str]], str]] = {
+    "requester_name": lambda found, names: names.get(found.requester, ""),
+    "decided_by_names": lambda found, names: "; ".join(names.get(each.approver, "") for each in found.decisions),
+    "decided_at": lambda found, _: "; ".join(each.at.isoformat(timespec="seconds") for each in found.decisions),
+    "decision_reasons": lambda found, _: "; ".join(each.reason for each in found.decisions),
+}
 
 
 _FIGURES: dict[str, Callable[[Figures], int | None]] = {

@@ -9,6 +9,7 @@ import structlog
 from bot import health, patrol
 from bot.domain.audit import BOT, Event
 from bot.domain.events import Stopped
+from bot.in_flight import InFlight
 from bot.metrics import Metrics
 from bot.patrol import Patrol
 from bot.store import Store, StoreError, StoreProblem, Tables
@@ -21,7 +22,9 @@ class Walk:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store, self.clock, self.metrics = store, clock, Metrics()
         self.stopped: list[int] = []
-        self.patrol = Patrol(store, self.metrics, stop=self._stop, monotonic=clock.monotonic, every=0.001)
+        self.patrol = Patrol(
+            store, self.metrics, stop=self._stop, idle=InFlight().idle, monotonic=clock.monotonic, every=0.001
+        )
         self.task = asyncio.create_task(self.patrol.run())
 
     async def _stop(self, event_number: int) -> None:

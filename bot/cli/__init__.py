@@ -6,7 +6,7 @@ Heavy imports are inside the commands, so that ``--help`` is quick.
 import click
 
 from bot import __version__
-from bot.cli import backup, doctor, erase, freeze, migrate, move, record, report, run, sandbox
+from bot.cli import backup, doctor, erase, freeze, migrate, move, reading, record, report, run, sandbox
 from bot.cli.env_file import VARIABLE, env_file_option
 from bot.cli.terminal import CommandLine
 
@@ -35,3 +35,5 @@ for command in (
     sandbox.playground,
 ):
     main.add_command(command)
+for reader in (reading.find, reading.export, reading.follow):
+    record.audit.add_command(reader)

@@ -1,4 +1,4 @@
-"""The commands on the record, look it up and verify it, and what all commands on the file have in common."""
+"""The commands that prove the record, and what all commands on the database have in common."""
 
 import os
 import pwd
@@ -44,53 +44,6 @@ database_option = click.option(
 @click.group()
 def audit() -> None:
     """Look up the record, and prove that nobody has changed it."""
-
-
-@audit.command()
-@click.argument("filters", nargs=-1)
-@database_option
-@click.option("--json", "form", flag_value="json", help="Print one JSON array.")
-@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values with a header line.")
-@click.option("--limit", type=click.IntRange(1), help="Print at most this many rows; without it all.")
-def find(filters: tuple[str, ...], database: Path | None, form: str | None, limit: int | None) -> None:
-    """Print requests, newest first, or all events of one order.
-
-    FILTERS are those of /cancel-audit: an order ID (its events), @U012AB3CD (a requester or approver),
-    state:cancelled, fraud (one of REASONS), 7d, 2026-11-01..2026-11-23.
-    """
-    from bot.cli.problems import fail
-    from bot.cli.rows import Printer, read_rows
-    from bot.domain.events import Exported
-    from bot.domain.lookup import NotAFilter, parse
-    from bot.rows import fields
-    from bot.settings import RecordSettings
-    from bot.store import StoreError, open_reader
-    from bot.wording import FILTERS, look_up_mistake, store_error
-
-    settings = settings_for(RecordSettings, database)
-    try:
-        lookup = parse(
-            " ".join(filters),
-            order_id_pattern=settings.order_id_pattern,
-            now=datetime.now(UTC),
-            reasons=settings.reasons or (),
-        )
-    except NotAFilter as error:
-        raise click.UsageError(f"{look_up_mistake(error)}\n{FILTERS}") from None
-    printer, recorded = Printer(), is_the_bots_own(settings.database, database)
-    if recorded:
-        prove_that_it_can_be_put_on_record(settings)
-    try:
-        with open_reader(settings.database) as tables:
-            names = fields(of_events=lookup.order_id is not None)
-            printer.print(read_rows(tables, lookup, limit), names, form)
-    except StoreError as error:
-        fail(store_error(error))
-    finally:
-        # Also where the reader went away in the middle: what was handed out is handed out.
-        if printer.began and recorded:
-            exported = Exported("audit find", " ".join(filters), printer.rows, printer.sha256)
-            put_on_record(settings, exported, "Something was printed")
 
 
 @audit.command()

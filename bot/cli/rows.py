@@ -1,4 +1,4 @@
-"""The output of ``audit find``: what matches as flat rows, and the three forms in which they are printed."""
+"""The output of ``audit find`` and ``audit export``: what matches as flat rows, and the forms of their printing."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from hashlib import sha256
 from bot.cli.terminal import write
 from bot.domain.lookup import Lookup
 from bot.printable import printable
-from bot.rows import CONTRADICTS, Row, event_row, request_row, write_csv
+from bot.rows import CONTRADICTS, Row, event_row, export_row, request_row, write_csv
 from bot.store import Tables
 
 _STEP = 500
@@ -40,6 +40,24 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
             return
 
 
+def read_requests(tables: Tables, lookup: Lookup) -> Iterator[Row]:
+    """Yield the requests that match, newest first, with names and with all that was decided about them."""
+    older: str | None = ""
+    while older is not None:
+        found = tables.lookups.find(lookup, older_than=older or None, limit=_STEP)
+        older = found.older
+        checked = tables.projections.checked(found.items)
+        people = {one.requester for one, _ in checked} | {each.approver for one, _ in checked for each in one.decisions}
+        names = tables.people.names(people)
+        for one, contradiction in checked:
+            yield export_row(one, contradiction, names)
+
+
+def json_line(row: Row) -> str:
+    """Return a row as one line of JSON that no terminal obeys."""
+    return f"{_escaped_in_json(json.dumps(row, ensure_ascii=not _is_utf8()))}\n"
+
+
 class Printer:
     """Prints rows, and keeps for the record how many they were and the SHA-256 of the output.
 
@@ -57,10 +75,14 @@ class Printer:
         return self._digest.hexdigest()
 
     def print(self, rows: Iterator[Row], names: list[str], form: str | None) -> None:
-        """Print the rows as ``json`` or ``csv``, each as soon as it is read, or all of them as a table for people."""
+        """Print the rows as ``json``, ``jsonl`` or ``csv``, each as it is read, or all as a table for people."""
         counted = self._counted(rows)
         if form == "json":
             self._print_json(counted)
+        elif form == "jsonl":
+            for row in counted:
+                self.write(json_line(row), flush=self.rows == 1)
+            self.began = True
         elif form == "csv":
             self._print_csv(counted, names)
         else:
@@ -91,7 +113,7 @@ class Printer:
         self.write(f"{printable(tabulate(shown, headers='keys', disable_numparse=True))}\n", flush=True)
 
     def _print_json(self, rows: Iterator[Row]) -> None:
-        is_utf8 = "utf" in str(getattr(sys.stdout, "encoding", "utf-8")).lower()
+        is_utf8 = _is_utf8()
         before = "["
         for row in rows:
             text = textwrap.indent(json.dumps(row, ensure_ascii=not is_utf8, indent=2), "  ")
@@ -107,6 +129,10 @@ class Printer:
             if first:
                 self.write("", flush=True)
             first = False
+
+
+def _is_utf8() -> bool:
+    return "utf" in str(getattr(sys.stdout, "encoding", "utf-8")).lower()
 
 
 def _one_line(value: object) -> str:

@@ -174,6 +174,10 @@ class Projections:
         seen = _seen(self._compared_apart())
         return seen if self._owed_apart() is None else None
 
+    def apart_is_sound(self) -> bool:
+        """Return True where no event is without its request, and the names and digests are as the events say."""
+        return not (self._orphan().seq or any(self._names()) or self._owed_apart() is not None)
+
     def everything(self) -> Seen:
         """Return how much there is to read."""
         tables = ("audit_events", "words", "attempts")

@@ -7,6 +7,7 @@ import pytest
 from bot.domain.audit import BOT
 from bot.domain.cancellation import State
 from bot.domain.events import Frozen
+from bot.in_flight import InFlight
 from bot.metrics import Metrics
 from bot.patrol import Patrol
 from bot.store import Erasure, Store, Tables
@@ -18,7 +19,14 @@ from tests.workflow.steps import COMPLETED, approved, deliver_all, requested, se
 
 def patrol_of(store: Store, workflow: Workflow, clock: Clock) -> Patrol:
     """Return the verification of this bot's record, without pauses."""
-    return Patrol(store, Metrics(), stop=workflow.stop_for_damage, monotonic=clock.monotonic, every=0.001)
+    return Patrol(
+        store,
+        Metrics(),
+        stop=workflow.stop_for_damage,
+        idle=InFlight().idle,
+        monotonic=clock.monotonic,
+        every=0.001,
+    )
 
 
 async def until(patrol: Patrol, seq: int) -> None:
@@ -45,6 +53,8 @@ async def last(store: Store) -> int:
         "DELETE FROM decisions",
         "UPDATE words SET text = 'another one'",
         "UPDATE deliveries SET status = 'called_off'",
+        "UPDATE people SET name = 'olga'",
+        "DROP INDEX cancellations_by_state",
     ],
 )
 async def test_a_table_that_contradicts_the_events_stops_everything(
