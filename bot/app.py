@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
 import aiohttp
@@ -219,6 +220,8 @@ class Bot:
         self._keep_running("measuring", self._measuring.run)
         self._keep_running("patrol", self._patrol.run)
         self._keep_running("recount", self._recount)
+        if self._settings.erase_text_after is not None:
+            self._keep_running("erasing", partial(self._erase, self._settings.erase_text_after))
         self._keep_running("user_groups", self._directory.keep_fresh)
         mode = "http" if self._settings.slack_app_token is None else "socket"
         log.info("started", version=__version__, mode=mode, port=self.port)
@@ -256,6 +259,18 @@ class Bot:
         gc.freeze()
         await waiting
         await self.stop()
+
+    async def _erase(self, age: timedelta) -> None:
+        """Erase words as they get old, a few at a time; a stop or a crash leaves the rest for the next time."""
+        while True:
+            with contextlib.suppress(StoreError):  # what is wrong with the file is told elsewhere
+                erased = False
+                while await self.workflow.erase_old(age):
+                    erased = True
+                    await self._in_flight.idle()
+                if erased:
+                    await self.store.tidy_up()
+            await asyncio.sleep(self._tuning.erase_check)
 
     def readiness(self) -> Readiness:
         """Return what is missing before the bot can do its work: Slack, or a database that takes writes."""

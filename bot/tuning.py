@@ -20,7 +20,7 @@ class Tuning:
     to agree that the connection closes.
     ``patience`` is that of one bot, or of one of several, unless it is given.
     ``clock_check``, ``store_check``, ``token_check``, ``gateway_check``, ``metrics_check`` and ``record_check`` are how
-    often the bot looks at each.
+    often the bot looks at each, and ``erase_check`` how often it looks for words that have become too old.
     """
 
     now: Callable[[], datetime] = utc_now
@@ -34,6 +34,7 @@ class Tuning:
     gateway_check: float = 60.0
     metrics_check: float = 2.0
     record_check: float = 1.0
+    erase_check: float = 3600.0
     answered_within: float = 3.0
     goodbye: float = 1.0
     on_commit: Callable[[str], None] | None = None

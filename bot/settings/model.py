@@ -152,6 +152,11 @@ class Settings(RecordSettings, _Accounts):
     escalate_to: Annotated[People | None, by(values.people)] = _setting(
         "the people who may then decide that request, in the same form as `APPROVERS`", None
     )
+    erase_text_after: Annotated[timedelta | None, by(values.days_or_off)] = _setting(
+        "erase the words that people typed when they are this old, such as `400d`; those of open requests stay",
+        None,
+        unset=values.OFF,
+    )
     order_url: Annotated[str | None, by(values.order_url)] = _setting(
         "the page of an order, `https://…/{order_id}`: the card links to it", None, unset="no link"
     )

@@ -28,6 +28,7 @@ from bot.store.store import open_beside
 from bot.store.tables import Tables
 
 _AT_A_TIME = 500
+ALL_AT_ONCE = 2**62
 _IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND {one_of('c.state', OPEN)})"
 """True while one of the orders of a request ``r`` is open."""
 
@@ -72,13 +73,13 @@ def erase_from(
         return replace(gone, from_log=connection.checkpoint())
 
 
-def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime) -> Gone:
-    """Erase the words and put that on record, inside one transaction.
+def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, at_most: int = ALL_AT_ONCE) -> Gone:
+    """Erase the words and put that on record, inside one transaction: those of ``at_most`` so many events.
 
     The words of an open request stay: the gateway is called with exactly the reason that was approved.
     """
     count = 0
-    for request_id, seqs in _found(tx, erasure):
+    for request_id, seqs in _found(tx, erasure, at_most):
         request = tx.requests.get(request_id) if request_id else None
         count += _forget(tx, seqs)
         tx.record.append(Erased(tuple(seqs), why), actor, at, request)
@@ -116,14 +117,15 @@ def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
     return "e.at < :before", {"before": timestamp(erasure.before)}
 
 
-def _found(tx: Tables, erasure: Erasure) -> Iterable[tuple[str, list[int]]]:
+def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, list[int]]]:
     """Return the events that have such words, by their request; those about none come under an empty id."""
     where, values = _where(erasure)
     rows = tx.connection.execute(
         "SELECT DISTINCT e.request, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
         " LEFT JOIN requests r ON r.id = e.request"
-        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} ORDER BY e.request, e.seq",
-        values,
+        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} ORDER BY e.request, e.seq"
+        " LIMIT :at_most",
+        values | {"at_most": at_most},
     )
     found: dict[str, list[int]] = {}
     for request_id, seq in rows:

@@ -129,6 +129,11 @@ class Store:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._clock)
 
+    async def tidy_up(self) -> None:
+        """Empty the log beside the file, as in a pause: what was deleted is in neither of them after that."""
+        self._check_open()
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._rest)
+
     async def close_to_others(self) -> Privacy:
         """Take the rights of other users off the open file, as its opening did; return how that went."""
         self._check_open()

@@ -26,6 +26,7 @@ from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchec
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.store import Store, StoreError, StoreProblem, Tables
+from bot.store.erasure import Erasure, erase
 from bot.workflow import (
     attempts,
     decisions,
@@ -66,6 +67,8 @@ _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
 _NEEDS_A_PERSON = {State.UNKNOWN, State.FAILED}
 """The ends after which nothing happens until somebody acts."""
+_ERASED_AT_ONCE = 100
+"""Events whose words go in one transaction, which would hold up the people's if it were longer."""
 _SETTLED = {State.PENDING: "waiting_told", State.APPROVED: "call_begun", State.SENDING: "answer_lost"}
 """The name in the log of what was due in each state; a request past its time has expired."""
 
@@ -266,6 +269,23 @@ class Workflow:
         await self._store.transaction("frozen", work)
         log.error("frozen_for_damage", event_number=event_number)
         self._wake.set()
+
+    async def erase_old(self, age: timedelta) -> int:
+        """Erase some of the words that people typed longer ago than this; return how many texts are gone.
+
+        None are while no other clock has confirmed the bot's: one that is ahead would erase what is young.
+        """
+        if self._unconfirmed() is not None:
+            return 0
+
+        def work(tx: Tables) -> int:
+            at, why = self._at(tx), f"older than ERASE_TEXT_AFTER ({age.days}d)"
+            return erase(tx, Erasure(before=at - age), why, BOT, at, at_most=_ERASED_AT_ONCE).texts
+
+        gone = await self._store.transaction("erase", work)
+        if gone:
+            log.info("erased", count=gone)
+        return gone
 
     async def frozen(self) -> Freeze | None:
         """Return the freeze that is in force, or None."""

@@ -1,0 +1,35 @@
+"""ERASE_TEXT_AFTER on a running bot: the words leave the database, and people read that they were erased."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.domain.events import Erased
+from tests.clock import Clock
+from tests.flows.desk import PAYMENTS, Desk, quick_tuning
+
+SECRET = "my-name-is-nobodys-business"
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_old_words_leave_the_file_while_the_bot_runs(database: Path, mode: str) -> None:
+    """No page of the file and of its log has them, and the look-up says that they were erased."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        changes = desk.by_http if mode == "http" else {}
+        await desk.start_bot(quick_tuning(now=clock, erase_check=0.01), ERASE_TEXT_AFTER="30d", **changes)
+        card = await desk.ask("ord_1", SECRET)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        await desk.running_bot.worker.until_idle()
+        assert not [each for each in await desk.events() if isinstance(each.content, Erased)]
+        clock.advance(timedelta(days=31).total_seconds())
+        async with asyncio.timeout(10):
+            while any(SECRET.encode() in part.read_bytes() for part in database.parent.iterdir() if part.is_file()):  # noqa: ASYNC110 -- a file
+                await asyncio.sleep(0.01)
+        erased = [each for each in await desk.events() if isinstance(each.content, Erased)]
+        assert {each.actor for each in erased} == {"bot"}
+        await desk.vera.command("/cancel-audit ord_1", PAYMENTS)
+        assert SECRET not in await desk.told(desk.vera)
