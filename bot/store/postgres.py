@@ -48,6 +48,8 @@ _FIND_OUT_WITHIN = 5.0
 """Seconds in which the server must be back after a commit without an answer. Then nobody can say what became of it."""
 _BETWEEN_TRIES = 0.2
 _AT_A_TIME = 500
+_PREPARE_AFTER, _PREPARED = 5, 500
+"""The uses after which a statement is prepared, and the most that are; the bot has fewer."""
 # As SET LOCAL and in one message, so that it holds behind a pooler as well. The server frees the lock of a replica that
 # stands still, gives up waiting before the client does, and confirms no commit before its disk has it.
 _BEGIN = (
@@ -332,6 +334,7 @@ class Postgres:
         try:
             line.add_notice_handler(self._noticed)
             self._check_version(line)
+            self._prepare_if_direct(line)
             self._check_history(line)
         except BaseException:
             line.close()
@@ -342,6 +345,12 @@ class Postgres:
         if line.info.server_version < OLDEST:
             version = line.info.parameter_status("server_version") or ""
             raise StoreError(StoreProblem.OLD_SERVER, self._server, version)
+
+    @staticmethod
+    def _prepare_if_direct(line: _Line) -> None:
+        """Let the server keep the plans of statements that come again, unless a pooler may give us another server."""
+        if line.execute("SELECT pg_backend_pid()").fetchone() == (line.info.backend_pid,):
+            line.prepare_threshold, line.prepared_max = _PREPARE_AFTER, _PREPARED
 
     def _check_history(self, line: _Line) -> None:
         """Raise StoreError unless the server has the last head that it confirmed: a standby may have taken over."""

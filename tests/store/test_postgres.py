@@ -1,9 +1,16 @@
 """PostgreSQL: several writers and one record, and commits whose answer is lost."""
 
 import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,9 +31,11 @@ from bot.store import (
     verify,
     verify_all,
 )
+from bot.store.deliveries import IS_QUEUED
 from bot.store.postgres import Postgres, explained, in_use, open_writer, translated
 from bot.store.postgres_schema import APPLIED
-from tests.postgres import Cluster, cluster
+from bot.store.server_facts import facts
+from tests.postgres import Cluster, cluster, free_port
 from tests.store.wire import Break, Wire, wire
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -435,3 +444,78 @@ def test_placeholders_are_translated_and_texts_are_not() -> None:
         b"SELECT 'a:b ?', x::text FROM t WHERE y = %(name)s AND z = %s"
     )
     assert translated("SELECT 1 % 2, '100 %'") == b"SELECT 1 %% 2, '100 %%'"
+
+
+async def test_messages_that_wait_do_not_slow_down_a_new_one(postgres: Cluster, server: Server) -> None:
+    """Also with statistics of a time when nothing waited, the server looks at the messages of one request alone."""
+    with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+        other.execute("SET session_replication_role = replica")
+        other.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        fill = (
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, status, enqueued_at, due_at)"
+            " SELECT g, g, 'card', 1, 'C1', %s, '', '' FROM generate_series(1, 2000) g"
+        )
+        other.execute(fill, ("delivered",))
+        other.execute("ANALYZE deliveries")
+        other.execute(fill, ("queued",))
+        plan = other.execute(
+            f"EXPLAIN SELECT 1 FROM deliveries WHERE number = 5 AND kind = 'card' AND {IS_QUEUED}"
+            " AND lease_until IS NULL AND due_at <= '2099'"
+        ).fetchall()
+    assert "deliveries_queued_in_order" not in str(plan)
+    assert "deliveries_by_request" in str(plan)
+
+
+def test_statements_that_come_again_are_prepared(server: Server) -> None:
+    """The server plans them once; planning took most of the time of a use case."""
+    with closing(Postgres(server)) as connection:
+        for _ in range(6):
+            connection.execute("SELECT id FROM people WHERE id = ?", ("U1",))
+        assert connection.execute("SELECT count(*) FROM pg_prepared_statements") == [(1,)]
+
+
+@pytest.fixture
+def pooled(postgres: Cluster, server: Server) -> Iterator[Server]:
+    """Yield the database behind a PgBouncer in transaction mode, which has two connections for everybody."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("PgBouncer is not installed; on Debian and Ubuntu: apt-get install pgbouncer")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="desk-pool-") as name:
+        Path(name).chmod(0o755)
+        conf = Path(name) / "pgbouncer.ini"
+        conf.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
+            "utf-8",
+        )
+        user = "postgres" if os.getuid() == 0 else None
+        process = subprocess.Popen([program, "-q", str(conf)], user=user, stderr=subprocess.DEVNULL)
+        try:
+            until_it_listens(port)
+            yield through(server, port)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def until_it_listens(port: int) -> None:
+    """Wait until somebody takes connections at this port."""
+    for _ in range(500):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+async def test_a_pooler_may_stand_between(server: Server, pooled: Server) -> None:
+    """In its transaction mode each transaction may have another server process, so nothing is left in one."""
+    async with opened(pooled) as one, opened(pooled) as two, opened(pooled) as three:
+        await asyncio.gather(*(each.transaction("start", started) for each in (one, two, three) for _ in range(40)))
+        for each in (one, two, three):
+            assert await each.read(lambda tables: tables.record.last().seq) == 120
+    found = verify_all(pooled)
+    assert (found.events, found.damage) == (120, None)
+    assert facts(pooled).pooled
+    assert not facts(server).pooled
