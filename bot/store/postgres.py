@@ -142,7 +142,8 @@ class Postgres:
     @staticmethod
     def _run(line: _Line, sql: str, parameters: Parameters = ()) -> list[Row]:
         cursor = line.execute(translated(sql), parameters)
-        return cursor.fetchall() if cursor.description else []
+        # ``description`` would make an object for each column.
+        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
     # --- transactions -------------------------------------------------------------------------
 
