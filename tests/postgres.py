@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.sandbox.postgres import MISSING, LocalServer, free_port, programs
 from bot.store.place import Server
-from bot.store.postgres import open_writer
+from bot.store.postgres_start import open_writer
 
 __all__ = ["ENGINES", "MISSING", "ON_SQLITE", "REFUSED", "Cluster", "cluster", "free_port", "programs"]
 

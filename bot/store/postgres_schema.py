@@ -4,6 +4,7 @@ Text sorts by its bytes (``COLLATE "C"``), as it does in SQLite, so that text so
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
 
 from sqlite_utils import Database
@@ -87,39 +88,51 @@ MIGRATIONS = {"first": _for_postgres(schema.TABLES) + _WRITERS + _GUARDS + _for_
 """The statements of each migration, by its name, in their order."""
 
 _TYPES = {"INTEGER": "bigint", "TEXT": "text"}
-_COLUMNS = """
+_HERE = "(SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+_COLUMNS = f"""
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    WHERE c.relnamespace = {_HERE}
         AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 """
-_INDEXES = """
-    SELECT i.relname, x.indisunique
-    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-    WHERE i.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND x.indisvalid
+_CONSTRAINTS = f"""
+    SELECT c.relname, pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE k.connamespace = {_HERE} AND k.contype IN ('c', 'f', 'p', 'u', 'x')
 """
+_INDEXES = f"""
+    SELECT i.relname, pg_get_indexdef(i.oid)
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+    WHERE i.relnamespace = {_HERE} AND x.indisvalid
+"""
+_VIEWS = f"SELECT relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = {_HERE} AND relkind = 'v'"
+_SWITCHED_OFF = f"""
+    SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = {_HERE} AND t.tgisinternal AND t.tgenabled = 'D'
+"""
+"""The tables whose foreign keys are not looked at."""
 _ENABLED = """
     SELECT t.tgname, p.proname
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = 'audit_events'::regclass AND NOT t.tgisinternal AND t.tgenabled = 'A'
 """
-_FUNCTIONS = """
+_FUNCTIONS = f"""
     SELECT proname, prosrc FROM pg_proc
-    WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    WHERE pronamespace = {_HERE}
 """
 
 
 def altered(connection: Connection) -> str:
-    """Return the name of a table, index, trigger or function that is not as the bot makes it, or an empty text.
+    """Return the name of a table, index, view, trigger or function that is not as the bot makes it, or an empty text.
 
-    A trigger that is there and switched off protects nothing, and neither does one whose function does nothing.
+    A trigger that is there and switched off protects nothing, and neither does one whose function does nothing. The
+    same holds for a constraint that allows more, and for a unique index over less.
     """
     functions: dict[str, str] = dict(connection.execute(_FUNCTIONS))
     triggers: dict[str, str] = dict(connection.execute(_ENABLED))
     wrong = [name for name, body in BODIES.items() if functions.get(name) != body]
     wrong += [name for name, function in TRIGGERS.items() if triggers.get(name) != function]
     columns = set(connection.execute(_COLUMNS))
-    indexes: dict[str, bool] = dict(connection.execute(_INDEXES))
     with closing(Database(memory=True)) as fresh:
         schema.migrations.apply(fresh)
         for table in fresh.tables:
@@ -128,9 +141,50 @@ def altered(connection: Connection) -> str:
                 made = {(column.name, _TYPES[column.type]) for column in table.columns}
                 # SQLite does not list what it generates.
                 wrong += [table.name] if kept - {("lane", "text")} != made else []
-                wrong += [
-                    each.name
-                    for each in table.indexes
-                    if each.origin == "c" and indexes.get(each.name) is not bool(each.unique)
-                ]
-    return min(wrong, default="")
+    return min([*wrong, *_redefined(connection)], default="")
+
+
+def _redefined(connection: Connection) -> Iterator[str]:
+    """Yield each table with other constraints, and each index or view with another definition."""
+    made = "".join(MIGRATIONS.values())
+    off = {name for (name,) in connection.execute(_SWITCHED_OFF)}
+    kept: dict[str, set[str]] = {}
+    for table, definition in connection.execute(_CONSTRAINTS):
+        kept.setdefault(table, set()).add(_plain(definition))
+    for table, body in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", made, re.DOTALL):
+        if kept.get(table, set()) != set(_constraints(body)) or table in off:
+            yield table
+    indexes = {name: _plain(definition) for name, definition in connection.execute(_INDEXES)}
+    for statement, name in re.findall(r"(CREATE (?:UNIQUE )?INDEX (\w+)[^;]*);", made):
+        if indexes.get(name) != _plain(statement):
+            yield name
+    views = {name: _plain(definition) for name, definition in connection.execute(_VIEWS)}
+    for name, query in re.findall(r"CREATE VIEW (\w+) AS\s((?:'[^']*'|[^';])*);", made):
+        if views.get(name) != _plain(query):
+            yield name
+
+
+def _constraints(body: str) -> Iterator[str]:
+    """Yield the constraints in the lines between the brackets of CREATE TABLE, as the server writes them."""
+    for line in body.splitlines():
+        name, _, rest = line.strip().rstrip(",").partition(" ")
+        if name in {"UNIQUE", "PRIMARY"}:
+            yield _plain(f"{name} {rest}")
+            continue
+        for word in ("PRIMARY KEY", "UNIQUE"):
+            if word in rest:
+                yield _plain(f"{word} ({name})")
+        if "CHECK" in rest:
+            yield _plain(rest[rest.index("CHECK") :])
+        if "REFERENCES" in rest:
+            yield _plain(f"FOREIGN KEY ({name}) {rest[rest.index('REFERENCES') :]}")
+
+
+def _plain(definition: str) -> str:
+    """Return a definition without what the server adds to it or leaves out, and what differs between its versions.
+
+    Brackets are such a thing, and the names of tables before columns, and names that a query gives to its columns.
+    """
+    text = re.sub(r"::\w+|\bUSING btree\b|\bCOLLATE \"C\"|\b(?!\d)\w+\.(?=\w)", "", definition)
+    words = re.findall(r"'[^']*'|\w+|[^\s\w()\"]", re.sub(r"\bAS \"?\w+\"?", "", text))
+    return " ".join(word if word.startswith("'") else word.lower() for word in words).rstrip(" ;")

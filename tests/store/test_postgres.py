@@ -32,8 +32,10 @@ from bot.store import (
     verify_all,
 )
 from bot.store.deliveries import IS_QUEUED
-from bot.store.postgres import Postgres, explained, in_use, open_writer, translated
+from bot.store.postgres import Postgres, translated
+from bot.store.postgres_errors import explained
 from bot.store.postgres_schema import APPLIED
+from bot.store.postgres_start import in_use, open_writer
 from bot.store.server_facts import facts
 from tests.postgres import Cluster, cluster, free_port
 from tests.store.wire import Break, Wire, wire
@@ -131,6 +133,51 @@ async def test_a_commit_that_never_arrived_is_undone_for_certain(server: Server,
     assert (failed.value.problem, failed.value.unsure, counts(server)) == (StoreProblem.UNDONE, False, 0)
     await behind.transaction("start", started)
     assert counts(server) == 1
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_commit_that_was_never_sent_is_undone_for_certain(server: Server, broken: Wire, writes: bool) -> None:
+    """Where the line is lost before the bot says COMMIT, nobody is told that it may have been kept."""
+    with closing(Postgres(through(server, broken.port), patience=0.1)) as connection:
+        connection.begin()
+        connection.execute("DELETE FROM people" if writes else "SELECT 1")
+        broken.cut(down=True)
+        with pytest.raises(StoreError) as failed:
+            connection.commit()
+    assert (failed.value.problem, failed.value.undone) == (StoreProblem.UNDONE, True)
+
+
+async def test_a_commit_on_a_line_that_is_known_to_be_lost_is_undone_for_certain(
+    postgres: Cluster, server: Server
+) -> None:
+    """Also where the use case has caught the error that said so."""
+
+    def commit(tx: Tables) -> None:
+        with postgres.connect() as other:
+            _let_go(other, server.url.get_secret_value().rpartition("/")[2])
+        with pytest.raises(psycopg.OperationalError):
+            started(tx)
+        tx.connection.commit()
+
+    async with opened(server) as store:
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("start", commit)
+    assert (failed.value.problem, failed.value.undone, failed.value.unsure) == (StoreProblem.UNDONE, True, False)
+
+
+async def test_a_commit_without_room_is_undone_for_certain(postgres: Cluster, server: Server) -> None:
+    """The server answers that its disk is full, so it has kept nothing."""
+    with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+        other.execute(
+            "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$"
+        )
+        other.execute("CREATE TRIGGER no_room BEFORE INSERT ON writers EXECUTE FUNCTION no_room()")
+    async with opened(server) as store:
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("start", started)
+    assert (failed.value.problem, failed.value.unsure) == (StoreProblem.SERVER_FULL, False)
+    assert counts(server) == 0
 
 
 @pytest.mark.parametrize("how", [Break.BEFORE, Break.AFTER])
@@ -297,12 +344,45 @@ async def test_simultaneous_starts_make_the_tables_once(postgres: Cluster) -> No
         ),
         ("DROP INDEX one_open_cancellation_per_order", "one_open_cancellation_per_order"),
         ("ALTER TABLE people ADD COLUMN note TEXT", "people"),
+        ("ALTER TABLE cancellations DROP CONSTRAINT cancellations_state_check", "cancellations"),
+        (
+            (
+                "ALTER TABLE attempts DROP CONSTRAINT attempts_outcome_check,"
+                " ADD CONSTRAINT attempts_outcome_check CHECK (outcome <> '')"
+            ),
+            "attempts",
+        ),
+        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_fkey", "decisions"),
+        (
+            (
+                "ALTER TABLE words DROP CONSTRAINT words_seq_fkey,"
+                " ADD CONSTRAINT words_seq_fkey FOREIGN KEY (seq) REFERENCES audit_events (seq) ON DELETE CASCADE"
+            ),
+            "words",
+        ),
+        ("ALTER TABLE attempts DISABLE TRIGGER ALL", "attempts"),
+        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_approver_choice_order_id_key", "decisions"),
+        (
+            (
+                "DROP INDEX one_open_cancellation_per_order; CREATE UNIQUE INDEX one_open_cancellation_per_order"
+                " ON cancellations (order_id) WHERE state = 'pending'"
+            ),
+            "one_open_cancellation_per_order",
+        ),
+        (
+            (
+                "CREATE OR REPLACE VIEW audit_readable AS SELECT seq, at, kind, order_id, actor, data,"
+                " order_id AS words, request, hash FROM audit_events WHERE kind <> 'approved'"
+            ),
+            "audit_readable",
+        ),
+        ("DROP VIEW cancellations_readable", "cancellations_readable"),
     ],
 )
 async def test_an_altered_guard_ends_the_start_and_is_damage(
     postgres: Cluster, server: Server, statement: str, name: str
 ) -> None:
-    """A guard that is gone, switched off or hollow protects nothing."""
+    """A guard that is gone, switched off or hollow protects nothing, and another view may hide something."""
     with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
         other.execute(statement.encode())
     store = Store(server)
@@ -369,7 +449,7 @@ async def test_a_server_that_takes_no_writes_for_a_while_passes(postgres: Cluste
             _let_go(other, name)
             with pytest.raises(StoreError) as failed:
                 await store.transaction("start", started)
-            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.SERVER_AWAY, True)
+            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.STANDBY, True)
             other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
             _let_go(other, name)
         await store.transaction("start", started)
