@@ -5,7 +5,7 @@ read by a later statement: a statement sees the state in which it began, so one 
 head from before. There are no retries, and no two events that follow from the same one.
 
 The writer blocks its own thread, as SQLite's does. It needs no pipeline mode, in which the server's limit for a silent
-client does not work, and no prepared statements, which a pooler between the two may not know.
+client does not work. It prepares statements only where no pooler, which may not know them, is between the two.
 """
 
 import re
