@@ -124,7 +124,7 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
     ),
     StoreProblem.STANDBY: (
         "the database server takes no writes ({about})",
-        "Name the primary in DATABASE_URL, or all servers as in docs/operating.md; the bot goes on once one takes writes",
+        "Name the primary in DATABASE_URL, or all servers (docs/operating.md); the bot goes on once one takes writes",
     ),
     StoreProblem.SERVER_FULL: (
         "the database server has no room left ({about})",

@@ -299,6 +299,16 @@ def _let_go(other: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     )
 
 
+async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres: Cluster, server: Server) -> None:
+    """An operator who made a server faster that way for others has not thought of this record."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    with postgres.connect() as other:
+        other.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
+    async with opened(server) as store:
+        asked = await store.transaction("look", lambda tx: tx.connection.execute("SHOW synchronous_commit"))
+    assert asked == [("on",)]
+
+
 async def test_a_commit_without_the_standby_is_uncertain() -> None:
     """The server says yes to a commit whose wait for the standby was ended, and only a notice says what that means."""
     with cluster() as own:
