@@ -325,8 +325,8 @@ class Postgres:
             except BaseException as error:
                 was_open = not self._line.closed
                 self.rollback()
-                # The server says 25P03 or 57P01 to a client that was away, and closes the line.
-                passes = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
+                # Nothing was begun here, so a client that was away hears 57P01 and not 25P03.
+                passes = isinstance(error, psycopg.OperationalError)
                 if fresh or was_open or not passes:
                     raise
                 fresh = True

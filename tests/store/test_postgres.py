@@ -219,6 +219,20 @@ async def test_a_replica_that_stands_still_frees_the_others(server: Server) -> N
     assert counts(server) == 1
 
 
+async def test_a_replica_that_stood_still_hears_of_it_at_its_next_statement(server: Server) -> None:
+    """The library takes the server's 25P03 for a mistake of its own; the next transaction works."""
+    with closing(Postgres(server)) as paused:
+        paused.begin()
+        async with opened(server) as store:
+            await store.transaction("start", started)
+        with pytest.raises(StoreError) as failed, explained(server):
+            paused.execute("DELETE FROM people")
+        assert failed.value.problem is StoreProblem.SERVER_AWAY
+        paused.begin()
+        paused.execute("DELETE FROM people")
+        paused.commit()
+
+
 async def test_an_idle_connection_that_is_gone_is_opened_again(postgres: Cluster, server: Server) -> None:
     """A restart of the server, or a firewall that forgets a connection, costs no transaction and no look."""
     async with opened(server) as store:
