@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
-_PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
+_PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.STANDBY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
 """A database server is away, or was in the middle of a transaction."""
 _LARGEST_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""

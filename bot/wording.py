@@ -122,6 +122,14 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "the database server refuses the connection ({about})",
         "Check the user, the password, the database and the certificate in DATABASE_URL",
     ),
+    StoreProblem.STANDBY: (
+        "the database server takes no writes ({about})",
+        "Name the primary in DATABASE_URL, or all servers (docs/operating.md); the bot goes on once one takes writes",
+    ),
+    StoreProblem.SERVER_FULL: (
+        "the database server has no room left ({about})",
+        "Free some space on the server's disk. Nothing that the bot has acknowledged is lost",
+    ),
     StoreProblem.OLD_SERVER: ("the database server is PostgreSQL {about}", "The bot needs PostgreSQL 13 or newer"),
     StoreProblem.NO_DRIVER: (
         "the library for PostgreSQL is not installed",

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 
 from bot.app import STOP_WITHIN
 from bot.settings import table
+from bot.settings.values import database
+from bot.store.place import Server
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "deploy"
@@ -193,6 +196,85 @@ def test_everything_that_is_mounted_is_there(
     assert set(files.values()) == {f"{mounts['secrets']}/{name}" for name in created}
     assert known(set(settings))
     assert all(isinstance(value, str) for value in settings.values())  # Kubernetes refuses numbers and booleans here
+
+
+# --- several bots on PostgreSQL -----------------------------------------------------------------------
+
+
+def test_the_compose_file_of_several_bots_is_that_of_one_with_a_server(service: dict[str, Any]) -> None:
+    """Each bot is run as the only one is, but for where its record is."""
+    [compose] = documents("compose-postgres.yml")
+    assert compose.keys() == {"services", "secrets", "volumes"}
+    assert compose["services"].keys() == {"cancel-desk", "postgres"}
+    assert {each: {"file": f"secrets/{each}"} for each in service["secrets"]} == compose["secrets"]
+    several = compose["services"]["cancel-desk"]
+    url = several["environment"].pop("DATABASE_URL")
+    others = {"deploy", "depends_on", "ports", "volumes"}
+    assert {name: several[name] for name in several.keys() - others} == {
+        name: service[name] for name in service.keys() - others
+    }
+    assert several["deploy"]["replicas"] == 2
+    first, last = map(int, several["ports"][0].removeprefix("127.0.0.1:").removesuffix(":3000").split("-"))
+    assert last - first + 1 == several["deploy"]["replicas"]
+    assert several["depends_on"].keys() == {"postgres"}
+    _the_socket_leads_to_the_server(url, several, compose)
+
+
+def _the_socket_leads_to_the_server(url: str, several: dict[str, Any], compose: dict[str, Any]) -> None:
+    """Check that the bots find the server's socket, as its user and in its database, and nobody else does."""
+    place, server = database(url), compose["services"]["postgres"]
+    assert isinstance(place, Server)
+    found = urlsplit(place.url.get_secret_value())
+    [folder] = parse_qs(found.query)["host"]
+    assert several["volumes"] == [f"postgres-socket:{folder}"]
+    mounted = dict(each.split(":") for each in server["volumes"])
+    assert mounted.keys() == compose["volumes"].keys()
+    assert mounted == {"postgres-data": "/var/lib/postgresql/data", "postgres-socket": f"/var{folder}"}
+    assert (found.username, found.path) == (
+        server["environment"]["POSTGRES_USER"],
+        f"/{server['environment']['POSTGRES_DB']}",
+    )
+    assert (server["network_mode"], server["command"][1:]) == ("none", ["-c", "listen_addresses="])
+    assert "ports" not in server
+
+
+def test_the_manifests_of_several_bots_are_those_of_one_without_its_volume(
+    objects: dict[str, dict[str, Any]], pod: dict[str, Any], container: dict[str, Any]
+) -> None:
+    """A new bot is ready before an old one goes, and a node that is drained leaves one."""
+    several = {each["kind"]: each for each in documents("kubernetes-postgres.yml")}
+    assert {kind: each["apiVersion"] for kind, each in several.items()} == {
+        "ConfigMap": "v1",
+        "Service": "v1",
+        "Deployment": "apps/v1",
+        "PodDisruptionBudget": "policy/v1",
+    }
+    assert {(each["metadata"]["name"], each["metadata"]["namespace"]) for each in several.values()} == {
+        ("cancel-desk", "cancel-desk")
+    }
+    assert several["Service"] == objects["Service"]
+    settings = dict(several["ConfigMap"]["data"])
+    address = settings.pop("DATABASE_URL_FILE")
+    assert settings == objects["ConfigMap"]["data"]
+    spec = several["Deployment"]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    budget = several["PodDisruptionBudget"]["spec"]
+    assert spec["selector"]["matchLabels"] == budget["selector"]["matchLabels"] == labels
+    assert (spec["replicas"], budget["minAvailable"]) == (2, 1)
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    theirs = spec["template"]["spec"]
+    [spread] = theirs.pop("topologySpreadConstraints")
+    assert spread["labelSelector"]["matchLabels"] == labels
+    [bot] = theirs["containers"]
+    assert bot["volumeMounts"] == [each for each in container["volumeMounts"] if each["name"] != "data"]
+    assert {**bot, "volumeMounts": container["volumeMounts"]} == container
+    pod["securityContext"].pop("fsGroupChangePolicy")
+    assert {**theirs, "containers": [container]} == pod
+    mounted = {each["name"]: each["mountPath"] for each in bot["volumeMounts"]}["secrets"]
+    created = re.findall(r"--from-file=(\S+)", (FOLDER / "kubernetes-postgres.yml").read_text())
+    files = {value for name, value in several["ConfigMap"]["data"].items() if name.endswith("_FILE")}
+    assert files | {f"{mounted}/database-ca.crt"} == {f"{mounted}/{name}" for name in created}
+    assert address in files
 
 
 # --- systemd ------------------------------------------------------------------------------------------

@@ -40,12 +40,25 @@ def _readable(reader: str) -> Reader:
 @click.option("--remind", callback=_readable("durations"), help="When approvers are reminded, such as 10s,20s, or off.")
 @click.option("--escalate", callback=_readable("duration"), help="When olga is asked to decide as well, such as 30s.")
 @click.option("--open/--no-open", "open_browser", default=True, help="Open the page in a browser, if there is one.")
+@click.option("--replicas", type=click.IntRange(1, 5), help="How many bots share the work; needs --postgres.")
+@click.option("--postgres", is_flag=True, help="Keep the record on a PostgreSQL server, which the playground starts.")
 def playground(
-    port: int | None, approvals: int, ttl: str | None, remind: str | None, escalate: str | None, *, open_browser: bool
+    *,
+    port: int | None,
+    approvals: int,
+    ttl: str | None,
+    remind: str | None,
+    escalate: str | None,
+    replicas: int | None,
+    open_browser: bool,
+    postgres: bool,
 ) -> None:
     """Use the bot in a local workspace, in a browser on this machine, until Ctrl-C."""
     from bot.cli.problems import end_wrong_settings, fail
-    from bot.sandbox.playground.server import DATABASE, play
+    from bot.sandbox.playground.playground import Playground
+    from bot.sandbox.playground.server import DATABASE, SERVER, play
+    from bot.sandbox.playground.several import SeveralBots
+    from bot.sandbox.postgres import MISSING, NotStarted, programs
     from bot.sandbox.stage import OLGA
     from bot.settings import SettingsProblem
     from bot.store import StoreError, StoreProblem
@@ -59,8 +72,18 @@ def playground(
         "ESCALATE_TO": OLGA if escalate else None,
     }
     settings = {name: value for name, value in given.items() if value is not None}
+    if replicas and not postgres:
+        raise click.UsageError("Several bots need a database server: add --postgres.")
+    found, data = (programs(), SERVER) if postgres else (None, DATABASE)
+    if postgres and found is None:
+        fail(MISSING)
     try:
-        asyncio.run(play(DATABASE, port=port, settings=settings, open_browser=open_browser))
+        made = (
+            Playground(data, settings=settings)
+            if found is None
+            else SeveralBots(found, data, replicas=replicas or 1, settings=settings)
+        )
+        asyncio.run(play(made, port=port, open_browser=open_browser))
     except SettingsProblem as error:
         # Each option can be read, but they do not fit together: a reminder after the end, for example.
         end_wrong_settings(error)
@@ -68,6 +91,8 @@ def playground(
         if error.problem is StoreProblem.BUSY:
             fail("The playground is already running. Its address is in the terminal where you started it.")
         # Nothing in there is worth a repair.
-        fail(f"{store_error(error)} Or start over: delete {DATABASE.with_suffix('')}.*")
+        fail(f"{store_error(error)} Or start over: delete {data.with_suffix('')}.*")
+    except NotStarted as error:
+        fail(str(error))
     except OSError as error:
         fail(cannot_listen(error, f"127.0.0.1:{port}", "Choose another --port"))

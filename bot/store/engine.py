@@ -36,8 +36,8 @@ class Engine(Protocol):
         """Let the transaction on this connection take as long as it needs, while everybody else waits."""
         ...
 
-    def count_on(self, connection: Connection) -> None:
-        """Let new rows get the next numbers, after rows were written with the numbers that they had."""
+    def filled(self, connection: Connection) -> None:
+        """Let the engine find out what is in its tables, after rows were written with the numbers that they had."""
         ...
 
     def explained(self) -> AbstractContextManager[None]:
@@ -117,7 +117,7 @@ class _SQLite:
     def take_time(self, connection: Connection) -> None:
         """Do nothing: SQLite sets no limit."""
 
-    def count_on(self, connection: Connection) -> None:
+    def filled(self, connection: Connection) -> None:
         """Do nothing: SQLite looks for the last number."""
 
     def explained(self) -> AbstractContextManager[None]:

@@ -66,6 +66,10 @@ class StoreProblem(StrEnum):
     """The database server does not answer; its or its library's words."""
     SERVER_REFUSES = "server_refuses"
     """The database server refuses the connection until somebody changes a setting; its words."""
+    STANDBY = "standby"
+    """The database server answers and takes no writes; its or its library's words."""
+    SERVER_FULL = "server_full"
+    """The database server has no room left on its disk; its words."""
     OLD_SERVER = "old_server"
     """The database server's version, which is too old."""
     NO_DRIVER = "no_driver"
@@ -103,10 +107,11 @@ class StoreProblem(StrEnum):
 class StoreError(Exception):
     """The database cannot be used. ``unsure`` is true after a commit that failed and that may have been kept.
 
-    SQLite has written all of it by then, and only the disk knows whether it has it.
+    SQLite has written all of it by then, and only the disk knows whether it has it. ``undone`` is true where an engine
+    knows that nothing of the transaction was kept.
     """
 
-    unsure = False
+    unsure = undone = False
 
     def __init__(self, problem: StoreProblem, path: Place, about: str = "") -> None:
         super().__init__(f"{path}: {problem} ({about})" if about else f"{path}: {problem}")

@@ -5,11 +5,12 @@ read by a later statement: a statement sees the state in which it began, so one 
 head from before. There are no retries, and no two events that follow from the same one.
 
 The writer blocks its own thread, as SQLite's does. It needs no pipeline mode, in which the server's limit for a silent
-client does not work, and no prepared statements, which a pooler between the two may not know.
+client does not work. It prepares statements only where no pooler, which may not know them, is between the two.
 """
 
 import re
 import secrets
+import select
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -24,10 +25,10 @@ from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
 from bot.store.connection import Hints, Parameters, Row
-from bot.store.errors import SealRefused, StoreError, StoreProblem
+from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Server
 from bot.store.postgres_altered import altered
-from bot.store.postgres_schema import APPLIED, MIGRATIONS
+from bot.store.postgres_errors import in_one_line
 
 T = TypeVar("T")
 
@@ -49,6 +50,8 @@ _FIND_OUT_WITHIN = 5.0
 """Seconds in which the server must be back after a commit without an answer. Then nobody can say what became of it."""
 _BETWEEN_TRIES = 0.2
 _AT_A_TIME = 500
+_PREPARE_AFTER, _PREPARED = 5, 500
+"""The uses after which a statement is prepared, and the most that are; the bot has fewer."""
 # As SET LOCAL and in one message, so that it holds behind a pooler as well. The server frees the lock of a replica that
 # stands still, gives up waiting before the client does, and confirms no commit before its disk has it.
 _BEGIN = (
@@ -59,7 +62,6 @@ _BEGIN = (
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_MIGRATING = f"BEGIN; SET LOCAL lock_timeout = {_MIGRATING * 1000:.0f}; SELECT pg_advisory_xact_lock({_LOCK})"
 _HEAD = "SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1"
-_FORGET_WRITERS = "DELETE FROM writers WHERE at < now() - interval '30 days'"
 _PLACEHOLDER = re.compile(r"'[^']*'|::|:([a-z_]+)|\?|%")
 
 
@@ -141,7 +143,8 @@ class Postgres:
     @staticmethod
     def _run(line: _Line, sql: str, parameters: Parameters = ()) -> list[Row]:
         cursor = line.execute(translated(sql), parameters)
-        return cursor.fetchall() if cursor.description else []
+        # ``description`` would make an object for each column.
+        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
     # --- transactions -------------------------------------------------------------------------
 
@@ -165,11 +168,12 @@ class Postgres:
 
         Raises StoreError: UNDONE where nothing was kept, and NOT_REPLICATED or UNCERTAIN where nobody knows.
         """
-        line, self._begun = self._begun_line(), False
-        if not self._wrote:
-            with self._undone_by_an_error():
+        with self._undone_by_an_error():
+            line, self._begun = self._begun_line(), False
+            _check_not_ended(line)
+            if not self._wrote:
                 self._committed(line.execute("COMMIT").statusmessage)
-            return
+                return
         self._batch += 1
         witness = (
             f"INSERT INTO writers (name, batch) VALUES ('{self.name}', {self._batch})"
@@ -197,7 +201,11 @@ class Postgres:
         try:
             yield
         except psycopg.Error as error:
-            raise StoreError(StoreProblem.UNDONE, self._server, in_one_line(error)) from error
+            undone = StoreError(StoreProblem.UNDONE, self._server, in_one_line(error))
+            if isinstance(error, errors.DiskFull):
+                undone = StoreError(StoreProblem.SERVER_FULL, self._server, in_one_line(error))
+            undone.undone = True
+            raise undone from error
 
     @staticmethod
     def _committed(status: str | None) -> None:
@@ -223,7 +231,9 @@ class Postgres:
                 time.sleep(_BETWEEN_TRIES)
                 continue
             if found is None or found[0] != self._batch:
-                raise StoreError(StoreProblem.UNDONE, self._server, in_one_line(error))
+                undone = StoreError(StoreProblem.UNDONE, self._server, in_one_line(error))
+                undone.undone = True
+                raise undone
             self._kept = head or self._kept
             return
 
@@ -315,8 +325,8 @@ class Postgres:
             except BaseException as error:
                 was_open = not self._line.closed
                 self.rollback()
-                # The server says 25P03 or 57P01 to a client that was away, and closes the line.
-                passes = isinstance(error, (psycopg.OperationalError, psycopg.InternalError))
+                # Nothing was begun here, so a client that was away hears 57P01 and not 25P03.
+                passes = isinstance(error, psycopg.OperationalError)
                 if fresh or was_open or not passes:
                     raise
                 fresh = True
@@ -333,6 +343,7 @@ class Postgres:
         try:
             line.add_notice_handler(self._noticed)
             self._check_version(line)
+            self._prepare_if_direct(line)
             self._check_history(line)
         except BaseException:
             line.close()
@@ -343,6 +354,12 @@ class Postgres:
         if line.info.server_version < OLDEST:
             version = line.info.parameter_status("server_version") or ""
             raise StoreError(StoreProblem.OLD_SERVER, self._server, version)
+
+    @staticmethod
+    def _prepare_if_direct(line: _Line) -> None:
+        """Let the server keep the plans of statements that come again, unless a pooler may give us another server."""
+        if line.execute("SELECT pg_backend_pid()").fetchone() == (line.info.backend_pid,):
+            line.prepare_threshold, line.prepared_max = _PREPARE_AFTER, _PREPARED
 
     def _check_history(self, line: _Line) -> None:
         """Raise StoreError unless the server has the last head that it confirmed: a standby may have taken over."""
@@ -366,6 +383,12 @@ class Postgres:
                 self._forget_streams()
 
 
+def _check_not_ended(line: _Line) -> None:
+    """Raise OperationalError where the server has closed the line already, so that it gets no COMMIT at all."""
+    while select.select([line], [], [], 0)[0]:
+        line.pgconn.consume_input()
+
+
 @lru_cache(maxsize=512)
 def translated(sql: str) -> bytes:
     """Return a statement of the tables with psycopg's placeholders."""
@@ -376,152 +399,3 @@ def translated(sql: str) -> bytes:
         return "%s" if found[0] == "?" else found[0].replace("%", "%%")
 
     return _PLACEHOLDER.sub(placeholder, sql).encode()
-
-
-def open_writer(server: Server) -> Postgres:
-    """Connect, make the tables if need be, and check them. Raises StoreError and psycopg.Error."""
-    connection = Postgres(server)
-    try:
-        migrate(connection, server)
-        _check_definitions(connection, server)
-        connection.execute(_FORGET_WRITERS)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def open_beside(server: Server) -> Postgres:
-    """Connect as a command does, to tables that are there. Raises StoreError and psycopg.Error."""
-    connection = Postgres(server, name=COMMAND)
-    try:
-        _check_definitions(connection, server)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_definitions(connection: Postgres, server: Server) -> None:
-    if _missing(connection, server):
-        raise StoreError(StoreProblem.NO_TABLES, server)
-    if changed := connection.altered():
-        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, changed)
-
-
-def migrate(connection: Postgres, server: Server) -> list[str]:
-    """Bring the database to this version's schema; return the names of the migrations that this took.
-
-    Each one is applied once, however many replicas start at the same time. Raises StoreError and psycopg.Error.
-    """
-    has_list, _ = tables_there(connection)
-    if has_list and {name for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} == set(MIGRATIONS):
-        # A role that may not lock or make anything can start as well. The rest needs the lock: without it, tables that
-        # another replica is making would look like half of a database.
-        _missing(connection, server)
-        return []
-    with connection.migrating():
-        missing = _missing(connection, server)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {APPLIED} (name TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL)")
-        for name in missing:
-            connection.script(MIGRATIONS[name])
-            connection.execute(f"INSERT INTO {APPLIED} (name, at) VALUES (?, now())", (name,))
-    return missing
-
-
-def grant(connection: Postgres, role: str) -> None:
-    """Give a role what a bot needs; with that it can neither change an event nor switch off a guard."""
-    ((name, place),) = connection.execute("SELECT quote_ident(?), quote_ident(current_schema())", (role,))
-    connection.begin()
-    try:
-        connection.script(
-            f"GRANT USAGE ON SCHEMA {place} TO {name};"
-            f" GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {place} TO {name};"
-            f" REVOKE UPDATE, DELETE ON audit_events FROM {name};"
-            f" REVOKE INSERT, UPDATE, DELETE ON {APPLIED} FROM {name}"
-        )
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def _missing(connection: Postgres, server: Server) -> list[str]:
-    """Return the migrations that are still to be applied. Raises StoreError where the database is not the bot's."""
-    has_list, has_record = tables_there(connection)
-    applied = {str(name) for (name,) in connection.execute(f"SELECT name FROM {APPLIED}")} if has_list else set()
-    if newer := applied - set(MIGRATIONS):
-        raise StoreError(StoreProblem.NEWER_SCHEMA, server, ", ".join(sorted(newer)))
-    if has_record is not bool(applied):
-        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, APPLIED)
-    if applied and connection.execute(
-        "SELECT 1 WHERE EXISTS (SELECT * FROM requests) AND NOT EXISTS (SELECT * FROM audit_events)"
-    ):
-        raise StoreError(StoreProblem.EMPTIED, server)
-    return [name for name in MIGRATIONS if name not in applied]
-
-
-def tables_there(connection: Postgres) -> tuple[bool, bool]:
-    """Return whether the list of migrations and the record are there.
-
-    They are read from the catalog: ``to_regclass`` may remember from before the lock that a table was not there.
-    """
-    rows = connection.execute(
-        "SELECT relname FROM pg_class WHERE relname IN (?, 'audit_events')"
-        " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
-        (APPLIED,),
-    )
-    return (APPLIED,) in rows, ("audit_events",) in rows
-
-
-def in_use(server: Server) -> bool:
-    """Return True where a bot is connected, as far as this role may see that."""
-    connection = Postgres(server, name=COMMAND)
-    with explained(server):
-        try:
-            sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = ? AND datname = current_database() LIMIT 1"
-            return bool(connection.execute(sql, (BOT,)))
-        finally:
-            connection.close()
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return what the server or its library says, in one line."""
-    return " ".join(str(error).split()).rstrip(".")
-
-
-_REFUSALS = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "certificate",
-    "SSL",
-    "permission denied",
-)
-"""Words of a refused connection that stays refused until somebody changes a setting."""
-
-
-@contextmanager
-def explained(server: Server) -> Iterator[None]:
-    """Turn what psycopg raises into a StoreError, but for our own mistakes: constraints, guards, values and syntax."""
-    try:
-        yield
-    except SealRefused as error:
-        raise StoreError(error.problem, server, error.about) from error
-    except errors.InFailedSqlTransaction as error:
-        # Somebody caught the error of an earlier statement; the server takes nothing more, and will not commit.
-        raise StoreError(StoreProblem.UNDONE, server, in_one_line(error)) from error
-    except errors.LockNotAvailable as error:
-        raise StoreError(StoreProblem.LOCKED, server, in_one_line(error)) from error
-    except (errors.DiskFull, errors.OutOfMemory) as error:
-        raise StoreError(StoreProblem.DISK_FULL, server, in_one_line(error)) from error
-    except errors.InsufficientPrivilege as error:
-        raise StoreError(StoreProblem.NO_RIGHTS, server, in_one_line(error)) from error
-    except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction) as error:
-        raise StoreError(StoreProblem.SCHEMA_ALTERED, server, in_one_line(error)) from error
-    except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError) as error:
-        says = in_one_line(error)
-        refused = error.sqlstate is None and any(each in says for each in _REFUSALS)
-        problem = StoreProblem.SERVER_REFUSES if refused else StoreProblem.SERVER_AWAY
-        raise StoreError(problem, server, says) from error

@@ -18,6 +18,7 @@ _TYPES = {"INTEGER": "bigint", "TEXT": "text"}
 _COLLATIONS = {"INTEGER": "", "TEXT": "C"}
 _TABLE = re.compile(r"CREATE TABLE (\w+) \((.*?)\n\);", re.DOTALL)
 _INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (\w+)\s+ON (\w+) (.*?);", re.DOTALL)
+_VIEW = re.compile(r"CREATE VIEW (\w+) AS\s((?:'[^']*'|[^';])*);")
 _CHECK = re.compile(r"CHECK \(.*\)")
 _GENERATED = re.compile(r"(\w+) TEXT[^\n]* GENERATED ALWAYS AS\s*(\(.*?\)) STORED", re.DOTALL)
 
@@ -40,6 +41,7 @@ _INDEXES = f"""
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
     WHERE i.relnamespace = {_HERE} AND x.indisvalid
 """
+_VIEWS = f"SELECT relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = {_HERE} AND relkind = 'v'"
 _ENABLED = """
     SELECT t.tgname, p.proname
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -47,7 +49,7 @@ _ENABLED = """
 """
 _FUNCTIONS = f"SELECT proname, prosrc FROM pg_proc WHERE pronamespace = {_HERE}"
 _ADDED = f"""
-    SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    SELECT CASE WHEN t.tgisinternal THEN c.relname ELSE t.tgname END FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
         WHERE c.relnamespace = {_HERE} AND (NOT t.tgisinternal OR t.tgenabled <> 'O')
     UNION ALL SELECT r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
         WHERE c.relnamespace = {_HERE} AND c.relkind = 'r'
@@ -60,10 +62,10 @@ _ADDED = f"""
 
 
 def altered(connection: Connection) -> str:
-    """Return the name of a table, index, trigger or function that is not as the bot makes it, or an empty text.
+    """Return the name of a table, index, view, trigger or function that is not as the bot makes it, or an empty text.
 
     A trigger that is there and switched off protects nothing, and neither does one whose function does nothing. Tables
-    that are not the bot's are left out, and so are the views: nothing of the bot's reads them.
+    and views that are not the bot's are left out.
     """
     functions: dict[str, str] = dict(connection.execute(_FUNCTIONS))
     triggers: dict[str, str] = dict(connection.execute(_ENABLED))
@@ -84,6 +86,8 @@ def _kept(connection: Connection) -> Iterator[Row]:
         yield table, _plain(text)
     for name, table, unique, text in connection.execute(_INDEXES):
         yield name, table, unique, _plain(text.partition(" USING btree ")[2])
+    for name, text in connection.execute(_VIEWS):
+        yield name, _plain_query(text)
 
 
 def _made() -> Iterator[Row]:
@@ -104,10 +108,19 @@ def _made() -> Iterator[Row]:
     text = MIGRATIONS["first"]
     for unique, name, of, rest in _INDEX.findall(text):
         yield name, of, bool(unique), _plain(rest)
+    for name, query in _VIEW.findall(text):
+        yield name, _plain_query(query)
     for of, body in _TABLE.findall(text):
         if of in shared:
             yield from ((of, _plain(check)) for check in _CHECK.findall(body))
             yield from ((of, name, "text", False, _plain(said), "C") for name, said in _GENERATED.findall(body))
+
+
+def _plain_query(text: str) -> str:
+    """Return a query without the names that the server adds to it or leaves out: of tables, and of what it selects."""
+    text = re.sub(r"::\w+|\bCOLLATE \"C\"|\b(?!\d)\w+\.(?=\w)|\bAS \"?\w+\"?", "", text)
+    words = re.findall(r"'[^']*'|\w+|[^\s\w()\"]", text)
+    return " ".join(word if word.startswith("'") else word.lower() for word in words).rstrip(" ;")
 
 
 def _plain(text: str) -> str:

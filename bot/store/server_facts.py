@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from bot.store import postgres
 from bot.store.place import Server
 from bot.store.postgres import Postgres
+from bot.store.postgres_errors import explained
+from bot.store.postgres_start import tables_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Facts:
 
 def facts(server: Server) -> Facts:
     """Look at the server. Raises StoreError."""
-    with postgres.explained(server), closing(Postgres(server, name=postgres.COMMAND)) as connection:
+    with explained(server), closing(Postgres(server, name=postgres.COMMAND)) as connection:
         connection.execute("SELECT 1")  # opens the connection, which takes longer than a question
         began, at = time.monotonic(), datetime.now(UTC)
         theirs = connection.clock()
         took = timedelta(seconds=time.monotonic() - began)
-        _, has_tables = postgres.tables_there(connection)
+        _, has_tables = tables_there(connection)
         ((version, waits_for, process),) = connection.execute(
             "SELECT current_setting('server_version'), current_setting('synchronous_standby_names'), pg_backend_pid()"
         )

@@ -210,7 +210,7 @@ class Store:
                     tables.connection.rollback()
                     raise
         except StoreError as error:
-            error.unsure = committing and error.problem is not StoreProblem.UNDONE
+            error.unsure = committing and not error.undone
             raise
         return [results.get(id(waiting)) for waiting in batch]
 

@@ -87,7 +87,7 @@ def move(source: Place, target: Place) -> Verification:
             try:
                 _check_empty(new, target)
                 transfer(old, new)
-                engine.count_on(new)
+                engine.filled(new)
                 _check_same(target, verify(Tables(new)), found)
             except BaseException:
                 new.rollback()

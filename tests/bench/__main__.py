@@ -17,6 +17,7 @@ from tests.bench.acks import compare
 from tests.bench.apps import prepare
 from tests.bench.homes import homes
 from tests.bench.record import commit_cost, growth, reminders
+from tests.bench.replicas import PEOPLE, engines
 from tests.bench.whole import many_calls, requests, starts
 from tests.flows.desk import Desk
 
@@ -68,6 +69,7 @@ def main() -> None:
         acks, whole = asyncio.run(with_slack(folder, quick=options.quick))
         reminded = asyncio.run(reminders(folder / "reminders.db", 200 if options.quick else 10_000))
         tabs = asyncio.run(homes(folder / "homes.db", 10 if options.quick else 100))
+        several = engines(folder, 1.0 if options.quick else 10.0)
         record, sealed = growth(folder, [1_000] if options.quick else [1_000, 100_000, 1_000_000])
     judge(acks)
     machine = (
@@ -76,7 +78,7 @@ def main() -> None:
     )
     tables = [
         tabulate(rows, headers="keys", floatfmt=".2f", tablefmt="github")
-        for rows in (acks, whole, record, sealed, [reminded], [tabs])
+        for rows in (acks, whole, record, sealed, [reminded], [tabs], several)
     ]
     text = "\n\n".join([
         machine,
@@ -91,6 +93,8 @@ def main() -> None:
         tables[4],
         "Milliseconds for a change that Home tabs show, for reading and drawing one tab, and for opening one:",
         tables[5],
+        f"Use cases of {PEOPLE} people at each bot, on a file and on a PostgreSQL server of this machine:",
+        tables[6],
     ])  # fmt: skip
     build = Path("build")
     build.mkdir(exist_ok=True)

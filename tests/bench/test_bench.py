@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox.postgres import programs
 from bot.store import open_reader
 from tests.bench.acks import ACTS, at_work, hanging_calls, one_round
 from tests.bench.apps import COMMITTING_FLOOR, FLOOR, HTTP, SOCKET, THIS, TUTORIAL, prepare
 from tests.bench.homes import homes
 from tests.bench.record import growth, reminders
+from tests.bench.replicas import engines
 from tests.bench.whole import many_calls
 from tests.flows.desk import Desk
 
@@ -65,3 +67,10 @@ async def test_all_orders_of_the_largest_request_are_answered(tmp_path: Path) ->
         prepare(desk)
         row = await many_calls(desk)
     assert row["value"] > 5
+
+
+def test_every_engine_takes_the_acts_of_many_people(tmp_path: Path) -> None:
+    """There is a row for the file, and one for each number of bots where there is a server to start."""
+    rows = engines(tmp_path, 0.5)
+    assert [row["bots"] for row in rows] == ([1, 1, 2, 3] if programs() else [1])
+    assert all(row["p99 ms"] >= row["p50 ms"] > 0 for row in rows)

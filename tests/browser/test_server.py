@@ -270,7 +270,9 @@ async def test_options_become_settings_of_the_bot(
 ) -> None:
     """Without an option the bot's own default stays."""
     given: list[object] = []
-    monkeypatch.setattr("bot.sandbox.playground.server.play", lambda *_, **options: given.append(options["settings"]))
+    made = "bot.sandbox.playground.playground.Playground"
+    monkeypatch.setattr(made, lambda _, **options: given.append(options["settings"]))
+    monkeypatch.setattr("bot.sandbox.playground.server.play", lambda *_, **__: None)
     monkeypatch.setattr("asyncio.run", lambda _: None)
     assert CliRunner().invoke(main, ["playground", *words]).exit_code == 0
     assert given == [settings]

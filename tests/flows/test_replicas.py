@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from bot.app import Bot
 from bot.clock import utc_now
+from bot.sandbox.faults import Hang
 from bot.settings import load
 from bot.store import Server, verify_all
 from tests.alerts import parsed
@@ -98,6 +99,29 @@ async def test_three_bots_do_everything_once(postgres: Cluster) -> None:
         for each in others:
             await each.stop()
     assert verify_all(server).damage is None
+
+
+async def test_a_bot_that_starts_beside_another_takes_nothing_from_it(postgres: Cluster) -> None:
+    """The call that the first bot makes is not made again, and its end is not called unclean while it lives."""
+    async with Desk(postgres.new()) as desk:
+        await desk.start_bot()
+        answered = asyncio.Event()
+        desk.gateway.faults.choose = lambda _: Hang(answered)
+        card = await desk.ask("ord_1")
+        await desk.ben.click(card, "approve")
+        async with asyncio.timeout(10):
+            while not desk.gateway.calls:  # noqa: ASYNC110 -- the call is under way in the background
+                await asyncio.sleep(0.01)
+        second = Bot(load(desk.environment()), quick_tuning())
+        await second.start()
+        await second.worker.until_idle()
+        answered.set()
+        await desk.card_says(card, "✅ Cancelled")
+        await second.stop()
+        starts = [event.data for event in await desk.events() if event.kind == "started"]
+    assert len(desk.gateway.calls) == 1
+    assert len(starts) == 2
+    assert not any('"unclean":true' in each.replace(" ", "") for each in starts)
 
 
 async def test_each_bot_counts_what_is_on_record_and_verifies_it(postgres: Cluster) -> None:

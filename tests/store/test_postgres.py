@@ -1,9 +1,16 @@
 """PostgreSQL: several writers and one record, and commits whose answer is lost."""
 
 import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,9 +31,13 @@ from bot.store import (
     verify,
     verify_all,
 )
-from bot.store.postgres import Postgres, explained, in_use, open_writer, translated
+from bot.store.deliveries import IS_QUEUED
+from bot.store.postgres import Postgres, translated
+from bot.store.postgres_errors import explained
 from bot.store.postgres_schema import APPLIED
-from tests.postgres import Cluster, cluster
+from bot.store.postgres_start import in_use, open_writer
+from bot.store.server_facts import facts
+from tests.postgres import Cluster, cluster, free_port
 from tests.store.wire import Break, Wire, wire
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -124,6 +135,51 @@ async def test_a_commit_that_never_arrived_is_undone_for_certain(server: Server,
     assert counts(server) == 1
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_commit_that_was_never_sent_is_undone_for_certain(server: Server, broken: Wire, writes: bool) -> None:
+    """Where the line is lost before the bot says COMMIT, nobody is told that it may have been kept."""
+    with closing(Postgres(through(server, broken.port), patience=0.1)) as connection:
+        connection.begin()
+        connection.execute("DELETE FROM people" if writes else "SELECT 1")
+        broken.cut(down=True)
+        with pytest.raises(StoreError) as failed:
+            connection.commit()
+    assert (failed.value.problem, failed.value.undone) == (StoreProblem.UNDONE, True)
+
+
+async def test_a_commit_on_a_line_that_is_known_to_be_lost_is_undone_for_certain(
+    postgres: Cluster, server: Server
+) -> None:
+    """Also where the use case has caught the error that said so."""
+
+    def commit(tx: Tables) -> None:
+        with postgres.connect() as other:
+            _let_go(other, server.url.get_secret_value().rpartition("/")[2])
+        with pytest.raises(psycopg.OperationalError):
+            started(tx)
+        tx.connection.commit()
+
+    async with opened(server) as store:
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("start", commit)
+    assert (failed.value.problem, failed.value.undone, failed.value.unsure) == (StoreProblem.UNDONE, True, False)
+
+
+async def test_a_commit_without_room_is_undone_for_certain(postgres: Cluster, server: Server) -> None:
+    """The server answers that its disk is full, so it has kept nothing."""
+    async with opened(server) as store:
+        with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+            other.execute(
+                "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$"
+            )
+            other.execute("CREATE TRIGGER no_room BEFORE INSERT ON writers EXECUTE FUNCTION no_room()")
+        with pytest.raises(StoreError) as failed:
+            await store.transaction("start", started)
+    assert (failed.value.problem, failed.value.unsure) == (StoreProblem.SERVER_FULL, False)
+    assert counts(server) == 0
+
+
 @pytest.mark.parametrize("how", [Break.BEFORE, Break.AFTER])
 async def test_a_commit_of_a_server_that_stays_away_is_uncertain(
     server: Server, broken: Wire, behind: Store, how: Break
@@ -161,6 +217,20 @@ async def test_a_replica_that_stands_still_frees_the_others(server: Server) -> N
             paused.commit()
     assert failed.value.problem is StoreProblem.UNDONE
     assert counts(server) == 1
+
+
+async def test_a_replica_that_stood_still_hears_of_it_at_its_next_statement(server: Server) -> None:
+    """The library takes the server's 25P03 for a mistake of its own; the next transaction works."""
+    with closing(Postgres(server)) as paused:
+        paused.begin()
+        async with opened(server) as store:
+            await store.transaction("start", started)
+        with pytest.raises(StoreError) as failed, explained(server):
+            paused.execute("DELETE FROM people")
+        assert failed.value.problem is StoreProblem.SERVER_AWAY
+        paused.begin()
+        paused.execute("DELETE FROM people")
+        paused.commit()
 
 
 async def test_an_idle_connection_that_is_gone_is_opened_again(postgres: Cluster, server: Server) -> None:
@@ -243,6 +313,16 @@ def _let_go(other: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     )
 
 
+async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres: Cluster, server: Server) -> None:
+    """An operator who made a server faster that way for others has not thought of this record."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    with postgres.connect() as other:
+        other.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
+    async with opened(server) as store:
+        asked = await store.transaction("look", lambda tx: tx.connection.execute("SHOW synchronous_commit"))
+    assert asked == [("on",)]
+
+
 async def test_a_commit_without_the_standby_is_uncertain() -> None:
     """The server says yes to a commit whose wait for the standby was ended, and only a notice says what that means."""
     with cluster() as own:
@@ -291,6 +371,24 @@ _EVIL = "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETUR
         ),
         ("DROP INDEX one_open_cancellation_per_order", "one_open_cancellation_per_order"),
         ("ALTER TABLE people ADD COLUMN note TEXT", "people"),
+        ("ALTER TABLE cancellations DROP CONSTRAINT cancellations_state_check", "cancellations"),
+        (
+            (
+                "ALTER TABLE attempts DROP CONSTRAINT attempts_outcome_check,"
+                " ADD CONSTRAINT attempts_outcome_check CHECK (outcome <> '')"
+            ),
+            "attempts",
+        ),
+        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_fkey", "decisions"),
+        (
+            (
+                "ALTER TABLE words DROP CONSTRAINT words_seq_fkey,"
+                " ADD CONSTRAINT words_seq_fkey FOREIGN KEY (seq) REFERENCES audit_events (seq) ON DELETE CASCADE"
+            ),
+            "words",
+        ),
+        ("ALTER TABLE attempts DISABLE TRIGGER ALL", "attempts"),
+        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_approver_choice_order_id_key", "decisions"),
         (
             (
                 "DROP INDEX one_open_cancellation_per_order; CREATE UNIQUE INDEX one_open_cancellation_per_order"
@@ -303,19 +401,25 @@ _EVIL = "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETUR
         ("CREATE RULE nothing AS ON INSERT TO decisions DO INSTEAD NOTHING", "nothing"),
         ("ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY", "audit_events"),
         ("CREATE TABLE more () INHERITS (decisions)", "decisions"),
-        ("ALTER TABLE cancellations DROP CONSTRAINT cancellations_state_check", "cancellations"),
-        ("ALTER TABLE decisions DROP CONSTRAINT decisions_number_approver_choice_order_id_key", "decisions"),
         ("ALTER TABLE words DROP CONSTRAINT words_seq_fkey", "words"),
         ("ALTER TABLE deliveries ALTER status SET DEFAULT 'delivered'", "deliveries"),
         ("ALTER TABLE requests ALTER reason DROP NOT NULL", "requests"),
         ('ALTER TABLE rates ALTER target TYPE TEXT COLLATE "POSIX"', "rates"),
         ('ALTER TABLE rates ALTER target TYPE VARCHAR(9) COLLATE "C"', "rates"),
+        (
+            (
+                "CREATE OR REPLACE VIEW audit_readable AS SELECT seq, at, kind, order_id, actor, data,"
+                " order_id AS words, request, hash FROM audit_events WHERE kind <> 'approved'"
+            ),
+            "audit_readable",
+        ),
+        ("DROP VIEW cancellations_readable", "cancellations_readable"),
     ],
 )
 async def test_an_altered_guard_ends_the_start_and_is_damage(
     postgres: Cluster, server: Server, statement: str, name: str
 ) -> None:
-    """A guard that is gone, switched off or hollow protects nothing."""
+    """A guard that is gone, switched off or hollow protects nothing, and another view may hide something."""
     with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
         other.execute(statement.encode())
     store = Store(server)
@@ -382,7 +486,7 @@ async def test_a_server_that_takes_no_writes_for_a_while_passes(postgres: Cluste
             _let_go(other, name)
             with pytest.raises(StoreError) as failed:
                 await store.transaction("start", started)
-            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.SERVER_AWAY, True)
+            assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.STANDBY, True)
             other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
             _let_go(other, name)
         await store.transaction("start", started)
@@ -457,3 +561,78 @@ def test_placeholders_are_translated_and_texts_are_not() -> None:
         b"SELECT 'a:b ?', x::text FROM t WHERE y = %(name)s AND z = %s"
     )
     assert translated("SELECT 1 % 2, '100 %'") == b"SELECT 1 %% 2, '100 %%'"
+
+
+async def test_messages_that_wait_do_not_slow_down_a_new_one(postgres: Cluster, server: Server) -> None:
+    """Also with statistics of a time when nothing waited, the server looks at the messages of one request alone."""
+    with postgres.connect(server.url.get_secret_value().rpartition("/")[2]) as other:
+        other.execute("SET session_replication_role = replica")
+        other.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        fill = (
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, status, enqueued_at, due_at)"
+            " SELECT g, g, 'card', 1, 'C1', %s, '', '' FROM generate_series(1, 2000) g"
+        )
+        other.execute(fill, ("delivered",))
+        other.execute("ANALYZE deliveries")
+        other.execute(fill, ("queued",))
+        plan = other.execute(
+            f"EXPLAIN SELECT 1 FROM deliveries WHERE number = 5 AND kind = 'card' AND {IS_QUEUED}"
+            " AND lease_until IS NULL AND due_at <= '2099'"
+        ).fetchall()
+    assert "deliveries_queued_in_order" not in str(plan)
+    assert "deliveries_by_request" in str(plan)
+
+
+def test_statements_that_come_again_are_prepared(server: Server) -> None:
+    """The server plans them once; planning took most of the time of a use case."""
+    with closing(Postgres(server)) as connection:
+        for _ in range(6):
+            connection.execute("SELECT id FROM people WHERE id = ?", ("U1",))
+        assert connection.execute("SELECT count(*) FROM pg_prepared_statements") == [(1,)]
+
+
+@pytest.fixture
+def pooled(postgres: Cluster, server: Server) -> Iterator[Server]:
+    """Yield the database behind a PgBouncer in transaction mode, which has two connections for everybody."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("PgBouncer is not installed; on Debian and Ubuntu: apt-get install pgbouncer")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="desk-pool-") as name:
+        Path(name).chmod(0o755)
+        conf = Path(name) / "pgbouncer.ini"
+        conf.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
+            "utf-8",
+        )
+        user = "postgres" if os.getuid() == 0 else None
+        process = subprocess.Popen([program, "-q", str(conf)], user=user, stderr=subprocess.DEVNULL)
+        try:
+            until_it_listens(port)
+            yield through(server, port)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def until_it_listens(port: int) -> None:
+    """Wait until somebody takes connections at this port."""
+    for _ in range(500):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+async def test_a_pooler_may_stand_between(server: Server, pooled: Server) -> None:
+    """In its transaction mode each transaction may have another server process, so nothing is left in one."""
+    async with opened(pooled) as one, opened(pooled) as two, opened(pooled) as three:
+        await asyncio.gather(*(each.transaction("start", started) for each in (one, two, three) for _ in range(40)))
+        for each in (one, two, three):
+            assert await each.read(lambda tables: tables.record.last().seq) == 120
+    found = verify_all(pooled)
+    assert (found.events, found.damage) == (120, None)
+    assert facts(pooled).pooled
+    assert not facts(server).pooled

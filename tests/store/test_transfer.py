@@ -14,7 +14,7 @@ from bot.store.place import address
 from bot.wording import events
 from bot.workflow import Rules, Workflow
 from tests.clock import Clock
-from tests.postgres import ENGINES, Cluster
+from tests.postgres import ENGINES, ON_SQLITE, Cluster
 from tests.workflow.steps import CANCELLED, approved, deliver_all, requested, sending
 from tests.world import TABLES
 
@@ -67,6 +67,15 @@ async def test_everything_arrives_with_the_same_head(filled: Place, target: Plac
     await work(target, rules, clock, "ord_3", "ord_4")
     found = verify_all(target)
     assert (found.damage, found.events > before.events) == (None, True)
+
+
+@ON_SQLITE
+async def test_a_server_knows_how_much_has_arrived(filled: Place, target: Place) -> None:
+    """It plans the verification by that; without it, the one of a million events would not end."""
+    found = move(filled, target)
+    with open_reader(target) as tables:
+        sql = "SELECT reltuples FROM pg_class WHERE oid = 'audit_events'::regclass"
+        assert tables.connection.execute(sql) == [(found.events,)]
 
 
 async def test_a_backup_of_any_engine_is_a_file(filled: Place, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from bot.domain.audit import Event
 from bot.domain.verification import Verification, walk
@@ -17,6 +18,8 @@ from bot.sandbox.playground import kept
 from bot.sandbox.stage import ANN, BEN, CLEO, OLGA, PAYMENTS, VERA, Stage
 from bot.store import StoreError, Tables
 from bot.tuning import Tuning
+
+T = TypeVar("T")
 
 PARTS = {ANN: "asks", BEN: "approves", CLEO: "approves", VERA: "audits", OLGA: "an outsider"}
 """Each person's part."""
@@ -57,6 +60,16 @@ _GONE = (
     "To start over, stop the playground and delete {}.*"
 )
 _NOT_KEPT = "{} cannot be written ({}). The next run will not have these messages."
+
+
+@dataclass(frozen=True, slots=True)
+class BotState:
+    """One of several bots, by its number from 1. ``about`` says in a few words what it does, or why it is not ready."""
+
+    number: int
+    running: bool
+    ready: bool
+    about: str
 
 
 @dataclass(slots=True)
@@ -104,6 +117,8 @@ class Playground(Stage):
         self.changes = Changes()
         self.version = 0
         self.notice = ""
+        self.data = database
+        self._is_new = not database.exists()
         self._kept = database.with_suffix(".json")
         self._switching = asyncio.Lock()
         self._following: list[asyncio.Task[None]] = []
@@ -117,12 +132,16 @@ class Playground(Stage):
         self.gateway.faults.choose = self.switches.choose
         await super().start()
         try:
-            await self.start_bot(replace(self._tuning, on_commit=self._committed(asyncio.get_running_loop())))
+            await self.start_bots()
         except BaseException:
             await super().stop()
             raise
-        follow = (self._follow_slack, self._follow_gateway, self._watch_record, self._keep)
+        follow = (self._follow_slack, self._follow_gateway, self.follow_record, self._watch_record, self._keep)
         self._following = [asyncio.create_task(work()) for work in follow]
+
+    async def start_bots(self) -> None:
+        """Start the bot, and return once it is connected. Raises StoreError and TimeoutError."""
+        await self.start_bot(replace(self._tuning, on_commit=self._committed(asyncio.get_running_loop())))
 
     async def stop(self) -> None:
         """Stop the bot as SIGTERM does, then the rest, and keep what is there."""
@@ -144,7 +163,25 @@ class Playground(Stage):
             events = list(tables.record.all())
             return events, walk(events)
 
-        return await self.running_bot.store.read(read)
+        return await self.read(read)
+
+    async def read(self, work: Callable[[Tables], T]) -> T:
+        """Return what ``work`` reads from the record. Raises StoreError."""
+        return await self.running_bot.store.read(work)
+
+    @property
+    def bots(self) -> list[BotState]:
+        """Each of several bots; none where there is one that nobody can kill."""
+        return []
+
+    @property
+    def connected(self) -> bool:
+        """True while a bot has a connection to Slack."""
+        return self.running_bot.connection.missing is None
+
+    async def turn_bot(self, number: int, *, on: bool) -> None:  # noqa: ARG002 -- there is nothing to turn here
+        """Start this one of several bots, or end it as kill -9 does. Raises KeyError for another number."""
+        raise KeyError(number)
 
     async def switch(self, name: str, *, on: bool) -> None:
         """Turn a fault of the gateway on or off: slow or down. Raises KeyError for another name."""
@@ -216,6 +253,9 @@ class Playground(Stage):
                 await queue.get()
                 self.touch()
 
+    async def follow_record(self) -> None:
+        """Do nothing: the bot tells of each commit by itself."""
+
     async def _watch_record(self) -> None:
         """Notice what another program does to the record; the bot's own changes come through its commits."""
         known: Verification | None = None
@@ -242,9 +282,9 @@ class Playground(Stage):
             self.notice = _NOT_KEPT.format(self._kept, error.strerror)
 
     def _load(self) -> None:
-        if not self._kept.exists() and not self.database.exists():
+        if not self._kept.exists() and self._is_new:
             return
         try:
             kept.load(self._kept, self)
         except (OSError, ValueError):
-            self.notice = _GONE.format(self.database.with_suffix(""))
+            self.notice = _GONE.format(self.data.with_suffix(""))

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +26,8 @@ from bot.sandbox.workspace import Json
 STATIC = Path(__file__).parent / "static"
 DATABASE = Path("data/playground.db")
 """The default, below the working directory. The bot creates the folder."""
+SERVER = Path("data/playground-postgres.server")
+"""The same for a database server's folder."""
 PORT = 8420
 """The page's port, unless it is taken."""
 
@@ -72,6 +74,7 @@ class PageServer:
         application.router.add_post("/act", self._acts.serve)
         application.router.add_post("/gateway", self._gateway)
         application.router.add_post("/slack", self._slack)
+        application.router.add_post("/bots", self._bots)
         application.router.add_get("/file/{id}", self._file)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
@@ -177,18 +180,26 @@ class PageServer:
                 raise NotUnderstood
         return web.json_response({})
 
+    async def _bots(self, request: web.Request) -> web.StreamResponse:
+        match await request.json():
+            case {"bot": int(number), "on": bool(on)}:
+                await self._playground.turn_bot(number, on=on)
+            case _:
+                raise NotUnderstood
+        return web.json_response({})
 
-async def play(database: Path = DATABASE, *, port: int | None, settings: Mapping[str, str], open_browser: bool) -> None:
-    """Run the playground until Ctrl-C or SIGTERM, with these changes of the bot's settings.
 
-    Without a ``port`` it uses the usual one, or any free one if that is taken. Raises StoreError, and OSError if the
-    port asked for is taken.
+async def play(made: Playground, *, port: int | None, open_browser: bool) -> None:
+    """Run this playground until Ctrl-C or SIGTERM.
+
+    Without a ``port`` it uses the usual one, or any free one if that is taken. Raises StoreError, NotStarted, and
+    OSError if the port asked for is taken.
     """
     log.configure("ERROR", "console", [])
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with Playground(database, settings=settings) as playground:
+    async with made as playground:
         server = PageServer(playground)
         try:
             await server.start(PORT if port is None else port)
@@ -196,7 +207,9 @@ async def play(database: Path = DATABASE, *, port: int | None, settings: Mapping
             if port is not None:
                 raise
             await server.start()
-        print(f"The playground is at {server.url}\nIts data is in {database}. Press Ctrl-C to stop it.", flush=True)
+        print(
+            f"The playground is at {server.url}\nIts data is in {playground.data}. Press Ctrl-C to stop it.", flush=True
+        )
         if open_browser and _has_browser():
             # A thread that is never waited for: with some browsers this call returns only when they are closed.
             threading.Thread(target=webbrowser.open, args=[server.url], daemon=True).start()

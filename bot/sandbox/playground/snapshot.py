@@ -36,7 +36,7 @@ async def snapshot(playground: Playground, person: str) -> Json:
         "bot": {
             "id": space.bot_user_id,
             "name": space.users[space.bot_user_id].name,
-            "connected": playground.running_bot.connection.missing is None,
+            "connected": playground.connected,
         },
         "commands": [asdict(command) for command in COMMANDS],
         "app": {
@@ -49,6 +49,7 @@ async def snapshot(playground: Playground, person: str) -> Json:
         "modal": {"id": views[-1].id, "hash": views[-1].hash, "view": views[-1].view} if views else None,
         "notifications": [_notification(each) for each in space.notifications[-_MESSAGES:]],
         "slack": playground.slack_trouble,
+        "bots": [asdict(each) for each in playground.bots],
         **await _requests(playground),
         "gateway": _gateway(playground),
         "audit": await _audit(playground),
@@ -86,7 +87,7 @@ async def _requests(playground: Playground) -> Json:
         return {"requests": [_request(each) for each in found if each], "frozen": tables.freeze() is not None}
 
     try:
-        return await playground.running_bot.store.read(read)
+        return await playground.read(read)
     except StoreError:
         return {"requests": [], "frozen": False}
 

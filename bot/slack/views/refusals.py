@@ -57,6 +57,8 @@ _DATABASE_TROUBLES = {
     StoreProblem.SEAL_BROKEN: _RECORD_CHANGED,
     StoreProblem.NOT_SEALED: _RECORD_CHANGED,
     StoreProblem.SERVER_AWAY: _SILENT,
+    StoreProblem.STANDBY: "my database takes no writes at the moment",
+    StoreProblem.SERVER_FULL: _WITHOUT_ROOM,
     StoreProblem.TOO_SLOW: _SILENT,
     StoreProblem.UNDONE: _SILENT,
     StoreProblem.UNCERTAIN: _SILENT,

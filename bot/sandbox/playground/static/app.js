@@ -146,11 +146,11 @@ function show() {
   if (state.me.name !== place().name && state.people.some(({ name }) => name === place().name)) return;
   const hinted = h('span', {}, hint(state, atHome(state.app, channelHere())));
   keyed($('hint'), [{ key: 'hint', sign: hinted.textContent, build: () => hinted }]);
-  banner(state.notice || (state.bot.connected ? '' : 'The bot has no connection to Slack at the moment.'));
+  banner(state.notice || (state.bot.connected ? '' : state.bots.length ? 'No bot is ready at the moment.' : 'The bot has no connection to Slack at the moment.'));
   composer.offerShortcuts(shortcuts('global'), (id) => act({ do: 'shortcut', callback_id: id }));
   showMessages();
   modal.show(state.me.id, state.modal, names());
-  gatewayPane.show(state.gateway, state.slack, $('gateway-state'));
+  gatewayPane.show(state.gateway, state.slack, state.bots, $('gateway-state'));
   const { people: known, channels } = names();
   const name = (id) => (known.has(id) ? `@${known.get(id)}` : channels.has(id) ? `#${channels.get(id)}` : id);
   showAudit(state.audit, $('events'), $('proof'), name);

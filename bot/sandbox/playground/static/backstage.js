@@ -27,6 +27,8 @@ export class GatewayPane {
     this.switches = h('div', { class: 'switches' });
     this.next = h('div', { class: 'next' });
     this.slack = h('div', { class: 'switches' });
+    this.bots = h('div', { class: 'switches bots' });
+    this.several = h('div', { hidden: true }, h('h3', {}, 'Bots'), this.bots);
     const gone = h('button', { type: 'button', class: 'button', onclick: () => act('/slack', { delete_card: true }) }, 'Delete the newest card');
     this.orders = h('ul', { class: 'orders' });
     this.calls = h('ol', { class: 'calls', reversed: true });
@@ -42,13 +44,14 @@ export class GatewayPane {
       input.value = '';
     });
     parent.append(
+      this.several,
       h('h3', {}, 'Faults'), this.switches, this.next,
       h('h3', {}, 'Calls'), this.none, this.calls,
       h('h3', {}, 'Orders'), add, this.orders,
       h('h3', {}, 'Trouble in Slack'), this.slack, gone);
   }
 
-  show({ orders, calls, switches, slow_by: seconds, next }, slack, status) {
+  show({ orders, calls, switches, slow_by: seconds, next }, slack, bots, status) {
     status.textContent = switches.down ? 'down' : 'up';
     status.className = `state ${switches.down ? 'bad' : 'good'}`;
     const faults = [
@@ -63,6 +66,11 @@ export class GatewayPane {
     keyed(this.slack, TROUBLE.map(([name, label, about]) => ({
       key: name, sign: String(slack[name]),
       build: () => this.#switch(name, label, about, slack[name], () => this.act('/slack', { trouble: name, on: !slack[name] })),
+    })));
+    this.several.hidden = bots.length === 0;
+    keyed(this.bots, bots.map(({ number, running, ready, about }) => ({
+      key: number, sign: `${running} ${ready} ${about}`,
+      build: () => this.#switch(`bot ${number}`, `Bot ${number}`, about, running, () => this.act('/bots', { bot: number, on: !running })),
     })));
     keyed(this.orders, orders.map((order) => ({
       key: order.id, sign: JSON.stringify(order), build: () => this.#order(order),
