@@ -49,7 +49,8 @@ _ENABLED = """
 """
 _FUNCTIONS = f"SELECT proname, prosrc FROM pg_proc WHERE pronamespace = {_HERE}"
 _ADDED = f"""
-    SELECT CASE WHEN t.tgisinternal THEN c.relname ELSE t.tgname END FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    SELECT CASE WHEN t.tgisinternal THEN c.relname ELSE t.tgname END
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
         WHERE c.relnamespace = {_HERE} AND (NOT t.tgisinternal OR t.tgenabled <> 'O')
     UNION ALL SELECT r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
         WHERE c.relnamespace = {_HERE} AND c.relkind = 'r'
