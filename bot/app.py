@@ -265,7 +265,7 @@ class Bot:
         while True:
             with contextlib.suppress(StoreError):  # what is wrong with the file is told elsewhere
                 erased = False
-                while await self.workflow.erase_old(age):
+                while not self._other_clocks.apart and await self.workflow.erase_old(age):
                     erased = True
                     await self._in_flight.idle()
                 if erased:

@@ -29,7 +29,7 @@ class Tuning:
     ping_interval: float = 5.0
     longest_pause: float = 30.0
     clock_check: float = 1.0
-    store_check: float = 2.0
+    store_check: float = 1.0
     token_check: float = 60.0
     gateway_check: float = 60.0
     metrics_check: float = 2.0

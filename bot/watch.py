@@ -21,8 +21,8 @@ from bot.workflow import Workflow
 
 log = structlog.get_logger(__name__)
 
-STORE_WITHIN = 2.0
-"""Seconds in which the database has to answer."""
+STORE_WITHIN = 1.0
+"""Seconds in which the database has to answer. With the pause between two looks, ``/readyz`` tells it within two."""
 
 
 REPLICAS_MAY_DIFFER = timedelta(seconds=5)
