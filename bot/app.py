@@ -106,6 +106,7 @@ class Bot:
             digest_to=settings.approval_channel or "",
             reasons=settings.reasons or (),
             reason_required=settings.reason_required,
+            mention_approvers=settings.mention_approvers,
             patience=tuning.patience or (AMONG_REPLICAS if self.store.shared else Patience()),
         )
         self._other_clocks = OtherClocks(self.clock, on_confirmed=wake.set)

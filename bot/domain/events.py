@@ -252,6 +252,8 @@ class Reminded(Content):
 
     kind = "reminded"
     number: int
+    joined: bool = False
+    """True where it was for people who had joined the approvers: it comes beside the others, and has no number."""
 
 
 @dataclass(frozen=True, slots=True)

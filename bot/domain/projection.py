@@ -455,8 +455,8 @@ def _expiry_moved(found: Projection, event: Event, content: events.ExpiryMoved) 
 
 
 def _reminded(found: Projection, _: Event, content: events.Reminded) -> bool:
-    found.reminded += 1
-    return found.pending and content.number == found.reminded
+    found.reminded += not content.joined
+    return found.pending and content.number == (0 if content.joined else found.reminded)
 
 
 def _escalated(found: Projection, event: Event, _: events.Escalated) -> bool:

@@ -51,7 +51,8 @@ class Request:
     the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
     ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock that is set.
     ``history`` is who did what, as far as the reader has to show it. What people can do depends also on when they read
-    of it, on the freeze in force, and on whether they find its card: ``read_at``, ``freeze`` and ``has_card``.
+    of it, on the freeze in force, and on whether its card is there and up to date: ``read_at``, ``freeze``,
+    ``has_card``.
     """
 
     number: int

@@ -84,6 +84,7 @@ def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[st
         + f"</p><h2>What happened</h2>{rows}"
         + (f"<h2>Cards in Slack</h2><ul>{links}</ul>" if links else "")
         + f"<h2>What this proves</h2>{_proof(note)}"
+        "<p>verify.py checks what is in events.jsonl, and not this page. Where they differ, events.jsonl is right.</p>"
         "<p>It does not prove that no other event is about this order: for that, verify the whole record. It proves"
         " what the bot wrote down, and when by its clock.</p>"
     )

@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.clock import utc_now
 from bot.domain.attempt import Trouble
 from bot.domain.audit import Event
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
+from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import CardBlocked, DeliveryAbandoned
 from bot.domain.policy import Verdict
 from bot.domain.projection import PASSING
@@ -40,8 +40,8 @@ _UNFIT = {
     "no_text",
 }
 """Errors about what is in the message."""
-_MESSAGE_LOST = {"message_not_found", "cant_update_message", "edit_window_closed"}
-"""Errors about the message that should be updated."""
+_MESSAGE_LOST = {MESSAGE_GONE}
+"""The error about a message that is not there. One that may not be changed stays for people to read, untrue."""
 _NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"}
 """Errors about the person who should get a direct message."""
 _FINAL = {

@@ -164,4 +164,4 @@ def as_read(tx: Tables, request: Request, at: datetime | None) -> Request:
     """
     request = request.as_of(at, tx.freeze())
     missing = missing_card(tx, request)
-    return replace(request, has_card=request.card_ts is not None and (missing is None or missing.outdated))
+    return replace(request, has_card=request.card_ts is not None and missing is None)

@@ -89,6 +89,7 @@ class Rules:
     reasons: tuple[str, ...] = ()
     """The reasons from which people choose; empty where there is no list."""
     reason_required: bool = False
+    mention_approvers: bool = True
 
     def before_reminder(self, number: int) -> timedelta | None:
         """Return the time between this reminder and the one before it or the request, or None if there is no such."""

@@ -56,8 +56,7 @@ def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
 def follow_deciders(tx: Tables, rules: Rules, before: Started, now: Started, at: datetime) -> None:
     """Show on the cards that wait who may decide now, and remind those who have joined: an update notifies nobody.
 
-    ``before`` and ``now`` are the settings of the start before and of this one. The extra reminder counts as one of
-    REMIND_AFTER, whose others keep their distance.
+    ``before`` and ``now`` are the settings of the start before and of this one. The other reminders keep their times.
     """
     if _deciders(before) == _deciders(now):
         return
@@ -65,18 +64,12 @@ def follow_deciders(tx: Tables, rules: Rules, before: Started, now: Started, at:
         joined = set(now.approvers) - set(before.approvers)
         if request.escalated_at is not None:
             joined = {*now.approvers, *now.escalate_to} - {*before.approvers, *before.escalate_to}
-        if not joined:
+        if not rules.allow_self_approval:
+            joined -= {request.requester}
+        if not joined or not rules.mention_approvers:
             show(tx, request, tx.record.last(), at)
             continue
-        number = request.reminded + 1
-        event = tx.record.append(Reminded(number), BOT, at, request)
-        tx.timers.put_off(
-            request,
-            remind_at=_next_reminder(rules, number + 1, at, request.expires_at),
-            escalate_at=request.escalate_at,
-            reminded=number,
-            escalated_at=request.escalated_at,
-        )
+        event = tx.record.append(Reminded(0, joined=True), BOT, at, request)
         show(tx, request, event, at)
         owe_messages(tx, request, event, event.content, at)
 

@@ -550,7 +550,7 @@ def test_nothing_is_printed_that_cannot_be_put_on_record(cli: Cli, form: list[st
     forge(cli.database)
     ended = cli("audit", "find", *form)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("Nothing is printed, because it could not be put on record. ")
+    assert ended.stderr.startswith("Nothing is handed out, because it could not be put on record. ")
     shutil.copy(cli.database, tmp_path / "copy.db")
     assert "ord_1" in cli("audit", "find", *form, "--database", str(tmp_path / "copy.db")).stdout
 

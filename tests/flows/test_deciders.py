@@ -1,9 +1,13 @@
 """A start with other people in APPROVERS or ESCALATE_TO: what waits says who may decide now, and they hear of it."""
 
+from pathlib import Path
+
 import pytest
 
 from bot.domain.events import Reminded
-from tests.flows.desk import BEN, CLEO, OLGA, Desk
+from bot.store import verify
+from tests.clock import Clock
+from tests.flows.desk import ANN, BEN, CLEO, OLGA, Desk, quick_tuning
 
 
 async def reminders(desk: Desk) -> list[int]:
@@ -40,7 +44,9 @@ async def test_new_approvers_are_named_and_reminded(quiet_desk: Desk, changes: d
         ({"APPROVERS": f"{BEN},{CLEO}"}, []),
         ({"APPROVERS": BEN}, []),
         ({"APPROVERS": f"{BEN},{CLEO}", "ESCALATE_TO": OLGA, "ESCALATE_AFTER": "1h"}, []),
-        ({"APPROVERS": f"{BEN},{CLEO},{OLGA}"}, [1]),
+        ({"APPROVERS": f"{BEN},{CLEO},{OLGA}"}, [0]),
+        ({"APPROVERS": f"{BEN},{CLEO},{ANN}"}, []),
+        ({"APPROVERS": f"{BEN},{CLEO},{OLGA}", "MENTION_APPROVERS": "false"}, []),
     ],
 )
 async def test_only_who_joins_is_a_reason_for_a_reminder(
@@ -52,7 +58,8 @@ async def test_only_who_joins_is_a_reason_for_a_reminder(
     card = await desk.ask("ord_1")
     await desk.stop_bot()
     await desk.start_bot(**settings, **changes)
-    await desk.card_says(card, "To decide: @ben" if settings["APPROVERS"] == BEN else "To decide: @ben, @cleo")
+    if settings.get("MENTION_APPROVERS") != "false":
+        await desk.card_says(card, "To decide: @ben" if settings["APPROVERS"] == BEN else "To decide: @ben, @cleo")
     await desk.running_bot.worker.until_idle()
     assert await reminders(desk) == reminded
 
@@ -67,4 +74,20 @@ async def test_one_start_after_another_reminds_once(quiet_desk: Desk, changes: d
         await desk.start_bot(APPROVERS=CLEO, **changes)
     await desk.replies(card)
     await desk.running_bot.worker.until_idle()
-    assert await reminders(desk) == [1]
+    assert await reminders(desk) == [0]
+
+
+async def test_the_other_reminders_keep_their_times(database: Path) -> None:
+    """Whoever starts the bot twice takes none of the reminders from the people who wait."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock), APPROVERS=BEN)
+        await desk.ask("ord_1")
+        for more in (f"{BEN},{CLEO}", f"{BEN},{CLEO},{OLGA}"):
+            await desk.stop_bot()
+            await desk.start_bot(quick_tuning(now=clock), APPROVERS=more)
+        for minutes in (6, 10):
+            clock.advance(minutes * 60)
+            await desk.running_bot.worker.until_idle()
+        assert await reminders(desk) == [0, 0, 1, 2]
+        assert (await desk.running_bot.store.read(verify)).damage is None

@@ -9,7 +9,10 @@ from bot.sandbox.faults import Drop
 from bot.sandbox.workspace import Posted
 from tests.flows.desk import PAYMENTS, Desk
 
-REFUSALS = pytest.mark.parametrize("problem", ["channel_not_found", "is_archived", "restricted_action"])
+REFUSALS = pytest.mark.parametrize(
+    "problem",
+    ["channel_not_found", "is_archived", "restricted_action", "edit_window_closed", "cant_update_message"],
+)
 
 
 async def lost(desk: Desk, problem: str = "channel_not_found") -> Posted:
@@ -87,3 +90,32 @@ async def test_the_home_tab_asks_nobody_about_their_own_unknown_order(desk: Desk
         await person.open_home()
         await desk.wait(lambda person=person: "Lately" in person.reads_home())
         assert "Outcome not known" not in person.reads_home()
+
+
+@pytest.mark.parametrize("waiting", [2, 10])
+async def test_an_unknown_order_is_on_the_home_tab_whatever_else_waits(desk: Desk, waiting: int) -> None:
+    """It may be the only place where somebody can settle it, and requests of several orders take much room."""
+    await lost(desk)
+    desk.slack.heal()
+    for number in range(waiting):
+        await desk.ann.command("/cancel-order", PAYMENTS)
+        await desk.wait(lambda: desk.ann.modal)
+        await desk.ann.submit(order_id=f"ord_a{number}\nord_b{number}", reason="w" * 200)
+    await desk.cleo.open_home()
+    await desk.wait(lambda: f"ord_b{waiting - 1}" in desk.cleo.reads_home() or "not shown" in desk.cleo.reads_home())
+    home = desk.cleo.reads_home()
+    assert "Settle by hand: it is cancelled" in home
+    await desk.cleo.click_home("more", "Settle by hand: it is cancelled")
+    await desk.wait(lambda: desk.cleo.modal)
+
+
+async def test_nobody_is_sent_to_buttons_that_are_not_there(desk: Desk) -> None:
+    """A click on the old card names the Home tab, and so does the form of a second request for the order."""
+    card = await lost(desk)
+    await desk.cleo.click(card, "approve")
+    told = await desk.told(desk.cleo)
+    assert "approvers can go on with it on their Home tabs" in told
+    assert "the card shows" not in told
+    errors = await desk.fill_in("ord_1", person=desk.olga)
+    assert errors is not None
+    assert "approvers can go on with it on their Home tabs" in errors["order_id"]

@@ -190,7 +190,7 @@ async def test_each_of_slacks_errors_has_its_outcome(
 
 
 PERSON = ["user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"]
-MESSAGE_LOST = ["message_not_found", "cant_update_message", "edit_window_closed"]
+MESSAGE_LOST = ["message_not_found"]
 UNFIT = [
     "msg_too_long",
     "msg_blocks_too_long",

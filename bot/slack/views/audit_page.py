@@ -155,7 +155,7 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
         lines(
             [
                 words("Cancellations on record", bold=True),
-                *(asked_for(query) or [words(", the latest")]),
+                *(_asked_for(found, query) or [words(", the latest")]),
                 *([words(place)] if place else []),
             ],
             [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
@@ -182,7 +182,15 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
     text = "\n".join([*map(mrkdwn, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
-    return Message(f"Cancellations on record{_spoken(asked_for(query))}{place}\n{own}{text}", blocks)
+    return Message(f"Cancellations on record{_spoken(_asked_for(found, query))}{place}\n{own}{text}", blocks)
+
+
+def _asked_for(found: Found, query: str) -> list[Element]:
+    """Return what somebody asked for, and the order's ID where it is on record in other letters than they typed."""
+    asked = asked_for(query)
+    if found.order_id is None or not found.page.items or found.order_id in query:
+        return asked
+    return [*asked, words(": this is order "), words(cut(found.order_id, _SHOWN), code=True)]
 
 
 def _place(found: Found) -> str:

@@ -138,8 +138,8 @@ def _buttons(request: Request) -> list[Element]:
     if (again or unknown) and not request.under_way:
         retry = dialog(
             "Ask the gateway again?",
-            f"The same cancellation of {orders.some(request, again, _SHOWN_ORDER)} is sent once more. This is safe: an "
-            "order that is already cancelled stays cancelled.",
+            f"The same cancellation of {orders.some(request, again, _SHOWN_ORDER_WITH_MORE)} is sent once more. "
+            f"{_sending_again(request, again)}",
             "Retry",
         )
         found = {
@@ -149,6 +149,20 @@ def _buttons(request: Request) -> list[Element]:
         retrying = [button(request, Act.RETRY, "Retry", "primary", retry)] if again else []
         return [*retrying, *([_menu(request, found)] if unknown else [])]
     return []
+
+
+def _sending_again(request: Request, again: list[Cancellation]) -> str:
+    """Return what Retry does: it cancels what is certainly not cancelled, also where somebody had stopped that."""
+    safe = "An order that is already cancelled stays cancelled."
+    certain = [each for each in again if each.state is State.FAILED]
+    if not certain:
+        return f"This is safe. {safe}"
+    stopped = [each for each in certain if each.stopped_by]
+    which = orders.some(request, certain, _SHOWN_ORDER_WITH_MORE) if len(again) > 1 else "it"
+    is_not = f"{which[0].upper()}{which[1:]} {'are' if len(certain) > 1 else 'is'} not cancelled so far: this cancels "
+    it = "them" if len(certain) > 1 else "it"
+    by_people = "" if not stopped else f", though somebody stopped {it if len(stopped) == len(certain) else 'some'}"
+    return f"{is_not}{it}{by_people}.{f' {safe}' if len(certain) < len(again) else ''}"
 
 
 def offered_for_retry(request: Request) -> list[Cancellation]:

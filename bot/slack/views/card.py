@@ -298,7 +298,8 @@ def _retry_until(request: Request) -> list[Element]:
     states = {each.state for each in policy.retryable(request)}
     if request.retry_until is None or not states:
         return []
-    it = "them" if request.several else "it"
+    unknown = sum(each.state is State.UNKNOWN for each in request.cancellations)
+    it = "them" if unknown > 1 else "it"
     after = f"settle {it} by hand" if State.UNKNOWN in states else "ask again with /cancel-order"
     if {State.UNKNOWN, State.FAILED} <= states:
         after = "settle by hand what is not known, and ask again with /cancel-order for what has failed"

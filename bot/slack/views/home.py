@@ -20,8 +20,11 @@ _MOST_BLOCKS = 90
 """Slack takes a hundred, and the end of the tab needs some."""
 _BLOCKS_OF_OTHERS = 25
 """So many are kept for what comes below the requests that wait for a decision."""
+_BLOCKS_OF_UNKNOWN = 20
+"""So many are kept for orders whose outcome is unknown: nobody may be able to settle them anywhere else."""
 _MOST_BYTES = 150_000
 """Slack takes 250 kB, and nobody knows how it counts them."""
+_BYTES_OF_UNKNOWN = 50_000
 _SHOWN_REASON = 100
 
 
@@ -41,20 +44,23 @@ def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
             len(found.waiting),
             more,
             "Nothing waits for your decision.",
-            room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS,
+            room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS - (_BLOCKS_OF_UNKNOWN if found.unknown else 0),
+            size=_MOST_BYTES - (_BYTES_OF_UNKNOWN if found.unknown else 0),
         )
     if found.unknown:
         blocks += _section(
             "Outcome not known",
             [_to_decide(each.as_of(found.at, found.freeze), presentation) for each in found.unknown[:_MOST]],
             len(found.unknown),
-            f"To see all of them, type “{CANCEL_AUDIT} unknown”.",
+            f"To see all of them, type “{CANCEL_AUDIT} unknown”." if found.reads_all else "Settle them on their cards.",
             "",
             room=_MOST_BLOCKS - _BLOCKS_OF_OTHERS - len(blocks),
+            size=_BYTES_OF_UNKNOWN,
         )
     more = f"To see all of them, type “{CANCEL_AUDIT} me”."
     own = [_own(each.as_of(found.at, found.freeze)) for each in found.own[:_MOST]]
-    blocks += _section("Yours", own, len(found.own), more, "You have no open request.", room=_MOST_BLOCKS - len(blocks))
+    room = _MOST_BLOCKS - len(blocks)
+    blocks += _section("Yours", own, len(found.own), more, "You have no open request.", room=room)
     # An order of somebody else's may wait for the gateway as well.
     latest = [_ended(each.as_of(found.at, found.freeze)) for each in found.lately]
     blocks += [_heading("Lately"), lines(*latest) if latest else lines([words("Nothing yet.")])]
@@ -92,21 +98,25 @@ def _new_request(found: HomeTab) -> list[Block]:
 
 
 def _section(
-    title: str, items: Sequence[list[Block]], count: int, more: str, nothing: str, *, room: int
+    title: str, items: Sequence[list[Block]], count: int, more: str, nothing: str, *, room: int, size: int = 0
 ) -> list[Block]:
-    """Return the heading with as many of the items as there is room for, and how many there are beside them."""
+    """Return the heading with as many of the items as there is room for, and how many there are beside them.
+
+    ``room`` is in blocks, and ``size`` in bytes.
+    """
     blocks = [_heading(title)]
     shown = 0
     for item in items:
         longer = [*blocks, *([{"type": "divider"}] if shown else []), *item]
-        if len(longer) + 1 > room or len(json.dumps(longer)) > _MOST_BYTES:
+        if len(longer) + 1 > room or len(json.dumps(longer)) > (size or _MOST_BYTES):
             break
         blocks = longer
         shown += 1
     if not count:
         blocks.append(lines([words(nothing)]))
     elif left := count - shown:
-        blocks.append(lines([words(f"{left} more {'is' if left == 1 else 'are'} not shown here. {more}")]))
+        others = " more" if shown else ""
+        blocks.append(lines([words(f"{left}{others} {'is' if left == 1 else 'are'} not shown here. {more}")]))
     return blocks
 
 

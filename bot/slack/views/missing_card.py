@@ -23,8 +23,8 @@ def is_there(missing: MissingCard | None) -> bool:
 
 
 def as_read(request: Request, missing: MissingCard | None) -> Request:
-    """Return this request for people who do not find its card, if it is ``missing``."""
-    return replace(request, has_card=is_there(missing))
+    """Return this request for people who do not find its card as it must be, if it is ``missing`` or out of date."""
+    return replace(request, has_card=missing is None)
 
 
 def way_to(request: Request, missing: MissingCard | None) -> list[Element]:
@@ -35,7 +35,8 @@ def way_to(request: Request, missing: MissingCard | None) -> list[Element]:
 def heading(missing: MissingCard) -> str:
     """Return what that means for the request, with its sign."""
     if missing.outdated:
-        return "⚠️ Your request's card is out of date"
+        in_doubt = "⚠️ I can't tell whether your request's card is up to date"
+        return in_doubt if missing.in_doubt else "⚠️ Your request's card is out of date"
     return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request has no card yet"
 
 
@@ -55,8 +56,11 @@ def _rows(request: Request, missing: MissingCard, bot_user_id: str) -> list[list
     channel: Element = {"type": "channel", "channel_id": request.card_channel}
     meanwhile = _without_a_card(request)
     if missing.outdated:
-        why = f" up to date ({outcomes.delivery_problem(missing.problem)}). {_on_the_card(request)}"
-        return [[words("I can't bring the approval card in "), channel, words(f"{why} Tell the bot's operator.")]]
+        begins = (
+            "I can't tell whether the approval card in " if missing.in_doubt else "I can't bring the approval card in "
+        )
+        why = f"{' is' if missing.in_doubt else ''} up to date ({outcomes.delivery_problem(missing.problem)})."
+        return [[words(begins), channel, words(f"{why} {_on_the_card(request)} Tell the bot's operator.")]]
     if missing.given_up:
         expires = " If nobody decides, the request expires." if request.state is State.PENDING else ""
         why = f" ({outcomes.delivery_problem(missing.problem)}), so {meanwhile}. Tell the bot's operator.{expires}"

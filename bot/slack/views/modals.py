@@ -17,6 +17,8 @@ from bot.workflow.requests import MOST_ORDERS
 
 REASON_LIMIT = 3000
 """The most characters that a Slack text field takes."""
+_SHOWN_CHOICE = 75
+"""Characters of an option; Slack takes no more."""
 
 _ITS_END_IS_MISSING = (
     f"⚠️ A field takes {REASON_LIMIT:,} characters, and what you typed as {{}} is longer. Its end is missing below."
@@ -182,6 +184,10 @@ class SettleForm:
         unknown = {
             str(place): each.order_id for place, each in enumerate(request.cancellations) if each.state is State.UNKNOWN
         }
+        shown = [cut_inside(each, _SHOWN_CHOICE) for each in unknown.values()]
+        if len(set(shown)) < len(shown):
+            # They differ in what is cut out, so they are told apart by their places in the card's list.
+            unknown = {place: f"{int(place) + 1} in the list: {each}" for place, each in unknown.items()}
         which = [_select(cls.ORDER, "Which order?", unknown)] if len(unknown) > 1 else []
         # A statement about money has no default: one order is named by the form itself, one of several by the person.
         order, named = ("it", "") if which else next((cut_inside(id_, 60), place) for place, id_ in unknown.items())
@@ -302,7 +308,7 @@ def _input(
 
 def _select(name: str, label: str, options: Mapping[str, str], initial: str = "", *, optional: bool = False) -> Block:
     """Return a list to choose from, with what is shown for each value; Slack shows 75 characters of it."""
-    shown = {value: {"text": plain(cut_inside(text, 75)), "value": value} for value, text in options.items()}
+    shown = {value: {"text": plain(cut_inside(text, _SHOWN_CHOICE)), "value": value} for value, text in options.items()}
     element: Element = {"type": "static_select", "action_id": name, "options": list(shown.values())}
     if initial:
         element["initial_option"] = shown[initial]

@@ -375,18 +375,21 @@ def _how_it_stands(request: Request) -> str:
 
 def _described(request: Request) -> str:
     """Return its state, and where people see what they can do about an order that is not known."""
-    on_card = request.state is State.UNKNOWN and request.has_card
-    return f"{describe(request.state)}{', and the card shows what you can do' if on_card else ''}"
+    where = "the card shows what you can do" if request.has_card else "approvers can go on with it on their Home tabs"
+    return f"{describe(request.state)}{f', and {where}' if request.state is State.UNKNOWN else ''}"
 
 
 def _instead_of_retry(request: Request) -> str:
     if request.several and request.state is State.UNKNOWN:
         return (
             "Look the orders up at the gateway. Then settle those by hand that are not known, in the menu (⋯) of the "
-            "card, and ask again with /cancel-order for those that failed."
+            "card or on the Home tab, and ask again with /cancel-order for those that failed."
         )
     if request.state is State.UNKNOWN:
-        return "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card."
+        return (
+            "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card or on the "
+            "Home tab."
+        )
     return "Ask again with /cancel-order."
 
 

@@ -533,7 +533,7 @@ def test_the_other_dialogs_say_what_the_click_does() -> None:
     )
     assert set(unknown) == {"retry"}
     assert unknown["retry"] == (
-        "The same cancellation of order ord_1 is sent once more. This is safe: an order that is already cancelled "
+        "The same cancellation of order ord_1 is sent once more. This is safe. An order that is already cancelled "
         "stays cancelled."
     )
 

@@ -34,6 +34,7 @@ ESCALATED_TO = replace(REQUESTER, id="U0CLEO", escalation=MEMBER)
 FREEZE = Freeze("U0CLEO", AT, "wrong price list", "cleo")
 ASKED = replace(CANCELLATION, decisions=(), approvals_required=1)
 CONFIRMED = changed(ASKED, state=State.CANCELLED, last_answer=Answer(Outcome.CANCELLED), decisions=(APPROVAL,))
+UNKNOWN = changed(ASKED, state=State.UNKNOWN, decisions=(APPROVAL,))
 COMPLETED = changed(
     CONFIRMED, state=State.REFUSED, last_answer=Answer(Outcome.REFUSED, reason=Reason.COMPLETED), reason=""
 )
@@ -167,6 +168,25 @@ def test_a_requester_takes_back_or_stops_what_waits(state: State) -> None:
     names = [each["action_id"] for each in pressed(view)]
     own = {State.PENDING: ["withdraw"], State.APPROVED: ["stop"]}.get(state, [])
     assert names == ["new_request", *own, "open_card"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_an_unknown_order_has_its_buttons_whatever_else_waits(count: int) -> None:
+    """Nobody may be able to settle it anywhere else, and the whole tab still fits."""
+    longest = many(ASKED, 10, reason="\u1780" * 3000)
+    unknown = many(UNKNOWN, 20 + count, reason="\u1780" * 3000)[20:]
+    view = home.home(tab(waiting=longest, unknown=unknown, own=longest, lately=longest, freeze=FREEZE))
+    settled = [each for each in pressed(taken(view)) if each["action_id"] == buttons.MENU]
+    assert settled
+    assert len(json.dumps(view)) < 250_000
+
+
+def test_who_cannot_look_everything_up_is_sent_to_the_cards() -> None:
+    """People of ESCALATE_TO decide, and read only their own requests with the command."""
+    text = shown(tab(ESCALATED_TO, unknown=many(UNKNOWN, 13)))
+    assert "Settle them on their cards." in text
+    assert "/cancel-audit unknown" not in text
+    assert "To see all of them, type “/cancel-audit unknown”." in shown(tab(unknown=many(UNKNOWN, 13)))
 
 
 def test_a_full_tab_of_the_longest_requests_fits() -> None:

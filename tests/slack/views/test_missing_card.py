@@ -112,3 +112,12 @@ def test_people_read_what_cannot_be_done_without_a_card(state: State, cannot: st
         assert cannot in text
         assert "expires" not in text
         assert "You can stop it" not in text  # that would be another way than the one above
+
+
+def test_nobody_is_told_more_than_the_bot_knows_about_an_update() -> None:
+    """Slack may have carried it out, and only its answer got lost."""
+    missing = MissingCard("http_500", in_doubt=True, outdated=True)
+    for found in (receipt.receipt(ANN_WAITS, missing, BOT), missing_card.message(ANN_WAITS, missing, BOT)):
+        assert "⚠️ I can't tell whether your request's card is up to date" in shown(found)
+        assert "is out of date" not in shown(found)
+        assert "can't bring" not in shown(found)

@@ -35,6 +35,7 @@ from bot.domain.policy import Act, Actor, Membership, Scope, Surface, Verdict
 from bot.domain.request import Request, Step
 from bot.rows import fields, request_row
 from bot.sandbox.blockkit import problems_with_view
+from bot.sandbox.views import elements_of
 from bot.slack.payloads import FormView
 from bot.slack.views import audit_page, buttons, card, freezes, notices, orders, outcomes, receipt, refusals, results
 from bot.slack.views.modals import SettleForm
@@ -772,3 +773,35 @@ def test_rows_for_machines_name_the_request_of_each_order() -> None:
     assert [row["state"] for row in rows][:4] == ["cancelled", "cancelled", "cancelled", "refused"]
     assert set(fields(of_events=False)) >= rows[0].keys() - {"contradicts_the_record_in"}
     assert "request" in fields(of_events=True)
+
+
+@pytest.mark.parametrize(
+    "orders_, says",
+    [
+        ((UNKNOWN, UNKNOWN), "is sent once more. This is safe. An order that is already cancelled stays cancelled."),
+        (
+            (UNKNOWN, FAILED),
+            "Order ord_2 is not cancelled so far: this cancels it. An order that is already cancelled stays cancelled.",
+        ),
+        (
+            (UNKNOWN, STOPPED),
+            "Order ord_2 is not cancelled so far: this cancels it, though somebody stopped it. An order that is",
+        ),
+        ((FAILED, STOPPED), "2 orders are not cancelled so far: this cancels them, though somebody stopped some."),
+    ],
+)
+def test_the_question_before_retry_says_what_it_cancels(orders_: tuple[Cancellation, ...], says: str) -> None:
+    """Only what is not known is safe to send again; what a person stopped is certainly not cancelled yet."""
+    message = card.card(batch(*orders_))
+    (retry,) = [each for block in message.blocks for each in elements_of(block) if each["action_id"] == "retry"]
+    assert says in retry["confirm"]["text"]["text"]
+    assert len(retry["confirm"]["text"]["text"]) <= 300
+
+
+def test_orders_that_look_alike_are_told_apart_in_the_form() -> None:
+    """A statement is for good, and two ids may differ in the middle of 255 characters only."""
+    alike = [f"{'A' * 120}{number}{'B' * 120}" for number in range(2)]
+    view = SettleForm.build(of_ids(alike, UNKNOWN), cancelled=True, surface=Surface.CARD)
+    assert problems_with_view(view) == []
+    shown_ = [each["text"]["text"] for each in view["blocks"][0]["element"]["options"]]
+    assert [each[:14] for each in shown_] == ["1 in the list:", "2 in the list:"]
