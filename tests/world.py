@@ -301,12 +301,13 @@ class World:
         clicks = self._click(person, membership)
         found, how = self.found(about), "I looked"
         unknown = [each.order_id for each in found.cancellations if each.state is State.UNKNOWN]
+        stated = order or [*unknown, *found.order_ids][0]
         finding = self.workflow.act(
             decisions.settle,
             Act.SETTLE,
             about,
             clicks,
-            order=found.order_ids.index(order or [*unknown, *found.order_ids][0]),
+            order=found.order_ids.index(stated) if stated in found.order_ids else None,
             cancelled=cancelled,
             how=how,
             seen=found.version,

@@ -99,12 +99,14 @@ async def settle(
 ) -> Verdict:
     """State as this person that the order is cancelled, or that it is not; return the verdict."""
     finds, seen, how = actor(person, membership), seen or await version(workflow, request), "the console says so"
+    # The request may be narrowed to one of its orders.
+    order_ids = (await now(workflow._store, request)).order_ids  # noqa: SLF001 -- no use case reads it
     acted = await workflow.act(
         decisions.settle,
         Act.SETTLE,
         request.id,
         finds,
-        order=0,
+        order=order_ids.index(request.cancellation.order_id),
         cancelled=cancelled,
         how=how,
         seen=seen,
