@@ -170,6 +170,14 @@ class Calls:
         arguments = self._calls[index].arguments
         return str(arguments.get("oldest")), str(arguments.get("latest"))
 
+    def _looked_at(self, index: int) -> tuple[float, float]:
+        """Return the times of which this look saw all messages: of the newest ones, only a page is looked at."""
+        oldest, latest = self._bounds(index)
+        seen = [float(ts) for ts in _seen(self._calls[index])]
+        if (oldest, latest) == ("None", "None") and seen:
+            return min(seen), math.inf
+        return _time(oldest, 0), _time(latest, math.inf)
+
     def _in_thread(self, index: int, since: int) -> list[int]:
         """Return the latest look into the thread of this post since another one, by index: its first page and the rest.
 
@@ -205,8 +213,8 @@ class Calls:
             return "deleted"
         if any(place[1] in call.hidden for call in calls):
             return "hidden by Slack"
-        looks = [self._bounds(index) for index in search if self._calls[index].method == _HISTORY]
-        if looks and not any(_time(oldest, 0) < float(place[1]) < _time(latest, math.inf) for oldest, latest in looks):
+        looks = [self._looked_at(index) for index in search if self._calls[index].method == _HISTORY]
+        if looks and not any(oldest < float(place[1]) < latest for oldest, latest in looks):
             return "clocks more than a day apart"
         for method in (_HISTORY, _REPLIES):
             pages = [call.answer for call in calls if call.method == method and isinstance(call.answer, dict)]
