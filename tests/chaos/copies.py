@@ -136,7 +136,9 @@ class Calls:
                 break
             if call.method not in {_HISTORY, _REPLIES} or not isinstance(call.answer, dict):
                 continue
-            if begin and call.method == _HISTORY:
+            # After all looks around a time comes one at the newest messages, which has no bounds.
+            of_newest = begin == "None" and self._bounds(earlier) != ("None", "None")
+            if begin and call.method == _HISTORY and not of_newest:
                 break
             if times and (other := self._times(earlier)) and times.isdisjoint(other):
                 break  # what another delivery was looked for, and found

@@ -272,6 +272,8 @@ def calls(*lines: tuple[Any, ...], deleted: int | None = None) -> Calls:
     for line, answer, *more in lines:
         kind, _, bounds = line.partition(" around ")
         arguments: dict[str, Any] = {"channel": "C1", "oldest": "0.5"}
+        if kind == "newest":
+            del arguments["oldest"]
         if bounds:
             arguments["oldest"], arguments["latest"] = bounds.split()
         if kind == "post":
@@ -324,6 +326,10 @@ NO_THREAD = {"ok": False, "error": "thread_not_found"}
         # The bot's clock was wrong by more than it looks around.
         ([("history around 2.123000 9.123000", page())], "clocks more than a day apart"),
         ([("history around 0.123000 9.123000", page())], ""),
+        # At last it looks at one page of the newest messages.
+        ([("history around 2.123000 9.123000", page()), ("newest", page("8.0"))], "clocks more than a day apart"),
+        ([("history around 2.123000 9.123000", page()), ("newest", page("0.5"))], ""),
+        ([("history around 0.123000 9.123000", page()), ("newest", page("8.0"))], ""),
         # A reply is looked for in its thread, then in the channel.
         ([("replies", NO_THREAD, "1.0"), ("history", page())], "hidden by Slack"),
         ([("replies", page("1.0")), ("history", page())], ""),
