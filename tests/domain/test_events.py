@@ -223,6 +223,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "cancelled": {"call": 1, "confirmed_by_repeat": False, "late": False},
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
         "card_blocked": {"in_doubt": False, "outdated": False, "receipt_is_out": False},
+        "reminded": {"joined": False},
         "digest": {"again": False},
     }
 
