@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from multiprocessing import forkserver, get_context
 
@@ -43,7 +43,9 @@ class BotProcess:
     def send_signal(self, number: signal.Signals) -> None:
         """Send this signal."""
         if self._process.pid is not None and self.returncode is None:
-            os.kill(self._process.pid, number)
+            # It may have ended just now, and the process that it was forked off has seen that first.
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     def kill(self) -> None:
         """Send SIGKILL."""
