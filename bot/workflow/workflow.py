@@ -57,7 +57,7 @@ Decision = Callable[Concatenate[Tables, Rules, Request, Actor, datetime, P], Ver
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=10)
 """A bot is not ready from half of this on, so two that are may differ by as much."""
-_AT_A_TIME = 20
+_AT_A_TIME = 8
 """The most that is claimed in one transaction; a longer one would hold up the people's."""
 _FOR_MESSAGES = 2
 """So many of the tries at once are kept for messages, however many people have their Home tabs open."""
