@@ -29,14 +29,15 @@ _AGAIN = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What came of some events: the last one that follows, the first damage, whether there may be more events, and the
-    first one with an earlier time than the one before, or 0.
-    """
+    """The result of one read. ``last`` is the last event that follows."""
 
     last: Event
     damaged_at: int | None = None
+    """The first event that does not fit, or None."""
     more: bool = False
+    """True where more events may follow."""
     backwards_at: int = 0
+    """The first event with an earlier time than the one before it, or 0."""
 
 
 class Patrol:

@@ -207,20 +207,21 @@ def alone(folder: Path) -> dict[str, str]:
     return {"PATH": os.defpath, "HOME": str(folder)}
 
 
+def python(installed: Path, folder: Path, code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run this code in the environment that has the wheel alone, in this folder."""
+    command = [str(installed / "python"), "-c", code]
+    environ = alone(folder) | variables
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
 def test_an_installed_bot_has_no_development_requirements(installed: Path, tmp_path: Path) -> None:
     """The environment of these tests has the wheel and the run-time requirements alone."""
     code = (
         "import importlib.util as u, bot, pydantic; print(bot.__file__);"
         "print([name for name in ('yaml', 'pytest', 'pydantic_settings', 'dotenv') if u.find_spec(name)])"
     )
-    run = subprocess.run(
-        [installed / "python", "-c", code],
-        cwd=tmp_path,
-        env=alone(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = python(installed, tmp_path, code)
+    assert run.returncode == 0, run.stderr
     place, others = run.stdout.splitlines()
 
     assert Path(place).is_relative_to(installed.parent)
@@ -240,14 +241,7 @@ SETTINGS = {
 def test_traces_without_their_extra_are_one_clear_line(installed: Path, tmp_path: Path) -> None:
     """The bot does not start, and says what to install; its database is not made."""
     code = TRACED.format(before="sys.modules['opentelemetry'] = None;")  # as an environment without it
-    run = subprocess.run(
-        [installed / "python", "-c", code],
-        cwd=tmp_path,
-        env=alone(tmp_path) | SETTINGS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = python(installed, tmp_path, code, **SETTINGS)
     (line,) = run.stderr.splitlines()
     assert run.returncode == 2
     assert "TRACES_TO: needs the extra otel; install cancel-desk[otel]" in line
@@ -257,14 +251,8 @@ def test_traces_without_their_extra_are_one_clear_line(installed: Path, tmp_path
 def test_nothing_of_opentelemetry_is_imported_without_the_setting(installed: Path, tmp_path: Path) -> None:
     """It costs memory and a part of the start."""
     code = "import sys, bot.app, bot.worker; print([name for name in sys.modules if 'opentelemetry' in name])"
-    run = subprocess.run(
-        [installed / "python", "-c", code],
-        cwd=tmp_path,
-        env=alone(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = python(installed, tmp_path, code)
+    assert run.returncode == 0, run.stderr
     assert run.stdout == "[]\n"
 
 

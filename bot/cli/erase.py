@@ -1,6 +1,5 @@
 """The command that erases what people typed."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from bot.cli.terminal import readable
 
 
 def _age(_context: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,4})d", value)
-    if match is None:
+    from bot.settings.values import days
+
+    found = days(value) if value is not None else None
+    if value is not None and found is None:
         raise click.BadParameter("give a number of days, such as 400d")
-    return timedelta(days=int(match[1]))
+    return found
 
 
 _WHY = "The reason for the record, such as a ticket. This text itself can never be erased: no personal data here."

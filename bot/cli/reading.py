@@ -76,8 +76,8 @@ def export(filters: tuple[str, ...], database: Path | None, form: str | None) ->
 def follow(after: int, database: Path | None) -> None:
     """Print events as JSON lines, in their order, and new ones as they come, until Ctrl-C or SIGTERM ends it.
 
-    Whoever reads them keeps the number of the last one, and begins behind it the next time: each event comes at least
-    once. It ends with exit code 1 where an event does not follow from the one before it.
+    A reader keeps the number of the last one, and begins behind it the next time: each event comes at least once. It
+    ends with exit code 1 where an event does not follow from the one before it.
     """
     import json
 
@@ -119,13 +119,13 @@ def follow(after: int, database: Path | None) -> None:
 def _next(place: "Place", after: int) -> "list[Event]":
     """Return the next events with their words. Raises StoreError.
 
-    It opens the database anew each time: a file that was put in its place is told by an event that does not follow.
+    It opens the database again each time: a file that was put in its place is told by an event that does not follow.
     """
     from bot.store import open_reader
 
     with open_reader(place) as tables:
         tables.connection.begin_reading()
-        return list(tables.record.with_words(tables.record.after(after, _AT_ONCE)))
+        return tables.record.with_words(tables.record.after(after, _AT_ONCE))
 
 
 def _event(place: "Place", seq: int) -> "Event":

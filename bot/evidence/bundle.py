@@ -1,4 +1,4 @@
-"""What is in a file of evidence, and writing it."""
+"""The content of a file of evidence, and writing it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

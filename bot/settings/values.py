@@ -112,9 +112,6 @@ def people(text: str) -> People:
     return People(users=frozenset(ids) - groups, groups=groups)
 
 
-_MOST_DAYS = 36_500
-
-
 def duration(text: str) -> timedelta:
     """Return the time that a number and a unit give, from a second to a year."""
     found = re.fullmatch("([0-9]{1,9})([smhd])", text)
@@ -131,14 +128,23 @@ def duration_or_off(text: str) -> timedelta | None:
     return None if text.lower() == OFF else duration(text)
 
 
+_MOST_DAYS = 36_500
+
+
+def days(text: str) -> timedelta | None:
+    """Return the time that a number of days such as 400d gives, or None for any other text."""
+    found = re.fullmatch("([1-9][0-9]{0,4})d", text)
+    return timedelta(days=int(found[1])) if found else None
+
+
 def days_or_off(text: str) -> timedelta | None:
     """Return a number of days, at most a hundred years, or None for "off"."""
     if text.lower() == OFF:
         return None
-    found = re.fullmatch("([1-9][0-9]{0,4})d", text)
-    if not found or int(found[1]) > _MOST_DAYS:
+    found = days(text)
+    if found is None or found.days > _MOST_DAYS:
         raise ValueError(f"{shown(text)} is not a number of days such as 400d, at most {_MOST_DAYS}d")
-    return timedelta(days=int(found[1]))
+    return found
 
 
 def durations(text: str) -> tuple[timedelta, ...]:

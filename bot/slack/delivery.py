@@ -124,11 +124,11 @@ class SlackCourier:
                 found = await self._find(delivery, request, identity)
                 if found is not None:
                     return found
-            if request is None:
-                return await self._deliver_apart(delivery, identity, event)
+            if delivery.kind is DeliveryKind.EVIDENCE:
+                return await self._evidence(delivery, event)
+            if request is None or delivery.kind is DeliveryKind.DIGEST:
+                return await self._post(delivery, identity, delivery.target, digest.digest(event))
             match delivery.kind:
-                case DeliveryKind.DIGEST | DeliveryKind.EVIDENCE:
-                    return await self._deliver_apart(delivery, identity, event)
                 case DeliveryKind.CARD:
                     return await self._post_card(delivery, identity, request)
                 case DeliveryKind.CARD_UPDATE:
@@ -145,11 +145,6 @@ class SlackCourier:
                     return await self._remove_copies(delivery, request, identity)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
-
-    async def _deliver_apart(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
-        if delivery.kind is DeliveryKind.EVIDENCE:
-            return await self._evidence(delivery, event)
-        return await self._post(delivery, identity, delivery.target, digest.digest(event))
 
     async def publish(self, publish: Publish) -> Receipt:
         """Make one try to show a person their Home tab; whatever the network or Slack does is in the receipt."""

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server and its library raise, as the causes for which the database cannot be used."""
+"""The errors of a PostgreSQL server and its library, as the causes for which the database cannot be used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

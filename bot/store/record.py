@@ -196,11 +196,9 @@ class Record:
 
         A record that is damaged is the verification's matter.
         """
-        rows = self._connection.execute(
-            f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? ORDER BY seq DESC LIMIT 1", (Started.kind,)
-        )
+        event = self.latest(Started)
         try:
-            content = Event(*rows[0]).content if rows else None
+            content = event and event.content
         except (KeyError, ValidationError):
             content = None
         return content if isinstance(content, Started) else None

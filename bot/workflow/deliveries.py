@@ -170,13 +170,10 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         return Concluded()
     # A Slack that is away or asks for a pause takes everything by itself later.
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
-    report = False
-    if lasting and request is not None:
-        # Each change owes an update, and all of them meet the same refusal.
-        is_update = delivery.kind is DeliveryKind.CARD_UPDATE and _needs_card(request)
-        report = delivery.kind is DeliveryKind.CARD or (is_update and not tx.deliveries.refused(request, delivery.kind))
+    # Asked before it is told itself.
+    is_news = request is not None and _is_news(tx, request, delivery)
     tell = lasting and tx.deliveries.tell(delivery, at)
-    if tell and report and request is not None:
+    if tell and is_news and request is not None:
         _report_blocked(tx, request, delivery, receipt, at)
     refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
     if delivery.kind is DeliveryKind.DIGEST and refused and not _may_appear(rules, delivery, at):
@@ -277,6 +274,16 @@ def _card_posted(tx: Tables, request: Request, receipt: Receipt, at: datetime) -
         return
     # What it shows may be older than what happened while it was on its way.
     tx.deliveries.enqueue(request, DeliveryKind.CARD_UPDATE, event, at)
+
+
+def _is_news(tx: Tables, request: Request, delivery: Delivery) -> bool:
+    """Return True where the requester has to hear that Slack refuses this: a card, or the first update of a needed one.
+
+    Each change owes an update, and all of them meet the same refusal.
+    """
+    if delivery.kind is DeliveryKind.CARD_UPDATE:
+        return _needs_card(request) and not tx.deliveries.refused(request, delivery.kind)
+    return delivery.kind is DeliveryKind.CARD
 
 
 def _report_blocked(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:

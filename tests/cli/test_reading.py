@@ -153,7 +153,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(cli: Cli) -> None:
 
 
 def test_an_event_that_does_not_follow_ends_it(cli: Cli) -> None:
-    """Whoever watches the record hears that it is damaged, and by the exit code."""
+    """The reader hears that the record is damaged, and reads it in the exit code."""
     with open_reader(cli.database) as tables:
         last = tables.record.last().seq
     with following(cli.database, "--after", str(last - 1)) as process:

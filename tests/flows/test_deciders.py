@@ -78,7 +78,7 @@ async def test_one_start_after_another_reminds_once(quiet_desk: Desk, changes: d
 
 
 async def test_the_other_reminders_keep_their_times(database: Path) -> None:
-    """Whoever starts the bot twice takes none of the reminders from the people who wait."""
+    """Two more starts take none of the reminders from the people who wait."""
     clock = Clock()
     async with Desk(database, now=clock) as desk:
         await desk.start_bot(quick_tuning(now=clock), APPROVERS=BEN)

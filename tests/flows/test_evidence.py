@@ -181,7 +181,7 @@ async def test_evidence_comes_once_through_passing_trouble(quiet_desk: Desk, met
 
 
 async def test_a_stop_leaves_the_evidence_to_the_next_start(quiet_desk: Desk) -> None:
-    """Whoever asked need not ask again."""
+    """The reader need not ask again."""
     await quiet_desk.start_bot()
     await quiet_desk.ask("ord_1")
     await quiet_desk.running_bot.worker.until_idle()
@@ -199,17 +199,22 @@ async def test_a_stop_leaves_the_evidence_to_the_next_start(quiet_desk: Desk) ->
     assert len(quiet_desk.vera.files) == 1
 
 
+async def stopped_while_owed(desk: Desk) -> None:
+    """Leave a desk without a bot that owes Cleo the evidence for an order; Slack had asked for a pause."""
+    await desk.start_bot()
+    await desk.ask("ord_1")
+    await desk.running_bot.worker.until_idle()
+    method = "files.getUploadURLExternal"
+    desk.slack.faults.always(method, rate_limited(1))
+    await look_up(desk, desk.cleo, "/cancel-audit ord_1 evidence")
+    await desk.wait(lambda: [call for call in desk.slack.calls if call.method == method])
+    await desk.stop_bot()
+    desk.slack.heal()
+
+
 async def test_who_may_no_longer_read_it_gets_no_evidence(quiet_desk: Desk) -> None:
     """The rights are those of the moment in which the file is made."""
-    await quiet_desk.start_bot()
-    await quiet_desk.ask("ord_1")
-    await quiet_desk.running_bot.worker.until_idle()
-    quiet_desk.slack.faults.always("files.getUploadURLExternal", rate_limited(1))
-    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
-    method = "files.getUploadURLExternal"
-    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == method])
-    await quiet_desk.stop_bot()
-    quiet_desk.slack.heal()
+    await stopped_while_owed(quiet_desk)
     quiet_desk.slack.space.groups[LEADS] = [VERA]
     with structlog.testing.capture_logs() as logs:
         await quiet_desk.start_bot()
@@ -223,15 +228,7 @@ async def test_who_may_no_longer_read_it_gets_no_evidence(quiet_desk: Desk) -> N
 
 async def test_a_reader_whose_rights_slack_does_not_name_waits(quiet_desk: Desk) -> None:
     """No answer about a group is no reason to send less than somebody may read, or to refuse them."""
-    await quiet_desk.start_bot()
-    await quiet_desk.ask("ord_1")
-    await quiet_desk.running_bot.worker.until_idle()
-    quiet_desk.slack.faults.always("files.getUploadURLExternal", rate_limited(1))
-    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
-    method = "files.getUploadURLExternal"
-    await quiet_desk.wait(lambda: [call for call in quiet_desk.slack.calls if call.method == method])
-    await quiet_desk.stop_bot()
-    quiet_desk.slack.heal()
+    await stopped_while_owed(quiet_desk)
     quiet_desk.slack.faults.always("usergroups.users.list", broken(500))
     await quiet_desk.start_bot()
 

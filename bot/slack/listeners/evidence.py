@@ -31,9 +31,9 @@ class EvidenceFiles:
         self._parts = parts
 
     async def send(self, delivery: Delivery, event: Event) -> Receipt:
-        """Make one try; whatever Slack does is in the receipt, and its reader hears of what no other try would mend.
+        """Make one try; whatever Slack does is in the receipt, and its reader hears of what no other try can change.
 
-        The file is made anew by each try, and on record before anybody can see it.
+        Each try makes the file again, and on record before anybody can see it.
         """
         assert isinstance(event.content, EvidenceAsked)
         person, order, doubt = delivery.target, event.content.order, delivery.in_doubt_since is not None
