@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from bot.domain.attempt import Answer
 from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind
+from bot.domain.delivery import MESSAGE_GONE, DeliveryKind
 from bot.domain.policy import Act, Ground, Surface, Verdict
 from bot.domain.report import Report
 from bot.domain.words import ERASED, Word, commit
@@ -469,8 +469,8 @@ class CardBlocked(Content):
     """True where a try may have posted the card after all."""
     outdated: bool = False
     """True where the card is in Slack, which does not let the bot bring it up to date."""
-    receipt_is_out: bool = False
-    """True where the requester's receipt had been sent, so that a direct message tells them; else the receipt does."""
+    told_directly: bool = False
+    """True where a direct message tells the requester; else the receipt alone, as it is not out yet or all is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +480,11 @@ class DeliveryAbandoned(Content):
     kind = "delivery_abandoned"
     delivery: DeliveryKind
     problem: str = ""
+
+    @property
+    def card_is_gone(self) -> bool:
+        """Return True where this is an update of a card that somebody deleted."""
+        return self.delivery is DeliveryKind.CARD_UPDATE and self.problem == MESSAGE_GONE
 
 
 @dataclass(frozen=True, slots=True)

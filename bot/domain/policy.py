@@ -331,6 +331,11 @@ def retryable(request: Request) -> list[Cancellation]:
     return [each.cancellation for each in request.each() if against_retry(each, request.read_at) is None]
 
 
+def needs_card(request: Request) -> bool:
+    """Return True where people could go on with the card of this request, as far as people can read of it."""
+    return any(each.state.open for each in request.cancellations) or bool(retryable(request))
+
+
 def time_unchecked(request: Request, actor: Actor, act: Act, latest: datetime) -> Verdict | None:
     """Return the refusal of an act whose time may be over: ``latest`` is the latest time that it may be by now.
 

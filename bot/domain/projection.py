@@ -311,7 +311,7 @@ def messages_owed(
     ``under_way`` is true where after it the gateway is still to be called for an order of the request: people are told
     once how all of them ended. ``several`` is true for a request of more than one order.
     """
-    if isinstance(content, events.CardBlocked) and not content.receipt_is_out:
+    if isinstance(content, events.CardBlocked) and not content.told_directly:
         return ()
     kind = type(content)
     if kind in _ENDINGS:
@@ -542,7 +542,9 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     found.abandoned.add(content.delivery)
     found.may_be_owed.add(event.seq)
     about_card = content.delivery in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if about_card and not all(each.state.over for each in found.orders.values()):
+    if content.card_is_gone:
+        found.card_link = ""
+    if content.card_is_gone or (about_card and not all(each.state.over for each in found.orders.values())):
         found.card_seq = event.seq
     return True
 

@@ -44,15 +44,15 @@ class Request:
 
     ``number`` counts up from 1 in the order of asking and never leaves the store and the record; ``id`` is random and
     appears in buttons, logs and the command line. ``card_ts`` is None, and ``card_link`` empty, until the card is
-    posted in ``card_channel``. ``cancellations`` are its orders, each with a state of its own once the request is
-    decided. While it is pending, ``due_at`` is the first of ``remind_at``, ``escalate_at`` and ``expires_at``. The
-    first two are None where nothing of the kind will come; ``reminded`` counts the reminders so far, and
-    ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the setting REASONS with which
-    the reason begins, and ``source`` the permalink of the message from which somebody asked; both may be empty.
-    ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock that is set.
-    ``history`` is who did what, as far as the reader has to show it. What people can do depends also on when they read
-    of it, on the freeze in force, and on whether its card is there and up to date: ``read_at``, ``freeze``,
-    ``has_card``.
+    posted in ``card_channel``; the link goes with a card that somebody deleted. ``cancellations`` are its orders, each
+    with a state of its own once the request is decided. While it is pending, ``due_at`` is the first of ``remind_at``,
+    ``escalate_at`` and ``expires_at``. The first two are None where nothing of the kind will come; ``reminded`` counts
+    the reminders so far, and ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the
+    setting REASONS with which the reason begins, and ``source`` the permalink of the message from which somebody asked;
+    both may be empty. ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock
+    that is set. ``history`` is who did what, as far as the reader has to show it. What people can do depends also on
+    when they read of it, on the freeze in force, and on whether its card is there and up to date: ``read_at``,
+    ``freeze``, ``has_card``.
     """
 
     number: int

@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import utc_now
+from bot.domain import policy
 from bot.domain.attempt import Trouble
 from bot.domain.audit import Event
 from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Publish, Receipt
@@ -116,7 +117,7 @@ class SlackCourier:
         if identity is None:
             doubt = delivery.in_doubt_since is not None
             return Receipt(DeliveryOutcome.LATER, problem="not_connected_yet", in_doubt=doubt, posted_nothing=True)
-        if request is not None and _is_past(delivery, event):
+        if request is not None and _is_past(delivery, request, event):
             problem = "too_late_for_a_card" if request.over else "card_is_there"
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
         try:
@@ -323,10 +324,10 @@ def _to_requester(
     return results.direct_message(request, event, presentation, missing)
 
 
-def _is_past(delivery: Delivery, event: Event) -> bool:
+def _is_past(delivery: Delivery, request: Request, event: Event) -> bool:
     """Return True for a message that the card is missing, where it is there again or nobody needs it any more."""
     about_card = delivery.kind is DeliveryKind.DIRECT_MESSAGE and event.kind in _ABOUT_MISSING_CARD
-    return about_card and delivery.missing_card is None
+    return about_card and (delivery.missing_card is None or not policy.needs_card(request))
 
 
 def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:

@@ -333,6 +333,10 @@ class Requests:
             (receipt.channel, receipt.ts, receipt.link, request.number),
         )
 
+    def lose_card_link(self, request: Request) -> None:
+        """Keep that nobody finds the card any more where it was."""
+        self._connection.execute("UPDATE requests SET card_link = '' WHERE number = ?", (request.number,))
+
     def _one(self, where: str, *values: object) -> Request | None:
         found = self._all(where, *values)
         return found[0] if found else None

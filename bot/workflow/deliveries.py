@@ -7,7 +7,6 @@ from bot.domain import policy
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import (
-    MESSAGE_GONE,
     NOBODY_LACKS,
     Delivery,
     DeliveryKind,
@@ -105,31 +104,26 @@ def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
 def missing_card(tx: Tables, request: Request) -> MissingCard | None:
     """Return why the card is not there with which people could go on, or None if it is, or if nobody needs it.
 
-    A card that is there but out of date counts as well, as it may lack the buttons of today.
+    A card that is there but out of date counts as well: it may lack the buttons of today, or still ask after the end.
     """
-    if not _needs_card(request):
-        return None
+    needed = policy.needs_card(request)
     refused = tx.deliveries.refused(request, DeliveryKind.CARD_UPDATE)
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
         match event.content:
             case CardPosted():
                 # The buttons of a card that only could not be changed are still there.
-                return missing and replace(missing, outdated=not gone)
+                missing = missing and replace(missing, outdated=not gone)
+                break
             case CardBlocked(outdated=True) if not refused:
                 pass  # Slack has taken an update since
             case CardBlocked(problem=problem, in_doubt=in_doubt):
                 missing = missing or MissingCard(problem, in_doubt)
-            case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem):
-                gone = gone or problem == MESSAGE_GONE
+            case DeliveryAbandoned(delivery=DeliveryKind.CARD | DeliveryKind.CARD_UPDATE, problem=problem) as content:
+                gone = gone or content.card_is_gone
                 if not owed:
                     missing = missing or MissingCard(problem, given_up=True)
-    return missing
-
-
-def _needs_card(request: Request) -> bool:
-    """Return True where people could go on with the card of this request."""
-    return any(each.state.open for each in request.cancellations) or bool(policy.retryable(request))
+    return missing if missing is not None and (needed or missing.outdated) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,23 +271,26 @@ def _card_posted(tx: Tables, request: Request, receipt: Receipt, at: datetime) -
 
 
 def _is_news(tx: Tables, request: Request, delivery: Delivery) -> bool:
-    """Return True where the requester has to hear that Slack refuses this: a card, or the first update of a needed one.
+    """Return True where the requester has to read that Slack refuses this: a card, or the first update of one.
 
     Each change owes an update, and all of them meet the same refusal.
     """
     if delivery.kind is DeliveryKind.CARD_UPDATE:
-        return _needs_card(request) and not tx.deliveries.refused(request, delivery.kind)
+        return not tx.deliveries.refused(request, delivery.kind)
     return delivery.kind is DeliveryKind.CARD
 
 
 def _report_blocked(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
     """Tell the requester, once, that the card cannot be posted, or not be brought up to date, and what to do."""
+    outdated = delivery.kind is DeliveryKind.CARD_UPDATE
+    # After the end nothing is to be done with a card that still asks, and the receipt tells of it without a sound.
+    of_use = policy.needs_card(request) or not outdated
     content = CardBlocked(
         channel=request.card_channel,
         problem=receipt.problem,
         in_doubt=receipt.in_doubt,
-        outdated=delivery.kind is DeliveryKind.CARD_UPDATE,
-        receipt_is_out=not tx.deliveries.receipt_waits(request),
+        outdated=outdated,
+        told_directly=of_use and not tx.deliveries.receipt_waits(request),
     )
     event = tx.record.append(content, BOT, at, request)
     owe_messages(tx, request, event, content, at)
@@ -304,13 +301,18 @@ def _abandon(tx: Tables, request: Request | None, delivery: Delivery, receipt: R
     if request is not None and delivery.kind is DeliveryKind.CARD and request.card_ts is None:
         # Without any card there is no thread. A second card that comes too late ends nothing else.
         tx.deliveries.abandon_thread(request, at)
-    event = tx.record.append(DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem), BOT, at, request)
+    content = DeliveryAbandoned(delivery=delivery.kind, problem=receipt.problem)
+    event = tx.record.append(content, BOT, at, request)
     if request is None:
         return
     about_card = delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}
-    if not about_card or request.over:
+    if content.card_is_gone:
+        tx.requests.lose_card_link(request)
+    elif not about_card or request.over:
         return
     tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, event, at)
+    if request.over:
+        return
     # Somebody deleted the card, or Slack never updates it, and with it go the buttons that lead further: it is posted
     # again, unless something takes away each of them.
     gone = delivery.kind is DeliveryKind.CARD_UPDATE

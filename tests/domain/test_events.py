@@ -222,7 +222,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "requested": {"quorum": 1},
         "cancelled": {"call": 1, "confirmed_by_repeat": False, "late": False},
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
-        "card_blocked": {"in_doubt": False, "outdated": False, "receipt_is_out": False},
+        "card_blocked": {"in_doubt": False, "outdated": False, "told_directly": False},
         "reminded": {"joined": False},
         "digest": {"again": False},
     }

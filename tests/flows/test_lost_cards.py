@@ -1,5 +1,7 @@
 """A card that Slack shows and does not let the bot change: its channel is gone, archived, or the bot may not write."""
 
+import json
+
 import pytest
 
 from bot.domain.cancellation import State
@@ -7,6 +9,7 @@ from bot.domain.events import CardBlocked, SettledCancelled, SettledNotCancelled
 from bot.domain.policy import Surface
 from bot.sandbox.faults import Drop
 from bot.sandbox.workspace import Posted
+from bot.store import open_reader, verify
 from tests.flows.desk import PAYMENTS, Desk
 
 REFUSALS = pytest.mark.parametrize(
@@ -119,3 +122,72 @@ async def test_nobody_is_sent_to_buttons_that_are_not_there(desk: Desk) -> None:
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
     assert "approvers can go on with it on their Home tabs" in errors["order_id"]
+
+
+async def ends(desk: Desk, card: Posted, how: str) -> str:
+    """End the request of this card away from it; return the heading of the receipt after that."""
+    if how == "withdraw":
+        await desk.ann.click(await desk.receipt("[ Withdraw ]"), "withdraw")
+        return "Withdrawn"
+    await desk.ben.open_home()
+    if how == "reject":
+        await desk.wait(lambda: "[ Reject ]" in desk.ben.reads_home())
+        await desk.ben.click_home("reject")
+        await desk.wait(lambda: desk.ben.modal)
+        assert await desk.ben.submit(reason="not this one") is None
+        return "Rejected"
+    await desk.wait(lambda: "[ Approve ]" in desk.ben.reads_home())
+    await desk.ben.click_home("approve")
+    return "✅ Cancelled"
+
+
+ENDINGS = pytest.mark.parametrize("how", ["withdraw", "reject", "approve"])
+
+
+@ENDINGS
+async def test_the_receipt_says_after_the_end_that_the_card_still_asks(desk: Desk, how: str) -> None:
+    """Nobody is led without a word to a card with buttons that do nothing any more, and nobody is notified of it."""
+    card = await desk.ask("ord_1")
+    await desk.receipt("Open the card")
+    desk.slack.refusals.start("is_archived", channel=PAYMENTS)
+    heading = await ends(desk, card, how)
+    receipt = await desk.receipt("Whatever it still asks for, nobody can do it any more.")
+    assert heading in desk.ann.reads(receipt)
+    assert "Open the card" in desk.ann.reads(receipt)
+    await desk.running_bot.worker.until_idle()
+    (found,) = await blocked(desk)
+    assert (found.outdated, found.told_directly) == (True, False)
+    assert not [each for each in desk.results(desk.ann) if "out of date" in desk.ann.reads(each)]
+    desk.slack.heal()
+    await desk.wait(lambda: "[ Approve ]" not in desk.ann.reads(card))
+    await desk.wait(lambda: "Whatever it still asks for" not in desk.ann.reads(receipt))
+
+
+async def test_a_warning_outlives_the_end_of_the_request(desk: Desk) -> None:
+    """What the receipt said about the card before the end is as true after it."""
+    card = await lost(desk)
+    await desk.cleo.open_home()
+    await desk.wait(lambda: "Outcome not known" in desk.cleo.reads_home())
+    await desk.cleo.click_home("more", "Settle by hand: it is cancelled")
+    await desk.wait(lambda: desk.cleo.modal)
+    assert await desk.cleo.submit(how="console, 10:05") is None
+    await desk.receipt("Whatever it still asks for, nobody can do it any more.")
+    assert "[ Approve ]" in desk.ann.reads(card)
+
+
+@ENDINGS
+async def test_no_link_leads_to_a_card_that_was_deleted(desk: Desk, how: str) -> None:
+    """The receipt and the Home tab lose the link as soon as the bot hears of it, or lead to a card in its place."""
+    card = await desk.ask("ord_1")
+    await desk.receipt("Open the card")
+    desk.slack.space.delete_message(card.channel, card.ts)
+    heading = await ends(desk, card, how)
+    receipt = await desk.receipt(heading)
+    gone = card.ts.replace(".", "")
+    await desk.wait(lambda: gone not in json.dumps(receipt.blocks))
+    await desk.ann.open_home()
+    await desk.wait(lambda: "Lately" in desk.ann.reads_home() and "ord_1" in desk.ann.reads_home())
+    assert desk.ann.home is not None
+    assert gone not in json.dumps(desk.ann.home.view)
+    with open_reader(desk.place) as tables:
+        assert verify(tables).damage is None

@@ -703,7 +703,7 @@ async def test_a_card_that_is_blocked_again_is_told_by_a_message(
     assert told.count(DeliveryKind.DIRECT_MESSAGE) == 1
     assert told.count(DeliveryKind.RECEIPT_UPDATE) >= 1
     (found,) = [each for each in await contents(store) if isinstance(each, CardBlocked)]
-    assert found == CardBlocked("C1", "is_archived", receipt_is_out=True)
+    assert found == CardBlocked("C1", "is_archived", told_directly=True)
 
 
 @pytest.mark.parametrize("problem", ["user_disabled", "messages_tab_disabled"])

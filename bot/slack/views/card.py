@@ -21,7 +21,6 @@ from bot.slack.views.text import (
     cut_to_weight,
     escape,
     lines,
-    link,
     moment,
     mrkdwn,
     mrkdwn_moment,
@@ -68,7 +67,7 @@ def fits(order_ids: Sequence[str], reason: str) -> bool:
 
 def copy(request: Request) -> Message:
     """Return the words for a second card of the same request, which has no buttons."""
-    way = link(request.card_link, "Open the card")
+    way = orders.way_to_card(request)
     row = [words("This is a copy of the card for "), *orders.named(request), words(". "), *way]
     order = escape(orders.phrase(request, len(request.order_ids[0])))
     text = f"This is a copy of the card for {order}. {request.card_link}"

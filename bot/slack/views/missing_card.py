@@ -5,6 +5,7 @@ One text for one cause, for the receipt and for the direct message that tells it
 
 from dataclasses import replace
 
+from bot.domain import policy
 from bot.domain.attempt import Trouble
 from bot.domain.cancellation import State
 from bot.domain.delivery import MissingCard
@@ -12,24 +13,14 @@ from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.views import buttons, orders, outcomes
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Element, Message, addressed, escape, lines, link, mrkdwn, person, words
+from bot.slack.views.text import Element, Message, addressed, escape, lines, mrkdwn, person, words
 
 _SHOWN_IN_TEXT = 200
-
-
-def is_there(missing: MissingCard | None) -> bool:
-    """Return True where people find the card, be it out of date."""
-    return missing is None or missing.outdated
 
 
 def as_read(request: Request, missing: MissingCard | None) -> Request:
     """Return this request for people who do not find its card as it must be, if it is ``missing`` or out of date."""
     return replace(request, has_card=missing is None)
-
-
-def way_to(request: Request, missing: MissingCard | None) -> list[Element]:
-    """Return the link to the card, or nothing where there is none."""
-    return link(request.card_link, "Open the card") if is_there(missing) else []
 
 
 def heading(missing: MissingCard) -> str:
@@ -92,6 +83,8 @@ def message(
 
 def _on_the_card(request: Request) -> str:
     """Return what people can do on a card that is out of date, and where they can do it without."""
+    if not policy.needs_card(request):
+        return "Whatever it still asks for, nobody can do it any more."
     if request.state is State.PENDING:
         return "Approvers can decide on their Home tabs, and on the card as long as they find it."
     home = ""

@@ -54,7 +54,7 @@ def direct_notice(request: Request, event: Event, missing: MissingCard | None = 
     """Return the message to the requester about an event of ``PASSING``, with a link to the card unless ``missing``."""
     assert isinstance(event.content, GatewayTrouble)
     said = _trouble(missing_card.as_read(request, missing), event.order_id, event.content, [])
-    return _message(request, [*said, missing_card.way_to(request, missing)])
+    return _message(request, [*said, orders.way_to_card(request)])
 
 
 def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:

@@ -79,6 +79,11 @@ def came_from(request: Request) -> list[Element]:
     return [words("Asked from a message: "), *link(request.source, "Open the message")] if request.source else []
 
 
+def way_to_card(request: Request) -> list[Element]:
+    """Return the link to the card; nothing where there is none yet, or none any more."""
+    return link(request.card_link, "Open the card")
+
+
 def requested(request: Request) -> str:
     """Return in mrkdwn who asked, and the beginning of the reason."""
     reason = escape(quoted(request.reason, _SHOWN_REASON))

@@ -17,7 +17,6 @@ from bot.slack.views.text import (
     cut_to_weight,
     escape,
     lines,
-    link,
     moment,
     mrkdwn,
     person,
@@ -50,7 +49,7 @@ def receipt(
         act = "Rejected by " if request.rejection else "Found by "
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
-    way = missing_card.way_to(request, missing)
+    way = orders.way_to_card(request)
     blocks = orders.fitting(lambda room: _blocks(request, heading, rows, way, room))
     return Message(bounded(_text(request, heading, rows, way)), blocks)
 
@@ -86,7 +85,7 @@ def copy(request: Request) -> Message:
         words("I no longer keep this message about "),
         *orders.named(request),
         words(" up to date. "),
-        *link(request.card_link, "Open the card"),
+        *orders.way_to_card(request),
     ]
     return Message(bounded(mrkdwn(row)), [lines(row)])
 

@@ -57,7 +57,7 @@ def direct_message(
     missing: MissingCard | None = None,
 ) -> Message:
     """Return the message to the requester that reports one event, with a link to the card unless ``missing``."""
-    way = missing_card.way_to(request, missing)
+    way = orders.way_to_card(request)
     return _report(missing_card.as_read(request, missing), event, presentation, way)
 
 
