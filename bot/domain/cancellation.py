@@ -112,7 +112,10 @@ MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SE
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 
 AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN} | OPEN
-"""The states of a later request for the order in which nobody retries: it is done, people said no, or it goes on."""
+"""The states of a later request for the order in which nobody retries: it is done, people said no, or it goes on.
+
+A failed one rules a retry out as well where its own requester has stopped it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

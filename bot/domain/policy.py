@@ -156,6 +156,7 @@ class Verdict(StrEnum):
     APPROVAL_TOO_OLD = "approval_too_old"
     """The approval is older than the settings allow for a retry."""
     DECIDED_AGAINST = "decided_against"
+    STOPPED_BY_REQUESTER = "stopped_by_requester"
     """A later request for the same order was rejected, withdrawn or settled by hand."""
     CANCELLED_SINCE = "cancelled_since"
     """The gateway confirmed a later request for the same order."""
@@ -310,9 +311,10 @@ def against_retry(request: Request, at: datetime | None) -> Verdict | None:
 
     This is the one answer to that: clicks are judged by it, and cards, receipts, news, questions and refusals offer
     Retry by it. Nobody can once a later request for the same order was confirmed, or goes on, or people decided against
-    it; not once the approval is older than the request could have waited for it, if there is a time ``at`` to tell that
-    by; and not without the reason that was approved, once it is erased. A freeze is not looked at, as it passes, and
-    neither are the votes, which only Slack can tell.
+    it; not once its own requester has stopped it, as then nobody asks for it any more; not once the approval is older
+    than the request could have waited for it, if there is a time ``at`` to tell that by; and not without the reason
+    that was approved, once it is erased. A freeze is not looked at, as it passes, and neither are the votes, which only
+    Slack can tell.
     """
     if not request.state.may_retry:
         return Verdict.WRONG_STATE
@@ -320,6 +322,8 @@ def against_retry(request: Request, at: datetime | None) -> Verdict | None:
         if later.state.open:
             return Verdict.ANOTHER_IS_OPEN
         return Verdict.CANCELLED_SINCE if later.state is State.CANCELLED else Verdict.DECIDED_AGAINST
+    if request.cancellation.stopped_by == request.requester:
+        return Verdict.STOPPED_BY_REQUESTER
     if request.reason == ERASED:
         return Verdict.REASON_ERASED
     until = request.retry_until

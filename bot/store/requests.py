@@ -35,6 +35,8 @@ _REQUEST = (
     " r.category, r.source, r.approval_ttl"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
+_STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
+_TAKEN_BACK = "p.state = 'failed' AND p.requester = " + _STOPPED_BY.format("p")
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
@@ -42,12 +44,11 @@ _COLUMNS = (
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
     "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"
-    f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq AND {one_of('p.state', AGAINST_RETRY)}))"
+    f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq"
+    f"   AND ({one_of('p.state', AGAINST_RETRY)} OR {_TAKEN_BACK})))"
     "  ORDER BY p.changed_seq DESC LIMIT 1) END,"
     f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE FALSE END,"
-    " CASE WHEN c.state = 'failed' THEN coalesce((SELECT CASE e.kind WHEN 'failed' THEN '' ELSE e.actor END"
-    "  FROM audit_events e WHERE e.request = r.id AND e.order_id = c.order_id"
-    "   AND e.kind IN ('failed', 'stopped_trying') ORDER BY e.seq DESC LIMIT 1), '') ELSE '' END,"
+    f" CASE WHEN c.state = 'failed' THEN coalesce({_STOPPED_BY.format('c')}, '') ELSE '' END,"
     " a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message, a.request_id, a.cancelled_at,"
     " d.order_id, d.approver, d.choice, d.reason, d.at"
 )

@@ -42,6 +42,8 @@ class _Order:
     unclear: bool = False
     """A call had no clear answer."""
     under_way: bool = False
+    taken_back: bool = False
+    """Its own requester stopped it."""
 
 
 @dataclass
@@ -140,9 +142,12 @@ class FourEyes:
             case Hurried():
                 yield from self._approver(request, event.actor)
             case StoppedTrying():
+                order = request.orders[event.order_id]
                 if event.actor != request.requester:
                     yield from self._approver(request, event.actor)
-                order = request.orders[event.order_id]
+                else:
+                    order.taken_back = True
+                    self._decided_against(event, event.order_id)
                 if order.unclear or order.under_way:
                     yield "the order may have been cancelled"
             case SettledCancelled() | SettledNotCancelled():
@@ -173,6 +178,8 @@ class FourEyes:
     def _retry(self, event: Event, request: _Request, at: datetime) -> Iterator[str]:
         if event.actor == request.requester:
             yield "the requester's own retry"
+        if request.orders[event.order_id].taken_back:
+            yield "the requester had stopped it"
         if (
             self._clock_is_right
             and at > max(request.votes.values(), default=datetime.min.replace(tzinfo=UTC)) + request.lives

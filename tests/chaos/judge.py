@@ -134,13 +134,20 @@ def kept(desk: Desk) -> list[Request]:
 
 
 def taken_over(requests: Iterable[Request]) -> set[int]:
-    """Return the numbers of the cancellations that nobody may retry, as a later request for their order ended so."""
+    """Return the numbers of the cancellations that nobody may retry.
+
+    A later request for their order ended so, or their own requester stopped them.
+    """
     ended: dict[str, int] = {}
-    orders = sorted((each for request in requests for each in request.cancellations), key=lambda each: each.number)
-    for each in orders:
-        if each.state in AGAINST_RETRY:
+    orders = sorted(
+        ((each, request.requester) for request in requests for each in request.cancellations),
+        key=lambda found: found[0].number,
+    )
+    taken_back = {each.number for each, requester in orders if each.stopped_by == requester}
+    for each, _ in orders:
+        if each.state in AGAINST_RETRY or each.number in taken_back:
             ended[each.order_id] = each.number
-    return {each.number for each in orders if each.number < ended.get(each.order_id, 0)}
+    return taken_back | {each.number for each, _ in orders if each.number < ended.get(each.order_id, 0)}
 
 
 def right_buttons(about: Request, where: dict[State, set[str]], over: set[int], at: datetime) -> list[set[str]]:

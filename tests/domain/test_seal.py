@@ -96,7 +96,7 @@ def test_the_halves_of_a_key_are_not_taken_for_each_other() -> None:
     key = new_key()
     with pytest.raises(NotAKey, match="is a private key") as caught:
         public_key(key.text)
-    assert key.text.rpartition("+")[2] not in str(caught.value)
+    assert key.text[-30:] not in str(caught.value)
     with pytest.raises(NotAKey, match="is the public key"):
         private_key(key.public.text)
 

@@ -53,6 +53,8 @@ class Expected:
     """When the second request for the same order expires; None while there is none that is open."""
     against: bool = False
     """Somebody decided against the second request."""
+    taken_back: bool = False
+    """Ann stopped it, so that nobody asks for it any more."""
     frozen: bool = False
 
     def copy(self) -> "Expected":
@@ -91,6 +93,7 @@ class Expected:
                 self.due_at = self.now
             case "stop" if (approver or person == ANN) and self._waits():
                 self.state = "failed"
+                self.taken_back = person == ANN
             case "settle as cancelled" | "settle as not cancelled" if approver and person != ANN:
                 if self.state == "unknown":
                     self.state = name.replace("settle as", "settled").replace(" ", "_")
@@ -184,6 +187,7 @@ class Expected:
         return (
             self.state in {"failed", "unknown"}
             and not self.against
+            and not self.taken_back
             and not self.frozen
             and self.now - max(self.votes.values()) <= _HOUR
             and len(self._valid(others_known=others_known)) >= self.quorum
@@ -369,7 +373,8 @@ WAYS = {
 """The acts that lead to each state."""
 MORE_WAYS = {
     "turned away, to be sent again": ["approve by Ben", "work", "busy"],
-    "stopped": ["approve by Ben", "work", "busy", "stop by Ann"],
+    "stopped": ["approve by Ben", "work", "busy", "stop by Ben"],
+    "taken back": ["approve by Ben", "work", "busy", "stop by Ann"],
     "hurried": ["approve by Ben", "work", "busy", "try now by Ben"],
     "lost, then turned away": [*["approve by Ben", "work", "lost", "three minutes", "work", "busy"], "retry by Cleo"],
     "one vote of two": ["quorum of two", "approve by Ben"],

@@ -9,7 +9,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from bot.domain.attempt import Attempt
-from bot.domain.cancellation import State
+from bot.domain.cancellation import Cancellation, State
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Members, Surface, Verdict
 from bot.domain.request import Request
@@ -383,7 +383,16 @@ class AnyOrder(RuleBasedStateMachine):
         sql = "SELECT state FROM cancellations WHERE order_id = ? AND number > ?"
         order = request.cancellation
         later = {state for (state,) in self.world.rows(sql, order.order_id, order.number)}
-        return bool(later & {State.REJECTED, State.WITHDRAWN, State.CANCELLED, *_SETTLED})
+        return bool(later & {State.REJECTED, State.WITHDRAWN, State.CANCELLED, *_SETTLED}) or self._taken_back(order)
+
+    def _taken_back(self, order: Cancellation) -> bool:
+        """Return True where the requester of this one, or of a later one for the order, has stopped it."""
+        sql = (
+            "SELECT 1 FROM audit_events e JOIN requests r ON r.id = e.request"
+            " JOIN cancellations c ON c.request = r.number AND c.order_id = e.order_id"
+            " WHERE e.kind = 'stopped_trying' AND e.actor = r.requester AND e.order_id = ? AND c.number >= ?"
+        )
+        return bool(self.world.rows(sql, order.order_id, order.number))
 
     def _posted_for(self, ts: str) -> str:
         sql = (

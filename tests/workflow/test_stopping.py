@@ -26,6 +26,7 @@ from tests.workflow.steps import (
     contents,
     deliver_all,
     events,
+    failed,
     kinds,
     now,
     requested,
@@ -38,9 +39,9 @@ from tests.workflow.steps import (
 from tests.world import actor, next_attempt
 
 
-async def waiting(workflow: Workflow) -> Request:
+async def waiting(workflow: Workflow, form: str = "V1") -> Request:
     """Return an approved request whose first call did not reach the gateway, and whose next one is a moment away."""
-    request = await approved(workflow)
+    request = await approved(workflow, form=form)
     await workflow.record_answer(await sending(workflow), AWAY)
     return request
 
@@ -269,6 +270,31 @@ async def test_retry_goes_on_from_a_stop(workflow: Workflow, store: Store) -> No
     assert (found.state, found.cancellation.stopped_by) == (State.FAILED, "")
     assert found.cancellation.last_answer is not None
     assert found.cancellation.last_answer.outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("approver", [True, False])
+async def test_nobody_retries_what_its_requester_stopped(workflow: Workflow, store: Store, approver: bool) -> None:
+    """Nobody asks for it any more, so a retry would be the approver's act alone."""
+    request = await waiting(workflow)
+    membership = Membership.MEMBER if approver else Membership.OUTSIDER
+    assert await stop(workflow, request, ANN.id, membership) is Verdict.ALLOWED
+    assert await retry(workflow, request) is Verdict.STOPPED_BY_REQUESTER
+    await refused(store, request, Act.RETRY, Verdict.STOPPED_BY_REQUESTER, State.FAILED)
+    assert await next_attempt(workflow) is None
+
+
+async def test_an_older_request_is_no_way_round_a_later_one_that_its_requester_stopped(
+    workflow: Workflow, store: Store
+) -> None:
+    """People decided against the order after they had failed with it; a stop by an approver decides nothing."""
+    older = await failed(workflow)
+    later = await waiting(workflow, form="V2")
+    assert await stop(workflow, later) is Verdict.ALLOWED
+    assert (await now(store, older)).cancellation.later is None
+    assert await retry(workflow, later) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), AWAY)
+    assert await stop(workflow, later, ANN.id) is Verdict.ALLOWED
+    assert await retry(workflow, older) is Verdict.DECIDED_AGAINST
 
 
 async def test_a_stopped_order_can_be_asked_for_again(workflow: Workflow) -> None:

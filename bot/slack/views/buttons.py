@@ -55,7 +55,7 @@ def of_requester(request: Request) -> list[Element]:
         confirm = dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
         return [button(request, Act.WITHDRAW, "Withdraw", None, confirm)]
     if between_attempts(request):
-        return [button(request, Act.STOP, "Stop trying", None, _stopping(request))]
+        return [button(request, Act.STOP, "Stop trying", None, _stopping(request, own=True))]
     return []
 
 
@@ -170,30 +170,33 @@ def offered_for_retry(request: Request) -> list[Cancellation]:
     return [] if request.under_way or request.freeze is not None else policy.retryable(request)
 
 
-def _stopping(request: Request) -> Element:
-    """Return the question before Stop trying."""
+def _stopping(request: Request, *, own: bool = False) -> Element:
+    """Return the question before Stop trying; ``own`` is true where only the requester can be asked."""
     waiting = _between_attempts(request)
     which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
     for_some = f" for {which}" if request.several else ""
     return dialog(
         "Stop trying?",
         f"No further attempt is made{for_some}. This request does not cancel "
-        f"{'them' if len(waiting) > 1 else which}. Only approvers and the requester can stop it. "
-        f"{_after_stopping(request)}",
+        f"{'them' if len(waiting) > 1 else which}. {_after_stopping(request, waiting, own=own)}",
         "Stop trying",
     )
 
 
-def _after_stopping(request: Request) -> str:
-    """Return what can be done about the orders once their attempts are stopped.
+def _after_stopping(request: Request, waiting: list[Cancellation], *, own: bool) -> str:
+    """Return who can stop these orders, and what can be done about them then: nobody retries what is taken back.
 
     The card may be older than the click on it, so it says until when.
     """
-    stopped = [replace(each, state=State.FAILED) for each in _between_attempts(request)]
-    if not policy.retryable(replace(request, cancellations=tuple(stopped))):
-        return f"Then nobody can press Retry: only a new request can cancel {'them' if len(stopped) > 1 else 'it'}."
+    only_anew = f"only a new request can cancel {'them' if len(waiting) > 1 else 'it'}"
+    stopped = tuple(replace(each, state=State.FAILED) for each in waiting)
+    if own:
+        return f"Then {only_anew}."
+    if not policy.retryable(replace(request, cancellations=stopped)):
+        return f"Only approvers and the requester can stop it. Then nobody can press Retry: {only_anew}."
     until = f" until {request.retry_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if request.retry_until else ""
-    return f"Then an approver can press Retry{'' if request.freeze is None else ' after the freeze'}{until}."
+    retry = f"Retry works{'' if request.freeze is None else ' after the freeze'}{until}"
+    return f"If the requester stops it, {only_anew}. If an approver does, {retry}."
 
 
 def _approving(request: Request, order: str) -> str:

@@ -333,6 +333,7 @@ def words_for(request: Request) -> Words:
 _WITHOUT_RETRY = {
     Verdict.ANOTHER_IS_OPEN: "There is another open request for this order, so nobody can retry this one now.",
     Verdict.CANCELLED_SINCE: "The gateway confirmed another request for this order, so there is nothing to retry.",
+    Verdict.STOPPED_BY_REQUESTER: "The requester stopped it, so nobody can retry this one.",
     Verdict.REASON_ERASED: "The reason was erased, so nobody can retry this one.",
     Verdict.APPROVAL_TOO_OLD: "The approval is too old for Retry.",
 }
@@ -390,8 +391,16 @@ EARLIER = "An earlier request for this order ended"
 
 def _decided_against(request: Request) -> str:
     later = request.cancellation.later
-    how = str(later.state) if later and later.state in {State.REJECTED, State.WITHDRAWN} else "settled by hand"
+    how = _DECIDED.get(later.state, "settled by hand") if later else ""
     return f"Another request for this order was {how}, so Retry is over."
+
+
+_DECIDED = {
+    State.REJECTED: "rejected",
+    State.WITHDRAWN: "withdrawn",
+    State.FAILED: "stopped by its requester",
+}
+"""How people decided against a later request; otherwise they settled it."""
 
 
 def how_it_ended(earlier: Earlier) -> str:

@@ -236,6 +236,7 @@ _NAMES_A_STEP = {
     Verdict.OWN_REQUEST,
     Verdict.ALREADY_COUNTED,
     Verdict.DECIDED_AGAINST,
+    Verdict.STOPPED_BY_REQUESTER,
     Verdict.APPROVAL_TOO_OLD,
     Verdict.VOTES_MISSING,
     Verdict.MAY_HAVE_BEEN_SENT,
@@ -296,12 +297,15 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"Nothing has changed: {_goes_on(request)}"
             )
         case Verdict.DECIDED_AGAINST:
+            how = "rejected, withdrawn, stopped or settled"
             if request.several:
                 return (
-                    "Nothing is left to retry: another request for at least one of these orders was rejected, "
-                    "withdrawn or settled. If one of them must still be cancelled, ask again with /cancel-order."
+                    f"Nothing is left to retry: another request for at least one of these orders was {how}. "
+                    "If one of them must still be cancelled, ask again with /cancel-order."
                 )
-            return "Another request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+            return f"Another request for this order was {how}. Ask again with /cancel-order."
+        case Verdict.STOPPED_BY_REQUESTER:
+            return f"The requester stopped this, so nobody can retry it. {_instead_of_retry(request)}"
         case Verdict.CANCELLED_SINCE:
             this = "at least one of these orders" if request.several else "this order"
             return f"The gateway confirmed another request for {this} as cancelled, so there is nothing to retry."

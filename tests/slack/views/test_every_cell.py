@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.cancellation import AGAINST_RETRY, OPEN, Choice, Decision, Earlier, State
+from bot.domain.cancellation import OPEN, Choice, Decision, Earlier, State
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -412,6 +412,7 @@ SUPERSEDED = {
     State.CANCELLED: "there is nothing to retry",
     State.REJECTED: "was rejected, so Retry is over",
     State.WITHDRAWN: "was withdrawn, so Retry is over",
+    State.FAILED: "was stopped by its requester, so Retry is over",
     State.SETTLED_CANCELLED: "was settled by hand, so Retry is over",
     State.SETTLED_NOT_CANCELLED: "was settled by hand, so Retry is over",
     **dict.fromkeys(OPEN, "There is another open request for this order, so nobody can retry this one now"),
@@ -419,7 +420,7 @@ SUPERSEDED = {
 """What people read on an older failed request, by the state of a later one for the same order."""
 
 
-@pytest.mark.parametrize("later", sorted(AGAINST_RETRY))
+@pytest.mark.parametrize("later", sorted(SUPERSEDED))
 @pytest.mark.parametrize("state, cause", [each for each in CELLS if each[0].may_retry])
 def test_no_retry_is_offered_that_would_be_refused(state: State, cause: Cause, later: State) -> None:
     """Card and receipt say why, in place of the button and its time."""
@@ -528,8 +529,8 @@ def test_the_other_dialogs_say_what_the_click_does() -> None:
     waiting = dialogs(cell(State.APPROVED, None))
     assert set(waiting) == {buttons.MENU}
     assert waiting[buttons.MENU] == (
-        "No further attempt is made. This request does not cancel order ord_1. Only approvers and the requester can "
-        "stop it. Then an approver can press Retry until 2026-11-24 09:00 UTC."
+        "No further attempt is made. This request does not cancel order ord_1. If the requester stops it, only a new "
+        "request can cancel it. If an approver does, Retry works until 2026-11-24 09:00 UTC."
     )
     assert set(unknown) == {"retry"}
     assert unknown["retry"] == (

@@ -150,7 +150,7 @@ def test_the_approve_dialog_says_what_a_click_does_during_a_freeze_and_after_it(
 def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
     """Retry is refused while everything is frozen."""
     stop = dialogs(replace(cell(State.APPROVED, None), freeze=FREEZE))[buttons.MENU]
-    assert stop.endswith("Then an approver can press Retry after the freeze until 2026-11-24 09:00 UTC.")
+    assert stop.endswith("If an approver does, Retry works after the freeze until 2026-11-24 09:00 UTC.")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ CLICK_VERDICTS = {
     Verdict.MAY_HAVE_BEEN_SENT: {State.APPROVED},
     Verdict.WRONG_STATE: set(State) - {State.SENDING, State.SETTLED_NOT_CANCELLED},
     Verdict.DECIDED_AGAINST: {State.FAILED},
+    Verdict.STOPPED_BY_REQUESTER: {State.FAILED},
     Verdict.REASON_ERASED: {State.FAILED},
     Verdict.APPROVAL_TOO_OLD: {State.FAILED, State.UNKNOWN},
     Verdict.VOTES_MISSING: {State.FAILED, State.UNKNOWN},

@@ -22,7 +22,7 @@ from tests.slack.views.test_every_cell import CELLS, PEOPLE, Cause, cell, dialog
 TOO_LATE = AT + timedelta(days=2)
 FREEZE = Freeze("U0CLEO", AT, "wrong price list", "cleo")
 NO_CARD = MissingCard("not_in_channel", given_up=True)
-AGAINST = [None, "too old", "erased", *sorted(AGAINST_RETRY)]
+AGAINST = [None, "too old", "erased", "taken back", State.FAILED, *sorted(AGAINST_RETRY)]
 RETRY = re.compile("(?<!nobody )can press Retry|presses Retry|Retry works until|has a Retry button")
 PROMISE = re.compile(f"{RETRY.pattern}|ask again")
 ENDED = [each for each in CELLS if each[0].may_retry]
@@ -39,6 +39,8 @@ def situation(state: State, cause: Cause, against: str | None) -> Request:
             return replace(request, read_at=TOO_LATE)
         case "erased":
             return replace(request, reason=ERASED)
+        case "taken back":
+            return request.narrowed(replace(request.cancellation, stopped_by=request.requester))
         case _:
             return request.narrowed(replace(request.cancellation, later=Earlier(State(against), AT)))
 
@@ -87,7 +89,7 @@ def test_without_retry_people_read_what_they_can_do_instead(state: State, cause:
     for text in _read(card.card(request)):
         if state is State.UNKNOWN:
             assert "settle" in text
-        elif against in {"too old", "erased", State.REJECTED, State.WITHDRAWN}:
+        elif against in {"too old", "erased", "taken back", State.FAILED, State.REJECTED, State.WITHDRAWN}:
             assert "ask again" in text
         elif against not in {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}:
             assert "ask again" not in text
@@ -117,7 +119,25 @@ def test_the_question_before_stop_says_until_when_retry_works_after_it(late: boo
     if late:
         assert asked.endswith("Then nobody can press Retry: only a new request can cancel it.")
     else:
-        assert asked.endswith("Then an approver can press Retry until 2026-11-23 10:00 UTC.")
+        assert asked.endswith("If an approver does, Retry works until 2026-11-23 10:00 UTC.")
+
+
+def test_the_requesters_own_question_before_stop_says_that_this_is_for_good() -> None:
+    """Nobody retries what its requester has taken back, however young the approval is."""
+    own = buttons.of_requester(replace(cell(State.APPROVED, None), read_at=AT))
+    (asked,) = [each["confirm"]["text"]["text"] for each in own]
+    assert asked.endswith("Then only a new request can cancel it.")
+
+
+@pytest.mark.parametrize("freeze", [None, FREEZE])
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_the_question_before_stop_is_whole_however_long_the_ids_are(count: int, freeze: Freeze | None) -> None:
+    """Slack takes 300 characters, and what comes last is what people must know."""
+    waits = replace(cell(State.APPROVED, None), freeze=freeze, read_at=AT)
+    orders = tuple(replace(waits.cancellation, order_id=f"{number}{'x' * 250}") for number in range(count))
+    asked = dialogs(replace(waits, cancellations=orders))[buttons.MENU]
+    assert asked.endswith("UTC.")
+    assert "a new request can cancel" in asked
 
 
 def test_nothing_is_offered_for_retry_or_at_once_while_everything_is_frozen() -> None:
