@@ -12,8 +12,8 @@ from bot.printable import printable
 from bot.rows import CONTRADICTS, Row, event_row, export_row, request_row, write_csv
 from bot.store import Tables
 
-_STEP = 500
-"""Rows a query: enough to be quick, and few enough to let the bot write in between."""
+_FIRST_STEP, _STEP = 25, 500
+"""Rows a query: few at first, as somebody waits for them; then enough to be quick, and to let the bot write between."""
 _RARE = ("category", "source", CONTRADICTS)
 """The columns of a table that are left out where all their cells are empty."""
 _WIDEST = 60
@@ -23,9 +23,9 @@ _WIDEST = 60
 def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row]:
     """Yield what matches, newest first: the events of the order if one is named, else requests."""
     older: str | None = None
-    left = limit if limit is not None else sys.maxsize
+    left, most = limit if limit is not None else sys.maxsize, _FIRST_STEP
     while left > 0:
-        step = min(left, _STEP)
+        step, most = min(left, most), _STEP
         if lookup.order_id is not None:
             events = tables.lookups.story(lookup, older_than=older, limit=step)
             older = events.older
@@ -43,9 +43,10 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
 def read_requests(tables: Tables, lookup: Lookup) -> Iterator[Row]:
     """Yield the requests that match, newest first, with names and with all that was decided about them."""
     older: str | None = ""
+    step = _FIRST_STEP
     while older is not None:
-        found = tables.lookups.find(lookup, older_than=older or None, limit=_STEP)
-        older = found.older
+        found = tables.lookups.find(lookup, older_than=older or None, limit=step)
+        older, step = found.older, _STEP
         checked = tables.projections.checked(found.items)
         people = {one.requester for one, _ in checked} | {each.approver for one, _ in checked for each in one.decisions}
         names = tables.people.names(people)
