@@ -1,12 +1,15 @@
 """The bot's own verification holds the tables against the events, and stops everything where they differ."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+import structlog
 
+from bot import __version__
 from bot.domain.audit import BOT
 from bot.domain.cancellation import State
-from bot.domain.events import Frozen
+from bot.domain.events import Frozen, Started
 from bot.in_flight import InFlight
 from bot.metrics import Metrics
 from bot.patrol import Patrol
@@ -78,6 +81,52 @@ async def test_a_table_that_contradicts_the_events_stops_everything(
     assert await state_of(store, request) is State.APPROVED or "cancellations" in forgery
     frozen = await store.read(lambda tables: [each for each in tables.record.all() if each.kind == Frozen.kind])
     assert [each.actor for each in frozen] == [BOT]
+
+
+@pytest.mark.parametrize("forgery", ["UPDATE requests SET reason = 'x'", "DROP INDEX cancellations_by_state"])
+async def test_what_a_newer_version_may_have_made_is_left_to_it(
+    workflow: Workflow, store: Store, clock: Clock, forgery: str
+) -> None:
+    """While bots are replaced one after another, an old one must not freeze everything; once it starts anew it does."""
+    await approved(workflow)
+
+    def newer(tx: Tables) -> None:
+        tx.connection.execute(forgery)
+        tx.record.append(Started("99.0"), BOT, clock())
+
+    await store.transaction("newer", newer)
+    with structlog.testing.capture_logs() as logs:
+        patrol = patrol_of(store, workflow, clock)
+        await until(patrol, await last(store))
+        clock.advance(days=1)
+        await until(patrol, await last(store))
+    assert patrol.damaged_at is None
+    assert await workflow.frozen() is None
+    told = {line["version"] for line in logs if line["event"] == "record_left_to_another_version"}
+    assert told == {"99.0"}
+    await store.transaction("own", lambda tx: tx.record.append(Started(__version__), BOT, clock()))
+    async with asyncio.timeout(20):
+        await patrol_of(store, workflow, clock).run()
+    assert await workflow.frozen() is not None
+
+
+async def test_a_newer_version_does_not_excuse_a_torn_chain(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """How events follow from each other is the same in every version."""
+    await approved(workflow)
+    no_guard = "DROP TRIGGER audit_events_no_update"
+    if not isinstance(store.place, Path):
+        no_guard = "ALTER TABLE audit_events DISABLE TRIGGER USER"
+
+    def forge(tx: Tables) -> None:
+        tx.record.append(Started("99.0"), BOT, clock())
+        tx.connection.execute(no_guard)
+        tx.connection.execute("UPDATE audit_events SET actor = 'U9' WHERE seq = 2")
+
+    await store.transaction("forge", forge)
+    patrol = patrol_of(store, workflow, clock)
+    async with asyncio.timeout(20):
+        await patrol.run()
+    assert patrol.damaged_at == 2
 
 
 async def test_what_a_freeze_of_people_has_stopped_is_not_frozen_again(
