@@ -516,10 +516,11 @@ class Crowd:
         await self._others_send(draw, form, values)
         for _ in range(5):
             answer = await self._insist(draw, person.submission_payload(form, values))
-            if answer is not None:
-                self._note(person, form.view["callback_id"], about)
             if answer is not None and not _passes(answer):
+                self._note(person, form.view["callback_id"], about)
                 return
+            # An error that passes says that nothing was kept, or that nobody knows: so nothing is promised.
+            await asyncio.sleep(self._clock.long(draw.uniform(0.05, 0.5)))
 
     async def _insist(self, draw: random.Random, payload: Payload) -> Payload | None:
         """Send a payload, again while Slack shows an error, as people do. Return the acknowledgement, or None."""
@@ -559,7 +560,7 @@ def _offered(form: OpenView, field: str) -> list[str]:
 
 def _passes(answer: Payload) -> bool:
     """Return True for a form's error that ends by itself, or with Slack's refusal, so that people send it again."""
-    passing = ("Try again", "Slack does not let me read the user group", "my database does not answer")
+    passing = ("ry again", "Slack does not let me read the user group", "my database does not answer")
     return any(words in error for error in answer.get("errors", {}).values() for words in passing)
 
 
