@@ -32,14 +32,16 @@ async def test_work_goes_on_under_a_load_that_never_ends() -> None:
     """Somebody is always being answered, and the queued messages go out all the same."""
     in_flight = InFlight(at_most=0.001)
     with in_flight.answering("click"):
-        await asyncio.wait_for(in_flight.idle(), 10)
+        async with asyncio.timeout(10):
+            await in_flight.idle()
 
 
 async def test_a_caller_may_wait_for_a_shorter_time() -> None:
     """A limit that is given goes before the usual one."""
     in_flight = InFlight(at_most=60)
     with in_flight.answering("click"):
-        await asyncio.wait_for(in_flight.idle(0.001), 10)
+        async with asyncio.timeout(10):
+            await in_flight.idle(0.001)
 
 
 async def test_people_who_act_one_after_the_other_count_as_one_load() -> None:

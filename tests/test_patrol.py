@@ -149,7 +149,8 @@ async def test_trouble_of_the_file_is_no_damage(walk: Walk, monkeypatch: pytest.
 
     with monkeypatch.context() as patched:
         patched.setattr(walk.store, "read", fail)
-        await asyncio.wait_for(tried.wait(), 10)
+        async with asyncio.timeout(10):
+            await tried.wait()
     await append(walk.store, walk.clock)
     await walk.until(lambda: walk.value("record_verified_event") == 7)
     walk.task.cancel()

@@ -292,7 +292,8 @@ class LocalSlack(LocalServer):
         }
         try:
             await socket.send_json(envelope)
-            answer = await asyncio.wait_for(waiting, self._ack_within)
+            async with asyncio.timeout(self._ack_within):
+                answer = await waiting
         except (TimeoutError, ConnectionError):
             raise NotAcknowledged("no acknowledgement in time") from None
         finally:

@@ -110,7 +110,8 @@ class Stage:
         Raises StoreError, OSError if PORT is taken, and TimeoutError if the connection does not come.
         """
         bot = await self.launch_bot(tuning, **changes)
-        await asyncio.wait_for(bot.connection.ready.wait(), 10)
+        async with asyncio.timeout(10):
+            await bot.connection.ready.wait()
         return bot
 
     async def launch_bot(self, tuning: Tuning | None = None, /, **changes: str) -> Bot:

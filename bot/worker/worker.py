@@ -121,7 +121,8 @@ class Worker:
                 log_failure(log, "store_failed", error)
                 seconds = next(waits)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
 
     async def stop(self, grace: float) -> None:
         """Begin nothing new, and give what is under way ``grace`` seconds; the next start finds the rest."""

@@ -220,7 +220,8 @@ class Bots:
             async with self._one(0, **self._settings_of_the_day(draw), **_death(draw)) as process:
                 self._clock.took(time.monotonic() - began)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), self._clock.long(draw.uniform(0.4, 1.6)))
+                    async with asyncio.timeout(self._clock.long(draw.uniform(0.4, 1.6))):
+                        await process.wait()
             weekend_due = weekend_due or start == 4 or draw.random() < _WEEKEND_AT_START
             # Only a weekend over which something is owed proves anything.
             if weekend_due and self._look.owed():
@@ -275,7 +276,8 @@ class Bots:
                 if learns and start == 1:
                     self._clock.took((time.monotonic() - began) / 2)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), self._clock.long(draw.uniform(1.5, 8)))
+                    async with asyncio.timeout(self._clock.long(draw.uniform(1.5, 8))):
+                        await process.wait()
             await asyncio.sleep(draw.uniform(0, 1))
 
     async def _stop_some(self) -> None:
@@ -297,7 +299,8 @@ class Bots:
                 self._standing_still[known] = float("inf")
             try:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await process.wait()
             finally:
                 if known is not None:
                     self._standing_still[known] = time.monotonic()

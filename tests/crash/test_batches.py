@@ -68,7 +68,8 @@ async def test_a_crash_at_any_commit_of_a_batch_leads_to_the_same_end(quiet_desk
     quiet_desk.gateway.add_order("ord_4", "pending")
     async with bot_process(quiet_desk, **TWO_AT_ONCE, **{when: point}) as process:
         acting = asyncio.create_task(ask_and_approve(quiet_desk, FIVE))
-        await asyncio.wait_for(process.wait(), 60)
+        async with asyncio.timeout(60):
+            await process.wait()
         acting.cancel()
         await asyncio.gather(acting, return_exceptions=True)
     assert process.returncode == -9
@@ -86,7 +87,8 @@ async def test_a_crash_in_the_middle_of_fifty_orders_loses_and_doubles_none(quie
         quiet_desk.gateway.add_order(order, "pending")
     async with bot_process(quiet_desk, KILL_AFTER=f"record_answer,record_answer,{number}") as process:
         acting = asyncio.create_task(ask_and_approve(quiet_desk, FIFTY))
-        await asyncio.wait_for(process.wait(), 60)
+        async with asyncio.timeout(60):
+            await process.wait()
         await asyncio.gather(acting, return_exceptions=True)
     assert process.returncode == -9
     async with bot_process(quiet_desk):

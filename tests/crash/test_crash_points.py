@@ -63,7 +63,8 @@ async def test_a_crash_at_any_commit_leads_to_the_same_end(quiet_desk: Desk, poi
     """
     async with bot_process(quiet_desk, **{when: point}, **LEASES) as process:
         acting = asyncio.create_task(ask_and_approve(quiet_desk))
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(20):
+            await process.wait()
         acting.cancel()
         await asyncio.gather(acting, return_exceptions=True)
     assert process.returncode == -9
@@ -91,7 +92,8 @@ async def test_a_crash_around_a_reminder_and_an_escalation_leads_to_one_of_each(
     later = {"CLOCK_AHEAD": "60"}
     # It may die before it is connected.
     process = start(quiet_desk, **REMINDING, **later, **{when: point})
-    await asyncio.wait_for(process.wait(), 20)
+    async with asyncio.timeout(20):
+        await process.wait()
     assert process.returncode == -9
     await quiet_desk.slack.drop_connections()
     async with bot_process(quiet_desk, **REMINDING, **later):
@@ -120,7 +122,8 @@ async def test_a_crash_around_each_reminder_leads_to_one_of_each(database: Path,
             if each == number:
                 # It may die before it is connected.
                 process = start(desk, **settings, **{when: "reminded,reminded,1"})
-                await asyncio.wait_for(process.wait(), 60)
+                async with asyncio.timeout(60):
+                    await process.wait()
                 assert process.returncode == -9
                 await desk.slack.drop_connections()
             async with bot_process(desk, **settings):
@@ -145,7 +148,8 @@ async def test_a_crash_around_the_news_of_trouble_leads_to_one_of_it(quiet_desk:
     async with bot_process(quiet_desk, **{when: point}) as process:
         card = await quiet_desk.ask("ord_1")
         await quiet_desk.ben.click(card, "approve")
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(20):
+            await process.wait()
     assert process.returncode == -9
     if number == 1 and when == "KILL_BEFORE":
         quiet_desk.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": "60"}))
@@ -179,7 +183,8 @@ async def test_a_crash_around_a_freeze_and_its_end_leads_to_one_of_each(quiet_de
         if word == "unfreeze":
             await quiet_desk.card_says(card, "Everything is frozen")
             await type_it("unfreeze")
-        await asyncio.wait_for(process.wait(), 60)
+        async with asyncio.timeout(60):
+            await process.wait()
     assert process.returncode == -9
     async with bot_process(quiet_desk):
         if word == "freeze":
@@ -208,7 +213,8 @@ async def test_a_crash_while_votes_are_counted_again_leads_to_one_call(quiet_des
         await quiet_desk.ben.click(card, "approve")
         await quiet_desk.card_says(card, "1 of 2")
     async with bot_process(quiet_desk, APPROVALS_REQUIRED="1", **{when: "recount,recount,1"}) as process:
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(20):
+            await process.wait()
     assert process.returncode == -9
     async with bot_process(quiet_desk, APPROVALS_REQUIRED="1"):
         await finished(quiet_desk)
@@ -227,7 +233,8 @@ async def test_a_crash_while_somebody_settles_leads_to_one_statement(quiet_desk:
         await quiet_desk.wait(lambda: quiet_desk.cleo.modal)
         with contextlib.suppress(NotAcknowledged):
             await quiet_desk.cleo.submit(how="I looked")
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(20):
+            await process.wait()
     assert process.returncode == -9
     async with bot_process(quiet_desk):
         if when == "KILL_BEFORE":
@@ -254,7 +261,8 @@ async def test_a_crash_while_somebody_stops_or_hurries_leads_to_one_end(quiet_de
         await quiet_desk.gateway.start()
         with contextlib.suppress(NotAcknowledged):
             await quiet_desk.cleo.click(card, act)
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(20):
+            await process.wait()
     assert process.returncode == -9
     async with bot_process(quiet_desk, **patient):
         if when == "KILL_BEFORE":
@@ -291,7 +299,8 @@ async def test_a_crash_around_a_digest_leads_to_one_of_it(database: Path, point:
         settings["CLOCK_AHEAD"] = str(clock.ahead.total_seconds())
         # It may die before it is connected.
         process = start(desk, **settings, **{when: point})
-        await asyncio.wait_for(process.wait(), 60)
+        async with asyncio.timeout(60):
+            await process.wait()
         assert process.returncode == -9
         await desk.slack.drop_connections()
         async with bot_process(desk, **settings):

@@ -126,7 +126,8 @@ async def test_sigterm_ends_with_0_within_the_grace(quiet_desk: Desk) -> None:
         process.send_signal(signal.SIGTERM)
         await quiet_desk.wait(lambda: not quiet_desk.slack.connections)
         until.set()
-        assert await asyncio.wait_for(process.wait(), 15) == 0
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0
     async with bot_process(quiet_desk):
         await finished(quiet_desk)
     assert len(quiet_desk.gateway.calls) == 1
@@ -137,7 +138,8 @@ async def test_a_second_bot_on_the_same_file_is_refused(quiet_desk: Desk) -> Non
     async with bot_process(quiet_desk):
         environment = os.environ | quiet_desk.environment()
         second = await create_subprocess_exec(sys.executable, "-m", "bot", "run", stderr=PIPE, env=environment)
-        _, said = await asyncio.wait_for(second.communicate(), 15)
+        async with asyncio.timeout(15):
+            _, said = await second.communicate()
         assert second.returncode == 1
         assert "another bot is running on this file" in said.decode()
         assert "Traceback" not in said.decode()

@@ -77,7 +77,8 @@ async def test_a_slack_that_is_gone_for_ten_minutes_is_reported_and_comes_back(
             (missing,) = body["missing"]
             assert missing.startswith(("the Socket Mode connection to Slack is down", "no connection to Slack:"))
             await desk.slack.start()
-            await asyncio.wait_for(bot.connection.ready.wait(), 10)
+            async with asyncio.timeout(10):
+                await bot.connection.ready.wait()
         # One line when it goes, at most one more once its cause is known, and one when it is back.
         told = [each["event"] for each in logs if each["event"].startswith("slack_")]
         assert told in (["slack_away", "slack_connected"], ["slack_away", "slack_away", "slack_connected"])

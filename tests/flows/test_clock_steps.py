@@ -288,7 +288,8 @@ async def test_a_step_that_cannot_be_written_down_is_followed_later(
         patched.setattr(store, "transaction", fail)
         await machine.step(HOUR)
         machine.passed += GRACE + 1
-        await asyncio.wait_for(tried.wait(), 10)
+        async with asyncio.timeout(10):
+            await tried.wait()
         await asyncio.sleep(0)
         assert await due(desk, "requests") == [before]
     await until(lambda: machine.others() == machine.now())

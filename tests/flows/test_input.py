@@ -130,7 +130,8 @@ async def test_made_up_socket_payloads_break_nothing(socket_payloads: Any, kind:
     with structlog.testing.capture_logs() as logs, contextlib.suppress(TimeoutError, UnicodeEncodeError):
         # The local Slack cannot send everything that is made up here.
         delivering = desk.slack.deliver("slash_commands" if kind == "command" else "interactive", payload)
-        await asyncio.wait_for(delivering, 0.05)
+        async with asyncio.timeout(0.05):
+            await delivering
     assert "unexpected_error" not in {event["event"] for event in logs}
     await nothing_happened(desk)
 

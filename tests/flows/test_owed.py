@@ -325,7 +325,8 @@ async def test_a_bot_that_is_not_connected_for_two_days_gives_nothing_up(databas
         assert await desk.state() is State.PENDING
         assert "delivery_abandoned" not in {event.kind for event in await desk.events()}
         desk.slack.heal()
-        await asyncio.wait_for(bot.connection.ready.wait(), 10)
+        async with asyncio.timeout(10):
+            await bot.connection.ready.wait()
         for _ in range(3):
             await pass_time(bot, clock, minutes=1)
         assert len(cards(desk)) == 1

@@ -52,8 +52,10 @@ async def test_a_start_waits_for_a_server_that_is_away(postgres: Cluster, monkey
                 assert (status, "\ncancel_desk_ready 0.0\n" in metrics) == (HTTPStatus.OK, True)
                 assert not starting.done()
                 broken.down = False
-                await asyncio.wait_for(starting, 30)
-                await asyncio.wait_for(bot.connection.ready.wait(), 10)
+                async with asyncio.timeout(30):
+                    await starting
+                async with asyncio.timeout(10):
+                    await bot.connection.ready.wait()
                 assert (await desk.ask("ord_1")).button("approve")
             finally:
                 await asyncio.wait([starting])
@@ -89,7 +91,8 @@ async def test_three_bots_do_everything_once(postgres: Cluster) -> None:
         await desk.start_bot()
         for each in others:
             await each.start()
-            await asyncio.wait_for(each.connection.ready.wait(), 10)
+            async with asyncio.timeout(10):
+                await each.connection.ready.wait()
         for order in ("ord_1", "ord_2", "ord_3"):
             card = await desk.ask(order)
             await desk.ben.click(card, "approve")
@@ -129,7 +132,8 @@ async def test_each_bot_counts_what_is_on_record_and_verifies_it(postgres: Clust
     async with Desk(postgres.new()) as desk:
         bots = [await desk.start_bot(), Bot(load(desk.environment(PORT=str(free_port()))), quick_tuning())]
         await bots[1].start()
-        await asyncio.wait_for(bots[1].connection.ready.wait(), 10)
+        async with asyncio.timeout(10):
+            await bots[1].connection.ready.wait()
         card = await desk.ask("ord_1")
         await desk.ben.click(card, "approve")
         await desk.card_says(card, "✅ Cancelled")
@@ -157,7 +161,8 @@ async def test_a_request_that_one_bot_took_is_a_replay_for_another(postgres: Clu
         first = await desk.start_bot(**desk.by_http)
         second = Bot(load(desk.environment(**desk.by_http)), quick_tuning())
         await second.start()
-        await asyncio.wait_for(second.connection.ready.wait(), 10)
+        async with asyncio.timeout(10):
+            await second.connection.ready.wait()
         body = b"payload=%7B%7D"
         headers = desk.slack.signed(body, at=utc_now() + timedelta(seconds=1))
         taken = [await _post(bot.port, headers, body) for bot in (first, second, second)]

@@ -38,7 +38,8 @@ async def test_a_slack_that_is_away_at_start_may_come_later(quiet_desk: Desk) ->
     assert status == 503
     assert re.search("not connected|does not confirm", body["missing"][0])
     quiet_desk.slack.faults.clear()
-    await asyncio.wait_for(bot.connection.ready.wait(), 10)
+    async with asyncio.timeout(10):
+        await bot.connection.ready.wait()
     assert (await quiet_desk.get("/readyz"))[0] == 200
 
 

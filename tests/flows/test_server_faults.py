@@ -91,7 +91,8 @@ async def test_a_standby_is_told_and_waited_for(postgres: Cluster) -> None:
             with postgres.connect() as other:
                 other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
                 let_go(other, name)
-            await asyncio.wait_for(starting, 40)
+            async with asyncio.timeout(40):
+                await starting
         finally:
             await asyncio.wait([starting])
             await bot.stop()

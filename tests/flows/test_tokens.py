@@ -82,7 +82,8 @@ async def test_an_app_token_that_slack_refuses_is_named(quiet_desk: Desk) -> Non
         bot = await quiet_desk.launch_bot(quick_tuning(ping_interval=0.1, longest_pause=0.01))
         await until_missing(quiet_desk, "SLACK_APP_TOKEN: not_allowed_token_type")
         quiet_desk.slack.faults.clear()
-        await asyncio.wait_for(bot.connection.ready.wait(), 40)
+        async with asyncio.timeout(40):
+            await bot.connection.ready.wait()
     assert [line["event"] for line in logs].count("slack_token_refused") == 1
 
 

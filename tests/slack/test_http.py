@@ -195,7 +195,8 @@ async def test_nothing_is_taken_before_the_workspace_is_known(quiet_desk: Desk) 
     bot = await quiet_desk.launch_bot(**quiet_desk.by_http)
     assert await post(quiet_desk, quiet_desk.slack.signed(BODY)) == 503
     confirmed.set()
-    await asyncio.wait_for(bot.connection.ready.wait(), 10)
+    async with asyncio.timeout(10):
+        await bot.connection.ready.wait()
     assert await post(quiet_desk, quiet_desk.slack.signed(BODY)) == 400
 
 

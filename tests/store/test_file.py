@@ -771,6 +771,7 @@ async def test_a_command_that_has_the_file_for_a_moment_is_no_second_bot(databas
         fcntl.flock(beside, fcntl.LOCK_EX)
         opening = asyncio.create_task(store.open())
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(opening), 0.1)
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(opening)
     await opening
     await store.close()

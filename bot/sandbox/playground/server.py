@@ -149,7 +149,8 @@ class PageServer:
                     await response.write(f"data: {seen}\n\n".encode())
                     continue
                 try:
-                    await asyncio.wait_for(self._playground.changes.next(), _STILL_HERE_EVERY)
+                    async with asyncio.timeout(_STILL_HERE_EVERY):
+                        await self._playground.changes.next()
                 except TimeoutError:
                     await response.write(b": still here\n\n")
         return response

@@ -95,7 +95,8 @@ class _Replica:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         try:
-            await asyncio.wait_for(process.wait(), _STOP_WITHIN)
+            async with asyncio.timeout(_STOP_WITHIN):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
