@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -56,6 +57,18 @@ class Cluster(LocalServer):
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}".encode())
         return Server(SecretStr(self.url(name)))
+
+    def end_connections(self, server: Server) -> None:
+        """End all connections to this database, and wait until they are gone."""
+        name = server.url.get_secret_value().rpartition("/")[2]
+        with self.connect() as connection:
+            ended = connection.execute(
+                "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            ).fetchall()
+            while connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE pid = ANY (%s)", ([pid for pid, _ in ended],)
+            ).fetchone():
+                time.sleep(0.005)
 
     def drop(self, server: Server) -> None:
         """Drop a database, whoever is connected to it: hundreds of them would fill the disk."""

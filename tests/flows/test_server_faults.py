@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 import aiohttp
-import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -90,7 +89,7 @@ async def test_a_standby_is_told_and_waited_for(postgres: Cluster) -> None:
             assert "Name the primary in DATABASE_URL" in body
             with postgres.connect() as other:
                 other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
-                let_go(other, name)
+                postgres.end_connections(server)
             async with asyncio.timeout(40):
                 await starting
         finally:
@@ -106,14 +105,6 @@ async def told_read_only(postgres: Cluster, server: Server) -> tuple[StoreProble
     with postgres.connect() as other:
         other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
     return await told(f"{server.url.get_secret_value()}?target_session_attrs=read-write")
-
-
-def let_go(other: psycopg.Connection[tuple[object, ...]], name: str) -> None:
-    """End all connections to this database."""
-    other.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-        (name,),
-    )
 
 
 async def test_a_full_disk_of_the_server_is_told_and_passes(postgres: Cluster) -> None:

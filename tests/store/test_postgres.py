@@ -153,8 +153,7 @@ async def test_a_commit_on_a_line_that_is_known_to_be_lost_is_undone_for_certain
     """Also where the use case has caught the error that said so."""
 
     def commit(tx: Tables) -> None:
-        with postgres.connect() as other:
-            _let_go(other, server.url.get_secret_value().rpartition("/")[2])
+        postgres.end_connections(server)
         with pytest.raises(psycopg.OperationalError):
             started(tx)
         tx.connection.commit()
@@ -288,12 +287,12 @@ async def test_a_server_that_lost_a_confirmed_event_gets_no_other(postgres: Clus
     name = server.url.get_secret_value().rpartition("/")[2]
     async with opened(server) as store:
         await store.transaction("start", started)
+        postgres.end_connections(server)
         with postgres.connect() as other:
-            _let_go(other, name)
             other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
         await store.transaction("start", started)
+        postgres.end_connections(server)
         with postgres.connect() as other:
-            _let_go(other, name)
             other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
             other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
         for _ in range(2):
@@ -303,14 +302,6 @@ async def test_a_server_that_lost_a_confirmed_event_gets_no_other(postgres: Clus
         with pytest.raises(StoreError):
             await store.read(lambda tables: tables.record.last())
     assert counts(server) == 1
-
-
-def _let_go(other: psycopg.Connection[tuple[object, ...]], name: str) -> None:
-    """End all connections to this database."""
-    other.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-        (name,),
-    )
 
 
 async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres: Cluster, server: Server) -> None:
@@ -483,12 +474,12 @@ async def test_a_server_that_takes_no_writes_for_a_while_passes(postgres: Cluste
         await store.transaction("start", started)
         with postgres.connect() as other:
             other.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
-            _let_go(other, name)
+            postgres.end_connections(server)
             with pytest.raises(StoreError) as failed:
                 await store.transaction("start", started)
             assert (failed.value.problem, "read-only" in failed.value.about) == (StoreProblem.STANDBY, True)
             other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
-            _let_go(other, name)
+            postgres.end_connections(server)
         await store.transaction("start", started)
     assert counts(server) == 2
 
