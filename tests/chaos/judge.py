@@ -240,6 +240,7 @@ class Judge:
             """The number of the event that each delivery reports."""
             self._digests = [delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'digest'")]
             self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
+            self._cards = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'card'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
         """The contents of the events about each request."""
         for event in self._events:
@@ -512,9 +513,10 @@ class Judge:
     def _judge_card(self, request: Request) -> int:
         """Check that a request has one card, and that it shows the state. Return the number of cards not deleted."""
         order, waits = request.order_ids, not request.over
-        cards = [
-            (m, text) for m, text in self._shown if "Requested by" in text and f"> {request.reason}" in text.split("\n")
-        ]
+        # Not by their words: somebody who hears that nobody knows whether a form counted may send another one.
+        of_this = {delivery for delivery in self._cards if self._about[delivery] == request.id}
+        about_it = ((message, text) for message, text in self._shown if delivery_of(message.metadata) in of_this)
+        cards = [(message, text) for message, text in about_it if "Requested by" in text]  # the others are copies
         left = [(message, text) for message, text in cards if message.ts not in self._deleted]
         if len(left) > 1:
             self._wrong(f"{order}: {len(left)} cards")

@@ -236,7 +236,8 @@ class Crowd:
             person = self._desk.person(draw.choice([OLGA, FRANK]))
             with contextlib.suppress(NotAcknowledged):
                 answer = await self._send(person.submission_payload(opened, values), copies=1)
-                self._note(person, opened.view["callback_id"], _about(opened))
+                if answer is None or not _passes(answer):
+                    self._note(person, opened.view["callback_id"], _about(opened))
                 # A form that was accepted from its owner is accepted again, which changes nothing.
                 if answer is None and not (person.id == OLGA and opened.view["callback_id"] == _ORDER_FORM):
                     self.errors.append(f"the form {opened.view['callback_id']} was taken from {person.name}")
