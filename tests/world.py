@@ -47,6 +47,8 @@ T = TypeVar("T")
 ANN, BEN, CLEO, DORA = "UANN", "UBEN", "UCLEO", "UDORA"
 ALL_THREE = Members(frozenset({ANN, BEN, CLEO}))
 ESCALATION = Members(frozenset({DORA}))
+EVERY_ORDER = -1
+"""The promise of a Retry whose question named all orders."""
 _OF_USE_IN = {
     "voted": {State.PENDING},
     "reminded": {State.PENDING},
@@ -276,7 +278,10 @@ class World:
         """Retry as this person; ``approvers`` is what Slack says of all of them, if it is not what is so."""
         clicks, everybody = self._click(person, membership), self._everybody(approvers)
         seen = self.found(about).version
-        return self.run(self.workflow.act(decisions.retry, Act.RETRY, about, clicks, approvers=everybody, seen=seen))
+        work = self.workflow.act(
+            decisions.retry, Act.RETRY, about, clicks, approvers=everybody, seen=seen, named=EVERY_ORDER
+        )
+        return self.run(work)
 
     def try_now(self, about: str, person: str = BEN, membership: Membership | None = None) -> Acted:
         """Press Try now as this person."""

@@ -145,12 +145,21 @@ def withdraw(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datet
 
 
 def retry(
-    tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, approvers: Members, seen: int
+    tx: Tables,
+    rules: Rules,
+    request: Request,
+    actor: Actor,
+    at: datetime,
+    *,
+    approvers: Members,
+    seen: int,
+    named: int,
 ) -> Verdict:
     """Have the failed and unknown cancellations sent again, as they were approved, within the limits of the policy.
 
     ``seen`` is the version that the person saw. A click that arrives twice acts once, also where the first retry has
-    led to the same state again by then.
+    led to the same state again by then. Each bit of ``named`` is an order that the person was asked about, by its place
+    in the request: no other one is sent, as another request may have stood in its way when they were asked.
     """
     votes = policy.count_votes(request, approvers, allow_self_approval=rules.allow_self_approval)
 
@@ -160,7 +169,9 @@ def retry(
     retried, verdict = _judged(request, may_retry)
     if verdict is not Verdict.ALLOWED:
         return verdict
-    if seen != request.version:
+    numbers = {each.number for place, each in enumerate(request.cancellations) if named >> place & 1}
+    retried = [each for each in retried if each.cancellation.number in numbers]
+    if seen != request.version or not retried:
         return Verdict.WRONG_STATE
     if tx.freeze() is not None:
         return Verdict.FROZEN

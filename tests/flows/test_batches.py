@@ -141,6 +141,30 @@ async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> 
     assert [desk.gateway.effects[order] for order in ("ord_1", "ord_2")] == [0, 1]
 
 
+async def test_an_old_question_before_retry_sends_what_it_named(desk: Desk) -> None:
+    """An approver confirms it after another request for the other order has failed: that order stays as it is."""
+    desk.gateway.faults.always("ord_1", answers.maintenance(0))
+    desk.gateway.faults.always("ord_2", Drop(after_effect=True))
+    card = await ask(desk, "ord_1", "ord_2")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    assert await desk.fill_in("ord_1", person=desk.cleo) is None
+    await desk.card_says(card, "There is another open request for this order, so nobody can retry this one now.")
+    old = desk.cleo.click_payload(card, "retry")
+    assert "cancellation of order ord_2 is sent once more" in confirmation(card, "retry")
+    cards = desk.slack.space.messages
+    newer = await desk.wait(lambda: next((each for each in cards(card.channel) if each.button("reject")), None))
+    await desk.ben.click(newer, "approve")
+    await desk.card_says(newer, "[ Retry ]")
+    await desk.wait(lambda: "another open request" not in desk.ann.reads(card))
+    calls = [call.order_id for call in desk.gateway.calls].count("ord_1")
+    desk.gateway.faults.clear()
+    await desk.slack.deliver("interactive", old)
+    await desk.card_says(card, "1 cancelled")
+    assert [call.order_id for call in desk.gateway.calls].count("ord_1") == calls
+    assert desk.gateway.effects["ord_1"] == 0
+
+
 def confirmation(message: Posted, action: str) -> str:
     """Return the question that a button asks before it acts."""
     return str((message.button(action) or {})["confirm"]["text"]["text"])

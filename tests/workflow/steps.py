@@ -12,7 +12,7 @@ from bot.domain.policy import Act, Actor, Members, Membership, Verdict
 from bot.domain.request import Request
 from bot.store import Store
 from bot.workflow import Acted, ClaimedDelivery, Wish, Workflow, decisions
-from tests.world import actor, next_attempt, next_delivery
+from tests.world import EVERY_ORDER, actor, next_attempt, next_delivery
 
 CANCELLED = Answer(Outcome.CANCELLED, http_status=200)
 LOST = Answer(Outcome.UNKNOWN, repeat=True, trouble=Trouble.NO_ANSWER_IN_TIME)
@@ -81,10 +81,13 @@ async def retry(
     *,
     approvers: Members = APPROVERS,
     seen: int | None = None,
+    named: int = EVERY_ORDER,
 ) -> Verdict:
     """Retry as this person, where these are the approvers by now; return the verdict. They see what is, or ``seen``."""
     clicks, seen = actor(person, approvers.membership(person)), seen or await version(workflow, request)
-    acted = await workflow.act(decisions.retry, Act.RETRY, request.id, clicks, approvers=approvers, seen=seen)
+    acted = await workflow.act(
+        decisions.retry, Act.RETRY, request.id, clicks, approvers=approvers, seen=seen, named=named
+    )
     return acted.verdict
 
 

@@ -221,6 +221,19 @@ async def test_retry_leaves_out_an_order_that_is_in_another_request(
     assert await states(store, request) == [State.CANCELLED, State.REFUSED, State.FAILED, State.APPROVED]
 
 
+@pytest.mark.parametrize("named, sent", [(0b0100, "ord_3"), (0b1000, "ord_4"), (0b1100, "both"), (0b0011, "none")])
+async def test_retry_sends_no_order_that_the_question_did_not_name(
+    workflow: Workflow, store: Store, clock: Clock, named: int, sent: str
+) -> None:
+    """Somebody may confirm the question of a card that they saw while another request was in the way of an order."""
+    request = await ended(workflow, clock)
+    verdict = await retry(workflow, request, named=named)
+    assert verdict is (Verdict.WRONG_STATE if sent == "none" else Verdict.ALLOWED)
+    third, fourth = (await states(store, request))[2:]
+    assert (third is State.APPROVED) == (sent in {"ord_3", "both"})
+    assert (fourth is State.APPROVED) == (sent in {"ord_4", "both"})
+
+
 async def test_one_of_two_unknown_orders_is_settled(workflow: Workflow, store: Store, clock: Clock) -> None:
     """The statement is about its order alone, is told at once, and the other one still waits for people."""
     request = await approved(workflow, "ord_1", "ord_2")

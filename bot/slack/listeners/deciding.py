@@ -101,9 +101,10 @@ class Deciding:
         """Have the approved cancel sent again."""
         if actor := await self._arrive(ack, click, Role.APPROVER):
             approvers = await self._parts.directory.members(Role.APPROVER)  # earlier votes are counted again
-            seen = buttons.version_seen(click.actions[0].block_id)
+            block_id = click.actions[0].block_id
+            seen, named = buttons.version_seen(block_id), buttons.promise_seen(block_id)
             acted = await self._parts.workflow.act(
-                decisions.retry, Act.RETRY, click.value, actor, approvers=approvers, seen=seen
+                decisions.retry, Act.RETRY, click.value, actor, approvers=approvers, seen=seen, named=named
             )
             await self._answer(ack, click, acted)
 

@@ -29,8 +29,8 @@ _ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 def actions(request: Request) -> list[Element]:
     """Return the block of buttons for this state, or nothing: buttons that can do nothing are not there."""
     elements = _buttons(request)
-    # Slack sends the block's id back with a click: so a click tells which state the person saw.
-    seen = f"{DECIDE}{request.version} {approvals_promised(request)}"
+    # Slack sends the block's id back with a click: so a click tells which state the person saw, and what was asked.
+    seen = f"{DECIDE}{request.version} {_promised(request)}"
     block: Element = {"type": "actions", "block_id": seen, "elements": elements}
     return [block] if elements else []
 
@@ -41,7 +41,7 @@ def on_home(request: Request) -> Element:
     Only the requester can withdraw a pending one, so its menu is left out.
     """
     elements = _buttons(request)[: 2 if request.state is State.PENDING else None]
-    seen = f"{DECIDE}{request.version} {approvals_promised(request)} {request.id}"
+    seen = f"{DECIDE}{request.version} {_promised(request)} {request.id}"
     return {"type": "actions", "block_id": seen, "elements": [*elements, *open_card(request)]}
 
 
@@ -80,10 +80,21 @@ def version(shown: str) -> int:
 
 
 def promise_seen(block_id: str) -> int:
-    """Return how many approvals the clicked card promised to wait for; 0 for cards without a promise."""
+    """Return what the question of the clicked message promised, or 0.
+
+    For Approve it is how many approvals are waited for. For Retry each bit is an order that it named, by its place.
+    """
     _, _, promised = block_id.removeprefix(DECIDE).partition(" ")
     number = promised.partition(" ")[0]
-    return int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
+    return int(number) if re.fullmatch("[0-9]{1,18}", number) else 0
+
+
+def _promised(request: Request) -> int:
+    """Return the same for the questions that are asked now."""
+    if request.state is State.PENDING:
+        return approvals_promised(request)
+    named = {each.number for each in offered_for_retry(request)}
+    return sum(1 << place for place, each in enumerate(request.cancellations) if each.number in named)
 
 
 def approvals_promised(request: Request) -> int:
