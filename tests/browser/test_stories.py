@@ -256,7 +256,7 @@ async def test_two_people_approve(visit: Visit, playground: Playground, viewport
     await desk.choose("ben")
     await desk.message("ord_1001").get_by_role("button", name="Approve").click()
     await expect(desk.dialog).to_contain_text(
-        "This is approval 1 of 2. Order ord_1001 is cancelled after the second one."
+        "It needs 2 approvals, and has 0 so far. Order ord_1001 is cancelled with the last one"
     )
     found = await violations(desk, "question of the first approval")
     await desk.confirm("Approve")

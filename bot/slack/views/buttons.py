@@ -23,7 +23,6 @@ OPEN_CARD, NEW_REQUEST = "open_card", "new_request"
 """The action ids of buttons on the Home tab. Slack follows a link by itself, and tells the bot of the click as well."""
 SETTLE_CANCELLED, SETTLE_NOT_CANCELLED = "settle_cancelled", "settle_not_cancelled"
 """The names of the acts of people who looked an unknown outcome up at the gateway."""
-_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
 def actions(request: Request) -> list[Element]:
@@ -225,10 +224,11 @@ def _approval(request: Request, order: str) -> str:
     number, needed = len(request.approvers) + 1, request.approvals_required
     final = "A cancelled order can't be restored."
     if approvals_promised(request):
-        last = _ORDINALS.get(needed, "last")
         are = "are" if request.several else "is"
         order = order[0].upper() + order[1:]
-        return f"This is approval {number} of {needed}. {order} {are} cancelled after the {last} one. {final}"
+        # Others may approve before this click arrives.
+        so_far = f"It needs {needed} approvals, and has {number - 1} so far."
+        return f"{so_far} {order} {are} cancelled with the last one: yours, if others approve first. {final}"
     this = f"This is approval {number} of {needed}. It" if number == needed > 1 else "This"
     return f"{this} cancels {order} at the payment gateway now. {final}"
 

@@ -326,7 +326,8 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.CARD_OUT_OF_DATE:
             return (
                 "Fewer approvals are needed now than the card showed you, and this one would have cancelled the "
-                f"{'orders' if request.several else 'order'} at once. Nothing has changed. Look at the card again."
+                f"{'orders' if request.several else 'order'} at once. Nothing has changed. Look at the card again, or "
+                "at your Home tab if the card stays as it is."
             )
         case Verdict.TIME_UNCHECKED:
             return (

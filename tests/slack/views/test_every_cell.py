@@ -496,7 +496,10 @@ def may(request: Request, person: Actor, act: Act) -> bool:
 
 NOW = "This cancels order ord_1 at the payment gateway now. A cancelled order can't be restored."
 LAST = NOW.replace("This cancels", "This is approval {0} of {0}. It cancels")
-LATER = "This is approval {} of {}. Order ord_1 is cancelled after the {} one. A cancelled order can't be restored."
+LATER = (
+    "It needs {} approvals, and has {} so far. Order ord_1 is cancelled with the last one: yours, if others approve "
+    "first. A cancelled order can't be restored."
+)
 
 
 @pytest.mark.parametrize(
@@ -505,10 +508,10 @@ LATER = "This is approval {} of {}. Order ord_1 is cancelled after the {} one. A
         ((0, 1), NOW),
         ((1, 2), LAST.format(2)),
         ((2, 3), LAST.format(3)),
-        ((0, 2), LATER.format(1, 2, "second")),
-        ((0, 3), LATER.format(1, 3, "third")),
-        ((1, 3), LATER.format(2, 3, "third")),
-        ((0, 9), LATER.format(1, 9, "last")),
+        ((0, 2), LATER.format(2, 0)),
+        ((0, 3), LATER.format(3, 0)),
+        ((1, 3), LATER.format(3, 1)),
+        ((0, 9), LATER.format(9, 0)),
         # A quorum that was lowered since: the next click cancels the order.
         ((1, 1), NOW),
         ((2, 2), NOW),

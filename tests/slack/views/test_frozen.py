@@ -141,7 +141,7 @@ def test_the_approve_dialog_says_what_a_click_does_during_a_freeze_and_after_it(
     """The freeze may be over before the card shows that: then the click does what the dialog says for it."""
     request = changed(cell(State.PENDING, None, quorum), order_id="x" * 255)
     plain, frozen = dialogs(request)["approve"], dialogs(replace(request, freeze=FREEZE))["approve"]
-    assert frozen.startswith("While everything is frozen, this changes nothing. After that: This ")
+    assert frozen.startswith("While everything is frozen, this changes nothing. After that: ")
     assert frozen.endswith("A cancelled order can't be restored.")
     assert plain.endswith("A cancelled order can't be restored.")
     assert buttons.approvals_promised(request) == buttons.approvals_promised(replace(request, freeze=FREEZE))

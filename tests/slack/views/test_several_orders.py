@@ -110,14 +110,17 @@ def test_a_card_asks_for_all_orders_at_once(number: int, quorum: int, given: int
     assert (needed if missing else "Slack has not said yet whether everybody who approved still may.") in text
 
 
+LAST = "the last one: yours, if others approve first."
+
+
 @pytest.mark.parametrize("number", [2, 12])
 @pytest.mark.parametrize(
     "given, needed, begins",
     [
         (0, 1, "This cancels {} orders at the payment gateway now."),
-        (0, 2, "This is approval 1 of 2. {} orders are cancelled after the second one."),
+        (0, 2, f"It needs 2 approvals, and has 0 so far. {{}} orders are cancelled with {LAST}"),
         (1, 2, "This is approval 2 of 2. It cancels {} orders at the payment gateway now."),
-        (1, 3, "This is approval 2 of 3. {} orders are cancelled after the third one."),
+        (1, 3, f"It needs 3 approvals, and has 1 so far. {{}} orders are cancelled with {LAST}"),
     ],
 )
 def test_the_dialogs_say_how_many_orders_the_click_is_about(number: int, given: int, needed: int, begins: str) -> None:
