@@ -322,8 +322,9 @@ def restored(path: Path, done: Restoration) -> str:
     """Return what is in the file now, where the former one is, and what to do next."""
     kept = f" The database before is kept as {path_shown(done.kept)}." if done.kept else ""
     return (
-        f"{path_shown(path)}: {events(done.verification)}.{kept} Start the bot. Then check at the gateway the orders of"
-        " requests that are open again, and those that people asked for after the backup."
+        f"{path_shown(path)}: {events(done.verification)}.{kept} Everything is frozen in it: what people decided after"
+        " the backup is not on record. Start the bot. Check at the gateway the orders of requests that are open again,"
+        " and those that people asked for after the backup. Stop or reject what must not be cancelled. Then run unfreeze."
     )
 
 

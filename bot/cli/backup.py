@@ -1,5 +1,6 @@
 """The commands that copy the bot's file, and put a copy back."""
 
+import functools
 import hashlib
 import os
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ def backup(target: Path, keep: int | None, database: Path | None) -> None:
 def restore(file: Path, database: Path | None) -> None:
     """Put FILE, a copy made by backup, into the place of the database, while the bot is stopped.
 
-    The copy is checked first. The database that was there is kept beside it.
+    The copy is checked first. The database that was there is kept beside it. Everything is frozen, until somebody has
+    looked what was decided after the copy was made.
     """
     from bot import store
     from bot.cli.problems import fail
@@ -75,16 +77,20 @@ def restore(file: Path, database: Path | None) -> None:
     from bot.masking import path_shown
     from bot.settings import WritingSettings
     from bot.wording import restored, store_error, verification
+    from bot.workflow import freezing
 
     settings = settings_for(WritingSettings, database)
     target = settings.database
     if not isinstance(target, Path):
         fail(
             f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
-            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move."
+            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move. Run freeze on"
+            " the new database before a bot starts with it."
         )
     try:
-        done = store.restore(file, target, at_the_terminal(), datetime.now(UTC), key=settings.seals_with())
+        by, at = at_the_terminal(), datetime.now(UTC)
+        frozen = functools.partial(freezing.freeze_restored, actor=by, at=at)
+        done = store.restore(file, target, by, at, then=frozen, key=settings.seals_with())
     except store.UnsoundBackup as error:
         fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")
     except store.StoreError as error:

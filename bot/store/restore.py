@@ -4,7 +4,7 @@ import fcntl
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from bot.store import sqlite
 from bot.store.drafts import draft, publish
 from bot.store.errors import StoreError, StoreProblem, explained
 from bot.store.store import open_beside, open_reader
+from bot.store.tables import Tables
 from bot.store.verification import verify_all
 
 _BESIDE = ("-wal", "-shm")
@@ -40,11 +41,20 @@ class Restoration:
     kept: Path | None
 
 
-def restore(source: Path, target: Path, actor: str, at: datetime, *, key: PrivateKey | None = None) -> Restoration:
+def restore(
+    source: Path,
+    target: Path,
+    actor: str,
+    at: datetime,
+    *,
+    then: Callable[[Tables], None] = lambda _: None,
+    key: PrivateKey | None = None,
+) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
-    The file that was there, sound or not, keeps its content under another name. Nothing changes unless all of it works.
-    Raises StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
+    ``then`` does what must be in the file before any bot opens it. The file that was there, sound or not, keeps its
+    content under another name. Nothing changes unless all of it works. Raises StoreError (BUSY while a bot runs),
+    UnsoundBackup, and OSError.
     """
     real = target.resolve()
     if os.path.exists(real) and os.path.samefile(source, real):  # noqa: PTH110, PTH121 -- as in the rest of the store
@@ -61,6 +71,7 @@ def restore(source: Path, target: Path, actor: str, at: datetime, *, key: Privat
             raise UnsoundBackup(verification)
         with open_beside(copy, key) as tx:
             tx.record.append(Restored(verification.events, digest), actor, at)
+            then(tx)
         verification = verify_all(copy)
         _give(copy, real)
         return Restoration(verification, _swap(copy, real))

@@ -74,6 +74,15 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
     return due, len(due_at) - due
 
 
+def freeze_restored(tx: Tables, actor: str, at: datetime) -> None:
+    """Stop everything in a copy that is restored, unless it was frozen: nobody knows what was decided since its time.
+
+    A request that people stopped since is approved in it again, and a freeze of since is not in it.
+    """
+    if tx.freeze() is None:
+        put(tx, Frozen("An older copy of the record was restored. Look first what people decided since."), actor, at)
+
+
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
     """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
     # Its end is shown wherever it was shown itself.

@@ -103,9 +103,30 @@ def test_a_copy_is_restored(written: Path, tmp_path: Path) -> None:
     run(written, "backup", str(copy))
     ended = run(written, "restore", str(copy))
     assert ended.exit_code == 0, ended.stderr
-    assert ended.stdout.startswith(f"{written}: 2 events, head {verify_all(written).head}. The database before is kept")
+    assert ended.stdout.startswith(f"{written}: 3 events, head {verify_all(written).head}. The database before is kept")
     assert f"{written}.before-restore-1" in ended.stdout
     assert "Start the bot." in ended.stdout
+    assert "Everything is frozen in it" in ended.stdout
+
+
+def test_what_is_restored_is_frozen_until_somebody_has_looked(written: Path, tmp_path: Path) -> None:
+    """An order that people stopped after the backup is approved in it again, and a freeze of since is not in it."""
+    copy = tmp_path / "copy.db"
+    run(written, "backup", str(copy))
+    assert run(written, "restore", str(copy)).exit_code == 0
+    with open_reader(written) as tables:
+        freeze = tables.freeze()
+    assert freeze is not None
+    assert (freeze.by.partition(":")[0], freeze.why) == (
+        "terminal",
+        "An older copy of the record was restored. Look first what people decided since.",
+    )
+    # A copy of a record that was frozen stays frozen by the same person.
+    frozen = tmp_path / "frozen.db"
+    run(written, "backup", str(frozen))
+    assert run(written, "restore", str(frozen)).exit_code == 0
+    with open_reader(written) as tables:
+        assert tables.freeze() == freeze
 
 
 async def test_a_running_bot_is_named(store: Store, database: Path, tmp_path: Path) -> None:

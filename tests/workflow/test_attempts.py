@@ -12,7 +12,7 @@ from bot.domain.events import Answered, AnsweredLate, Cancelled, Repeating, Star
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.store import Store, verify
-from bot.workflow import Held, Workflow
+from bot.workflow import Held, Workflow, freezing
 from tests.clock import Clock
 from tests.workflow.steps import (
     ALREADY,
@@ -429,3 +429,13 @@ def test_answers_that_are_all_lost_end_as_an_error_of_the_log(world: World) -> N
         about,
         "stopped",
     )
+
+
+async def test_what_was_approved_in_a_restored_copy_is_not_sent_before_somebody_has_looked(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """People may have stopped it after the copy was made; who looks can stop it again, and then end the freeze."""
+    request = await approved(workflow)
+    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, "terminal:root", clock()))
+    assert (await workflow.claim("w", calls=1, messages=0)).attempts == []
+    assert await state_of(store, request) is State.APPROVED
