@@ -324,7 +324,7 @@ def restored(path: Path, done: Restoration) -> str:
     return (
         f"{path_shown(path)}: {events(done.verification)}.{kept} Everything is frozen in it: what people decided after"
         " the backup is not on record. Start the bot. Check at the gateway the orders of requests that are open again,"
-        " and those that people asked for after the backup. Stop or reject what must not be cancelled. Then run unfreeze."
+        " and those that people asked for after the backup. Stop or reject what must not be cancelled, and unfreeze."
     )
 
 
