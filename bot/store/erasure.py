@@ -5,9 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bot.domain import policy
 from bot.domain.attempt import Answer
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import OPEN, Choice
+from bot.domain.delivery import DeliveryKind
 from bot.domain.events import (
     Answered,
     Erased,
@@ -82,9 +84,13 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, a
     for request_id, seqs in _found(tx, erasure, at_most):
         request = tx.requests.get(request_id) if request_id else None
         count += _forget(tx, seqs)
-        tx.record.append(Erased(tuple(seqs), why), actor, at, request)
+        event = tx.record.append(Erased(tuple(seqs), why), actor, at, request)
         if request is not None:
             _blank(tx, request)
+            if policy.retryable(request.as_of(at, None)):
+                # Without the reason that was approved nobody can retry it, and both messages offer that.
+                for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
+                    tx.deliveries.enqueue(request, kind, event, at)
     if count:
         # A name stays only while its event has it.
         tx.connection.execute(

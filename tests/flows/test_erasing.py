@@ -1,12 +1,14 @@
 """ERASE_TEXT_AFTER on a running bot: the words leave the database, and people read that they were erased."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.domain.events import Erased
+from bot.sandbox import gateway_answers as answers
+from bot.store import Erasure, erase_from
 from tests.clock import Clock
 from tests.flows.desk import PAYMENTS, Desk, quick_tuning
 
@@ -33,3 +35,22 @@ async def test_old_words_leave_the_file_while_the_bot_runs(database: Path, mode:
         assert {each.actor for each in erased} == {"bot"}
         await desk.vera.command("/cancel-audit ord_1", PAYMENTS)
         assert SECRET not in await desk.told(desk.vera)
+
+
+async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked_up(desk: Desk) -> None:
+    """The card and the receipt no longer offer what would be refused, and the look-up says who erased, in words."""
+    desk.gateway.faults.always("ord_1", answers.maintenance(0))
+    card = await desk.ask("ord_1", SECRET)
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    receipt = await desk.receipt("Retry works until")
+    await asyncio.to_thread(
+        erase_from, desk.place, Erasure(order_id="ord_1"), "the law", "terminal:root", datetime.now(UTC)
+    )
+    await desk.card_says(card, "The reason was erased, so nobody can retry this one.")
+    assert "[ Retry ]" not in desk.ann.reads(card)
+    await desk.wait(lambda: "Retry works until" not in desk.ann.reads(receipt))
+    await desk.vera.command("/cancel-audit ord_1", PAYMENTS)
+    told = await desk.told(desk.vera)
+    assert "words erased · an operator at the command line · the law" in told
+    assert SECRET not in told

@@ -279,7 +279,7 @@ def _event_row(event: Event, size: int) -> list[Element]:
         [words(title, bold=True)],
         # What happened to one order of several has its name.
         [words(f"all {size} orders")] if size > 1 and not event.order_id else [],
-        [words("the bot")] if event.actor == BOT else [person(event.actor)],
+        [person(event.actor)],
         listed([[mention(each)] for each in people]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],
         link(content.source, "message") if isinstance(content, events.Requested) else [],

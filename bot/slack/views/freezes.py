@@ -2,20 +2,18 @@
 
 from datetime import UTC
 
-from bot.domain.audit import BOT
 from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.views.text import Element, moment, person, quoted, theirs, words
+from bot.slack.views.text import Element, moment, no_person, person, quoted, theirs, words
 
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
 _STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
 _OF_A_REQUEST = "No approval counts, and the gateway is not asked."
 _OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
-_NOT_A_PERSON = {"terminal": "an operator at the command line", BOT: "the bot itself"}
 _WAITS = frozenset({State.PENDING, State.APPROVED})
 _GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED})
 """The ends after which people are told how it can go on: by Retry, or by asking again."""
@@ -36,11 +34,10 @@ def shown_after(request: Request) -> Freeze | None:
 
 def banner(freeze: Freeze, *, ended: bool) -> list[Element]:
     """Return the line of a message about a request that waits, or that has ``ended``."""
-    by = words(_NOT_A_PERSON[kind]) if (kind := freeze.by.partition(":")[0]) in _NOT_A_PERSON else person(freeze.by)
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
         words("🧊 Everything is frozen by "),
-        by,
+        person(freeze.by),
         words(", since "),
         moment(freeze.at),
         *why,
@@ -61,7 +58,7 @@ def has_ended(request: Request) -> bool:
 
 def in_force(freeze: Freeze) -> str:
     """Return what stands still, since when, by whom and why, as plain text."""
-    by = _NOT_A_PERSON.get(freeze.by.partition(":")[0]) or theirs(freeze.name) or freeze.by
+    by = no_person(freeze.by) or theirs(freeze.name) or freeze.by
     why = f": {theirs(quoted(freeze.why, _SHOWN))}" if freeze.why else ""
     return f"Everything is frozen by {by}, since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}."
 

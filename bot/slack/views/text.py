@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from bot.domain.audit import BOT
+from bot.domain.ids import USER_ID
+
 Element = dict[str, Any]
 Block = dict[str, Any]
 
@@ -96,9 +99,19 @@ def _mrkdwn(element: Element) -> str:
             return escape(str(element["text"]))
 
 
-def person(user_id: str) -> Element:
-    """Return an element that shows a person under the name that each reader knows."""
-    return {"type": "user", "user_id": user_id}
+def person(actor: str) -> Element:
+    """Return an element that shows a person under the name that each reader knows, or the words for who is none.
+
+    Slack refuses a whole message in which an element is about a person that it does not know.
+    """
+    return words(said) if (said := no_person(actor)) else {"type": "user", "user_id": actor}
+
+
+def no_person(actor: str) -> str:
+    """Return the words for an actor who is nobody in Slack; nothing for a person there."""
+    if re.fullmatch(USER_ID, actor):
+        return ""
+    return "the bot" if actor == BOT else "an operator at the command line"
 
 
 _MOST_NAMED = 10

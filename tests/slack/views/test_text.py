@@ -27,6 +27,7 @@ from bot.slack.views.text import (
     listed,
     moment,
     mrkdwn,
+    person,
     plain,
     quote,
     quoted,
@@ -226,3 +227,14 @@ def test_without_a_contact_a_sentence_says_who_that_is() -> None:
     assert addressed(f"Ask {OPERATOR}.", None) == [words("Ask the bot's operator.")]
     assert addressed("Try again.", "C0HELP") == [words("Try again.")]
     assert mrkdwn(addressed(OPERATOR, "C0HELP")) == "<#C0HELP>"
+
+
+@pytest.mark.parametrize(
+    "actor, said",
+    [("bot", "the bot"), ("terminal:root", "an operator at the command line"), ("terminal:U0ANN", "an operator")],
+)
+def test_who_is_nobody_in_slack_is_said_in_words(actor: str, said: str) -> None:
+    """Slack refuses a whole message with an element about a person that it does not know."""
+    assert said in person(actor)["text"]
+    assert person("U0ANN") == {"type": "user", "user_id": "U0ANN"}
+    assert person("W0SIRI")["user_id"] == "W0SIRI"
