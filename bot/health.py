@@ -110,7 +110,7 @@ def record_damaged(event: int) -> str:
     """Return a clause about a record that somebody has changed; ``event`` is the number of the first that is wrong."""
     return (
         f"the record is damaged, or the tables contradict it, at event {event}: run audit verify, and keep the database"
-        " for inspection; everything is frozen until somebody unfreezes it"
+        " for inspection"
     )
 
 

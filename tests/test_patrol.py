@@ -184,5 +184,5 @@ def test_damage_has_words() -> None:
     """The note in /readyz names the event and what to do."""
     assert health.record_damaged(7) == (
         "the record is damaged, or the tables contradict it, at event 7: run audit verify, and keep the database for"
-        " inspection; everything is frozen until somebody unfreezes it"
+        " inspection"
     )

@@ -1,5 +1,6 @@
 """The command that erases what people typed."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
 
     if sum(each is not None for each in (order, person, older_than)) != 1:
         raise click.UsageError("Give one of --order, --person and --older-than.")
-    now = datetime.now(UTC)
-    erasure = Erasure(order, person, now - older_than if older_than is not None else None)
+    now = functools.partial(datetime.now, UTC)
+    erasure = Erasure(order, person, now() - older_than if older_than is not None else None)
     settings = settings_for(WritingSettings, database)
     try:
         gone = erase_from(settings.database, erasure, why, at_the_terminal(), now, key=settings.seals_with())

@@ -50,10 +50,12 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
 
     settings = settings_for(WritingSettings, database)
     path = settings.database
-    begins, at = isinstance(content, Frozen), datetime.now(UTC)
+    begins = isinstance(content, Frozen)
     try:
         with open_beside(path, settings.seals_with()) as tx:
-            in_force = tx.freeze()
+            at, in_force = datetime.now(UTC), tx.freeze()  # once nobody else writes
+            if isinstance(content, Frozen) and in_force is not None and content.why not in {"", in_force.why}:
+                in_force = None  # another reason, which people have to read
             if begins == (in_force is None):
                 freezing.put(tx, content, at_the_terminal(), at)
             waiting = tx.requests.waiting()

@@ -18,7 +18,7 @@ from bot.cli.record import (
 )
 
 if TYPE_CHECKING:
-    from bot.domain.audit import Event
+    from bot.domain.audit import Event, Head
     from bot.domain.lookup import Lookup
     from bot.rows import Row
     from bot.store import Place, Tables
@@ -68,16 +68,29 @@ def export(filters: tuple[str, ...], database: Path | None, form: str | None) ->
     _print("audit export", filters, database, form or "csv", rows)
 
 
+def _head(_context: click.Context, _option: click.Parameter, value: str | None) -> "Head | None":
+    from bot.domain.audit import NotAHead, parse_head
+    from bot.wording import EXAMPLE_HEAD
+
+    try:
+        return parse_head(value) if value is not None else None
+    except NotAHead:
+        raise click.BadParameter(f"'{value}' is not a head. A head looks like {EXAMPLE_HEAD}.") from None
+
+
 @click.command()
 @click.option(
-    "--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Begin behind this event.  [default: 0]"
+    "--after",
+    metavar="HEAD",
+    callback=_head,
+    help='Begin behind the event of this line, by its "head".  [default: the beginning]',
 )
 @database_option
-def follow(after: int, database: Path | None) -> None:
+def follow(after: "Head | None", database: Path | None) -> None:
     """Print events as JSON lines, in their order, and new ones as they come, until Ctrl-C or SIGTERM ends it.
 
-    A reader keeps the number of the last one, and begins behind it the next time: each event comes at least once. It
-    ends with exit code 1 where an event does not follow from the one before it.
+    A reader keeps the head of the last one, and begins behind it the next time: each event comes at least once. It
+    ends with exit code 1 where an event does not follow from the one before it, as after a restore.
     """
     import json
 
@@ -94,7 +107,8 @@ def follow(after: int, database: Path | None) -> None:
     settings = settings_for(RecordSettings, database)
     if is_the_bots_own(settings.database, database):
         prove_that_it_can_be_put_on_record(settings)
-        put_on_record(settings, Exported("audit follow", f"after {after}"), "Nothing is printed yet")
+        behind = f"after {after.seq if after else 0}"
+        put_on_record(settings, Exported("audit follow", behind), "Nothing is printed yet")
     try:
         last = _event(settings.database, after) if after else FIRST
         while True:
@@ -104,7 +118,7 @@ def follow(after: int, database: Path | None) -> None:
                     fail(f"Event {event.seq} does not follow from event {last.seq}. Run `audit verify`.")
                 row = event_row(event)
                 # For programs, the content is no text in a text.
-                write(json_line(row | {"data": json.loads(row["data"])}))
+                write(json_line(row | {"data": json.loads(row["data"]), "head": event.head}))
                 last = event
             if found:
                 write("", flush=True)
@@ -128,16 +142,21 @@ def _next(place: "Place", after: int) -> "list[Event]":
         return tables.record.with_words(tables.record.after(after, _AT_ONCE))
 
 
-def _event(place: "Place", seq: int) -> "Event":
-    """Return the event of this number, or end the command if there is none. Raises StoreError."""
+def _event(place: "Place", head: "Head") -> "Event":
+    """Return the event of this head, or end the command if the record does not have it. Raises StoreError."""
     from bot.cli.problems import fail
     from bot.store import open_reader
 
     with open_reader(place) as tables:
         last = tables.record.last().seq
-        if seq > last:
-            fail(f"There is no event {seq}: the record ends with event {last}.")
-        return tables.record.event(seq)
+        event = tables.record.event(head.seq) if 0 < head.seq <= last else None
+    if event is None or not head.fits(event.hash):
+        what = f"Event {head.seq} is another one" if event else f"There is no event {head.seq}, and the last is {last}"
+        fail(
+            f"{what}: this is not the record that you followed. If an older copy was restored, it has events that you"
+            " have not seen: begin again without --after. Else run `audit verify`."
+        )
+    return event
 
 
 def _print(

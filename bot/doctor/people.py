@@ -114,7 +114,8 @@ class Staff:
         if count < required:
             return found(subject, setting, state, remedy)
         if count == required and not self._settings.allow_self_approval and await self._one_may_ask(living):
-            state += ". A request by one of them can never be approved, as their own approval does not count"
+            ends = "has to wait for ESCALATE_TO" if self._settings.escalate_to else "can never be approved"
+            state += f". A request by one of them {ends}, as their own approval does not count"
             return warning(subject, f"{setting}, ALLOW_SELF_APPROVAL", state, remedy)
         return ok(subject, setting, state)
 

@@ -114,7 +114,7 @@ MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SE
 AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN} | OPEN
 """The states of a later request for the order in which nobody retries: it is done, people said no, or it goes on.
 
-A failed one rules a retry out as well where its own requester has stopped it.
+A failed one rules a retry out as well where somebody stopped it: whether it is sent again is to be decided there.
 """
 
 

@@ -1,6 +1,6 @@
 """Erasing the words that people typed, so that the record still verifies."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -61,15 +61,22 @@ class Gone:
 
 
 def erase_from(
-    place: Place, erasure: Erasure, why: str, actor: str, at: datetime, *, key: PrivateKey | None = None
+    place: Place,
+    erasure: Erasure,
+    why: str,
+    actor: str,
+    now: Callable[[], datetime],
+    *,
+    key: PrivateKey | None = None,
 ) -> Gone:
     """Erase words from a bot's database, also while bots run, and put that on record. Raises StoreError.
 
+    The time is asked once nobody else writes, so that no event of a bot comes between.
     Afterwards they are on no page of a file, and not in the log beside it. A server keeps what was deleted until it
     tidies up, and in its own backups.
     """
     with open_beside(place, key) as tx:
-        gone = erase(tx, erasure, why, actor, at)
+        gone = erase(tx, erasure, why, actor, now())
     engine = engine_of(place)
     with engine.explained(), closing(engine.open_beside()) as connection:
         return replace(gone, from_log=connection.checkpoint())

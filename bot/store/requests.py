@@ -36,7 +36,7 @@ _REQUEST = (
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
-_TAKEN_BACK = "p.state = 'failed' AND p.requester = " + _STOPPED_BY.format("p")
+_STOPPED = f"p.state = 'failed' AND {_STOPPED_BY.format('p')} IS NOT NULL"
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     " CASE WHEN c.state = 'pending' THEN (SELECT p.state || ' ' || p.changed_at FROM cancellations p"
@@ -45,7 +45,7 @@ _COLUMNS = (
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
     "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"
     f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq"
-    f"   AND ({one_of('p.state', AGAINST_RETRY)} OR {_TAKEN_BACK})))"
+    f"   AND ({one_of('p.state', AGAINST_RETRY)} OR {_STOPPED})))"
     "  ORDER BY p.changed_seq DESC LIMIT 1) END,"
     f" CASE WHEN c.state = 'approved' THEN EXISTS ({MAYBE_DONE}) ELSE FALSE END,"
     f" CASE WHEN c.state = 'failed' THEN coalesce({_STOPPED_BY.format('c')}, '') ELSE '' END,"

@@ -36,9 +36,12 @@ class Froze:
 
 
 def freeze(tx: Tables, actor: Actor, why: str, command: str, at: datetime) -> Froze:
-    """Stop everything, or put on record why not. FROZEN means that it is stopped already."""
-    verdict = policy.may_freeze(actor)
-    if verdict is Verdict.ALLOWED and tx.freeze() is not None:
+    """Stop everything, or put on record why not. FROZEN means that it is stopped already.
+
+    Who has another reason freezes over a freeze in force: people read the newest one, and who ends it ends them all.
+    """
+    verdict, in_force = policy.may_freeze(actor), tx.freeze()
+    if verdict is Verdict.ALLOWED and in_force is not None and why in {"", in_force.why}:
         verdict = Verdict.FROZEN
     refusal = RequestRefused(verdict, command, reason=why)
     return _carry_out(tx, Frozen(why, actor.ground) if verdict is Verdict.ALLOWED else refusal, actor, at)

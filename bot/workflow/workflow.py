@@ -263,8 +263,10 @@ class Workflow:
         """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""
 
         def work(tx: Tables) -> None:
-            if tx.freeze() is None:
-                freezing.put(tx, Frozen(f"The record is damaged at event {event_number}"), BOT, self._at(tx))
+            # Also over a freeze of somebody's, who would end it without a word of this.
+            if (freeze := tx.freeze()) is None or freeze.by != BOT:
+                why = f"The record is damaged, or the tables contradict it, at event {event_number}"
+                freezing.put(tx, Frozen(why), BOT, self._at(tx))
 
         await self._store.transaction("frozen", work)
         log.error("frozen_for_damage", event_number=event_number)

@@ -143,11 +143,10 @@ class FourEyes:
                 yield from self._approver(request, event.actor)
             case StoppedTrying():
                 order = request.orders[event.order_id]
-                if event.actor != request.requester:
+                order.taken_back = event.actor == request.requester
+                if not order.taken_back:
                     yield from self._approver(request, event.actor)
-                else:
-                    order.taken_back = True
-                    self._decided_against(event, event.order_id)
+                self._decided_against(event, event.order_id)
                 if order.unclear or order.under_way:
                     yield "the order may have been cancelled"
             case SettledCancelled() | SettledNotCancelled():

@@ -136,7 +136,7 @@ def kept(desk: Desk) -> list[Request]:
 def taken_over(requests: Iterable[Request]) -> set[int]:
     """Return the numbers of the cancellations that nobody may retry.
 
-    A later request for their order ended so, or their own requester stopped them.
+    A later request for their order ended so, or was stopped, or their own requester stopped them.
     """
     ended: dict[str, int] = {}
     orders = sorted(
@@ -145,7 +145,7 @@ def taken_over(requests: Iterable[Request]) -> set[int]:
     )
     taken_back = {each.number for each, requester in orders if each.stopped_by == requester}
     for each, _ in orders:
-        if each.state in AGAINST_RETRY or each.number in taken_back:
+        if each.state in AGAINST_RETRY or each.stopped_by:
             ended[each.order_id] = each.number
     return taken_back | {each.number for each, _ in orders if each.number < ended.get(each.order_id, 0)}
 

@@ -64,11 +64,17 @@ async def test_what_there_is_nothing_to_do_for_is_said_and_kept_off_the_record(
     """A second freeze names whoever began the first."""
     assert (await command(store.path, "unfreeze"))[:2] == (0, f"Nothing was frozen in {store.path}.\n")
     await command(store.path, "freeze")
-    code, out, _ = await command(store.path, "freeze", "--why", "again")
+    code, out, _ = await command(store.path, "freeze")
     assert code == 0
     assert out.startswith(f"{store.path} was frozen already, by terminal:")
     kinds = await store.read(lambda tables: [event.kind for event in tables.record.all()])
     assert kinds.count("frozen") == 1
+    # Another reason is news.
+    code, out, _ = await command(store.path, "freeze", "--why", "wrong price list")
+    assert (code, "is frozen" in out) == (0, True)
+    freeze = await store.read(lambda tables: tables.freeze())
+    assert freeze is not None
+    assert freeze.why == "wrong price list"
 
 
 async def test_a_bot_that_starts_on_a_frozen_file_sends_nothing(database: Path, rules: Rules, clock: Clock) -> None:

@@ -132,15 +132,31 @@ def test_events_are_followed_in_their_order_as_they_come(cli: Cli) -> None:
 def test_whoever_followed_goes_on_behind_the_last_event(cli: Cli) -> None:
     """Nothing is lost between two runs."""
     seq = append(cli.database)
-    with following(cli.database, "--after", str(seq - 1)) as process:
-        assert line(process)["seq"] == seq
+    with following(cli.database, "--after", head(cli.database, seq - 1)) as process:
+        printed = line(process)
+        assert (printed["seq"], printed["head"]) == (seq, head(cli.database, seq))
 
 
-def test_nobody_follows_behind_the_end(cli: Cli) -> None:
-    """A number of another database is told at once."""
-    ended = cli("audit", "follow", "--after", "99")
+def head(database: Path, seq: int) -> str:
+    """Return the head of the event of this number."""
+    with open_reader(database) as tables:
+        return tables.record.event(seq).head
+
+
+@pytest.mark.parametrize("seq, said", [(99, "There is no event 99, and the last is 8"), (5, "Event 5 is another")])
+def test_nobody_follows_a_record_that_is_another_one(cli: Cli, seq: int, said: str) -> None:
+    """A restored copy goes on with other events under the same numbers, and a log system must not miss them."""
+    other = head(cli.database, 4).partition("·")[2]
+    ended = cli("audit", "follow", "--after", f"#{seq}·{other}")
     assert ended.exit_code == 1
-    assert "There is no event 99: the record ends with event 8." in ended.stderr
+    assert said in ended.stderr
+    assert "begin again without --after" in ended.stderr
+
+
+def test_a_number_alone_is_no_place_to_go_on_from(cli: Cli) -> None:
+    """It says nothing of which record it is."""
+    ended = cli("audit", "follow", "--after", "4")
+    assert (ended.exit_code, "'4' is not a head." in ended.stderr) == (2, True)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(cli: Cli) -> None:
@@ -156,7 +172,7 @@ def test_an_event_that_does_not_follow_ends_it(cli: Cli) -> None:
     """The reader hears that the record is damaged, and reads it in the exit code."""
     with open_reader(cli.database) as tables:
         last = tables.record.last().seq
-    with following(cli.database, "--after", str(last - 1)) as process:
+    with following(cli.database, "--after", head(cli.database, last - 1)) as process:
         assert line(process)["seq"] == last
         line(process)
         forge(

@@ -136,7 +136,7 @@ class Desk(Stage):
 
     def answers(self, person: Person) -> list[Posted]:
         """Return the answers that this person alone reads, the oldest first."""
-        return [message for message in person.ephemerals if "I'm asking the approvers" not in message.text]
+        return [message for message in person.ephemerals if "The approval card for " not in message.text]
 
     def receipts(self, person: Person) -> list[Posted]:
         """Return the receipts of this person's requests, the oldest first."""

@@ -45,7 +45,7 @@ async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked
     await desk.card_says(card, "[ Retry ]")
     receipt = await desk.receipt("Retry works until")
     await asyncio.to_thread(
-        erase_from, desk.place, Erasure(order_id="ord_1"), "the law", "terminal:root", datetime.now(UTC)
+        erase_from, desk.place, Erasure(order_id="ord_1"), "the law", "terminal:root", lambda: datetime.now(UTC)
     )
     await desk.card_says(card, "The reason was erased, so nobody can retry this one.")
     assert "[ Retry ]" not in desk.ann.reads(card)

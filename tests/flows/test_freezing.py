@@ -263,10 +263,21 @@ async def test_a_second_freeze_names_the_first_and_an_end_without_one_says_so(de
     await desk.ben.command("/cancel-order unfreeze", LOBBY)
     assert "Nothing is frozen" in await desk.told(desk.ben)
     await freeze(desk)
-    await desk.cleo.command("/cancel-order freeze me too", LOBBY)
+    await desk.cleo.command("/cancel-order freeze", LOBBY)
     told = await desk.told(desk.cleo)
     assert "It was frozen already. Everything is frozen by ben" in told
     assert [event.content.why for event in await desk.events() if isinstance(event.content, Frozen)] == [WHY]
+
+
+async def test_another_reason_is_told_to_everybody_and_ends_with_the_freeze(desk: Desk) -> None:
+    """Who ends the first freeze has read why the second person wants everything to stand still."""
+    card = await desk.ask("ord_1")
+    await freeze(desk)
+    await desk.cleo.command("/cancel-order freeze wrong price list", LOBBY)
+    assert "Everything is frozen by @cleo" in await desk.card_says(card, "“wrong price list”")
+    await desk.wait(lambda: any("frozen by cleo" in text and "wrong price list" in text for text in public(desk)))
+    await unfreeze(desk)
+    await desk.wait(lambda: "frozen" not in desk.ann.reads(card))
 
 
 async def test_a_freeze_outlives_the_process_and_a_lowered_quorum_waits_for_its_end(database: Path) -> None:

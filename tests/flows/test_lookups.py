@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.faults import ApiError, Fault, broken
+from bot.sandbox.faults import ApiError, Canned, Fault, broken
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
 from bot.slack.listeners import looking_up
@@ -378,3 +378,11 @@ async def test_a_tampered_paging_button_is_refused(history: Desk, value: str) ->
     )
     await history.vera.click(message, "audit_page:older")
     assert "no longer in use" in await history.told(history.vera, 2)
+
+
+async def test_an_answer_whose_blocks_slack_refuses_comes_as_text(history: Desk) -> None:
+    """The text says all that the blocks do, and no answer at all would look like nothing on record."""
+    history.slack.faults.add("response_url", Canned(400, b"invalid_blocks"))
+    told = await look_up(history, history.vera, "/cancel-audit ord_1")
+    assert "typed twice" in told
+    assert history.answers(history.vera)[-1].blocks == []

@@ -202,7 +202,7 @@ async def test_the_place_where_somebody_asked_is_told_where_the_card_is(desk: De
     await desk.wait(lambda: desk.ann.ephemerals)
     (line,) = desk.ann.ephemerals
     assert line.channel == LOBBY
-    assert desk.ann.reads(line).startswith("I'm asking the approvers in #payments about order ord_1.")
+    assert desk.ann.reads(line).startswith("The approval card for order ord_1 goes to #payments.")
     await desk.ask("ord_2", channel=PAYMENTS)
     await settled(desk)
     assert desk.ann.ephemerals == [line]

@@ -147,7 +147,7 @@ async def test_any_message_will_do_where_cards_have_a_channel_of_their_own(quiet
     await choose(quiet_desk, message)
     assert await quiet_desk.ann.submit() is None
     assert (await quiet_desk.card("ord_1", PAYMENTS)).button("approve")
-    await quiet_desk.wait(lambda: any("I'm asking the approvers" in each.text for each in quiet_desk.ann.ephemerals))
+    await quiet_desk.wait(lambda: any("The approval card for " in each.text for each in quiet_desk.ann.ephemerals))
     assert quiet_desk.ann.ephemerals[-1].channel == message.channel
 
 

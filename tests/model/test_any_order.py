@@ -386,13 +386,14 @@ class AnyOrder(RuleBasedStateMachine):
         return bool(later & {State.REJECTED, State.WITHDRAWN, State.CANCELLED, *_SETTLED}) or self._taken_back(order)
 
     def _taken_back(self, order: Cancellation) -> bool:
-        """Return True where the requester of this one, or of a later one for the order, has stopped it."""
+        """Return True where the requester of this one, or anybody in a later one for the order, has stopped it."""
         sql = (
             "SELECT 1 FROM audit_events e JOIN requests r ON r.id = e.request"
             " JOIN cancellations c ON c.request = r.number AND c.order_id = e.order_id"
-            " WHERE e.kind = 'stopped_trying' AND e.actor = r.requester AND e.order_id = ? AND c.number >= ?"
+            " WHERE e.kind = 'stopped_trying' AND e.order_id = ?"
+            " AND (c.number > ? OR (c.number = ? AND e.actor = r.requester))"
         )
-        return bool(self.world.rows(sql, order.order_id, order.number))
+        return bool(self.world.rows(sql, order.order_id, order.number, order.number))
 
     def _posted_for(self, ts: str) -> str:
         sql = (

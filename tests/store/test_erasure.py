@@ -76,7 +76,7 @@ async def test_the_words_about_an_order_are_gone_and_the_record_verifies(
     told: Place, store: Store, clock: Clock
 ) -> None:
     """No page of the file and of its log holds them any more; everything else is as it was."""
-    gone = erase_from(told, Erasure(order_id="ord_1"), "ticket 7", "terminal:root", clock())
+    gone = erase_from(told, Erasure(order_id="ord_1"), "ticket 7", "terminal:root", clock)
     assert (gone.texts, gone.still_open, gone.from_log) == (3, 0, True)
     assert traces(told, REASON, ECHO, "GRÜN") == []
     assert traces(told, NO, LONG[:60], "still open") == [NO, LONG[:60], "still open"]
@@ -88,7 +88,7 @@ async def test_the_words_about_an_order_are_gone_and_the_record_verifies(
 
 async def test_an_erasure_is_on_record(told: Place, store: Store, clock: Clock) -> None:
     """An auditor reads who erased what and why, but not the words."""
-    erase_from(told, Erasure(order_id="ord_2"), "ticket 7", "terminal:root", clock())
+    erase_from(told, Erasure(order_id="ord_2"), "ticket 7", "terminal:root", clock)
     last = [*await store.read(lambda tables: list(tables.record.all()))][-1]
     assert (last.kind, last.order_id, last.actor) == ("erased", "ord_2", "terminal:root")
     assert isinstance(last.content, Erased)
@@ -99,7 +99,7 @@ async def test_an_erasure_is_on_record(told: Place, store: Store, clock: Clock) 
 
 async def test_the_words_of_a_person_are_gone_with_their_name(told: Place, clock: Clock) -> None:
     """Their reasons, their names, and what the gateway answered to their requests; not what others wrote."""
-    gone = erase_from(told, Erasure(person="UCARL"), "left", "terminal:root", clock())
+    gone = erase_from(told, Erasure(person="UCARL"), "left", "terminal:root", clock)
     assert gone.texts == 5
     assert traces(told, REASON, ECHO, LONG[:60], CARL.name) == []
     assert traces(told, NO, "still open") == [NO, "still open"]
@@ -108,7 +108,7 @@ async def test_the_words_of_a_person_are_gone_with_their_name(told: Place, clock
 
 async def test_a_person_whose_name_was_erased_may_come_back(told: Place, workflow: Workflow, clock: Clock) -> None:
     """Their next act brings the name back, with an event of its own."""
-    erase_from(told, Erasure(person="UCARL"), "asked", "terminal:root", clock())
+    erase_from(told, Erasure(person="UCARL"), "asked", "terminal:root", clock)
     await ask(workflow, "ord_9", form="V9", by=CARL)
     assert verify_all(told).damage is None
     with open_reader(told) as tables:
@@ -122,7 +122,7 @@ async def test_what_is_older_than_a_time_is_gone(told: Place, workflow: Workflow
     later = await ask(workflow, "ord_8", form="V8", by=CARL, reason="a later reason")
     assert later.request is not None
     assert await reject(workflow, later.request, reason="a later no") is Verdict.ALLOWED
-    gone = erase_from(told, Erasure(before=limit), "retention", "terminal:root", clock())
+    gone = erase_from(told, Erasure(before=limit), "retention", "terminal:root", clock)
     assert gone.still_open == 1
     assert traces(told, REASON, NO, ECHO, LONG[:60]) == []
     assert traces(told, "still open", "a later reason", "a later no") == ["still open", "a later reason", "a later no"]
@@ -133,7 +133,7 @@ async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
     told: Place, workflow: Workflow, store: Store, clock: Clock
 ) -> None:
     """The gateway gets exactly what was approved, also after an erasure in between."""
-    gone = erase_from(told, Erasure(order_id="ord_3"), "too early", "terminal:root", clock())
+    gone = erase_from(told, Erasure(order_id="ord_3"), "too early", "terminal:root", clock)
     assert (gone.texts, gone.still_open) == (0, 1)
     (open_one,) = await store.read(lambda tables: tables.requests.pending())
     await approve(workflow, open_one)
@@ -144,9 +144,9 @@ async def test_an_open_request_keeps_its_reason_and_is_sent_with_it(
 
 async def test_erasing_twice_finds_nothing_more(told: Place, store: Store, clock: Clock) -> None:
     """The second time nothing is left, and nothing is put on record."""
-    erase_from(told, Erasure(order_id="ord_1"), "once", "terminal:root", clock())
+    erase_from(told, Erasure(order_id="ord_1"), "once", "terminal:root", clock)
     before = await contents(store)
-    assert erase_from(told, Erasure(order_id="ord_1"), "twice", "terminal:root", clock()).texts == 0
+    assert erase_from(told, Erasure(order_id="ord_1"), "twice", "terminal:root", clock).texts == 0
     assert await contents(store) == before
 
 
@@ -156,7 +156,7 @@ async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_reques
     """The form itself and its orders are known as before; the words are not, and other orders are another wish."""
     before = await ask(workflow, "ord_1", by=CARL, reason=REASON)
     for erasure in (Erasure(order_id="ord_1"), Erasure(person="UCARL")):
-        erase_from(told, erasure, "ticket", "terminal:root", clock())
+        erase_from(told, erasure, "ticket", "terminal:root", clock)
         for words in (REASON, "other words"):
             again = await ask(workflow, "ord_1", by=CARL, reason=words)
             assert again.verdict is Verdict.ALLOWED
@@ -167,7 +167,7 @@ async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_reques
     other = await ask(workflow, "ord_9", by=CARL, reason=REASON)
     assert other.request is not None
     assert await reject(workflow, other.request) is Verdict.ALLOWED
-    erase_from(told, Erasure(person="UCARL"), "again", "terminal:root", clock())
+    erase_from(told, Erasure(person="UCARL"), "again", "terminal:root", clock)
     same = await ask(workflow, "ord_9", by=CARL, reason=REASON)
     assert same.request is not None
     assert same.request.id == other.request.id
@@ -179,7 +179,7 @@ async def test_a_form_that_is_sent_again_after_an_erasure_makes_no_second_reques
 async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: Store, clock: Clock) -> None:
     """A statement by hand and the answers of several calls are texts as well."""
     assert await settle(workflow, await unknown(workflow)) is Verdict.ALLOWED
-    erase_from(store.place, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock())
+    erase_from(store.place, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock)
     assert traces(store.place, "the console says so", "typed twice") == []
     assert verify_all(store.place).damage is None
 
@@ -195,7 +195,7 @@ async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: S
 )
 async def test_an_erasure_is_no_cover_for_a_forgery(told: Place, store: Store, clock: Clock, forged: str) -> None:
     """After an erasure, words that are missing without one, and words in place of erased ones, are damage."""
-    erase_from(told, Erasure(order_id="ord_2"), "ticket", "terminal:root", clock())
+    erase_from(told, Erasure(order_id="ord_2"), "ticket", "terminal:root", clock)
     with open_beside(told) as tx:
         tx.connection.execute(forged)
     assert verify_all(told).damage is Damage.CONTRADICTION
@@ -204,6 +204,6 @@ async def test_an_erasure_is_no_cover_for_a_forgery(told: Place, store: Store, c
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, clock: Clock) -> None:
     """A wrong path is an error, and leaves nothing behind."""
     with pytest.raises(StoreError) as failed:
-        erase_from(tmp_path / "nothing.db", Erasure(order_id="ord_1"), "why", "terminal:root", clock())
+        erase_from(tmp_path / "nothing.db", Erasure(order_id="ord_1"), "why", "terminal:root", clock)
     assert failed.value.problem is StoreProblem.MISSING
     assert list(tmp_path.iterdir()) == []

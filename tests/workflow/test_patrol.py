@@ -15,7 +15,7 @@ from bot.metrics import Metrics
 from bot.patrol import Patrol
 from bot.store import Erasure, Store, Tables
 from bot.store.erasure import erase
-from bot.workflow import Workflow
+from bot.workflow import Workflow, freezing
 from tests.clock import Clock
 from tests.workflow.steps import COMPLETED, approved, deliver_all, requested, sending, state_of
 
@@ -76,7 +76,10 @@ async def test_a_table_that_contradicts_the_events_stops_everything(
         await patrol.run()
     freeze = await workflow.frozen()
     assert freeze is not None
-    assert (freeze.by, freeze.why) == (BOT, f"The record is damaged at event {patrol.damaged_at}")
+    assert (freeze.by, freeze.why) == (
+        BOT,
+        f"The record is damaged, or the tables contradict it, at event {patrol.damaged_at}",
+    )
     assert (await workflow.claim("w", calls=1, messages=0)).attempts == []
     assert await state_of(store, request) is State.APPROVED or "cancellations" in forgery
     frozen = await store.read(lambda tables: [each for each in tables.record.all() if each.kind == Frozen.kind])
@@ -139,7 +142,16 @@ async def test_what_a_freeze_of_people_has_stopped_is_not_frozen_again(
     await workflow.stop_for_damage(2)
     freeze = await workflow.frozen()
     assert freeze is not None
-    assert freeze.why == "The record is damaged at event 1"
+    assert freeze.why == "The record is damaged, or the tables contradict it, at event 1"
+
+
+async def test_damage_is_told_over_a_freeze_of_somebodys(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """They would end it when their own cause is over, without a word of the damage."""
+    await store.transaction("freeze", lambda tx: freezing.put(tx, Frozen("maintenance"), "UONE", clock()))
+    await workflow.stop_for_damage(7)
+    freeze = await workflow.frozen()
+    assert freeze is not None
+    assert (freeze.by, "damaged" in freeze.why) == (BOT, True)
 
 
 async def test_nothing_that_the_bot_does_looks_like_damage(workflow: Workflow, store: Store, clock: Clock) -> None:

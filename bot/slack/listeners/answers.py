@@ -96,15 +96,19 @@ async def respond(
         async with aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=[no_redirects()]) as session:
             client = AsyncWebhookClient(response_url, ssl=network.tls, session=session)
             client.proxy = network.proxy_for(response_url)  # the SDK's own choice ignores NO_PROXY
-            response = await client.send(
-                text=message.text,
-                blocks=message.blocks,
-                response_type="in_channel" if to_all else "ephemeral",
-                replace_original=replace,
-            )
+            # The text says all that the blocks do: where Slack takes no blocks like these, people still read it.
+            for blocks in (message.blocks, None):
+                response = await client.send(
+                    text=message.text,
+                    blocks=blocks,
+                    response_type="in_channel" if to_all else "ephemeral",
+                    replace_original=replace,
+                )
+                if response.status_code == HTTPStatus.OK:
+                    return True
+                log.warning("answer_not_taken", http_status=response.status_code)
+                if response.status_code != HTTPStatus.BAD_REQUEST:
+                    break
     except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself
         log.warning("answer_not_sent", problem=problem_of(error).name)
-        return False
-    if response.status_code != HTTPStatus.OK:
-        log.warning("answer_not_taken", http_status=response.status_code)
-    return response.status_code == HTTPStatus.OK
+    return False

@@ -101,7 +101,7 @@ def _without_a_card(request: Request) -> str:
         return "approvers can decide on their Home tabs only"
     if request.under_way:
         alone = buttons.between_attempts(request)
-        return "only you can stop it, on your Home tab" if alone else "nobody can stop it"
+        return "only you can stop it, on your receipt or your Home tab" if alone else "nobody can stop it"
     if _may_be_settled(request):
         return "approvers can go on with it on their Home tabs only"
     return "nobody can press Retry"

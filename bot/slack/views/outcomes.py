@@ -398,7 +398,7 @@ def _decided_against(request: Request) -> str:
 _DECIDED = {
     State.REJECTED: "rejected",
     State.WITHDRAWN: "withdrawn",
-    State.FAILED: "stopped by its requester",
+    State.FAILED: "stopped",
 }
 """How people decided against a later request; otherwise they settled it."""
 

@@ -93,11 +93,11 @@ def copy(request: Request) -> Message:
 def asked(request: Request) -> Message:
     """Return the words for the place where somebody asked, if the card goes to another channel."""
     row = [
-        words("I'm asking the approvers in "),
-        _channel(request),
-        words(" about "),
+        words("The approval card for "),
         *orders.named(request),
-        words(". My direct message to you shows how your request stands."),
+        words(" goes to "),
+        _channel(request),
+        words(". My direct message to you shows how your request stands, also if I can't post the card there."),
     ]
     return Message(bounded(mrkdwn(row)), [lines(row)])
 

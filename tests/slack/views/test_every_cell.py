@@ -412,7 +412,7 @@ SUPERSEDED = {
     State.CANCELLED: "there is nothing to retry",
     State.REJECTED: "was rejected, so Retry is over",
     State.WITHDRAWN: "was withdrawn, so Retry is over",
-    State.FAILED: "was stopped by its requester, so Retry is over",
+    State.FAILED: "was stopped, so Retry is over",
     State.SETTLED_CANCELLED: "was settled by hand, so Retry is over",
     State.SETTLED_NOT_CANCELLED: "was settled by hand, so Retry is over",
     **dict.fromkeys(OPEN, "There is another open request for this order, so nobody can retry this one now"),

@@ -98,7 +98,7 @@ def test_an_invitation_names_the_bot(problem: str) -> None:
     [
         (State.FAILED, "nobody can press Retry"),
         (State.UNKNOWN, "approvers can go on with it on their Home tabs only"),
-        (State.APPROVED, "only you can stop it, on your Home tab"),
+        (State.APPROVED, "only you can stop it, on your receipt or your Home tab"),
         (State.SENDING, "nobody can stop it"),
     ],
 )

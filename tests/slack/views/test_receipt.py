@@ -109,7 +109,10 @@ def test_a_message_that_is_not_the_receipt_says_so() -> None:
 def test_the_place_where_somebody_asked_names_the_channel_of_the_card() -> None:
     """It says no more than what is known at that moment: the card may not be posted yet."""
     message = receipt.asked(ASKED)
-    said = "I'm asking the approvers in {} about order ord_1. My direct message to you shows how your request stands."
+    said = (
+        "The approval card for order ord_1 goes to {}. My direct message to you shows how your request stands, also if "
+        "I can't post the card there."
+    )
     assert shown(message) == said.format("#payments")
     assert message.text == said.format("<#C1>")
 
