@@ -132,12 +132,14 @@ class Sequence:
 
     def judge_freezes(self, approvers: Many[str]) -> None:
         """Check who froze and unfroze, that nothing happened in between that leads to a call, and that it ended."""
-        frozen = False
+        frozen, why = False, ""
         for event in self._events:
             match event.content:
                 case Frozen() | Unfrozen():
                     begins = isinstance(event.content, Frozen)
-                    if begins == frozen:
+                    # Another reason is news.
+                    known, why = why, event.content.why if isinstance(event.content, Frozen) else ""
+                    if begins == frozen and why in {"", known}:
                         self._wrong(f"#{event.seq}: {event.kind}, and it was so already")
                     if event.actor not in approvers and not event.actor.startswith("terminal:"):
                         self._wrong(f"#{event.seq}: {event.kind} by {event.actor}, who may not")
