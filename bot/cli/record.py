@@ -190,7 +190,7 @@ def prove_that_it_can_be_put_on_record(settings: "WritingSettings") -> None:
     except StoreError as error:
         fail(
             f"Nothing is handed out, because it could not be put on record. {store_error(error)} "
-            "To look into it all the same, copy the file and name the copy with --database."
+            "To look into it all the same, copy the file and the -wal file beside it, and name the copy: --database."
         )
 
 

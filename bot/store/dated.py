@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.store.errors import StoreError
 from bot.store.store import open_reader
+from bot.store.tables import Tables
 
 _NAME = re.compile(r"cancel-desk-[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{6}\.db", re.ASCII)
 
@@ -19,24 +20,26 @@ def dated(folder: Path, at: datetime) -> Path:
 def prune(newest: Path, keep: int) -> list[Path]:
     """Delete all but the newest copies beside this one, which is one of those that stay; return what was deleted.
 
-    Only copies of the same record count, with a name that ``dated`` makes: another desk may keep its copies in the same
-    folder, and what cannot be read as one of ours is a stranger's. Raises OSError if one cannot be deleted.
+    Only copies count of which the newest one has everything, with a name that ``dated`` makes: another desk may keep
+    its copies in the same folder, and after a restore an older copy may have events that are nowhere else. What cannot
+    be read as one of ours is a stranger's. Raises OSError if one cannot be deleted.
     """
-    record = _record_of(newest)
     found = sorted(
         (path for path in newest.parent.iterdir() if _NAME.fullmatch(path.name) and path.name <= newest.name),
         reverse=True,
     )
-    ours = [path for path in found if path == newest or (record and _record_of(path) == record)]
+    with open_reader(newest) as tables:
+        ours = [path for path in found if path == newest or _is_contained(path, tables)]
     for path in ours[keep:]:
         path.unlink()
     return ours[keep:]
 
 
-def _record_of(path: Path) -> str:
-    """Return the hash of the first event, which no two records share; empty for what is no copy of a record."""
+def _is_contained(path: Path, newest: Tables) -> bool:
+    """Return True for a copy of a record with which the newest one begins: it has the last event of this copy."""
     if path.is_symlink() or not path.is_file():
-        return ""
+        return False
     with suppress(StoreError), open_reader(path) as tables:
-        return next((event.hash for event in tables.record.after(0, 1)), "")
-    return ""
+        last = tables.record.last()
+        return last.seq > 0 and [each.hash for each in newest.record.after(last.seq - 1, 1)] == [last.hash]
+    return False

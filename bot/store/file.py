@@ -132,7 +132,8 @@ class File:
             raise StoreError(StoreProblem.DAMAGED, self.path, "file is not a database")
         if found.application != APPLICATION_ID:
             raise StoreError(StoreProblem.FOREIGN, self.path)
-        if not found.whole and not self._log.exists():
+        # Whoever only reads the file leaves an empty log beside it. The bot empties its own once the file is marked.
+        if not found.whole and not self._log_size():
             raise StoreError(StoreProblem.INCOMPLETE, self.path, self._log.name)
         marks, lacks_pages = read_log(self._log, size)
         # SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.

@@ -24,7 +24,12 @@ class Header(NamedTuple):
     @property
     def whole(self) -> bool:
         """Return False where the log beside the file holds more."""
-        return self.mark % 2 == 0
+        return is_whole(self.mark)
+
+
+def is_whole(mark: int) -> bool:
+    """Return what the mark in the header (SQLite's ``user_version``) says: True where the file holds everything."""
+    return mark % 2 == 0
 
 
 def header(page: bytes) -> Header | None:

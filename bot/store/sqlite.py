@@ -17,6 +17,7 @@ from bot.store import schema
 from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
+from bot.store.format import is_whole
 
 _BUSY_SECONDS = 5.0
 _COMMANDS_TAKE = 1.0
@@ -124,6 +125,12 @@ class SQLite:
                 self.file.newest_mark = step
             self._connection.execute(f"PRAGMA user_version={step}").fetchall()
 
+    @property
+    def lacks_log(self) -> bool:
+        """True for a file of the bot's that says that the log beside it holds more."""
+        ((mark,),) = self.execute("PRAGMA user_version")
+        return self.execute("PRAGMA application_id") == [(APPLICATION_ID,)] and not is_whole(mark)
+
     def altered(self) -> str:
         """Return the name of something that is not as the bot makes it, or an empty text.
 
@@ -193,8 +200,19 @@ def open_writer(path: Path, *, patience: float = _COMMANDS_TAKE) -> SQLite:
 
 
 def open_read_only(path: Path) -> SQLite:
-    """Open the file for reading; any write through this connection fails."""
-    return SQLite(f"{path.resolve().as_uri()}?mode=ro")
+    """Open the file for reading; any write through this connection fails.
+
+    Raises StoreError where the log with the newest changes is missing: what is left must not look like all there is.
+    """
+    address, log = f"{path.resolve().as_uri()}?mode=ro", Path(f"{path.resolve()}-wal")
+    if not log.exists() or not log.stat().st_size:
+        # Through SQLite, as closing a descriptor of our own would give up the locks that it has on the file. It makes no
+        # empty log this way, which would look like the one that is missing.
+        with closing(SQLite(f"{address}&immutable=1")) as look:
+            lacks_log = look.lacks_log
+        if lacks_log:
+            raise StoreError(StoreProblem.INCOMPLETE, path, log.name)
+    return SQLite(address)
 
 
 class _Beside(SQLite):

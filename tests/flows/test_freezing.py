@@ -95,6 +95,24 @@ async def test_an_announcement_that_slack_does_not_take_is_repeated(
     assert all("<!here>" not in message.text for message in desk.slack.space.messages(PAYMENTS))
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_announcement_that_comes_late_says_nothing_that_is_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The last word in the channel is what is so, whichever message Slack did not take at once."""
+    monkeypatch.setattr(asking, "_PAUSES", (0.0, 0.2, 0.2))
+    if again:
+        await freeze(desk)
+    late, then = ("unfreeze", "freeze wrong price list") if again else ("freeze wrong price list", "unfreeze")
+    desk.slack.faults.add("response_url", Canned(500, b"x"))
+    await desk.ben.command(f"/cancel-order {late}", LOBBY)
+    await desk.cleo.command(f"/cancel-order {then}", LOBBY)
+    said = "🧊 Everything is frozen by cleo" if again else "The freeze is over: cleo has ended it."
+    await desk.wait(lambda: public(desk) and public(desk)[-1].startswith(said))
+    await desk.stop_bot()  # which gives what is under way its time
+    assert public(desk)[-1].startswith(said)
+
+
 async def test_nothing_is_asked_for_and_no_approval_counts_while_frozen(desk: Desk) -> None:
     """The person reads on the spot who froze it and why, and nothing has changed; it is on record."""
     card = await desk.ask("ord_1")

@@ -1,5 +1,6 @@
 """Copies with their date in their name."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,6 +62,25 @@ async def test_no_file_of_a_stranger_is_deleted(filled: Store, clock: Clock, tmp
         path.write_text("mine")
     assert prune(made[-1], 2) == [made[0]]
     assert all(path.exists() or path.is_symlink() for path in [*strangers, *others, later, *made[1:]])
+
+
+async def test_a_copy_of_what_a_restore_took_away_is_kept(filled: Store, clock: Clock, tmp_path: Path) -> None:
+    """It has events that the record of today has not, and may be the last that has them."""
+    first, lost = copies(filled, tmp_path, clock, 2)
+    await filled.transaction("start", lambda tx: tx.record.append(Started("2"), BOT, clock()))
+    lost.unlink()
+    backup(filled.place, lost)
+    other = Store(tmp_path / "other" / "bot.db")
+    other.path.parent.mkdir()
+    shutil.copy(first, other.path)
+    await other.open()
+    await other.transaction("start", lambda tx: tx.record.append(Started("3"), BOT, clock()))
+    clock.advance(days=9)
+    newest = dated(tmp_path, clock())
+    backup(other.path, newest)
+    await other.close()
+    assert prune(newest, 1) == [first]
+    assert lost.exists()
 
 
 async def test_an_empty_record_keeps_its_newest_copy(store: Store, clock: Clock, tmp_path: Path) -> None:

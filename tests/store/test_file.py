@@ -449,13 +449,26 @@ async def test_a_restored_file_is_not_mixed_with_the_log_of_the_other_one(
 
 
 async def test_a_copy_of_the_file_alone_is_not_taken_for_the_whole(worked: Store, database: Path) -> None:
-    """While the log holds more, a start on the copy is refused, the copy stays as it is, and readers may look."""
+    """While the log holds more, a start on the copy is refused, readers are as well, and the copy stays as it is.
+
+    What is only in the log would look as if it had never happened.
+    """
     shutil.copy(database, copy := database.with_name("copy.db"))
     before = copy.read_bytes()
     assert await refused(copy) is StoreProblem.INCOMPLETE
     assert copy.read_bytes() == before
-    with open_reader(copy) as tables:
-        assert tables.record.last().seq < 4
+    with pytest.raises(StoreError) as failed, open_reader(copy):
+        pass
+    assert (failed.value.problem, failed.value.about) == (StoreProblem.INCOMPLETE, "copy.db-wal")
+    assert copy.read_bytes() == before
+    assert not log(copy).exists()
+    # As every other program leaves one that looks into the file.
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as other:
+        other.execute("SELECT count(*) FROM audit_events").fetchall()
+    log(copy).touch()
+    assert await refused(copy) is StoreProblem.INCOMPLETE
+    with pytest.raises(StoreError), open_reader(copy):
+        pass
     shutil.copy(log(database), log(copy))
     assert await events(copy) == 4
 

@@ -65,8 +65,8 @@ def test_a_request_takes_as_much_work_after_many_others_as_before_them(
     life(world, state, outcome)
     first = max(life(world, state, outcome) for _ in range(4))
     later = [life(world, state, outcome) for _ in range(10)]
-    # Less than one instruction for each of the others; now and then one life has a few more, whatever came before it.
-    assert min(later[-3:]) - first < 10
+    # Less than two instructions for each of the others; now and then one life has a few more, whatever came before it.
+    assert min(later[-3:]) - first < 20
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
 from bot.domain.cancellation import State
+from bot.domain.freeze import Freeze
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Actor, Role, Verdict
 from bot.domain.request import Request
@@ -161,17 +162,22 @@ class Asking:
             return
         name = typed.user_name or typed.user_id
         text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.due, froze.later)
-        await self._announce(typed, text)
+        await self._announce(typed, text, froze.freeze)
 
-    async def _announce(self, typed: Command, text: str) -> None:
+    async def _announce(self, typed: Command, text: str, freeze: Freeze | None) -> None:
         """Tell everybody, and try again: nothing else says to people that everything stands still, or goes on.
 
-        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are.
+        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are. It
+        is news only as long as ``freeze`` is what is so: who changes that announces it too.
         """
         for pause in _PAUSES:
             await asyncio.sleep(pause)
+            if await self._parts.workflow.frozen() != freeze:
+                return
             if await respond(self._parts.network, typed.response_url, text, to_all=True):
                 return
+        if await self._parts.workflow.frozen() != freeze:
+            return
         channel = self._parts.approval_channel or typed.channel_id
         message = Message(escape(text), [lines([words(text)])])
         try:

@@ -184,13 +184,11 @@ def _stopping(request: Request, *, own: bool = False) -> Element:
     """Return the question before Stop trying; ``own`` is true where only the requester can be asked."""
     waiting = _between_attempts(request)
     which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
-    for_some = f" for {which}" if request.several else ""
-    return dialog(
-        "Stop trying?",
-        f"No further attempt is made{for_some}. This request does not cancel "
-        f"{'them' if len(waiting) > 1 else which}. {_after_stopping(request, waiting, own=own)}",
-        "Stop trying",
-    )
+    stops = f"No further attempt is made. This request does not cancel {which}."
+    if request.several:
+        # Others may have come to wait before the click.
+        stops = f"No further attempt is made for all orders that can be stopped then: now {which}."
+    return dialog("Stop trying?", f"{stops} {_after_stopping(request, waiting, own=own)}", "Stop trying")
 
 
 def _after_stopping(request: Request, waiting: list[Cancellation], *, own: bool) -> str:
@@ -198,7 +196,7 @@ def _after_stopping(request: Request, waiting: list[Cancellation], *, own: bool)
 
     The card may be older than the click on it, so it says until when.
     """
-    only_anew = f"only a new request can cancel {'them' if len(waiting) > 1 else 'it'}"
+    only_anew = f"only a new request can cancel {'them' if request.several else 'it'}"
     stopped = tuple(replace(each, state=State.FAILED) for each in waiting)
     if own:
         return f"Then {only_anew}."

@@ -266,7 +266,8 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 "I couldn't check with Slack whether you are an approver. Nothing has changed. Try again in a minute."
             )
         case Verdict.OWN_REQUEST if request.state is State.PENDING:
-            return "You can't approve your own request. Another approver has to."
+            other = f"Another approver has to. If there is none, ask {OPERATOR} to add one."
+            return f"You can't approve your own request. {other}"
         case Verdict.OWN_REQUEST:
             return (
                 "You can't do that with your own request. Another approver has to. "

@@ -303,11 +303,11 @@ def test_the_retry_dialog_says_how_many_orders_are_asked_again(request_: Request
     [
         (
             batch(CANCELLED, WAITING, WAITING),
-            "No further attempt is made for 2 of 3 orders. This request does not cancel them. ",
+            "No further attempt is made for all orders that can be stopped then: now 2 of 3 orders. ",
         ),
         (
             batch(SENDING, WAITING, UNCLEAR),
-            "No further attempt is made for order ord_2. This request does not cancel order ord_2. ",
+            "No further attempt is made for all orders that can be stopped then: now order ord_2. ",
         ),
     ],
 )
