@@ -206,7 +206,7 @@ def open_read_only(path: Path) -> SQLite:
     """
     address, log = f"{path.resolve().as_uri()}?mode=ro", Path(f"{path.resolve()}-wal")
     if not log.exists() or not log.stat().st_size:
-        # Through SQLite, as closing a descriptor of our own would give up the locks that it has on the file. It makes no
+        # Through SQLite, as closing a descriptor of our own would give up its locks on the file. It makes no
         # empty log this way, which would look like the one that is missing.
         with closing(SQLite(f"{address}&immutable=1")) as look:
             lacks_log = look.lacks_log
