@@ -35,7 +35,7 @@ class UnsoundBackup(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What is in the file now, and where the file is that was there before; None if there was none."""
+    """The state of the file now, and the place of the file that was there before; None if there was none."""
 
     verification: Verification
     kept: Path | None

@@ -78,12 +78,13 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
 
 
 def freeze_restored(tx: Tables, actor: str, at: datetime) -> None:
-    """Stop everything in a copy that is restored, unless it was frozen: nobody knows what was decided since its time.
+    """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it.
     """
-    if tx.freeze() is None:
-        put(tx, Frozen("An older copy of the record was restored. Look first what people decided since."), actor, at)
+    before = " It was frozen before, too." if tx.freeze() is not None else ""
+    why = f"An older copy of the record was restored. Look first what people decided since.{before}"
+    put(tx, Frozen(why), actor, at)
 
 
 def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:

@@ -70,7 +70,8 @@ def refused(freeze: Freeze) -> str:
 
 def begun(freeze: Freeze) -> str:
     """Return what everybody in the channel reads when it begins."""
-    return f"🧊 {in_force(freeze)} {_STANDS_STILL} A call to the gateway that has begun still ends. {_WAY_OUT}"
+    later = "My Home tab shows when it is over."  # its end is announced where somebody ends it
+    return f"🧊 {in_force(freeze)} {_STANDS_STILL} A call to the gateway that has begun still ends. {_WAY_OUT} {later}"
 
 
 def ended(name: str, due: int, later: int) -> str:
