@@ -111,8 +111,8 @@ class Earlier:
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 
-AGAINST_RETRY = MAY_BE_CANCELLED | {State.REJECTED, State.WITHDRAWN} | OPEN
-"""The states of a later request for the order in which nobody retries: it is done, people said no, or it goes on.
+AGAINST_RETRY = MAY_BE_CANCELLED | {State.REFUSED, State.REJECTED, State.WITHDRAWN} | OPEN
+"""The states of a later request for the order in which nobody retries: it is done, it was refused, or it goes on.
 
 A failed one rules a retry out as well where somebody stopped it: whether it is sent again is to be decided there.
 """

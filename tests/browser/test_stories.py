@@ -96,7 +96,7 @@ async def test_a_request_is_withdrawn_on_its_receipt(visit: Visit, playground: P
 async def test_attempts_are_stopped_and_the_request_is_retried(
     visit: Visit, playground: Playground, viewport: Any
 ) -> None:
-    """While the gateway is down the requester stops the attempts in the menu; later an approver retries."""
+    """While the gateway is down an approver stops the attempts in the menu; later another one retries."""
     await playground.switch("down", on=True)
     desk = await visit("ann", viewport=viewport)
     await desk.ask("ord_1001")
@@ -114,13 +114,14 @@ async def test_attempts_are_stopped_and_the_request_is_retried(
     await expect(desk.message("To stop it, press Stop trying here.")).to_be_visible()
     await expect(desk.message("The gateway has not settled order ord_1001 yet.")).to_be_visible()
     found += await violations(desk, "receipt and notice about the gateway")
+    await desk.choose("cleo")
     await desk.go("payments")
     await desk.pick("Stop trying")
-    await expect(desk.dialog).to_contain_text("This request does not cancel order ord_1001.")
+    await expect(desk.dialog).to_contain_text("If the requester stops it, only a new request can cancel it.")
     found += await violations(desk, "question before the stop")
     await desk.confirm("Stop trying")
     card = desk.message("✋ Stopped by a person: not cancelled by this request")
-    await expect(card).to_contain_text("Stopped by @ann, today")
+    await expect(card).to_contain_text("Stopped by @cleo, today")
     found += await violations(desk, "card of a stopped request")
     await playground.switch("down", on=False)
     await desk.choose("ben")
@@ -130,6 +131,29 @@ async def test_attempts_are_stopped_and_the_request_is_retried(
     await expect(desk.message("✅ Cancelled")).to_contain_text("Retried by @ben, today")
     assert found == []
     assert len(playground.gateway.calls) == 1
+
+
+@SIZES
+@PAUSING
+async def test_what_its_requester_stops_is_over(visit: Visit, playground: Playground, viewport: Any) -> None:
+    """The question says so before, and nobody is led to a Retry afterwards."""
+    await playground.switch("down", on=True)
+    desk = await visit("ann", viewport=viewport)
+    await desk.ask("ord_1001")
+    await desk.choose("ben")
+    await desk.approve("ord_1001")
+    await expect(desk.button("Try now")).to_be_visible()
+    await desk.choose("ann")
+    await desk.go("cancel-desk")
+    await desk.button("Stop trying").click()
+    await expect(desk.dialog).to_contain_text("Then only a new request can cancel it.")
+    await desk.confirm("Stop trying")
+    await expect(desk.message("The requester stopped it, so nobody can retry this one.")).to_be_visible()
+    await expect(desk.hint).to_contain_text("the order is not cancelled by it, and nobody can retry it")
+    await playground.switch("down", on=False)
+    await desk.choose("ben")
+    await expect(desk.hint).not_to_contain_text("Retry")
+    assert not playground.gateway.calls
 
 
 @SIZES

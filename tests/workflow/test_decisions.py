@@ -33,6 +33,7 @@ from tests.clock import Clock
 from tests.workflow.steps import (
     APPROVERS,
     CANCELLED,
+    COMPLETED,
     DENIED,
     LOST,
     approve,
@@ -305,7 +306,13 @@ async def settled_later(workflow: Workflow, clock: Clock) -> None:
     assert await settle(workflow, later, cancelled=False) is Verdict.ALLOWED
 
 
-@pytest.mark.parametrize("against", [rejected_later, withdrawn_later, settled_later])
+async def refused_later(workflow: Workflow, clock: Clock) -> None:
+    """Let the gateway refuse a later request for the same order, as it is refunded already."""
+    await approved(workflow, form="V2")
+    await workflow.record_answer(await sending(workflow), COMPLETED)
+
+
+@pytest.mark.parametrize("against", [rejected_later, withdrawn_later, settled_later, refused_later])
 async def test_nobody_retries_after_a_later_request_was_decided_against(
     workflow: Workflow, store: Store, clock: Clock, against: Callable[[Workflow, Clock], Awaitable[None]]
 ) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from bot import wording
+from bot.domain import policy
 from bot.domain.cancellation import State
 from bot.domain.ids import LONGEST_ORDER_ID
 from bot.domain.request import Request
@@ -103,6 +104,7 @@ def _request(found: Request) -> Json:
         "requester": found.requester,
         "approvers": found.approvers,
         "may_stop": any(each.attempts for each in found.cancellations) and buttons.between_attempts(found),
+        "may_retry": bool(policy.retryable(found)),
         "escalated": found.escalated_at is not None,
         "remind_at": found.remind_at.timestamp() if waits and found.remind_at else None,
         "escalate_at": found.escalate_at.timestamp() if waits and found.escalate_at else None,

@@ -409,7 +409,7 @@ _VERDICTS = {
     Verdict.CANCELLED_SINCE: "another request was confirmed as cancelled",
     Verdict.APPROVAL_TOO_OLD: "the approval was too old",
     Verdict.REASON_ERASED: "its reason was erased",
-    Verdict.DECIDED_AGAINST: "another request was rejected, withdrawn, stopped or settled",
+    Verdict.DECIDED_AGAINST: "another request was refused, rejected, withdrawn, stopped or settled",
     Verdict.STOPPED_BY_REQUESTER: "its requester had stopped it",
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
     Verdict.CARD_OUT_OF_DATE: "the card promised to wait for more approvals",

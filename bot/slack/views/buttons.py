@@ -169,8 +169,8 @@ def _sending_again(request: Request, again: list[Cancellation]) -> str:
         return f"This is safe. {safe}"
     stopped = [each for each in certain if each.stopped_by]
     which = orders.some(request, certain, _SHOWN_ORDER_WITH_MORE) if len(again) > 1 else "it"
-    is_not = f"{which[0].upper()}{which[1:]} {'are' if len(certain) > 1 else 'is'} not cancelled so far: this cancels "
     it = "them" if len(certain) > 1 else "it"
+    is_not = f"This request has not cancelled {which} so far: this cancels "
     by_people = "" if not stopped else f", though somebody stopped {it if len(stopped) == len(certain) else 'some'}"
     return f"{is_not}{it}{by_people}.{f' {safe}' if len(certain) < len(again) else ''}"
 

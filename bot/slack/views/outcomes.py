@@ -391,6 +391,8 @@ EARLIER = "An earlier request for this order ended"
 
 def _decided_against(request: Request) -> str:
     later = request.cancellation.later
+    if later is not None and later.state is State.FAILED:
+        return "Another request for this order was stopped: whether it is sent again is decided there."
     how = _DECIDED.get(later.state, "settled by hand") if later else ""
     return f"Another request for this order was {how}, so Retry is over."
 
@@ -398,9 +400,9 @@ def _decided_against(request: Request) -> str:
 _DECIDED = {
     State.REJECTED: "rejected",
     State.WITHDRAWN: "withdrawn",
-    State.FAILED: "stopped",
+    State.REFUSED: "refused by the gateway",
 }
-"""How people decided against a later request; otherwise they settled it."""
+"""What became of a later request; otherwise people settled it."""
 
 
 def how_it_ended(earlier: Earlier) -> str:

@@ -295,7 +295,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"Nothing has changed: {_goes_on(request)}"
             )
         case Verdict.DECIDED_AGAINST:
-            how = "rejected, withdrawn, stopped or settled"
+            how = "refused, rejected, withdrawn, stopped or settled"
             if request.several:
                 return (
                     f"Nothing is left to retry: another request for at least one of these orders was {how}. "

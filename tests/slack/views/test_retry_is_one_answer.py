@@ -89,7 +89,15 @@ def test_without_retry_people_read_what_they_can_do_instead(state: State, cause:
     for text in _read(card.card(request)):
         if state is State.UNKNOWN:
             assert "settle" in text
-        elif against in {"too old", "erased", "taken back", State.FAILED, State.REJECTED, State.WITHDRAWN}:
+        elif against in {
+            "too old",
+            "erased",
+            "taken back",
+            State.FAILED,
+            State.REFUSED,
+            State.REJECTED,
+            State.WITHDRAWN,
+        }:
             assert "ask again" in text
         elif against not in {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}:
             assert "ask again" not in text

@@ -784,17 +784,20 @@ def test_rows_for_machines_name_the_request_of_each_order() -> None:
         ((UNKNOWN, UNKNOWN), "is sent once more. This is safe. An order that is already cancelled stays cancelled."),
         (
             (UNKNOWN, FAILED),
-            "Order ord_2 is not cancelled so far: this cancels it. An order that is already cancelled stays cancelled.",
+            "This request has not cancelled order ord_2 so far: this cancels it. An order that is already cancelled",
         ),
         (
             (UNKNOWN, STOPPED),
-            "Order ord_2 is not cancelled so far: this cancels it, though somebody stopped it. An order that is",
+            "This request has not cancelled order ord_2 so far: this cancels it, though somebody stopped it.",
         ),
-        ((FAILED, STOPPED), "2 orders are not cancelled so far: this cancels them, though somebody stopped some."),
+        (
+            (FAILED, STOPPED),
+            "This request has not cancelled 2 orders so far: this cancels them, though somebody stopped some.",
+        ),
     ],
 )
 def test_the_question_before_retry_says_what_it_cancels(orders_: tuple[Cancellation, ...], says: str) -> None:
-    """Only what is not known is safe to send again; what a person stopped is certainly not cancelled yet."""
+    """Only what is not known is safe to send again; what a person stopped this request has certainly not cancelled."""
     message = card.card(batch(*orders_))
     (retry,) = [each for block in message.blocks for each in elements_of(block) if each["action_id"] == "retry"]
     assert says in retry["confirm"]["text"]["text"]

@@ -71,6 +71,9 @@ const UNSETTLED = {
 
 const several = ({ orders }) => Object.keys(orders).length > 1;
 
+// True where an approver can go on with it.
+const isUnsettled = ({ state, may_retry: mayRetry }) => state === 'unknown' || (state === 'failed' && mayRetry);
+
 // How a request stands that waits for a Retry. Of several orders each stands for itself, and the title counts them.
 const unsettledSo = (request) => (several(request) ? `${request.title}. ` : UNSETTLED[request.state](request.what));
 
@@ -85,6 +88,7 @@ const ENDINGS = {
   rejected: 'an approver rejected it',
   withdrawn: 'it was withdrawn',
   expired: 'not enough approvals in time',
+  failed: 'the order is not cancelled by it, and nobody can retry it',
   settled_cancelled: 'an approver stated that the order is cancelled',
   settled_not_cancelled: 'an approver stated that the order is not cancelled',
 };
@@ -120,13 +124,14 @@ function asking(state) {
       return underWay(state, last, ['choose ', word('ben'), ' at the top and press ']);
     case 'failed':
     case 'unknown':
+      if (!isUnsettled(last)) break;
       return [unsettledSo(last), 'Choose ', word('ben'), ' at the top, then ', further(last.state)];
     case 'cancelled':
       return [several(last) ? 'All of your orders are cancelled.' : `${last.what} is cancelled.`, ' The card’s thread and your direct messages say so. Choose ',
         word('vera'), ' to look it up, or switch on a fault in the Gateway pane and ask again. ', command(state, true)];
     default:
-      return [`Your request for ${last.what} has ended: ${ended(last)}. `, command(state, true)];
   }
+  return [`Your request for ${last.what} has ended: ${ended(last)}. `, command(state, true)];
 }
 
 const asksYou = (open, name, bot) => [`${name(open.requester)} asks to cancel ${open.what}. Open `, word('#payments'), ' and press ',
@@ -134,7 +139,7 @@ const asksYou = (open, name, bot) => [`${name(open.requester)} asks to cancel ${
 
 function approving(state, name) {
   const { me, requests, audit } = state;
-  const unsettled = requests.find((each) => each.state in UNSETTLED);
+  const unsettled = requests.find(isUnsettled);
   const pending = requests.filter((each) => each.state === 'pending');
   const mine = pending.find(({ requester }) => requester === me.id);
   const open = pending.find(({ requester, approvers }) => requester !== me.id && !approvers.includes(me.id));
