@@ -58,6 +58,8 @@ STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
 _PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.STANDBY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
 """A database server is away, or was in the middle of a transaction."""
+_BETWEEN_LOOKS_AT_A_FREEZE = 0.5
+"""Seconds."""
 _LARGEST_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""
 
@@ -403,6 +405,9 @@ class Bot:
         await self.connection.ready.wait()
         self._wake.set()  # the messages that are owed have waited for this
         for pause in pauses(1.0, 60.0):
+            # No approval counts meanwhile, and after it people read at once whose do.
+            while await self.workflow.frozen() is not None:  # noqa: ASYNC110 -- it may end in another process
+                await asyncio.sleep(_BETWEEN_LOOKS_AT_A_FREEZE)
             approvers = await self._directory.members(Role.APPROVER)
             counted = await self.workflow.recount(approvers)
             complete = approvers.complete and (approvers.escalation is None or approvers.escalation.complete)

@@ -54,7 +54,11 @@ def history(request: Request, room: Room) -> list[list[Element]]:
     left_out = len(clicks) - _MOST_STEPS[room]
     rows = [_click(request, steps) for steps in clicks]
     if left_out > 0:
-        more = f"… {left_out} more: see /cancel-audit order:{cut(request.order_ids[0], _SHOWN_ORDER)}"
+        only = request.order_ids[0]
+        # Of several orders, a look-up has what is about the one that it names.
+        whole = not request.several and len(only) <= _SHOWN_ORDER
+        where = f"see /cancel-audit order:{only}" if whole else "type /cancel-audit with the order's ID to see them"
+        more = f"… {left_out} more: {where}"
         rows = [rows[0], [words(more)], *rows[left_out + 1 :]]
     return rows
 

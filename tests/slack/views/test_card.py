@@ -349,6 +349,17 @@ def test_a_long_history_keeps_its_ends() -> None:
     assert "Requested by @ann, 2026-11-23 09:00\n… 22 more: see /cancel-audit order:ord_1\nSettled by hand" in text
 
 
+@pytest.mark.parametrize("orders", [["ord_1", "ord_2"], ["x" * 200]])
+def test_a_long_history_names_no_look_up_that_does_not_show_the_rest(orders: list[str]) -> None:
+    """A look-up has what is about its own order, and it does not find the beginning of a longer ID."""
+    found = in_state(State.FAILED)
+    several = tuple(replace(found.cancellation, number=number, order_id=order) for number, order in enumerate(orders))
+    history = tuple(replace(step, at=AT + timedelta(minutes=number)) for number, step in enumerate(LONG_HISTORY))
+    text = shown(card.card(replace(found, cancellations=several, history=history)))
+    assert "more: type /cancel-audit with the order's ID to see them" in text
+    assert "audit order:" not in text
+
+
 def test_a_stopped_card_says_so(snapshot: SnapshotAssertion) -> None:
     """It does not read like a failure of the gateway's, and names who stopped it."""
     history = (ASKED, FIRST_VOTE, Step("stopped_trying", "U0CLEO", AT))
