@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import IO, Any, Protocol
@@ -139,7 +140,7 @@ _CANCELLATION: dict[str, Callable[[Request], Any]] = {
     "order": lambda found: found.cancellation.order_id,
     "state": lambda found: str(found.state),
     "requester": lambda found: found.requester,
-    "decided_by": lambda found: " ".join(f"{decision.choice}:{decision.approver}" for decision in found.decisions),
+    "decided_by": lambda found: " ".join(f"{act}:{person}" for act, person, *_ in _decisions(found)),
     "category": lambda found: found.category,
     "reason": lambda found: found.reason,
     "source": lambda found: found.source,
@@ -150,10 +151,23 @@ _CANCELLATION: dict[str, Callable[[Request], Any]] = {
 """The columns, and what each shows."""
 _OF_PEOPLE: dict[str, Callable[[Request, Mapping[str, str]], str]] = {
     "requester_name": lambda found, names: names.get(found.requester, ""),
-    "decided_by_names": lambda found, names: "; ".join(names.get(each.approver, "") for each in found.decisions),
-    "decided_at": lambda found, _: "; ".join(each.at.isoformat(timespec="seconds") for each in found.decisions),
-    "decision_reasons": lambda found, _: "; ".join(each.reason for each in found.decisions),
+    "decided_by_names": lambda found, names: "; ".join(names.get(person, "") for _, person, *_ in _decisions(found)),
+    "decided_at": lambda found, _: "; ".join(at.isoformat(timespec="seconds") for _, _, at, _ in _decisions(found)),
+    "decision_reasons": lambda found, _: "; ".join(words for *_, words in _decisions(found)),
 }
+
+
+def _decisions(found: Request) -> list[tuple[str, str, datetime, str]]:
+    """Return what people decided about an order, also by a statement or a stop: the act, who, when, in which words."""
+    order = found.cancellation
+    decisions = [*found.decisions, *([order.settlement] if order.settlement is not None else [])]
+    made = [(str(each.choice), each.approver, each.at, each.reason) for each in decisions]
+    return [*made, *([("stop", order.stopped_by, order.changed_at, "")] if order.stopped_by else [])]
+
+
+def people_of(found: Request) -> set[str]:
+    """Return everybody whose name an export shows beside their id."""
+    return {found.requester, *(person for _, person, *_ in _decisions(found))}
 
 
 _FIGURES: dict[str, Callable[[Figures], int | None]] = {

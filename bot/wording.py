@@ -328,20 +328,21 @@ def restored(path: Path, done: Restoration) -> str:
     )
 
 
-def frozen_already(freeze: Freeze, path: Place) -> str:
-    """Return who began the freeze that is in force in this file."""
+_ANOTHER_FILE = "If your bot is running, it uses another file: check that DATABASE_URL is the one that it runs with."
+
+
+def frozen_already(freeze: Freeze, path: Place, *, in_use: bool) -> str:
+    """Return who began the freeze that is in force in this file, and if no bot has the file open."""
     since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{path_shown(path)} was frozen already, by {freeze.name or freeze.by} since {since}."
+    known = f"{path_shown(path)} was frozen already, by {freeze.name or freeze.by} since {since}."
+    return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
 
 
 def freeze_begun(path: Place, waiting: int, *, in_use: bool) -> str:
     """Return what stands still from now on: ``waiting`` requests. ``in_use`` is true while a bot has the file open."""
     requests = "1 request stands still" if waiting == 1 else f"{waiting or 'No'} requests stand still"
     if not in_use:
-        return (
-            f"{path_shown(path)} is frozen, but no bot has this file open. {requests} in it. If your bot is running, "
-            "it uses another file: check that DATABASE_URL is the one that it runs with."
-        )
+        return f"{path_shown(path)} is frozen, but no bot has this file open. {requests} in it. {_ANOTHER_FILE}"
     return f"Everything is frozen in {path_shown(path)}. {requests}. A call to the gateway that has begun still ends."
 
 
@@ -349,10 +350,7 @@ def freeze_ended(path: Place, waiting: int, due: int, later: int, *, in_use: boo
     """Return what goes on now: ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
-        return (
-            f"{over} No bot has this file open, so nothing goes on before one starts with it. If your bot is running, "
-            "it uses another file: check that DATABASE_URL is the one that it runs with."
-        )
+        return f"{over} No bot has this file open, so nothing goes on before one starts with it. {_ANOTHER_FILE}"
     requests = "1 request goes on" if waiting == 1 else f"{waiting or 'No'} requests go on"
     now = f" Approved, and due to go to the gateway now: {due}." if due else ""
     waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ _BETWEEN_LOOKS = 2.0
 """Seconds in which ``follow`` waits for new events."""
 _AT_ONCE = 500
 _TOLD_EVERY = 1000
+_ANOTHER_RECORD = (
+    "If an older copy was restored, it has events that you have not seen: begin again without --after. Else run"
+    " `audit verify`."
+)
 
 
 @click.command()
@@ -112,7 +117,7 @@ def follow(after: "Head | None", database: Path | None) -> None:
     try:
         last = _event(settings.database, after) if after else FIRST
         while True:
-            found = _next(settings.database, last.seq)
+            found = _next(settings.database, last)
             for event in found:
                 if not event.follows(last):
                     fail(f"Event {event.seq} does not follow from event {last.seq}. Run `audit verify`.")
@@ -130,16 +135,21 @@ def follow(after: "Head | None", database: Path | None) -> None:
         sys.exit(0)
 
 
-def _next(place: "Place", after: int) -> "list[Event]":
-    """Return the next events with their words. Raises StoreError.
+def _next(place: "Place", last: "Event") -> "list[Event]":
+    """Return the next events with their words, or end the command where the last one is gone. Raises StoreError.
 
     It opens the database again each time: a file that was put in its place is told by an event that does not follow.
     """
+    from bot.cli.problems import fail
     from bot.store import open_reader
 
     with open_reader(place) as tables:
         tables.connection.begin_reading()
-        return tables.record.with_words(tables.record.after(after, _AT_ONCE))
+        # With the last one again: a copy that somebody put in the place of the database may be shorter.
+        found = tables.record.after(max(last.seq - 1, 0), _AT_ONCE)
+        if last.seq and (not found or found.pop(0).hash != last.hash):
+            fail(f"The record no longer has event {last.seq}, which was printed: {_ANOTHER_RECORD}")
+        return tables.record.with_words(found)
 
 
 def _event(place: "Place", head: "Head") -> "Event":
@@ -152,10 +162,7 @@ def _event(place: "Place", head: "Head") -> "Event":
         event = tables.record.event(head.seq) if 0 < head.seq <= last else None
     if event is None or not head.fits(event.hash):
         what = f"Event {head.seq} is another one" if event else f"There is no event {head.seq}, and the last is {last}"
-        fail(
-            f"{what}: this is not the record that you followed. If an older copy was restored, it has events that you"
-            " have not seen: begin again without --after. Else run `audit verify`."
-        )
+        fail(f"{what}: this is not the record that you followed. {_ANOTHER_RECORD}")
     return event
 
 
@@ -190,6 +197,8 @@ def _print(
         prove_that_it_can_be_put_on_record(settings)
     try:
         with open_reader(settings.database) as tables:
+            if lookup.order_id is not None:
+                lookup = replace(lookup, order_id=tables.lookups.recorded_as(lookup.order_id))
             found, names = rows(tables, lookup)
             printer.print(found, names, form)
     except StoreError as error:

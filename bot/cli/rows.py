@@ -9,7 +9,7 @@ from hashlib import sha256
 from bot.cli.terminal import write
 from bot.domain.lookup import Lookup
 from bot.printable import printable
-from bot.rows import CONTRADICTS, Row, event_row, export_row, request_row, write_csv
+from bot.rows import CONTRADICTS, Row, event_row, export_row, people_of, request_row, write_csv
 from bot.store import Tables
 
 _FIRST_STEP, _STEP = 25, 500
@@ -48,8 +48,7 @@ def read_requests(tables: Tables, lookup: Lookup) -> Iterator[Row]:
         found = tables.lookups.find(lookup, older_than=older or None, limit=step)
         older, step = found.older, _STEP
         checked = tables.projections.checked(found.items)
-        people = {one.requester for one, _ in checked} | {each.approver for one, _ in checked for each in one.decisions}
-        names = tables.people.names(people)
+        names = tables.people.names(set().union(*(people_of(one) for one, _ in checked)))
         for one, contradiction in checked:
             yield export_row(one, contradiction, names)
 

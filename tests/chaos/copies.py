@@ -107,11 +107,11 @@ class Calls:
         return any(ts in call.hidden and call.arguments.get("channel") == channel for call in self._calls)
 
     def between_posts(self, delivery: str) -> list[str]:
-        """Return a line for each post of this delivery, and for each call about its channel in between."""
+        """Return a line for each post of this delivery and each call about its channel in between or just before."""
         posts = self.posts[delivery]
         channel = posts[0][1][0]
         lines = []
-        for index in range(posts[0][0], posts[-1][0] + 1):
+        for index in range(max(0, posts[0][0] - 60), posts[-1][0] + 1):
             call = self._calls[index]
             if call.arguments.get("channel") == channel and call.method != "chat.update":
                 shown = {name: str(value)[:40] for name, value in call.arguments.items() if name in _TOLD}
@@ -203,8 +203,13 @@ class Calls:
         return "below a deleted card" if self._gone.get(above, before) < before else ""
 
     def _there_for_a_moment(self, *places: Place) -> str:
-        """Return a reason if one of these was taken back: a bot stood still, and another one posted in its place."""
-        return "taken back" if self._several and not self._taken_back.isdisjoint(places) else ""
+        """Return a reason if one of these was taken back: a bot stood still, and another one posted in its place.
+
+        Somebody may have deleted it before the bot could. Two that are left are judged elsewhere.
+        """
+        if not self._several:
+            return ""
+        return "taken back" if not self._taken_back.isdisjoint(places) or any(p in self._gone for p in places) else ""
 
     def _unseen(self, place: Place, search: list[int]) -> str:
         """Return why this search could not find this message; empty if it could."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +19,13 @@ import pytest
 
 from bot.domain.audit import BOT
 from bot.domain.events import Exported, Stopped
-from bot.domain.policy import Act
-from bot.store import Store, open_beside, open_reader
+from bot.domain.policy import NAMED, Act, Surface, Verdict
+from bot.store import Store, backup, open_beside, open_reader, restore
 from bot.workflow import Rules, Workflow, decisions
 from tests.cli.test_record import BEN, Cli, cli, forge, last_event
 from tests.clock import Clock
+from tests.workflow.steps import LOST, approved, sending, settle, version
+from tests.world import actor
 
 __all__ = ["cli"]
 
@@ -183,6 +186,50 @@ def test_an_event_that_does_not_follow_ends_it(cli: Cli) -> None:
         assert process.wait(20) == 1
         assert process.stderr is not None
         assert "does not follow from event" in process.stderr.read()
+
+
+async def test_a_row_names_who_settled_and_who_stopped(database: Path, rules: Rules, clock: Clock) -> None:
+    """Who looks for what a person decided must find their name in the rows."""
+    store = Store(database)
+    await store.open()
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+    settled = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), replace(LOST, repeat=False))
+    assert await settle(workflow, settled, "UTWO", cancelled=True) is Verdict.ALLOWED
+    stopped = await approved(workflow, "ord_2", form="V2")
+    clicks = replace(actor("UTWO"), ground=NAMED, surface=Surface.CARD)
+    acted = await workflow.act(decisions.stop, Act.STOP, stopped.id, clicks, seen=await version(workflow, stopped))
+    assert acted.verdict is Verdict.ALLOWED
+    await store.close()
+    ended = Cli(database)("audit", "export", "--jsonl")
+    first, second = sorted(map(json.loads, ended.stdout.splitlines()), key=lambda row: str(row["order"]))
+    assert first["decided_by"] == "approve:UONE settle:UTWO"
+    assert first["decision_reasons"].endswith("; the console says so")
+    assert second["decided_by"] == "approve:UONE stop:UTWO"
+    assert len(second["decided_at"].split("; ")) == 2
+
+
+def test_a_record_that_became_shorter_ends_it(cli: Cli, tmp_path: Path) -> None:
+    """An older copy was put in the place of the database: its next events are not the ones that were to come."""
+    copy = tmp_path / "older.db"
+    backup(cli.database, copy)
+    for _ in range(3):
+        append(cli.database)
+    with following(cli.database) as process:
+        while line(process)["kind"] != Exported.kind:
+            pass
+        restore(copy, cli.database, BOT, datetime.now(UTC))
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        assert "begin again without --after" in process.stderr.read()
+
+
+@pytest.mark.parametrize("command", ["find", "export"])
+def test_an_order_is_found_in_other_letters(cli: Cli, command: str) -> None:
+    """As a look-up in Slack finds it."""
+    ended = cli("audit", command, "ORD_1")
+    assert ended.exit_code == 0
+    assert "ord_1" in ended.output
 
 
 def test_a_missing_database_is_one_line(tmp_path: Path) -> None:

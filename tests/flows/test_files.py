@@ -130,8 +130,8 @@ METHODS = ["conversations.open", "files.getUploadURLExternal", "upload", "files.
         ("files.completeUploadExternal", ApiError("missing_scope"), "Ask @ben to update the app."),
         ("files.getUploadURLExternal", rate_limited(), "does not take files at the moment (ratelimited)"),
         ("files.getUploadURLExternal", ApiError("file_uploads_disabled"), "(file_uploads_disabled). Nothing was sent"),
-        ("conversations.open", ApiError("cannot_dm_bot"), "I can't send you a direct message (cannot_dm_bot)"),
-        ("files.completeUploadExternal", ApiError("channel_not_found"), "can't send you a direct message"),
+        ("conversations.open", ApiError("cannot_dm_bot"), "I can't put the file into a direct message to you (cannot_dm_bot)"),
+        ("files.completeUploadExternal", ApiError("channel_not_found"), "can't put the file into a direct message to you"),
         (
             "files.getUploadURLExternal",
             NOT_SECURE,
