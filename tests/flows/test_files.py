@@ -130,8 +130,8 @@ METHODS = ["conversations.open", "files.getUploadURLExternal", "upload", "files.
         ("files.completeUploadExternal", ApiError("missing_scope"), "Ask @ben to update the app."),
         ("files.getUploadURLExternal", rate_limited(), "does not take files at the moment (ratelimited)"),
         ("files.getUploadURLExternal", ApiError("file_uploads_disabled"), "(file_uploads_disabled). Nothing was sent"),
-        ("conversations.open", ApiError("cannot_dm_bot"), "I can't put the file into a direct message to you (cannot_dm_bot)"),
-        ("files.completeUploadExternal", ApiError("channel_not_found"), "can't put the file into a direct message to you"),
+        ("conversations.open", ApiError("cannot_dm_bot"), "into a direct message to you (cannot_dm_bot)"),
+        ("files.completeUploadExternal", ApiError("channel_not_found"), "I can't put the file into a direct message"),
         (
             "files.getUploadURLExternal",
             NOT_SECURE,
