@@ -131,7 +131,7 @@ METHODS = ["conversations.open", "files.getUploadURLExternal", "upload", "files.
         ("files.getUploadURLExternal", rate_limited(), "does not take files at the moment (ratelimited)"),
         ("files.getUploadURLExternal", ApiError("file_uploads_disabled"), "(file_uploads_disabled). Nothing was sent"),
         ("conversations.open", ApiError("cannot_dm_bot"), "into a direct message to you (cannot_dm_bot)"),
-        ("files.completeUploadExternal", ApiError("channel_not_found"), "I can't put the file into a direct message"),
+        ("files.completeUploadExternal", ApiError("channel_not_found"), "I can't put it into a direct message to you"),
         (
             "files.getUploadURLExternal",
             NOT_SECURE,
