@@ -9,7 +9,6 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
 from bot.domain.cancellation import State
-from bot.domain.freeze import Freeze
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Actor, Role, Verdict
 from bot.domain.request import Request
@@ -24,6 +23,7 @@ from bot.slack.views import card, freezes, order_ids, receipt, refusals
 from bot.slack.views.modals import Order, OrderForm, OrderRules, OrderStart
 from bot.slack.views.text import Message, escape, lines, words
 from bot.workflow import Acted, Wish
+from bot.workflow.freezing import Froze
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +160,19 @@ class Asking:
         if froze.verdict is not Verdict.ALLOWED:
             await tell(self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze)))
             return
-        name = typed.user_name or typed.user_id
-        text = freezes.begun(froze.freeze) if froze.freeze else freezes.ended(name, froze.due, froze.later)
-        await self._announce(typed, text, froze.freeze)
+        await self._announce(typed, froze)
 
-    async def _announce(self, typed: Command, text: str, freeze: Freeze | None) -> None:
+    async def _announce(self, typed: Command, froze: Froze) -> None:
         """Tell everybody, and try again: nothing else says to people that everything stands still, or goes on.
 
-        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are. It
-        is news only as long as ``freeze`` is what is so: who changes that announces it too.
+        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are.
         """
         for pause in _PAUSES:
             await asyncio.sleep(pause)
-            if await self._parts.workflow.frozen() != freeze:
+            text = await self._news(typed, froze)
+            if not text or await respond(self._parts.network, typed.response_url, text, to_all=True):
                 return
-            if await respond(self._parts.network, typed.response_url, text, to_all=True):
-                return
-        if await self._parts.workflow.frozen() != freeze:
+        if not (text := await self._news(typed, froze)):
             return
         channel = self._parts.approval_channel or typed.channel_id
         message = Message(escape(text), [lines([words(text)])])
@@ -185,6 +181,14 @@ class Asking:
         except Exception as error:  # noqa: BLE001 -- the freeze holds all the same, and the operator reads it
             problem = problem_of(error).name
             log.error("freeze_not_announced", by=typed.user_id, problem=problem)  # noqa: TRY400 -- no traceback
+
+    async def _news(self, typed: Command, froze: Froze) -> str:
+        """Return what everybody has to read now; nothing where somebody has changed it since, who announces that."""
+        freeze = await self._parts.workflow.frozen()
+        if (freeze is None) != (froze.freeze is None):
+            return ""
+        ended = freezes.ended(typed.user_name or typed.user_id, froze.due, froze.later)
+        return freezes.begun(freeze) if freeze is not None else ended
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""

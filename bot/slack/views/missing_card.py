@@ -28,7 +28,9 @@ def heading(missing: MissingCard) -> str:
     if missing.outdated:
         in_doubt = "⚠️ I can't tell whether your request's card is up to date"
         return in_doubt if missing.in_doubt else "⚠️ Your request's card is out of date"
-    return "⚠️ Your request has no card" if missing.given_up else "⚠️ Your request has no card yet"
+    if missing.given_up:
+        return "⚠️ Your request has no card"
+    return "⚠️ I can't tell whether your request has a card" if missing.in_doubt else "⚠️ Your request has no card yet"
 
 
 def rows(
