@@ -30,7 +30,7 @@ from bot.store.store import open_beside
 from bot.store.tables import Tables
 
 _AT_A_TIME = 500
-ALL_AT_ONCE = 2**62
+ALL_AT_ONCE = _AFTER_ALL = 2**62
 _IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND {one_of('c.state', OPEN)})"
 """True while one of the orders of a request ``r`` is open."""
 
@@ -136,14 +136,22 @@ def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, li
     rows = tx.connection.execute(
         "SELECT DISTINCT e.request, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
         " LEFT JOIN requests r ON r.id = e.request"
-        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} ORDER BY e.request, e.seq"
-        " LIMIT :at_most",
-        values | {"at_most": at_most},
+        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} AND NOT (e.kind = 'frozen' AND e.seq > :unfrozen)"
+        " ORDER BY e.request, e.seq LIMIT :at_most",
+        values | {"at_most": at_most, "unfrozen": _last_unfrozen(tx)},
     )
     found: dict[str, list[int]] = {}
     for request_id, seq in rows:
         found.setdefault(request_id, []).append(seq)
     return found.items()
+
+
+def _last_unfrozen(tx: Tables) -> int:
+    """Return the number of the event after which the words of a freeze stay: people go by those of one in force."""
+    if tx.freeze() is None:
+        return _AFTER_ALL
+    ((seq,),) = tx.connection.execute("SELECT coalesce(max(seq), 0) FROM audit_events WHERE kind = 'unfrozen'")
+    return int(seq)
 
 
 def _forget(tx: Tables, seqs: list[int]) -> int:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.domain.audit import BOT
-from bot.domain.events import Erased
+from bot.domain.events import Erased, Frozen, Unfrozen
 from bot.domain.words import ERASED
 from bot.store import Store, Tables, verify
-from bot.workflow import Rules, Workflow, workflow as of_workflow
+from bot.workflow import Rules, Workflow, freezing, workflow as of_workflow
 from tests.clock import Clock
 from tests.workflow.steps import COMPLETED, approved, ask, deliver_all, requested, sending
 
@@ -59,6 +59,28 @@ async def test_the_words_of_an_open_request_stay(workflow: Workflow, store: Stor
     assert request is not None
     assert request.reason == "typed twice"
     assert before >= await words(store) > 0
+
+
+async def test_the_reason_of_a_freeze_stays_as_long_as_it_is_in_force(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """People go by it: why everything stands still is on every card."""
+    freezes = "wrong price list", "and the wrong region"
+
+    def freeze_twice(tx: Tables) -> None:
+        for why in freezes:
+            freezing.put(tx, Frozen(why), "UONE", clock())
+
+    await store.transaction("freeze", freeze_twice)
+    clock.advance(days=40)
+    await workflow.erase_old(timedelta(days=30))
+    freeze = await workflow.frozen()
+    assert freeze is not None
+    assert freeze.why == freezes[1]
+    assert await words(store) == 2
+    await store.transaction("end", lambda tx: freezing.put(tx, Unfrozen(), "UONE", clock()))
+    await workflow.erase_old(timedelta(days=30))
+    assert await words(store) == 0
 
 
 async def test_it_goes_in_small_parts_that_a_crash_cannot_undo(
