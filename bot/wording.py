@@ -357,9 +357,10 @@ def freeze_ended(path: Place, waiting: int, due: int, later: int, *, in_use: boo
     return f"{over} {requests}.{now}{waits}"
 
 
-def not_frozen(path: Place) -> str:
-    """Return that there was nothing to end in this file."""
-    return f"Nothing was frozen in {path_shown(path)}."
+def not_frozen(path: Place, *, in_use: bool) -> str:
+    """Return that there was nothing to end in this file, and if no bot has it open."""
+    known = f"Nothing was frozen in {path_shown(path)}."
+    return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
 
 
 _ABOUT_THE_ADDRESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EAFNOSUPPORT}

@@ -68,7 +68,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     elif in_force:
         say(freeze_ended(path, len(waiting), *freezing.approved(waiting, at), in_use=used))
     else:
-        say(not_frozen(path))
+        say(not_frozen(path, in_use=used))
 
 
 def _may_be_used(path: "Place") -> bool:

@@ -430,7 +430,10 @@ def said(answer: Answer) -> str:
 def not_confirmed_yet(request: Request, said: str) -> str:
     """Return a sentence about the attempts so far of an approved request; ``said`` is what the last one brought."""
     attempts = "one attempt" if request.cancellation.attempts == 1 else f"{request.cancellation.attempts} attempts"
-    return sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
+    # The last answer may say that this attempt did nothing, and one before it may have cancelled the order.
+    in_doubt = " An answer was lost or not clear, so the order may be cancelled already."
+    last = sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
+    return f"{last}{in_doubt if request.cancellation.unclear else ''}"
 
 
 def detail(answer: Answer, found: Words) -> str:

@@ -168,3 +168,13 @@ def test_the_end_of_a_freeze_says_which_requests_go_out_now(due: int, later: int
     assert freezes.ended("ben", due, later) == (
         f"The freeze is over: ben has ended it. Requests are taken again, and approvals count.{says}"
     )
+
+
+def test_a_frozen_request_with_a_lost_answer_says_that_it_may_be_done() -> None:
+    """The last attempt may have done nothing, and one before it may have cancelled the order."""
+    waits = changed(cell(State.APPROVED, None), attempts=2, due_at=AT, unclear=True)
+    for freeze in (None, FREEZE):
+        request = replace(waits, freeze=freeze)
+        own = receipt.receipt(request, None, BOT)
+        for text in (shown(card.card(request)), shown(own), own.text):
+            assert "An answer was lost or not clear, so the order may be cancelled already." in text
