@@ -46,6 +46,7 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "there is no such file",
         "Check that DATABASE_URL is the one that the bot runs with",
     ),
+    StoreProblem.THE_SAME: ("this is the database itself", "Name a copy that `backup` made"),
     StoreProblem.NOT_A_FILE: (
         "this is a directory or a device, not a file",
         "Set DATABASE_URL to the path of a file",

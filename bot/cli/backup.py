@@ -76,7 +76,7 @@ def restore(file: Path, database: Path | None) -> None:
     from bot.cli.terminal import say
     from bot.masking import path_shown
     from bot.settings import WritingSettings
-    from bot.wording import restored, store_error, verification
+    from bot.wording import restored, store_error, store_problem, verification
     from bot.workflow import freezing
 
     settings = settings_for(WritingSettings, database)
@@ -94,7 +94,11 @@ def restore(file: Path, database: Path | None) -> None:
     except store.UnsoundBackup as error:
         fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")
     except store.StoreError as error:
-        fail(f"Nothing has changed. {store_error(error)}")
+        problem, known = store.StoreProblem, store_error(error)
+        if error.path == file and error.problem in {problem.MISSING, problem.NOT_A_FILE, problem.FOREIGN}:
+            # The usual remedies are about the database itself.
+            known = f"{store_problem(error)[0]}. Name a copy that `backup` made."
+        fail(f"Nothing has changed. {known}")
     except OSError as error:
         fail(f"Nothing has changed. {path_shown(error.filename or target)}: {error.strerror}.")
     say(restored(target, done))

@@ -24,6 +24,8 @@ class StoreProblem(StrEnum):
     """A table, index or trigger is not as the bot makes it; its name."""
     MISSING = "missing"
     """There is no such file."""
+    THE_SAME = "the_same"
+    """The copy to be restored is the database itself."""
     NOT_A_FILE = "not_a_file"
     """The path leads to a directory, a pipe or a device."""
     FOREIGN = "foreign"

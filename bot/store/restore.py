@@ -58,7 +58,7 @@ def restore(
     """
     real = target.resolve()
     if os.path.exists(real) and os.path.samefile(source, real):  # noqa: PTH110, PTH121 -- as in the rest of the store
-        raise StoreError(StoreProblem.NOT_A_FILE, source)
+        raise StoreError(StoreProblem.THE_SAME, source)
     with open_reader(source) as tables:
         tables.record.last()  # before anything is written, so that a copy that cannot be read is told as that
     with _alone(target, real), draft(real) as copy:
@@ -69,9 +69,12 @@ def restore(
         verification = verify_all(copy)
         if verification.damage is not None:
             raise UnsoundBackup(verification)
-        with open_beside(copy, key) as tx:
-            tx.record.append(Restored(verification.events, digest), actor, at)
-            then(tx)
+        try:
+            with open_beside(copy, key) as tx:
+                tx.record.append(Restored(verification.events, digest), actor, at)
+                then(tx)
+        except StoreError as error:
+            raise StoreError(error.problem, source, error.about) from error  # the draft is nothing that people know
         verification = verify_all(copy)
         _give(copy, real)
         return Restoration(verification, _swap(copy, real))

@@ -159,10 +159,21 @@ def test_a_copy_that_is_not_sound_says_why(written: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["nowhere.db", "nowhere/copy.db"])
 def test_a_copy_that_is_not_there_is_named(written: Path, tmp_path: Path, name: str) -> None:
-    """With the words of the file's other errors."""
+    """It is another file than the database, so the remedy is not about DATABASE_URL."""
     ended = run(written, "restore", str(tmp_path / name))
-    assert (ended.exit_code, ended.stderr.startswith("Nothing has changed. ")) == (1, True)
-    assert name in ended.stderr
+    assert (ended.exit_code, ended.stderr) == (
+        1,
+        f"Nothing has changed. {tmp_path / name}: there is no such file. Name a copy that `backup` made.\n",
+    )
+
+
+def test_the_database_itself_is_no_copy_of_it(written: Path) -> None:
+    """The person reads that, and what to name instead."""
+    ended = run(written, "restore", str(written))
+    assert (ended.exit_code, ended.stderr) == (
+        1,
+        f"Nothing has changed. {written}: this is the database itself. Name a copy that `backup` made.\n",
+    )
 
 
 def on(server: Server, *words: str, **variables: str) -> Result:
