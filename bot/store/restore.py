@@ -57,7 +57,7 @@ def restore(
     UnsoundBackup, and OSError.
     """
     real = target.resolve()
-    if os.path.exists(real) and os.path.samefile(source, real):  # noqa: PTH110, PTH121 -- as in the rest of the store
+    if source.exists() and real.exists() and source.samefile(real):
         raise StoreError(StoreProblem.THE_SAME, source)
     with open_reader(source) as tables:
         tables.record.last()  # before anything is written, so that a copy that cannot be read is told as that
