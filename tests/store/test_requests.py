@@ -381,7 +381,7 @@ _TO_UNKNOWN = [State.APPROVED, State.SENDING, State.UNKNOWN]
         pytest.param([], True, id="pending"),
         pytest.param([State.EXPIRED], False, id="expired"),
         pytest.param([State.APPROVED, State.SENDING, State.FAILED], False, id="failed"),
-        pytest.param([State.APPROVED, State.SENDING, State.REFUSED], False, id="refused"),
+        pytest.param([State.APPROVED, State.SENDING, State.REFUSED], True, id="refused"),
     ],
 )
 async def test_a_later_decision_against_an_order_is_found(
