@@ -157,7 +157,7 @@ class Verdict(StrEnum):
     """The approval is older than the settings allow for a retry."""
     DECIDED_AGAINST = "decided_against"
     STOPPED_BY_REQUESTER = "stopped_by_requester"
-    """A later request for the same order was rejected, withdrawn or settled by hand."""
+    """A later request for the same order was refused, rejected, withdrawn, stopped or settled by hand."""
     CANCELLED_SINCE = "cancelled_since"
     """The gateway confirmed a later request for the same order."""
     REASON_ERASED = "reason_erased"

@@ -15,6 +15,8 @@ from bot.sandbox.workspace import Posted
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, CLEO, LOBBY, Desk, quick_tuning
 
+DECIDED_AGAINST = "Another request for this order was refused, rejected, withdrawn, stopped or settled."
+
 FINDINGS = pytest.mark.parametrize(
     "action, state, heading",
     [
@@ -246,7 +248,7 @@ async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, e
     assert "[ Retry ]" not in await desk.card_says(card, f"Another request for this order was {end}, so Retry is over.")
     await desk.ben.click_as_seen(before, "retry")
     told = await desk.told(desk.ben)
-    assert told == "Another request for this order was rejected, withdrawn or settled. Ask again with /cancel-order."
+    assert told == f"{DECIDED_AGAINST} Ask again with /cancel-order."
     assert not desk.gateway.calls
 
 
@@ -264,7 +266,7 @@ async def test_retry_is_over_once_somebody_settled_the_order(desk: Desk) -> None
     calls = len(desk.gateway.calls)
     assert "[ Retry ]" not in await desk.card_says(card, "Another request for this order was settled by hand")
     await desk.ben.click_as_seen(before, "retry")
-    assert "Another request for this order was rejected, withdrawn or settled." in await desk.told(desk.ben)
+    assert DECIDED_AGAINST in await desk.told(desk.ben)
     assert len(desk.gateway.calls) == calls
 
 
