@@ -110,7 +110,7 @@ async def test_a_lasting_refusal_is_told_whatever_came_before_it(quiet_desk: Des
     quiet_desk.slack.refusals.start("message_limit_exceeded", channel=PAYMENTS)
     with structlog.testing.capture_logs() as logs:
         await quiet_desk.fill_in("ord_1")
-        await quiet_desk.receipt("Your request has no card yet")
+        await quiet_desk.receipt("I can't tell whether your request has a card")
         assert len(blocked(logs)) == 1
     quiet_desk.slack.refusals.clear()
     await quiet_desk.card("ord_1")
