@@ -114,9 +114,8 @@ class Patrol:
 
 def _walk(tables: Tables, last: Event) -> _Step:
     """Verify the events after the last one, and the requests of which they are the last."""
-    # With the last one again: somebody may have cut the end off, and others may have been written in its place.
-    found = tables.record.after(max(last.seq - 1, 0), _AT_ONCE + 1)
-    if last.seq and (not found or found.pop(0).hash != last.hash):
+    found = tables.record.behind(last, _AT_ONCE)
+    if found is None:
         return _Step(last, last.seq)
     walked = [last, *found]
     for before, event in pairwise(walked):

@@ -54,18 +54,18 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     begins = isinstance(content, Frozen)
     try:
         with open_beside(path, settings.seals_with()) as tx:
-            at, in_force = datetime.now(UTC), tx.freeze()  # once nobody else writes
-            if isinstance(content, Frozen) and in_force is not None and content.why not in {"", in_force.why}:
-                in_force = None  # another reason, which people have to read
-            if begins == (in_force is None):
+            at, known = datetime.now(UTC), tx.freeze()  # once nobody else writes
+            if isinstance(content, Frozen) and freezing.is_news(known, content.why):
+                known = None
+            if begins == (known is None):
                 freezing.put(tx, content, at_the_terminal(), at)
             waiting = tx.requests.waiting()
     except StoreError as error:
         fail(store_error(error))
     used = _may_be_used(path)
     if begins:
-        say(frozen_already(in_force, path, in_use=used) if in_force else freeze_begun(path, len(waiting), in_use=used))
-    elif in_force:
+        say(frozen_already(known, path, in_use=used) if known else freeze_begun(path, len(waiting), in_use=used))
+    elif known:
         say(freeze_ended(path, len(waiting), *freezing.approved(waiting, at), in_use=used))
     else:
         say(not_frozen(path, in_use=used))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.record import (
+    a_head,
     database_option,
     is_the_bots_own,
     prove_that_it_can_be_put_on_record,
@@ -73,21 +74,11 @@ def export(filters: tuple[str, ...], database: Path | None, form: str | None) ->
     _print("audit export", filters, database, form or "csv", rows)
 
 
-def _head(_context: click.Context, _option: click.Parameter, value: str | None) -> "Head | None":
-    from bot.domain.audit import NotAHead, parse_head
-    from bot.wording import EXAMPLE_HEAD
-
-    try:
-        return parse_head(value) if value is not None else None
-    except NotAHead:
-        raise click.BadParameter(f"'{value}' is not a head. A head looks like {EXAMPLE_HEAD}.") from None
-
-
 @click.command()
 @click.option(
     "--after",
     metavar="HEAD",
-    callback=_head,
+    callback=a_head,
     help='Begin behind the event of this line, by its "head".  [default: the beginning]',
 )
 @database_option
@@ -145,9 +136,8 @@ def _next(place: "Place", last: "Event") -> "list[Event]":
 
     with open_reader(place) as tables:
         tables.connection.begin_reading()
-        # With the last one again: a copy that somebody put in the place of the database may be shorter.
-        found = tables.record.after(max(last.seq - 1, 0), _AT_ONCE)
-        if last.seq and (not found or found.pop(0).hash != last.hash):
+        found = tables.record.behind(last, _AT_ONCE)
+        if found is None:
             fail(f"The record no longer has event {last.seq}, which was printed: {_ANOTHER_RECORD}")
         return tables.record.with_words(found)
 

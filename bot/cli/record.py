@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from bot.domain.audit import Head
     from bot.domain.events import Content
     from bot.domain.seal import PublicKey
     from bot.settings import DatabaseSettings, WritingSettings
@@ -90,9 +91,27 @@ def evidence(order: str, target: Path, database: Path | None) -> None:
     say(f"{path_shown(target)}: {count} events. Unpack it, and read index.html.")
 
 
+def a_head(_context: click.Context, _option: click.Parameter, value: str | None) -> "Head | None":
+    """Return the head that was typed for an option. Raises UsageError for anything else."""
+    from bot.domain.audit import NotAHead, parse_head
+    from bot.wording import EXAMPLE_HEAD
+
+    try:
+        return parse_head(value) if value is not None else None
+    except NotAHead:
+        raise click.UsageError(
+            f"'{value}' is not a head. A head looks like {EXAMPLE_HEAD}; Slack shows one under each result."
+        ) from None
+
+
 @audit.command("verify")
 @database_option
-@click.option("--head", metavar="'#SEQ·DIGITS'", help="A head from a result message: shows a cut or rewritten end.")
+@click.option(
+    "--head",
+    metavar="'#SEQ·DIGITS'",
+    callback=a_head,
+    help="A head from a result message: shows a cut or rewritten end.",
+)
 @click.option(
     "--key",
     "keys",
@@ -101,25 +120,18 @@ def evidence(order: str, target: Path, database: Path | None) -> None:
     multiple=True,
     help="A public key of the bot's seals, once for each that it ever had.  [default: those in RECORD_PUBLIC_KEY]",
 )
-def verify_record(database: Path | None, head: str | None, keys: tuple[str, ...]) -> None:
+def verify_record(database: Path | None, head: "Head | None", keys: tuple[str, ...]) -> None:
     """Recompute the record's hash chain; exit 1 if it does not match, and say where."""
     from bot.cli.problems import fail
     from bot.cli.terminal import say
-    from bot.domain.audit import NotAHead, parse_head
     from bot.settings import DatabaseSettings
     from bot.store import StoreError, verify_all
-    from bot.wording import EXAMPLE_HEAD, backwards, seals, store_error, verification
+    from bot.wording import backwards, seals, store_error, verification
 
-    try:
-        witness = parse_head(head) if head is not None else None
-    except NotAHead:
-        raise click.UsageError(
-            f"'{head}' is not a head. A head looks like {EXAMPLE_HEAD}; Slack shows one under each result."
-        ) from None
     public = [_public_key(each) for each in keys]
     settings = settings_for(DatabaseSettings, database)
     try:
-        found = verify_all(settings.database, witness, public)
+        found = verify_all(settings.database, head, public)
     except StoreError as error:
         fail(store_error(error))
     if found.damage is not None:

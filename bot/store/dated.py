@@ -41,5 +41,5 @@ def _is_contained(path: Path, newest: Tables) -> bool:
         return False
     with suppress(StoreError), open_reader(path) as tables:
         last = tables.record.last()
-        return last.seq > 0 and [each.hash for each in newest.record.after(last.seq - 1, 1)] == [last.hash]
+        return last.seq > 0 and newest.record.behind(last, 0) is not None
     return False

@@ -25,14 +25,17 @@ from bot.domain.words import ERASED
 from bot.store.engine import engine_of
 from bot.store.place import Place
 from bot.store.requests import WITHOUT_WORDS
-from bot.store.schema import one_of
+from bot.store.schema import FREEZES, one_of
 from bot.store.store import open_beside
 from bot.store.tables import Tables
 
 _AT_A_TIME = 500
-ALL_AT_ONCE = _AFTER_ALL = 2**62
+ALL_AT_ONCE = 2**62
 _IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND {one_of('c.state', OPEN)})"
 """True while one of the orders of a request ``r`` is open."""
+_LAST_UNFROZEN = f"SELECT max(seq) FROM audit_events WHERE {FREEZES} AND kind = 'unfrozen'"
+_IS_IN_FORCE = f"(e.kind = 'frozen' AND e.seq > coalesce(({_LAST_UNFROZEN}), 0))"
+"""True for the event ``e`` of a freeze that nobody has ended: people go by its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,8 @@ def erase_from(
 ) -> Gone:
     """Erase words from a bot's database, also while bots run, and put that on record. Raises StoreError.
 
-    The time is asked once nobody else writes, so that no event of a bot comes between.
     Afterwards they are on no page of a file, and not in the log beside it. A server keeps what was deleted until it
-    tidies up, and in its own backups.
+    tidies up, and in its own backups. ``now`` is asked once nobody else writes: no event of a bot comes between.
     """
     with open_beside(place, key) as tx:
         gone = erase(tx, erasure, why, actor, now())
@@ -136,22 +138,14 @@ def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, li
     rows = tx.connection.execute(
         "SELECT DISTINCT e.request, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
         " LEFT JOIN requests r ON r.id = e.request"
-        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} AND NOT (e.kind = 'frozen' AND e.seq > :unfrozen)"
-        " ORDER BY e.request, e.seq LIMIT :at_most",
-        values | {"at_most": at_most, "unfrozen": _last_unfrozen(tx)},
+        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} AND NOT {_IS_IN_FORCE} ORDER BY e.request, e.seq"
+        " LIMIT :at_most",
+        values | {"at_most": at_most},
     )
     found: dict[str, list[int]] = {}
     for request_id, seq in rows:
         found.setdefault(request_id, []).append(seq)
     return found.items()
-
-
-def _last_unfrozen(tx: Tables) -> int:
-    """Return the number of the event after which the words of a freeze stay: people go by those of one in force."""
-    if tx.freeze() is None:
-        return _AFTER_ALL
-    ((seq,),) = tx.connection.execute("SELECT coalesce(max(seq), 0) FROM audit_events WHERE kind = 'unfrozen'")
-    return int(seq)
 
 
 def _forget(tx: Tables, seqs: list[int]) -> int:

@@ -148,6 +148,16 @@ class Record:
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?"
         return [Event(*row) for row in self._connection.execute(sql, (seq, limit))]
 
+    def behind(self, last: Event, limit: int) -> list[Event] | None:
+        """Return the same for the events that follow this one, or None where the record does not have it any more.
+
+        Somebody may have cut the end off, or put a shorter record in its place, and others may stand there by now.
+        """
+        found = self.after(max(last.seq - 1, 0), limit + (last.seq > 0))
+        if last.seq and (not found or found.pop(0).hash != last.hash):
+            return None
+        return found
+
     def latest(self, kind: type[Content]) -> Event | None:
         """Return the last event of this kind, without its words, or None. It may walk through the whole record."""
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? ORDER BY seq DESC LIMIT 1"

@@ -106,7 +106,6 @@ def missing_card(tx: Tables, request: Request) -> MissingCard | None:
 
     A card that is there but out of date counts as well: it may lack the buttons of today, or still ask after the end.
     """
-    needed = policy.needs_card(request)
     refused = tx.deliveries.refused(request, DeliveryKind.CARD_UPDATE)
     owed, missing, gone = tx.deliveries.owes(request, DeliveryKind.CARD), None, False
     for event in tx.record.newest(request, CardPosted, CardBlocked, DeliveryAbandoned):
@@ -123,7 +122,7 @@ def missing_card(tx: Tables, request: Request) -> MissingCard | None:
                 gone = gone or content.card_is_gone
                 if not owed:
                     missing = missing or MissingCard(problem, given_up=True)
-    return missing if missing is not None and (needed or missing.outdated) else None
+    return missing if missing is not None and (missing.outdated or policy.needs_card(request)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     # A Slack that is away or asks for a pause takes everything by itself later.
     lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
     # Asked before it is told itself.
-    is_news = request is not None and _is_news(tx, request, delivery)
+    is_news = lasting and request is not None and _is_news(tx, request, delivery)
     tell = lasting and tx.deliveries.tell(delivery, at)
     if tell and is_news and request is not None:
         _report_blocked(tx, request, delivery, receipt, at)

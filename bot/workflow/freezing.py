@@ -36,15 +36,20 @@ class Froze:
 
 
 def freeze(tx: Tables, actor: Actor, why: str, command: str, at: datetime) -> Froze:
-    """Stop everything, or put on record why not. FROZEN means that it is stopped already.
-
-    Who has another reason freezes over a freeze in force: people read the newest one, and who ends it ends them all.
-    """
-    verdict, in_force = policy.may_freeze(actor), tx.freeze()
-    if verdict is Verdict.ALLOWED and in_force is not None and why in {"", in_force.why}:
+    """Stop everything, or put on record why not. FROZEN means that it is stopped already, and for this reason."""
+    verdict = policy.may_freeze(actor)
+    if verdict is Verdict.ALLOWED and not is_news(tx.freeze(), why):
         verdict = Verdict.FROZEN
     refusal = RequestRefused(verdict, command, reason=why)
     return _carry_out(tx, Frozen(why, actor.ground) if verdict is Verdict.ALLOWED else refusal, actor, at)
+
+
+def is_news(in_force: Freeze | None, why: str) -> bool:
+    """Return True where a freeze for this reason is to be kept, be there one already, with another reason.
+
+    People read the newest one, and who ends it ends them all.
+    """
+    return in_force is None or why not in {"", in_force.why}
 
 
 def unfreeze(tx: Tables, actor: Actor, command: str, at: datetime) -> Froze:

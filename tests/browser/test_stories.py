@@ -15,7 +15,7 @@ from playwright.async_api import expect
 from bot.sandbox.faults import Drop
 from bot.sandbox.playground.playground import Playground
 from bot.sandbox.stage import OLGA
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, Visitor
 from tests.browser.test_screens import SIZES, violations
 from tests.flows.desk import QUICK, quick_tuning
 
@@ -91,17 +91,23 @@ async def test_a_request_is_withdrawn_on_its_receipt(visit: Visit, playground: P
     assert not playground.gateway.calls
 
 
+async def approved_while_down(visit: Visit, playground: Playground, viewport: Any) -> Visitor:
+    """Return the page of Ben, who has approved an order while the gateway is down."""
+    await playground.switch("down", on=True)
+    desk = await visit("ann", viewport=viewport)
+    await desk.ask("ord_1001")
+    await desk.choose("ben")
+    await desk.approve("ord_1001")
+    return desk
+
+
 @SIZES
 @PAUSING
 async def test_attempts_are_stopped_and_the_request_is_retried(
     visit: Visit, playground: Playground, viewport: Any
 ) -> None:
     """While the gateway is down an approver stops the attempts in the menu; later another one retries."""
-    await playground.switch("down", on=True)
-    desk = await visit("ann", viewport=viewport)
-    await desk.ask("ord_1001")
-    await desk.choose("ben")
-    await desk.approve("ord_1001")
+    desk = await approved_while_down(visit, playground, viewport)
     await expect(desk.message("Not confirmed yet after one attempt: the gateway could not be reached")).to_be_visible()
     await expect(desk.hint).to_contain_text("press Try now on the card. Stop trying is in the menu")
     await expect(desk.page.get_by_role("button", name="1 reply")).to_be_visible()
@@ -137,11 +143,7 @@ async def test_attempts_are_stopped_and_the_request_is_retried(
 @PAUSING
 async def test_what_its_requester_stops_is_over(visit: Visit, playground: Playground, viewport: Any) -> None:
     """The question says so before, and nobody is led to a Retry afterwards."""
-    await playground.switch("down", on=True)
-    desk = await visit("ann", viewport=viewport)
-    await desk.ask("ord_1001")
-    await desk.choose("ben")
-    await desk.approve("ord_1001")
+    desk = await approved_while_down(visit, playground, viewport)
     await expect(desk.button("Try now")).to_be_visible()
     await desk.choose("ann")
     await desk.go("cancel-desk")
@@ -162,11 +164,7 @@ async def test_an_approver_has_the_next_attempt_made_at_once(
     visit: Visit, playground: Playground, viewport: Any
 ) -> None:
     """Try now works for approvers alone, and once the gateway is back it cancels the order."""
-    await playground.switch("down", on=True)
-    desk = await visit("ann", viewport=viewport)
-    await desk.ask("ord_1001")
-    await desk.choose("ben")
-    await desk.approve("ord_1001")
+    desk = await approved_while_down(visit, playground, viewport)
     await expect(desk.button("Try now")).to_be_visible()
     found = await violations(desk, "card between two attempts")
     await desk.choose("ann")

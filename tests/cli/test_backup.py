@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bot.cli import main
 from bot.domain.audit import BOT
 from bot.domain.events import BackedUp, Started
+from bot.domain.freeze import Freeze
 from bot.store import Server, Store, open_beside, open_reader, verify_all
 from tests.clock import Clock
 from tests.postgres import Cluster
@@ -109,25 +110,25 @@ def test_a_copy_is_restored(written: Path, tmp_path: Path) -> None:
     assert "Everything is frozen in it" in ended.stdout
 
 
-def test_what_is_restored_is_frozen_until_somebody_has_looked(written: Path, tmp_path: Path) -> None:
-    """An order that people stopped after the backup is approved in it again, and a freeze of since is not in it."""
-    copy = tmp_path / "copy.db"
-    run(written, "backup", str(copy))
-    assert run(written, "restore", str(copy)).exit_code == 0
-    with open_reader(written) as tables:
+def frozen_by_a_restore(database: Path, copy: Path) -> Freeze:
+    """Make a copy and restore it; return the freeze that is in force after that."""
+    run(database, "backup", str(copy))
+    assert run(database, "restore", str(copy)).exit_code == 0
+    with open_reader(database) as tables:
         freeze = tables.freeze()
     assert freeze is not None
+    return freeze
+
+
+def test_what_is_restored_is_frozen_until_somebody_has_looked(written: Path, tmp_path: Path) -> None:
+    """An order that people stopped after the backup is approved in it again, and a freeze of since is not in it."""
+    freeze = frozen_by_a_restore(written, tmp_path / "copy.db")
     assert (freeze.by.partition(":")[0], freeze.why) == (
         "terminal",
         "An older copy of the record was restored. Look first what people decided since.",
     )
     # So do people who had frozen it by themselves: what they read must say that there is more to look at.
-    frozen = tmp_path / "frozen.db"
-    run(written, "backup", str(frozen))
-    assert run(written, "restore", str(frozen)).exit_code == 0
-    with open_reader(written) as tables:
-        again = tables.freeze()
-    assert again is not None
+    again = frozen_by_a_restore(written, tmp_path / "frozen.db")
     assert again.why == f"{freeze.why} It was frozen before, too."
 
 

@@ -51,7 +51,7 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
 
 
 def direct_notice(request: Request, event: Event, missing: MissingCard | None = None) -> Message:
-    """Return the message to the requester about an event of ``PASSING``, with a link to the card unless ``missing``."""
+    """Return the message to the requester about an event of ``PASSING``, where the card may be ``missing``."""
     assert isinstance(event.content, GatewayTrouble)
     said = _trouble(missing_card.as_read(request, missing), event.order_id, event.content, [])
     return _message(request, [*said, orders.way_to_card(request)])

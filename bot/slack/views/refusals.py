@@ -146,8 +146,7 @@ def file_not_sent(problem: str, *, unclear: bool) -> str:
             f"Ask {OPERATOR} to update the app."
         )
     if problem in _NO_DIRECT_MESSAGES:
-        where = "into a direct message to you"
-        return f"I can't put it {where} ({problem}), so you have not got the file. Ask {OPERATOR}."
+        return f"I can't put it into a direct message to you ({problem}), so you have not got the file. Ask {OPERATOR}."
     if problem in _NOT_NOW:
         return f"Slack does not take files at the moment ({problem}). Nothing was sent. Try again in a minute."
     return f"Slack did not take the file ({problem}). Nothing was sent. If it happens again, ask {OPERATOR}."

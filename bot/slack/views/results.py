@@ -56,7 +56,7 @@ def direct_message(
     presentation: Presentation = NO_SETTINGS,
     missing: MissingCard | None = None,
 ) -> Message:
-    """Return the message to the requester that reports one event, with a link to the card unless ``missing``."""
+    """Return the message to the requester that reports one event, where the card may be ``missing``."""
     way = orders.way_to_card(request)
     return _report(missing_card.as_read(request, missing), event, presentation, way)
 
