@@ -21,7 +21,7 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """What waits, and since when."""
+    """The state of what waits, and the time since when."""
 
     pending: int
     pending_since: datetime | None

@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about a subject; ``setting`` names the settings that it is about, separated by commas.
+    """One thing that was found about a subject; ``setting`` names the settings that it is about, separated by commas.
 
     A ``remedy`` is there for every level but OK, where there is nothing to do.
     """

@@ -1,4 +1,4 @@
-"""Where the bot keeps everything: in a SQLite file, or on a PostgreSQL server."""
+"""The place where the bot keeps everything: a SQLite file, or a PostgreSQL server."""
 
 from dataclasses import dataclass
 from pathlib import Path

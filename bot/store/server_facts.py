@@ -1,4 +1,4 @@
-"""What ``doctor`` has to know about a PostgreSQL server, and about the way to it."""
+"""The facts that ``doctor`` has to know about a PostgreSQL server, and about the way to it."""
 
 import time
 from contextlib import closing
