@@ -60,6 +60,8 @@ _PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.STANDBY, StoreProblem.UNDONE,
 """A database server is away, or was in the middle of a transaction."""
 _BETWEEN_LOOKS_AT_A_FREEZE = 0.5
 """Seconds."""
+_BETWEEN_TIDYINGS = 0.1
+"""Seconds between two tries to take erased words out of the log beside the file."""
 _LARGEST_BODY = 1024 * 1024
 """Bytes; Slack's largest payloads are far smaller."""
 
@@ -271,8 +273,9 @@ class Bot:
                 while not self._other_clocks.apart and await self.workflow.erase_old(age):
                     erased = True
                     await self._in_flight.idle()
-                if erased:
-                    await self.store.tidy_up()
+                # Whoever reads at that moment hinders it, and the words would stay in the log.
+                while erased and not await self.store.tidy_up():  # noqa: ASYNC110 -- a file says nothing of its readers
+                    await asyncio.sleep(_BETWEEN_TIDYINGS)
             await asyncio.sleep(self._tuning.erase_check)
 
     def readiness(self) -> Readiness:

@@ -129,10 +129,13 @@ class Store:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._clock)
 
-    async def tidy_up(self) -> None:
-        """Empty the log beside the file, as in a pause: what was deleted is in neither of them after that."""
+    async def tidy_up(self) -> bool:
+        """Empty the log beside the file, as in a pause: what was deleted is in neither of them after that.
+
+        Returns False where somebody who reads hinders it, or the file fails: then it is as it was.
+        """
         self._check_open()
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._rest)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._rest)
 
     async def close_to_others(self) -> Privacy:
         """Take the rights of other users off the open file, as its opening did; return how that went."""
@@ -250,13 +253,21 @@ class Store:
         """Have the file tidied up when no transaction has come for a while."""
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(self._idle_after, self._writer.submit, self._rest)
+        if not self._closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._idle_after, self._writer.submit, self._rest_now, loop)
 
-    def _rest(self) -> None:
+    def _rest_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._rest():
+            # The next pause would come only after another transaction, and perhaps no other comes.
+            loop.call_soon_threadsafe(self._rest_later)
+
+    def _rest(self) -> bool:
         assert self._tables is not None
-        # What is wrong with the file is for the next transaction to say. Hindered by a reader, the next pause will do.
+        # What is wrong with the file is for the next transaction to say.
         with suppress(StoreError, sqlite3.Error):
-            self._tables.connection.checkpoint()
+            return self._tables.connection.checkpoint()
+        return False
 
 
 class _TooLate(Exception):

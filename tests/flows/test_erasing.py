@@ -1,6 +1,8 @@
 """ERASE_TEXT_AFTER on a running bot: the words leave the database, and people read that they were erased."""
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,15 @@ from tests.clock import Clock
 from tests.flows.desk import PAYMENTS, Desk, quick_tuning
 
 SECRET = "my-name-is-nobodys-business"
+
+
+async def on_disk(folder: Path) -> bool:
+    """Return whether the words are in any file of the folder.
+
+    Read by another program: whoever closes a file gives up all locks that their own program has on it, also SQLite's.
+    """
+    looking = await asyncio.create_subprocess_exec("grep", "-rqF", SECRET, str(folder))
+    return await looking.wait() == 0
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
@@ -29,12 +40,47 @@ async def test_old_words_leave_the_file_while_the_bot_runs(database: Path, mode:
         assert not [each for each in await desk.events() if isinstance(each.content, Erased)]
         clock.advance(timedelta(days=31).total_seconds())
         async with asyncio.timeout(10):
-            while any(SECRET.encode() in part.read_bytes() for part in database.parent.iterdir() if part.is_file()):  # noqa: ASYNC110 -- a file
+            while await on_disk(database.parent):  # noqa: ASYNC110 -- a file
                 await asyncio.sleep(0.01)
         erased = [each for each in await desk.events() if isinstance(each.content, Erased)]
         assert {each.actor for each in erased} == {"bot"}
         await desk.vera.command("/cancel-audit ord_1", PAYMENTS)
         assert SECRET not in await desk.told(desk.vera)
+
+
+READER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+connection.execute("SELECT * FROM words").fetchall()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_reader_only_delays_that_old_words_leave_the_log(database: Path) -> None:
+    """They go soon after the reader does, however often the bot looks for more."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock, erase_check=0.01), ERASE_TEXT_AFTER="30d")
+        card = await desk.ask("ord_1", SECRET)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        await desk.running_bot.worker.until_idle()
+        reader = await asyncio.create_subprocess_exec(sys.executable, "-c", READER, database, stdin=PIPE, stdout=PIPE)
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        assert await reader.stdout.readline() == b"reading\n"
+        clock.advance(timedelta(days=31).total_seconds())
+        async with asyncio.timeout(10):
+            while not any(isinstance(each.content, Erased) for each in await desk.events()):  # noqa: ASYNC110 -- a file
+                await asyncio.sleep(0.01)
+        assert await on_disk(database.parent)
+        reader.stdin.close()
+        await reader.wait()
+        async with asyncio.timeout(10):
+            while await on_disk(database.parent):  # noqa: ASYNC110 -- a file
+                await asyncio.sleep(0.01)
 
 
 async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked_up(desk: Desk) -> None:
