@@ -309,6 +309,10 @@ def erased(gone: Gone) -> str:
     """Return sentences about what an erasure has done, and what it has left."""
     texts = "1 text is" if gone.texts == 1 else f"{gone.texts or 'No'} texts are"
     sentences = [f"{texts} erased."]
+    if gone.spellings:
+        sentences.append(
+            f"No order is on record as you typed it. In other capital letters: {', '.join(gone.spellings)}."
+        )
     if gone.still_open:
         open_ones = "1 request is" if gone.still_open == 1 else f"{gone.still_open} requests are"
         sentences.append(f"{open_ones} still open, so their words stay. Erase again when they have ended.")

@@ -1,6 +1,7 @@
 """The command that erases what people typed."""
 
 import functools
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,13 +20,23 @@ def _age(_context: click.Context, _option: click.Parameter, value: str | None) -
     return found
 
 
+def _person(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    from bot.domain.ids import USER_ID
+
+    value = readable(context, option, value)
+    if value is not None and not re.fullmatch(f"{USER_ID}|terminal:.+", value):
+        # A name would match nothing, and look like a person without words.
+        raise click.BadParameter("give the member ID from the person's Slack profile, such as U012AB3CD")
+    return value
+
+
 _WHY = "The reason for the record, such as a ticket. This text itself can never be erased: no personal data here."
 
 
 @click.command()
 @click.option("--order", metavar="ID", callback=readable, help="Erase the words of all requests for this order.")
 @click.option(
-    "--person", metavar="ID", callback=readable, help="Erase the words and names of the person with this Slack ID."
+    "--person", metavar="ID", callback=_person, help="Erase the words and names of the person with this Slack ID."
 )
 @click.option("--older-than", metavar="DAYS", callback=_age, help="Erase all words that are older, such as 400d.")
 @click.option("--why", metavar="TEXT", required=True, callback=readable, help=_WHY)

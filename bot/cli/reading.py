@@ -17,6 +17,7 @@ from bot.cli.record import (
     prove_that_it_can_be_put_on_record,
     put_on_record,
     settings_for,
+    the_order,
 )
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _print(
     try:
         with open_reader(settings.database) as tables:
             if lookup.order_id is not None:
-                lookup = replace(lookup, order_id=tables.lookups.recorded_as(lookup.order_id))
+                lookup = replace(lookup, order_id=the_order(tables, lookup.order_id))
             found, names = rows(tables, lookup)
             printer.print(found, names, form)
     except StoreError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.domain.events import Content
     from bot.domain.seal import PublicKey
     from bot.settings import DatabaseSettings, WritingSettings
-    from bot.store import Place
+    from bot.store import Place, Tables
 
 T = TypeVar("T", bound="DatabaseSettings")
 
@@ -75,7 +75,7 @@ def evidence(order: str, target: Path, database: Path | None) -> None:
         with draft(target) as path:
             with open_reader(settings.database) as tables:
                 tables.connection.begin_reading()
-                count = write(tables, tables.lookups.recorded_as(order), path)
+                count = write(tables, the_order(tables, order), path)
             digest = sha256(path.read_bytes()).hexdigest()
             publish(path, target)
     except NoEvidence:
@@ -89,6 +89,22 @@ def evidence(order: str, target: Path, database: Path | None) -> None:
     if recorded:
         put_on_record(settings, Exported("audit evidence", order, count, digest), f"{path_shown(target)} is written")
     say(f"{path_shown(target)}: {count} events. Unpack it, and read index.html.")
+
+
+def the_order(tables: "Tables", typed: str) -> str:
+    """Return the order ID as it is on record, also where it was typed in another case; else return it as it is.
+
+    Ends the command where several orders on record differ from it in case only, as nobody knows which one is meant.
+    """
+    from bot.cli.problems import fail
+
+    spellings = tables.lookups.spellings(typed)
+    if len(spellings) > 1:
+        fail(
+            f"No order {typed} is on record. These differ from it in capital letters only: {', '.join(spellings)}."
+            " Give the one that you mean."
+        )
+    return spellings[0] if spellings else typed
 
 
 def a_head(_context: click.Context, _option: click.Parameter, value: str | None) -> "Head | None":

@@ -41,7 +41,7 @@ class Mistake(StrEnum):
     """This word is a second filter of the same kind."""
     ENDS_BEFORE_IT_BEGINS = "ends_before_it_begins"
     NOBODY = "nobody"
-    """This word begins with @ but names no member."""
+    """This word should name a member, and does not."""
     NO_STATE = "no_state"
     NO_SUCH_TIME = "no_such_time"
     NO_FILTER = "no_filter"
@@ -93,10 +93,26 @@ def parse(
 
     A person is Slack's ``<@U…>`` or ``<@U…|name>``, a user id behind ``@``, or ``me``. A state, ``today``,
     ``yesterday`` and one of the ``reasons`` are understood in any case. Days are those of ``zone``, the reader's own. A
-    word that is both a time, or a reason, and an order id is not the order; ``order:7d`` means that. Raises NotAFilter.
+    word that is both a time, or a reason, and an order id is not the order; ``order:7d`` means that. Where the pattern
+    allows spaces in an id, they may all be one, behind ``order:`` always. Raises NotAFilter.
     """
     if len(text) > _LONGEST:
         raise NotAFilter(Mistake.TOO_LONG)
+    text = text.strip()
+    prefix, _, rest = text.partition(":")
+    if prefix.lower() == "order" and is_order_id(order_id_pattern, rest):
+        return Lookup(order_id=rest)
+    try:
+        return _of_words(text, order_id_pattern, now.astimezone(zone), me, reasons)
+    except NotAFilter:
+        if len(text.split()) > 1 and is_order_id(order_id_pattern, text):
+            return Lookup(order_id=text)
+        raise
+
+
+def _of_words(
+    text: str, order_id_pattern: re.Pattern[str], now: datetime, me: str | None, reasons: Sequence[str]
+) -> Lookup:
     lookup = Lookup()
     words = _RANGE.sub(r"\1..\2", text).split()
     while words:
@@ -104,7 +120,7 @@ def parse(
         word, words = " ".join(words[:length]), words[length:]
         found: dict[str, Any] = {"category": category}
         if category is None:
-            found = _read(word, order_id_pattern=order_id_pattern, now=now.astimezone(zone), me=me)
+            found = _read(word, order_id_pattern=order_id_pattern, now=now, me=me)
         if any(getattr(lookup, name) is not None for name in found):
             raise NotAFilter(Mistake.TWICE, word)
         lookup = replace(lookup, **found)
@@ -153,7 +169,9 @@ def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: st
         return {"order_id": rest}
     if word.lower() in set(State):
         return {"state": State(word.lower())}
-    if word.lower() == "me" and me is not None:
+    if word.lower() == "me":
+        if me is None:
+            raise NotAFilter(Mistake.NOBODY, word)
         return {"person": me}
     if (times := _read_time(word, now)) is not None:
         return times

@@ -1,6 +1,6 @@
 """Erasing the words that people typed, so that the record still verifies."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -61,6 +61,8 @@ class Gone:
     texts: int
     still_open: int
     from_log: bool = True
+    spellings: Sequence[str] = ()
+    """The orders on record that differ from the one that was given in case only, where none is on record as it is."""
 
 
 def erase_from(
@@ -113,7 +115,8 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, a
         f" JOIN requests r ON r.id = e.request WHERE {_IS_OPEN} AND {where}",
         values,
     )
-    return Gone(count, int(still_open))
+    spellings = tx.lookups.spellings(erasure.order_id) if erasure.order_id is not None else []
+    return Gone(count, int(still_open), spellings=[each for each in spellings if each != erasure.order_id])
 
 
 def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:

@@ -191,18 +191,19 @@ class Lookups:
         ]
         return " AND ".join(terms + [f"seq {sign} :{name}" for name, sign in ends.items() if name in values])
 
-    def recorded_as(self, order_id: str, *, only_of: str | None = None) -> str:
-        """Return the order id as it is on record, also if it was typed in another case; else return it as it is.
+    def spellings(self, order_id: str, *, only_of: str | None = None) -> list[str]:
+        """Return the order ids on record that differ from this one in case only, or this one alone where it is there.
 
-        ``only_of`` limits the search to this requester's, as the spelling alone tells that an order is on record.
+        To the gateway they may be different orders. ``only_of`` limits the search to this requester's, as the spelling
+        alone tells that an order is on record.
         """
         own = "" if only_of is None else " AND requester = :only_of"
         rows = self._connection.execute(
-            f"SELECT DISTINCT order_id FROM cancellations WHERE lower(order_id) = lower(:order_id){own} LIMIT 3",
+            f"SELECT DISTINCT order_id FROM cancellations WHERE lower(order_id) = lower(:order_id){own}",
             {"order_id": order_id, "only_of": only_of},
         )
-        found = {str(row[0]) for row in rows}
-        return found.pop() if len(found) == 1 else order_id
+        found = sorted(str(row[0]) for row in rows)
+        return [order_id] if order_id in found else found
 
     def _where(self, values: dict[str, Any], timed: str = "c") -> str:
         """Return the conditions for these parameters on a cancellation ``c``.

@@ -19,6 +19,9 @@ from bot.workflow.rules import Rules
 
 T = TypeVar("T")
 
+_MOST_SPELLINGS = 10
+"""Order ids that are named to somebody who typed none of them."""
+
 
 class MayNotRead(Exception):
     """The person asked for the requests of others without being an approver or auditor."""
@@ -50,6 +53,10 @@ class Found:
     shows what the record says. ``contradictions`` are those of the page, or of the story's order. ``at`` is when the
     first page was asked for, and ``zone`` the name of the time zone in which its filters were read. ``sizes`` says how
     many orders the requests of the page have, by the requests' ids.
+
+    ``typed`` is the order's ID as somebody typed it. Where only others that differ in case are on record, the story is
+    that of the one, or nobody knows which of ``spellings`` is meant. ``alone`` is true where the order is all that was
+    asked for.
     """
 
     page: Page[Request] | Page[Event]
@@ -60,6 +67,9 @@ class Found:
     zone: str = "UTC"
     checked: tuple[Contradiction | None, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    typed: str | None = None
+    spellings: tuple[str, ...] = ()
+    alone: bool = False
 
 
 def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: datetime) -> Found:
@@ -84,13 +94,27 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
         by_row = tuple(each for _, each in checked)
         sizes = tables.requests.sizes(each.id for each in page.items)
         return Found(page, scope, None, _only(checked), at, str(asked.zone), by_row, sizes)
-    wanted = replace(wanted, order_id=tables.lookups.recorded_as(wanted.order_id, only_of=only_of))
+    typed = wanted.order_id
+    spellings = tables.lookups.spellings(typed, only_of=only_of)
+    if len(spellings) == 1:
+        wanted = replace(wanted, order_id=spellings[0])
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     story = replace(story, items=[_readable(each, only_of) for each in story.items])
-    about = tables.requests.of_order(wanted.order_id) if wanted.order_id is not None else []
+    about = tables.requests.of_order(wanted.order_id or typed)
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
     sizes = tables.requests.sizes(each.request for each in story.items)
-    return Found(story, scope, wanted.order_id, _only(checked), at, str(asked.zone), sizes=sizes)
+    return Found(
+        story,
+        scope,
+        wanted.order_id,
+        _only(checked),
+        at,
+        str(asked.zone),
+        sizes=sizes,
+        typed=typed,
+        spellings=tuple(spellings[:_MOST_SPELLINGS]) if len(spellings) > 1 else (),
+        alone=replace(wanted, order_id=None) == Lookup(),
+    )
 
 
 def evidence(tables: Tables, actor: Actor, order_id: str, into: IO[bytes]) -> int:

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from bot.domain.audit import BOT
-from bot.domain.events import Exported, Stopped
+from bot.domain.events import Exported, Requested, Stopped
 from bot.domain.policy import NAMED, Act, Surface, Verdict
 from bot.store import Store, backup, open_beside, open_reader, restore
 from bot.workflow import Rules, Workflow, decisions
 from tests.cli.test_record import BEN, Cli, cli, forge, last_event
 from tests.clock import Clock
+from tests.store.rows import add
 from tests.workflow.steps import LOST, approved, sending, settle, version
 from tests.world import actor
 
@@ -230,6 +231,20 @@ def test_an_order_is_found_in_other_letters(cli: Cli, command: str) -> None:
     ended = cli("audit", command, "ORD_1")
     assert ended.exit_code == 0
     assert "ord_1" in ended.output
+
+
+@pytest.mark.parametrize("command", [["find", "Ord_1"], ["export", "Ord_1"], ["evidence", "Ord_1", "-o", "new.zip"]])
+def test_orders_that_differ_in_case_only_are_both_named(cli: Cli, command: list[str]) -> None:
+    """Nobody knows which of them is meant, and one must not be taken for the other."""
+    with open_beside(cli.database) as tables:
+        at = datetime.now(UTC)
+        tables.record.append(Requested(("ORD_1",)), "U0ANN", at, add(tables, at, "ORD_1", form="V9"))
+    ended = cli("audit", *command)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "No order Ord_1 is on record. These differ from it in capital letters only: ORD_1, ord_1."
+        " Give the one that you mean.\n"
+    )
 
 
 def test_a_missing_database_is_one_line(tmp_path: Path) -> None:

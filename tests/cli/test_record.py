@@ -638,6 +638,10 @@ def test_erase_leaves_a_record_that_verifies(cli: Cli) -> None:
     assert ended.stdout == (
         "No texts are erased. 1 request is still open, so their words stay. Erase again when they have ended.\n"
     )
+    ended = cli("erase", "--order", "ORD_1", "--why", "ticket 7", "--yes")
+    assert (
+        ended.stdout == "No texts are erased. No order is on record as you typed it. In other capital letters: ord_1.\n"
+    )
     assert cli("audit", "verify").exit_code == 0
 
 
@@ -649,6 +653,8 @@ def test_erase_leaves_a_record_that_verifies(cli: Cli) -> None:
         ["--order", "ord_1"],
         ["--older-than", "soon", "--why", "x"],
         ["--older-than", "0d", "--why", "x"],
+        ["--person", "ann", "--why", "x"],
+        ["--person", "@U012AB3CD", "--why", "x"],
     ],
 )
 def test_erase_refuses_what_is_not_clear(cli: Cli, words: list[str]) -> None:

@@ -42,6 +42,7 @@ def day(month: int, number: int, year: int = 2026) -> datetime:
         pytest.param("Settled_Cancelled", Lookup(state=State.SETTLED_CANCELLED), id="state alone in another case"),
         pytest.param("order:pending", Lookup(order_id="pending"), id="order that looks like a state"),
         pytest.param("ORDER:me", Lookup(order_id="me"), id="order that looks like the reader"),
+        pytest.param("order:ord_1 pending", Lookup(order_id="ord_1", state=State.PENDING), id="order and another"),
         pytest.param("me", Lookup(person="U1"), id="the reader"),
         pytest.param("ME unknown", Lookup(person="U1", state=State.UNKNOWN), id="the reader in capitals, and a state"),
         pytest.param("today", Lookup(since=day(11, 23), until=day(11, 24)), id="today"),
@@ -139,9 +140,12 @@ def test_hours_and_minutes_are_real_ones(change: datetime, text: str, length: ti
     assert read(text, at=change, zone="Europe/Berlin") == Lookup(since=change - length)
 
 
-def test_without_a_reader_me_is_an_order() -> None:
-    """On the command line nobody is me."""
-    assert parse("me", order_id_pattern=PATTERN, now=NOW) == Lookup(order_id="me")
+def test_without_a_reader_me_is_nobody() -> None:
+    """On the command line nobody is me, and an order of this name has its own spelling."""
+    with pytest.raises(NotAFilter) as refused:
+        parse("me", order_id_pattern=PATTERN, now=NOW)
+    assert (refused.value.mistake, refused.value.word) == (Mistake.NOBODY, "me")
+    assert parse("order:me", order_id_pattern=PATTERN, now=NOW) == Lookup(order_id="me")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,40 @@ async def test_an_order_is_found_in_any_case(history: Desk) -> None:
         answer = await look_up(history, history.vera, f"/cancel-audit {typed}")
         assert "rejected · @cleo · “no fraud”" in answer, typed
         # To the gateway these may be different orders, so nobody may read of one under the name of another.
-        assert ("this is order ord_2" in answer) == (typed != "ord_2"), typed
+        shown = f"Cancellations on record for {typed}: this shows ord_2, which differs in capital letters"
+        assert (shown in answer) == (typed != "ord_2"), typed
+
+
+async def test_orders_that_differ_in_case_only_are_never_taken_for_one_another(desk: Desk) -> None:
+    """The gateway may have both. Each is found as it is typed, none is called the other, and both are named."""
+    await desk.ask("ord_1", "the small one")
+    await desk.ask("ORD_1", "the large one", person=desk.olga)
+    for file in ("", " evidence"):
+        both = await look_up(desk, desk.vera, f"/cancel-audit Ord_1{file}")
+        assert "No request for an order Ord_1 is on record." in both
+        assert "These differ from it in capital letters only: ORD_1, ord_1. Type the one that you mean." in both
+    assert "“the large one”" in await look_up(desk, desk.vera, "/cancel-audit ORD_1")
+    own = await look_up(desk, desk.ann, "/cancel-audit ORD_1")
+    assert "for ORD_1: this shows ord_1, which differs in capital letters" in own
+    assert "the large one" not in own
+    assert "this is order" not in own
+    coming = await look_up(desk, desk.ann, "/cancel-audit ORD_1 evidence")
+    assert coming.endswith(
+        "order ord_1 comes as a file by direct message. You typed ORD_1, which differs in capital letters."
+    )
+
+
+async def test_an_order_id_with_a_space_is_looked_up_as_it_is(quiet_desk: Desk) -> None:
+    """The setting may allow it, and cards name the look-up with order: before it."""
+    await quiet_desk.start_bot(ORDER_ID_PATTERN="[a-z0-9_ ]{1,20}", ORDER_ID_EXAMPLE="ord 1001")
+    await quiet_desk.ask("ord 1", "typed twice")
+    await quiet_desk.ask("ord 12", "another one")
+    for text in ("ord 1", "order:ord 1", " ORDER:ord 1 "):
+        answer = await look_up(quiet_desk, quiet_desk.vera, f"/cancel-audit {text}")
+        assert "“typed twice”" in answer, text
+        assert "another one" not in answer, text
+    coming = await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit ord 1 evidence")
+    assert coming == "The evidence for order ord 1 comes as a file by direct message."
 
 
 async def test_a_word_that_matches_nothing_claims_no_more(history: Desk) -> None:

@@ -145,7 +145,7 @@ def test_an_order_in_any_case_takes_as_much_work_in_a_long_record(
     records: list[Path], typed: str, only_of: str | None
 ) -> None:
     """A spelling is found by an index of its own, however the order is typed."""
-    assert difference(records, lambda tables: tables.lookups.recorded_as(typed, only_of=only_of)) < 10
+    assert difference(records, lambda tables: tables.lookups.spellings(typed, only_of=only_of)) < 10
 
 
 @pytest.mark.parametrize("typed", ["person.3", "PERSON.3", "nobody"])

@@ -104,12 +104,12 @@ class LookingUp:
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await tell(refusals.OWN_REQUESTS_ONLY)
         else:
-            if wanted is File.EVIDENCE and (found.order_id is None or len(filters.split()) > 1):
+            if wanted is File.EVIDENCE and not found.alone:
                 await tell(audit_page.usage(NotAFilter(Mistake.EVIDENCE_OF_AN_ORDER)))
                 return
             if wanted is File.EVIDENCE and found.order_id is not None and found.page.items:
                 await self._parts.workflow.ask_for_evidence(actor, found.order_id)
-                await tell(audit_file.evidence_coming(found.order_id))
+                await tell(audit_file.evidence_coming(found.order_id, found.typed))
                 return
             if wanted is File.CSV and found.page.items:
                 await tell(audit_file.coming(found))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.domain.policy import Scope
-from bot.slack.views.audit_page import asked_for
+from bot.slack.views.audit_page import answer_to
 from bot.slack.views.text import mrkdwn, words as text
 from bot.workflow import Found
 
@@ -26,9 +26,10 @@ def coming(found: Found) -> str:
     )
 
 
-def evidence_coming(order: str) -> str:
+def evidence_coming(order: str, typed: str | None) -> str:
     """Return the answer once the evidence for an order is owed; it comes also if the bot stops in between."""
-    return f"The evidence for order {order} comes as a file by direct message."
+    other = "" if typed in {None, order} else f" You typed {typed}, which differs in capital letters."
+    return f"The evidence for order {order} comes as a file by direct message.{other}"
 
 
 def evidence(order: str, count: int, digest: str, reference: str, *, only_own: bool) -> FileWords:
@@ -63,7 +64,7 @@ def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: b
         name=f"cancellations-{at:%Y-%m-%d-%H%M%S}-UTC.csv",
         title=f"Cancellations on record, {at:%Y-%m-%d %H:%M} UTC",
         comment=(
-            f"Cancellations on record{mrkdwn(asked_for(filters))}: {_counted(found, rows)}, "
+            f"Cancellations on record{mrkdwn(answer_to(found, filters))}: {_counted(found, rows)}, "
             f"as of {at:%Y-%m-%d %H:%M} UTC.{own} All times in the file are in UTC. "
             f"It is on record that you asked for it, with its SHA-256: {digest}{warning if contradicted else ''}"
         ),

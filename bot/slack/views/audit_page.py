@@ -155,18 +155,21 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
         lines(
             [
                 words("Cancellations on record", bold=True),
-                *(_asked_for(found, query) or [words(", the latest")]),
+                *(answer_to(found, query) or [words(", the latest")]),
                 *([words(place)] if place else []),
             ],
             [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
         ),
     ]
     nothing = "No requests match."
-    if found.order_id is not None and len(query.split()) == 1:
+    if found.order_id is not None and found.alone:
         nothing = (
             f"No request for an order {cut(found.order_id, _SHOWN)} is on record"
             f"{' that you may read' if found.scope is Scope.OWN else ''}. "
-            "/cancel-audit help shows what else can be looked up."
+        ) + (
+            f"These differ from it in capital letters only: {', '.join(found.spellings)}. Type the one that you mean."
+            if found.spellings
+            else "/cancel-audit help shows what else can be looked up."
         )
     warnings = [addressed(_contradiction(each), contact) for each in found.contradictions]
     blocks += [lines(warning) for warning in warnings]
@@ -182,15 +185,19 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
         blocks.append({"type": "actions", "elements": buttons})
     own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
     text = "\n".join([*map(mrkdwn, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
-    return Message(f"Cancellations on record{_spoken(_asked_for(found, query))}{place}\n{own}{text}", blocks)
+    return Message(f"Cancellations on record{_spoken(answer_to(found, query))}{place}\n{own}{text}", blocks)
 
 
-def _asked_for(found: Found, query: str) -> list[Element]:
-    """Return what somebody asked for, and the order's ID where it is on record in other letters than they typed."""
+def answer_to(found: Found, query: str) -> list[Element]:
+    """Return what somebody asked for, and the order that is shown where they typed its ID in other letters.
+
+    It may be another order than they mean, which they may not read.
+    """
     asked = asked_for(query)
-    if found.order_id is None or not found.page.items or found.order_id in query:
+    if found.order_id is None or not found.page.items or found.typed in {None, found.order_id}:
         return asked
-    return [*asked, words(": this is order "), words(cut(found.order_id, _SHOWN), code=True)]
+    shown = words(cut(found.order_id, _SHOWN), code=True)
+    return [*asked, words(": this shows "), shown, words(", which differs in capital letters")]
 
 
 def _place(found: Found) -> str:
