@@ -120,6 +120,10 @@ class Request:
         orders = self.each()
         return orders[place] if place is not None and 0 <= place < len(orders) else None
 
+    def at_places(self, bits: int) -> "tuple[Request, ...]":
+        """Return this request for each of its orders whose bit is set, by their places."""
+        return tuple(one for place, one in enumerate(self.each()) if bits >> place & 1)
+
     @property
     def order_ids(self) -> tuple[str, ...]:
         """The ids of its orders, as they were typed."""

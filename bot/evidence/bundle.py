@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from bot import __version__
 from bot.domain.audit import Event
-from bot.domain.events import CardPosted, RequestRefused, with_words
+from bot.domain.events import CardPosted, DeliveryAbandoned, RequestRefused, with_words
 from bot.domain.seal import checkpoint
 from bot.domain.words import Word
 from bot.store import Tables
@@ -72,9 +72,8 @@ def write(tables: Tables, order_id: str, into: Path | IO[bytes], *, only_of: str
 
 
 def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[str, str], *, only_own: bool) -> str:
-    cards = [each.event.content.link for each in proved if isinstance(each.event.content, CardPosted)]
     rows = "".join(_row(each, names) for each in proved)
-    links = "".join(f'<li><a href="{escape(each)}" rel="noreferrer">{escape(each)}</a></li>' for each in cards if each)
+    links = "".join(f'<li><a href="{escape(each)}" rel="noreferrer">{escape(each)}</a></li>' for each in _cards(proved))
     return (
         f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Order {escape(order_id)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
@@ -88,6 +87,18 @@ def _page(order_id: str, proved: Sequence[_Proved], note: str, names: Mapping[st
         "<p>It does not prove that no other event is about this order: for that, verify the whole record. It proves"
         " what the bot wrote down, and when by its clock.</p>"
     )
+
+
+def _cards(proved: Sequence[_Proved]) -> list[str]:
+    """Return the addresses of the requests' cards, without those that were replaced or that nobody finds any more."""
+    links: dict[str, str] = {}
+    for event in (each.event for each in proved):
+        match event.content:
+            case CardPosted(link=link):
+                links[event.request] = link
+            case DeliveryAbandoned(card_is_gone=True):
+                links[event.request] = ""
+    return [each for each in links.values() if each]
 
 
 def _row(each: _Proved, names: Mapping[str, str]) -> str:

@@ -169,20 +169,25 @@ def retry(
     retried, verdict = _judged(request, may_retry)
     if verdict is not Verdict.ALLOWED:
         return verdict
-    numbers = {each.number for place, each in enumerate(request.cancellations) if named >> place & 1}
-    retried = [each for each in retried if each.cancellation.number in numbers]
+    asked_about = {one.cancellation.number: may_retry(one) for one in request.at_places(named)}
+    retried = [each for each in retried if each.cancellation.number in asked_about]
     if seen != request.version or not retried:
         return Verdict.WRONG_STATE
     if tx.freeze() is not None:
         return Verdict.FROZEN
-    verdict = Verdict.ANOTHER_IS_OPEN
     for each in retried:
         if tx.cancellations.move(each.cancellation, State.APPROVED, at=at, due_at=at, attempts=0):
-            verdict = Verdict.ALLOWED
             event = tx.record.append(Retried(actor.ground, actor.surface), actor.id, at, each)
             show(tx, each, event, at)
             show_others(tx, each, event, at)
-    return verdict
+        else:
+            asked_about[each.cancellation.number] = Verdict.ANOTHER_IS_OPEN
+    if Verdict.ALLOWED not in asked_about.values():
+        return Verdict.ANOTHER_IS_OPEN
+    for one in request.at_places(named):
+        if (why := asked_about[one.cancellation.number]) is not Verdict.ALLOWED:
+            tx.record.append(ClickRefused(Act.RETRY, why, one.state), actor.id, at, one)
+    return Verdict.ALLOWED
 
 
 def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime, *, seen: int) -> Verdict:

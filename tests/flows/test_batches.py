@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from bot.domain.cancellation import State
-from bot.domain.events import Approved, Cancelled, Retried, SettledNotCancelled
+from bot.domain.events import Approved, Cancelled, ClickRefused, Retried, SettledNotCancelled
 from bot.domain.policy import Verdict
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Drop, Hang
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
 from bot.store import open_reader, verify
-from tests.flows.desk import LOBBY, Desk
+from tests.flows.desk import CLEO, LOBBY, Desk
 
 FIVE = ("ord_1", "ord_2", "ord_3", "ord_4", "ord_done")
 
@@ -165,6 +165,27 @@ async def test_an_old_question_before_retry_sends_what_it_named(desk: Desk) -> N
     assert desk.gateway.effects["ord_1"] == 0
 
 
+async def test_retry_tells_which_of_the_orders_that_it_named_it_does_not_send(desk: Desk) -> None:
+    """Somebody asked for one of them anew while the question was open; the rest is sent, and that is on record."""
+    for order in ("ord_1", "ord_2"):
+        desk.gateway.faults.always(order, answers.maintenance(0))
+    card = await ask(desk, "ord_1", "ord_2")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "[ Retry ]")
+    old = desk.cleo.click_payload(card, "retry")
+    assert await desk.fill_in("ord_1", person=desk.ann) is None
+    await desk.card_says(card, "There is another open request for this order, so nobody can retry this one now.")
+    desk.gateway.faults.clear()
+    await desk.slack.deliver("interactive", old)
+    await desk.card_says(card, "1 cancelled")
+    assert await desk.told(desk.cleo) == (
+        "Not sent again: order ord_1. Since you were asked, somebody has made another request for this order. "
+        "Look at that first. All others that you were asked about are sent again."
+    )
+    refused = [(each.actor, each.order_id) for each in await desk.events() if isinstance(each.content, ClickRefused)]
+    assert refused == [(CLEO, "ord_1")]
+
+
 def confirmation(message: Posted, action: str) -> str:
     """Return the question that a button asks before it acts."""
     return str((message.button(action) or {})["confirm"]["text"]["text"])
@@ -305,6 +326,20 @@ async def test_one_of_two_unknown_orders_is_settled_in_the_form(desk: Desk) -> N
         State.SETTLED_NOT_CANCELLED,
         State.CANCELLED,
     ]
+
+
+async def test_a_second_finding_about_an_order_says_that_this_one_is_settled(desk: Desk) -> None:
+    """The request is not: another of its orders is still not known."""
+    card = await unknown(desk)
+    for person in (desk.ben, desk.cleo):
+        await desk.wait(lambda: desk.ann.reads(card))
+        await person.click(card, "settle_cancelled")
+        await desk.wait(lambda person=person: person.modal)
+    assert await desk.cleo.submit(order="ord_2", how="the console says so") is None
+    await desk.card_says(card, "1 settled by hand: cancelled")
+    assert await desk.ben.submit(order="ord_2", how="I looked too") == {
+        "order": "Nothing has changed: order ord_2 was already settled by hand."
+    }
 
 
 @pytest.mark.parametrize(

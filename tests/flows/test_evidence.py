@@ -92,6 +92,18 @@ async def test_evidence_has_what_its_reader_may_look_up(desk: Desk) -> None:
     assert [actor for actor, _ in await handed_out(desk)] == [OLGA, BEN]
 
 
+async def test_evidence_leads_to_no_card_that_is_gone(desk: Desk) -> None:
+    """Its page has no link to a card that somebody deleted."""
+    card, receipt = await desk.ask("ord_1"), await desk.receipt("Open the card")
+    link = f'/p{card.ts.replace(".", "")}"'
+    assert link in text_of(await evidence(desk, desk.vera), "index.html")
+    desk.slack.space.delete_message(card.channel, card.ts)
+    await desk.ann.click(receipt, "withdraw")
+    await desk.receipt("Withdrawn")
+    await nothing_owed(desk)
+    assert link not in text_of(await evidence(desk, desk.vera), "index.html")
+
+
 @pytest.mark.parametrize(
     "line, words",
     [

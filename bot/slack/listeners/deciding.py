@@ -107,6 +107,11 @@ class Deciding:
                 decisions.retry, Act.RETRY, click.value, actor, approvers=approvers, seen=seen, named=named
             )
             await self._answer(ack, click, acted)
+            if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+                asked_about = [one.cancellation for one in acted.request.at_places(named)]
+                if left := [each for each in asked_about if each.state.may_retry]:
+                    said = refusals.not_retried(acted.request, left)
+                    self._parts.say(self._parts.answer_to_click(click), said)
 
     async def try_now(self, ack: AsyncAck, click: Click) -> None:
         """Have the next attempt made at once."""
@@ -231,7 +236,9 @@ class Deciding:
         one = acted.request and acted.request.at_place(finding.order)
         if acted.request is not None and one is None:
             return refusals.NOT_ITS_ORDER
-        return self._refusal(replace(acted, request=one))
+        if acted.verdict is Verdict.ALLOWED or one is None or not acted.request or not acted.request.several:
+            return self._refusal(replace(acted, request=one))
+        return self._parts.told(acted.verdict, refusals.order_refused(acted.verdict, one))
 
     async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:

@@ -126,7 +126,7 @@ def _how_it_stands(
     request: Request, found: outcomes.Words, presentation: Presentation, room: Room
 ) -> list[list[Element]]:
     rows = _to_know(request)
-    if (freeze := freezes.shown(request)) is not None:
+    if presentation.shows_freeze and (freeze := freezes.shown(request)) is not None:
         freeze = freeze if room < Room.LEAST else replace(freeze, why="")
         rows.append(freezes.banner(freeze, ended=freezes.has_ended(request)))
     if request.state is State.PENDING:
@@ -302,8 +302,9 @@ def _retry_until(request: Request) -> list[Element]:
     after = f"settle {it} by hand" if State.UNKNOWN in states else "ask again with /cancel-order"
     if {State.UNKNOWN, State.FAILED} <= states:
         after = "settle by hand what is not known, and ask again with /cancel-order for what has failed"
+    when = "until " if request.freeze is None else "when the freeze is over, until "
     return [
-        words("\nAn approver who is not the requester can press Retry until "),
+        words(f"\nAn approver who is not the requester can press Retry {when}"),
         moment(request.retry_until),
         words(f", if its approvals count. After that, {after}."),
     ]

@@ -11,7 +11,10 @@ from bot.slack.views.text import Element, moment, no_person, person, quoted, the
 
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
-_STANDS_STILL = "No request is taken, no approval counts, and the gateway is not asked."
+_STANDS_STILL = (
+    "No request is taken, no approval counts, nobody can press Retry, and the gateway is not asked. "
+    "A call to the gateway that has begun still ends."
+)
 _OF_A_REQUEST = "No approval counts, and the gateway is not asked."
 _OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
 _WAITS = frozenset({State.PENDING, State.APPROVED})
@@ -34,6 +37,16 @@ def shown_after(request: Request) -> Freeze | None:
 
 def banner(freeze: Freeze, *, ended: bool) -> list[Element]:
     """Return the line of a message about a request that waits, or that has ``ended``."""
+    return _line(freeze, _OF_AN_ENDED_ONE if ended else _OF_A_REQUEST)
+
+
+def of_everything(freeze: Freeze) -> list[Element]:
+    """Return the line above all of somebody's requests."""
+    return _line(freeze, _STANDS_STILL)
+
+
+def _line(freeze: Freeze, what: str) -> list[Element]:
+    """Return who stopped everything, since when and why, and ``what`` stands still."""
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
         words("🧊 Everything is frozen by "),
@@ -41,7 +54,7 @@ def banner(freeze: Freeze, *, ended: bool) -> list[Element]:
         words(", since "),
         moment(freeze.at),
         *why,
-        words(f". {_OF_AN_ENDED_ONE if ended else _OF_A_REQUEST} {_WAY_OUT}"),
+        words(f". {what} {_WAY_OUT}"),
     ]
 
 
@@ -71,7 +84,7 @@ def refused(freeze: Freeze) -> str:
 def begun(freeze: Freeze) -> str:
     """Return what everybody in the channel reads when it begins."""
     later = "My Home tab shows when it is over."  # its end is announced where somebody ends it
-    return f"🧊 {in_force(freeze)} {_STANDS_STILL} A call to the gateway that has begun still ends. {_WAY_OUT} {later}"
+    return f"🧊 {in_force(freeze)} {_STANDS_STILL} {_WAY_OUT} {later}"
 
 
 def ended(name: str, due: int, later: int) -> str:

@@ -30,7 +30,7 @@ _SHOWN_REASON = 100
 
 def home(found: HomeTab, presentation: Presentation = NO_SETTINGS) -> View:
     """Return a person's Home tab."""
-    blocks = [lines(freezes.banner(found.freeze, ended=False))] if found.freeze is not None else []
+    blocks = [lines(freezes.of_everything(found.freeze))] if found.freeze is not None else []
     blocks += _new_request(found)
     if _is_unchecked(found):
         blocks.append(lines([words(_UNCHECKED)]))
@@ -126,7 +126,7 @@ def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
     The freeze is at the beginning of the tab.
     """
     # The others who may decide are no news to this person.
-    shown = card.card(replace(request, freeze=None), replace(presentation, mentions=None)).blocks
+    shown = card.card(request, replace(presentation, mentions=None, shows_freeze=False)).blocks
     return [
         *(block for block in shown if block["type"] != "actions"),
         buttons.on_home(request),

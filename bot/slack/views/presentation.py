@@ -20,6 +20,7 @@ class Presentation:
     ``escalation`` are the people who join them once a request is escalated. The mentions are the bot's own elements: a
     mention that people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for
     help, ``order_id_example`` an order id, and ``order_url`` the address of an order's page with ``{order_id}`` in it.
+    Where ``shows_freeze`` is False, the freeze is shown once for all requests of a page, and not at each.
     """
 
     mentions: People | None = None
@@ -28,6 +29,7 @@ class Presentation:
     contact: str | None = None
     order_id_example: str | None = None
     order_url: str = ""
+    shows_freeze: bool = True
 
     def still_needed(self, request: Request) -> list[Element]:
         """Return the mentions of those who can bring this request further; nothing where there are none.

@@ -340,6 +340,23 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             return f"Nothing has changed: {_how_it_stands(request)}."
 
 
+def order_refused(verdict: Verdict, one: Request) -> str:
+    """Return why nothing was done about one of a request's several orders, while the others may be undone."""
+    text = click_refused(verdict, one)
+    if verdict is not Verdict.WRONG_STATE or one.state is State.FAILED:
+        return text
+    return text.replace("this request", f"order {one.cancellation.order_id}")
+
+
+def not_retried(request: Request, left: Sequence[Cancellation]) -> str:
+    """Return which orders are not sent again after somebody retried the others of a request, and why."""
+    which = "this order" if len(left) == 1 else "these orders"
+    return (
+        f"Not sent again: {orders.some(request, left, _WHOLE_ID)}. Since you were asked, somebody has made another"
+        f" request for {which}. Look at that first. All others that you were asked about are sent again."
+    )
+
+
 def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
     """Return which orders go on after somebody stopped the others of a request, and why."""
     they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")

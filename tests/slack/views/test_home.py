@@ -234,6 +234,17 @@ def test_an_approved_request_waits_while_everything_is_frozen(found: HomeTab) ->
     assert "under way" not in text
 
 
+def test_the_tab_says_at_its_beginning_all_that_a_freeze_stops_and_at_a_request_what_waits_for_its_end() -> None:
+    """A call that is under way still ends, and Retry has its time after the freeze."""
+    text = shown(tab(unknown=(replace(UNKNOWN, read_at=AT),), freeze=FREEZE))
+    assert (
+        "No request is taken, no approval counts, nobody can press Retry, and the gateway is not asked. "
+        "A call to the gateway that has begun still ends."
+    ) in text
+    assert "An approver who is not the requester can press Retry when the freeze is over, until " in text
+    assert text.count("Everything is frozen") == 1
+
+
 OF_ORDERS = [each for each in State if each not in {State.PENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}]
 """The states that the orders of one request can have beside each other."""
 
