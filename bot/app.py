@@ -107,7 +107,7 @@ class Bot:
             escalate_after=settings.escalate_after,
             escalate_to=settings.escalate_to or People(),
             digest=settings.digest,
-            digest_to=settings.approval_channel or "",
+            approval_channel=settings.approval_channel or "",
             reasons=settings.reasons or (),
             reason_required=settings.reason_required,
             mention_approvers=settings.mention_approvers,

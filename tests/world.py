@@ -1,6 +1,7 @@
 """The use cases over a real file, a clock that tests move, a modelled gateway, and everything that must always hold."""
 
 import asyncio
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -38,6 +39,7 @@ from bot.store.connection import Connection
 from bot.store.postgres import Postgres
 from bot.store.sqlite import SQLite
 from bot.workflow import Acted, ClaimedDelivery, Concluded, HomeTab, Patience, Rules, Wish, Workflow, decisions
+from bot.workflow.freezing import Typed
 from tests.clock import Clock
 from tests.under_way import UnderWay
 from tests.writer import Writer
@@ -90,6 +92,14 @@ _WATCH_SERVER = """
 def actor(person: str, membership: Membership = Membership.MEMBER) -> Actor:
     """Return this person with the same membership in every role."""
     return Actor(person, person.lower(), requester=membership, approver=membership, auditor=membership)
+
+
+_COMMANDS = itertools.count(1)
+
+
+def typed(channel: str = "C1") -> Typed:
+    """Return a command that somebody types now in this channel."""
+    return Typed("/cancel-order", channel, f"T{next(_COMMANDS)}")
 
 
 async def next_attempt(workflow: Workflow) -> Attempt | None:
@@ -321,11 +331,11 @@ class World:
 
     def freeze(self) -> Verdict:
         """Stop everything as Ben."""
-        return self.run(self.workflow.freeze(self._click(BEN, Membership.MEMBER), "why", "/cancel-order")).verdict
+        return self.run(self.workflow.freeze(self._click(BEN, Membership.MEMBER), "why", typed())).verdict
 
     def unfreeze(self) -> Verdict:
         """Let everything go on as Ben."""
-        return self.run(self.workflow.unfreeze(self._click(BEN, Membership.MEMBER), "/cancel-order")).verdict
+        return self.run(self.workflow.unfreeze(self._click(BEN, Membership.MEMBER), typed())).verdict
 
     # --- the worker ---------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ class DeliveryKind(StrEnum):
     """The receipt must show the state as it is at the time of delivery."""
     DIGEST = "digest"
     """A message with the figures of a period, which is about no request."""
+    ANNOUNCEMENT = "announcement"
+    """A message to a channel that a freeze has begun or ended, which is about no request."""
     EVIDENCE = "evidence"
     """A file with the evidence for one order, for the person who asked for it."""
     COPIES = "copies"

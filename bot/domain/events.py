@@ -148,22 +148,36 @@ class Erased(Content):
 
 @dataclass(frozen=True, slots=True)
 class Frozen(Content):
-    """Somebody stopped everything that could cancel an order; ``why`` is in their own words."""
+    """Somebody stopped everything that could cancel an order; ``why`` is in their own words.
+
+    ``channels`` are those to which the bot owes a message about it. ``answered_in`` is the one in which it was typed,
+    where that is none of them: there everybody reads the answer to the command.
+    """
 
     kind = "frozen"
     words = ("why",)
     why: str = ""
     ground: Ground | None = None
     """None where it was done on the command line."""
+    channels: tuple[str, ...] = ()
+    answered_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfrozen(Content):
-    """Somebody ended the freeze."""
+    """Somebody ended the freeze; the channels are as in ``Frozen``.
+
+    ``due`` is how many approved requests had a call to the gateway due then, and ``later`` how many others waited for
+    the time of their next call.
+    """
 
     kind = "unfrozen"
     ground: Ground | None = None
     """None where it was done on the command line."""
+    channels: tuple[str, ...] = ()
+    answered_in: str = ""
+    due: int = 0
+    later: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -800,15 +800,28 @@ def compare_apart(apart: Iterable[Event], words: Words, erased: Container[int]) 
     return Contradiction(Subject.WORDS, "", *misfit) if misfit is not None else None
 
 
-def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
-    """Return the first digest or evidence that is not in the outbox once for each channel or person, or None.
+OWED_APART = (
+    events.Digest,
+    events.DigestMoved,
+    events.DigestCalledOff,
+    events.EvidenceAsked,
+    events.Frozen,
+    events.Unfrozen,
+    events.DeliveryAbandoned,
+)
+"""The events about no request that say what is owed about none, and what has become of it."""
 
-    ``said`` are the events about no request that can be read, and ``kept`` the rows of the outbox about no request:
-    kind, event, target, status and ts.
+
+def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradiction | None:
+    """Return the first digest, announcement or evidence that is not in the outbox once for each target, or None.
+
+    ``said`` are the events of ``OWED_APART`` about no request that can be read, and ``kept`` the rows of the outbox
+    about no request: kind, event, target, status and ts.
     """
     kinds: dict[int, DeliveryKind] = {}
     channels: dict[int, list[str]] = {}
     called_off: set[int] = set()
+    last_freeze = 0
     dropped: Counter[str] = Counter()
     for event in said:
         match events.from_json(event.kind, event.data):
@@ -816,6 +829,9 @@ def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradict
                 kinds[event.seq], channels[event.seq] = DeliveryKind.DIGEST, [channel]
             case events.EvidenceAsked():
                 kinds[event.seq], channels[event.seq] = DeliveryKind.EVIDENCE, [event.actor]
+            case events.Frozen(channels=announced) | events.Unfrozen(channels=announced):
+                kinds[event.seq], channels[event.seq] = DeliveryKind.ANNOUNCEMENT, list(announced)
+                last_freeze = event.seq
             case events.DigestMoved(digest=digest, channel=channel):
                 channels.setdefault(digest, []).append(channel)
             case events.DigestCalledOff(digest=digest):
@@ -828,6 +844,9 @@ def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradict
         is_owed = kind == kinds.get(event_seq) and left and left.pop(0) == target
         # It is called off in a channel which it left for another one, and with the last where none is its own any more.
         is_over = bool(left) or event_seq in called_off
+        if kind == DeliveryKind.ANNOUNCEMENT:
+            # What people read before the next one was on its way stays; the rest is called off.
+            is_over = status == "called_off" and event_seq < last_freeze
         # Slack does not say under which timestamp a file is shown.
         unplaced = status == "delivered" and not ts and kind != DeliveryKind.EVIDENCE
         if not is_owed or (status == "called_off") is not is_over or unplaced or dropped[kind] < 0:

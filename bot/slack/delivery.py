@@ -25,7 +25,7 @@ from bot.domain.request import Request
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.search import METADATA_TYPE, THREAD_GONE, Search, UnfinishedError
-from bot.slack.views import card, digest, missing_card, notices, receipt, results
+from bot.slack.views import card, digest, freezes, missing_card, notices, receipt, results
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Message
@@ -43,12 +43,15 @@ _UNFIT = {
 """Errors about what is in the message."""
 _MESSAGE_LOST = {MESSAGE_GONE}
 """The error about a message that is not there. One that may not be changed stays for people to read, untrue."""
+_NOT_THERE = {"channel_not_found", "not_in_channel", "is_archived"}
+"""Errors about a channel in which nobody waits for the bot: an approver typed a command there that has its answer."""
 _NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"}
 """Errors about the person who should get a direct message."""
 _FINAL = {
     ("chat.postMessage", DeliveryKind.CARD): _UNFIT,
     ("chat.postMessage", DeliveryKind.REPLY): _UNFIT,
     ("chat.postMessage", DeliveryKind.DIGEST): _UNFIT,
+    ("chat.postMessage", DeliveryKind.ANNOUNCEMENT): _UNFIT | _NOT_THERE,
     ("chat.postMessage", DeliveryKind.DIRECT_MESSAGE): _UNFIT | _NOBODY_THERE,
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE): _NOBODY_THERE,
     ("chat.postMessage", DeliveryKind.RECEIPT): _UNFIT | _NOBODY_THERE,
@@ -127,6 +130,8 @@ class SlackCourier:
                     return found
             if delivery.kind is DeliveryKind.EVIDENCE:
                 return await self._evidence(delivery, event)
+            if delivery.kind is DeliveryKind.ANNOUNCEMENT:
+                return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
             if request is None or delivery.kind is DeliveryKind.DIGEST:
                 return await self._post(delivery, identity, delivery.target, digest.digest(event))
             match delivery.kind:

@@ -109,6 +109,11 @@ class Deliveries:
             (secrets.token_hex(16), kind, seq, target, timestamp(at), timestamp(at)),
         )
 
+    def announced_to(self) -> set[str]:
+        """Return the channels to which an announcement is still owed."""
+        sql = "SELECT DISTINCT target FROM deliveries WHERE number IS NULL AND status = 'queued' AND kind = ?"
+        return {target for (target,) in self._connection.execute(sql, (DeliveryKind.ANNOUNCEMENT,))}
+
     def digests_for_others(self, channel: str, *, refused: bool, in_doubt: bool) -> list[tuple[int, int]]:
         """Return the positions and events of the digests that are owed to another channel and in nobody's hands.
 

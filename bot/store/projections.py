@@ -15,16 +15,12 @@ from pydantic import ValidationError
 
 from bot.domain.audit import Event
 from bot.domain.events import (
-    DeliveryAbandoned,
-    Digest,
-    DigestCalledOff,
-    DigestMoved,
     Erased,
-    EvidenceAsked,
     Named,
     from_json,
 )
 from bot.domain.projection import (
+    OWED_APART,
     Contradiction,
     Kept,
     Projection,
@@ -270,7 +266,7 @@ class Projections:
 
     def _owed_apart(self) -> Contradiction | None:
         """Return the first digest or evidence that the outbox does not have as it must, or None; there are few."""
-        kinds = (Digest.kind, DigestMoved.kind, DigestCalledOff.kind, EvidenceAsked.kind, DeliveryAbandoned.kind)
+        kinds = [each.kind for each in OWED_APART]
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND {among('kind', len(kinds))} ORDER BY seq"
         said = [Event(*row) for row in self._connection.execute(sql, kinds)]
         sql = "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL ORDER BY position"

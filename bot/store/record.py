@@ -215,13 +215,15 @@ class Record:
 
     def freeze(self) -> Freeze | None:
         """Return the freeze that is in force, or None. The events alone say so: no table has to be proved."""
-        found = self._connection.execute(
-            f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} ORDER BY seq DESC LIMIT 1"
-        )
-        if not found or Event(*found[0]).kind != Frozen.kind:
+        event = self.last_freeze()
+        if event is None or event.kind != Frozen.kind:
             return None
-        (event,) = self.with_words(found)
         return Freeze(event.actor, datetime.fromisoformat(event.at), event.words.get("why", ""))
+
+    def last_freeze(self) -> Event | None:
+        """Return the event with which a freeze began or ended last, or None before the first one."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} ORDER BY seq DESC LIMIT 1"
+        return next(iter(self.with_words(self._connection.execute(sql))), None)
 
     def last_of(self, request: Request, *kinds: type[Content]) -> int:
         """Return the number of the last event of these kinds about this request, or 0."""

@@ -1,4 +1,4 @@
-"""Slack's signed requests that one of several bots has seen, so that none of them is taken twice."""
+"""Slack's signed requests and commands that one of several bots has seen, so that none of them is taken twice."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -8,7 +8,10 @@ from bot.store.connection import Connection
 
 
 class Signatures:
-    """The table ``signatures``. It holds digests: a signature that can be read could be sent again."""
+    """The table ``signatures``. It holds digests: a signature that can be read could be sent again.
+
+    For a command that acts at once, its trigger id stands for the signature.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

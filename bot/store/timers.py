@@ -39,6 +39,12 @@ class Timers:
             ),
         )
 
+    def hold(self, waiting: Request) -> None:
+        """Let a pending request wait for its end alone: what else is due stays so until ``put_off`` is called."""
+        self._connection.execute(
+            "UPDATE requests SET due_at = expires_at WHERE number = ? AND due_at IS NOT NULL", (waiting.number,)
+        )
+
     def shift(self, by: timedelta, made_after: int) -> None:
         """Move everything that waits, so that it waits as long as before while the clock moves as far.
 

@@ -19,6 +19,7 @@ from bot.domain.projection import MAY_BE_OUTDATED
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow import digests, rates
+from bot.workflow.freezing import is_over
 from bot.workflow.rules import Rules
 from bot.workflow.transitions import owe_messages
 
@@ -71,6 +72,11 @@ def claim(
         event = tx.record.event(delivery.event_seq)
         request = tx.requests.get(delivery.request_id)
         if request is None:
+            if delivery.kind is DeliveryKind.ANNOUNCEMENT and is_over(tx, event):
+                # The newer one goes to this channel as well.
+                tx.deliveries.call_off(delivery.position, at)
+                called_off += 1
+                continue
             claimed.append(ClaimedDelivery(delivery, None, event))
             rates.record(tx, rules.patience, delivery.target, at)
             not_to |= {delivery.target}

@@ -42,7 +42,7 @@ def take_back(tx: Tables, rules: Rules, at: datetime, *, alone: bool) -> None:
         tx.digests.drop()
     elif alone:
         tx.digests.end_lease()
-    channel = rules.digest_to if rules.digest is not None else ""
+    channel = rules.approval_channel if rules.digest is not None else ""
     for position, seq in tx.deliveries.digests_for_others(channel, refused=not alone, in_doubt=not channel):
         _move(tx, position, seq, channel, at)
 
@@ -52,8 +52,8 @@ def follow_refusal(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -
 
     So bots with different settings do not move it back and forth.
     """
-    if rules.digest is not None and not tx.deliveries.digest_was_for(delivery.event_seq, rules.digest_to):
-        _move(tx, delivery.position, delivery.event_seq, rules.digest_to, at)
+    if rules.digest is not None and not tx.deliveries.digest_was_for(delivery.event_seq, rules.approval_channel):
+        _move(tx, delivery.position, delivery.event_seq, rules.approval_channel, at)
 
 
 def _move(tx: Tables, position: int, seq: int, channel: str, at: datetime) -> None:
@@ -115,7 +115,7 @@ def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> boo
     if (planned.since, planned.newest) != (period.since, due.after):
         return False
     content = Digest(
-        channel=rules.digest_to,
+        channel=rules.approval_channel,
         since=timestamp(period.since),
         until=timestamp(period.until),
         zone=rules.digest.zone.key,
@@ -123,7 +123,7 @@ def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> boo
         again=planned.ended is not None and period.since < planned.ended,
     )
     owed_by = tx.record.append(content, BOT, at)
-    tx.deliveries.enqueue_apart(DeliveryKind.DIGEST, owed_by.seq, rules.digest_to, at)
+    tx.deliveries.enqueue_apart(DeliveryKind.DIGEST, owed_by.seq, rules.approval_channel, at)
     due_at = rules.digest.next(period.until)
     ended = max(period.until, planned.ended or period.until)
     tx.digests.plan(str(rules.digest), since=period.until, newest=due.upto, ended=ended, due_at=due_at)

@@ -5,10 +5,11 @@ way ends as always. People can still reject, withdraw and settle, and requests e
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.domain import policy
+from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Frozen, RequestRefused, Unfrozen
@@ -16,6 +17,8 @@ from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
 from bot.store import Tables
+from bot.workflow.rules import Rules
+from bot.workflow.waiting import go_on
 
 MOST_FAILED = 1000
 """So many failed orders are looked through for those that could be retried. Their time is over within a day or so."""
@@ -25,23 +28,37 @@ MOST_FAILED = 1000
 class Froze:
     """The answer to somebody who freezes or unfreezes.
 
-    ``freeze`` is the one in force now, ``due`` how many approved requests have a call to the gateway due by now, and
-    ``later`` how many others wait for the time of their next call.
+    ``freeze`` is the one in force now, and ``event`` the one that they brought about, or None.
     """
 
     verdict: Verdict
     freeze: Freeze | None
-    due: int
-    later: int
+    event: Event | None = None
+
+    @property
+    def is_answer_to_all(self) -> bool:
+        """Return True where everybody in the channel of the command reads of it in the answer, and in no message."""
+        content = self.event and self.event.content
+        return isinstance(content, Frozen | Unfrozen) and bool(content.answered_in)
 
 
-def freeze(tx: Tables, actor: Actor, why: str, command: str, at: datetime) -> Froze:
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The command with which somebody freezes or unfreezes: where they typed it, and Slack's id of its one delivery."""
+
+    command: str
+    channel: str
+    trigger_id: str
+
+
+def freeze(tx: Tables, rules: Rules, actor: Actor, at: datetime, *, why: str, typed: Typed) -> Froze:
     """Stop everything, or put on record why not. FROZEN means that it is stopped already, and for this reason."""
     verdict = policy.may_freeze(actor)
     if verdict is Verdict.ALLOWED and not is_news(tx.freeze(), why):
         verdict = Verdict.FROZEN
-    refusal = RequestRefused(verdict, command, reason=why)
-    return _carry_out(tx, Frozen(why, actor.ground) if verdict is Verdict.ALLOWED else refusal, actor, at)
+    refusal = RequestRefused(verdict, typed.command, reason=why)
+    content = Frozen(why, actor.ground) if verdict is Verdict.ALLOWED else refusal
+    return _carry_out(tx, rules, content, actor, at, typed=typed)
 
 
 def is_news(in_force: Freeze | None, why: str) -> bool:
@@ -52,23 +69,30 @@ def is_news(in_force: Freeze | None, why: str) -> bool:
     return in_force is None or why not in {"", in_force.why}
 
 
-def unfreeze(tx: Tables, actor: Actor, command: str, at: datetime) -> Froze:
+def unfreeze(tx: Tables, rules: Rules, actor: Actor, at: datetime, *, typed: Typed) -> Froze:
     """Let everything go on, or put on record why not. NOT_FROZEN means that nothing is stopped."""
     verdict = policy.may_freeze(actor)
     if verdict is Verdict.ALLOWED and tx.freeze() is None:
         verdict = Verdict.NOT_FROZEN
-    refusal = RequestRefused(verdict, command)
-    return _carry_out(tx, Unfrozen(actor.ground) if verdict is Verdict.ALLOWED else refusal, actor, at)
+    refusal = RequestRefused(verdict, typed.command)
+    content = Unfrozen(actor.ground) if verdict is Verdict.ALLOWED else refusal
+    return _carry_out(tx, rules, content, actor, at, typed=typed)
 
 
-def _carry_out(tx: Tables, content: Frozen | Unfrozen | RequestRefused, actor: Actor, at: datetime) -> Froze:
+def _carry_out(
+    tx: Tables,
+    rules: Rules,
+    content: Frozen | Unfrozen | RequestRefused,
+    actor: Actor,
+    at: datetime,
+    *,
+    typed: Typed,
+) -> Froze:
     if isinstance(content, RequestRefused):
         tx.record.append(content, actor.id, at)
-    else:
-        put(tx, content, actor.id, at)
-    verdict = content.why if isinstance(content, RequestRefused) else Verdict.ALLOWED
-    due, later = approved(tx.requests.waiting(), at)
-    return Froze(verdict, tx.freeze(), due, later)
+        return Froze(content.why, tx.freeze())
+    event = put(tx, content, actor.id, at, typed_in=typed.channel, approval_channel=rules.approval_channel)
+    return Froze(Verdict.ALLOWED, tx.freeze(), event)
 
 
 def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
@@ -92,13 +116,38 @@ def freeze_restored(tx: Tables, actor: str, at: datetime) -> None:
     put(tx, Frozen(why), actor, at)
 
 
-def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> None:
-    """Begin or end a freeze, and show it to all that wait for people or for the gateway."""
+def put(
+    tx: Tables,
+    content: Frozen | Unfrozen,
+    actor: str,
+    at: datetime,
+    *,
+    typed_in: str = "",
+    approval_channel: str | None = None,
+) -> Event:
+    """Begin or end a freeze, and owe it to all that wait for people or for the gateway; return its event.
+
+    ``typed_in`` is the channel of the command, if there is one. Who does not know the setting APPROVAL_CHANNEL goes by
+    that of the last start.
+    """
+    if approval_channel is None:
+        started = tx.record.last_start()
+        approval_channel = started.approval_channel if started is not None else ""
     # Its end is shown wherever it was shown itself.
     before = tx.freeze()
     began = before.at if before is not None else at
-    event = tx.record.append(content, actor, at)
     waiting = {request.number: request for request in tx.requests.waiting()}
+    if isinstance(content, Unfrozen):
+        due, later = approved(waiting.values(), at)
+        content = replace(content, due=due, later=later)
+        go_on(tx)
+    where = {approval_channel, *(each.card_channel for each in waiting.values())}
+    content = replace(content, channels=_audience(tx, where, typed_in))
+    if typed_in not in content.channels:
+        content = replace(content, answered_in=typed_in)
+    event = tx.record.append(content, actor, at)
+    for channel in content.channels:
+        tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
     # While everything is frozen, nobody can press Retry.
     failed = (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(began))
     waiting |= {request.number: request for request in failed if request.number not in waiting}
@@ -106,3 +155,23 @@ def put(tx: Tables, content: Frozen | Unfrozen, actor: str, at: datetime) -> Non
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():
             tx.deliveries.enqueue(request, kind, event, at)
+    return event
+
+
+def _audience(tx: Tables, cards: set[str], typed_in: str) -> tuple[str, ...]:
+    """Return the channels in which the bot has to say it: those of the cards, and where people read the last one.
+
+    Who read that everything is frozen must read the end of it, wherever somebody ends it.
+    """
+    channels = cards | tx.deliveries.announced_to()
+    before = tx.record.last_freeze()
+    if before is not None and isinstance(content := before.content, Frozen):
+        channels |= {*content.channels, content.answered_in} - {typed_in}
+    # A direct message has one reader, who has read the answer.
+    return tuple(sorted(each for each in channels if each and not each.startswith("D")))
+
+
+def is_over(tx: Tables, event: Event) -> bool:
+    """Return True for the event of a freeze, or of its end, after which there was another."""
+    last = tx.record.last_freeze()
+    return last is not None and event.seq < last.seq

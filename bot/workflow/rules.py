@@ -84,7 +84,7 @@ class Rules:
     escalate_after: timedelta | None = None
     escalate_to: People = field(default_factory=People)
     digest: Schedule | None = None
-    digest_to: str = ""
+    approval_channel: str = ""
     """The channel of the digests; empty where there are none."""
     reasons: tuple[str, ...] = ()
     """The reasons from which people choose; empty where there is no list."""

@@ -25,8 +25,11 @@ def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
     """Remind and escalate, if it is time for that, and put the next down.
 
     However late it is, there is one reminder, and the next keeps its distance. What the settings switched off since
-    does not come any more.
+    does not come any more. While everything is frozen, nobody can approve, so all of it comes after that.
     """
+    if tx.freeze() is not None:
+        tx.timers.hold(waiting)
+        return
     remind_at, escalate_at = waiting.remind_at, waiting.escalate_at
     reminded, escalated_at = waiting.reminded, waiting.escalated_at
     happened: list[Content] = []
@@ -51,6 +54,18 @@ def fall_due(tx: Tables, rules: Rules, waiting: Request, at: datetime) -> None:
             # Somebody may have deleted the card, and with it the only buttons; the update finds that out.
             tx.deliveries.enqueue(waiting, DeliveryKind.CARD_UPDATE, event, at)
         owe_messages(tx, waiting, event, content, at)
+
+
+def go_on(tx: Tables) -> None:
+    """Let what fell due during a freeze come now."""
+    for request in tx.requests.pending():
+        tx.timers.put_off(
+            request,
+            remind_at=request.remind_at,
+            escalate_at=request.escalate_at,
+            reminded=request.reminded,
+            escalated_at=request.escalated_at,
+        )
 
 
 def follow_deciders(tx: Tables, rules: Rules, before: Started, now: Started, at: datetime) -> None:

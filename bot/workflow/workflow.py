@@ -42,7 +42,7 @@ from bot.workflow import (
 )
 from bot.workflow.deliveries import ClaimedDelivery, Concluded
 from bot.workflow.digests import Due
-from bot.workflow.freezing import Froze
+from bot.workflow.freezing import Froze, Typed
 from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found
 from bot.workflow.requests import Acted, Wish
@@ -67,6 +67,8 @@ _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
 _NEEDS_A_PERSON = {State.UNKNOWN, State.FAILED}
 """The ends after which nothing happens until somebody acts."""
+_COMMANDS_ARE_KNOWN = timedelta(days=1)
+"""Slack brings nothing again after so long."""
 _ERASED_AT_ONCE = 100
 """Events whose words go in one transaction, which would hold up the people's if it were longer."""
 _SETTLED = {State.PENDING: "waiting_told", State.APPROVED: "call_begun", State.SENDING: "answer_lost"}
@@ -239,18 +241,32 @@ class Workflow:
 
         return await self._store.transaction("signature", work)
 
-    async def freeze(self, actor: Actor, why: str, command: str) -> Froze:
+    async def freeze(self, actor: Actor, why: str, typed: Typed) -> Froze:
         """Stop everything that could cancel an order."""
-        return await self._freezing("frozen", actor, lambda tx, at: freezing.freeze(tx, actor, why, command, at))
 
-    async def unfreeze(self, actor: Actor, command: str) -> Froze:
+        def step(tx: Tables, at: datetime) -> Froze:
+            return freezing.freeze(tx, self.rules, actor, at, why=why, typed=typed)
+
+        return await self._freezing("frozen", actor, typed, step)
+
+    async def unfreeze(self, actor: Actor, typed: Typed) -> Froze:
         """Let everything go on."""
-        return await self._freezing("unfrozen", actor, lambda tx, at: freezing.unfreeze(tx, actor, command, at))
 
-    async def _freezing(self, name: str, actor: Actor, step: Callable[[Tables, datetime], Froze]) -> Froze:
+        def step(tx: Tables, at: datetime) -> Froze:
+            return freezing.unfreeze(tx, self.rules, actor, at, typed=typed)
+
+        return await self._freezing("unfrozen", actor, typed, step)
+
+    async def _freezing(
+        self, name: str, actor: Actor, typed: Typed, step: Callable[[Tables, datetime], Froze]
+    ) -> Froze:
         def work(tx: Tables) -> Froze:
             at = self._at(tx)
             tx.people.remember(actor, at)
+            # It has no state that it was about: what comes a second time would end another freeze.
+            if not tx.signatures.keep(typed.trigger_id, at, at + _COMMANDS_ARE_KNOWN):
+                tx.record.append(RequestRefused(Verdict.REPEATED, typed.command), actor.id, at)
+                return Froze(Verdict.REPEATED, tx.freeze())
             return step(tx, at)
 
         froze = await self._store.transaction(name, work)
@@ -267,7 +283,7 @@ class Workflow:
             # Also over a freeze of somebody's, who would end it without a word of this.
             if (freeze := tx.freeze()) is None or freeze.by != BOT:
                 why = f"The record is damaged, or the tables contradict it, at event {event_number}"
-                freezing.put(tx, Frozen(why), BOT, self._at(tx))
+                freezing.put(tx, Frozen(why), BOT, self._at(tx), approval_channel=self.rules.approval_channel)
 
         await self._store.transaction("frozen", work)
         log.error("frozen_for_damage", event_number=event_number)
@@ -293,6 +309,10 @@ class Workflow:
     async def frozen(self) -> Freeze | None:
         """Return the freeze that is in force, or None."""
         return await self._store.read(lambda tables: tables.freeze())
+
+    async def last_freeze(self) -> Event | None:
+        """Return the event with which a freeze began or ended last, or None before the first one."""
+        return await self._store.read(lambda tables: tables.record.last_freeze())
 
     async def home_opened(self, person: str) -> None:
         """Owe this person their Home tab, now and at every change for as long as it counts as open."""

@@ -93,6 +93,7 @@ _MAY_BE_ABANDONED: dict[str, set[str]] = {
     "receipt": set(),
     "receipt_update": {"message_not_found"},
     "digest": set(),
+    "announcement": {"channel_not_found", "not_in_channel", "is_archived"},
     "evidence": set(),
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""
@@ -239,6 +240,7 @@ class Judge:
             self._reported = {str(delivery): int(seq) for delivery, seq in sql("SELECT id, event_seq FROM deliveries")}
             """The number of the event that each delivery reports."""
             self._digests = [delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'digest'")]
+            self._announcements = sql("SELECT id, event_seq, status FROM deliveries WHERE kind = 'announcement'")
             self._receipts = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'receipt'")}
             self._cards = {delivery for (delivery,) in sql("SELECT id FROM deliveries WHERE kind = 'card'")}
         self._contents: defaultdict[str, list[Content]] = defaultdict(list)
@@ -269,6 +271,7 @@ class Judge:
         self._judge_deliveries()
         self._judge_stale()
         self._judge_digests()
+        self._judge_announcements()
         cards = [self._judge_card(request) for request in self._requests.values()]
         receipts = [self._judge_receipt(request) for request in self._requests.values()]
         under_way = UnderWay()
@@ -290,6 +293,7 @@ class Judge:
             "asked from a message": sum(bool(request.source) for request in self._requests.values()),
             "pressed on Home tabs": _counted(self._crowd.on_home),
             "digests": kinds[Digest.kind],
+            "announcements of freezes": _counted(Counter(status for _, _, status in self._announcements)),
             "cards in Slack for each": _spread(cards),
             "receipts for each": _spread(receipts),
             "gateway calls": len(gateway.calls),
@@ -490,6 +494,16 @@ class Judge:
                 self._wrong(f"#{event.seq}: the digest was not posted")
         if self._crowd.channel_of_cards and not digests:
             self._wrong("there was no digest")
+
+    def _judge_announcements(self) -> None:
+        """Check that people read of each freeze and its end, unless that was over before Slack took it."""
+        posted = {delivery_of(message.metadata) for message, _ in self._shown}
+        last = max((seq for _, seq, _ in self._announcements), default=0)
+        for delivery, seq, status in self._announcements:
+            if status == "delivered" and delivery not in posted:
+                self._wrong(f"#{seq}: {delivery} was announced, and is not in Slack")
+            if status == "queued" or (status == "called_off" and seq == last):
+                self._wrong(f"#{seq}: the announcement {delivery} is {status}")
 
     # --- cards and results --------------------------------------------------------------------
 

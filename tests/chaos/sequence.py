@@ -146,7 +146,8 @@ class Sequence:
                     frozen = begins
                 case content if frozen:
                     self.while_frozen[event.kind] += 1
-                    if isinstance(content, _NOT_WHILE_FROZEN):
+                    asks = isinstance(content, Escalated) or (isinstance(content, Reminded) and not content.joined)
+                    if asks or isinstance(content, _NOT_WHILE_FROZEN):
                         self._wrong(f"{event.order_id}: {event.kind} while everything was frozen")
         if frozen:
             self._wrong("everything is still frozen")

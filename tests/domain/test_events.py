@@ -160,6 +160,8 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "digest": {"channel", "since", "until", "zone"},
         "digest_moved": {"channel"},
         "evidence_asked": {"order"},
+        "frozen": {"answered_in"},
+        "unfrozen": {"answered_in"},
         "erased": {"why"},  # the operator's own, about the erasure
     }
     for kind, content in KINDS.items():
@@ -225,6 +227,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         "card_blocked": {"in_doubt": False, "outdated": False, "told_directly": False},
         "reminded": {"joined": False},
         "digest": {"again": False},
+        "unfrozen": {"due": 0, "later": 0},
     }
 
     def left_out(content: type[Any]) -> dict[str, object]:

@@ -16,7 +16,7 @@ from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.cancellation import State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Publish, Receipt
-from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Digest, Started
+from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Digest, Frozen, Started
 from bot.domain.report import Figures, Report
 from bot.domain.request import Request
 from bot.network import Network
@@ -49,13 +49,15 @@ EVENT, _ = follow(FIRST, CANCELLED, BOT, timestamp(AT), request="c1", order_id="
 CONTENT = Digest("C0PAY", timestamp(AT), timestamp(AT), "UTC", Report(Figures()))
 DIGEST, _ = follow(FIRST, CONTENT, BOT, timestamp(AT))
 
-APART = {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE}
+FREEZE, _ = follow(FIRST, Frozen(channels=("C0PAY",)), "U0BEN", timestamp(AT))
+
+APART = {DeliveryKind.DIGEST, DeliveryKind.ANNOUNCEMENT, DeliveryKind.EVIDENCE}
 NEW_MESSAGES = [kind for kind in DeliveryKind if kind.is_new_message and kind not in APART]
 
 
 def about(kind: DeliveryKind) -> Event:
     """Return the event that a delivery of this kind reports."""
-    return DIGEST if kind is DeliveryKind.DIGEST else EVENT
+    return {DeliveryKind.DIGEST: DIGEST, DeliveryKind.ANNOUNCEMENT: FREEZE}.get(kind, EVENT)
 
 
 def queued(kind: DeliveryKind, *, in_doubt: bool = False) -> Delivery:

@@ -73,7 +73,8 @@ def change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-OF_REQUESTS = sorted(set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE, DeliveryKind.COPIES})
+APART = {DeliveryKind.DIGEST, DeliveryKind.ANNOUNCEMENT, DeliveryKind.EVIDENCE, DeliveryKind.COPIES}
+OF_REQUESTS = sorted(set(DeliveryKind) - APART)
 ORDER = "WHERE order_id = 'ord_{}'".format
 NUMBER = "(SELECT request FROM cancellations WHERE order_id = 'ord_{}')".format
 CALLED = "(SELECT number FROM cancellations WHERE order_id = 'ord_{}')".format

@@ -605,7 +605,7 @@ async def test_after_a_weekend_without_slack_everything_is_delivered(
     for _ in range(20):
         clock.advance(60)
         await worker.until_idle()
-    apart = {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE, DeliveryKind.COPIES}
+    apart = {DeliveryKind.DIGEST, DeliveryKind.ANNOUNCEMENT, DeliveryKind.EVIDENCE, DeliveryKind.COPIES}
     counts = {kind: courier.brought.count(kind) for kind in {*DeliveryKind} - apart}
     # A receipt that goes out late shows everything by itself.
     assert counts.pop(DeliveryKind.RECEIPT_UPDATE) <= 3
@@ -682,7 +682,7 @@ async def test_figures_that_cannot_be_read_stop_nothing_and_are_read_again(
 ) -> None:
     """After an error in the bot the digest waits for its lease, and not for the next week."""
     workflow.rules = replace(
-        workflow.rules, digest=Schedule(None, time(12, 0), ZoneInfo("Asia/Phnom_Penh")), digest_to="C0PAY"
+        workflow.rules, digest=Schedule(None, time(12, 0), ZoneInfo("Asia/Phnom_Penh")), approval_channel="C0PAY"
     )
     await worker.until_idle()
     clock.advance(days=1)

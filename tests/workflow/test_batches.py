@@ -8,7 +8,7 @@ import pytest
 from bot.domain.attempt import Answer
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Cancelled, ClickRefused, GatewayTrouble, Hurried, Retried, StoppedTrying
+from bot.domain.events import Cancelled, ClickRefused, GatewayTrouble, Hurried, Retried, StoppedTrying, Unfrozen
 from bot.domain.lookup import Lookup
 from bot.domain.policy import NAMED, Act, Membership, Surface, Verdict
 from bot.domain.request import Request
@@ -33,7 +33,7 @@ from tests.workflow.steps import (
     version,
     withdraw,
 )
-from tests.world import actor, next_attempt, next_delivery
+from tests.world import actor, next_attempt, next_delivery, typed
 
 GIVEN_UP = replace(LOST, repeat=False)
 NEWS = {DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE}
@@ -357,13 +357,14 @@ async def test_a_freeze_between_two_orders_holds_the_rest(workflow: Workflow, st
     request = await approved(workflow, "ord_1", "ord_2", "ord_3")
     first = await sending(workflow)
     ben = replace(actor("UTWO"), ground=NAMED)
-    await workflow.freeze(ben, "prices are wrong", "/cancel-order")
+    await workflow.freeze(ben, "prices are wrong", typed())
     assert await next_attempt(workflow) is None
     await workflow.record_answer(first, CANCELLED)
     assert await next_attempt(workflow) is None
     assert await states(store, request) == [State.CANCELLED, State.APPROVED, State.APPROVED]
-    froze = await workflow.unfreeze(ben, "/cancel-order")
-    assert (froze.due, froze.later) == (1, 0)
+    ended = await workflow.unfreeze(ben, typed())
+    assert ended.event is not None
+    assert ended.event.content == Unfrozen(NAMED, ("C1",), due=1)
     await answer(workflow, {"ord_2": CANCELLED, "ord_3": CANCELLED})
     assert await states(store, request) == [State.CANCELLED] * 3
     assert len(await news(workflow, clock)) == 2
@@ -374,8 +375,10 @@ async def test_the_end_of_a_freeze_counts_a_request_that_is_partly_being_sent(wo
     await approved(workflow, "ord_1", "ord_2")
     await sending(workflow)
     ben = replace(actor("UTWO"), ground=NAMED)
-    await workflow.freeze(ben, "why", "/cancel-order")
-    assert (await workflow.unfreeze(ben, "/cancel-order")).due == 1
+    await workflow.freeze(ben, "why", typed())
+    ended = await workflow.unfreeze(ben, typed())
+    assert ended.event is not None
+    assert ended.event.content == Unfrozen(NAMED, ("C1",), due=1)
 
 
 async def test_a_late_confirmation_of_one_order_is_told_of_that_order(

@@ -789,7 +789,8 @@ async def two_tries(workflow: Workflow, clock: Clock, kind: DeliveryKind) -> tup
 
 FIRST = Receipt(DeliveryOutcome.DELIVERED, "C1", "7.1", "https://x/7")
 SECOND = Receipt(DeliveryOutcome.DELIVERED, "C1", "8.1", "https://x/8")
-OF_REQUESTS = set(DeliveryKind) - {DeliveryKind.DIGEST, DeliveryKind.EVIDENCE, DeliveryKind.COPIES}
+APART = {DeliveryKind.DIGEST, DeliveryKind.ANNOUNCEMENT, DeliveryKind.EVIDENCE, DeliveryKind.COPIES}
+OF_REQUESTS = set(DeliveryKind) - APART
 NEW_MESSAGES = [kind for kind in DeliveryKind if kind in OF_REQUESTS and kind.is_new_message]
 """Those about a request."""
 

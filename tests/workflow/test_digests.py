@@ -34,7 +34,7 @@ from tests.workflow.steps import (
     requested,
     sending,
 )
-from tests.world import actor
+from tests.world import actor, typed
 
 PHNOM_PENH = ZoneInfo("Asia/Phnom_Penh")
 MONDAYS = Schedule(0, time(9, 0), PHNOM_PENH)
@@ -47,7 +47,7 @@ WEEK = timedelta(weeks=1)
 @pytest.fixture
 def rules(rules: Rules) -> Rules:
     """Return rules with a digest each Monday."""
-    return replace(rules, digest=MONDAYS, digest_to="C0PAY")
+    return replace(rules, digest=MONDAYS, approval_channel="C0PAY")
 
 
 class Week:
@@ -337,7 +337,7 @@ async def test_a_setting_that_comes_back_counts_nothing_again(week: Week) -> Non
 async def test_a_freeze_makes_no_difference(week: Week) -> None:
     """The digest is no step towards the gateway."""
     await week.work()
-    await week.workflow.freeze(actor("UONE"), "why", "/cancel-order")
+    await week.workflow.freeze(actor("UONE"), "why", typed())
     week.clock.at = NEXT
     assert await week.work() == Period(LAST, NEXT)
     assert DeliveryKind.DIGEST in await deliver_all(week.workflow)
@@ -460,12 +460,12 @@ async def test_a_digest_that_nobody_has_seen_goes_to_the_channel_of_todays_setti
     await owed(week)
     assert await tried(week.workflow, week.clock, *receipts) == ["C0PAY"] * len(receipts)
     seq = (await week.store.read(lambda tables: tables.record.last())).seq
-    await week.restart(digest_to="C0NEW")
+    await week.restart(approval_channel="C0NEW")
     assert await moves(week) == [DigestMoved(seq, "C0NEW")]
     assert await week.workflow.stuck() == []
     assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
     assert await deliver_all(week.workflow) == []
-    await week.restart(digest_to="C0PAY")
+    await week.restart(approval_channel="C0PAY")
     assert len(await moves(week)) == 1
 
 
@@ -473,14 +473,14 @@ async def test_a_digest_that_may_be_in_the_old_channel_is_looked_for_there(week:
     """What Slack finds there stays; where it is not, and Slack refuses it, it goes to the channel of the settings."""
     await owed(week)
     await tried(week.workflow, week.clock, UNCLEAR)
-    await week.restart(digest_to="C0NEW")
+    await week.restart(approval_channel="C0NEW")
     assert await moves(week) == []
     targets = await tried(week.workflow, week.clock, DOUBTFUL, DOUBTFUL, DELIVERED)
     assert (targets, len(await moves(week))) == (["C0PAY", "C0PAY", "C0NEW"], 1)
     week.clock.at = NEXT + WEEK
     await week.work()
     assert await tried(week.workflow, week.clock, UNCLEAR) == ["C0NEW"]
-    await week.restart(digest_to="C0PAY")
+    await week.restart(approval_channel="C0PAY")
     assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
     assert len(await moves(week)) == 1
 
@@ -490,7 +490,7 @@ async def test_a_digest_that_slack_may_show_in_a_moment_is_not_moved(week: Week)
     await owed(week)
     await tried(week.workflow, week.clock, REFUSED, REFUSED, UNCLEAR)
     week.clock.advance(-55)
-    await week.restart(digest_to="C0NEW")
+    await week.restart(approval_channel="C0NEW")
     assert await tried(week.workflow, week.clock, DOUBTFUL) == ["C0PAY"]
     assert await moves(week) == []
     assert await tried(week.workflow, week.clock, DOUBTFUL, DELIVERED) == ["C0PAY", "C0NEW"]
@@ -501,7 +501,7 @@ async def test_a_late_message_of_a_digest_that_went_elsewhere_is_removed(week: W
     await owed(week)
     (old,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
     await week.workflow.record_delivery(old.delivery, REFUSED)
-    await week.restart(digest_to="C0NEW")
+    await week.restart(approval_channel="C0NEW")
     assert (await week.workflow.record_delivery(old.delivery, DELIVERED)).surplus
     assert await tried(week.workflow, week.clock, DELIVERED) == ["C0NEW"]
 
@@ -521,7 +521,9 @@ async def test_a_setting_without_a_digest_calls_off_what_is_owed(week: Week, rec
 async def test_bots_with_different_settings_do_not_move_a_digest_back_and_forth(week: Week) -> None:
     """Among others a start moves only what Slack refuses, and a refusal brings it to no channel a second time."""
     await owed(week)
-    other = Workflow(week.store, replace(week.workflow.rules, digest_to="C0NEW"), now=week.clock, wake=asyncio.Event())
+    other = Workflow(
+        week.store, replace(week.workflow.rules, approval_channel="C0NEW"), now=week.clock, wake=asyncio.Event()
+    )
     await tried(week.workflow, week.clock, REFUSED)
     await other.start(Started("2"), alone=False)
     assert await moves(week) == []
@@ -545,7 +547,7 @@ async def test_a_start_among_others_leaves_a_digest_in_their_hands(week: Week) -
     await owed(week)
     await tried(week.workflow, week.clock, *(REFUSED,) * 4)
     (held,) = (await week.workflow.claim("w", calls=0, messages=1)).deliveries
-    for rules in (replace(week.workflow.rules, digest_to="C0NEW"), replace(week.workflow.rules, digest=None)):
+    for rules in (replace(week.workflow.rules, approval_channel="C0NEW"), replace(week.workflow.rules, digest=None)):
         other = Workflow(week.store, rules, now=week.clock, wake=asyncio.Event())
         await other.start(Started("2"), alone=False)
     assert await moves(week) == []
@@ -567,7 +569,7 @@ async def test_a_start_among_others_leaves_a_digest_in_their_hands(week: Week) -
 async def test_a_verification_finds_a_forged_way_of_a_digest(week: Week, statement: str) -> None:
     """A digest has one message in each channel for which it was, and only the last may be in Slack."""
     await owed(week)
-    await week.restart(digest_to="C0NEW")
+    await week.restart(approval_channel="C0NEW")
     await deliver_all(week.workflow)
     assert verify_all(week.store.place).damage is None
     with open_beside(week.store.place) as tx:

@@ -14,7 +14,7 @@ from bot.store import Store
 from bot.workflow import Held, Rules, Wish, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import CANCELLED, LOST, approve, approved, requested, sending
-from tests.world import actor
+from tests.world import actor, typed
 
 DONE = Receipt(DeliveryOutcome.DELIVERED)
 MEMBER, OUTSIDER, UNCHECKED = Membership.MEMBER, Membership.OUTSIDER, Membership.UNCHECKED
@@ -123,7 +123,7 @@ async def test_lately_are_ten(workflow: Workflow) -> None:
 
 async def test_the_freeze_is_there(workflow: Workflow) -> None:
     """Everybody sees who stopped everything, and why."""
-    await workflow.freeze(APPROVER, "wrong totals", "/cancel-order")
+    await workflow.freeze(APPROVER, "wrong totals", typed())
     freeze = (await workflow.home(OLGA)).freeze
     assert freeze is not None
     assert (freeze.by, freeze.why) == ("UONE", "wrong totals")
@@ -150,10 +150,10 @@ async def test_a_tab_follows_a_request_to_its_end(workflow: Workflow, clock: Clo
     assert sorted(await published(workflow)) == both
     clock.advance(2)
     assert await published(workflow) == []
-    await workflow.freeze(APPROVER, "", "/cancel-order")
+    await workflow.freeze(APPROVER, "", typed())
     assert sorted(await published(workflow)) == both
     clock.advance(2)
-    await workflow.unfreeze(APPROVER, "/cancel-order")
+    await workflow.unfreeze(APPROVER, typed())
     assert sorted(await published(workflow)) == both
 
 

@@ -10,6 +10,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome
 from bot.domain.events import Approved, GatewayTrouble
 from bot.domain.policy import Ground, Members, People, Verdict
+from bot.store import verify
 from bot.workflow import ClaimedDelivery, Patience
 from bot.workflow.deliveries import MOST_CALLED_OFF
 from tests.world import ANN, BEN, CLEO, DORA, World
@@ -97,6 +98,21 @@ def test_nothing_comes_for_a_request_past_its_time(world: World) -> None:
     world.clock.advance(hours=60)
     world.work()
     assert said(world) == ["requested", "expired"]
+
+
+def test_what_falls_due_while_everything_is_frozen_comes_after_that(world: World) -> None:
+    """Nobody can approve before, and whoever could afterwards must hear of it."""
+    about = world.asked()
+    assert world.freeze() is Verdict.ALLOWED
+    world.clock.advance(minutes=35)
+    world.work()
+    assert "reminded" not in said(world)
+    assert "escalated" not in said(world)
+    assert world.unfreeze() is Verdict.ALLOWED
+    world.work()
+    assert said(world)[-2:] == ["escalated", "reminded"]
+    assert world.found(about).remind_at == world.clock() + timedelta(minutes=15)
+    assert verify(world.tables).damage is None
 
 
 def test_a_reminder_that_would_come_at_the_end_does_not_come(world: World) -> None:

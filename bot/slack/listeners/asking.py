@@ -8,6 +8,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
+from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Actor, Role, Verdict
@@ -15,15 +16,12 @@ from bot.domain.request import Request
 from bot.slack import command_text, message_text, places
 from bot.slack.background import Tell
 from bot.slack.commands import CANCEL_ORDER, CANCEL_ORDER_ANYWHERE, CANCEL_ORDER_MESSAGE
-from bot.slack.errors import problem_of
 from bot.slack.listeners.answers import close_form, respond
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.payloads import Command, Shortcut, Submission, User
 from bot.slack.views import card, freezes, order_ids, receipt, refusals
 from bot.slack.views.modals import Order, OrderForm, OrderRules, OrderStart
-from bot.slack.views.text import Message, escape, lines, words
-from bot.workflow import Acted, Wish
-from bot.workflow.freezing import Froze
+from bot.workflow import Acted, Wish, freezing
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,42 +151,29 @@ class Asking:
         """Stop everything or let it go on; tell the channel, or the person alone why not."""
         workflow = self._parts.workflow
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.APPROVER)
+        command = freezing.Typed(CANCEL_ORDER, typed.channel_id, typed.trigger_id)
         if isinstance(wanted, command_text.Freeze):
-            froze = await workflow.freeze(actor, wanted.why, CANCEL_ORDER)
+            froze = await workflow.freeze(actor, wanted.why, command)
         else:
-            froze = await workflow.unfreeze(actor, CANCEL_ORDER)
-        if froze.verdict is not Verdict.ALLOWED:
+            froze = await workflow.unfreeze(actor, command)
+        if froze.event is None:
             await tell(self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze)))
-            return
-        await self._announce(typed, froze)
+        elif froze.is_answer_to_all:
+            await self._answer_all(typed, froze.event)
+        else:
+            await tell(freezes.done(froze.event))
 
-    async def _announce(self, typed: Command, froze: Froze) -> None:
-        """Tell everybody, and try again: nothing else says to people that everything stands still, or goes on.
-
-        Slack takes five answers in half an hour. After that it is a message of the bot's own, where the cards are.
-        """
+    async def _answer_all(self, typed: Command, event: Event) -> None:
+        """Tell everybody in a channel in which the bot may not be, and to which it owes no message: try again."""
         for pause in _PAUSES:
             await asyncio.sleep(pause)
-            text = await self._news(typed, froze)
-            if not text or await respond(self._parts.network, typed.response_url, text, to_all=True):
+            last = await self._parts.workflow.last_freeze()
+            if last is not None and last.seq > event.seq:
+                return  # which is announced here as well
+            answer = freezes.announcement(event)
+            if await respond(self._parts.network, typed.response_url, answer, to_all=True):
                 return
-        if not (text := await self._news(typed, froze)):
-            return
-        channel = self._parts.approval_channel or typed.channel_id
-        message = Message(escape(text), [lines([words(text)])])
-        try:
-            await self._parts.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-        except Exception as error:  # noqa: BLE001 -- the freeze holds all the same, and the operator reads it
-            problem = problem_of(error).name
-            log.error("freeze_not_announced", by=typed.user_id, problem=problem)  # noqa: TRY400 -- no traceback
-
-    async def _news(self, typed: Command, froze: Froze) -> str:
-        """Return what everybody has to read now; nothing where somebody has changed it since, who announces that."""
-        freeze = await self._parts.workflow.frozen()
-        if (freeze is None) != (froze.freeze is None):
-            return ""
-        ended = freezes.ended(typed.user_name or typed.user_id, froze.due, froze.later)
-        return freezes.begun(freeze) if freeze is not None else ended
+        log.error("freeze_not_announced", by=typed.user_id)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""

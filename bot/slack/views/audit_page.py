@@ -432,6 +432,7 @@ _VERDICTS = {
     Verdict.NO_SUCH_REASON: "a reason that is not offered",
     Verdict.FROZEN: "everything was frozen",
     Verdict.NOT_FROZEN: "nothing was frozen",
+    Verdict.REPEATED: "Slack had brought it before",
 }
 _NOTHING_TO_DO = {Reason.ALREADY_CANCELLED: "is already cancelled", Reason.ALREADY_REFUNDED: "is already refunded"}
 _WAS = {
@@ -456,6 +457,7 @@ _DELIVERIES = {
     DeliveryKind.RECEIPT: "the receipt",
     DeliveryKind.RECEIPT_UPDATE: "an update of the receipt",
     DeliveryKind.DIGEST: "the digest",
+    DeliveryKind.ANNOUNCEMENT: "the message about a freeze",
     DeliveryKind.EVIDENCE: "the evidence",
     DeliveryKind.COPIES: "the look for copies",
 }

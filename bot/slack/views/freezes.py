@@ -1,13 +1,26 @@
 """The texts about a freeze: who stopped everything, why, and how it goes on."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
+from bot.domain.audit import Event
 from bot.domain.cancellation import State
+from bot.domain.events import Frozen, Unfrozen
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
-from bot.slack.views.text import Element, moment, no_person, person, quoted, theirs, words
+from bot.slack.views.text import (
+    Element,
+    Message,
+    lines,
+    moment,
+    mrkdwn,
+    no_person,
+    person,
+    quoted,
+    theirs,
+    words,
+)
 
 _SHOWN = 300
 _WAY_OUT = f"An approver ends it with “{CANCEL_ORDER} unfreeze”."
@@ -45,8 +58,8 @@ def of_everything(freeze: Freeze) -> list[Element]:
     return _line(freeze, _STANDS_STILL)
 
 
-def _line(freeze: Freeze, what: str) -> list[Element]:
-    """Return who stopped everything, since when and why, and ``what`` stands still."""
+def _line(freeze: Freeze, what: str, later: str = "") -> list[Element]:
+    """Return who stopped everything, since when and why, ``what`` stands still, and how that ends."""
     why = [words(f": {quoted(freeze.why, _SHOWN)}")] if freeze.why else []
     return [
         words("🧊 Everything is frozen by "),
@@ -54,7 +67,7 @@ def _line(freeze: Freeze, what: str) -> list[Element]:
         words(", since "),
         moment(freeze.at),
         *why,
-        words(f". {what} {_WAY_OUT}"),
+        words(f". {what} {_WAY_OUT}{later}"),
     ]
 
 
@@ -81,26 +94,31 @@ def refused(freeze: Freeze) -> str:
     return f"{in_force(freeze)} Nothing has changed. Try again when it is over. {_WAY_OUT}"
 
 
-def begun(freeze: Freeze) -> str:
-    """Return what everybody in the channel reads when it begins."""
-    later = "My Home tab shows when it is over."  # its end is announced where somebody ends it
-    return f"🧊 {in_force(freeze)} {_STANDS_STILL} {_WAY_OUT} {later}"
+def announcement(event: Event) -> Message:
+    """Return what everybody in a channel reads when a freeze begins or ends."""
+    match event.content:
+        case Frozen(why=why):
+            # Whoever cannot post a message here still has the answer to the command, and the Home tab.
+            freeze = Freeze(event.actor, datetime.fromisoformat(event.at), why)
+            row = _line(freeze, _STANDS_STILL, " When it is over, I say so here, and my Home tab shows it.")
+        case Unfrozen(due=due, later=later):
+            now = {0: "", 1: " One approved request is due to go to the gateway now."}.get(
+                due, f" {due} approved requests are due to go to the gateway now."
+            )
+            waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
+                later, f" {later} approved requests wait for the time of their next attempt."
+            )
+            goes_on = f" has ended it. Requests are taken again, and approvals count.{now}{waits}"
+            row = [words("The freeze is over: "), person(event.actor), words(goes_on)]
+        case content:
+            raise AssertionError(content)
+    return Message(mrkdwn(row), [lines(row)])
 
 
-def ended(name: str, due: int, later: int) -> str:
-    """Return what everybody in the channel reads when it ends.
-
-    ``due`` approved requests are due at the gateway, and ``later`` have to wait for the time of their next attempt.
-    """
-    now = {0: "", 1: " One approved request is due to go to the gateway now."}.get(
-        due, f" {due} approved requests are due to go to the gateway now."
-    )
-    waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
-        later, f" {later} approved requests wait for the time of their next attempt."
-    )
-    return (
-        f"The freeze is over: {theirs(name)} has ended it. Requests are taken again, and approvals count.{now}{waits}"
-    )
+def done(event: Event) -> str:
+    """Return to the person alone that their freeze began or ended, where everybody reads that in a message."""
+    what = "everything is frozen" if isinstance(event.content, Frozen) else "the freeze is over"
+    return f"Done: {what}. Everybody in this channel reads it in a message."
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
@@ -108,6 +126,9 @@ def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
     match verdict:
         case Verdict.FROZEN if freeze is not None:
             return f"It was frozen already. {in_force(freeze)} {_WAY_OUT}"
+        case Verdict.REPEATED:
+            now = in_force(freeze) if freeze is not None else "Nothing is frozen now."
+            return f"Slack has brought this command of yours before, so I have not carried it out again. {now}"
         case Verdict.NOT_FROZEN:
             return f"Nothing is frozen. An approver can stop everything with “{CANCEL_ORDER} freeze” and a reason."
         case Verdict.UNCHECKED:

@@ -13,7 +13,7 @@ import pytest
 
 from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.domain.cancellation import State
-from bot.domain.events import Content, Escalated, GatewayTrouble, Reminded, Voted
+from bot.domain.events import Content, Escalated, GatewayTrouble, Reminded, Unfrozen, Voted
 from bot.domain.freeze import Freeze
 from bot.domain.policy import People, Verdict
 from bot.domain.request import Request
@@ -165,9 +165,9 @@ def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
 )
 def test_the_end_of_a_freeze_says_which_requests_go_out_now(due: int, later: int, says: str) -> None:
     """A request whose next attempt is due later does not go to the gateway now."""
-    assert freezes.ended("ben", due, later) == (
-        f"The freeze is over: ben has ended it. Requests are taken again, and approvals count.{says}"
-    )
+    event = event_of(Unfrozen(due=due, later=later))
+    said = f"The freeze is over: @ben has ended it. Requests are taken again, and approvals count.{says}"
+    assert shown(freezes.announcement(event)) == said
 
 
 def test_a_frozen_request_with_a_lost_answer_says_that_it_may_be_done() -> None:
