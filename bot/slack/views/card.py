@@ -40,7 +40,7 @@ _FITTING_WEIGHT = 7000
 """So much of a message is for order ids and reason: 3,000 letters each, and some line breaks and signs among them."""
 _LEAST_REASON_WEIGHT = 4000
 """So much of the reason is on the card of one order where very many approvals and a freeze leave no more room."""
-_MOST_FINDINGS = {Room.AMPLE: 5, Room.SCARCE: 5, Room.LEAST: 1, Room.NONE: 1}
+_MOST_FINDINGS = {room: 5 if room < Room.LEAST else 1 for room in Room}
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
 

@@ -22,7 +22,7 @@ from bot.slack.views.orders import Room
 from bot.slack.views.text import Element, cut, moment, person, words
 
 _SHOWN_ORDER = 150
-_MOST_STEPS = {Room.AMPLE: 10, Room.SCARCE: 10, Room.LEAST: 1, Room.NONE: 1}
+_MOST_STEPS = {room: 10 if room < Room.LEAST else 1 for room in Room}
 """Rows of the history, for which the message has room beside everything else."""
 
 _STEPS: Mapping[str, str] = {

@@ -34,7 +34,6 @@ from bot.slack.views.text import (
 
 _MOST = 12_700
 """The size of a message's blocks that Slack takes; see ``text.weight``."""
-_SHOWN_WORDS = 100
 _SHOWN_NAME = 40
 _SHOWN_REASON = 200
 _WARNINGS_IN_TEXT = 3
@@ -57,14 +56,22 @@ _EARLIER = {state: f"⚠️{number}" for number, state in enumerate(sorted(MAY_B
 class Room(IntEnum):
     """The room that a message has for each order."""
 
-    AMPLE = 0
+    FULL = 0
     """Each id is an element of its own, perhaps a link, and all about its order is in its line."""
-    SCARCE = 1
-    """The ids are one text, with a few words behind each; what these mean is below."""
-    LEAST = 2
+    AMPLE = 1
+    """The same, with the beginning of what the gateway said."""
+    TEXT = 2
+    """The ids are one text, each with the same words behind it; what they mean is below."""
+    SCARCE = 3
+    """The ids are one text, with a word or two behind each; what these mean is below."""
+    LEAST = 4
     """The same, and nothing else that people find elsewhere."""
-    NONE = 3
+    NONE = 5
     """The same, and not even all of a long reason: very many approvals and a freeze take its place."""
+
+
+_SHOWN_WORDS = {Room.FULL: 400, Room.AMPLE: 100, Room.TEXT: 100}
+"""Characters of what the gateway said about one order."""
 
 
 def named(request: Request) -> list[Element]:
@@ -147,10 +154,13 @@ def fitting(build: Callable[[Room], list[Block]]) -> list[Block]:
 
 def listing(request: Request, room: Room, presentation: Presentation = NO_SETTINGS) -> Block:
     """Return the list of several orders, each with how it stands, or with what approvers must know of it."""
-    if room is Room.AMPLE:
-        rows = [[linked(each.cancellation.order_id, presentation), *_at_length(each)] for each in request.each()]
+    if room <= Room.AMPLE:
+        rows = [[linked(each.cancellation.order_id, presentation), *_at_length(each, room)] for each in request.each()]
         return _block(_section(rows))
-    text = "\n".join(each.cancellation.order_id + _in_short(each) for each in request.each())
+    text = "\n".join(
+        each.cancellation.order_id + _in_short(each) + (_said(each, room) if room is Room.TEXT else "")
+        for each in request.each()
+    )
     ids: Element = {"type": "rich_text_preformatted", "elements": [words(text)]}
     meanings = _of_earlier_ones(request)
     return _block(ids, *([_section(meanings)] if meanings else []))
@@ -207,7 +217,7 @@ def mistakable_id(order_id: str) -> str:
     return f"“{character}” ({name_of(character)}), which is easily mistaken or overlooked."
 
 
-def _at_length(one: Request) -> list[Element]:
+def _at_length(one: Request, room: Room) -> list[Element]:
     """Return all that there is to know about one order of several, to be shown behind its id."""
     order = one.cancellation
     if one.state is State.PENDING:
@@ -223,10 +233,16 @@ def _at_length(one: Request) -> list[Element]:
         return [*said, words(", by "), person(order.stopped_by)]
     if order.settlement is not None and one.state is not State.CANCELLED:
         return [*said, words(", by "), person(order.settlement.approver)]
-    if order.last_answer is None or one.under_way or one.state is State.CANCELLED:
-        return said
-    detail = cut(outcomes.detail(order.last_answer, outcomes.words_for(one)), _SHOWN_WORDS)
-    return [*said, words(f" ({detail})")] if detail else said
+    return [words(_in_short(one) + _said(one, room))]
+
+
+def _said(one: Request, room: Room) -> str:
+    """Return what the gateway said about one order of several that was not cancelled, to be shown behind its id."""
+    answer = one.cancellation.last_answer
+    if answer is None or one.under_way or one.state is State.CANCELLED:
+        return ""
+    detail = cut(outcomes.detail(answer, outcomes.words_for(one)), _SHOWN_WORDS[room])
+    return f" ({detail})" if detail else ""
 
 
 def _in_short(one: Request) -> str:

@@ -202,6 +202,20 @@ def test_the_end_of_a_whole_request_is_told_like_that_of_one_order(state: State)
     assert ("Rejected by @ben" in shown(results.reply(request, event))) == (state is State.REJECTED)
 
 
+LONG = "The order was cancelled by the merchant, but the bank has not accepted it: it is being paid out now."
+
+
+@pytest.mark.parametrize("count, shown_words", [(2, LONG), (9, LONG), (30, LONG[:40]), (50, LONG[:40])])
+def test_of_each_order_people_read_what_the_gateway_said_as_long_as_there_is_room(count: int, shown_words: str) -> None:
+    """Half a sentence may say the contrary, and with differing answers no line below the list has the words."""
+    answers = [Answer(Outcome.UNKNOWN, message=f"{number}. {LONG}") for number in range(count)]
+    request = batch(*(replace(UNKNOWN, last_answer=answer) for answer in answers))
+    for message in (card.card(request), results.reply(request, event_of(Unknown(2, answers[0])))):
+        text = shown(message)
+        for number in range(count):
+            assert f"{number}. {shown_words}" in text
+
+
 def test_a_typical_batch(snapshot: SnapshotAssertion) -> None:
     """Card, receipt, summary and statements, as people read them."""
     doubtful = batch(PENDING, WAITS, PENDING, PENDING, decisions=(), approvals_required=2)
