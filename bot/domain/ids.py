@@ -7,6 +7,7 @@ All are regular expressions for a whole match.
 """
 
 import re
+import unicodedata
 
 USER_ID = "[UW][A-Z0-9]{1,30}"
 GROUP_ID = "S[A-Z0-9]{1,30}"
@@ -15,10 +16,18 @@ ORDER_ID = "[A-Za-z0-9_-]{1,64}"
 """The default of the setting ORDER_ID_PATTERN."""
 EXAMPLE = "ord_1001"
 """An order id that fits this default."""
+_NOT_SHOWN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+"""Unicode's categories of controls, of what has no meaning, and of ends of lines."""
 LONGEST_ORDER_ID = 255
 """Characters. The time that a pattern takes depends on the length of the text, and people can paste anything."""
 
 
 def is_order_id(pattern: re.Pattern[str], text: str) -> bool:
-    """Return True where the whole text fits the pattern of the setting ORDER_ID_PATTERN."""
-    return len(text) <= LONGEST_ORDER_ID and pattern.fullmatch(text) is not None
+    """Return True where the whole text fits the pattern of the setting ORDER_ID_PATTERN, and every character is read.
+
+    A pattern such as ``.+`` lets controls through, which no message shows: the gateway would get more than the
+    approvers read.
+    """
+    if len(text) > LONGEST_ORDER_ID or pattern.fullmatch(text) is None:
+        return False
+    return text.isprintable() or not any(unicodedata.category(each) in _NOT_SHOWN for each in text)

@@ -149,7 +149,7 @@ def _reason_at_start(words: list[str], reasons: Sequence[str]) -> tuple[str | No
     return None, 1
 
 
-_ANY_ORDER_ID = re.compile(r"[\x21-\x7e]+")
+_ANY_ORDER_ID = re.compile(r"\S+")
 
 
 def _read(word: str, *, order_id_pattern: re.Pattern[str], now: datetime, me: str | None) -> dict[str, Any]:

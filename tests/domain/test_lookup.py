@@ -32,6 +32,7 @@ def day(month: int, number: int, year: int = 2026) -> datetime:
         pytest.param("ord_1", Lookup(order_id="ord_1"), id="order"),
         pytest.param("order:7d", Lookup(order_id="7d"), id="order that looks like a time"),
         pytest.param("order:what?", Lookup(order_id="what?"), id="order of a time with another pattern"),
+        pytest.param("order:заказ_7", Lookup(order_id="заказ_7"), id="order of another script, of such a time"),
         pytest.param("<@U012AB|ann>", Lookup(person="U012AB"), id="person with name"),
         pytest.param("<@W012AB>", Lookup(person="W012AB"), id="person"),
         pytest.param("@U012AB3CD", Lookup(person="U012AB3CD"), id="person on the command line"),
