@@ -316,6 +316,8 @@ def erased(gone: Gone) -> str:
     if gone.still_open:
         open_ones = "1 request is" if gone.still_open == 1 else f"{gone.still_open} requests are"
         sentences.append(f"{open_ones} still open, so their words stay. Erase again when they have ended.")
+    if gone.freeze_stays:
+        sentences.append("The reason of the freeze stays as long as it is in force. Erase again when it is over.")
     if not gone.from_log:
         sentences.append(
             "Somebody was reading the file, so the words are still on its pages or in its log. Erase again in a moment."

@@ -13,12 +13,14 @@ from bot.domain.cancellation import State
 from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.projection import Contradiction, Subject
 from bot.domain.verification import Damage, Verification
+from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 from bot.wording import (
     FILTERS,
     answer,
     cannot_listen,
     contradiction,
+    erased,
     events,
     freeze_begun,
     freeze_ended,
@@ -266,3 +268,9 @@ def test_words_that_were_added_are_told_as_well() -> None:
     """The engineer must not look for what is missing where somebody has put a text in."""
     says = contradiction(Contradiction(Subject.WORDS, "ord_1", 7, "more"))
     assert "The words beside event 7 are missing, changed or added" in says
+
+
+def test_an_erasure_says_that_the_reason_of_a_freeze_stays() -> None:
+    """Whoever must erase a person's words knows when to come back."""
+    said = erased(Gone(0, 0, freeze_stays=True))
+    assert said.endswith("The reason of the freeze stays as long as it is in force. Erase again when it is over.")

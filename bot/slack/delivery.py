@@ -56,13 +56,14 @@ _FINAL = {
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE): _NOBODY_THERE,
     ("chat.postMessage", DeliveryKind.RECEIPT): _UNFIT | _NOBODY_THERE,
     ("conversations.open", DeliveryKind.RECEIPT): _NOBODY_THERE,
-    ("chat.update", DeliveryKind.CARD_UPDATE): _UNFIT | _MESSAGE_LOST,
-    ("chat.update", DeliveryKind.RECEIPT_UPDATE): _UNFIT | _MESSAGE_LOST,
+    ("chat.update", DeliveryKind.CARD_UPDATE): _MESSAGE_LOST,
+    ("chat.update", DeliveryKind.RECEIPT_UPDATE): _MESSAGE_LOST,
     ("views.publish", None): {"invalid_arguments", "view_too_large"},
 }
 """Errors that concern this one message or Home tab and will not change: by the method, and what it was called for.
 
 The same name means something else at another call. A search gives none of them: it is not the message that it is about.
+An update is tried for ever, as its message would stay untrue: nobody draws it anew after the end.
 """
 _PASSING = {"ratelimited", "not_reachable", "proxy_not_reachable", "not_connected_yet"}
 """Problems that end by themselves. Every other definite refusal waits for a person."""
@@ -131,7 +132,7 @@ class SlackCourier:
             if delivery.kind is DeliveryKind.EVIDENCE:
                 return await self._evidence(delivery, event)
             if delivery.kind is DeliveryKind.ANNOUNCEMENT:
-                return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
+                return await self._announce(delivery, identity, event)
             if request is None or delivery.kind is DeliveryKind.DIGEST:
                 return await self._post(delivery, identity, delivery.target, digest.digest(event))
             match delivery.kind:
@@ -206,6 +207,13 @@ class SlackCourier:
             return replace(blocked, problem="channel_not_checked")
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)
+
+    async def _announce(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
+        """Post that a freeze has begun or ended, unless strangers would read why."""
+        place = await self._place(delivery.target)
+        if place in {Verdict.SHARED_CHANNEL, Verdict.DIRECT_MESSAGE}:
+            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=str(place))
+        return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
 
     async def _update(self, request: Request) -> Receipt:
         if request.card_ts is None:

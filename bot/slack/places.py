@@ -20,7 +20,8 @@ _ANSWER_WITHIN = 1.5
 class Places:
     """The channels of cards that were looked at within the last minute.
 
-    ``trusted`` is the channel for all cards, which the operator has chosen; ``shared`` allows those shared with others.
+    ``trusted`` is the channel for all cards, which the operator has chosen, so that only one thing is asked of it:
+    somebody may have shared it with another company since. ``shared`` allows that.
     """
 
     def __init__(
@@ -35,9 +36,11 @@ class Places:
     async def look(self, channel: str) -> Verdict:
         """Return why people may not read or decide a card there, ALLOWED, or UNCHECKED while Slack does not say."""
         now = self._monotonic()
-        if channel == self._trusted or now - self._looked_at.get(channel, -_FRESH) < _FRESH:
+        if now - self._looked_at.get(channel, -_FRESH) < _FRESH:
             return Verdict.ALLOWED
         found = await may_hold_card(self._client, channel, shared=self._shared)
+        if channel == self._trusted and found is not Verdict.SHARED_CHANNEL:
+            found = Verdict.ALLOWED
         if found is Verdict.ALLOWED:
             self._looked_at = {each: at for each, at in self._looked_at.items() if now - at < _FRESH} | {channel: now}
         return found

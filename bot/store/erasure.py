@@ -63,6 +63,8 @@ class Gone:
     from_log: bool = True
     spellings: Sequence[str] = ()
     """The orders on record that differ from the one that was given in case only, where none is on record as it is."""
+    freeze_stays: bool = False
+    """True where the reason of the freeze in force would have gone as well; people go by it."""
 
 
 def erase_from(
@@ -116,7 +118,13 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, a
         values,
     )
     spellings = tx.lookups.spellings(erasure.order_id) if erasure.order_id is not None else []
-    return Gone(count, int(still_open), spellings=[each for each in spellings if each != erasure.order_id])
+    kept = tx.connection.execute(
+        "SELECT 1 FROM words w JOIN audit_events e ON e.seq = w.seq LEFT JOIN requests r ON r.id = e.request"
+        f" WHERE {_IS_IN_FORCE} AND {where} LIMIT 1",
+        values,
+    )
+    others = [each for each in spellings if each != erasure.order_id]
+    return Gone(count, int(still_open), spellings=others, freeze_stays=bool(kept))
 
 
 def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:

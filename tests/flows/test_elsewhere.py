@@ -24,7 +24,7 @@ async def start(desk: Desk, *, grid: bool, mode: str = "socket", **changes: str)
     if grid:
         desk.join_organisation()
     desk.share(PAYMENTS)
-    await desk.start_bot(**({"APPROVERS": EVERYBODY} | (desk.by_http if mode == "http" else {}) | changes))
+    await desk.start_bot(**({"APPROVERS": EVERYBODY, "ALLOW_SHARED_CHANNELS": "true"} | (desk.by_http if mode == "http" else {}) | changes))
 
 
 async def unknown(desk: Desk) -> Posted:
@@ -152,7 +152,7 @@ async def test_a_foreigner_with_an_organisation_of_their_own_is_a_foreigner(
     quiet_desk.join_organisation()
     quiet_desk.share(PAYMENTS, enterprise_id=organisation)
     quiet_desk.slack.space.organisation_for_people = True
-    await quiet_desk.start_bot(APPROVERS=EVERYBODY)
+    await quiet_desk.start_bot(APPROVERS=EVERYBODY, ALLOW_SHARED_CHANNELS="true")
     card = await quiet_desk.ask("ord_1")
     await quiet_desk.frank.click(card, "approve")
     assert "Nothing has changed" in await quiet_desk.told(quiet_desk.frank)
@@ -264,7 +264,7 @@ async def test_people_who_may_not_approve_learn_nothing(quiet_desk: Desk, person
     """Neither a foreigner nor a sister who is no approver can do anything, though they see the card."""
     quiet_desk.join_organisation()
     quiet_desk.share(PAYMENTS)
-    await quiet_desk.start_bot()
+    await quiet_desk.start_bot(ALLOW_SHARED_CHANNELS="true")
     card = await quiet_desk.ask("ord_1")
     await Person(quiet_desk.slack, person).click(card, "approve")
     assert "Nothing has changed" in await quiet_desk.told(Person(quiet_desk.slack, person))

@@ -191,6 +191,23 @@ async def test_a_command_that_slack_brings_twice_acts_once(quiet_desk: Desk, wor
     assert await desk.refusal() == (BEN, "", Verdict.REPEATED)
 
 
+async def test_people_of_another_company_do_not_read_why(desk: Desk) -> None:
+    """No card is posted where they could read its reason, and neither is the reason of a freeze."""
+    shared = desk.share(LOBBY).id
+    await desk.ben.command("/cancel-order freeze our partner cheats", shared)
+    await desk.wait(lambda: desk.slack.space.messages(shared))
+    await announced(desk, 1)
+    await desk.cleo.command("/cancel-order freeze the partner is under investigation", PAYMENTS)
+    await announced(desk, 2)
+    await desk.running_bot.worker.until_idle()
+    theirs = [desk.frank.reads(message) for message in desk.slack.space.messages(shared)]
+    assert theirs[0].startswith("🧊 Everything is frozen by @ben")
+    assert len(theirs) == 1
+    assert "partner" not in theirs[0]
+    assert "the partner is under investigation" in (await announced(desk, 2))[1]
+    await proved(desk)
+
+
 async def announced(desk: Desk, count: int) -> list[str]:
     """Return the messages in the channel of the cards, as soon as there are so many."""
 

@@ -220,6 +220,22 @@ async def test_a_card_that_slack_never_takes_is_told_once(quiet_desk: Desk, erro
         assert "Retry works until" not in text
 
 
+@pytest.mark.parametrize("error", ["msg_too_long", "invalid_blocks"])
+async def test_an_update_that_slack_refuses_follows_when_it_takes_it(quiet_desk: Desk, error: str) -> None:
+    """A card that still asks, and a receipt that still waits, would stay untrue: nobody draws them after the end."""
+    desk = quiet_desk
+    await desk.start_bot()
+    card, receipt = await desk.ask("ord_1"), await desk.receipt("Waiting for approval")
+    desk.slack.faults.always("chat.update", ApiError(error))
+    await desk.ben.click(card, "approve")
+    await desk.direct(desk.ann)
+    await desk.wait(lambda: [each.method for each in desk.slack.calls].count("chat.update") > 3)
+    assert desk.slack.space.messages(PAYMENTS) == [card]
+    desk.slack.faults.clear()
+    await desk.card_says(card, "✅ Cancelled")
+    await desk.wait(lambda: "✅ Cancelled" in desk.ann.reads(receipt))
+
+
 async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_invitation(quiet_desk: Desk) -> None:
     """The requester reads whom to invite where; after that the card appears by itself."""
     quiet_desk.slack.space.channels[LOBBY].members.discard(quiet_desk.slack.space.bot_user_id)

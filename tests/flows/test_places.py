@@ -145,6 +145,18 @@ async def test_a_channel_that_was_shared_since_the_form_opened_gets_no_card(quie
     assert desk.slack.space.messages(PAYMENTS) == []
 
 
+async def test_the_channel_for_all_cards_gets_none_while_it_is_shared(quiet_desk: Desk) -> None:
+    """The operator chose it before somebody let another company in; the requester and /readyz say it."""
+    desk = quiet_desk
+    channel = desk.share(PAYMENTS)
+    await desk.start_bot()
+    assert await desk.fill_in("ord_1") is None
+    await desk.receipt("It is shared with another company, whose people would read your request.")
+    assert desk.slack.space.messages(PAYMENTS) == []
+    channel.shared = False
+    assert (await desk.card("ord_1")).button("approve")
+
+
 async def test_a_direct_message_holds_no_card_where_shared_channels_are_allowed(quiet_desk: Desk) -> None:
     """Nobody can decide there, whatever is allowed."""
     await quiet_desk.start_bot(APPROVAL_CHANNEL="", ALLOW_SHARED_CHANNELS="true")

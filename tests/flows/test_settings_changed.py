@@ -50,6 +50,21 @@ async def test_a_form_that_is_open_while_approvers_go_is_still_taken(quiet_desk:
     assert await desk.state() is State.PENDING
 
 
+async def test_a_request_that_nobody_can_approve_any_more_says_so(quiet_desk: Desk) -> None:
+    """Its requester is the only approver left. Neither they nor the channel wait for somebody who cannot come."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVERS=f"{BEN},{CLEO}")
+    card = await desk.ask("ord_1", person=desk.ben)
+    receipt = await desk.receipt("Waiting for approval", person=desk.ben)
+    assert "Too few people" not in desk.ann.reads(card) + desk.ann.reads(receipt)
+    await restart(desk, APPROVERS=BEN)
+    said = "⚠️ Too few people are left who could approve this. The bot's operator can add approvers"
+    await desk.card_says(card, said)
+    await desk.wait(lambda: said in desk.ann.reads(receipt))
+    await restart(desk, APPROVERS=f"{BEN},{CLEO}")
+    await desk.wait(lambda: "Too few people" not in desk.ann.reads(card) + desk.ann.reads(receipt))
+
+
 async def restart(desk: Desk, **changes: str) -> None:
     """Stop the bot, and start it with other settings."""
     await desk.stop_bot()

@@ -161,6 +161,23 @@ async def test_a_finding_that_comes_too_late_is_refused_on_its_field(desk: Desk)
     assert await desk.state() is State.CANCELLED
 
 
+async def test_a_finding_from_before_another_attempt_says_that_the_gateway_was_asked_again(desk: Desk) -> None:
+    """What somebody saw at the gateway may be out of date, and that the order is not known is no answer to it."""
+    card = await unknown(desk)
+    await desk.cleo.click(card, "settle_not_cancelled")
+    await desk.wait(lambda: desk.cleo.modal)
+    desk.gateway.faults.always("ord_1", Drop())
+    calls = len(desk.gateway.calls)
+    await desk.ben.click(card, "retry")
+    await desk.gateway.wait_for(lambda: len(desk.gateway.calls) > calls)
+    await desk.card_says(card, "[ Retry ]")
+    await desk.running_bot.worker.until_idle()
+    errors = await desk.cleo.submit(how="I looked")
+    assert errors is not None
+    assert errors["how"].startswith("Nothing has changed: the gateway was asked again after you had opened this form.")
+    assert await desk.state() is State.UNKNOWN
+
+
 @pytest.mark.parametrize("metadata", ["", "cancelled", "perhaps c0ffee", "not_cancelled "])
 async def test_a_finding_about_nothing_is_answered_on_its_field(desk: Desk, metadata: str) -> None:
     """A form of another version settles nothing."""

@@ -215,7 +215,7 @@ class Expected:
         self._expire()
         if self.other_expires is not None and self.other_expires <= self.now:
             self.other_expires = None
-        if self.state == "pending":
+        if self.state == "pending" and not self.frozen:
             self._remind_and_escalate()
         if self.state == "sending" and self.lease_until <= self.now:
             self._answer(len(self.calls) - 1, "lost")

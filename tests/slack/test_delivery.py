@@ -208,8 +208,8 @@ FINAL = [
     ("conversations.open", DeliveryKind.DIRECT_MESSAGE, PERSON),
     ("chat.postMessage", DeliveryKind.RECEIPT, UNFIT + PERSON),
     ("conversations.open", DeliveryKind.RECEIPT, PERSON),
-    ("chat.update", DeliveryKind.CARD_UPDATE, UNFIT + MESSAGE_LOST),
-    ("chat.update", DeliveryKind.RECEIPT_UPDATE, UNFIT + MESSAGE_LOST),
+    ("chat.update", DeliveryKind.CARD_UPDATE, MESSAGE_LOST),
+    ("chat.update", DeliveryKind.RECEIPT_UPDATE, MESSAGE_LOST),
     ("conversations.history", DeliveryKind.CARD, []),
     ("conversations.history", DeliveryKind.REPLY, []),
     ("conversations.replies", DeliveryKind.REPLY, []),
@@ -217,6 +217,8 @@ FINAL = [
     ("conversations.history", DeliveryKind.RECEIPT, []),
     ("chat.postMessage", DeliveryKind.DIGEST, UNFIT),
     ("conversations.history", DeliveryKind.DIGEST, []),
+    ("chat.postMessage", DeliveryKind.ANNOUNCEMENT, UNFIT),
+    ("conversations.history", DeliveryKind.ANNOUNCEMENT, []),
 ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from bot.domain.audit import BOT
 from bot.domain.events import Erased, Frozen, Unfrozen
 from bot.domain.words import ERASED
-from bot.store import Store, Tables, verify
+from bot.store import Erasure, Store, Tables, verify
+from bot.store.erasure import erase
 from bot.workflow import Rules, Workflow, freezing, workflow as of_workflow
 from tests.clock import Clock
 from tests.workflow.steps import COMPLETED, approved, ask, deliver_all, requested, sending
@@ -78,6 +79,10 @@ async def test_the_reason_of_a_freeze_stays_as_long_as_it_is_in_force(
     assert freeze is not None
     assert freeze.why == freezes[1]
     assert await words(store) == 2
+    gone = await store.transaction(
+        "erase", lambda tx: erase(tx, Erasure(person="UONE"), "why", "terminal:root", clock())
+    )
+    assert (gone.texts, gone.freeze_stays) == (0, True)
     await store.transaction("end", lambda tx: freezing.put(tx, Unfrozen(), "UONE", clock()))
     await workflow.erase_old(timedelta(days=30))
     assert await words(store) == 0

@@ -165,12 +165,17 @@ class Asking:
 
     async def _answer_all(self, typed: Command, event: Event) -> None:
         """Tell everybody in a channel in which the bot may not be, and to which it owes no message: try again."""
+        place = await places.may_hold_card(
+            self._parts.client, typed.channel_id, typed.channel_name, shared=self._parts.allow_shared_channels
+        )
+        # Where Slack does not say, people of another company may be there.
+        known = place in {Verdict.ALLOWED, Verdict.ARCHIVED_CHANNEL, Verdict.DIRECT_MESSAGE}
         for pause in _PAUSES:
             await asyncio.sleep(pause)
             last = await self._parts.workflow.last_freeze()
             if last is not None and last.seq > event.seq:
                 return  # which is announced here as well
-            answer = freezes.announcement(event)
+            answer = freezes.announcement(event, strangers=not known)
             if await respond(self._parts.network, typed.response_url, answer, to_all=True):
                 return
         log.error("freeze_not_announced", by=typed.user_id)

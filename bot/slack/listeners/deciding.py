@@ -13,6 +13,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
+from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryOutcome, Receipt
 from bot.domain.policy import Act, Actor, Role, Surface, Verdict
 from bot.domain.request import Request
@@ -236,6 +237,8 @@ class Deciding:
         one = acted.request and acted.request.at_place(finding.order)
         if acted.request is not None and one is None:
             return refusals.NOT_ITS_ORDER
+        if acted.verdict is Verdict.WRONG_STATE and one is not None and one.state is State.UNKNOWN:
+            return refusals.ASKED_SINCE
         if acted.verdict is Verdict.ALLOWED or one is None or not acted.request or not acted.request.several:
             return self._refusal(replace(acted, request=one))
         return self._parts.told(acted.verdict, refusals.order_refused(acted.verdict, one))

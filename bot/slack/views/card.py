@@ -132,6 +132,8 @@ def _how_it_stands(
     if request.state is State.PENDING:
         whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])
+        if presentation.lacks_approvers(request, outcomes.approvals_missing(request)):
+            rows.append(addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact))
         rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
     elif explanation := _explanation(request, found):
         rows.append(addressed(explanation, presentation.contact))

@@ -94,12 +94,14 @@ def refused(freeze: Freeze) -> str:
     return f"{in_force(freeze)} Nothing has changed. Try again when it is over. {_WAY_OUT}"
 
 
-def announcement(event: Event) -> Message:
-    """Return what everybody in a channel reads when a freeze begins or ends."""
+def announcement(event: Event, *, strangers: bool = False) -> Message:
+    """Return what everybody in a channel reads when a freeze begins or ends.
+
+    It does not say why where ``strangers`` may read it.
+    """
     match event.content:
         case Frozen(why=why):
-            # Whoever cannot post a message here still has the answer to the command, and the Home tab.
-            freeze = Freeze(event.actor, datetime.fromisoformat(event.at), why)
+            freeze = Freeze(event.actor, datetime.fromisoformat(event.at), "" if strangers else why)
             row = _line(freeze, _STANDS_STILL, " When it is over, I say so here, and my Home tab shows it.")
         case Unfrozen(due=due, later=later):
             now = {0: "", 1: " One approved request is due to go to the gateway now."}.get(

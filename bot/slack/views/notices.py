@@ -19,6 +19,7 @@ from bot.slack.views.text import (
     bounded,
     cut,
     lines,
+    listed,
     moment,
     mrkdwn,
     sentence,
@@ -26,6 +27,7 @@ from bot.slack.views.text import (
 )
 
 _SHOWN_WORDS = 300
+_MOST_IDS = 10
 
 
 def notice(request: Request, event: Event, presentation: Presentation, at: datetime) -> Message:
@@ -69,16 +71,34 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
         known = "The gateway's answers don't say whether the order was cancelled."
     about = [words("order "), words(one.cancellation.order_id, code=True)]
     said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
+    in_doubt: list[Element] = []
     if request.several:
         # It may have ended since, while others have not.
         said = [words("Order "), *about[1:], words(": "), *said] if one.under_way else []
         about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
+        in_doubt = _others_in_doubt(request, order_id, content)
     return [
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
+        in_doubt,
         said,
         *freezes.banners(request),
         _next_attempts(request, order_id, content),
     ]
+
+
+def _others_in_doubt(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:
+    """Return which of the other orders may be cancelled already: the event may be about one that certainly is not."""
+    found = [
+        each
+        for each in request.cancellations
+        if each.state in UNDER_WAY and each.order_id != order_id and _may_be_cancelled(each, order_id, content)
+    ]
+    if not found:
+        return []
+    ids = listed([[words(each.order_id, code=True)] for each in found[:_MOST_IDS]])
+    more = f" and {len(found) - _MOST_IDS} more" if len(found) > _MOST_IDS else ""
+    was = "this order was" if len(found) == 1 else "these orders were"
+    return [words(f"⚠️ The gateway's answers don't say whether {was} cancelled: "), *ids, words(f"{more}.")]
 
 
 def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:

@@ -242,7 +242,9 @@ def _said(one: Request, room: Room) -> str:
     if answer is None or one.under_way or one.state is State.CANCELLED:
         return ""
     detail = cut(outcomes.detail(answer, outcomes.words_for(one)), _SHOWN_WORDS[room])
-    return f" ({detail})" if detail else ""
+    # It may not have left the bot at last, while an earlier attempt may have cancelled the order.
+    last = "last attempt: " if one.state is State.UNKNOWN and one.cancellation.attempts > 1 else ""
+    return f" ({last}{detail})" if detail else ""
 
 
 def _in_short(one: Request) -> str:

@@ -319,6 +319,10 @@ def words(
 
 def words_for(request: Request) -> Words:
     """Return the words for how a request stands."""
+    if request.under_way and request.cancellation.unclear:
+        # In a list of several orders nothing else says it.
+        found = FROZEN if request.state is State.APPROVED and request.freeze else _BY_STATE[request.state]
+        return replace(found, short=f"{found.short} (may be cancelled)")
     if request.state is State.APPROVED and request.freeze is not None:
         return FROZEN
     if request.state is State.EXPIRED and not approvals_missing(request):
@@ -384,6 +388,13 @@ def approvals_needed(request: Request) -> str:
 
 UNCHECKED = "Slack has not said yet whether everybody who approved still may"
 """A clause about a request with enough approvals that waits all the same."""
+
+
+LACKS_APPROVERS = (
+    "Too few people are left who could approve this. The bot's operator can add approvers, or the requester can "
+    "withdraw it."
+)
+"""What people must know of a request that nobody can bring to its end by the settings of today."""
 
 
 EARLIER = "An earlier request for this order ended"

@@ -47,6 +47,19 @@ class Presentation:
             people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
         return mentions(people, but=done)
 
+    def lacks_approvers(self, request: Request, missing: int) -> bool:
+        """Return True where by the settings fewer people are left who could approve this request than are ``missing``.
+
+        A user group may have anybody in it.
+        """
+        if self.mentions is None:
+            return False
+        people = self.mentions
+        if request.escalated_at is not None:
+            people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
+        left = people.users - self._may_not_approve(request) - set(request.approvers)
+        return not people.groups and len(left) < missing
+
     def page_of(self, order_id: str) -> str:
         """Return the address of this order's page; empty where there is none, or none that fits into a message."""
         # Order ids are typed by people: encoded like this, none can lead to another page. Browsers take dots alone for

@@ -340,6 +340,13 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             return f"Nothing has changed: {_how_it_stands(request)}."
 
 
+ASKED_SINCE = (
+    "Nothing has changed: the gateway was asked again after you had opened this form. Look at the card first. If it is "
+    "still not known whether the order is cancelled, settle it there."
+)
+"""Why a finding is not taken that may be older than another attempt."""
+
+
 def order_refused(verdict: Verdict, one: Request) -> str:
     """Return why nothing was done about one of a request's several orders, while the others may be undone."""
     text = click_refused(verdict, one)

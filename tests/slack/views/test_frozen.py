@@ -76,8 +76,10 @@ def test_an_approved_request_says_that_it_waits(unclear: bool) -> None:
     sending = replace(cell(State.SENDING, None), freeze=FREEZE)
     assert all("the gateway has not confirmed it yet" in shown(each) for each in messages(sending))
     several = replace(batch(WAITING, UNCLEAR), freeze=FREEZE)
-    assert "2 orders: all waiting: frozen" in shown(card.card(several))
-    assert "2 orders: all waiting: frozen" in shown(receipt.receipt(several, None, BOT))
+    assert "2 orders: 1 waiting: frozen, 1 waiting: frozen (may be cancelled)" in shown(card.card(several))
+    assert "2 orders: 1 waiting: frozen, 1 waiting: frozen (may be cancelled)" in shown(
+        receipt.receipt(several, None, BOT)
+    )
 
 
 TRIED = changed(

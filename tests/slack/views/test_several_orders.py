@@ -617,6 +617,36 @@ def test_trouble_says_how_many_orders_are_not_settled_and_what_is_known_of_the_o
     assert "ord_3" not in over
 
 
+def test_trouble_names_the_other_orders_that_may_be_cancelled_already() -> None:
+    """The order that told may certainly not be cancelled; nobody may take that for all of them."""
+    event = event_of(GatewayTrouble(3, unclear=False, most=20))._replace(order_id="ord_2")
+    one, many = batch(UNCLEAR, WAITING, WAITING), batch(UNCLEAR, WAITING, replace(AGAIN, unclear=True))
+    for message in (notices.notice(one, event, NO_SETTINGS, AT), notices.direct_notice(one, event)):
+        _, second, third, *_ = shown(message).splitlines()
+        assert second == "⚠️ The gateway's answers don't say whether this order was cancelled: ord_1."
+        assert third.startswith("Order ord_2: This request has not changed the order so far")
+        assert "⚠️ The gateway's answers don't say" in message.text
+    said = "⚠️ The gateway's answers don't say whether these orders were cancelled: ord_1, ord_3."
+    assert said in shown(notices.notice(many, event, NO_SETTINGS, AT))
+
+
+def test_the_list_says_which_orders_under_way_may_be_cancelled_already() -> None:
+    """One by one, as an answer was lost for some of them only."""
+    request = batch(UNCLEAR, WAITING, replace(AGAIN, unclear=True))
+    for message in (card.card(request), receipt.receipt(request, None, BOT)):
+        text = shown(message)
+        assert "ord_1 ⏳ under way (may be cancelled)" in text
+        assert "ord_2 ⏳ under way\n" in text
+        assert "ord_3 ⏳ under way (may be cancelled)" in text
+        assert "3 orders: 2 under way (may be cancelled), 1 under way" in text
+
+
+def test_what_the_last_attempt_met_is_not_said_of_all_attempts() -> None:
+    """It may not have left the bot, while an earlier one may have cancelled the order."""
+    request = batch(replace(UNKNOWN, last_answer=WAITING.last_answer), CANCELLED)
+    assert "ord_1 ⚠️ not known (last attempt: the gateway could not be reached)" in shown(card.card(request))
+
+
 FIRST_CALL = replace(SENDING, attempts=1)
 AGAIN = replace(WAITING, state=State.SENDING, attempts=2, due_at=None)
 
