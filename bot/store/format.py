@@ -55,6 +55,20 @@ class Log(NamedTuple):
     lacks_pages: bool = False
 
 
+def can_hold_something(log: Path) -> bool:
+    """Return False for a log that is missing, empty, no log, or too short for one page: SQLite takes it for empty.
+
+    A log that SQLite has begun anew keeps its length, so that a crash in that moment leaves a longer one.
+    """
+    if not log.exists():
+        return False
+    with log.open("rb") as content:
+        head = content.read(LOG_HEADER)
+    if len(head) < LOG_HEADER or not head.startswith(LOG_MAGIC):
+        return False
+    return log.stat().st_size >= LOG_HEADER + _FRAME_HEADER + int.from_bytes(head[8:12], "big")
+
+
 def read_log(log: Path, size: int) -> Log:
     """Read the log of a file that has so many bytes, as far as SQLite does not ignore it."""
     marks: list[int] = []

@@ -17,7 +17,7 @@ from bot.store import schema
 from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
-from bot.store.format import is_whole
+from bot.store.format import can_hold_something, is_whole
 
 _BUSY_SECONDS = 5.0
 _COMMANDS_TAKE = 1.0
@@ -205,7 +205,7 @@ def open_read_only(path: Path) -> SQLite:
     Raises StoreError where the log with the newest changes is missing: what is left must not look like all there is.
     """
     address, log = f"{path.resolve().as_uri()}?mode=ro", Path(f"{path.resolve()}-wal")
-    if not log.exists() or not log.stat().st_size:
+    if not can_hold_something(log):
         # Through SQLite, as closing a descriptor of our own would give up its locks on the file. It makes no
         # empty log this way, which would look like the one that is missing.
         with closing(SQLite(f"{address}&immutable=1")) as look:

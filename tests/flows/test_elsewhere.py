@@ -24,7 +24,13 @@ async def start(desk: Desk, *, grid: bool, mode: str = "socket", **changes: str)
     if grid:
         desk.join_organisation()
     desk.share(PAYMENTS)
-    await desk.start_bot(**({"APPROVERS": EVERYBODY, "ALLOW_SHARED_CHANNELS": "true"} | (desk.by_http if mode == "http" else {}) | changes))
+    await desk.start_bot(
+        **(
+            {"APPROVERS": EVERYBODY, "ALLOW_SHARED_CHANNELS": "true"}
+            | (desk.by_http if mode == "http" else {})
+            | changes
+        )
+    )
 
 
 async def unknown(desk: Desk) -> Posted:

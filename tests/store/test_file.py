@@ -473,6 +473,31 @@ async def test_a_copy_of_the_file_alone_is_not_taken_for_the_whole(worked: Store
     assert await events(copy) == 4
 
 
+@pytest.mark.parametrize("left", [b"x" * 100, 32, 100, 1080, 2103], ids=str)
+async def test_a_log_that_was_cut_to_nothing_is_not_taken_for_an_empty_one(
+    worked: Store, database: Path, left: bytes | int
+) -> None:
+    """SQLite reads the file as if there were no log, so readers would say that an older record is intact."""
+    shutil.copy(database, copy := database.with_name("copy.db"))
+    content = log(database).read_bytes()
+    log(copy).write_bytes(left if isinstance(left, bytes) else content[:left])
+    assert await refused(copy) is StoreProblem.INCOMPLETE
+    with pytest.raises(StoreError) as failed, open_reader(copy):
+        pass
+    assert failed.value.problem is StoreProblem.INCOMPLETE
+
+
+async def test_a_crash_while_sqlite_begins_its_log_anew_is_none(worked: Store, database: Path) -> None:
+    """All of the log is in the file by then, and its new header says nothing of that: the next start goes on."""
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    copy = crashed(database)
+    content = bytearray(log(copy).read_bytes())
+    content[16:24] = bytes(8)
+    log(copy).write_bytes(content)
+    assert await events(copy) == 4
+
+
 async def test_an_idle_bot_leaves_everything_in_the_one_file(database: Path) -> None:
     """After a while without a transaction a copy of the file alone is whole; the next transaction ends that."""
     store = Store(database, idle_after=0.0)
