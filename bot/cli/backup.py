@@ -98,6 +98,12 @@ def restore(file: Path, database: Path | None) -> None:
         if error.path == file and error.problem in {problem.MISSING, problem.NOT_A_FILE, problem.FOREIGN}:
             # The usual remedies are about the database itself.
             known = f"{store_problem(error)[0]}. Name a copy that `backup` made."
+        if error.path == file and error.problem is problem.ANOTHER_KEY:
+            # Only a bot's start changes the key, and what restore adds belongs to the copy.
+            known = (
+                f"{path_shown(file)}: {store_problem(error)[0]}. Run restore with that key in RECORD_KEY. Then start"
+                " the bot with the new key."
+            )
         fail(f"Nothing has changed. {known}")
     except OSError as error:
         fail(f"Nothing has changed. {path_shown(error.filename or target)}: {error.strerror}.")

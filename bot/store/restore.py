@@ -59,6 +59,8 @@ def restore(
     real = target.resolve()
     if source.exists() and real.exists() and source.samefile(real):
         raise StoreError(StoreProblem.THE_SAME, source)
+    if source.exists() and not source.is_file():
+        raise StoreError(StoreProblem.NOT_A_FILE, source)
     with open_reader(source) as tables:
         tables.record.last()  # before anything is written, so that a copy that cannot be read is told as that
     with _alone(target, real), draft(real) as copy:

@@ -383,6 +383,30 @@ def test_a_restored_backup_is_sealed_on(cli: Cli, keys: dict[str, str], tmp_path
     assert cli("audit", "verify", "--key", keys["RECORD_PUBLIC_KEY"]).exit_code == 0
 
 
+def test_a_backup_from_before_a_change_of_the_key_is_restored_with_the_key_of_its_time(
+    cli: Cli, keys: dict[str, str], tmp_path: Path
+) -> None:
+    """The refusal says so, and the bot then goes on with the new key."""
+    copy, new = tmp_path / "copy.db", new_key()
+    assert cli("backup", str(copy), RECORD_KEY=keys["RECORD_KEY"]).exit_code == 0
+    ended = cli("restore", str(copy), RECORD_KEY=new.text)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert str(copy) in ended.stderr
+    assert "Run restore with that key in RECORD_KEY. Then start the bot with the new key." in ended.stderr
+    assert cli("restore", str(copy), RECORD_KEY=keys["RECORD_KEY"]).exit_code == 0
+    with open_beside(cli.database, new) as tables:
+        tables.record.append(Started("1", record_key=new.public.text), "bot", datetime.now(UTC))
+    assert cli("audit", "verify", "--key", keys["RECORD_PUBLIC_KEY"], "--key", new.public.text).exit_code == 0
+
+
+def test_a_folder_is_no_copy(cli: Cli, tmp_path: Path) -> None:
+    """What is wrong is the name, and not the disk."""
+    ended = cli("restore", str(tmp_path))
+    assert ended.exit_code == 1
+    assert "Name a copy that `backup` made." in ended.stderr
+    assert "disk" not in ended.stderr
+
+
 def test_times_that_run_backwards_are_told(cli: Cli, keys: dict[str, str]) -> None:
     """They are no damage, as a clock may be set, and they are not hidden either."""
     with open_reader(cli.database) as tables:
