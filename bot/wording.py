@@ -67,6 +67,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "{about} beside it belongs to another file or to an older state, and the two must not be mixed",
         "If you have restored a backup, move the -wal and -shm files away and start the bot again",
     ),
+    StoreProblem.LOG_DAMAGED: (
+        "{about} beside it is damaged, so the newest changes cannot be read",
+        "Keep a copy of both files. Restore a backup on another disk, and look what people decided since",
+    ),
     StoreProblem.EMPTIED: (
         "this was a bot's file, but its tables or all events are gone",
         "Restore a backup. To begin a new record, move this file away first",

@@ -109,20 +109,24 @@ class Request:
 
     def each(self) -> "tuple[Request, ...]":
         """Return this request once for each of its orders."""
+        if not self.several:
+            return (self,)
         return tuple(self.narrowed(cancellation) for cancellation in self.cancellations)
 
     def about(self, order_id: str) -> "Request | None":
         """Return this request as far as it is about this order, or None if it is not one of its orders."""
-        return next((each for each in self.each() if each.cancellation.order_id == order_id), None)
+        found = next((each for each in self.cancellations if each.order_id == order_id), None)
+        return self.narrowed(found) if found is not None else None
 
     def at_place(self, place: int | None) -> "Request | None":
         """Return this request as far as it is about the order at this place, from 0 on; None if there is none."""
-        orders = self.each()
-        return orders[place] if place is not None and 0 <= place < len(orders) else None
+        there = place is not None and 0 <= place < len(self.cancellations)
+        return self.narrowed(self.cancellations[place]) if place is not None and there else None
 
     def at_places(self, bits: int) -> "tuple[Request, ...]":
         """Return this request for each of its orders whose bit is set, by their places."""
-        return tuple(one for place, one in enumerate(self.each()) if bits >> place & 1)
+        named = (each for place, each in enumerate(self.cancellations) if bits >> place & 1)
+        return tuple(self.narrowed(each) for each in named)
 
     @property
     def order_ids(self) -> tuple[str, ...]:

@@ -215,10 +215,20 @@ class SlackCourier:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=str(place))
         return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
 
+    async def _for_its_channel(self, request: Request) -> Request:
+        """Return the request without the reason of a freeze where people of another company read its card.
+
+        The card was there before, and whoever asked knew that; whoever froze everything did not.
+        """
+        if request.freeze is None or await self._place(request.card_channel) is not Verdict.SHARED_CHANNEL:
+            return request
+        return replace(request, freeze=replace(request.freeze, why=""))
+
     async def _update(self, request: Request) -> Receipt:
         if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
-        await self._change(request.card_channel, request.card_ts, card.card(request, self._presentation))
+        message = card.card(await self._for_its_channel(request), self._presentation)
+        await self._change(request.card_channel, request.card_ts, message)
         return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts, request.card_link)
 
     async def _update_receipt(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
@@ -241,10 +251,11 @@ class SlackCourier:
     ) -> Receipt:
         if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
+        shown = await self._for_its_channel(request)
         message = (
-            notices.notice(request, event, self._presentation, self._now())
+            notices.notice(shown, event, self._presentation, self._now())
             if type(event.content) in PASSING
-            else results.reply(request, event, self._presentation)
+            else results.reply(shown, event, self._presentation)
         )
         channel = request.card_channel
         try:

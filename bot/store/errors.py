@@ -36,6 +36,8 @@ class StoreProblem(StrEnum):
     """The log is there and the file is missing or empty; the log's name."""
     ANOTHER_LOG = "another_log"
     """The log belongs to another file, or to another state of this one; the log's name."""
+    LOG_DAMAGED = "log_damaged"
+    """The log lacks transactions in its middle, as a failing disk leaves it; the log's name."""
     EMPTIED = "emptied"
     """The file was a bot's, and its tables or all events are gone."""
     GONE = "gone"

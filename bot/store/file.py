@@ -20,7 +20,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.format import HEADER, LOG_HEADER, LOG_MAGIC, Header, can_hold_something, header, read_log
+from bot.store.format import HEADER, LOG_HEADER, LOG_MAGIC, Header, can_hold_something, header, is_damaged, read_log
 
 APPLICATION_ID = 0x4344534B
 """The letters CDSK, in the header of each of our files."""
@@ -135,6 +135,8 @@ class File:
         # Whoever only reads the file leaves an empty log beside it. The bot empties its own once the file is marked.
         if not found.whole and not can_hold_something(self._log):
             raise StoreError(StoreProblem.INCOMPLETE, self.path, self._log.name)
+        if is_damaged(self._log):
+            raise StoreError(StoreProblem.LOG_DAMAGED, self.path, self._log.name)
         marks, lacks_pages = read_log(self._log, size)
         # SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.
         if marks and not marks[0] - 1 <= found.mark <= marks[-1]:

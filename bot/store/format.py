@@ -69,6 +69,39 @@ def can_hold_something(log: Path) -> bool:
     return log.stat().st_size >= LOG_HEADER + _FRAME_HEADER + int.from_bytes(head[8:12], "big")
 
 
+def is_damaged(log: Path) -> bool:
+    """Return True for a log of which SQLite would leave out transactions that were on the disk.
+
+    It takes the log to end where a checksum is wrong, as a loss of power leaves the last transaction. Behind a damaged
+    frame there may be one end of a transaction then, and with two the first of them was complete. Source:
+    https://www.sqlite.org/fileformat2.html#walformat
+    """
+    if not can_hold_something(log):
+        return False
+    with log.open("rb") as content:
+        head = content.read(LOG_HEADER)
+        order = ">" if head[3] & 1 else "<"
+        sums = _checksum(head[:24], order, (0, 0))
+        length = _FRAME_HEADER + int.from_bytes(head[8:12], "big")
+        sound, ends = True, 0
+        while len(frame := content.read(length)) == length and frame[8:16] == head[16:24]:
+            if sound:
+                sums = _checksum(frame[:8] + frame[_FRAME_HEADER:], order, sums)
+                sound = sums == struct.unpack_from(">II", frame, 16)
+            if not sound:
+                ends += frame[4:8] != bytes(4)
+    return ends > 1
+
+
+def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
+    first, second = sums
+    numbers = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for one, other in zip(numbers, numbers, strict=True):
+        first = (first + one + second) & 0xFFFFFFFF
+        second = (second + other + first) & 0xFFFFFFFF
+    return first, second
+
+
 def read_log(log: Path, size: int) -> Log:
     """Read the log of a file that has so many bytes, as far as SQLite does not ignore it."""
     marks: list[int] = []

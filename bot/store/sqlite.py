@@ -17,7 +17,7 @@ from bot.store import schema
 from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, keep_log
-from bot.store.format import can_hold_something, is_whole
+from bot.store.format import can_hold_something, is_damaged, is_whole
 
 _BUSY_SECONDS = 5.0
 _COMMANDS_TAKE = 1.0
@@ -202,7 +202,8 @@ def open_writer(path: Path, *, patience: float = _COMMANDS_TAKE) -> SQLite:
 def open_read_only(path: Path) -> SQLite:
     """Open the file for reading; any write through this connection fails.
 
-    Raises StoreError where the log with the newest changes is missing: what is left must not look like all there is.
+    Raises StoreError where the log with the newest changes is missing or damaged: what is left must not look like all
+    there is.
     """
     address, log = f"{path.resolve().as_uri()}?mode=ro", Path(f"{path.resolve()}-wal")
     if not can_hold_something(log):
@@ -212,6 +213,8 @@ def open_read_only(path: Path) -> SQLite:
             lacks_log = look.lacks_log
         if lacks_log:
             raise StoreError(StoreProblem.INCOMPLETE, path, log.name)
+    if is_damaged(log):
+        raise StoreError(StoreProblem.LOG_DAMAGED, path, log.name)
     return SQLite(address)
 
 

@@ -97,11 +97,10 @@ def _carry_out(
 
 def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
     """Return how many requests have a call to the gateway due by now, and how many others only later."""
-    due_at = [
-        min(order.due_at for order in each.cancellations if order.due_at is not None)
-        for each in waiting
-        if any(order.state is State.APPROVED for order in each.cancellations)
-    ]
+    waits = [each for each in waiting if any(order.state is State.APPROVED for order in each.cancellations)]
+    # Somebody may have changed the tables, and then there is no time, and no call.
+    times = [[order.due_at for order in each.cancellations if order.due_at is not None] for each in waits]
+    due_at = [min(each) for each in times if each]
     due = sum(each <= at for each in due_at)
     return due, len(due_at) - due
 

@@ -65,9 +65,9 @@ async def test_a_group_that_slack_does_not_name_is_refused(quiet_desk: Desk) -> 
 async def test_a_bad_order_id_is_refused_on_its_field(desk: Desk, order: str) -> None:
     """The field says what an order ID looks like, and the form stays open."""
     errors = await desk.fill_in(order)
-    assert errors == {
-        "order_id": "An order ID has 1 to 64 letters, digits, - and _, and nothing else. For example: ord_1001",
-    }
+    several = " For several orders, put each ID on a line of its own." if " " in order else ""
+    said = f"An order ID has 1 to 64 letters, digits, - and _, and nothing else.{several} For example: ord_1001"
+    assert errors == {"order_id": said}
     assert desk.ann.modal is not None
     assert await desk.ann.submit(order_id="ord_1") is None
 

@@ -242,7 +242,10 @@ FIFTY = [f"ord_{number}" for number in range(1000, 1050)]
             ["ord_1", "a/1", "", "b/2", "c/3", "d/4", "e/5"],
             ["Line 2 (“a/1”): ", "Line 4 (“b/2”): ", "Line 5 (“c/3”): ", "2 more lines have problems."],
         ),
-        (["INV-1", "INV-A INV-B"], ["Line 2 (“INV-A INV-B”) may be several order IDs. Put each order ID on a line"]),
+        (
+            ["INV-1", "INV-A INV-B"],
+            ["Line 2 (“INV-A INV-B”): An order ID has 1 to 64 letters"],
+        ),
         (["ord_1", "ord\u200b_2"], ["Line 2 (“ord\u200b_2”): The order ID contains an invisible character"]),
     ],
 )

@@ -487,6 +487,32 @@ async def test_a_log_that_was_cut_to_nothing_is_not_taken_for_an_empty_one(
     assert failed.value.problem is StoreProblem.INCOMPLETE
 
 
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6])
+async def test_a_damaged_log_is_not_taken_for_a_shorter_one(worked: Store, database: Path, part: float) -> None:
+    """SQLite would leave out all transactions from there on without a word, and an approved order would be pending."""
+    await put(worked, 8)
+    copy = crashed(database)
+    content = bytearray(log(copy).read_bytes())
+    content[32 + 24 + int(part * len(content))] ^= 1
+    log(copy).write_bytes(content)
+    before = copy.read_bytes()
+    assert await refused(copy) is StoreProblem.LOG_DAMAGED
+    with pytest.raises(StoreError) as failed, open_reader(copy):
+        pass
+    assert failed.value.problem is StoreProblem.LOG_DAMAGED
+    assert (copy.read_bytes(), log(copy).read_bytes()) == (before, bytes(content))
+
+
+@pytest.mark.parametrize("torn", ["garbage", "cut"])
+async def test_a_last_transaction_that_is_torn_is_no_damage(worked: Store, database: Path, torn: str) -> None:
+    """As a loss of power leaves it: it was never acknowledged, and everything before it is there."""
+    copy = crashed(database)
+    content = log(copy).read_bytes()
+    length = 24 + int.from_bytes(content[8:12], "big")
+    log(copy).write_bytes(content + content[-length:-1] + b"x" if torn == "garbage" else content[:-1])
+    assert await events(copy) in {3, 4}
+
+
 async def test_a_crash_while_sqlite_begins_its_log_anew_is_none(worked: Store, database: Path) -> None:
     """All of the log is in the file by then, and its new header says nothing of that: the next start goes on."""
     with closing(sqlite3.connect(database)) as other:

@@ -439,3 +439,17 @@ async def test_look_ups_say_how_many_orders_a_request_has(workflow: Workflow, cl
     story = await workflow.look_up(actor("UTWO"), Asked("order:ord_2"))
     assert story.sizes == {batch.id: 3}
     assert Lookup(order_id="ord_2").order_id == story.order_id
+
+
+async def test_a_row_without_a_time_does_not_keep_anybody_from_ending_a_freeze(
+    workflow: Workflow, store: Store
+) -> None:
+    """Somebody changed the tables, so the bot froze everything; who has looked must be able to go on."""
+    await asked(workflow, "ord_1")
+    ben = replace(actor("UTWO"), ground=NAMED)
+    await workflow.freeze(ben, "why", typed())
+    change = "UPDATE cancellations SET state = 'approved', due_at = NULL"
+    await store.transaction("change", lambda tx: tx.connection.execute(change))
+    ended = await workflow.unfreeze(ben, typed())
+    assert ended.event is not None
+    assert ended.event.content == Unfrozen(NAMED, ("C1",))

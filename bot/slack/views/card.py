@@ -56,7 +56,7 @@ def card(request: Request, presentation: Presentation = NO_SETTINGS) -> Message:
     It shows every character of the order ids and of the reason: nobody approves text that they could not read. While it
     waits, it mentions those who can approve; Slack notifies them of a new card, and of no update.
     """
-    blocks = orders.fitting(lambda room: _blocks(request, presentation, room))
+    blocks = orders.fitting(request, lambda room: _blocks(request, presentation, room))
     return Message(bounded(_text(request, presentation)), blocks)
 
 

@@ -118,9 +118,10 @@ def announcement(event: Event, *, strangers: bool = False) -> Message:
 
 
 def done(event: Event) -> str:
-    """Return to the person alone that their freeze began or ended, where everybody reads that in a message."""
+    """Return to the person alone that their freeze began or ended, where messages tell everybody else."""
     what = "everything is frozen" if isinstance(event.content, Frozen) else "the freeze is over"
-    return f"Done: {what}. Everybody in this channel reads it in a message."
+    # A channel that is shared with another company gets none.
+    return f"Done: {what}. I say so in the channels of the cards, unless another company is there."
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:

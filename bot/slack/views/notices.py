@@ -61,7 +61,7 @@ def direct_notice(request: Request, event: Event, missing: MissingCard | None = 
 
 def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: list[Element]) -> list[list[Element]]:
     """Return what is known of the order with which it took so long, and what comes next for all that are open."""
-    one = request.about(order_id) or request.each()[0]
+    one = request.about(order_id) or request.narrowed(request.cancellations[0])
     answer = one.cancellation.last_answer
     detail = cut(outcomes.said(answer), _SHOWN_WORDS) if answer else ""
     known = (
@@ -75,7 +75,8 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     if request.several:
         # It may have ended since, while others have not.
         said = [words("Order "), *about[1:], words(": "), *said] if one.under_way else []
-        about = [words(f"{sum(each.under_way for each in request.each())} of {len(request.cancellations)} orders")]
+        left = sum(each.state in UNDER_WAY for each in request.cancellations)
+        about = [words(f"{left} of {len(request.cancellations)} orders")]
         in_doubt = _others_in_doubt(request, order_id, content)
     return [
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],

@@ -49,8 +49,6 @@ def problem(typed: list[Typed], pattern: re.Pattern[str], example: str | None) -
     if len(typed) > MOST_ORDERS:
         return f"These are {len(typed)} order IDs. One request takes at most {MOST_ORDERS}: make several requests."
     bad = [each for each in typed if not is_order_id(pattern, each.order_id)]
-    if together := next((each for each in bad if _are_several(pattern, each.order_id)), None):
-        return f"{_place(together)} may be several order IDs. Put each order ID on a line of its own."
     if not typed or typed == bad[:1]:
         wrong = typed[0].order_id if typed else ""
         return refusals.bad_order_id(pattern.pattern, wrong, example)
@@ -65,12 +63,6 @@ def problem(typed: list[Typed], pattern: re.Pattern[str], example: str | None) -
         where = f"on lines {', '.join(dict.fromkeys(numbers))}" if len(set(numbers)) > 1 else f"on line {numbers[0]}"
         problems.append(f"{quoted(order_id, _SHOWN)} is there more than once, {where}. Write it once.")
     return _told(problems)
-
-
-def _are_several(pattern: re.Pattern[str], text: str) -> bool:
-    """Return True for words that could be order IDs each, and that may be a sentence as well."""
-    parts = text.split()
-    return len(parts) > 1 and all(is_order_id(pattern, each) for each in parts)
 
 
 def in_the_way(typed: list[Typed], found: tuple[Request, ...], names: Mapping[str, str]) -> str:

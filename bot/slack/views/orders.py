@@ -120,7 +120,7 @@ def words_for(request: Request) -> Words:
     if not request.several:
         return outcomes.words_for(request)
     if (whole := _WHOLE.get(request.state)) is not None:
-        unchecked = outcomes.words_for(request.each()[0]) == outcomes.EXPIRED_UNCHECKED
+        unchecked = outcomes.words_for(request.narrowed(request.cancellations[0])) == outcomes.EXPIRED_UNCHECKED
         return replace(whole, title=outcomes.EXPIRED_UNCHECKED.title) if unchecked else whole
     found = [outcomes.words_for(each) for each in request.each()]
     return Words(min((each.sign for each in found), key=_SIGNS.index), f"{len(found)} orders: {_tally(found)}")
@@ -142,10 +142,11 @@ def headed_text(heading: str, request: Request, limit: int) -> str:
     return f"{heading}." if differ(request) else f"{heading} · {escape(phrase(request, limit))}."
 
 
-def fitting(build: Callable[[Room], list[Block]]) -> list[Block]:
+def fitting(request: Request, build: Callable[[Room], list[Block]]) -> list[Block]:
     """Return the blocks that show as much of each order as Slack takes."""
     blocks: list[Block] = []
-    for room in Room:
+    # Where no order stands for itself, there are no words of the gateway to be left out.
+    for room in Room if differ(request) else (Room.FULL, Room.SCARCE, Room.LEAST, Room.NONE):
         blocks = build(room)
         if size(blocks) <= _MOST:
             break
@@ -197,7 +198,7 @@ def spoken(request: Request) -> str:
             said.append("" if request.under_way else _meaning(found, ids, then=True))
         return escape(" ".join(filter(None, said)))
     warnings = [mrkdwn(row) for row in _of_earlier_ones(request, named=True)]
-    alike = [each for each in map(_alike, request.each()) if each]
+    alike = [each for each in map(_alike, request.cancellations) if each]
     more = [f"{len(alike) - _WARNINGS_IN_TEXT} more have such characters."] if len(alike) > _WARNINGS_IN_TEXT else []
     alike = [f"⚠️ {each}" for each in alike[:_WARNINGS_IN_TEXT]] + more
     return " ".join([*warnings, *map(escape, alike), escape(f"The orders: {', '.join(request.order_ids)}.")])
@@ -261,10 +262,9 @@ def _in_doubt(order_id: str) -> str:
     return f" ⚠️ “{character}” ({cut(name_of(character), _SHOWN_NAME)})" if character else ""
 
 
-def _alike(one: Request) -> str:
-    order_id = one.cancellation.order_id
-    alike = mistakable_id(order_id) if one.state is State.PENDING else ""
-    return f"The order ID {cut(order_id, _SHOWN_NAME)} contains {alike}" if alike else ""
+def _alike(order: Cancellation) -> str:
+    alike = mistakable_id(order.order_id) if order.state is State.PENDING else ""
+    return f"The order ID {cut(order.order_id, _SHOWN_NAME)} contains {alike}" if alike else ""
 
 
 def _of_earlier_ones(request: Request, *, named: bool = False) -> list[list[Element]]:

@@ -50,7 +50,7 @@ def receipt(
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
     way = orders.way_to_card(request)
-    blocks = orders.fitting(lambda room: _blocks(request, heading, rows, way, room))
+    blocks = orders.fitting(request, lambda room: _blocks(request, heading, rows, way, room))
     return Message(bounded(_text(request, heading, rows, way)), blocks)
 
 

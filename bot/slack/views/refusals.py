@@ -483,7 +483,9 @@ def bad_order_id(pattern: str, order_id: str, example: str | None = None) -> str
         )
     if pattern == ORDER_ID:
         shown = f" For example: {example}" if example else ""
-        return f"An order ID has 1 to 64 letters, digits, - and _, and nothing else.{shown}"
+        # Words without a digit may be a sentence, so they are not taken for several IDs.
+        several = " For several orders, put each ID on a line of its own." if len(order_id.split()) > 1 else ""
+        return f"An order ID has 1 to 64 letters, digits, - and _, and nothing else.{several}{shown}"
     # A regular expression would tell these readers nothing.
     shown = f", for example {example}" if example else ""
     return f"This is not an order ID. Copy the order ID from the console{shown}."

@@ -67,7 +67,7 @@ def _report(request: Request, event: Event, presentation: Presentation, way: lis
         found = orders.words_for(request)
         explained = addressed(found.explanation, presentation.contact)
         first = lines(orders.headed(found.heading, request), explained)
-        blocks = orders.fitting(lambda room: [first, *_summary(request, event, room), end])
+        blocks = orders.fitting(request, lambda room: [first, *_summary(request, event, room), end])
         return Message(bounded(_text_of_summary(request, event, found, explained)), blocks)
     one = (request.about(event.order_id) or request) if request.several else request
     found = _words(one, event.content)
