@@ -243,7 +243,10 @@ def _progress(request: Request, found: outcomes.Words) -> list[Element]:
         case State.APPROVED if request.cancellation.attempts and request.cancellation.due_at:
             return _asks_again(request, outcomes.not_confirmed_yet(request, said), request.cancellation.due_at)
         case State.SENDING if request.cancellation.attempts > 1:
-            return [words(f"Attempt {request.cancellation.attempts} is under way.")]
+            in_doubt = f" {outcomes.IN_DOUBT}" if request.cancellation.unclear else ""
+            return [words(f"Attempt {request.cancellation.attempts} is under way.{in_doubt}")]
+        case State.APPROVED | State.SENDING if request.cancellation.unclear:  # after Retry
+            return [words(outcomes.IN_DOUBT)]
         case State.PENDING | State.APPROVED | State.SENDING:
             return []
         case State.FAILED | State.UNKNOWN:

@@ -442,9 +442,12 @@ def not_confirmed_yet(request: Request, said: str) -> str:
     """Return a sentence about the attempts so far of an approved request; ``said`` is what the last one brought."""
     attempts = "one attempt" if request.cancellation.attempts == 1 else f"{request.cancellation.attempts} attempts"
     # The last answer may say that this attempt did nothing, and one before it may have cancelled the order.
-    in_doubt = " An answer was lost or not clear, so the order may be cancelled already."
     last = sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
-    return f"{last}{in_doubt if request.cancellation.unclear else ''}"
+    return f"{last} {IN_DOUBT}" if request.cancellation.unclear else last
+
+
+IN_DOUBT = "An answer was lost or not clear, so the order may be cancelled already."
+"""What people must know of an order under way, whatever the last attempt brought."""
 
 
 def detail(answer: Answer, found: Words) -> str:

@@ -172,7 +172,8 @@ def _progress(request: Request, said: str) -> list[Element]:
     if request.several:
         return [words(f"You get another message when all of them have ended.{may_stop}")]
     if request.state is not State.APPROVED or not request.cancellation.attempts or request.cancellation.due_at is None:
-        return [words(f"You get another message when it has ended.{may_stop}")]
+        in_doubt = f"{outcomes.IN_DOUBT} " if request.cancellation.unclear else ""
+        return [words(f"{in_doubt}You get another message when it has ended.{may_stop}")]
     not_yet = outcomes.not_confirmed_yet(request, said)
     if request.freeze is not None:
         return [words(f"{not_yet}{may_stop}")]

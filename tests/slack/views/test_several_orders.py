@@ -641,6 +641,17 @@ def test_the_list_says_which_orders_under_way_may_be_cancelled_already() -> None
         assert "3 orders: 2 under way (may be cancelled), 1 under way" in text
 
 
+def test_another_call_takes_nothing_from_the_doubt() -> None:
+    """While it is under way, and after Retry before it begins, the order may be cancelled already."""
+    again = replace(AGAIN, unclear=True)
+    for order in (again, replace(again, attempts=1), replace(DUE, unclear=True)):
+        request = batch(order)
+        for message in (card.card(request), receipt.receipt(request, None, BOT)):
+            said = "An answer was lost or not clear, so the order may be cancelled already."
+            assert said in shown(message)
+    assert "may be cancelled" not in shown(card.card(batch(AGAIN)))
+
+
 def test_what_the_last_attempt_met_is_not_said_of_all_attempts() -> None:
     """It may not have left the bot, while an earlier one may have cancelled the order."""
     request = batch(replace(UNKNOWN, last_answer=WAITING.last_answer), CANCELLED)
