@@ -168,7 +168,8 @@ class Unfrozen(Content):
     """Somebody ended the freeze; the channels are as in ``Frozen``.
 
     ``due`` is how many approved requests had a call to the gateway due then, and ``later`` how many others waited for
-    the time of their next call.
+    the time of their next call. ``enough`` is how many others had as many approvals as the settings asked for then: a
+    start with a lower quorum counts them after a freeze.
     """
 
     kind = "unfrozen"
@@ -178,6 +179,7 @@ class Unfrozen(Content):
     answered_in: str = ""
     due: int = 0
     later: int = 0
+    enough: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ way ends as always. People can still reject, withdraw and settle, and requests e
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from pydantic import ValidationError
 
 from bot.domain import policy
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Frozen, RequestRefused, Unfrozen
+from bot.domain.events import Frozen, RequestRefused, Started, Unfrozen
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
@@ -91,7 +94,7 @@ def _carry_out(
     if isinstance(content, RequestRefused):
         tx.record.append(content, actor.id, at)
         return Froze(content.why, tx.freeze())
-    event = put(tx, content, actor.id, at, typed_in=typed.channel, approval_channel=rules.approval_channel)
+    event = put(tx, content, actor.id, at, rules, typed_in=typed.channel)
     return Froze(Verdict.ALLOWED, tx.freeze(), event)
 
 
@@ -120,27 +123,26 @@ def put(
     content: Frozen | Unfrozen,
     actor: str,
     at: datetime,
+    rules: Rules | None = None,
     *,
     typed_in: str = "",
-    approval_channel: str | None = None,
 ) -> Event:
     """Begin or end a freeze, and owe it to all that wait for people or for the gateway; return its event.
 
-    ``typed_in`` is the channel of the command, if there is one. Who does not know the setting APPROVAL_CHANNEL goes by
-    that of the last start.
+    ``typed_in`` is the channel of the command, if there is one. Who knows no ``rules`` goes by the last start.
     """
-    if approval_channel is None:
-        started = tx.record.last_start()
-        approval_channel = started.approval_channel if started is not None else ""
+    settings = rules or tx.record.last_start() or Started("")
     # Its end is shown wherever it was shown itself.
     before = tx.freeze()
     began = before.at if before is not None else at
     waiting = {request.number: request for request in tx.requests.waiting()}
     if isinstance(content, Unfrozen):
         due, later = approved(waiting.values(), at)
-        content = replace(content, due=due, later=later)
+        quorum = settings.approvals_required
+        pending = [each for each in waiting.values() if each.state is State.PENDING]
+        content = replace(content, due=due, later=later, enough=sum(len(each.approvers) >= quorum for each in pending))
         go_on(tx)
-    where = {approval_channel, *(each.card_channel for each in waiting.values())}
+    where = {settings.approval_channel, *(each.card_channel for each in waiting.values())}
     content = replace(content, channels=_audience(tx, where, typed_in))
     if typed_in not in content.channels:
         content = replace(content, answered_in=typed_in)
@@ -163,9 +165,11 @@ def _audience(tx: Tables, cards: set[str], typed_in: str) -> tuple[str, ...]:
     Who read that everything is frozen must read the end of it, wherever somebody ends it.
     """
     channels = cards | tx.deliveries.announced_to()
-    before = tx.record.last_freeze()
-    if before is not None and isinstance(content := before.content, Frozen):
-        channels |= {*content.channels, content.answered_in} - {typed_in}
+    # Whoever damages the event of a freeze must not keep the bot from stopping everything for that.
+    with suppress(KeyError, ValidationError):
+        before = tx.record.last_freeze()
+        if before is not None and isinstance(content := before.content, Frozen):
+            channels |= {*content.channels, content.answered_in} - {typed_in}
     # A direct message has one reader, who has read the answer.
     return tuple(sorted(each for each in channels if each and not each.startswith("D")))
 

@@ -96,17 +96,17 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
         return Found(page, scope, None, _only(checked), at, str(asked.zone), by_row, sizes)
     typed = wanted.order_id
     spellings = tables.lookups.spellings(typed, only_of=only_of)
-    if len(spellings) == 1:
-        wanted = replace(wanted, order_id=spellings[0])
+    order_id = spellings[0] if len(spellings) == 1 else typed
+    wanted = replace(wanted, order_id=order_id)
     story = _page(partial(tables.lookups.story, wanted, only_of=only_of), partial(count, wanted), asked)
     story = replace(story, items=[_readable(each, only_of) for each in story.items])
-    about = tables.requests.of_order(wanted.order_id or typed)
+    about = tables.requests.of_order(order_id)
     checked = tables.projections.checked([each for each in about if only_of in {None, each.requester}])
     sizes = tables.requests.sizes(each.request for each in story.items)
     return Found(
         story,
         scope,
-        wanted.order_id,
+        order_id,
         _only(checked),
         at,
         str(asked.zone),

@@ -85,7 +85,7 @@ class Rules:
     escalate_to: People = field(default_factory=People)
     digest: Schedule | None = None
     approval_channel: str = ""
-    """The channel of the digests; empty where there are none."""
+    """The channel for all cards, and of digests; empty where a card goes to the channel of its command."""
     reasons: tuple[str, ...] = ()
     """The reasons from which people choose; empty where there is no list."""
     reason_required: bool = False

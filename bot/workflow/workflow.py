@@ -283,7 +283,7 @@ class Workflow:
             # Also over a freeze of somebody's, who would end it without a word of this.
             if (freeze := tx.freeze()) is None or freeze.by != BOT:
                 why = f"The record is damaged, or the tables contradict it, at event {event_number}"
-                freezing.put(tx, Frozen(why), BOT, self._at(tx), approval_channel=self.rules.approval_channel)
+                freezing.put(tx, Frozen(why), BOT, self._at(tx), self.rules)
 
         await self._store.transaction("frozen", work)
         log.error("frozen_for_damage", event_number=event_number)

@@ -175,7 +175,7 @@ class Asking:
             last = await self._parts.workflow.last_freeze()
             if last is not None and last.seq > event.seq:
                 return  # which is announced here as well
-            answer = freezes.announcement(event, strangers=not known)
+            answer = freezes.announcement(event, is_answer=True, strangers=not known)
             if await respond(self._parts.network, typed.response_url, answer, to_all=True):
                 return
         log.error("freeze_not_announced", by=typed.user_id)

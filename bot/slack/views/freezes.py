@@ -94,27 +94,37 @@ def refused(freeze: Freeze) -> str:
     return f"{in_force(freeze)} Nothing has changed. Try again when it is over. {_WAY_OUT}"
 
 
-def announcement(event: Event, *, strangers: bool = False) -> Message:
-    """Return what everybody in a channel reads when a freeze begins or ends.
+def announcement(event: Event, *, is_answer: bool = False, strangers: bool = False) -> Message:
+    """Return what everybody in a channel reads when a freeze begins or ends, in a message or as an answer.
 
     It does not say why where ``strangers`` may read it.
     """
     match event.content:
         case Frozen(why=why):
             freeze = Freeze(event.actor, datetime.fromisoformat(event.at), "" if strangers else why)
-            row = _line(freeze, _STANDS_STILL, " When it is over, I say so here, and my Home tab shows it.")
-        case Unfrozen(due=due, later=later):
-            now = {0: "", 1: " One approved request is due to go to the gateway now."}.get(
-                due, f" {due} approved requests are due to go to the gateway now."
-            )
-            waits = {0: "", 1: " One approved request waits for the time of its next attempt."}.get(
-                later, f" {later} approved requests wait for the time of their next attempt."
-            )
-            goes_on = f" has ended it. Requests are taken again, and approvals count.{now}{waits}"
+            # The bot can answer also where it can post nothing by itself.
+            ends = "My Home tab shows when it is over." if is_answer else "When it is over, I say so here."
+            row = _line(freeze, _STANDS_STILL, f" {ends}")
+        case Unfrozen(due=due, later=later, enough=enough):
+            said = [
+                _counted(due, "approved request is", "approved requests are", "due to go to the gateway now."),
+                _counted(later, "approved request waits", "approved requests wait", "for the time of a next attempt."),
+                _counted(
+                    enough,
+                    "other request has",
+                    "other requests have",
+                    "enough approvals if all of them count by the settings of today: I look now.",
+                ),
+            ]
+            goes_on = " ".join([" has ended it. Requests are taken again, and approvals count.", *filter(None, said)])
             row = [words("The freeze is over: "), person(event.actor), words(goes_on)]
         case content:
             raise AssertionError(content)
     return Message(mrkdwn(row), [lines(row)])
+
+
+def _counted(count: int, one: str, many: str, what: str) -> str:
+    return f"{count} {one if count == 1 else many} {what}" if count else ""
 
 
 def done(event: Event) -> str:

@@ -159,10 +159,10 @@ def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
     "due, later, says",
     [
         (0, 0, ""),
-        (1, 0, " One approved request is due to go to the gateway now."),
+        (1, 0, " 1 approved request is due to go to the gateway now."),
         (2, 0, " 2 approved requests are due to go to the gateway now."),
-        (0, 1, " One approved request waits for the time of its next attempt."),
-        (0, 2, " 2 approved requests wait for the time of their next attempt."),
+        (0, 1, " 1 approved request waits for the time of a next attempt."),
+        (0, 2, " 2 approved requests wait for the time of a next attempt."),
     ],
 )
 def test_the_end_of_a_freeze_says_which_requests_go_out_now(due: int, later: int, says: str) -> None:
