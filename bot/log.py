@@ -174,6 +174,10 @@ class _Redact:
             case Mapping():
                 return {self._clean(key): self._clean(item) for key, item in value.items()}
             case list() | tuple() | set() | frozenset():
+                # A request has up to fifty orders: one look at all of them takes a tenth of the time of fifty.
+                together = "\n".join(map(str, value))
+                if self._clean(together) == together and all(isinstance(item, str) for item in value):
+                    return list(value)
                 return [self._clean(item) for item in value]
             case int() | float() | None:
                 return value
