@@ -25,6 +25,8 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
         asked_again = any(each.state is State.APPROVED and each.attempts for each in request.cancellations)
         if asked_again or request.could_be_retried(at - step) != request.could_be_retried(at):
             show(tx, request, tx.record.last(), at)
+    # Home tabs say the same, and no event owes them here.
+    tx.homes.changed(at)
 
 
 def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:

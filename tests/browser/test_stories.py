@@ -241,7 +241,7 @@ async def test_everything_is_frozen_and_goes_on(visit: Visit, playground: Playgr
     await desk.choose("ben")
     await desk.hint.get_by_role("button", name="/cancel-order unfreeze").click()
     await desk.button("Send").click()
-    await expect(desk.message("The freeze is over: ben has ended it.")).to_be_visible()
+    await expect(desk.message("The freeze is over: @ben has ended it.")).to_be_visible()
     await expect(card).not_to_contain_text("🧊")
     await desk.approve("ord_1001")
     await expect(desk.message("✅ Cancelled")).to_be_visible()

@@ -93,7 +93,7 @@ _MAY_BE_ABANDONED: dict[str, set[str]] = {
     "receipt": set(),
     "receipt_update": {"message_not_found"},
     "digest": set(),
-    "announcement": {"channel_not_found", "not_in_channel", "is_archived"},
+    "announcement": {"channel_not_found", "not_in_channel", "is_archived", "shared_channel"},
     "evidence": set(),
 }
 """The reasons for which a delivery may be abandoned; time is none of them."""

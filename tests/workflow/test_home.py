@@ -157,6 +157,17 @@ async def test_a_tab_follows_a_request_to_its_end(workflow: Workflow, clock: Clo
     assert sorted(await published(workflow)) == both
 
 
+async def test_a_step_of_the_clock_publishes_what_is_open(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """The tab says when something expires and whether Retry is too late, and no event tells of the step."""
+    await workflow.home_opened("UTWO")
+    assert await published(workflow) == ["UTWO"]
+    step = timedelta(minutes=10)
+    clock.advance(step.total_seconds())
+    await store.transaction("follow", lambda tx: workflow.shift(tx, step))
+    clock.advance(2)
+    assert await published(workflow) == ["UTWO"]
+
+
 async def test_a_start_publishes_what_is_open(workflow: Workflow, clock: Clock) -> None:
     """The settings may be others by now, and what the former process was publishing may not have arrived."""
     await workflow.home_opened("UONE")
