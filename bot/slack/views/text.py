@@ -238,7 +238,19 @@ def mistakable(text: str) -> str | None:
     """Return the first character that people do not see, or may take for one of ASCII's; None if there is none."""
     if text.isascii() and text.isprintable() and " " not in text:
         return None  # nearly every order id, and a form may have fifty
-    return next((each for before, each in pairwise(f" {text}") if _is_mistakable(each, before)), None)
+    found = next((each for before, each in pairwise(f" {text}") if _is_mistakable(each, before)), None)
+    return found or _turned(text)
+
+
+def _turned(text: str) -> str | None:
+    """Return the first letter that is read from right to left beside others that are not, or None.
+
+    Slack then shows some of them in another order, and two texts may look alike.
+    """
+    ways = [(each, unicodedata.bidirectional(each)) for each in text]
+    if not any(way in {"L", "EN", "AN"} for _, way in ways):
+        return None
+    return next((each for each, way in ways if way in {"R", "AL"}), None)
 
 
 def _is_mistakable(character: str, before: str) -> bool:

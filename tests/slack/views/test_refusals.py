@@ -143,6 +143,8 @@ ALIKE = [
     ("\u0301", "combining acute accent"),
     ("\u0337", "combining short solidus overlay"),
     ("\u05b4", "hebrew point hiriq"),
+    ("\u05de", "hebrew letter mem"),  # beside digits its direction decides what stands where
+    ("\u0627", "arabic letter alef"),
 ]
 
 
@@ -159,7 +161,8 @@ def test_a_character_that_looks_like_another_is_named(character: str, name: str,
 
 
 @pytest.mark.parametrize(
-    "order_id", ["ord_1", "\u1780\u1781-12", "\u1780\u17d2\u179a\u17b6-12", "\u8ba2\u5355_1", "ord#1", ""]
+    "order_id",
+    ["ord_1", "\u1780\u1781-12", "\u1780\u17d2\u179a\u17b6-12", "\u8ba2\u5355_1", "ord#1", "\u05de\u05e8", ""],
 )
 def test_other_letters_are_not_called_mistakable(order_id: str) -> None:
     """An ID in another script is what it looks like."""
