@@ -150,8 +150,7 @@ class Erased(Content):
 class Frozen(Content):
     """Somebody stopped everything that could cancel an order; ``why`` is in their own words.
 
-    ``channels`` are those to which the bot owes a message about it. ``answered_in`` is the one in which it was typed,
-    where that is none of them: there everybody reads the answer to the command.
+    ``channels`` are those to which the bot owes a message about it.
     """
 
     kind = "frozen"
@@ -160,7 +159,6 @@ class Frozen(Content):
     ground: Ground | None = None
     """None where it was done on the command line."""
     channels: tuple[str, ...] = ()
-    answered_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,6 @@ class Unfrozen(Content):
     ground: Ground | None = None
     """None where it was done on the command line."""
     channels: tuple[str, ...] = ()
-    answered_in: str = ""
     due: int = 0
     later: int = 0
     enough: int = 0

@@ -44,7 +44,7 @@ _UNFIT = {
 _MESSAGE_LOST = {MESSAGE_GONE}
 """The error about a message that is not there. One that may not be changed stays for people to read, untrue."""
 _NOT_THERE = {"channel_not_found", "not_in_channel", "is_archived"}
-"""Errors about a channel in which nobody waits for the bot: an approver typed a command there that has its answer."""
+"""Errors about a channel in which the bot is not: an approver typed a command there, and has the answer to it."""
 _NOBODY_THERE = {"user_not_found", "user_disabled", "users_not_found", "cannot_dm_bot", "user_not_visible"}
 """Errors about the person who should get a direct message."""
 _FINAL = {
@@ -213,6 +213,9 @@ class SlackCourier:
         place = await self._place(delivery.target)
         if place in {Verdict.SHARED_CHANNEL, Verdict.DIRECT_MESSAGE}:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=str(place))
+        if place is Verdict.UNCHECKED:
+            doubt = delivery.in_doubt_since is not None
+            return Receipt(DeliveryOutcome.LATER, problem="channel_not_checked", in_doubt=doubt, posted_nothing=True)
         return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
 
     async def _for_its_channel(self, request: Request) -> Request:

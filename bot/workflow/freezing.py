@@ -38,12 +38,6 @@ class Froze:
     freeze: Freeze | None
     event: Event | None = None
 
-    @property
-    def is_answer_to_all(self) -> bool:
-        """Return True where everybody in the channel of the command reads of it in the answer, and in no message."""
-        content = self.event and self.event.content
-        return isinstance(content, Frozen | Unfrozen) and bool(content.answered_in)
-
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -142,10 +136,8 @@ def put(
         pending = [each for each in waiting.values() if each.state is State.PENDING]
         content = replace(content, due=due, later=later, enough=sum(len(each.approvers) >= quorum for each in pending))
         go_on(tx)
-    where = {settings.approval_channel, *(each.card_channel for each in waiting.values())}
-    content = replace(content, channels=_audience(tx, where, typed_in))
-    if typed_in not in content.channels:
-        content = replace(content, answered_in=typed_in)
+    where = {settings.approval_channel, typed_in, *(each.card_channel for each in waiting.values())}
+    content = replace(content, channels=_audience(tx, where))
     event = tx.record.append(content, actor, at)
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
@@ -159,17 +151,17 @@ def put(
     return event
 
 
-def _audience(tx: Tables, cards: set[str], typed_in: str) -> tuple[str, ...]:
-    """Return the channels in which the bot has to say it: those of the cards, and where people read the last one.
+def _audience(tx: Tables, where: set[str]) -> tuple[str, ...]:
+    """Return these channels, and those in which people read the last one, or will.
 
     Who read that everything is frozen must read the end of it, wherever somebody ends it.
     """
-    channels = cards | tx.deliveries.announced_to()
+    channels = where | tx.deliveries.announced_to()
     # Whoever damages the event of a freeze must not keep the bot from stopping everything for that.
     with suppress(KeyError, ValidationError):
         before = tx.record.last_freeze()
         if before is not None and isinstance(content := before.content, Frozen):
-            channels |= {*content.channels, content.answered_in} - {typed_in}
+            channels |= {*content.channels}
     # A direct message has one reader, who has read the answer.
     return tuple(sorted(each for each in channels if each and not each.startswith("D")))
 

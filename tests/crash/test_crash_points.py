@@ -198,10 +198,15 @@ async def test_a_crash_around_a_freeze_and_its_end_leads_to_one_of_each(quiet_de
         await quiet_desk.wait(lambda: "frozen" not in quiet_desk.ann.reads(card))
         await quiet_desk.cleo.click(card, "approve")
         await finished(quiet_desk)
-        told = [quiet_desk.ann.reads(each) for each in quiet_desk.slack.space.messages(PAYMENTS)]
+        over = "The freeze is over: @ben has ended it."
+
+        def told() -> list[str]:
+            return [quiet_desk.ann.reads(each) for each in quiet_desk.slack.space.messages(PAYMENTS)]
+
+        await quiet_desk.wait(lambda: any(text.startswith(over) for text in told()))
         # Its beginning may be over before Slack takes it.
-        assert sum("Everything is frozen by @ben" in text for text in told) <= 1
-        assert [text.startswith("The freeze is over: @ben has ended it.") for text in told].count(True) == 1
+        assert sum("Everything is frozen by @ben" in text for text in told()) <= 1
+        assert [text.startswith(over) for text in told()].count(True) == 1
     assert len(quiet_desk.gateway.calls) == 1
     with open_reader(quiet_desk.database) as tables:
         kinds = [event.kind for event in tables.record.all()]

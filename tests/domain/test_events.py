@@ -160,8 +160,6 @@ def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
         "digest": {"channel", "since", "until", "zone"},
         "digest_moved": {"channel"},
         "evidence_asked": {"order"},
-        "frozen": {"answered_in"},
-        "unfrozen": {"answered_in"},
         "erased": {"why"},  # the operator's own, about the erasure
     }
     for kind, content in KINDS.items():

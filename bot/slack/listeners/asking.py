@@ -1,6 +1,5 @@
 """``/cancel-order``, the shortcuts, and the form in which all of them end."""
 
-import asyncio
 import re
 from dataclasses import dataclass
 
@@ -8,7 +7,6 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
-from bot.domain.audit import Event
 from bot.domain.cancellation import State
 from bot.domain.ids import CHANNEL_ID
 from bot.domain.policy import Actor, Role, Verdict
@@ -41,9 +39,6 @@ class Way:
 
 
 log = structlog.get_logger(__name__)
-
-_PAUSES = (0.0, 1.0, 3.0)
-"""Seconds before each try to announce a freeze or its end."""
 
 
 class Asking:
@@ -158,27 +153,8 @@ class Asking:
             froze = await workflow.unfreeze(actor, command)
         if froze.event is None:
             await tell(self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze)))
-        elif froze.is_answer_to_all:
-            await self._answer_all(typed, froze.event)
         else:
             await tell(freezes.done(froze.event))
-
-    async def _answer_all(self, typed: Command, event: Event) -> None:
-        """Tell everybody in a channel in which the bot may not be, and to which it owes no message: try again."""
-        place = await places.may_hold_card(
-            self._parts.client, typed.channel_id, typed.channel_name, shared=self._parts.allow_shared_channels
-        )
-        # Where Slack does not say, people of another company may be there.
-        known = place in {Verdict.ALLOWED, Verdict.ARCHIVED_CHANNEL, Verdict.DIRECT_MESSAGE}
-        for pause in _PAUSES:
-            await asyncio.sleep(pause)
-            last = await self._parts.workflow.last_freeze()
-            if last is not None and last.seq > event.seq:
-                return  # which is announced here as well
-            answer = freezes.announcement(event, is_answer=True, strangers=not known)
-            if await respond(self._parts.network, typed.response_url, answer, to_all=True):
-                return
-        log.error("freeze_not_announced", by=typed.user_id)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""

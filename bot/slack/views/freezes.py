@@ -94,17 +94,12 @@ def refused(freeze: Freeze) -> str:
     return f"{in_force(freeze)} Nothing has changed. Try again when it is over. {_WAY_OUT}"
 
 
-def announcement(event: Event, *, is_answer: bool = False, strangers: bool = False) -> Message:
-    """Return what everybody in a channel reads when a freeze begins or ends, in a message or as an answer.
-
-    It does not say why where ``strangers`` may read it.
-    """
+def announcement(event: Event) -> Message:
+    """Return what everybody in a channel reads when a freeze begins or ends."""
     match event.content:
         case Frozen(why=why):
-            freeze = Freeze(event.actor, datetime.fromisoformat(event.at), "" if strangers else why)
-            # The bot can answer also where it can post nothing by itself.
-            ends = "My Home tab shows when it is over." if is_answer else "When it is over, I say so here."
-            row = _line(freeze, _STANDS_STILL, f" {ends}")
+            freeze = Freeze(event.actor, datetime.fromisoformat(event.at), why)
+            row = _line(freeze, _STANDS_STILL, " When it is over, I say so here.")
         case Unfrozen(due=due, later=later, enough=enough):
             said = [
                 _counted(due, "approved request is", "approved requests are", "due to go to the gateway now."),
@@ -130,8 +125,7 @@ def _counted(count: int, one: str, many: str, what: str) -> str:
 def done(event: Event) -> str:
     """Return to the person alone that their freeze began or ended, where messages tell everybody else."""
     what = "everything is frozen" if isinstance(event.content, Frozen) else "the freeze is over"
-    # A channel that is shared with another company gets none.
-    return f"Done: {what}. I say so in the channels of the cards, unless another company is there."
+    return f"Done: {what}. I say so here and in the channels of the cards, as far as I am in them without strangers."
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:

@@ -74,7 +74,7 @@ class Presentation:
 
         They were not asked before, so they are mentioned whatever the settings say about the approvers.
         """
-        return mentions(self.escalation, but=self._may_not_approve(request))
+        return mentions(self.escalation, but=self._may_not_approve(request) | set(request.approvers))
 
     def _may_not_approve(self, request: Request) -> set[str]:
         return set() if self.allow_self_approval else {request.requester}
