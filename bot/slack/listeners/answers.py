@@ -78,15 +78,11 @@ async def respond(
     answer: str | Message,
     *,
     replace: bool = False,
-    to_all: bool = False,
     contact: str | None = None,
-) -> bool:
-    """Answer privately, or ``to_all`` in the channel; ``replace`` puts it in the place of the message clicked.
-
-    Return True where Slack took it.
-    """
+) -> None:
+    """Answer privately; ``replace`` puts it in the place of the message clicked."""
     if not response_url:
-        return False
+        return
     if isinstance(answer, str):
         elements = addressed(answer, contact)
         message = Message(mrkdwn(elements), [lines(elements)])
@@ -101,14 +97,13 @@ async def respond(
                 response = await client.send(
                     text=message.text,
                     blocks=blocks,
-                    response_type="in_channel" if to_all else "ephemeral",
+                    response_type="ephemeral",
                     replace_original=replace,
                 )
                 if response.status_code == HTTPStatus.OK:
-                    return True
+                    return
                 log.warning("answer_not_taken", http_status=response.status_code)
                 if response.status_code != HTTPStatus.BAD_REQUEST:
                     break
     except Exception as error:  # noqa: BLE001 -- a private answer is the one thing that may get lost, as in Slack itself
         log.warning("answer_not_sent", problem=problem_of(error).name)
-    return False
