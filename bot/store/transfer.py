@@ -34,8 +34,9 @@ _TABLES = (
     "deliveries",
     "rates",
     "homes",
+    "signatures",
 )
-"""The tables in an order in which no row names one that is not there yet. Heartbeats and signatures stay behind."""
+"""The tables in an order in which no row names one that is not there yet. Heartbeats stay behind."""
 _AT_A_TIME = 200
 _LOOKS, _BETWEEN_LOOKS = 10, 0.1
 """So often, and seconds between two of them, for a bot that has just ended."""

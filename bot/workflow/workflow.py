@@ -264,7 +264,8 @@ class Workflow:
             at = self._at(tx)
             tx.people.remember(actor, at)
             # It has no state that it was about: what comes a second time would end another freeze.
-            if not tx.signatures.keep(typed.trigger_id, at, at + _COMMANDS_ARE_KNOWN):
+            known_by = typed.trigger_id
+            if known_by and not tx.signatures.keep(known_by, at, at + _COMMANDS_ARE_KNOWN):
                 tx.record.append(RequestRefused(Verdict.REPEATED, typed.command), actor.id, at)
                 return Froze(Verdict.REPEATED, tx.freeze())
             return step(tx, at)

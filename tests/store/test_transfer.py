@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import main
+from bot.domain.policy import Verdict
 from bot.domain.verification import Damage
 from bot.store import Place, Store, StoreError, StoreProblem, Unsound, backup, move, open_reader, verify_all
 from bot.store.place import address
@@ -16,7 +17,7 @@ from bot.workflow import Rules, Workflow
 from tests.clock import Clock
 from tests.postgres import ENGINES, ON_SQLITE, Cluster
 from tests.workflow.steps import CANCELLED, approved, deliver_all, requested, sending
-from tests.world import TABLES
+from tests.world import TABLES, actor, typed
 
 
 @pytest.fixture(params=ENGINES)
@@ -67,6 +68,26 @@ async def test_everything_arrives_with_the_same_head(filled: Place, target: Plac
     await work(target, rules, clock, "ord_3", "ord_4")
     found = verify_all(target)
     assert (found.damage, found.events > before.events) == (None, True)
+
+
+async def test_a_command_that_was_carried_out_stays_known(
+    filled: Place, target: Place, rules: Rules, clock: Clock
+) -> None:
+    """Slack may bring it again after the move, when it would end or begin another freeze."""
+    command, ben = typed(), actor("UTWO")
+
+    async def freeze(place: Place) -> Verdict:
+        store = Store(place)
+        await store.open()
+        workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+        froze = await workflow.freeze(ben, "why", command)
+        clock.advance(1)
+        await store.close()
+        return froze.verdict
+
+    assert await freeze(filled) is Verdict.ALLOWED
+    move(filled, target)
+    assert await freeze(target) is Verdict.REPEATED
 
 
 @ON_SQLITE
