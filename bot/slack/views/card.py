@@ -135,6 +135,7 @@ def _how_it_stands(
         if presentation.lacks_approvers(request, outcomes.approvals_missing(request)):
             rows.append(addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact))
         rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
+        rows.append([words(outcomes.COUNTED_AGAIN)] if request.freeze is not None and request.approvers else [])
     elif explanation := _explanation(request, found):
         rows.append(addressed(explanation, presentation.contact))
     if room < Room.LEAST:

@@ -390,6 +390,12 @@ UNCHECKED = "Slack has not said yet whether everybody who approved still may"
 """A clause about a request with enough approvals that waits all the same."""
 
 
+COUNTED_AGAIN = "When the freeze is over, I count the approvals by the settings of then."
+"""What people must know of a request with approvals while everything is frozen.
+
+A start may have brought a lower quorum, and then nobody has to come any more.
+"""
+
 LACKS_APPROVERS = (
     "Too few people are left who could approve this. The bot's operator can add approvers, or the requester can "
     "withdraw it."

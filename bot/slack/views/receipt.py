@@ -124,6 +124,7 @@ def _rows(
                 *_earlier(request),
                 *freezes.banners(request),
                 _needed(request),
+                [words(outcomes.COUNTED_AGAIN)] if request.freeze is not None and request.approvers else [],
                 addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact) if lacking else [],
                 [
                     words("Expires "),

@@ -22,7 +22,7 @@ from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import Message
 from tests.domain.examples import changed
 from tests.slack.views.batches import UNCLEAR, WAITING, batch
-from tests.slack.views.samples import AT, BOT, CANCELLATION, event_of, shown
+from tests.slack.views.samples import APPROVAL, AT, BOT, CANCELLATION, event_of, shown
 from tests.slack.views.test_every_cell import CELLS, IDS, Cause, cell, dialogs, ending
 from tests.slack.views.test_refusals import CLICK_VERDICTS
 
@@ -153,6 +153,16 @@ def test_the_stop_dialog_names_the_freeze_before_retry() -> None:
     """Retry is refused while everything is frozen."""
     stop = dialogs(replace(cell(State.APPROVED, None), freeze=FREEZE))[buttons.MENU]
     assert stop.endswith("If an approver does, Retry works after the freeze until 2026-11-24 09:00 UTC.")
+
+
+def test_approvals_are_said_to_be_counted_again_after_the_freeze() -> None:
+    """A start with a lower quorum sends the request then, though one more approval was needed until then."""
+    voted = changed(cell(State.PENDING, None), decisions=(APPROVAL,), approvals_required=2)
+    said = "When the freeze is over, I count the approvals by the settings of then."
+    for freeze, approvers in ((FREEZE, True), (FREEZE, False), (None, True)):
+        request = replace(voted, freeze=freeze, decisions=voted.decisions if approvers else ())
+        for message in (card.card(request), receipt.receipt(request, None, BOT)):
+            assert (said in shown(message)) == (freeze is not None and approvers)
 
 
 @pytest.mark.parametrize(
