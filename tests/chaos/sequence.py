@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence as Many
 from dataclasses import dataclass, field
 
+from bot.domain.attempt import Trouble
 from bot.domain.audit import Event
 from bot.domain.events import (
     Answered,
@@ -39,6 +40,8 @@ from tests.chaos.copies import Calls
 from tests.chaos.surroundings import PATTERN_OF_A_SECOND
 from tests.under_way import UnderWay
 
+_ON_ITS_WAY = 10
+"""Events that may be on record before this process reads what a killed bot has sent, on a machine with much to do."""
 _NOT_WHILE_FROZEN = (Requested, Voted, VotesVoided, QuorumChanged, Approved, Retried, Hurried, Sending)
 _DECIDED = (Approved, Rejected, Withdrawn, Expired)
 _ENDED = (Cancelled, Refused, Failed, Unknown, StoppedTrying)
@@ -212,7 +215,9 @@ class Sequence:
             if isinstance(event.content, Sending):
                 begun[about] = event.seq
             elif about in begun and isinstance(event.content, Answered) and not isinstance(event.content, AnsweredLate):
-                attempts[event.order_id].append((begun.pop(about), event.seq))
+                # What a bot sent that was killed may still be in the system, on its way to the gateway.
+                late = _ON_ITS_WAY if event.content.answer.trouble is Trouble.STOPPED else 0
+                attempts[event.order_id].append((begun.pop(about), event.seq + late))
         for (order, _), seq in begun.items():
             attempts[order].append((seq, len(self._events) + 1))
         return attempts

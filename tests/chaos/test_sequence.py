@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.attempt import Answer, Outcome
+from bot.domain.attempt import Answer, Outcome, Trouble
 from bot.domain.events import (
     Cancelled,
     ClickRefused,
@@ -15,6 +15,7 @@ from bot.domain.events import (
     QuorumChanged,
     Rejected,
     Reminded,
+    Repeating,
     Retried,
     Sending,
     Unfrozen,
@@ -115,6 +116,16 @@ def test_when_the_gateway_may_be_called(known: int, fits: bool) -> None:
     assert (found == []) is fits
     sequence.judge_arrivals(Arrivals([Arrival("ord_2", known)]))
     assert found
+
+
+@pytest.mark.parametrize("known, fits", [(4, True), (13, True), (14, False)])
+def test_what_a_killed_bot_has_sent_may_come_a_little_later(known: int, fits: bool) -> None:
+    """The system still has it while the next bot puts on record that the answer is lost."""
+    lost = ("bot", Repeating(1, Answer(Outcome.UNKNOWN, trouble=Trouble.STOPPED)))
+    found: list[str] = []
+    events = record(ASKED, APPROVED, SENDING, lost, *[(BEN, Voted(1, 2))] * 12)
+    Sequence(events, found.append, reminders=2).judge_arrivals(Arrivals([Arrival("ord_1", known)]))
+    assert (found == []) is fits
 
 
 @pytest.mark.parametrize(
