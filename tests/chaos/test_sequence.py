@@ -71,7 +71,16 @@ def test_each_process_puts_one_start_on_record_at_most(lines: list[Line], fits: 
         [ASKED, FROZEN, (BEN, ClickRefused(Act.APPROVE, Verdict.FROZEN)), REJECTED, UNFROZEN],
         [("terminal:root", Frozen()), UNFROZEN, FROZEN, ("terminal:root", Unfrozen())],
         [ASKED, APPROVED, SENDING, FROZEN, BUSY, UNFROZEN, SENDING],
-        [ASKED, REMINDED, ESCALATED, FROZEN, ("bot", Reminded(2)), UNFROZEN, APPROVED],
+        [
+            ASKED,
+            REMINDED,
+            FROZEN,
+            ("bot", Reminded(0, joined=True)),
+            UNFROZEN,
+            ESCALATED,
+            ("bot", Reminded(2)),
+            APPROVED,
+        ],
         [ASKED, APPROVED, SENDING, BUSY, TROUBLE, ("bot", Failed(2, TURNED_AWAY.answer)), (CLEO, Retried()), TROUBLE],
     ],
 )
@@ -90,7 +99,16 @@ def test_what_may_follow(lines: list[Line]) -> None:
         ([FROZEN, (OLGA, Unfrozen())], "may not"),
         *(
             ([ASKED, FROZEN, line, UNFROZEN], "while everything was frozen")
-            for line in [ASKED, APPROVED, (BEN, Voted(1, 2)), (BEN, Retried()), SENDING, ("bot", QuorumChanged(1, 2))]
+            for line in [
+                ASKED,
+                APPROVED,
+                (BEN, Voted(1, 2)),
+                (BEN, Retried()),
+                SENDING,
+                ("bot", QuorumChanged(1, 2)),
+                REMINDED,
+                ESCALATED,
+            ]
         ),
         ([ASKED, REMINDED, REMINDED], "number 1 after 1"),
         ([ASKED, ("bot", Reminded(2))], "number 2 after 0"),
