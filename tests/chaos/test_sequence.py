@@ -71,16 +71,7 @@ def test_each_process_puts_one_start_on_record_at_most(lines: list[Line], fits: 
         [ASKED, FROZEN, (BEN, ClickRefused(Act.APPROVE, Verdict.FROZEN)), REJECTED, UNFROZEN],
         [("terminal:root", Frozen()), UNFROZEN, FROZEN, ("terminal:root", Unfrozen())],
         [ASKED, APPROVED, SENDING, FROZEN, BUSY, UNFROZEN, SENDING],
-        [
-            ASKED,
-            REMINDED,
-            FROZEN,
-            ("bot", Reminded(0, joined=True)),
-            UNFROZEN,
-            ESCALATED,
-            ("bot", Reminded(2)),
-            APPROVED,
-        ],
+        [ASKED, REMINDED, FROZEN, UNFROZEN, ESCALATED, ("bot", Reminded(2)), APPROVED],
         [ASKED, APPROVED, SENDING, BUSY, TROUBLE, ("bot", Failed(2, TURNED_AWAY.answer)), (CLEO, Retried()), TROUBLE],
     ],
 )
