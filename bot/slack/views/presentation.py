@@ -50,12 +50,12 @@ class Presentation:
     def lacks_approvers(self, request: Request, missing: int) -> bool:
         """Return True where by the settings fewer people are left who could approve this request than are ``missing``.
 
-        A user group may have anybody in it.
+        A user group may have anybody in it, and those whom an escalation asks may still come.
         """
         if self.mentions is None:
             return False
         people = self.mentions
-        if request.escalated_at is not None:
+        if request.escalated_at is not None or request.escalate_at is not None:
             people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
         left = people.users - self._may_not_approve(request) - set(request.approvers)
         return not people.groups and len(left) < missing

@@ -349,6 +349,27 @@ def test_a_long_history_keeps_its_ends() -> None:
     assert "Requested by @ann, 2026-11-23 09:00\n… 22 more: see /cancel-audit order:ord_1\nSettled by hand" in text
 
 
+@pytest.mark.parametrize(
+    "mentions, escalation, comes, lacks",
+    [
+        ({"U0ANN", "U0BEN"}, set(), False, False),
+        ({"U0ANN"}, set(), False, True),
+        ({"U0ANN"}, {"U0CLEO"}, True, False),  # an escalation asks her later
+        ({"U0ANN"}, {"U0CLEO"}, False, True),
+        ({"U0ANN", "S0LEADS"}, set(), False, False),
+    ],
+)
+def test_a_card_says_where_too_few_people_are_left(
+    mentions: set[str], escalation: set[str], comes: bool, lacks: bool
+) -> None:
+    """Ann is the requester, a group may have anybody in it, and who is asked later counts."""
+    users = frozenset(each for each in mentions if each.startswith("U"))
+    people = People(users, frozenset(mentions) - users)
+    settings = Presentation(mentions=people, escalation=People(frozenset(escalation)))
+    request = replace(CANCELLATION, decisions=(), approvals_required=1, escalate_at=AT if comes else None)
+    assert ("Too few people are left" in shown(card.card(request, settings))) == lacks
+
+
 @pytest.mark.parametrize("orders", [["ord_1", "ord_2"], ["x" * 200]])
 def test_a_long_history_names_no_look_up_that_does_not_show_the_rest(orders: list[str]) -> None:
     """A look-up has what is about its own order, and it does not find the beginning of a longer ID."""
