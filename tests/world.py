@@ -365,8 +365,14 @@ class World:
         return self.run(self.workflow.record_answer(attempt, answer))
 
     def begin_delivery(self) -> ClaimedDelivery | None:
-        """Begin the delivery that is due, if one is."""
-        claimed = self.run(next_delivery(self.workflow))
+        """Begin the delivery that is due, if one is. What is announced of a freeze reaches Slack at once on the way."""
+        while (claimed := self.run(next_delivery(self.workflow))) is not None and claimed.request is None:
+            last = self.tables.record.last_freeze()
+            assert last is not None
+            assert claimed.event.seq == last.seq  # nobody reads of a freeze, or of its end, that is over
+            self.outside.posted += 1
+            place = claimed.delivery.target, f"{self.outside.posted}.1"
+            self.run(self.workflow.record_delivery(claimed.delivery, Receipt(DeliveryOutcome.DELIVERED, *place)))
         if claimed is not None and claimed.delivery.kind.is_new_message:
             assert claimed.request is not None
             # Nobody is asked for what is decided, and nobody hears of trouble or an ending that is over.

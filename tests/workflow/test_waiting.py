@@ -10,7 +10,6 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome
 from bot.domain.events import Approved, GatewayTrouble
 from bot.domain.policy import Ground, Members, People, Verdict
-from bot.store import verify
 from bot.workflow import ClaimedDelivery, Patience
 from bot.workflow.deliveries import MOST_CALLED_OFF
 from tests.world import ANN, BEN, CLEO, DORA, World
@@ -112,7 +111,6 @@ def test_what_falls_due_while_everything_is_frozen_comes_after_that(world: World
     world.work()
     assert said(world)[-2:] == ["escalated", "reminded"]
     assert world.found(about).remind_at == world.clock() + timedelta(minutes=15)
-    assert verify(world.tables).damage is None
 
 
 def test_a_reminder_that_would_come_at_the_end_does_not_come(world: World) -> None:
