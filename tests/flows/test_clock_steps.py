@@ -176,8 +176,7 @@ async def test_the_card_says_anew_whether_retry_works_when_the_clock_has_been_se
     for step, offered in ((2 * DAY, False), (-2 * DAY, True)):
         await machine.step(step)
         await machine.stand()
-        await desk.running_bot.worker.until_idle()
-        assert ("[ Retry ]" in desk.ben.reads(card)) == offered
+        await desk.wait(lambda offered=offered: ("[ Retry ]" in desk.ben.reads(card)) == offered)
     await desk.ben.click(card, "retry")
     await desk.card_says(card, "✅ Cancelled")
 
