@@ -1,8 +1,9 @@
 """SQLite's file format, as far as the bot reads it itself: the header of a database, and the log beside it."""
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 HEADER = 100
 """The bytes of a database's header."""
@@ -82,15 +83,21 @@ def is_damaged(log: Path) -> bool:
         head = content.read(LOG_HEADER)
         order = ">" if head[3] & 1 else "<"
         sums = _checksum(head[:24], order, (0, 0))
-        length = _FRAME_HEADER + int.from_bytes(head[8:12], "big")
         sound, ends = True, 0
-        while len(frame := content.read(length)) == length and frame[8:16] == head[16:24]:
+        for frame in _frames(content, head):
             if sound:
                 sums = _checksum(frame[:8] + frame[_FRAME_HEADER:], order, sums)
                 sound = sums == struct.unpack_from(">II", frame, 16)
             if not sound:
                 ends += frame[4:8] != bytes(4)
     return ends > 1
+
+
+def _frames(content: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """Yield the frames behind this header that are of the same log: SQLite begins a new one over the old one."""
+    length = _FRAME_HEADER + int.from_bytes(head[8:12], "big")
+    while len(frame := content.read(length)) == length and frame[8:16] == head[16:24]:
+        yield frame
 
 
 def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
@@ -114,8 +121,8 @@ def read_log(log: Path, size: int) -> Log:
         if len(head) < LOG_HEADER or not head.startswith(LOG_MAGIC):
             return Log(marks)
         page_size = int.from_bytes(head[8:12], "big")
-        in_file, length = size // page_size, _FRAME_HEADER + page_size
-        while len(frame := content.read(length)) == length and frame[8:16] == head[16:24]:
+        in_file = size // page_size
+        for frame in _frames(content, head):
             number, pages_then = struct.unpack_from(">II", frame)
             # Only the last frame of a commit has the number of pages.
             pages = pages_then or pages

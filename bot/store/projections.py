@@ -14,11 +14,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
-from bot.domain.events import (
-    Erased,
-    Named,
-    from_json,
-)
+from bot.domain.events import Erased, Named, from_json
 from bot.domain.projection import (
     OWED_APART,
     Contradiction,
@@ -265,7 +261,7 @@ class Projections:
         return erased
 
     def _owed_apart(self) -> Contradiction | None:
-        """Return the first digest or evidence that the outbox does not have as it must, or None; there are few."""
+        """Return what is owed about no request and is not in the outbox as it must be, the first, or None."""
         kinds = [each.kind for each in OWED_APART]
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND {among('kind', len(kinds))} ORDER BY seq"
         said = [Event(*row) for row in self._connection.execute(sql, kinds)]

@@ -119,13 +119,19 @@ async def test_a_deleted_card_comes_back_while_orders_are_under_way(desk: Desk) 
     await desk.card_says(again, "Settle by hand: it is cancelled")
 
 
-async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> None:
-    """Where a newer request for one order is open, the card asks about the other alone; after its end about both."""
+async def both_failed(desk: Desk) -> Posted:
+    """Return the card of two orders that the gateway, which is still under maintenance, did not take."""
     for order in ("ord_1", "ord_2"):
         desk.gateway.faults.always(order, answers.maintenance(0))
     card = await ask(desk, "ord_1", "ord_2")
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "[ Retry ]")
+    return card
+
+
+async def test_retry_is_about_the_orders_without_a_newer_request(desk: Desk) -> None:
+    """Where a newer request for one order is open, the card asks about the other alone; after its end about both."""
+    card = await both_failed(desk)
     assert await desk.fill_in("ord_1", person=desk.cleo) is None
     cards = desk.slack.space.messages
     newer = await desk.wait(lambda: next((each for each in cards(card.channel) if each.button("reject")), None))
@@ -167,11 +173,7 @@ async def test_an_old_question_before_retry_sends_what_it_named(desk: Desk) -> N
 
 async def test_retry_tells_which_of_the_orders_that_it_named_it_does_not_send(desk: Desk) -> None:
     """Somebody asked for one of them anew while the question was open; the rest is sent, and that is on record."""
-    for order in ("ord_1", "ord_2"):
-        desk.gateway.faults.always(order, answers.maintenance(0))
-    card = await ask(desk, "ord_1", "ord_2")
-    await desk.ben.click(card, "approve")
-    await desk.card_says(card, "[ Retry ]")
+    card = await both_failed(desk)
     old = desk.cleo.click_payload(card, "retry")
     assert await desk.fill_in("ord_1", person=desk.ann) is None
     await desk.card_says(card, "There is another open request for this order, so nobody can retry this one now.")

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import policy
@@ -36,9 +35,6 @@ class Way:
     trigger_id: str
     tell: Tell
     again: str
-
-
-log = structlog.get_logger(__name__)
 
 
 class Asking:
@@ -143,7 +139,7 @@ class Asking:
         return await places.may_hold_card(self._parts.client, channel, name, shared=self._parts.allow_shared_channels)
 
     async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
-        """Stop everything or let it go on; tell the channel, or the person alone why not."""
+        """Stop everything or let it go on, and tell the person; everybody else reads the messages that are owed."""
         workflow = self._parts.workflow
         actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.APPROVER)
         command = freezing.Typed(CANCEL_ORDER, typed.channel_id, typed.trigger_id)

@@ -319,12 +319,11 @@ def words(
 
 def words_for(request: Request) -> Words:
     """Return the words for how a request stands."""
-    if request.under_way and request.cancellation.unclear:
+    if request.under_way:
+        waits = request.state is State.APPROVED and request.freeze is not None
+        found = FROZEN if waits else _BY_STATE[request.state]
         # In a list of several orders nothing else says it.
-        found = FROZEN if request.state is State.APPROVED and request.freeze else _BY_STATE[request.state]
-        return replace(found, short=f"{found.short} (may be cancelled)")
-    if request.state is State.APPROVED and request.freeze is not None:
-        return FROZEN
+        return replace(found, short=f"{found.short} (may be cancelled)") if request.cancellation.unclear else found
     if request.state is State.EXPIRED and not approvals_missing(request):
         return EXPIRED_UNCHECKED
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)

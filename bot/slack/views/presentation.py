@@ -42,10 +42,7 @@ class Presentation:
         done = {request.requester}
         if request.state is State.PENDING:
             done = self._may_not_approve(request) | set(request.approvers)
-        people = self.mentions
-        if request.escalated_at is not None:
-            people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
-        return mentions(people, but=done)
+        return mentions(self._deciders(self.mentions, escalated=request.escalated_at is not None), but=done)
 
     def lacks_approvers(self, request: Request, missing: int) -> bool:
         """Return True where by the settings fewer people are left who could approve this request than are ``missing``.
@@ -54,9 +51,8 @@ class Presentation:
         """
         if self.mentions is None:
             return False
-        people = self.mentions
-        if request.escalated_at is not None or request.escalate_at is not None:
-            people = People(people.users | self.escalation.users, people.groups | self.escalation.groups)
+        asked = request.escalated_at is not None or request.escalate_at is not None
+        people = self._deciders(self.mentions, escalated=asked)
         left = people.users - self._may_not_approve(request) - set(request.approvers)
         return not people.groups and len(left) < missing
 
@@ -75,6 +71,12 @@ class Presentation:
         They were not asked before, so they are mentioned whatever the settings say about the approvers.
         """
         return mentions(self.escalation, but=self._may_not_approve(request) | set(request.approvers))
+
+    def _deciders(self, approvers: People, *, escalated: bool) -> People:
+        """Return these approvers, with those whom an escalation asks where it does."""
+        if not escalated:
+            return approvers
+        return People(approvers.users | self.escalation.users, approvers.groups | self.escalation.groups)
 
     def _may_not_approve(self, request: Request) -> set[str]:
         return set() if self.allow_self_approval else {request.requester}
