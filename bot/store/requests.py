@@ -116,12 +116,18 @@ class Requests:
 
         Where the reason has been erased, the form itself and the orders have to do.
         """
-        if (found := self._one("r.form_id = ?", form_id)) is not None:
-            return found
         erased = f"{form_id.partition(':')[0]}{WITHOUT_WORDS}"
-        sql = "SELECT number FROM requests WHERE form_id > ? AND form_id < ? ORDER BY number DESC"
-        same_form = (self.of_number(number) for (number,) in self._connection.execute(sql, (erased, f"{erased}~")))
-        return next((each for each in same_form if each is not None and each.order_ids == tuple(order_ids)), None)
+        # Nearly every form comes once, so the requests themselves are read afterwards.
+        same_form = self._connection.execute(
+            "SELECT number, form_id FROM requests WHERE form_id = ? OR (form_id > ? AND form_id < ?)"
+            " ORDER BY form_id = ? DESC, number DESC",
+            (form_id, erased, f"{erased}~", form_id),
+        )
+        for number, known in same_form:
+            found = self.of_number(number)
+            if found is not None and (known == form_id or found.order_ids == tuple(order_ids)):
+                return found
+        return None
 
     def many(self, numbers: Iterable[int]) -> list[Request]:
         """Return the requests of these cancellations, each as far as it is about this one, in the order given."""
@@ -191,21 +197,17 @@ class Requests:
                 timestamp(due_at),
             ),
         )
-        ((seq,),) = self._connection.execute(f"SELECT {NEXT_EVENT}")
         added = self._connection.execute(
-            "INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
-            f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * len(order_ids))}"
-            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id",
-            [
-                value
-                for order_id in order_ids
-                for value in (number, order_id, requester, timestamp(at), State.PENDING, timestamp(at), seq)
-            ],
+            f"WITH wanted (order_id) AS (VALUES {', '.join(['(?)'] * len(order_ids))})"
+            " INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
+            f" SELECT ?, order_id, ?, ?, ?, ?, {NEXT_EVENT} FROM wanted WHERE TRUE"
+            f" ON CONFLICT (order_id) WHERE {OPEN_STATES} DO NOTHING RETURNING number, order_id, changed_seq",
+            [*order_ids, number, requester, timestamp(at), State.PENDING, timestamp(at)],
         )
         if len(added) < len(order_ids):
             self._connection.execute("DELETE FROM cancellations WHERE request = ?", (number,))
             self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
-            kept = {order_id for _, order_id in added}
+            kept = {order_id for _, order_id, _ in added}
             return [each for each in order_ids if each not in kept]
         # It has neither an answer nor a decision yet, and what was before it matters to its card only: no second read.
         return Request(
@@ -220,7 +222,7 @@ class Requests:
             card_ts=None,
             card_link="",
             cancellations=tuple(
-                Cancellation(each, order_id, State.PENDING, at, seq) for each, order_id in sorted(added)
+                Cancellation(each, order_id, State.PENDING, at, seq) for each, order_id, seq in sorted(added)
             ),
             due_at=due_at,
             remind_at=remind_at,

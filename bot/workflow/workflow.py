@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO, Concatenate, ParamSpec
 
 import structlog
@@ -106,6 +107,11 @@ class Held:
 NOTHING_HELD = Held()
 
 
+def _log_soon(event: str, **about: object) -> None:
+    """Log this when the task that runs now waits or ends: a person waits for it, for a line's time longer otherwise."""
+    asyncio.get_running_loop().call_soon(partial(log.info, event, **about))
+
+
 class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
@@ -161,9 +167,9 @@ class Workflow:
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
             tracing.acted_on(acted.request.id)
-            log.info("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
+            _log_soon("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
-            log.info("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
+            _log_soon("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -201,7 +207,7 @@ class Workflow:
         if acted.verdict is Verdict.ALLOWED:
             tracing.acted_on(request_id)
         tracing.note(act=str(act), verdict=str(acted.verdict), person=actor.id)
-        log.info("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
+        _log_soon("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 

@@ -1,14 +1,17 @@
 """The plainest Bolt app: it acknowledges everything at once and does nothing. It measures the least that Bolt costs.
 
 With COMMIT_TO it commits one row to that file before each acknowledgement: the least that a kept promise costs. For a
-form of several orders it commits what any app must keep of them, as the bot keeps it: a row for the request and one for
-each order, in tables with the bot's own definitions and indexes. It looks at nothing before, and owes nothing after.
+form of several orders it commits the rows that the bot commits: the request, its orders, the event on record with the
+words that were typed, the card and the receipt that are owed, in tables with the bot's own definitions and indexes. It
+looks at nothing before, and does nothing after.
 """
 
 import asyncio
 import itertools
+import json
 import os
 import re
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +26,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.audit import GENESIS
 from bot.domain.cancellation import State
 from bot.store import Store
 
@@ -51,6 +55,7 @@ def committing(path: str) -> Callable[..., Awaitable[None]]:
             db.execute("INSERT INTO acts VALUES (?)", (time.time(),))
             return
         number, now = next(numbers), datetime.now(UTC).isoformat()
+        before, after = (f"{each:064x}" if each else GENESIS for each in (number - 1, number))
         db.execute("BEGIN IMMEDIATE")
         db.execute(
             "INSERT INTO requests (number, id, category, reason, source, requester, approvals_required, requested_at,"
@@ -63,6 +68,18 @@ def committing(path: str) -> Callable[..., Awaitable[None]]:
             f" VALUES {', '.join(['(?, ?, ?, ?, ?, ?, 1)'] * len(orders))}",
             [value for order in orders for value in (number, order, "U0ANN", now, State.PENDING, now)],
         )
+        db.execute(
+            "INSERT INTO audit_events (seq, at, kind, request, order_id, actor, data, prev_hash, hash)"
+            " VALUES (?, ?, 'requested', ?, '', 'U0ANN', ?, ?, ?)",
+            (number, now, f"r{number}", json.dumps(orders), before, after),
+        )
+        db.execute("INSERT INTO words VALUES (?, 'reason', ?, 'typed twice')", (number, secrets.token_hex(16)))
+        for kind, target in (("card", "C0PAYMENTS"), ("receipt", "U0ANN")):
+            db.execute(
+                "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (secrets.token_hex(16), number, kind, number, target, now, now),
+            )
         db.execute("COMMIT")
 
     async def acknowledge(ack: AsyncAck, body: dict[str, Any]) -> None:

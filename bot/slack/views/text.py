@@ -288,6 +288,8 @@ def _as_needed(found: re.Match[str]) -> str:
 
 def trimmed(text: str) -> str:
     """Return the text without white space and invisible characters at its ends: pasted text often brings some."""
+    if text.isascii() and text.isprintable():  # nothing of this is invisible but a space
+        return text.strip()
     start, end = 0, len(text)
     while start < end and (text[start].isspace() or invisible(text[start])):
         start += 1
