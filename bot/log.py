@@ -1,5 +1,6 @@
 """Logging: structlog events on stderr, the libraries' logs in the same form, and no secret in either."""
 
+import asyncio
 import io
 import logging
 import os
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,6 +37,11 @@ def log_failure(log: Any, event: str, error: BaseException, **about: object) -> 
         log.error("store_failed", problem=store_error(error), **about)
     else:
         log.error(event, exc_info=error, **about)
+
+
+def log_soon(log: Any, event: str, **about: object) -> None:
+    """Log this when the task that runs now waits or ends: a person waits for it, for a line's time longer otherwise."""
+    asyncio.get_running_loop().call_soon(partial(log.info, event, **about))
 
 
 def configure(level: str, log_format: str, secrets: Iterable[str]) -> None:

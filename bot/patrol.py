@@ -22,7 +22,7 @@ from bot import __version__
 from bot.domain.audit import FIRST, Event
 from bot.domain.events import Started
 from bot.metrics import Metrics
-from bot.store import Store, StoreError, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables
 
 log = structlog.get_logger(__name__)
 
@@ -80,11 +80,18 @@ class Patrol:
         began = self._monotonic()
         while self.damaged_at is None:
             more = False
-            with suppress(StoreError):  # what is wrong with the file is told elsewhere
+            try:
                 more = await self._step()
+            except StoreError as error:  # what is wrong with the file is told elsewhere
+                if error.problem is StoreProblem.HISTORY_LOST:
+                    self._found_damage(int(error.about.removeprefix("#")))
+                    break
             if not more and self._monotonic() - began >= _AGAIN:
                 self._last, self._whole, began = FIRST, True, self._monotonic()
-            await asyncio.sleep(min(_BREATHER, self._every) if more else self._every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_BREATHER, self._every) if more else self._every):
+                    await self._store.history_lost.wait()  # other bots may go on with what is left
+        assert self.damaged_at is not None
         while True:
             with suppress(StoreError):
                 await self._stop(self.damaged_at)
@@ -106,10 +113,13 @@ class Patrol:
         self._furthest = max(self._furthest, self._last.seq)
         self._metrics.verified.set(self._furthest)
         if found.damaged_at is not None:
-            self.damaged_at = found.damaged_at
-            self._metrics.damaged.set(1)
-            log.error("record_damaged", event_number=found.damaged_at)
+            self._found_damage(found.damaged_at)
         return found.more
+
+    def _found_damage(self, event_number: int) -> None:
+        self.damaged_at = event_number
+        self._metrics.damaged.set(1)
+        log.error("record_damaged", event_number=event_number)
 
 
 def _walk(tables: Tables, last: Event) -> _Step:

@@ -65,7 +65,7 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
     ),
     StoreProblem.ANOTHER_LOG: (
         "{about} beside it belongs to another file or to an older state, and the two must not be mixed",
-        "If you have restored a backup, move the -wal and -shm files away and start the bot again",
+        "If a backup was put here, move the -wal and -shm files away, run `freeze --restored`, and start the bot",
     ),
     StoreProblem.LOG_DAMAGED: (
         "{about} beside it is damaged, so the newest changes cannot be read",
@@ -81,7 +81,7 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
     ),
     StoreProblem.REPLACED: (
         "another file or other content was put in its place while the bot runs, so the bot accepts nothing more",
-        "Stop the bot, check that this is the file you want, move the -wal and -shm files beside it away, and start it",
+        "Stop the bot. To go on with this one, move -wal and -shm away, run `freeze --restored`, and start the bot",
     ),
     StoreProblem.CUT: (
         "the file was cut off while the bot runs, so the bot accepts nothing more",
@@ -166,7 +166,7 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
     ),
     StoreProblem.HISTORY_LOST: (
         "the database server no longer has event {about}, which it had confirmed, so the bot accepts nothing more",
-        "Find out whether a standby took over or a backup was restored, and what is missing; then restart the bot",
+        "Run `freeze --restored`, find out whether a standby took over and what is missing; then restart the bot",
     ),
     StoreProblem.TOO_SLOW: (
         "the database took more than {about} s, which is too long for somebody who waits",

@@ -244,7 +244,7 @@ def logged_fields() -> dict[str, set[str]]:
             if not isinstance(node, ast.Call) or "sandbox" in path.parts:
                 continue
             called = ast.unparse(node.func)
-            if re.fullmatch(r"log\.(info|warning|error|exception|bind)|log_failure", called):
+            if re.fullmatch(r"log\.(info|warning|error|exception|bind)|log_failure|log_soon", called):
                 named = ast.unparse(node)
                 for keyword in node.keywords:
                     if keyword.arg not in {None, "exc_info"}:

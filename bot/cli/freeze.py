@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 @click.option(
     "--why", metavar="TEXT", default="", callback=as_far_as_readable, help="The reason, which people in Slack read."
 )
+@click.option(
+    "--restored",
+    is_flag=True,
+    help="The database is an older copy. Of each open request, say that its past is not known.",
+)
 @database_option
-def freeze(why: str, database: Path | None) -> None:
+def freeze(why: str, database: Path | None, *, restored: bool) -> None:
     """Stop everything that could cancel an order, also while the bot runs.
 
     No request is taken, no approval counts, and no call to the gateway begins. A call that has begun still ends.
     """
     from bot.domain.events import Frozen
 
-    _put(Frozen(why.strip()), database)
+    _put(Frozen(why.strip()), database, restored=restored)
 
 
 @click.command()
@@ -38,8 +43,11 @@ def unfreeze(database: Path | None) -> None:
     _put(Unfrozen(), database)
 
 
-def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
-    """Begin or end a freeze, or say in one line that there is nothing to do."""
+def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool = False) -> None:
+    """Begin or end a freeze, or say in one line that there is nothing to do.
+
+    ``restored`` is true for one that begins because the database is an older copy.
+    """
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for
     from bot.cli.terminal import say
@@ -55,9 +63,12 @@ def _put(content: "Frozen | Unfrozen", database: Path | None) -> None:
     try:
         with open_beside(path, settings.seals_with()) as tx:
             at, known = datetime.now(UTC), tx.freeze()  # once nobody else writes
-            if isinstance(content, Frozen) and freezing.is_news(known, content.why):
+            if isinstance(content, Frozen) and (restored or freezing.is_news(known, content.why)):
                 known = None
-            if begins == (known is None):
+            if restored:
+                why = content.why if isinstance(content, Frozen) else ""
+                freezing.freeze_restored(tx, tx.record.last(), at_the_terminal(), at, why or freezing.RESTORED)
+            elif begins == (known is None):
                 freezing.put(tx, content, at_the_terminal(), at)
             waiting = tx.requests.waiting()
     except StoreError as error:

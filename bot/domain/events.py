@@ -260,6 +260,13 @@ class ExpiryMoved(Content):
 
 
 @dataclass(frozen=True, slots=True)
+class SetBack(Content):
+    """An older copy of the database took over. This request was not over in it; what it did since is on no record."""
+
+    kind = "set_back"
+
+
+@dataclass(frozen=True, slots=True)
 class Reminded(Content):
     """It still waited for enough approvals, so the approvers were reminded; ``number`` counts the reminders from 1."""
 
@@ -450,6 +457,7 @@ HISTORY: tuple[type[Content], ...] = (
     Escalated,
     Voted,
     Approved,
+    SetBack,
     Rejected,
     Withdrawn,
     Retried,

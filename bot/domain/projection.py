@@ -549,6 +549,10 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     return True
 
 
+def _set_back(found: Projection, _: Event, __: events.SetBack) -> bool:
+    return any(not each.state.over for each in found.orders.values())
+
+
 def _erased(found: Projection, _: Event, content: events.Erased) -> bool:
     found.erased.update(content.events)
     return True
@@ -562,6 +566,7 @@ _STEPS: dict[type[Content], _Step] = {
     events.VotesVoided: _votes_voided,
     events.QuorumChanged: _quorum_changed,
     events.ExpiryMoved: _expiry_moved,
+    events.SetBack: _set_back,
     events.Reminded: _reminded,
     events.Escalated: _escalated,
     events.Rejected: _rejected,

@@ -50,9 +50,10 @@ class Request:
     the reminders so far, and ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the
     setting REASONS with which the reason begins, and ``source`` the permalink of the message from which somebody asked;
     both may be empty. ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock
-    that is set. ``history`` is who did what, as far as the reader has to show it. What people can do depends also on
-    when they read of it, on the freeze in force, and on whether its card is there and up to date: ``read_at``,
-    ``freeze``, ``has_card``.
+    that is set. ``set_back`` is true where an older copy of the database took over in which it was not over, so that
+    nobody knows here what it did since. ``history`` is who did what, as far as the reader has to show it. What people
+    can do depends also on when they read of it, on the freeze in force, and on whether its card is there and up to
+    date: ``read_at``, ``freeze``, ``has_card``.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Request:
     category: str = ""
     source: str = ""
     approval_ttl: timedelta = timedelta(0)
+    set_back: bool = False
     history: tuple[Step, ...] = ()
     read_at: datetime | None = None
     freeze: Freeze | None = None

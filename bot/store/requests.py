@@ -28,12 +28,13 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import MAYBE_DONE
 from bot.store.connection import Connection, Row, among
-from bot.store.schema import NEXT_EVENT, OPEN_STATES, one_of
+from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
 
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
-    " r.category, r.source, r.approval_ttl"
+    " r.category, r.source, r.approval_ttl,"
+    f" EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK})"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
@@ -60,7 +61,7 @@ _JOINED = (
     " LEFT JOIN decisions d ON d.number = r.number"
 )
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""
-_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 18, 30, 39
+_OF_REQUEST, _BEFORE_ANSWER, _BEFORE_DECISION = 19, 31, 40
 """So many columns come before those of an order, of its last answer, and of a decision."""
 WITHOUT_WORDS = ":erased:"
 """This stands in the name of a form between its own id and the request's, in place of the hash of erased words."""
@@ -306,8 +307,7 @@ class Requests:
 
     def waiting(self) -> list[Request]:
         """Return every request that waits for a decision or, for some of its orders, for the gateway or a finding."""
-        states = (State.PENDING, State.APPROVED, State.UNKNOWN)
-        waits = f"SELECT request FROM cancellations WHERE {one_of('state', states)}"
+        waits = f"SELECT request FROM cancellations WHERE {OPEN_STATES}"
         return self._all(f"r.number IN ({waits})")
 
     def unknown(self) -> list[Request]:
@@ -359,7 +359,7 @@ def _request(rows: list[Row]) -> Request:
     decisions = [row[_BEFORE_DECISION:] for row in orders[0] if row[_BEFORE_DECISION] is not None]
     number, request_id, reason, requester, approvals_required, requested_at, expires_at, *rest = rows[0][:_OF_REQUEST]
     card_channel, card_ts, card_link, due_at, remind_at, escalate_at, reminded, *rest = rest
-    escalated_at, category, source, approval_ttl = rest
+    escalated_at, category, source, approval_ttl, set_back = rest
     return Request(
         number=number,
         id=request_id,
@@ -380,6 +380,7 @@ def _request(rows: list[Row]) -> Request:
         category=category,
         source=source,
         approval_ttl=timedelta(seconds=approval_ttl),
+        set_back=bool(set_back),
         decisions=tuple(_decision(*each) for order_id, *each in decisions if not order_id),
     )
 

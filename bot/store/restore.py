@@ -11,6 +11,7 @@ from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 
+from bot.domain.audit import Event
 from bot.domain.events import Restored
 from bot.domain.seal import PrivateKey
 from bot.domain.verification import Verification
@@ -47,14 +48,14 @@ def restore(
     actor: str,
     at: datetime,
     *,
-    then: Callable[[Tables], None] = lambda _: None,
+    then: Callable[[Tables, Event], None] = lambda *_: None,
     key: PrivateKey | None = None,
 ) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
-    ``then`` does what must be in the file before any bot opens it. The file that was there, sound or not, keeps its
-    content under another name. Nothing changes unless all of it works. Raises StoreError (BUSY while a bot runs),
-    UnsoundBackup, and OSError.
+    ``then`` does what must be in the file before any bot opens it; it gets the last event of the copy. The file that
+    was there, sound or not, keeps its content under another name. Nothing changes unless all of it works. Raises
+    StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
     """
     real = target.resolve()
     if source.exists() and real.exists() and source.samefile(real):
@@ -73,8 +74,9 @@ def restore(
             raise UnsoundBackup(verification)
         try:
             with open_beside(copy, key) as tx:
+                last = tx.record.last()
                 tx.record.append(Restored(verification.events, digest), actor, at)
-                then(tx)
+                then(tx, last)
         except StoreError as error:
             raise StoreError(error.problem, source, error.about) from error  # the draft is nothing that people know
         verification = verify_all(copy)

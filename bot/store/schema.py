@@ -13,7 +13,7 @@ from bot.domain.attempt import Outcome, Reason
 from bot.domain.audit import GENESIS
 from bot.domain.cancellation import OPEN, Choice, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Frozen, Hurried, Retried, StoppedTrying, Unfrozen, VotesVoided
+from bot.domain.events import Frozen, Hurried, Retried, SetBack, StoppedTrying, Unfrozen, VotesVoided
 
 migrations = Migrations("bot")
 
@@ -37,6 +37,8 @@ ACTS = one_of("kind", (Hurried.kind, Retried.kind, StoppedTrying.kind))
 """The condition of the index that finds what a person did to a request beside deciding it."""
 VOIDED = f"kind = '{VotesVoided.kind}'"
 """The condition of the index that finds approvals that no longer count."""
+SET_BACK = f"kind = '{SetBack.kind}'"
+"""The condition of the index that finds what a restore has set back. Each read asks for it, and nearly nothing is."""
 
 _STATUSES = ("queued", "delivered", "abandoned", "called_off")
 """What becomes of a delivery. A message that came to be of no use before anybody posted it is called off."""
@@ -165,6 +167,7 @@ CREATE INDEX audit_events_by_request ON audit_events (request, seq);
 CREATE INDEX audit_events_of_freezes ON audit_events (seq) WHERE {FREEZES};
 CREATE INDEX audit_events_of_acts ON audit_events (actor, seq) WHERE {ACTS};
 CREATE INDEX audit_events_of_voided_votes ON audit_events (seq) WHERE {VOIDED};
+CREATE INDEX audit_events_of_set_backs ON audit_events (request) WHERE {SET_BACK};
 
 -- What people typed, apart from the events, which hold a commitment to it: so it can be erased.
 CREATE TABLE words (

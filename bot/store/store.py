@@ -77,6 +77,8 @@ class Store:
         self._called = False
         """True while a call of the writer that will look at everything in ``_waiting`` is on its way."""
         self._closed = False
+        self.history_lost = asyncio.Event()
+        """Set once the server has lost what it had confirmed, so that nothing more is written to it."""
         self._of_this_thread = threading.local()
         self._open_readers: list[Connection] = []
         self._idle: asyncio.TimerHandle | None = None
@@ -113,6 +115,16 @@ class Store:
             self._writer.submit(self._run_waiting)
         with tracing.step(name):
             return await outcome
+
+    async def beside(self, work: Callable[[Tables], T]) -> T:
+        """Run one transaction over a connection of its own, also where a server has lost history. Raises StoreError."""
+
+        def run() -> T:
+            with open_beside(self.place, self._key) as tables:
+                return work(tables)
+
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
     async def read(self, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` reads from one consistent state of the file. Raises StoreError."""
@@ -187,6 +199,8 @@ class Store:
                     self._run_together([waiting])
             else:
                 loop.call_soon_threadsafe(_fail, batch, error)
+                if isinstance(error, StoreError) and error.problem is StoreProblem.HISTORY_LOST:
+                    loop.call_soon_threadsafe(self.history_lost.set)
             return
         self._took(time.perf_counter() - began)
         if self._on_commit is not None:

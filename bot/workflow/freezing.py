@@ -12,15 +12,16 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from bot.domain import policy
-from bot.domain.audit import Event
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Frozen, RequestRefused, Started, Unfrozen
+from bot.domain.events import Frozen, RequestRefused, SetBack, Started, Unfrozen
 from bot.domain.freeze import Freeze
 from bot.domain.policy import Actor, Verdict
 from bot.domain.request import Request
 from bot.store import Tables
 from bot.workflow.rules import Rules
+from bot.workflow.transitions import show
 from bot.workflow.waiting import go_on
 
 MOST_FAILED = 1000
@@ -102,13 +103,25 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
     return due, len(due_at) - due
 
 
-def freeze_restored(tx: Tables, actor: str, at: datetime) -> None:
+RESTORED = "An older copy of the record was restored."
+STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
+
+
+def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str = RESTORED) -> None:
     """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
-    A request that people stopped since is approved in it again, and a freeze of since is not in it.
+    A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
+    that was not over, it goes on record that this is not known: the bot must not say that it knows. ``last`` is the
+    last event of the copy.
     """
+    made = datetime.fromisoformat(last.at) if last.at else at
+    failed = (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(made))
+    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *failed)):
+        request = tx.requests.of_number(number)
+        assert request is not None
+        show(tx, request, tx.record.append(SetBack(), BOT, at, request), at)
     before = " It was frozen before, too." if tx.freeze() is not None else ""
-    why = f"An older copy of the record was restored. Look first what people decided since.{before}"
+    why = f"{what} Look first what people decided since.{before}"
     put(tx, Frozen(why), actor, at)
 
 

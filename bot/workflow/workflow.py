@@ -11,7 +11,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import IO, Concatenate, ParamSpec
 
 import structlog
@@ -26,6 +25,7 @@ from bot.domain.freeze import Freeze
 from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchecked
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
+from bot.log import log_soon
 from bot.store import Store, StoreError, StoreProblem, Tables
 from bot.store.erasure import Erasure, erase
 from bot.workflow import (
@@ -107,11 +107,6 @@ class Held:
 NOTHING_HELD = Held()
 
 
-def _log_soon(event: str, **about: object) -> None:
-    """Log this when the task that runs now waits or ends: a person waits for it, for a line's time longer otherwise."""
-    asyncio.get_running_loop().call_soon(partial(log.info, event, **about))
-
-
 class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
@@ -167,9 +162,9 @@ class Workflow:
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
             tracing.acted_on(acted.request.id)
-            _log_soon("requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
+            log_soon(log, "requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
-            _log_soon("form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
+            log_soon(log, "form_refused", orders=list(wish.order_ids), by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -207,7 +202,7 @@ class Workflow:
         if acted.verdict is Verdict.ALLOWED:
             tracing.acted_on(request_id)
         tracing.note(act=str(act), verdict=str(acted.verdict), person=actor.id)
-        _log_soon("clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
+        log_soon(log, "clicked", act=str(act), request=request_id, by=actor.id, verdict=str(acted.verdict))
         self._wake.set()
         return acted
 
@@ -292,7 +287,17 @@ class Workflow:
                 why = f"The record is damaged, or the tables contradict it, at event {event_number}"
                 freezing.put(tx, Frozen(why), BOT, self._at(tx), self.rules)
 
-        await self._store.transaction("frozen", work)
+        def went_on_without_it(tx: Tables) -> None:
+            if (freeze := tx.freeze()) is None or freeze.by != BOT:
+                freezing.freeze_restored(tx, tx.record.last(), BOT, self._at(tx), freezing.STANDBY_WAS_BEHIND)
+
+        try:
+            await self._store.transaction("frozen", work)
+        except StoreError as error:
+            if error.problem is not StoreProblem.HISTORY_LOST:
+                raise
+            # This bot accepts nothing more, but those that start now know nothing of what the server has lost.
+            await self._store.beside(went_on_without_it)
         log.error("frozen_for_damage", event_number=event_number)
         self._wake.set()
 

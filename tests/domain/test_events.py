@@ -60,7 +60,7 @@ def test_every_event_has_a_kind_of_its_own() -> None:
     contents = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Content)]
     classes = [each for each in contents if "kind" in vars(each)]
     assert {each.kind: each for each in classes} == KINDS
-    assert len(classes) == len(KINDS) == 43
+    assert len(classes) == len(KINDS) == 44
 
 
 def test_events_that_end_a_request_are_named_for_their_states() -> None:

@@ -436,6 +436,8 @@ async def test_what_was_approved_in_a_restored_copy_is_not_sent_before_somebody_
 ) -> None:
     """People may have stopped it after the copy was made; who looks can stop it again, and then end the freeze."""
     request = await approved(workflow)
-    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, "terminal:root", clock()))
+    await store.transaction(
+        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:root", clock())
+    )
     assert (await workflow.claim("w", calls=1, messages=0)).attempts == []
     assert await state_of(store, request) is State.APPROVED

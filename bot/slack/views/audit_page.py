@@ -310,6 +310,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
             return f"reminder {content.number}"
         case events.GatewayTrouble():
             return f"told after {content.attempts} {'attempt' if content.attempts == 1 else 'attempts'}"
+        case events.SetBack():
+            return "what this request did after the copy was made is not on record"
         case events.QuorumChanged():
             return f"{content.now} needed, {content.before} before"
         case events.Rejected():
@@ -369,6 +371,7 @@ _TITLES: dict[type[Content], str] = {
     events.VotesVoided: "approvals no longer count",
     events.QuorumChanged: "number of approvals changed",
     events.ExpiryMoved: "time to expire moved with the clock",
+    events.SetBack: "went on with an older copy of the database",
     events.Reminded: "still waiting",
     events.Escalated: "escalated to",
     events.Rejected: "rejected",

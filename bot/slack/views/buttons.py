@@ -164,7 +164,7 @@ def _buttons(request: Request) -> list[Element]:
 def _sending_again(request: Request, again: list[Cancellation]) -> str:
     """Return what Retry does: it cancels what is certainly not cancelled, also where somebody had stopped that."""
     safe = "An order that is already cancelled stays cancelled."
-    certain = [each for each in again if each.state is State.FAILED]
+    certain = [each for each in again if each.state is State.FAILED and not request.set_back]
     if not certain:
         return f"This is safe. {safe}"
     stopped = [each for each in certain if each.stopped_by]

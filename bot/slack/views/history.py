@@ -11,6 +11,7 @@ from bot.domain.events import (
     Rejected,
     Requested,
     Retried,
+    SetBack,
     SettledCancelled,
     SettledNotCancelled,
     StoppedTrying,
@@ -39,6 +40,7 @@ _STEPS: Mapping[str, str] = {
 }
 _BY_THE_BOT: Mapping[str, str] = {
     Escalated.kind: "Escalated",
+    SetBack.kind: "I went on with an older copy of my database",
     Voted.kind: "Approvals counted again",
     Approved.kind: "Enough approvals by the settings of today",
 }

@@ -67,6 +67,8 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     known = (
         "This request has not changed the order so far: no call was sent, or the gateway says that it did not take it."
     )
+    if request.set_back:
+        known = outcomes.SET_BACK
     if _may_be_cancelled(one.cancellation, order_id, content):
         known = "The gateway's answers don't say whether the order was cancelled."
     about = [words("order "), words(one.cancellation.order_id, code=True)]

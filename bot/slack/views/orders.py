@@ -39,13 +39,14 @@ _SHOWN_REASON = 200
 _WARNINGS_IN_TEXT = 3
 _SIGNS = ("⏳", "⚠️", "⛔", "✋", "📝", "☑️", "✅")
 """The signs of orders that are decided; what people must look at comes first."""
-_NOT_ASKED = "This request did not ask the gateway to cancel the orders."
 _WHOLE = {
     State.PENDING: Words("❓", "Cancel these orders?"),
-    State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
-    State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
+    State.REJECTED: Words("⛔", "Rejected", outcomes.NOT_ASKED_FOR_SEVERAL),
+    State.WITHDRAWN: Words("↩️", "Withdrawn", outcomes.NOT_ASKED_FOR_SEVERAL),
     State.EXPIRED: Words(
-        "⌛", "Expired: not enough approvals in time", f"{_NOT_ASKED} Ask again if they are still needed."
+        "⌛",
+        "Expired: not enough approvals in time",
+        f"{outcomes.NOT_ASKED_FOR_SEVERAL} Ask again if they are still needed.",
     ),
 }
 """The words for several orders in the states that all orders of a request share."""
@@ -120,8 +121,9 @@ def words_for(request: Request) -> Words:
     if not request.several:
         return outcomes.words_for(request)
     if (whole := _WHOLE.get(request.state)) is not None:
-        unchecked = outcomes.words_for(request.narrowed(request.cancellations[0])) == outcomes.EXPIRED_UNCHECKED
-        return replace(whole, title=outcomes.EXPIRED_UNCHECKED.title) if unchecked else whole
+        unchecked = request.state is State.EXPIRED and not outcomes.approvals_missing(request)
+        title = outcomes.EXPIRED_UNCHECKED.title if unchecked else whole.title
+        return outcomes.as_far_as_known(request, replace(whole, title=title))
     found = [outcomes.words_for(each) for each in request.each()]
     return Words(min((each.sign for each in found), key=_SIGNS.index), f"{len(found)} orders: {_tally(found)}")
 

@@ -58,6 +58,13 @@ _UNCHANGED = (
 )
 # Nobody asked the gateway, so nobody knows the order's state.
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
+NOT_ASKED_FOR_SEVERAL = "This request did not ask the gateway to cancel the orders."
+_OWN_KNOWLEDGE = (_NOT_TAKEN, _UNCHANGED, _NOT_ASKED, NOT_ASKED_FOR_SEVERAL)
+"""The sentences about what the request did, which are as good as the record."""
+SET_BACK = (
+    "I went on with an older copy of my database, so I don't know what this request did after that copy was made. "
+    "Look the order up at the gateway."
+)
 _UNKNOWN = "Not known whether the order is cancelled"
 
 _BY_STATE = {
@@ -323,9 +330,10 @@ def words_for(request: Request) -> Words:
         waits = request.state is State.APPROVED and request.freeze is not None
         found = FROZEN if waits else _BY_STATE[request.state]
         # In a list of several orders nothing else says it.
-        return replace(found, short=f"{found.short} (may be cancelled)") if request.cancellation.unclear else found
+        in_doubt = request.cancellation.unclear or request.set_back
+        return replace(found, short=f"{found.short} (may be cancelled)") if in_doubt else found
     if request.state is State.EXPIRED and not approvals_missing(request):
-        return EXPIRED_UNCHECKED
+        return as_far_as_known(request, EXPIRED_UNCHECKED)
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
         return BY_REPEAT
@@ -350,11 +358,25 @@ _IN_A_LIST = {
 """The same where many orders are listed, for what may be true of some of them only."""
 
 
+def as_far_as_known(request: Request, found: Words) -> Words:
+    """Return the words without what the bot does not know of a request that a restore has set back."""
+    if not request.set_back:
+        return found
+    meaning = found.meaning
+    for claim in _OWN_KNOWLEDGE:
+        meaning = meaning.replace(claim, SET_BACK)
+    if request.state is not State.FAILED:
+        return replace(found, meaning=meaning)
+    title = f"Stopped by a person: {_UNKNOWN[0].lower()}{_UNKNOWN[1:]}" if found.sign == STOPPED.sign else _UNKNOWN
+    return replace(found, title=title, meaning=meaning, short=f"{found.short} (may be cancelled)")
+
+
 def with_what_is_left(request: Request, found: Words) -> Words:
     """Return the words of the only order with the steps that are left to people, for how it can go on.
 
     Without the card nobody can press Retry or settle anything by hand.
     """
+    found = as_far_as_known(request, found)
     if not request.state.may_retry:
         return found
     against = policy.against_retry(request, request.read_at)

@@ -153,7 +153,7 @@ def _detail(content: Answered, found: Words) -> str:
 def _words(one: Request, content: Content) -> Words:
     match content:
         case Expired() if not outcomes.approvals_missing(one):
-            return outcomes.EXPIRED_UNCHECKED
+            return outcomes.as_far_as_known(one, outcomes.EXPIRED_UNCHECKED)
         case Cancelled(confirmed_by_repeat=True):
             return outcomes.BY_REPEAT
         case Answered():
@@ -162,4 +162,4 @@ def _words(one: Request, content: Content) -> Words:
         case StoppedTrying():
             return outcomes.with_what_is_left(one, outcomes.STOPPED)
         case _:
-            return outcomes.words(leads_to(content))
+            return outcomes.as_far_as_known(one, outcomes.words(leads_to(content)))

@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.audit import BOT
 from bot.domain.cancellation import MAY_BE_CANCELLED, Choice, Decision, Earlier, State
-from bot.domain.events import HISTORY, Escalated, Voted
+from bot.domain.events import HISTORY, Escalated, SetBack, Voted
 from bot.domain.freeze import Freeze
 from bot.domain.policy import People, Verdict
 from bot.domain.request import Request, Step
@@ -306,7 +306,11 @@ def test_nobody_reads_of_a_call_before_it_has_begun(attempts: int) -> None:
 def test_a_card_lists_who_did_what_and_when() -> None:
     """Each thing that a person did has a line with its person and time, in words, and in the order of the record."""
     steps = [
-        Step(kind.kind, {Escalated: BOT, Voted: "U0CLEO"}.get(kind, "U0BEN"), AT + timedelta(minutes=number))
+        Step(
+            kind.kind,
+            {Escalated: BOT, SetBack: BOT, Voted: "U0CLEO"}.get(kind, "U0BEN"),
+            AT + timedelta(minutes=number),
+        )
         for number, kind in enumerate(HISTORY)
     ]
     # One card shows ten at most.
@@ -317,13 +321,14 @@ def test_a_card_lists_who_did_what_and_when() -> None:
         "Escalated, 2026-11-23 09:01",
         "Approved by @cleo, 2026-11-23 09:02",
         "Approved by @ben, 2026-11-23 09:03",
-        "Rejected by @ben, 2026-11-23 09:04",
-        "Withdrawn by @ben, 2026-11-23 09:05",
-        "Retried by @ben, 2026-11-23 09:06",
-        "Try now pressed by @ben, 2026-11-23 09:07",
-        "Stopped by @ben, 2026-11-23 09:08",
-        "Settled by hand as cancelled by @ben, 2026-11-23 09:09",
-        "Settled by hand as not cancelled by @ben, 2026-11-23 09:10",
+        "I went on with an older copy of my database, 2026-11-23 09:04",
+        "Rejected by @ben, 2026-11-23 09:05",
+        "Withdrawn by @ben, 2026-11-23 09:06",
+        "Retried by @ben, 2026-11-23 09:07",
+        "Try now pressed by @ben, 2026-11-23 09:08",
+        "Stopped by @ben, 2026-11-23 09:09",
+        "Settled by hand as cancelled by @ben, 2026-11-23 09:10",
+        "Settled by hand as not cancelled by @ben, 2026-11-23 09:11",
     ]
 
 

@@ -1,0 +1,151 @@
+"""An older copy of the database takes over: the bot says nothing that it cannot know, and sends nothing by itself."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from bot.app import Bot
+from bot.cli.record import at_the_terminal
+from bot.domain.events import Frozen, SetBack
+from bot.sandbox.workspace import Posted
+from bot.settings import load
+from bot.store import backup, open_reader, restore, verify_all
+from bot.workflow import freezing
+from tests.cli.test_beside import command
+from tests.clock import Clock
+from tests.flows.desk import QUICK, Desk, quick_tuning
+from tests.postgres import Cluster
+
+COPY = "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
+UNTRUE = ("did not ask the gateway", "has not changed the order", "not cancelled by this request", "has not cancelled")
+ORDERS = ("ord_1", "ord_2", "ord_3", "ord_4")
+
+
+async def went_back(desk: Desk, clock: Clock, copy: Path) -> list[Posted]:
+    """Let four orders be cancelled after a copy was made in which one had failed and three were pending; restore it."""
+    for order in ORDERS[3:]:
+        desk.gateway.add_order(order)
+    await desk.start_bot(quick_tuning(now=clock, patience=replace(QUICK, max_attempts=1)))
+    await desk.gateway.stop()
+    cards = [await desk.ask(order) for order in ORDERS]
+    await desk.ben.click(cards[0], "approve")
+    await desk.card_says(cards[0], "⚠️ Not cancelled by this request")
+    await desk.running_bot.worker.until_idle()
+    backup(desk.database, copy)
+    await desk.gateway.start()
+    await desk.ben.click(cards[0], "retry")
+    for each in cards[1:]:
+        await desk.ben.click(each, "approve")
+    for each in cards:
+        await desk.card_says(each, "✅ Cancelled")
+    await desk.running_bot.worker.until_idle()
+    await desk.stop_bot()
+    restore(copy, desk.database, "terminal:op", clock(), then=partial(freezing.freeze_restored, actor="", at=clock()))
+    await desk.start_bot(quick_tuning(now=clock))
+    return cards
+
+
+def everything(desk: Desk, since: int) -> list[str]:
+    """Return all that anybody can read and that was posted or changed since so many messages."""
+    posted = desk.slack.space.posted
+    return [desk.ann.reads(each) for each in (*(each for each in posted if each.edited), *posted[since:])]
+
+
+async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
+    database: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """However a request ends that a restore has set back, nobody reads that it did not ask the gateway: it did."""
+    async with Desk(database, now=clock) as desk:
+        failed, rejected, withdrawn, expired = await went_back(desk, clock, tmp_path / "copy.db")
+        text = await desk.card_says(failed, "⚠️ Not known whether the order is cancelled")
+        assert COPY in text
+        assert "I went on with an older copy of my database, " in text
+        before = len(desk.slack.space.posted)
+        await desk.ben.click(rejected, "reject")
+        await desk.wait(lambda: desk.ben.modal)
+        assert await desk.ben.submit(reason="no") is None
+        assert COPY in await desk.card_says(rejected, "Rejected")
+        await desk.ann.click(withdrawn, "withdraw")
+        assert COPY in await desk.card_says(withdrawn, "Withdrawn")
+        clock.advance(minutes=121)
+        assert COPY in await desk.card_says(expired, "Expired")
+        await desk.running_bot.worker.until_idle()
+        for text in everything(desk, before):
+            assert not any(words in text.lower() for words in UNTRUE), text
+        assert desk.gateway.effects == dict.fromkeys(ORDERS, 1)
+        await desk.vera.command("/cancel-audit order:ord_4", failed.channel)
+        assert "went on with an older copy of the database" in await desk.told(desk.vera)
+        await desk.stop_bot()
+    assert verify_all(database).damage is None
+
+
+async def test_what_was_over_in_the_copy_is_as_it_was(database: Path, clock: Clock, tmp_path: Path) -> None:
+    """Nothing can have happened to it since, and what is asked for later has no past that nobody knows."""
+    copy = tmp_path / "copy.db"
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock))
+        card = await desk.ask("ord_1")
+        await desk.ann.click(card, "withdraw")
+        await desk.card_says(card, "did not ask the gateway")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        assert (await command(database, "backup", str(copy)))[0] == 0
+        assert (await command(database, "restore", str(copy)))[0] == 0
+        assert (await command(database, "unfreeze"))[0] == 0
+        await desk.start_bot(quick_tuning(now=clock))
+        later = await desk.ask("ord_2")
+        await desk.ann.click(later, "withdraw")
+        assert "did not ask the gateway" in await desk.card_says(later, "Withdrawn")
+        assert not any(isinstance(event.content, SetBack) for event in await desk.events())
+
+
+async def test_whoever_put_a_copy_in_place_by_hand_says_so(database: Path, clock: Clock, tmp_path: Path) -> None:
+    """The command freezes it, also where it was frozen, and each request that was not over in it is marked."""
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock))
+        card = await desk.ask("ord_1")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        shutil.copy(database, tmp_path / "copy.db")
+        for _ in range(2):
+            code, out, _ = await command(database, "freeze", "--restored", "--why", "Disk lost.")
+            assert (code, "1 request stands still" in out) == (0, True)
+        await desk.start_bot(quick_tuning(now=clock))
+        assert "Disk lost. Look first what people decided since." in await desk.card_says(card, "frozen by an operator")
+        await desk.ann.click(card, "withdraw")
+        assert COPY in await desk.card_says(card, "Withdrawn")
+    with open_reader(database) as tables:
+        frozen = [event for event in tables.record.all() if isinstance(event.content, Frozen)]
+    assert [event.actor for event in frozen] == [at_the_terminal()] * 2
+
+
+async def test_a_bot_whose_server_lost_events_freezes_what_took_over(postgres: Cluster) -> None:
+    """A standby was behind. Bots that start now know nothing of a stop that is lost: nothing is sent before a look."""
+    server = postgres.new()
+    name = server.url.get_secret_value().rpartition("/")[2]
+    async with Desk(server) as desk:
+        await desk.start_bot()
+        card = await desk.ask("ord_1")
+        await desk.running_bot.worker.until_idle()
+        postgres.end_connections(server)
+        with postgres.connect() as other:
+            other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
+        await desk.ann.click(card, "withdraw")
+        await desk.card_says(card, "Withdrawn")
+        postgres.end_connections(server)
+        with postgres.connect() as other:
+            other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
+            other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
+        second = Bot(load(desk.environment()), quick_tuning())
+        await second.start()
+        async with asyncio.timeout(20):
+            while (freeze := await second.workflow.frozen()) is None:  # noqa: ASYNC110 -- another bot does it
+                await asyncio.sleep(0.01)
+        assert freeze.why == f"{freezing.STANDBY_WAS_BEHIND} Look first what people decided since."
+        about = await second.store.read(lambda tables: [event.content for event in tables.record.all()])
+        assert about.count(SetBack()) == 1
+        assert sum(isinstance(each, Frozen) for each in about) == 1
+        await second.stop()
+    assert verify_all(server).damage is None
