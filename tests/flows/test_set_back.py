@@ -15,7 +15,7 @@ from bot.store import backup, open_reader, restore, verify_all
 from bot.workflow import freezing
 from tests.cli.test_beside import command
 from tests.clock import Clock
-from tests.flows.desk import QUICK, Desk, quick_tuning
+from tests.flows.desk import LOBBY, QUICK, Desk, quick_tuning
 from tests.postgres import Cluster
 
 COPY = "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
@@ -75,6 +75,15 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
         for text in everything(desk, before):
             assert not any(words in text.lower() for words in UNTRUE), text
         assert desk.gateway.effects == dict.fromkeys(ORDERS, 1)
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        await desk.wait(lambda: any("The freeze is over" in desk.ann.reads(each) for each in desk.slack.space.posted))
+        for order in ORDERS:
+            assert await desk.fill_in(order) is None
+        warned = "An earlier request for this order ended", "I don't know whether it cancelled the order"
+        posted = desk.slack.space.posted
+        await desk.wait(
+            lambda: sum(all(each in desk.ann.reads(card) for each in warned) for card in posted) >= len(ORDERS)
+        )
         await desk.vera.command("/cancel-audit order:ord_4", failed.channel)
         assert "went on with an older copy of the database" in await desk.told(desk.vera)
         await desk.stop_bot()

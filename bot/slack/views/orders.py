@@ -50,7 +50,7 @@ _WHOLE = {
     ),
 }
 """The words for several orders in the states that all orders of a request share."""
-_EARLIER = {state: f"⚠️{number}" for number, state in enumerate(sorted(MAY_BE_CANCELLED), 1)}
+_EARLIER = {state: f"⚠️{number}" for number, state in enumerate(sorted((*MAY_BE_CANCELLED, State.UNKNOWN)), 1)}
 """The marks of orders of which an earlier request ended like this; below the list is what they mean."""
 
 

@@ -448,6 +448,8 @@ def how_it_ended(earlier: Earlier) -> str:
     match earlier.state:
         case State.SETTLED_CANCELLED:
             return "an approver stated that the order is cancelled, and the gateway has not confirmed it"
+        case State.UNKNOWN:
+            return "I don't know whether it cancelled the order, as I went on with an older copy of my database since"
         case State.SETTLED_NOT_CANCELLED:
             return "an approver stated that the order is not cancelled, and the gateway has not confirmed it"
         case _:
