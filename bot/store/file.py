@@ -20,7 +20,17 @@ from enum import IntEnum
 from pathlib import Path
 
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.format import HEADER, LOG_HEADER, LOG_MAGIC, Header, can_hold_something, header, is_damaged, read_log
+from bot.store.format import (
+    HEADER,
+    LOG_HEADER,
+    LOG_MAGIC,
+    Header,
+    can_hold_something,
+    header,
+    is_damaged,
+    is_whole,
+    read_log,
+)
 
 APPLICATION_ID = 0x4344534B
 """The letters CDSK, in the header of each of our files."""
@@ -53,6 +63,23 @@ def _identity(name: str) -> tuple[int, int] | None:
 
 _BETWEEN_LOOKS = 0.02
 """Seconds between two tries to get the lock."""
+
+
+def check_log(path: Path, log: Path, mark: int | None, size: int) -> None:
+    """Raise StoreError unless the file with this mark and size in bytes has everything, together with this log.
+
+    ``mark`` is None where nobody can read it.
+    """
+    # Whoever only reads the file leaves an empty log beside it. The bot empties its own once the file is marked.
+    if mark is not None and not is_whole(mark) and not can_hold_something(log):
+        raise StoreError(StoreProblem.INCOMPLETE, path, log.name)
+    if is_damaged(log):
+        raise StoreError(StoreProblem.LOG_DAMAGED, path, log.name)
+    found = read_log(log, size)
+    if mark is not None and not found.belongs_to(mark):
+        raise StoreError(StoreProblem.ANOTHER_LOG, path, log.name)
+    if found.lacks_pages:  # SQLite notices that only where there is no log, and says it in these words.
+        raise StoreError(StoreProblem.DAMAGED, path, "database disk image is malformed")
 
 
 class File:
@@ -132,17 +159,7 @@ class File:
             raise StoreError(StoreProblem.DAMAGED, self.path, "file is not a database")
         if found.application != APPLICATION_ID:
             raise StoreError(StoreProblem.FOREIGN, self.path)
-        # Whoever only reads the file leaves an empty log beside it. The bot empties its own once the file is marked.
-        if not found.whole and not can_hold_something(self._log):
-            raise StoreError(StoreProblem.INCOMPLETE, self.path, self._log.name)
-        if is_damaged(self._log):
-            raise StoreError(StoreProblem.LOG_DAMAGED, self.path, self._log.name)
-        marks, lacks_pages = read_log(self._log, size)
-        # SQLite would not notice, and would mix both. The file's mark is one of the log's, or the one before the first.
-        if marks and not marks[0] - 1 <= found.mark <= marks[-1]:
-            raise StoreError(StoreProblem.ANOTHER_LOG, self.path, self._log.name)
-        if lacks_pages:  # SQLite notices that only where there is no log, and says it in these words.
-            raise StoreError(StoreProblem.DAMAGED, self.path, "database disk image is malformed")
+        check_log(self.path, self._log, found.mark, size)
 
     def _log_size(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0

@@ -55,6 +55,11 @@ class Log(NamedTuple):
     marks: list[int]
     lacks_pages: bool = False
 
+    def belongs_to(self, mark: int) -> bool:
+        """Return False beside a file with another mark: SQLite would not notice, and would mix both."""
+        # It is one of the log's, or the one before the first.
+        return not self.marks or self.marks[0] - 1 <= mark <= self.marks[-1]
+
 
 def can_hold_something(log: Path) -> bool:
     """Return False for a log that is missing, empty, no log, or too short for one page: SQLite takes it for empty.

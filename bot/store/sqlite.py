@@ -6,6 +6,7 @@ Settings measured on a local disk: a commit takes about 0.4 ms with ``synchronou
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime
@@ -16,10 +17,13 @@ from sqlite_utils import Database
 from bot.store import schema
 from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.errors import StoreError, StoreProblem
-from bot.store.file import APPLICATION_ID, File, keep_log
-from bot.store.format import can_hold_something, is_damaged, is_whole
+from bot.store.file import APPLICATION_ID, File, check_log, keep_log
+from bot.store.format import can_hold_something
 
 _BUSY_SECONDS = 5.0
+_LOOKS = 3
+_BETWEEN_LOOKS = 0.05
+"""Seconds."""
 _COMMANDS_TAKE = 1.0
 """Seconds. A command that writes beside no bot has the lock for less, and a bot that starts then is no second one."""
 
@@ -126,10 +130,14 @@ class SQLite:
             self._connection.execute(f"PRAGMA user_version={step}").fetchall()
 
     @property
-    def lacks_log(self) -> bool:
-        """True for a file of the bot's that says that the log beside it holds more."""
-        ((mark,),) = self.execute("PRAGMA user_version")
-        return self.execute("PRAGMA application_id") == [(APPLICATION_ID,)] and not is_whole(mark)
+    def user_version(self) -> int:
+        """The mark in the header, which says whether the file without its log holds everything."""
+        return int(self.execute("PRAGMA user_version")[0][0])
+
+    @property
+    def is_ours(self) -> bool:
+        """True for a file that a bot has made."""
+        return self.execute("PRAGMA application_id") == [(APPLICATION_ID,)]
 
     def altered(self) -> str:
         """Return the name of something that is not as the bot makes it, or an empty text.
@@ -142,7 +150,7 @@ class SQLite:
             for query in (_DEFINITIONS, _MIGRATIONS):
                 if differing := set(fresh.execute(query)) ^ set(self.execute(query)):
                     return str(min(name for name, *_ in differing))
-        return "" if self.execute("PRAGMA application_id") == [(APPLICATION_ID,)] else "application_id"
+        return "" if self.is_ours else "application_id"
 
     def complaint(self) -> str:
         """Return an empty text where SQLite finds the database sound, else its first complaint."""
@@ -202,19 +210,31 @@ def open_writer(path: Path, *, patience: float = _COMMANDS_TAKE) -> SQLite:
 def open_read_only(path: Path) -> SQLite:
     """Open the file for reading; any write through this connection fails.
 
-    Raises StoreError where the log with the newest changes is missing or damaged: what is left must not look like all
-    there is.
+    Raises StoreError where the log with the newest changes is missing or damaged, or belongs to another file: what is
+    left must not look like all there is.
     """
     address, log = f"{path.resolve().as_uri()}?mode=ro", Path(f"{path.resolve()}-wal")
-    if not can_hold_something(log):
+    for looks_left in reversed(range(_LOOKS)):
+        size = path.stat().st_size
         # Through SQLite, as closing a descriptor of our own would give up its locks on the file. It makes no
         # empty log this way, which would look like the one that is missing.
-        with closing(SQLite(f"{address}&immutable=1")) as look:
-            lacks_log = look.lacks_log
-        if lacks_log:
-            raise StoreError(StoreProblem.INCOMPLETE, path, log.name)
-    if is_damaged(log):
-        raise StoreError(StoreProblem.LOG_DAMAGED, path, log.name)
+        mark, ours = None, True
+        try:
+            with closing(SQLite(f"{address}&immutable=1")) as look:
+                mark, ours = look.user_version, look.is_ours
+        except sqlite3.DatabaseError:
+            # In the middle of a checkpoint, the header counts pages that are in the log alone.
+            if not can_hold_something(log):
+                raise
+        try:
+            if ours:
+                check_log(path, log, mark, size)
+            break
+        except StoreError:
+            if not looks_left:
+                raise
+            # A bot that runs may have begun a new log between the looks at both.
+            time.sleep(_BETWEEN_LOOKS)
     return SQLite(address)
 
 

@@ -430,7 +430,7 @@ async def test_a_symbolic_link_that_leads_elsewhere_is_noticed(tmp_path: Path) -
 async def test_a_restored_file_is_not_mixed_with_the_log_of_the_other_one(
     writer: Writer, database: Path, accident: Callable[[Path], object]
 ) -> None:
-    """The stop leaves it alone, and the next start asks for the old log to be moved away."""
+    """The stop leaves it alone, and the next start, and whoever reads it, asks for the old log to be moved away."""
     store = Store(database, connect=writer.open, idle_after=3600.0)
     await store.open()
     await put(store)
@@ -443,6 +443,9 @@ async def test_a_restored_file_is_not_mixed_with_the_log_of_the_other_one(
     assert database.read_bytes() == content
     if accident is restored:
         assert await refused(database) is StoreProblem.ANOTHER_LOG
+        with pytest.raises(StoreError) as failed, open_reader(database):
+            pass
+        assert failed.value.problem is StoreProblem.ANOTHER_LOG
         assert database.read_bytes() == content
     log(database).unlink()
     assert await events(database) == (1 if accident is restored else 4)
