@@ -270,6 +270,7 @@ BY_REPEAT = Words(
 """The words for a request that a repeat found done."""
 
 _SHOWN = 300
+_SHOWN_WORDS = 400
 _NOT_REACHED = "the gateway could not be reached"
 _NOT_SECURE = "there is no secure connection to the gateway; the bot's operator must look at this"
 _NOT_READ = "the answer could not be read"
@@ -457,10 +458,13 @@ def how_it_ended(earlier: Earlier) -> str:
 
 
 def said(answer: Answer) -> str:
-    """Return what the gateway said, in its own words, or else what stood in the way; nothing after a plain answer."""
+    """Return what the gateway said, as its words, or else what stood in the way; nothing after a plain answer.
+
+    Its words may read like an outcome that they do not prove.
+    """
     code = f"the code is {quoted(answer.code, _SHOWN)}" if answer.code else ""
     if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
-        return answer.message or code
+        return f"the gateway says {quoted(answer.message, _SHOWN_WORDS)}" if answer.message else code
     named = answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about
     status = f" {quoted(answer.trouble_about, _SHOWN)}" if named else ""
     own = f"it says {quoted(answer.message, _SHOWN)}" if answer.message else code

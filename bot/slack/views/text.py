@@ -193,8 +193,8 @@ def flat(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a full stop, unless it ends like a sentence already."""
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+    """Return the text with a full stop, unless it ends like a sentence already, or quotes one at its end."""
+    return text if text.rstrip("”").endswith((".", "!", "?", "…")) else f"{text}."
 
 
 _QUOTATION_MARKS = re.compile('["“”„‟«»❝❞〝〞〟\uff02]')

@@ -59,8 +59,8 @@ def test_another_status_is_quoted_where_the_gateway_named_one() -> None:
 
 
 def test_the_gateways_own_words_come_first() -> None:
-    """People read what the gateway said, if it said something; a plain confirmation needs no words."""
-    assert said(Answer(Outcome.REFUSED, trouble=Trouble.NO_REASON, message="locked")) == "locked"
+    """People read what the gateway said, as its words, if it said something; a plain confirmation needs no words."""
+    assert said(Answer(Outcome.REFUSED, trouble=Trouble.NO_REASON, message="locked")) == "the gateway says “locked”"
     assert said(Answer(Outcome.CANCELLED)) == ""
     assert outcomes.BY_REPEAT.explanation.endswith(".")
 
@@ -75,7 +75,7 @@ def test_a_code_stands_in_for_a_message() -> None:
         "the code is “MAINTENANCE”"
     )
     assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code)) == "the code is “MAINTENANCE”"
-    assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code, message="No.")) == "No."
+    assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code, message="No.")) == "the gateway says “No.”"
 
 
 def test_what_only_the_gateway_says_is_told_as_its_word() -> None:
