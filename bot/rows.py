@@ -139,6 +139,7 @@ _CANCELLATION: dict[str, Callable[[Request], Any]] = {
     "requested_at": lambda found: found.requested_at.isoformat(timespec="seconds"),
     "order": lambda found: found.cancellation.order_id,
     "state": lambda found: str(found.state),
+    "set_back": lambda found: "true" if found.set_back else "",
     "requester": lambda found: found.requester,
     "decided_by": lambda found: " ".join(f"{act}:{person}" for act, person, *_ in _decisions(found)),
     "category": lambda found: found.category,

@@ -108,6 +108,8 @@ class Earlier:
     at: datetime
 
 
+WITHOUT_EFFECT = frozenset({State.FAILED, State.REJECTED, State.WITHDRAWN, State.EXPIRED})
+"""The ends that changed nothing at the gateway, as far as the record knows."""
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 

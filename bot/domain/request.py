@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.domain.cancellation import UNDER_WAY, Cancellation, Choice, Decision, State
+from bot.domain.cancellation import UNDER_WAY, WITHOUT_EFFECT, Cancellation, Choice, Decision, State
 from bot.domain.freeze import Freeze
 
 
@@ -86,6 +86,11 @@ class Request:
     def state(self) -> State:
         """The state of the order that is furthest from its end; before the decision, all have the same."""
         return min((each.state for each in self.cancellations), key=_FURTHEST_FROM_ITS_END.index)
+
+    @property
+    def may_have_had_effect(self) -> bool:
+        """True for an end without effect that a restore has set back: what came after the copy may have had one."""
+        return self.set_back and self.state in WITHOUT_EFFECT
 
     @property
     def several(self) -> bool:

@@ -45,13 +45,15 @@ class Deliveries:
         *,
         due_at: datetime | None = None,
         seen: bool = False,
+        not_before: bool = False,
     ) -> None:
         """Owe Slack a message, now or from ``due_at`` on.
 
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
         updated before it is posted: what an update would tell, it tells itself, and does not wait for its card any
         more. Nor is it updated after Slack refused it for good, nor after it was gone: somebody deleted it.
-        ``seen`` is true where somebody has just clicked it. With several orders, an update waits until a second after
+        ``seen`` is true where somebody has just clicked it, and ``not_before`` where only an update of ``due_at`` or later
+        serves, as Slack may undo what comes before that. With several orders, an update waits until a second after
         the last one.
         """
         due_at = due_at or at
@@ -62,7 +64,7 @@ class Deliveries:
         if kind is DeliveryKind.CARD or kind.is_update:
             once = (
                 " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
-                f" AND {IS_QUEUED} AND lease_until IS NULL AND due_at <= :due_at)"
+                f" AND {IS_QUEUED} AND lease_until IS NULL AND due_at {'>=' if not_before else '<='} :due_at)"
             )
         if kind is DeliveryKind.RECEIPT_UPDATE:
             once += (

@@ -18,6 +18,7 @@ from bot.domain.cancellation import (
     NEXT,
     OPEN,
     UNDER_WAY,
+    WITHOUT_EFFECT,
     Cancellation,
     Choice,
     Decision,
@@ -40,13 +41,11 @@ _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.a
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
 _STOPPED = f"p.state = 'failed' AND {_STOPPED_BY.format('p')} IS NOT NULL"
 _MAY_BE_CANCELLED = one_of("p.state", MAY_BE_CANCELLED)
-_MAY_HAVE_BEEN_SENT = (State.FAILED, State.REJECTED, State.WITHDRAWN, State.EXPIRED)
-"""Ends that say nothing about the order where an older copy of the database has set the request back."""
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     f" CASE WHEN c.state = 'pending' THEN (SELECT CASE WHEN {_MAY_BE_CANCELLED} THEN p.state ELSE 'unknown' END"
     f"  || ' ' || p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND ({_MAY_BE_CANCELLED}"
-    f"   OR ({one_of('p.state', _MAY_HAVE_BEEN_SENT)} AND p.request IN"
+    f"   OR ({one_of('p.state', WITHOUT_EFFECT)} AND p.request IN"
     f"    (SELECT q.number FROM requests q JOIN audit_events e ON e.request = q.id WHERE {SET_BACK})))"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"

@@ -210,7 +210,7 @@ def _delivered(
     if delivery.kind.is_update and delivery.in_doubt_since is not None:
         # Slack may carry an earlier try out after this one, and it showed what was true before.
         event = tx.record.event(delivery.event_seq)
-        tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=later)
+        tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=later, not_before=True)
     return Concluded()
 
 

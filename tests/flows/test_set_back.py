@@ -1,6 +1,7 @@
 """An older copy of the database takes over: the bot says nothing that it cannot know, and sends nothing by itself."""
 
 import asyncio
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -86,7 +87,11 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
         )
         await desk.vera.command("/cancel-audit order:ord_4", failed.channel)
         assert "went on with an older copy of the database" in await desk.told(desk.vera)
+        await desk.vera.command("/cancel-audit expired", failed.channel)
+        assert "may be cancelled: I went on with an older copy" in await desk.told(desk.vera, 2)
         await desk.stop_bot()
+    _, out, _ = await command(database, "audit", "find", "expired")
+    assert re.search(r"ord_4 +expired +true ", out)
     assert verify_all(database).damage is None
 
 

@@ -94,7 +94,7 @@ async def test_the_story_of_a_refused_order(desk: Desk) -> None:
     card = await asked(desk, "ord_done")
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "Not cancelled")
-    said = "Order is completed and cannot be cancelled. Use the refund endpoint instead."
+    said = "the gateway says “Order is completed and cannot be cancelled. Use the refund endpoint instead.”"
     assert await story(desk, "ord_done") == [
         "requested · @ann · “typed twice”",
         "card posted · the bot",
@@ -132,7 +132,7 @@ async def test_the_story_of_an_order_with_an_unknown_result(desk: Desk) -> None:
         *unknown,
         "retried · @cleo",
         "asking the gateway · the bot · attempt 1",
-        "cancelled · the bot · Order is already cancelled. · gateway request req_local000005",
+        "cancelled · the bot · the gateway says “Order is already cancelled.” · gateway request req_local000005",
     ]
 
 

@@ -513,6 +513,23 @@ async def test_an_update_that_was_in_doubt_is_sent_once_more_and_holds_back_noth
     assert await deliver_all(workflow) == []
 
 
+async def test_an_update_that_waits_already_is_none_after_the_doubt(workflow: Workflow, clock: Clock) -> None:
+    """It comes before Slack may carry the earlier try out, so that one more has to come after that."""
+    workflow.rules = replace(workflow.rules, approvals_required=2)
+    request = await requested(workflow)
+    await deliver_all(workflow)
+    await approve(workflow, request)
+    hangs = await first_of(workflow, DeliveryKind.CARD_UPDATE)
+    await reject(workflow, request, "UTWO")  # while Slack has not answered yet
+    await workflow.record_delivery(hangs.delivery, Receipt(DeliveryOutcome.IN_DOUBT, problem="timeout", in_doubt=True))
+    clock.advance(3)
+    assert (await deliver_all(workflow)).count(DeliveryKind.CARD_UPDATE) == 2
+    clock.advance(minutes=2)
+    assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
+    clock.advance(minutes=2)
+    assert await deliver_all(workflow) == []
+
+
 async def test_a_second_card_that_comes_too_late_takes_no_result_with_it(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:

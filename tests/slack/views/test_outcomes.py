@@ -75,7 +75,9 @@ def test_a_code_stands_in_for_a_message() -> None:
         "the code is “MAINTENANCE”"
     )
     assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code)) == "the code is “MAINTENANCE”"
-    assert said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code, message="No.")) == "the gateway says “No.”"
+    assert (
+        said(Answer(Outcome.NOT_SENT, reason=Reason.TURNED_AWAY, code=code, message="No.")) == "the gateway says “No.”"
+    )
 
 
 def test_what_only_the_gateway_says_is_told_as_its_word() -> None:
