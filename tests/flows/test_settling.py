@@ -13,9 +13,10 @@ from bot.sandbox.faults import Canned, Drop
 from bot.sandbox.person import Person, as_seen
 from bot.sandbox.workspace import Posted
 from tests.clock import Clock
-from tests.flows.desk import ANN, BEN, CLEO, LOBBY, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, CLEO, LOBBY, OLGA, Desk, quick_tuning
 
 DECIDED_AGAINST = "Another request for this order was refused, rejected, withdrawn, stopped or settled."
+ASK_AGAIN = "If the order must still be cancelled, it needs a new request with /cancel-order."
 
 FINDINGS = pytest.mark.parametrize(
     "action, state, heading",
@@ -265,7 +266,7 @@ async def test_retry_is_over_once_people_decided_against_the_order(desk: Desk, e
     assert "[ Retry ]" not in await desk.card_says(card, f"Another request for this order was {end}, so Retry is over.")
     await desk.ben.click_as_seen(before, "retry")
     told = await desk.told(desk.ben)
-    assert told == f"{DECIDED_AGAINST} Ask again with /cancel-order."
+    assert told == f"{DECIDED_AGAINST} {ASK_AGAIN}"
     assert not desk.gateway.calls
 
 
@@ -356,7 +357,7 @@ async def test_retry_is_over_when_the_approval_is_too_old(
         await slow_desk.card_says(card, "✅ Cancelled")
     else:
         told = await slow_desk.told(slow_desk.cleo)
-        assert told == "The approval of this request is too old for a retry. Ask again with /cancel-order."
+        assert told == f"The approval of this request is too old for a retry. {ASK_AGAIN}"
         assert slow_desk.gateway.effects["ord_1"] == 0
         assert await slow_desk.fill_in("ord_1") is None
 
@@ -369,7 +370,7 @@ async def test_retry_does_not_count_a_vote_of_somebody_who_may_not_approve_any_m
     await quiet_desk.start_bot(APPROVERS=CLEO)
     await quiet_desk.cleo.click(card, "retry")
     told = await quiet_desk.told(quiet_desk.cleo)
-    assert told == "Too few approvals of this count by the settings of today. Ask again with /cancel-order."
+    assert told == f"Too few approvals of this count by the settings of today. {ASK_AGAIN}"
     assert not quiet_desk.gateway.calls
 
 
@@ -382,6 +383,21 @@ async def test_retry_does_not_count_ones_own_vote_once_that_is_forbidden(quiet_d
     await quiet_desk.cleo.click(card, "retry")
     assert "Too few approvals of this count by the settings of today" in await quiet_desk.told(quiet_desk.cleo)
     assert not quiet_desk.gateway.calls
+
+
+async def test_a_requester_is_not_sent_to_settle_their_own_request(quiet_desk: Desk) -> None:
+    """Ben is an approver, too, and would be refused: he reads who can do it."""
+    await quiet_desk.start_bot()
+    card = await unknown(quiet_desk, person=quiet_desk.ben, approver=quiet_desk.cleo)
+    await quiet_desk.stop_bot()
+    await quiet_desk.start_bot(APPROVALS_REQUIRED="2", APPROVERS=f"{BEN},{CLEO},{OLGA}")
+    await quiet_desk.ben.click(card, "retry")
+    assert await quiet_desk.told(quiet_desk.ben) == (
+        "Too few approvals of this count by the settings of today. Look the order up at the gateway. Then an approver "
+        "who is not the requester can settle the request by hand, in the menu (⋯) of its card or on the Home tab."
+    )
+    assert await settle(quiet_desk, quiet_desk.olga, card, "settle_cancelled", "I looked") is None
+    await quiet_desk.card_says(card, "Settled by hand: cancelled")
 
 
 # --- stale cards ------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ NOT_ITS_ORDER = (
 FINDING_MISSING = "Say how you know: where you looked, and what you saw there."
 
 
+_OTHERS = "an approver who is not the requester"
+"""The people who may retry and settle. The reader may be an approver and the requester, or no approver at all."""
 _CHANGED_OUTSIDE = "my database was moved, replaced or damaged"
 _WHOLE_ID = 255
 _RECORD_CHANGED = "somebody else has changed my record"
@@ -286,7 +288,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             now = "The gateway is being asked at this moment" if request.state is State.SENDING else "It is due now"
             return (
                 f"{now}, so nothing has changed. "
-                "If the gateway's answer does not settle the request, the card shows what you can do then."
+                "If the gateway's answer does not settle the request, the card shows what can be done then."
             )
         case Verdict.MAY_HAVE_BEEN_SENT:
             return (
@@ -297,11 +299,10 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
         case Verdict.DECIDED_AGAINST:
             how = "refused, rejected, withdrawn, stopped or settled"
             if request.several:
-                return (
-                    f"Nothing is left to retry: another request for at least one of these orders was {how}. "
-                    "If one of them must still be cancelled, ask again with /cancel-order."
-                )
-            return f"Another request for this order was {how}. Ask again with /cancel-order."
+                known = f"Nothing is left to retry: another request for at least one of these orders was {how}."
+            else:
+                known = f"Another request for this order was {how}."
+            return f"{known} {_by_asking_again(request)}"
         case Verdict.STOPPED_BY_REQUESTER:
             return f"The requester stopped this, so nobody can retry it. {_instead_of_retry(request)}"
         case Verdict.CANCELLED_SINCE:
@@ -341,8 +342,8 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
 
 
 ASKED_SINCE = (
-    "Nothing has changed: the gateway was asked again after you had opened this form. Look at the card first. If it is "
-    "still not known whether the order is cancelled, settle it there."
+    "Nothing has changed: the gateway was asked again after you had opened this form. Look at the card or at your Home "
+    "tab first. If it is still not known whether the order is cancelled, settle it there."
 )
 """Why a finding is not taken that may be older than another attempt."""
 
@@ -378,7 +379,7 @@ def _goes_on(request: Request) -> str:
     """Return what comes next where an attempt may have taken effect, and another one is due."""
     if request.freeze is not None:
         return "I ask again when the freeze is over."
-    return "I ask again. If the attempts run out and I still don't know, the card shows what you can do."
+    return "I ask again. If the attempts run out and I still don't know, the card shows what can be done."
 
 
 _STOPPED = "this request was stopped by a person"
@@ -395,29 +396,36 @@ def _how_it_stands(request: Request) -> str:
         return "this request is approved, and it waits until the freeze is over"
     if request.state is State.FAILED:
         on_card = request.has_card and buttons.offered_for_retry(request)
-        retry = ", and its card has a Retry button" if on_card else ""
+        retry = f", and {_OTHERS} can press Retry on its card" if on_card else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
     return _described(request)
 
 
 def _described(request: Request) -> str:
-    """Return its state, and where people see what they can do about an order that is not known."""
-    where = "the card shows what you can do" if request.has_card else "approvers can go on with it on their Home tabs"
+    """Return its state, and where people see what can be done about an order that is not known."""
+    where = "the card shows what can be done" if request.has_card else "approvers can go on with it on their Home tabs"
     return f"{describe(request.state)}{f', and {where}' if request.state is State.UNKNOWN else ''}"
 
 
 def _instead_of_retry(request: Request) -> str:
     if request.several and request.state is State.UNKNOWN:
         return (
-            "Look the orders up at the gateway. Then settle those by hand that are not known, in the menu (⋯) of the "
-            "card or on the Home tab, and ask again with /cancel-order for those that failed."
+            f"Look the orders up at the gateway. Then {_OTHERS} can settle those by hand that are not known, in the "
+            "menu (⋯) of the card or on the Home tab. Those that failed need a new request with /cancel-order."
         )
     if request.state is State.UNKNOWN:
         return (
-            "Look the order up at the gateway. Then settle the request by hand, in the menu (⋯) of its card or on the "
-            "Home tab."
+            f"Look the order up at the gateway. Then {_OTHERS} can settle the request by hand, in the menu (⋯) of its "
+            "card or on the Home tab."
         )
-    return "Ask again with /cancel-order."
+    return _by_asking_again(request)
+
+
+def _by_asking_again(request: Request) -> str:
+    """Return that as it is true for every reader: an approver may not be one of those who may ask."""
+    if request.several:
+        return "If some of the orders must still be cancelled, they need a new request with /cancel-order."
+    return "If the order must still be cancelled, it needs a new request with /cancel-order."
 
 
 def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts

@@ -13,6 +13,8 @@ from bot.store import StoreProblem
 from tests.domain.examples import changed
 from tests.slack.views.samples import CANCELLATION, shown
 
+OTHERS_RETRY = ", and an approver who is not the requester can press Retry on its card."
+
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.ALLOWED])
 def test_each_refusal_is_a_sentence(verdict: Verdict, snapshot: SnapshotAssertion) -> None:
@@ -30,7 +32,7 @@ def test_a_click_that_comes_after_a_stop_says_that_a_person_stopped_it() -> None
     """Two causes of a failure have two texts."""
     failed = changed(CANCELLATION, state=State.FAILED)
     stopped = refusals.click_refused(Verdict.WRONG_STATE, changed(failed, stopped_by="U0CLEO"))
-    assert stopped == "Nothing has changed: this request was stopped by a person, and its card has a Retry button."
+    assert stopped == f"Nothing has changed: this request was stopped by a person{OTHERS_RETRY}"
     assert stopped != refusals.click_refused(Verdict.WRONG_STATE, failed)
 
 
@@ -38,9 +40,18 @@ def test_a_click_that_comes_after_a_stop_says_that_a_person_stopped_it() -> None
 def test_a_refused_retry_says_what_is_possible_instead(verdict: Verdict) -> None:
     """A failed request does not block the order; an unknown outcome does, so a new request would be refused."""
     failed, unknown = changed(CANCELLATION, state=State.FAILED), changed(CANCELLATION, state=State.UNKNOWN)
-    assert refusals.click_refused(verdict, failed).endswith("Ask again with /cancel-order.")
+    assert refusals.click_refused(verdict, failed).endswith("it needs a new request with /cancel-order.")
     assert "/cancel-order" not in refusals.click_refused(verdict, unknown)
-    assert "settle the request by hand, in the menu (⋯) of its card" in refusals.click_refused(verdict, unknown)
+    assert "can settle the request by hand, in the menu (⋯) of its card" in refusals.click_refused(verdict, unknown)
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.ALLOWED])
+@pytest.mark.parametrize("state", State)
+def test_no_refusal_sends_its_reader_to_what_not_everybody_may_do(verdict: Verdict, state: State) -> None:
+    """The reader may be the requester, no approver, or an approver who may not ask: each would be refused."""
+    text = refusals.click_refused(verdict, changed(CANCELLATION, state=state))
+    for step in ("you can do", "Ask again", "hen settle", "has a Retry button"):
+        assert step not in text
 
 
 CLICK_VERDICTS = {

@@ -527,7 +527,7 @@ def elements(message: Message) -> list[dict[str, object]]:
     return [element for part in parts for element in part["elements"]]
 
 
-HAS_RETRY = ", and its card has a Retry button"
+HAS_RETRY = ", and an approver who is not the requester can press Retry on its card"
 HAS_BUTTONS = "and its card has buttons for what can still be done"
 
 
@@ -748,7 +748,7 @@ def test_whoever_asks_for_an_order_of_an_open_request_is_promised_no_buttons() -
     """The card offers nothing for an order that is not known while another one is under way."""
     (unknown, _) = batch(UNKNOWN, SENDING).each()
     text = refusals.already_open(unknown, "ann")
-    assert "nobody knows yet whether the order is cancelled, and the card shows what you can do." in text
+    assert "nobody knows yet whether the order is cancelled, and the card shows what can be done." in text
     assert "buttons" not in text
 
 
