@@ -11,7 +11,6 @@ import structlog
 
 from bot import health, wording
 from bot.clock import Clock, OtherClocks
-from bot.domain.audit import Event
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.metrics import Metrics
@@ -57,7 +56,8 @@ class Watch:
         """When the look at the store that is under way began, or when the next one should begin."""
         self._privacy = Privacy.PRIVATE
         self._last_event: datetime | None = None
-        self._last_freeze: Event | None = None
+        self._last_number = 0
+        """The number of the last event that was seen here."""
         self._gateway_problem: str | None = None
 
     def readiness(self) -> Readiness:
@@ -90,9 +90,9 @@ class Watch:
             await self._store.probe()
             privacy = self._privacy_notes(await self._store.close_to_others())
             stuck, freeze = await self._workflow.stuck(), await self._workflow.frozen()
-            if (last := await self._workflow.last_freeze()) != self._last_freeze:
-                # The operator may have begun one or ended it on the command line, beside this process, or both.
-                self._last_freeze = last
+            if (last := await self._workflow.last_event()) != self._last_number:
+                # A command line beside this process may have frozen or erased something, and owe messages by that.
+                self._last_number = last
                 self._wake.set()
             refused = await self._workflow.turned_away()
             self._metrics.frozen.set(freeze is not None)

@@ -46,7 +46,8 @@ def erase(order: str | None, person: str | None, older_than: timedelta | None, w
     """Erase reasons, notes and names that people typed.
 
     The record keeps who did what and when, and still verifies. Messages in Slack, backups and the log of the bot are
-    not touched. The words of requests that are still open stay.
+    not touched, but a card and a receipt that offered Retry say that it is over. The words of requests that are still
+    open stay.
     """
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for

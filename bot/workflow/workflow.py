@@ -316,15 +316,16 @@ class Workflow:
         gone = await self._store.transaction("erase", work)
         if gone:
             log.info("erased", count=gone)
+            self._wake.set()
         return gone
 
     async def frozen(self) -> Freeze | None:
         """Return the freeze that is in force, or None."""
         return await self._store.read(lambda tables: tables.freeze())
 
-    async def last_freeze(self) -> Event | None:
-        """Return the event with which a freeze began or ended last, or None before the first one."""
-        return await self._store.read(lambda tables: tables.record.last_freeze())
+    async def last_event(self) -> int:
+        """Return the number of the last event on record, whoever wrote it; 0 before the first one."""
+        return await self._store.read(lambda tables: tables.record.last().seq)
 
     async def home_opened(self, person: str) -> None:
         """Owe this person their Home tab, now and at every change for as long as it counts as open."""

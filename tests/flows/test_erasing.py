@@ -12,7 +12,7 @@ from bot.domain.events import Erased
 from bot.sandbox import gateway_answers as answers
 from bot.store import Erasure, erase_from
 from tests.clock import Clock
-from tests.flows.desk import PAYMENTS, Desk, quick_tuning
+from tests.flows.desk import ANN, PAYMENTS, Desk, quick_tuning
 
 SECRET = "my-name-is-nobodys-business"
 
@@ -83,17 +83,18 @@ async def test_a_reader_only_delays_that_old_words_leave_the_log(database: Path)
                 await asyncio.sleep(0.01)
 
 
-async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked_up(desk: Desk) -> None:
-    """The card and the receipt no longer offer what would be refused, and the look-up says who erased, in words."""
+@pytest.mark.parametrize("erasure", [Erasure(order_id="ord_1"), Erasure(person=ANN)], ids=["order", "person"])
+async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked_up(
+    desk: Desk, erasure: Erasure
+) -> None:
+    """The card and the receipt soon offer no more what would be refused, and the look-up says who erased, in words."""
     desk.gateway.faults.always("ord_1", answers.maintenance(0))
     card = await desk.ask("ord_1", SECRET)
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "[ Retry ]")
     receipt = await desk.receipt("Retry works until")
-    await asyncio.to_thread(
-        erase_from, desk.place, Erasure(order_id="ord_1"), "the law", "terminal:root", lambda: datetime.now(UTC)
-    )
-    await desk.cleo.open_home()  # else the bot looks twice a minute what others have written
+    await desk.running_bot.worker.until_idle()
+    await asyncio.to_thread(erase_from, desk.place, erasure, "the law", "terminal:root", lambda: datetime.now(UTC))
     await desk.card_says(card, "The reason was erased, so nobody can retry this one.")
     assert "[ Retry ]" not in desk.ann.reads(card)
     await desk.wait(lambda: "Retry works until" not in desk.ann.reads(receipt))
@@ -101,3 +102,20 @@ async def test_words_that_an_operator_erases_end_retry_everywhere_and_are_looked
     told = await desk.told(desk.vera)
     assert "words erased · an operator at the command line · the law" in told
     assert SECRET not in told
+
+
+async def test_words_that_are_old_enough_end_retry_everywhere(database: Path) -> None:
+    """The bot erases them by itself, and then the card and the receipt offer no more what would be refused."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        tuning = quick_tuning(now=clock, erase_check=0.01, store_check=3600.0)
+        await desk.start_bot(tuning, ERASE_TEXT_AFTER="1d", APPROVAL_TTL="7d")
+        desk.gateway.faults.always("ord_1", answers.error(403, "ACCOUNT_SUSPENDED", "no"))
+        card = await desk.ask("ord_1", SECRET)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "[ Retry ]")
+        receipt = await desk.receipt("Retry works until")
+        await desk.running_bot.worker.until_idle()
+        clock.advance(days=2)
+        await desk.card_says(card, "The reason was erased, so nobody can retry this one.")
+        await desk.wait(lambda: "Retry works until" not in desk.ann.reads(receipt))
