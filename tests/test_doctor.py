@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from bot.cli import main
 from bot.doctor import Finding, Level, examine, summary, to_json
 from bot.doctor.ways import check_ways
 from bot.domain.audit import BOT
-from bot.domain.events import BackedUp, Started
+from bot.domain.events import BackedUp, Frozen, Started, Unfrozen
 from bot.domain.seal import new_key
 from bot.sandbox.faults import ApiError, Drop, broken
 from bot.sandbox.gateway import LocalGateway
@@ -641,6 +641,38 @@ async def test_the_age_of_the_backup(
                 tx.record.append(BackedUp(1, ""), BOT, utc_now() - timedelta(hours=saved))
     finding = await found(desk, "backup")
     assert (finding.level, finding.state) == (level, words)
+
+
+@pytest.mark.parametrize(
+    "actor, why, words",
+    [
+        ("terminal:root", "wrong\nprices", "by terminal:root since 2026-11-23 09:05 UTC: “wrong prices”"),
+        (BOT, "", "by the bot itself since 2026-11-23 09:05 UTC"),
+    ],
+)
+async def test_a_freeze_in_force_is_told_with_the_way_out(desk: Desk, actor: str, why: str, words: str) -> None:
+    """It is no problem of the set-up, and the line is gone when the freeze is over."""
+    with open_beside(desk.database) as tx:
+        tx.record.append(Frozen(why), actor, datetime(2026, 11, 23, 9, 5, tzinfo=UTC))
+    assert (await found(desk, "freeze")).line == (
+        f"warning  freeze (DATABASE_URL): everything is frozen {words}. "
+        "When orders may be cancelled again, run unfreeze, or let an approver type “/cancel-order unfreeze”."
+    )
+    with open_beside(desk.database) as tx:
+        tx.record.append(Unfrozen(), actor, utc_now())
+    assert "freeze" not in {each.subject for each in await report(desk)}
+
+
+async def test_a_freeze_that_nobody_can_read_hides_no_other_line(desk: Desk) -> None:
+    """The damage is told, and everything else is still checked."""
+    with open_beside(desk.database) as tx:
+        tx.record.append(Frozen("wrong prices"), BOT, utc_now())
+    with closing(sqlite3.connect(desk.database)) as connection, connection:
+        connection.execute("DROP TRIGGER audit_events_no_update")
+        connection.execute("UPDATE audit_events SET at = 'never'")
+    subjects = [each.subject for each in await report(desk)]
+    assert "freeze" not in subjects
+    assert {"record", "backup", "approvals"} <= {*subjects}
 
 
 async def test_a_guard_that_is_missing_is_named(desk: Desk) -> None:

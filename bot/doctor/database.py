@@ -1,15 +1,18 @@
-"""The checks of the database: the file or the server, its guards, the record in it, and its backups."""
+"""The checks of the database: the file or the server, its guards, the record in it, its backups, and a freeze."""
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.doctor.finding import Finding, ok, problem, unknown, warning
-from bot.domain.audit import Event
+from bot.domain.audit import BOT, Event
 from bot.domain.events import BackedUp
+from bot.domain.freeze import Freeze
 from bot.domain.seal import PrivateKey
 from bot.domain.verification import Damage, Verification
+from bot.slack.commands import CANCEL_ORDER
 from bot.store import Place, Server, StoreError, in_use, open_reader, verify_all
 from bot.watch import REPLICAS_MAY_DIFFER
 from bot.wording import backwards, events, span, store_problem, verification
@@ -111,6 +114,17 @@ def _look_into(path: Place, now: datetime, key: PrivateKey | None) -> Iterator[F
     if found.damage is None:
         yield _seal(found, key)
     yield _backup(saved, first, now)
+    with suppress(StoreError, ValueError), open_reader(path) as tables:  # damage is told above
+        if (freeze := tables.freeze()) is not None:
+            yield _frozen(freeze)
+
+
+def _frozen(freeze: Freeze) -> Finding:
+    by = "the bot itself" if freeze.by == BOT else freeze.name or freeze.by
+    why = f": “{' '.join(freeze.why.split())}”" if freeze.why else ""
+    state = f"everything is frozen by {by} since {freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}"
+    remedy = f"When orders may be cancelled again, run unfreeze, or let an approver type “{CANCEL_ORDER} unfreeze”."
+    return warning("freeze", _SETTING, state, remedy)
 
 
 def _seal(found: Verification, key: PrivateKey | None) -> Finding:
