@@ -142,7 +142,11 @@ class Bot:
             network=network,
         )
         self._directory = Directory(
-            self._client, monotonic=self.clock.monotonic, now=self.clock.now, roles=_roles(settings)
+            self._client,
+            monotonic=self.clock.monotonic,
+            now=self.clock.now,
+            roles=_roles(settings),
+            identity=self._identity,
         )
         self._background = Background(self._in_flight)
         self._slack_app = self._bolt_app(web_client(settings.slack_api_url, network))
@@ -155,7 +159,7 @@ class Bot:
             identity=self._identity,
             approval_channel=settings.approval_channel,
             allow_shared_channels=settings.allow_shared_channels,
-            presentation=_presentation(settings),
+            presentation=_presentation(settings, self._directory.is_stranger),
         )
         listeners.register(self._slack_app, parts)
         self.worker = Worker(
@@ -228,6 +232,7 @@ class Bot:
         if self._settings.erase_text_after is not None:
             self._keep_running("erasing", partial(self._erase, self._settings.erase_text_after))
         self._keep_running("user_groups", self._directory.keep_fresh)
+        self._keep_running("deciders", self._directory.look_at_deciders)
         mode = "http" if self._settings.slack_app_token is None else "socket"
         log.info("started", version=__version__, mode=mode, port=self.port)
 
@@ -439,10 +444,11 @@ def _roles(settings: Settings) -> dict[Role, People]:
     return roles | {Role.REQUESTER: settings.requesters} if settings.requesters is not None else roles
 
 
-def _presentation(settings: Settings) -> Presentation:
+def _presentation(settings: Settings, is_stranger: Callable[[str], bool]) -> Presentation:
     return Presentation(
         mentions=settings.approvers if settings.mention_approvers else None,
         escalation=settings.escalate_to or People(),
+        is_stranger=is_stranger,
         allow_self_approval=settings.allow_self_approval,
         contact=settings.contact,
         order_id_example=settings.order_id_example,

@@ -11,8 +11,10 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.audit import timestamp
+from bot.domain.backoff import pauses
 from bot.domain.policy import NAMED, Actor, Ground, Members, Membership, People, Role
 from bot.slack.errors import problem_of
+from bot.slack.identity import Identity
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +28,8 @@ _FAILURE_FRESH = 3.0
 _ANSWER_WITHIN = 1.5
 """Seconds; an acknowledgement is due after three."""
 _MOST_PROFILES = 10_000
-_TOGETHER = {Role.APPROVER: (Role.APPROVER, Role.ESCALATION)}
+_DECIDE = (Role.APPROVER, Role.ESCALATION)
+_TOGETHER = {Role.APPROVER: _DECIDE}
 """The roles that are looked up together, because a decision needs all of them."""
 
 
@@ -48,7 +51,8 @@ class Directory:
 
     A role without an entry in ``roles`` is everyone's. ``keep_fresh`` renews the groups in the background, so that a
     click does not wait for Slack. A look-up that fails is never taken for a yes or a no. Everybody who asks the same
-    while a look-up is under way shares it. ``monotonic`` returns the seconds that passed, ``now`` the time to keep.
+    while a look-up is under way shares it. ``monotonic`` returns the seconds that passed, ``now`` the time to keep,
+    and ``identity`` the bot's own, once it is known.
     """
 
     def __init__(
@@ -58,13 +62,17 @@ class Directory:
         monotonic: Callable[[], float],
         now: Callable[[], datetime],
         roles: Mapping[Role, People],
+        identity: Callable[[], Identity | None] = lambda: None,
     ) -> None:
         self._client = client
+        self._identity = identity
         self._now = monotonic
         self._wall = now
         self._roles = roles
         self._groups: dict[str, tuple[float, frozenset[str] | None, str]] = {}
         self._profiles: dict[str, tuple[float, Profile]] = {}
+        self._deciders: dict[str, Profile] = {}
+        """The profiles of the people whom the settings name as approvers, or for an escalation."""
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._of_no_use: dict[str, str] = {}
 
@@ -123,7 +131,8 @@ class Directory:
         if people is None:
             return Members(everyone=True)
         known = [members for group in people.groups if (members := self._groups[group][1]) is not None]
-        return Members(people.users.union(*known), complete=len(known) == len(people.groups))
+        ids = frozenset(user for user in people.users if not self.is_stranger(user)).union(*known)
+        return Members(ids, complete=len(known) == len(people.groups))
 
     async def _membership(self, user_id: str, role: Role) -> Membership:
         people = self._people(role)
@@ -137,6 +146,24 @@ class Directory:
         if known is not None and self._now() - known[0] < _FRESH:
             return known[1]
         return await self._shared(("user", user_id), lambda: self._fetch_profile(user_id))
+
+    def is_stranger(self, user_id: str) -> bool:
+        """Return True for a decider of the settings of whom Slack has said that they are of another company."""
+        found, identity = self._deciders.get(user_id), self._identity()
+        if found is None or found.team_id is None or identity is None:
+            return False
+        return not identity.is_home_of(found.team_id, found.enterprise_id)
+
+    async def look_at_deciders(self) -> None:
+        """Learn who is a stranger of the people whom the settings name as deciders, until Slack has said it of all."""
+        named = frozenset[str]().union(*((self._people(role) or People()).users for role in _DECIDE))
+        for pause in pauses(_GROUP_FRESH, 3600.0):
+            for user in sorted(named - self._deciders.keys()):
+                if (found := await self.profile(user)) is not None:
+                    self._deciders[user] = found
+            if named <= self._deciders.keys():
+                return
+            await asyncio.sleep(pause)
 
     async def keep_fresh(self) -> None:
         """Renew the groups before they are forgotten, for as long as the task lives."""

@@ -85,6 +85,38 @@ async def test_a_foreigners_click_decides_nothing(quiet_desk: Desk, grid: bool, 
     await quiet_desk.card_says(card, "✅ Cancelled")
 
 
+async def looked_at(desk: Desk, person: str) -> None:
+    """Wait until the bot has asked Slack who this approver is."""
+    await desk.wait(
+        lambda: [each for each in desk.slack.calls if each.method == "users.info" and person in each.arguments.values()]
+    )
+
+
+@GRID
+@MODES
+async def test_a_foreigner_among_the_approvers_is_not_asked_to_decide(quiet_desk: Desk, grid: bool, mode: str) -> None:
+    """The card names those who can, and a colleague of a sister workspace is one of them."""
+    await start(quiet_desk, grid=grid, mode=mode, APPROVERS=EVERYBODY if grid else f"{BEN},{FRANK}")
+    await looked_at(quiet_desk, SIRI if grid else FRANK)  # one after the other
+    card = await quiet_desk.ask("ord_1")
+    await quiet_desk.card_says(card, f"To decide: @ben{', @siri' if grid else ''}")
+    assert "@frank" not in quiet_desk.ann.reads(card)
+
+
+@GRID
+@pytest.mark.parametrize("setting", ["APPROVERS", "ESCALATE_TO"])
+async def test_a_foreigner_is_no_approver_whom_a_request_can_wait_for(
+    quiet_desk: Desk, grid: bool, setting: str
+) -> None:
+    """Ben asks, and nobody else could ever approve: he reads that at once."""
+    escalation = {"APPROVERS": BEN, "ESCALATE_TO": FRANK, "ESCALATE_AFTER": "1h"}
+    await start(quiet_desk, grid=grid, **(escalation if setting == "ESCALATE_TO" else {"APPROVERS": f"{BEN},{FRANK}"}))
+    await looked_at(quiet_desk, FRANK)
+    await quiet_desk.ben.command("/cancel-order ord_1", LOBBY)
+    assert (await quiet_desk.told(quiet_desk.ben)).startswith("Too few people could approve your request")
+    assert quiet_desk.ben.modal is None
+
+
 @GRID
 @MODES
 async def test_a_foreigner_settles_and_retries_nothing(quiet_desk: Desk, grid: bool, mode: str) -> None:

@@ -1,6 +1,6 @@
 """The settings that change what people read in Slack, and nothing else."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -17,14 +17,16 @@ _LONGEST_ADDRESS = 500
 class Presentation:
     """The part of the settings that the views show. ``mentions`` are the approvers, or None where nobody is mentioned.
 
-    ``escalation`` are the people who join them once a request is escalated. The mentions are the bot's own elements: a
-    mention that people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for
-    help, ``order_id_example`` an order id, and ``order_url`` the address of an order's page with ``{order_id}`` in it.
-    Where ``shows_freeze`` is False, the freeze is shown once for all requests of a page, and not at each.
+    ``escalation`` are the people who join them once a request is escalated. Those of whom ``is_stranger`` returns True
+    are of another company: they can't decide, and are left out. The mentions are the bot's own elements: a mention that
+    people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for help,
+    ``order_id_example`` an order id, and ``order_url`` the address of an order's page with ``{order_id}`` in it. Where
+    ``shows_freeze`` is False, the freeze is shown once for all requests of a page, and not at each.
     """
 
     mentions: People | None = None
     escalation: People = field(default_factory=People)
+    is_stranger: Callable[[str], bool] = lambda _: False
     allow_self_approval: bool = False
     contact: str | None = None
     order_id_example: str | None = None
@@ -70,13 +72,17 @@ class Presentation:
 
         They were not asked before, so they are mentioned whatever the settings say about the approvers.
         """
-        return mentions(self.escalation, but=self._may_not_approve(request) | set(request.approvers))
+        return mentions(self._at_home(self.escalation), but=self._may_not_approve(request) | set(request.approvers))
 
     def _deciders(self, approvers: People, *, escalated: bool) -> People:
         """Return these approvers, with those whom an escalation asks where it does."""
         if not escalated:
-            return approvers
-        return People(approvers.users | self.escalation.users, approvers.groups | self.escalation.groups)
+            return self._at_home(approvers)
+        people = People(approvers.users | self.escalation.users, approvers.groups | self.escalation.groups)
+        return self._at_home(people)
+
+    def _at_home(self, people: People) -> People:
+        return People(frozenset(user for user in people.users if not self.is_stranger(user)), people.groups)
 
     def _may_not_approve(self, request: Request) -> set[str]:
         return set() if self.allow_self_approval else {request.requester}

@@ -375,6 +375,17 @@ def test_a_card_says_where_too_few_people_are_left(
     assert ("Too few people are left" in shown(card.card(request, settings))) == lacks
 
 
+def test_nobody_of_another_company_is_asked_or_counted() -> None:
+    """Their clicks are refused, those of approvers and of whom an escalation asks alike."""
+    people, more = People(frozenset({"U0BEN", "U0FRANK"})), People(frozenset({"U0DORA", "U0FRANK"}))
+    settings = Presentation(people, more, is_stranger=lambda user: user == "U0FRANK")
+    escalated = replace(CANCELLATION, decisions=(), approvals_required=3, escalated_at=AT)
+    text = shown(card.card(escalated, settings))
+    assert "To decide: @ben, @U0DORA" in text
+    assert "Too few people are left" in text
+    assert "U0FRANK" not in f"{text} {settings.asked_as_well(escalated)}"
+
+
 @pytest.mark.parametrize("orders", [["ord_1", "ord_2"], ["x" * 200]])
 def test_a_long_history_names_no_look_up_that_does_not_show_the_rest(orders: list[str]) -> None:
     """A look-up has what is about its own order, and it does not find the beginning of a longer ID."""
