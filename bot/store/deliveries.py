@@ -52,9 +52,9 @@ class Deliveries:
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
         updated before it is posted: what an update would tell, it tells itself, and does not wait for its card any
         more. Nor is it updated after Slack refused it for good, nor after it was gone: somebody deleted it.
-        ``seen`` is true where somebody has just clicked it, and ``not_before`` where only an update of ``due_at`` or later
-        serves, as Slack may undo what comes before that. With several orders, an update waits until a second after
-        the last one.
+        ``seen`` is true where somebody has just clicked it, and ``not_before`` where only an update of ``due_at`` or
+        later serves, as Slack may undo what comes before that. With several orders, an update waits until a second
+        after the last one.
         """
         due_at = due_at or at
         if kind.is_update and (last := self._last_drawn(request, kind)) is not None:
