@@ -134,7 +134,7 @@ class SlackCourier:
             if delivery.kind is DeliveryKind.ANNOUNCEMENT:
                 return await self._announce(delivery, identity, event)
             if request is None or delivery.kind is DeliveryKind.DIGEST:
-                return await self._post(delivery, identity, delivery.target, digest.digest(event))
+                return await self._post_digest(delivery, identity, event)
             match delivery.kind:
                 case DeliveryKind.CARD:
                     return await self._post_card(delivery, identity, request)
@@ -194,19 +194,28 @@ class SlackCourier:
         return _delivered(identity, answer.get("channel"), answer.get("ts"))
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
-        doubt = delivery.in_doubt_since is not None
-        blocked = Receipt(DeliveryOutcome.BLOCKED, in_doubt=doubt, posted_nothing=True)
         if delivery.contradicted:
-            return replace(blocked, problem=str(Trouble.RECORD_CONTRADICTS))
+            return _blocked(delivery, str(Trouble.RECORD_CONTRADICTS))
         if request.too_late_for_a_card:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="too_late_for_a_card")
-        place = await self._place(request.card_channel)
-        if place in {Verdict.SHARED_CHANNEL, Verdict.DIRECT_MESSAGE}:
-            return replace(blocked, problem=str(place))
-        if place is Verdict.UNCHECKED:
-            return replace(blocked, problem="channel_not_checked")
+        if (why_not := await self._why_not(request.card_channel)) is not None:
+            return _blocked(delivery, why_not)
         message = card.card(request, self._presentation)
         return await self._post(delivery, identity, request.card_channel, message)
+
+    async def _post_digest(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
+        if (why_not := await self._why_not(delivery.target)) is not None:
+            return _blocked(delivery, why_not)
+        return await self._post(delivery, identity, delivery.target, digest.digest(event))
+
+    async def _why_not(self, channel: str) -> str | None:
+        """Return why a card or a digest does not belong in this channel, or None where it does."""
+        match await self._place(channel):
+            case Verdict.SHARED_CHANNEL | Verdict.DIRECT_MESSAGE as place:
+                return str(place)
+            case Verdict.UNCHECKED:
+                return "channel_not_checked"
+        return None
 
     async def _announce(self, delivery: Delivery, identity: Identity, event: Event) -> Receipt:
         """Post that a freeze has begun or ended, unless strangers would read why."""
@@ -362,6 +371,11 @@ def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
         # "ok" without a place: it may be posted, and only the search can say where.
         return Receipt(DeliveryOutcome.IN_DOUBT, problem="no_place_in_answer", in_doubt=True)
     return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
+
+
+def _blocked(delivery: Delivery, problem: str) -> Receipt:
+    doubt = delivery.in_doubt_since is not None
+    return Receipt(DeliveryOutcome.BLOCKED, in_doubt=doubt, posted_nothing=True, problem=problem)
 
 
 def _receipt(error: Exception, kind: DeliveryKind | None, *, in_doubt: bool) -> Receipt:

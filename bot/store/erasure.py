@@ -130,9 +130,10 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, a
 def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
     """Return the condition on words ``w``, their event ``e``, and its request ``r``, which may be missing."""
     if erasure.order_id is not None:
-        # The words about a whole request are about each of its orders.
+        # The words about a whole request are about each of its orders; the gateway may repeat them for any of these.
         where = (
-            "(e.order_id = :order_id OR (w.field = 'asked_for' AND w.text = :order_id) OR (e.order_id = '' AND EXISTS"
+            "(e.order_id = :order_id OR (w.field = 'asked_for' AND w.text = :order_id)"
+            " OR ((e.order_id = '' OR e.actor = 'bot') AND EXISTS"
             " (SELECT 1 FROM cancellations o WHERE o.request = r.number AND o.order_id = :order_id)))"
         )
         return where, {"order_id": erasure.order_id}

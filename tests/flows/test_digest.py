@@ -123,6 +123,17 @@ async def test_a_freeze_holds_up_no_digest(week: Week) -> None:
     assert len(week.digests()) == 1
 
 
+async def test_people_of_another_company_read_no_digest(week: Week) -> None:
+    """It has figures and reasons. It comes when the channel belongs to one company again."""
+    await week.start()
+    week.desk.share(PAYMENTS)
+    await week.at(NEXT + timedelta(minutes=2))  # the bot looks once a minute who reads a channel
+    assert week.digests() == []
+    week.desk.slack.space.channels[PAYMENTS].shared = False
+    await week.at(NEXT + timedelta(minutes=30))
+    assert len(week.digests()) == 1
+
+
 @pytest.mark.parametrize("fault", [Drop(after_effect=True), Drop(), broken(500), ApiError("not_in_channel")])
 async def test_a_digest_is_posted_once_whatever_slack_answers(week: Week, fault: Drop | ApiError) -> None:
     """After a lost answer the bot searches for it, and after a refusal it tries again."""

@@ -12,10 +12,12 @@ from bot.domain.verification import Damage
 from bot.domain.words import ERASED
 from bot.store import Erasure, Place, Store, erase_from, open_beside, open_reader, verify_all
 from bot.store.errors import StoreError, StoreProblem
-from bot.workflow import Workflow
+from bot.workflow import Wish, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
+    ANN,
     CANCELLED,
+    DENIED,
     approve,
     ask,
     contents,
@@ -181,6 +183,20 @@ async def test_a_finding_and_its_answers_are_erased(workflow: Workflow, store: S
     assert await settle(workflow, await unknown(workflow)) is Verdict.ALLOWED
     erase_from(store.place, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock)
     assert traces(store.place, "the console says so", "typed twice") == []
+    assert verify_all(store.place).damage is None
+
+
+async def test_the_gateways_words_about_every_order_go_with_the_reason(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The gateway may repeat the reason, which all orders of a request share, in its answer for any of them."""
+    acted = await workflow.request(Wish("V1", ("ord_1", "ord_2"), REASON, "C1"), ANN)
+    assert acted.request is not None
+    await approve(workflow, acted.request)
+    for _ in acted.request.order_ids:
+        await workflow.record_answer(await sending(workflow), replace(DENIED, message=f"No: {REASON}"))
+    erase_from(store.place, Erasure(order_id="ord_1"), "ticket", "terminal:root", clock)
+    assert traces(store.place, REASON) == []
     assert verify_all(store.place).damage is None
 
 
