@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from operator import itemgetter
 from typing import IO, Any, Protocol
 
 from bot.domain.audit import Event
 from bot.domain.cancellation import State
-from bot.domain.events import with_words
+from bot.domain.events import Hurried, Retried, StoppedTrying, with_words
 from bot.domain.projection import Contradiction
 from bot.domain.report import CAUSES, NOT_APPROVED, Figures, Period, Report
 from bot.domain.request import Request
@@ -158,12 +159,17 @@ _OF_PEOPLE: dict[str, Callable[[Request, Mapping[str, str]], str]] = {
 }
 
 
+_ACTS = {Retried.kind: "retry", Hurried.kind: "try_now", StoppedTrying.kind: "stop"}
+
+
 def _decisions(found: Request) -> list[tuple[str, str, datetime, str]]:
-    """Return what people decided about an order, also by a statement or a stop: the act, who, when, in which words."""
+    """Return what people decided about an order, and who had it sent again or stopped it: act, who, when, words."""
     order = found.cancellation
     decisions = [*found.decisions, *([order.settlement] if order.settlement is not None else [])]
     made = [(str(each.choice), each.approver, each.at, each.reason) for each in decisions]
-    return [*made, *([("stop", order.stopped_by, order.changed_at, "")] if order.stopped_by else [])]
+    steps = [each for each in found.history if each.kind in _ACTS and each.order_id in {"", order.order_id}]
+    made += [(_ACTS[each.kind], each.person, each.at, "") for each in steps]
+    return sorted(made, key=itemgetter(2))
 
 
 def people_of(found: Request) -> set[str]:

@@ -14,7 +14,7 @@ from bot.store import Tables
 
 _FIRST_STEP, _STEP = 25, 500
 """Rows a query: few at first, as somebody waits for them; then enough to be quick, and to let the bot write between."""
-_RARE = ("category", "source", CONTRADICTS)
+_RARE = ("set_back", "category", "source", CONTRADICTS)
 """The columns of a table that are left out where all their cells are empty."""
 _WIDEST = 60
 """Characters of a cell; several of them fit side by side on a terminal."""
@@ -33,7 +33,7 @@ def read_rows(tables: Tables, lookup: Lookup, limit: int | None) -> Iterator[Row
         else:
             requests = tables.lookups.find(lookup, older_than=older, limit=step)
             older = requests.older
-            for one, contradiction in tables.projections.checked(requests.items):
+            for one, contradiction in tables.projections.checked(tables.record.with_history(requests.items)):
                 yield request_row(one, contradiction)
         left -= step
         if older is None:
@@ -47,7 +47,7 @@ def read_requests(tables: Tables, lookup: Lookup) -> Iterator[Row]:
     while older is not None:
         found = tables.lookups.find(lookup, older_than=older or None, limit=step)
         older, step = found.older, _STEP
-        checked = tables.projections.checked(found.items)
+        checked = tables.projections.checked(tables.record.with_history(found.items))
         names = tables.people.names(set().union(*(people_of(one) for one, _ in checked)))
         for one, contradiction in checked:
             yield export_row(one, contradiction, names)

@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from bot import __version__
 from bot.domain.audit import Event
-from bot.domain.events import CardPosted, DeliveryAbandoned, RequestRefused, with_words
+from bot.domain.events import CardPosted, DeliveryAbandoned, RequestRefused, SetBack, with_words
 from bot.domain.seal import checkpoint
 from bot.domain.words import Word
 from bot.store import Tables
@@ -101,10 +101,18 @@ def _cards(proved: Sequence[_Proved]) -> list[str]:
     return [each for each in links.values() if each]
 
 
+_SET_BACK = (
+    "The bot went on with an older copy of its database. What this request did between that copy and this event is not "
+    "on record: it may have cancelled the order."
+)
+
+
 def _row(each: _Proved, names: Mapping[str, str]) -> str:
     event = each.event
     said = json.loads(with_words(event.kind, event.data, {word.field: word.text for word in each.words}))
     details = "".join(f"<p>{escape(name)}: {escape(value)}</p>" for name, value in _flat(said))
+    if event.kind == SetBack.kind:
+        details = f"<p>{_SET_BACK}</p>"
     who = f"{names[event.actor]} ({event.actor})" if event.actor in names else event.actor
     when, what = event.at.replace("T", " ").partition(".")[0], event.kind.replace("_", " ")
     return (

@@ -28,7 +28,7 @@ from bot.domain.events import (
 from bot.domain.freeze import Freeze
 from bot.domain.request import Request, Step
 from bot.domain.words import Word
-from bot.store.connection import Connection, Row
+from bot.store.connection import Connection, Row, among
 from bot.store.homes import Homes
 from bot.store.schema import FREEZES, one_of
 
@@ -181,19 +181,23 @@ class Record:
         rows = self._connection.execute("SELECT hash FROM audit_events WHERE seq = ?", (head.seq,))
         return bool(rows) and head.fits(rows[0][0])
 
-    def history(self, request: Request) -> tuple[Step, ...]:
-        """Return what was done to this request, in the order of the record, as far as its card lists it."""
-        sql = f"SELECT kind, actor, at, order_id, data FROM audit_events WHERE request = ? AND {_LISTED} ORDER BY seq"
-        steps: list[Step] = []
-        for kind, actor, at, order, data in self._connection.execute(sql, (request.id,)):
+    def with_history(self, requests: Sequence[Request]) -> list[Request]:
+        """Return these requests with what was done to each, in the order of the record, as far as its card lists it."""
+        ids = {each.id for each in requests}
+        sql = (
+            "SELECT request, kind, actor, at, order_id, data FROM audit_events"
+            f" WHERE {among('request', len(ids))} AND {_LISTED} ORDER BY seq"
+        )
+        steps: dict[str, list[Step]] = {each: [] for each in ids}
+        for request, kind, actor, at, order, data in self._connection.execute(sql, tuple(ids)):
             if kind == VotesVoided.kind:
                 content = _VOIDED(data)
                 assert isinstance(content, VotesVoided)
-                gone = content.approvers
-                steps = [replace(each, voided=each.voided or _is_approval_of(each, gone)) for each in steps]
+                gone, before = content.approvers, steps[request]
+                steps[request] = [replace(each, voided=each.voided or _is_approval_of(each, gone)) for each in before]
             else:
-                steps.append(Step(kind, actor, datetime.fromisoformat(at), order))
-        return tuple(steps)
+                steps[request].append(Step(kind, actor, datetime.fromisoformat(at), order))
+        return [replace(each, history=tuple(steps[each.id])) for each in requests]
 
     def ended_cleanly(self) -> bool:
         """Return True where the run before this one stopped in order, or where there was none."""

@@ -95,7 +95,7 @@ def claim(
             # Where it goes becomes an event, and a place that somebody wrote into the file must not.
             delivery = replace(delivery, contradicted=tx.projections.contradiction(request) is not None)
         if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
-            request = replace(request, history=tx.record.history(request))
+            (request,) = tx.record.with_history([request])
         claimed.append(ClaimedDelivery(delivery, request, event))
         if delivery.kind.is_new_message:
             rates.record(tx, rules.patience, delivery.target, at)

@@ -86,11 +86,8 @@ def look_up(tables: Tables, rules: Rules, actor: Actor, asked: Asked, at: dateti
     count = partial(tables.lookups.count, only_of=only_of)
     if wanted.order_id is None:
         page = _page(partial(tables.lookups.find, wanted, only_of=only_of), partial(count, wanted), asked)
-        checked = tables.projections.checked(page.items)
-        found = [each for each, _ in checked]
-        if asked.counted:  # a file has its own columns
-            found = [replace(each, history=tables.record.history(each)) for each in found]
-        page = replace(page, items=found)
+        checked = tables.projections.checked(tables.record.with_history(page.items))
+        page = replace(page, items=[each for each, _ in checked])
         by_row = tuple(each for _, each in checked)
         sizes = tables.requests.sizes(each.id for each in page.items)
         return Found(page, scope, None, _only(checked), at, str(asked.zone), by_row, sizes)

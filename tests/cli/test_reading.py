@@ -25,7 +25,7 @@ from bot.workflow import Rules, Workflow, decisions
 from tests.cli.test_record import BEN, Cli, cli, forge, last_event
 from tests.clock import Clock
 from tests.store.rows import add
-from tests.workflow.steps import LOST, approved, sending, settle, version
+from tests.workflow.steps import LOST, approved, retry, sending, settle, version
 from tests.world import actor
 
 __all__ = ["cli"]
@@ -189,7 +189,7 @@ def test_an_event_that_does_not_follow_ends_it(cli: Cli) -> None:
         assert "does not follow from event" in process.stderr.read()
 
 
-async def test_a_row_names_who_settled_and_who_stopped(database: Path, rules: Rules, clock: Clock) -> None:
+async def test_a_row_names_who_settled_who_stopped_and_who_retried(database: Path, rules: Rules, clock: Clock) -> None:
     """Who looks for what a person decided must find their name in the rows."""
     store = Store(database)
     await store.open()
@@ -201,13 +201,14 @@ async def test_a_row_names_who_settled_and_who_stopped(database: Path, rules: Ru
     clicks = replace(actor("UTWO"), ground=NAMED, surface=Surface.CARD)
     acted = await workflow.act(decisions.stop, Act.STOP, stopped.id, clicks, seen=await version(workflow, stopped))
     assert acted.verdict is Verdict.ALLOWED
+    assert await retry(workflow, stopped) is Verdict.ALLOWED
     await store.close()
     ended = Cli(database)("audit", "export", "--jsonl")
     first, second = sorted(map(json.loads, ended.stdout.splitlines()), key=lambda row: str(row["order"]))
     assert first["decided_by"] == "approve:UONE settle:UTWO"
     assert first["decision_reasons"].endswith("; the console says so")
-    assert second["decided_by"] == "approve:UONE stop:UTWO"
-    assert len(second["decided_at"].split("; ")) == 2
+    assert second["decided_by"] == "approve:UONE stop:UTWO retry:UONE"
+    assert len(second["decided_at"].split("; ")) == 3
 
 
 def test_a_record_that_became_shorter_ends_it(cli: Cli, tmp_path: Path) -> None:

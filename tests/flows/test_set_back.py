@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from zipfile import ZipFile
 
 from bot.app import Bot
 from bot.cli.record import at_the_terminal
@@ -92,6 +93,11 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
         await desk.stop_bot()
     _, out, _ = await command(database, "audit", "find", "expired")
     assert re.search(r"ord_4 +expired +true ", out)
+    evidence = tmp_path / "evidence.zip"
+    assert (await command(database, "audit", "evidence", "ord_4", "-o", str(evidence)))[0] == 0
+    with ZipFile(evidence) as bundle:
+        (page,) = (each for each in bundle.namelist() if each.endswith("index.html"))
+        assert "it may have cancelled the order" in bundle.read(page).decode()
     assert verify_all(database).damage is None
 
 
