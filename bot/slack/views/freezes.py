@@ -28,7 +28,7 @@ _STANDS_STILL = (
     "No request is taken, no approval counts, nobody can press Retry, and the gateway is not asked. "
     "A call to the gateway that has begun still ends."
 )
-_OF_A_REQUEST = "No approval counts, and the gateway is not asked."
+_OF_A_REQUEST = "No approval counts, and no call to the gateway begins."
 _OF_AN_ENDED_ONE = "Until that is over, nobody can press Retry or ask again."
 _WAITS = frozenset({State.PENDING, State.APPROVED})
 _GOES_ON = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.SETTLED_NOT_CANCELLED})
