@@ -167,8 +167,7 @@ def _decisions(found: Request) -> list[tuple[str, str, datetime, str]]:
     order = found.cancellation
     decisions = [*found.decisions, *([order.settlement] if order.settlement is not None else [])]
     made = [(str(each.choice), each.approver, each.at, each.reason) for each in decisions]
-    steps = [each for each in found.history if each.kind in _ACTS and each.order_id in {"", order.order_id}]
-    made += [(_ACTS[each.kind], each.person, each.at, "") for each in steps]
+    made += [(_ACTS[each.kind], each.person, each.at, "") for each in found.steps if each.kind in _ACTS]
     return sorted(made, key=itemgetter(2))
 
 

@@ -65,9 +65,9 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
             at, known = datetime.now(UTC), tx.freeze()  # once nobody else writes
             if isinstance(content, Frozen) and (restored or freezing.is_news(known, content.why)):
                 known = None
-            if restored:
-                why = content.why if isinstance(content, Frozen) else ""
-                freezing.freeze_restored(tx, tx.record.last(), at_the_terminal(), at, why or freezing.RESTORED)
+            if restored and isinstance(content, Frozen):
+                why = content.why or freezing.RESTORED
+                freezing.freeze_restored(tx, tx.record.last(), at_the_terminal(), at, why)
             elif begins == (known is None):
                 freezing.put(tx, content, at_the_terminal(), at)
             waiting = tx.requests.waiting()

@@ -120,6 +120,11 @@ class Request:
             return (self,)
         return tuple(self.narrowed(cancellation) for cancellation in self.cancellations)
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The part of the history that is about its only order, or about the whole request."""
+        return tuple(each for each in self.history if each.order_id in {"", self.cancellation.order_id})
+
     def about(self, order_id: str) -> "Request | None":
         """Return this request as far as it is about this order, or None if it is not one of its orders."""
         found = next((each for each in self.cancellations if each.order_id == order_id), None)

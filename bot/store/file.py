@@ -27,7 +27,6 @@ from bot.store.format import (
     Header,
     can_hold_something,
     header,
-    is_damaged,
     is_whole,
     read_log,
 )
@@ -73,9 +72,9 @@ def check_log(path: Path, log: Path, mark: int | None, size: int) -> None:
     # Whoever only reads the file leaves an empty log beside it. The bot empties its own once the file is marked.
     if mark is not None and not is_whole(mark) and not can_hold_something(log):
         raise StoreError(StoreProblem.INCOMPLETE, path, log.name)
-    if is_damaged(log):
-        raise StoreError(StoreProblem.LOG_DAMAGED, path, log.name)
     found = read_log(log, size)
+    if found.is_damaged:
+        raise StoreError(StoreProblem.LOG_DAMAGED, path, log.name)
     if mark is not None and not found.belongs_to(mark):
         raise StoreError(StoreProblem.ANOTHER_LOG, path, log.name)
     if found.lacks_pages:  # SQLite notices that only where there is no log, and says it in these words.

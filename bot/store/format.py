@@ -46,14 +46,19 @@ def header(page: bytes) -> Header | None:
 
 
 class Log(NamedTuple):
-    """The marks in a log, and whether a page of the database is neither in the file nor in the log.
+    """The marks in a log, and what a file with this log would lack.
 
     SQLite moves the log into the file page by page, the header first, and may stop at any page. So the file alone may
-    lack some.
+    lack some. ``lacks_pages`` is true where one is in neither of them.
+    ``is_damaged`` is true where SQLite would leave out transactions that were on the disk. It takes the log to end
+    where a checksum is wrong, as a loss of power leaves the last transaction. Behind a damaged frame there may be one
+    end of a transaction then, and with two the first of them was complete. Source:
+    https://www.sqlite.org/fileformat2.html#walformat
     """
 
     marks: list[int]
     lacks_pages: bool = False
+    is_damaged: bool = False
 
     def belongs_to(self, mark: int) -> bool:
         """Return False beside a file with another mark: SQLite would not notice, and would mix both."""
@@ -73,29 +78,6 @@ def can_hold_something(log: Path) -> bool:
     if len(head) < LOG_HEADER or not head.startswith(LOG_MAGIC):
         return False
     return log.stat().st_size >= LOG_HEADER + _FRAME_HEADER + int.from_bytes(head[8:12], "big")
-
-
-def is_damaged(log: Path) -> bool:
-    """Return True for a log of which SQLite would leave out transactions that were on the disk.
-
-    It takes the log to end where a checksum is wrong, as a loss of power leaves the last transaction. Behind a damaged
-    frame there may be one end of a transaction then, and with two the first of them was complete. Source:
-    https://www.sqlite.org/fileformat2.html#walformat
-    """
-    if not can_hold_something(log):
-        return False
-    with log.open("rb") as content:
-        head = content.read(LOG_HEADER)
-        order = ">" if head[3] & 1 else "<"
-        sums = _checksum(head[:24], order, (0, 0))
-        sound, ends = True, 0
-        for frame in _frames(content, head):
-            if sound:
-                sums = _checksum(frame[:8] + frame[_FRAME_HEADER:], order, sums)
-                sound = sums == struct.unpack_from(">II", frame, 16)
-            if not sound:
-                ends += frame[4:8] != bytes(4)
-    return ends > 1
 
 
 def _frames(content: IO[bytes], head: bytes) -> Iterator[bytes]:
@@ -127,8 +109,15 @@ def read_log(log: Path, size: int) -> Log:
             return Log(marks)
         page_size = int.from_bytes(head[8:12], "big")
         in_file = size // page_size
+        order = ">" if head[3] & 1 else "<"
+        sums, sound, ends = _checksum(head[:24], order, (0, 0)), True, 0
         for frame in _frames(content, head):
             number, pages_then = struct.unpack_from(">II", frame)
+            if sound:
+                sums = _checksum(frame[:8] + frame[_FRAME_HEADER:], order, sums)
+                sound = sums == struct.unpack_from(">II", frame, 16)
+            if not sound:
+                ends += pages_then != 0
             # Only the last frame of a commit has the number of pages.
             pages = pages_then or pages
             if number == 1 and (first := header(frame[_FRAME_HEADER:])) is not None:
@@ -136,4 +125,4 @@ def read_log(log: Path, size: int) -> Log:
             if number > in_file:
                 beyond.add(number)
     beyond.add(_LOCK_BYTE // page_size + 1)
-    return Log(marks, not beyond.issuperset(range(in_file + 1, pages + 1)))
+    return Log(marks, not beyond.issuperset(range(in_file + 1, pages + 1)), ends > 1)

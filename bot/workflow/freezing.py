@@ -4,7 +4,7 @@ While there is a freeze, no request is taken, no approval counts and no call to 
 way ends as always. People can still reject, withdraw and settle, and requests expire.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -115,8 +115,7 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     last event of the copy.
     """
     made = datetime.fromisoformat(last.at) if last.at else at
-    failed = (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(made))
-    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *failed)):
+    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *_retryable(tx, made))):
         request = tx.requests.of_number(number)
         assert request is not None
         show(tx, request, tx.record.append(SetBack(), BOT, at, request), at)
@@ -155,13 +154,17 @@ def put(
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
     # While everything is frozen, nobody can press Retry.
-    failed = (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(began))
-    waiting |= {request.number: request for request in failed if request.number not in waiting}
+    waiting |= {request.number: request for request in _retryable(tx, began) if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():
             tx.deliveries.enqueue(request, kind, event, at)
     return event
+
+
+def _retryable(tx: Tables, at: datetime) -> Iterator[Request]:
+    """Yield the requests with an order that failed and could be retried at this time, each as far as it is about it."""
+    return (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(at))
 
 
 def _audience(tx: Tables, where: set[str]) -> tuple[str, ...]:

@@ -255,8 +255,7 @@ _APPROVALS = {events.Voted.kind, events.Approved.kind}
 
 def _acts(found: Request) -> list[list[Element]]:
     """Return who did what beside the decisions that count; the one who stopped it is named with the state."""
-    order_id = found.cancellation.order_id
-    steps = [each for each in found.history if each.order_id in {"", order_id} and each.person != BOT]
+    steps = [each for each in found.steps if each.person != BOT]
     parts = []
     for kind, by in _ACTS.items():
         people = dict.fromkeys(each.person for each in steps if each.kind == kind)
