@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.clock import utc_now
 from bot.domain import policy
@@ -191,7 +192,9 @@ class SlackCourier:
             unfurl_links=False,
             unfurl_media=False,
         )
-        return _delivered(identity, answer.get("channel"), answer.get("ts"))
+        if problem := _not_about(answer, channel):
+            return problem
+        return _delivered(identity, channel, str(answer["ts"]))
 
     async def _post_card(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
         if delivery.contradicted:
@@ -240,19 +243,21 @@ class SlackCourier:
         if request.card_ts is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_card")
         message = card.card(await self._for_its_channel(request), self._presentation)
-        await self._change(request.card_channel, request.card_ts, message)
-        return Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts, request.card_link)
+        problem = await self._change(request.card_channel, request.card_ts, message)
+        done = Receipt(DeliveryOutcome.DELIVERED, request.card_channel, request.card_ts, request.card_link)
+        return problem or done
 
     async def _update_receipt(self, delivery: Delivery, identity: Identity, request: Request) -> Receipt:
         if delivery.receipt is None:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="no_receipt")
         channel, ts = delivery.receipt
         message = receipt.receipt(request, delivery.missing_card, identity.bot_user_id, self._presentation)
-        await self._change(channel, ts, message)
-        return Receipt(DeliveryOutcome.DELIVERED, channel, ts)
+        return await self._change(channel, ts, message) or Receipt(DeliveryOutcome.DELIVERED, channel, ts)
 
-    async def _change(self, channel: str, ts: str, message: Message) -> None:
-        await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+    async def _change(self, channel: str, ts: str, message: Message) -> Receipt | None:
+        """Update a message. Return why its answer proves nothing, or None where it does."""
+        answer = await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+        return _not_about(answer, channel, ts)
 
     async def _reply(
         self,
@@ -366,10 +371,21 @@ def _is_past(delivery: Delivery, request: Request, event: Event) -> bool:
     return about_card and (delivery.missing_card is None or not policy.needs_card(request))
 
 
-def _delivered(identity: Identity, channel: object, ts: object) -> Receipt:
-    if not (isinstance(channel, str) and isinstance(ts, str) and channel and ts):
-        # "ok" without a place: it may be posted, and only the search can say where.
+def _not_about(answer: AsyncSlackResponse, channel: str, ts: str | None = None) -> Receipt | None:
+    """Return why an "ok" does not prove that this message is there, or None where it does.
+
+    It must name the channel that was asked for, and the message, where that is known before. Only the search can say
+    where a new message is whose answer names no place or another one.
+    """
+    named = answer.get("channel"), answer.get("ts")
+    if not all(isinstance(each, str) and each for each in named):
         return Receipt(DeliveryOutcome.IN_DOUBT, problem="no_place_in_answer", in_doubt=True)
+    if named != (channel, ts or named[1]):
+        return Receipt(DeliveryOutcome.IN_DOUBT, problem="another_place_in_answer", in_doubt=True)
+    return None
+
+
+def _delivered(identity: Identity, channel: str, ts: str) -> Receipt:
     return Receipt(DeliveryOutcome.DELIVERED, channel, ts, identity.permalink(channel, ts))
 
 

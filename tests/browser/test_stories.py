@@ -108,7 +108,9 @@ async def test_attempts_are_stopped_and_the_request_is_retried(
 ) -> None:
     """While the gateway is down an approver stops the attempts in the menu; later another one retries."""
     desk = await approved_while_down(visit, playground, viewport)
-    await expect(desk.message("Not confirmed yet after one attempt: the gateway could not be reached")).to_be_visible()
+    await expect(
+        desk.message("Not confirmed yet after the last attempt: the gateway could not be reached")
+    ).to_be_visible()
     await expect(desk.hint).to_contain_text("press Try now on the card. Stop trying is in the menu")
     await expect(desk.page.get_by_role("button", name="1 reply")).to_be_visible()
     thread = await desk.open_thread()

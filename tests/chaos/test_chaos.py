@@ -12,8 +12,8 @@ async def test_a_short_chaos_run_ends_clean(database: Path) -> None:
     """Nothing is lost, doubled or reported wrongly while everything breaks and the bot is killed about every second."""
     judgement = await chaos(database, seed=7, requests=12)
     assert judgement.wrongs == []
-    # Twelve orders, of which several may be in one request. A request may be kept whose answer a kill took away, so what
-    # counts is what the bot kept and not what people saw accepted.
+    # Twelve orders, of which several may be in one request. A kill may take the answer to a form away that the bot has
+    # kept, so these count, and not the forms that people saw accepted.
     kept = judgement.figures["requests kept"]
     assert isinstance(kept, int)
     assert kept >= 4

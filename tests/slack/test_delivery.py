@@ -1,6 +1,7 @@
 """Bringing deliveries to Slack: each way it can go, and never twice."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -301,6 +302,40 @@ async def test_an_answer_without_a_place_is_searched_for(
     assert second.outcome is DeliveryOutcome.DELIVERED
     assert (second.channel, second.ts) == (slack.space.posted[-1].channel, slack.space.posted[-1].ts)
     assert len(slack.space.posted) == before + 1
+
+
+@pytest.mark.parametrize("kind", NEW_MESSAGES)
+async def test_an_answer_about_another_channel_is_searched_for(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind
+) -> None:
+    """An "ok" that names another channel proves nothing about this message; it is found, and not posted again."""
+    card = CARD if kind is DeliveryKind.CARD else await posted(courier)
+    before = len(slack.space.posted)
+    slack.faults.add("chat.postMessage", Twist(_ok(channel="C0GENERAL", ts="1700000000.000100")))
+    first = await courier.deliver(queued(kind), card, about(kind))
+    assert (first.outcome, first.problem, first.in_doubt) == (DeliveryOutcome.IN_DOUBT, "another_place_in_answer", True)
+    second = await courier.deliver(queued(kind, in_doubt=True), card, about(kind))
+    assert (second.channel, second.ts) == (slack.space.posted[-1].channel, slack.space.posted[-1].ts)
+    assert len(slack.space.posted) == before + 1
+
+
+@pytest.mark.parametrize("place", [{"ts": "1700000000.000100"}, {"channel": "C0GENERAL"}, {"channel": ""}])
+async def test_an_update_whose_answer_is_about_another_message_is_tried_again(
+    slack: LocalSlack, courier: SlackCourier, place: dict[str, str]
+) -> None:
+    """An "ok" about another message does not end an update: it may not have been carried out."""
+    card = await posted(courier)
+    slack.faults.add("chat.update", _ok(**{"channel": card.card_channel, "ts": card.card_ts or "", **place}))
+    assert (
+        await courier.deliver(queued(DeliveryKind.CARD_UPDATE), card, about(DeliveryKind.CARD_UPDATE))
+    ).outcome is DeliveryOutcome.IN_DOUBT
+    assert (
+        await courier.deliver(queued(DeliveryKind.CARD_UPDATE), card, about(DeliveryKind.CARD_UPDATE))
+    ).outcome is DeliveryOutcome.DELIVERED
+
+
+def _ok(**fields: str) -> Canned:
+    return Canned(200, json.dumps({"ok": True, **fields}).encode(), {"Content-Type": "application/json"})
 
 
 @pytest.mark.parametrize("hours", [-200, -1, 1, 12, 200])

@@ -307,7 +307,7 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
         case events.VotesVoided() | events.Escalated():
             return ""  # the row shows the people
         case events.Reminded():
-            return f"reminder {content.number}"
+            return "for people who have become approvers" if content.joined else f"reminder {content.number}"
         case events.GatewayTrouble():
             return f"told after {content.attempts} {'attempt' if content.attempts == 1 else 'attempts'}"
         case events.SetBack():

@@ -473,9 +473,10 @@ def said(answer: Answer) -> str:
 
 def not_confirmed_yet(request: Request, said: str) -> str:
     """Return a sentence about the attempts so far of an approved request; ``said`` is what the last one brought."""
-    attempts = "one attempt" if request.cancellation.attempts == 1 else f"{request.cancellation.attempts} attempts"
+    # Those before a Retry are not counted, so this does not say that these were all.
+    attempts = "attempt" if request.cancellation.attempts == 1 else f"{request.cancellation.attempts} attempts"
     # The last answer may say that this attempt did nothing, and one before it may have cancelled the order.
-    last = sentence(f"Not confirmed yet after {attempts}{f': {said}' if said else ''}")
+    last = sentence(f"Not confirmed yet after the last {attempts}{f': {said}' if said else ''}")
     return f"{last} {IN_DOUBT}" if request.cancellation.unclear else last
 
 
@@ -506,6 +507,7 @@ _OWN_PROBLEMS = {
     "proxy_refused": "the proxy on the way to Slack made no connection",
     "search_goes_on": "the bot was still looking whether it is there already",
     "no_place_in_answer": "Slack did not say where the message is",
+    "another_place_in_answer": "Slack's answer was about another message",
     "unreadable_answer": "Slack gave no clear answer",
 }
 

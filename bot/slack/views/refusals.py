@@ -335,7 +335,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             )
         case Verdict.ANOTHER_IS_OPEN:
             if request.several:
-                return "There are other open requests for at least one of these orders. Look at those first."
+                return "There is another open request for at least one of these orders. Look at that one first."
             return "There is another open request for this order. Look at that one first."
         case _:
             return f"Nothing has changed: {_how_it_stands(request)}."
@@ -370,8 +370,8 @@ def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
     they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")
     return (
         f"Not stopped: {orders.some(request, going_on, _WHOLE_ID)}. The gateway is being asked, or an answer of it was "
-        f"lost or not clear, so {they} may be cancelled. The card shows how {they} {end}. All others that were tried "
-        "again are stopped."
+        f"lost or not clear, so {they} may be cancelled. The card shows how {they} {end}. Every other order that was "
+        "tried again is stopped."
     )
 
 

@@ -297,7 +297,7 @@ def own_steps(state: State, cause: Cause, quorum: tuple[int, int]) -> list[str]:
             return [*so_far, NOT_SAID, "Expires", "withdraw"]
         return [*so_far, f"Needs {missing}{more} approval{'s' if missing > 1 else ''} in <#C1>.", "Expires", "withdraw"]
     if state is State.APPROVED:
-        return ["Not confirmed yet after 2 attempts", "I ask again at", "To stop it, press Stop trying here"]
+        return ["Not confirmed yet after the last 2 attempts", "I ask again at", "To stop it, press Stop trying here"]
     if state is State.SENDING:
         return ["You get another message"]
     return next_steps(state, cause)

@@ -136,6 +136,6 @@ def test_any_text_fits_and_stays_text(order: str, reason: str, said: str, theirs
 def test_a_repeated_attempt_is_shown_with_its_time() -> None:
     """A requester who waits sees that the bot goes on, and when."""
     found = changed(APPROVED, attempts=3, last_answer=AWAY, due_at=AT + timedelta(minutes=1))
-    assert "after 3 attempts: the gateway could not be reached. I ask again at" in shown(
+    assert "after the last 3 attempts: the gateway could not be reached. I ask again at" in shown(
         receipt.receipt(found, None, BOT)
     )
