@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import MAY_BE_CANCELLED, State
 from bot.domain.delivery import DeliveryKind
-from bot.domain.events import Content, Expired, StoppedTrying
+from bot.domain.events import Content, Expired, Requested, StoppedTrying
 from bot.domain.projection import Ending, leads_to, messages_owed
 from bot.domain.request import Request
 from bot.store import Tables
@@ -62,7 +62,8 @@ def owe_messages(
 
     A receipt goes out at ``receipt_at`` at the latest.
     """
-    under_way = tx.cancellations.under_way(request)
+    # Nobody has been asked about a new request.
+    under_way = not isinstance(content, Requested) and tx.cancellations.under_way(request)
     # The request may be narrowed to one order; only of a stop it matters how many there are.
     several = isinstance(content, StoppedTrying) and tx.requests.sizes([request.id])[request.id] > 1
     for kind in messages_owed(content, event.actor, request.requester, under_way=under_way, several=several):

@@ -173,8 +173,9 @@ class Asking:
                 return OrderForm.CHANNEL, refusals.channel_refused(place)
         pattern = self._parts.workflow.rules.order_id_pattern
         typed = order_ids.read(order.order_ids, pattern)
-        wrong = order_ids.problem(typed, pattern, self._parts.presentation.order_id_example)
-        if not wrong and not card.fits([each.order_id for each in typed], order.reason):
+        example = self._parts.presentation.order_id_example
+        fits = card.fits([each.order_id for each in typed], order.reason)
+        if not fits and not order_ids.problem(typed, pattern, example):
             await self._parts.workflow.refuse(actor, CANCEL_ORDER, Verdict.TOO_LONG)
             too_long = refusals.command_refused(Verdict.TOO_LONG) if len(typed) == 1 else refusals.TOO_LONG_TOGETHER
             return OrderForm.REASON, too_long
@@ -189,7 +190,7 @@ class Asking:
                 self._tell_where(order.answer, acted.request)
             return OrderForm.ORDER, "" if acted.request.state.open else refusals.form_of_ended(acted.request)
         if acted.verdict is Verdict.BAD_ORDER_ID:
-            return OrderForm.ORDER, wrong
+            return OrderForm.ORDER, order_ids.problem(typed, pattern, example)
         return self._refusal(acted, order, typed)
 
     def _refusal(self, acted: Acted, order: Order, typed: list[order_ids.Typed]) -> tuple[str, str]:
