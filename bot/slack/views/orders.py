@@ -41,12 +41,13 @@ _SIGNS = ("⏳", "⚠️", "⛔", "✋", "📝", "☑️", "✅")
 """The signs of orders that are decided; what people must look at comes first."""
 _WHOLE = {
     State.PENDING: Words("❓", "Cancel these orders?"),
-    State.REJECTED: Words("⛔", "Rejected", outcomes.NOT_ASKED_FOR_SEVERAL),
-    State.WITHDRAWN: Words("↩️", "Withdrawn", outcomes.NOT_ASKED_FOR_SEVERAL),
+    State.REJECTED: Words("⛔", "Rejected", did=outcomes.NOT_ASKED_FOR_SEVERAL),
+    State.WITHDRAWN: Words("↩️", "Withdrawn", did=outcomes.NOT_ASKED_FOR_SEVERAL),
     State.EXPIRED: Words(
         "⌛",
         "Expired: not enough approvals in time",
-        f"{outcomes.NOT_ASKED_FOR_SEVERAL} Ask again if they are still needed.",
+        "Ask again if they are still needed.",
+        did=outcomes.NOT_ASKED_FOR_SEVERAL,
     ),
 }
 """The words for several orders in the states that all orders of a request share."""

@@ -16,9 +16,10 @@ from bot.slack.views.text import quoted, sentence
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sign and a title, what that means, and how it can go on from the card (each of the three may be empty).
+    """A sign and a title, what that means, and how it can go on from the card (each of the four may be empty).
 
-    ``by_hand`` is how people settle it without the gateway, and ``then`` what else they can do. ``short`` is the title
+    ``did`` is what this request did or did not do, as far as the record says. ``meaning`` is what else that means,
+    ``by_hand`` how people settle it without the gateway, and ``then`` what else they can do. ``short`` is the title
     where many orders are listed; empty for what is never told of one order of several.
     """
 
@@ -28,6 +29,7 @@ class Words:
     by_hand: str = ""
     then: str = ""
     short: str = ""
+    did: str = ""
 
     @property
     def heading(self) -> str:
@@ -42,7 +44,7 @@ class Words:
     @property
     def finding(self) -> str:
         """The same without what is said elsewhere where Retry works only for a while."""
-        return " ".join(filter(None, [self.meaning, self.by_hand]))
+        return " ".join(filter(None, [self.did, self.meaning, self.by_hand]))
 
 
 _THEN_RETRY = "Then an approver can press Retry on the card."
@@ -59,8 +61,6 @@ _UNCHANGED = (
 # Nobody asked the gateway, so nobody knows the order's state.
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
 NOT_ASKED_FOR_SEVERAL = "This request did not ask the gateway to cancel the orders."
-_OWN_KNOWLEDGE = (_NOT_TAKEN, _UNCHANGED, _NOT_ASKED, NOT_ASKED_FOR_SEVERAL)
-"""The sentences about what the request did, which are as good as the record."""
 SET_BACK = (
     "I went on with an older copy of my database, so I don't know what this request did after that copy was made. "
     "Look the order up at the gateway."
@@ -78,7 +78,7 @@ _BY_STATE = {
     State.FAILED: Words(
         "⚠️",
         "Not cancelled by this request: the gateway says that it did not take it",
-        _NOT_TAKEN,
+        did=_NOT_TAKEN,
         then=_RETRY,
         short="failed: not taken by the gateway",
     ),
@@ -90,8 +90,8 @@ _BY_STATE = {
         "Or an approver presses Retry: asking again is safe.",
         short="not known",
     ),
-    State.REJECTED: Words("⛔", "Rejected", _NOT_ASKED),
-    State.WITHDRAWN: Words("↩️", "Withdrawn", _NOT_ASKED),
+    State.REJECTED: Words("⛔", "Rejected", did=_NOT_ASKED),
+    State.WITHDRAWN: Words("↩️", "Withdrawn", did=_NOT_ASKED),
     State.SETTLED_CANCELLED: Words(
         "📝",
         "Settled by hand: cancelled",
@@ -105,7 +105,7 @@ _BY_STATE = {
         short="settled by hand: not cancelled",
     ),
     State.EXPIRED: Words(
-        "⌛", "Expired: not enough approvals in time", f"{_NOT_ASKED} Ask again if it is still needed."
+        "⌛", "Expired: not enough approvals in time", "Ask again if it is still needed.", did=_NOT_ASKED
     ),
 }
 
@@ -151,7 +151,8 @@ _BY_CAUSE = {
     (State.FAILED, Reason.CREDENTIALS): Words(
         "⚠️",
         "Not cancelled by this request: the gateway rejected the bot's credentials",
-        f"{_NOT_TAKEN} The bot's operator must fix this.",
+        "The bot's operator must fix this.",
+        did=_NOT_TAKEN,
         then=_THEN_RETRY_OR_ASK,
         short="failed: credentials rejected",
     ),
@@ -159,14 +160,16 @@ _BY_CAUSE = {
     (State.FAILED, Reason.CLOCK): Words(
         "⚠️",
         "Not cancelled by this request: the gateway did not accept the time of the request",
-        f"{_NOT_TAKEN} The bot's operator must check the clock.",
+        "The bot's operator must check the clock.",
+        did=_NOT_TAKEN,
         then=_THEN_RETRY_OR_ASK,
         short="failed: time not accepted",
     ),
     (State.FAILED, Reason.TURNED_AWAY): Words(
         "⚠️",
         "Not cancelled by this request: the gateway turned the bot away",
-        f"{_NOT_TAKEN} The bot's operator must look at this.",
+        "The bot's operator must look at this.",
+        did=_NOT_TAKEN,
         then=_THEN_RETRY_OR_ASK,
         short="failed: bot turned away",
     ),
@@ -199,7 +202,8 @@ _BY_CAUSE = {
 STOPPED = Words(
     "✋",
     "Stopped by a person: not cancelled by this request",
-    f"{_UNCHANGED} I make no further attempt.",
+    "I make no further attempt.",
+    did=_UNCHANGED,
     then="If the order must be cancelled after all, an approver can press Retry on the card, or you ask again.",
     short="stopped",
 )
@@ -208,21 +212,24 @@ STOPPED = Words(
 _NOT_REACHED_AT_ALL = Words(
     "⚠️",
     "Not cancelled by this request: the gateway could not be reached",
-    f"{_UNCHANGED} If this lasts, tell the bot's operator.",
+    "If this lasts, tell the bot's operator.",
+    did=_UNCHANGED,
     then=_RETRY,
     short="failed: gateway not reached",
 )
 _NO_SECURE_CONNECTION = Words(
     "⚠️",
     "Not cancelled by this request: no secure connection to the gateway",
-    f"{_UNCHANGED} The bot's operator must look at this.",
+    "The bot's operator must look at this.",
+    did=_UNCHANGED,
     then=_THEN_RETRY_OR_ASK,
     short="failed: no secure connection",
 )
 _WRONG_SETTINGS = Words(
     "⚠️",
     "Not cancelled by this request: the bot's settings for the gateway are wrong",
-    f"{_UNCHANGED} The bot's operator must fix this.",
+    "The bot's operator must fix this.",
+    did=_UNCHANGED,
     then=_THEN_RETRY_OR_ASK,
     short="failed: wrong settings",
 )
@@ -238,7 +245,7 @@ _FAILED_BY_TROUBLE = {
     Trouble.NO_FREE_CONNECTION: Words(
         "⚠️",
         "Not cancelled by this request: too many calls to the gateway at once",
-        _UNCHANGED,
+        did=_UNCHANGED,
         then=_RETRY,
         short="failed: too many calls",
     ),
@@ -254,7 +261,8 @@ _FAILED_BY_TROUBLE = {
 EXPIRED_UNCHECKED = Words(
     "⌛",
     "Expired: Slack did not say in time whether the approvals count",
-    f"{_NOT_ASKED} Ask again if it is still needed.",
+    "Ask again if it is still needed.",
+    did=_NOT_ASKED,
 )
 """The words for a request with enough approvals, of people who could not be checked."""
 
@@ -363,13 +371,10 @@ def as_far_as_known(request: Request, found: Words) -> Words:
     """Return the words without what the bot does not know of a request that a restore has set back."""
     if not request.set_back:
         return found
-    meaning = found.meaning
-    for claim in _OWN_KNOWLEDGE:
-        meaning = meaning.replace(claim, SET_BACK)
     if request.state is not State.FAILED:
-        return replace(found, meaning=meaning)
+        return replace(found, did=SET_BACK if found.did else "")
     title = f"Stopped by a person: {_UNKNOWN[0].lower()}{_UNKNOWN[1:]}" if found.sign == STOPPED.sign else _UNKNOWN
-    return replace(found, title=title, meaning=meaning, short=f"{found.short} (may be cancelled)")
+    return replace(found, title=title, did=SET_BACK, short=f"{found.short} (may be cancelled)")
 
 
 def with_what_is_left(request: Request, found: Words) -> Words:
@@ -394,7 +399,8 @@ def with_what_is_left(request: Request, found: Words) -> Words:
         by_hand = _BY_HAND if request.has_card else ""
         return replace(found, by_hand=by_hand, then=why, short=short)
     then = "" if against in _NOTHING_TO_ASK else _ASK_AGAIN
-    return replace(found, meaning=f"{found.meaning} {why}", then=then, short=short)
+    meaning = " ".join(filter(None, [found.meaning, why]))
+    return replace(found, meaning=meaning, then=then, short=short)
 
 
 def approvals_missing(request: Request) -> int:
