@@ -760,7 +760,12 @@ def corrected(found: Request, said: Projection, kept: Kept, words: Words) -> Req
             state=of_order.state,
             changed_at=datetime.fromisoformat(of_order.changed_at),
             changed_seq=of_order.changed_seq,
-            last_answer=next((each.answer for each in reversed(of_order.attempts) if each.answer is not None), None),
+            # ``max`` returns the first of those that are alike, which is the latest.
+            last_answer=max(
+                (each.answer for each in reversed(of_order.attempts) if each.answer is not None),
+                key=lambda answer: answer.outcome is Outcome.CANCELLED,
+                default=None,
+            ),
             stopped_by=of_order.stopped_by,
             settlement=next(statements, None),
         )

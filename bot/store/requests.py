@@ -61,7 +61,9 @@ _COLUMNS = (
 _JOINED = (
     " FROM requests r JOIN cancellations c ON c.request = r.number"
     " LEFT JOIN attempts a ON a.id ="
-    "  (SELECT max(f.id) FROM attempts f WHERE f.number = c.number AND f.outcome IS NOT NULL)"
+    "  (SELECT f.id FROM attempts f WHERE f.number = c.number AND f.outcome IS NOT NULL"
+    # The confirmation of one may have come after a later one was answered.
+    f"   ORDER BY f.outcome = '{Outcome.CANCELLED}' DESC, f.id DESC LIMIT 1)"
     " LEFT JOIN decisions d ON d.number = r.number"
 )
 """One row for each order and decision: one statement, as a second one costs more than the columns that repeat."""

@@ -199,6 +199,7 @@ async def test_a_confirmation_counts_while_the_next_call_is_under_way(
     assert (await contents(store))[-1] == AnsweredLate(2, ALREADY, call=2)
     clock.advance(hours=1)
     assert await next_attempt(workflow) is None
+    assert (await now(store, request)).cancellation.last_answer == CANCELLED
 
 
 async def test_a_call_that_was_overtaken_is_not_settled_by_a_restart(
@@ -230,6 +231,18 @@ async def test_a_confirmation_counts_after_a_refusal(workflow: Workflow, store: 
     assert await state_of(store, request) is State.REFUSED
     assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
     assert (await contents(store))[-1] == Cancelled(1, CANCELLED, late=True)
+
+
+@pytest.mark.parametrize("answer", [COMPLETED, MISSING, VAGUE, replace(LOST, repeat=False)])
+async def test_a_cancelled_order_is_shown_with_the_answer_that_confirmed_it(
+    workflow: Workflow, store: Store, clock: Clock, answer: Answer
+) -> None:
+    """The next call was answered before the confirmation of the first one came; its answer is not what made the end."""
+    request, late = await believed_lost(workflow, clock)
+    await workflow.record_answer(await sending(workflow), answer)
+    assert (await now(store, request)).cancellation.last_answer == answer
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert (await now(store, request)).cancellation.last_answer == CANCELLED
 
 
 @pytest.mark.parametrize("posted_first", [True, False])
