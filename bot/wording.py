@@ -7,6 +7,7 @@ because it is a table of words for each code.
 
 import errno
 import socket
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from bot.domain.lookup import Mistake, NotAFilter
 from bot.domain.projection import Contradiction, Subject
 from bot.domain.verification import Damage, Verification
 from bot.masking import path_shown
+from bot.printable import printable
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Place
 from bot.store.restore import Restoration
 
+_NAMED = 5
 _MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
 _FREE_SPACE = "Free some space on that disk. Nothing that the bot has acknowledged is lost"
 
@@ -372,6 +375,18 @@ def not_frozen(path: Place, *, in_use: bool) -> str:
     """Return that there was nothing to end in this file, and if no bot has it open."""
     known = f"Nothing was frozen in {path_shown(path)}."
     return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
+
+
+def another_gateway(former: str, current: str, orders: Sequence[str]) -> str:
+    """Return why a bot with another address of the gateway does not start, and both ways out."""
+    more = len(orders) - _NAMED
+    named = ", ".join(map(printable, orders[:_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"DVPAY_BASE_URL is {current}, but the bot worked with {former} before. That gateway is still to be asked about"
+        f" these orders, or only it knows what became of them: {named}. Start with the former address until they have"
+        " ended, and settle in Slack what is not known. If it is the same gateway at a new address, set"
+        f" DVPAY_MOVED_FROM={former}."
+    )
 
 
 _ABOUT_THE_ADDRESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EAFNOSUPPORT}

@@ -21,7 +21,8 @@ def run() -> None:
 
     from bot import app
     from bot.store import StoreError
-    from bot.wording import cannot_listen, store_error
+    from bot.wording import another_gateway, cannot_listen, store_error
+    from bot.workflow import AnotherGatewayError
 
     bot.log.configure(settings.log_level, settings.log_format, [*settings.secrets(), *network.secrets()])
     bot.log.catch_the_rest()
@@ -32,5 +33,7 @@ def run() -> None:
         asyncio.run(app.run(settings, network))
     except StoreError as error:
         fail(store_error(error))
+    except AnotherGatewayError as error:
+        fail(another_gateway(error.former, error.current, error.orders))
     except OSError as error:
         fail(cannot_listen(error, f"{settings.host}:{settings.port}", "Choose another HOST or PORT"))

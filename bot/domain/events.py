@@ -59,6 +59,8 @@ class Started(Content):
     """Empty where cards go to the channel in which the command was typed."""
     order_id_pattern: str = ""
     dvpay_base_url: str = ""
+    dvpay_moved_from: str = ""
+    """The operator's statement that the gateway at this address is the same one; empty where there is none."""
     escalate_after_seconds: int = 0
     """0 where nothing is escalated."""
     escalate_to: tuple[str, ...] = ()

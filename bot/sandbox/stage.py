@@ -48,6 +48,8 @@ class Stage:
         self.slack = LocalSlack(now=now, ack_within=ack_within, rate_limited=rate_limited)
         self.gateway = LocalGateway(now=now)
         self.place = place
+        self.former_gateway = ""
+        """The address that the same gateway had in the run before."""
         self.bot: Bot | None = None
         self._settings = settings or {}
         self._tuning = tuning or Tuning()
@@ -93,6 +95,7 @@ class Stage:
             "SLACK_APP_TOKEN": self.slack.app_token,
             "SLACK_API_URL": self.slack.api_url,
             "DVPAY_BASE_URL": self.gateway.base_url,
+            "DVPAY_MOVED_FROM": self.former_gateway,
             "DVPAY_API_KEY": "local-key",
             "DVPAY_APP_ID": "local-app",
             "DATABASE_URL": address(self.place),

@@ -87,6 +87,9 @@ class _Accounts(_Model):
     dvpay_base_url: Annotated[str, by(values.origin)] = _setting(
         "the payment gateway's address, without a path", "https://merchant.dv.vai247.pro"
     )
+    dvpay_moved_from: Annotated[str | None, by(values.origin)] = _setting(
+        "the former `DVPAY_BASE_URL`, where the same gateway has got a new address", None
+    )
     dvpay_app_id: Annotated[SecretStr | None, by(values.secret())] = _setting("sent as `X-App-Id` if it is set", None)
     dvpay_api_key: Annotated[SecretStr, by(values.secret())] = Field(description="sent as `X-Api-Key`")
 
@@ -270,6 +273,7 @@ class Settings(RecordSettings, _Accounts):
             allow_shared_channels=self.allow_shared_channels,
             order_id_pattern=self.order_id_pattern.pattern,
             dvpay_base_url=self.dvpay_base_url,
+            dvpay_moved_from=self.dvpay_moved_from or "",
             escalate_after_seconds=int(self.escalate_after.total_seconds()) if self.escalate_after else 0,
             escalate_to=_ids(self.escalate_to) if self.escalate_to else (),
             reasons=self.reasons or (),

@@ -113,6 +113,11 @@ class Cancellations:
         sql = f"SELECT 1 FROM cancellations WHERE request = ? AND {one_of('state', UNDER_WAY)} LIMIT 1"
         return bool(self._connection.execute(sql, (request.number,)))
 
+    def asked(self) -> list[str]:
+        """Return the orders for which the gateway is still to be called, or has left unknown what became of them."""
+        sql = f"SELECT order_id FROM cancellations WHERE {one_of('state', (*UNDER_WAY, State.UNKNOWN))} ORDER BY number"
+        return [str(order_id) for (order_id,) in self._connection.execute(sql)]
+
     def give_back(self, worker: str, now: datetime) -> None:
         """Make what this worker holds due now."""
         self._connection.execute(

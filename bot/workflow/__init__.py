@@ -6,12 +6,13 @@ from bot.workflow.home import HomeTab
 from bot.workflow.lookups import Asked, Found, MayNotRead
 from bot.workflow.requests import Acted, Wish
 from bot.workflow.rules import AMONG_REPLICAS, Patience, Rules
-from bot.workflow.workflow import Claimed, Held, Workflow
+from bot.workflow.workflow import AnotherGatewayError, Claimed, Held, Workflow
 
 __all__ = [
     "AMONG_REPLICAS",
     "TRIES_BEFORE_TELLING",
     "Acted",
+    "AnotherGatewayError",
     "Asked",
     "Claimed",
     "ClaimedDelivery",

@@ -8,7 +8,7 @@ method here; what happens inside each transaction is in the other modules.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import IO, Concatenate, ParamSpec
@@ -74,6 +74,17 @@ _ERASED_AT_ONCE = 100
 """Events whose words go in one transaction, which would hold up the people's if it were longer."""
 _SETTLED = {State.PENDING: "waiting_told", State.APPROVED: "call_begun", State.SENDING: "answer_lost"}
 """The name in the log of what was due in each state; a request past its time has expired."""
+
+
+class AnotherGatewayError(Exception):
+    """The bot was started with another gateway than the one whose answer ``orders`` wait for.
+
+    ``former`` and ``current`` are their addresses. Only the former one knows what its lost calls did.
+    """
+
+    def __init__(self, former: str, current: str, orders: Sequence[str]) -> None:
+        super().__init__(former, current, orders)
+        self.former, self.current, self.orders = former, current, orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,10 +406,16 @@ class Workflow:
         Deliveries become due after the settle delay, not now: a message that the killed process had just sent needs a
         moment to become visible in Slack. Nothing waits for a time that only a wrong clock had set. Where this process
         is not ``alone``, others are at work: nothing is taken from them, and a dead one's leases end by themselves.
+        Raises AnotherGatewayError, with nothing kept, where orders wait for the answer of another gateway than today's.
         """
 
         def work(tx: Tables) -> bool:
             at = self._at(tx)
+            before = tx.record.last_start()
+            same = {started.dvpay_base_url, started.dvpay_moved_from}
+            if before is not None and before.dvpay_base_url not in same and (asked := tx.cancellations.asked()):
+                # They were approved for that one, and only that one knows what a lost call did.
+                raise AnotherGatewayError(before.dvpay_base_url, started.dvpay_base_url, asked)
             self._of_earlier_runs = tx.requests.newest()
             patience = self.rules.patience
             tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
@@ -408,7 +425,6 @@ class Workflow:
                 tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
-            before = tx.record.last_start()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
             if before is not None:
                 waiting.follow_deciders(tx, self.rules, before, started, at)

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from bot.domain.cancellation import State
-from bot.domain.events import QuorumChanged, VotesVoided
+from bot.domain.events import QuorumChanged, Started, VotesVoided
 from bot.domain.policy import Verdict
-from bot.sandbox.faults import ApiError, Fault, Hang
+from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang
+from bot.sandbox.gateway_answers import maintenance
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
+from bot.wording import another_gateway
+from bot.workflow import AnotherGatewayError, Patience
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, CLEO, LEADS, LOBBY, OLGA, VERA, Desk, quick_tuning
 
@@ -248,3 +251,58 @@ async def test_a_new_approver_decides_on_older_requests(quiet_desk: Desk) -> Non
     assert "Only approvers can do that" in await quiet_desk.told(quiet_desk.ben)
     await quiet_desk.olga.click(card, "approve")
     assert "1 of 1 approval: @olga" in await quiet_desk.card_says(card, "✅ Cancelled")
+
+
+# --- another gateway ----------------------------------------------------------------------------
+
+ELSEWHERE = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("fault", [Drop(after_effect=True), maintenance(60)])
+async def test_a_bot_does_not_ask_another_gateway_about_an_order_of_the_former_one(
+    database: Path, fault: Drop | Canned
+) -> None:
+    """Its approval was for the former one, which alone knows what a lost call did. Both ways out are named."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        desk.gateway.faults.always("ord_1", fault)
+        patient = quick_tuning(now=clock, patience=Patience())
+        await desk.start_bot(patient)
+        card = await desk.ask("ord_1")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "Not confirmed yet")
+        await desk.stop_bot()
+        with pytest.raises(AnotherGatewayError) as refused:
+            await desk.start_bot(patient, DVPAY_BASE_URL=ELSEWHERE)
+        told = another_gateway(refused.value.former, refused.value.current, refused.value.orders)
+        assert told.startswith(
+            f"DVPAY_BASE_URL is {ELSEWHERE}, but the bot worked with {desk.gateway.base_url} before."
+        )
+        assert "ord_1" in told
+        assert f"DVPAY_MOVED_FROM={desk.gateway.base_url}" in told
+        # The first way out: the same gateway at a new address.
+        await desk.start_bot(patient, DVPAY_BASE_URL=ELSEWHERE, DVPAY_MOVED_FROM=desk.gateway.base_url)
+        starts = [event.content for event in await desk.events() if isinstance(event.content, Started)]
+        assert [start.dvpay_base_url for start in starts] == [desk.gateway.base_url, ELSEWHERE]
+        assert starts[-1].dvpay_moved_from == desk.gateway.base_url
+        await desk.stop_bot()
+        # The other one: the former address until all has ended.
+        desk.gateway.faults.always("ord_1", None)
+        await desk.start_bot(patient, DVPAY_MOVED_FROM=ELSEWHERE)
+        clock.advance(minutes=10)
+        await desk.card_says(card, "✅ Cancelled")
+        await desk.stop_bot()
+        await desk.start_bot(patient, DVPAY_BASE_URL=ELSEWHERE)
+
+
+async def test_an_outcome_that_is_not_known_is_settled_before_the_gateway_changes(quiet_desk: Desk) -> None:
+    """Retry would ask the other gateway, whose answer says nothing about what the former one did."""
+    desk = quiet_desk
+    desk.gateway.faults.always("ord_1", Drop(after_effect=True))
+    await desk.start_bot()
+    card = await desk.ask("ord_1")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "Not known whether the order is cancelled")
+    await desk.stop_bot()
+    with pytest.raises(AnotherGatewayError):
+        await desk.start_bot(DVPAY_BASE_URL=ELSEWHERE)

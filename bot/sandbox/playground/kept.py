@@ -32,6 +32,7 @@ def save(path: Path, stage: Stage) -> None:
         "homes": homes,
         "orders": orders,
         "calls": calls[-_MOST:],
+        "gateway": stage.gateway.base_url,
     }
     with draft(path) as whole:
         whole.write_text(json.dumps(kept, default=_as_text), "utf-8")
@@ -47,12 +48,14 @@ def load(path: Path, stage: Stage) -> None:
         homes = [OpenView(**each) for each in kept.get("homes", [])]
         orders = [_order(**order) for order in kept["orders"]]
         calls = [_call(**call) for call in kept.get("calls", [])]
+        gateway = str(kept.get("gateway", ""))
     except (TypeError, KeyError) as error:
         raise ValueError(path) from error
     stage.slack.space.posted, stage.slack.space.notifications = messages, notifications
     stage.slack.space.homes |= {home.user: home for home in homes}
     stage.gateway.orders |= {order.id: order for order in orders}
     stage.gateway.calls += calls
+    stage.former_gateway = gateway
 
 
 def _as_text(value: datetime | bytes) -> str:
