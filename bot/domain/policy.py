@@ -404,6 +404,11 @@ def may_read(actor: Actor) -> Scope:
     return Scope.ALL if Membership.MEMBER in {actor.approver, actor.auditor} else Scope.OWN
 
 
+def reading_unchecked(actor: Actor) -> bool:
+    """Return True for somebody who reads only their own requests as long as Slack does not say who is in a group."""
+    return may_read(actor) is Scope.OWN and Membership.UNCHECKED in {actor.approver, actor.auditor}
+
+
 def _not_between_attempts(request: Request) -> Verdict | None:
     """Return why an approved request cannot be touched now, or None while all its attempts certainly did nothing."""
     match request.state:

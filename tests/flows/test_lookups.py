@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.events import RequestRefused
+from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError, Canned, Fault, broken
 from bot.sandbox.person import Person
 from bot.sandbox.workspace import Posted
@@ -313,6 +315,25 @@ async def turned(desk: Desk, message: Posted, button: str) -> tuple[str, list[st
 def numbered(first: int, last: int) -> list[str]:
     """Return the ids of these orders, newest first."""
     return [f"ord_p{number:02}" for number in range(first, last - 1, -1)]
+
+
+async def test_a_reader_whom_slack_did_not_check_is_told_so(quiet_desk: Desk) -> None:
+    """Cleo may read everything, by her group. While Slack does not say who is in it, nothing is said to be missing."""
+    desk = quiet_desk
+    await desk.start_bot()
+    await desk.ask("ord_1")
+    await desk.stop_bot()
+    desk.slack.faults.always("usergroups.users.list", ApiError("internal_error"))
+    await desk.start_bot()
+    for line in ("/cancel-audit", "/cancel-audit ord_1"):
+        told = await look_up(desk, desk.cleo, line)
+        assert "I couldn't check with Slack which user groups you are in, so you see only your own requests." in told
+    for line in ("/cancel-audit @ann", "/cancel-audit csv", "/cancel-audit ord_1 evidence"):
+        told = await look_up(desk, desk.cleo, line)
+        assert told.startswith("I couldn't check with Slack whether you may look up other people's requests.")
+    refused = [event.content.why for event in await desk.events() if isinstance(event.content, RequestRefused)]
+    assert refused == [Verdict.UNCHECKED] * 3
+    assert not desk.cleo.files
 
 
 async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:

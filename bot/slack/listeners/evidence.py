@@ -9,7 +9,7 @@ import structlog
 from bot.domain.audit import Event
 from bot.domain.delivery import Delivery, DeliveryOutcome, Receipt
 from bot.domain.events import EvidenceAsked
-from bot.domain.policy import Actor, Membership, Role, Scope, may_read
+from bot.domain.policy import Actor, Role, Scope, may_read, reading_unchecked
 from bot.evidence import NoEvidence
 from bot.log import log_failure
 from bot.slack.files import FileNotSent, send_file
@@ -40,7 +40,7 @@ class EvidenceFiles:
         later = Receipt(DeliveryOutcome.LATER, problem="person_not_checked", in_doubt=doubt, posted_nothing=True)
         actor = await self._parts.directory.actor(person, "", Role.APPROVER, Role.AUDITOR)
         home = await self._parts.home_of(person, None)
-        if home is Home.UNCHECKED or (may_read(actor) is Scope.OWN and _is_unchecked(actor)):
+        if home is Home.UNCHECKED or reading_unchecked(actor):
             return later
         if home is Home.ELSEWHERE:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
@@ -86,7 +86,3 @@ class EvidenceFiles:
 
     async def _tell(self, person: str, text: str) -> None:
         await answer_directly(self._parts.client, person, self._parts.presentation.contact)(text)
-
-
-def _is_unchecked(actor: Actor) -> bool:
-    return Membership.UNCHECKED in {actor.approver, actor.auditor}

@@ -14,7 +14,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.audit import Event
 from bot.domain.lookup import File, Mistake, NotAFilter, wants_file
-from bot.domain.policy import Actor, Role, Verdict
+from bot.domain.policy import Actor, Role, Verdict, reading_unchecked
 from bot.domain.request import Request
 from bot.rows import CsvFile, Row, event_row, fields, request_row
 from bot.slack import command_text
@@ -101,9 +101,16 @@ class LookingUp:
         except NotAFilter as error:
             await tell(audit_page.usage(error))
         except MayNotRead:
+            if reading_unchecked(actor):
+                await self._refuse_unchecked(actor, tell)
+                return
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await tell(refusals.OWN_REQUESTS_ONLY)
         else:
+            if wanted is not None and reading_unchecked(actor):
+                # A file is passed on, and does not say that it may lack what its reader should see.
+                await self._refuse_unchecked(actor, tell)
+                return
             if wanted is File.EVIDENCE and not found.alone:
                 await tell(audit_page.usage(NotAFilter(Mistake.EVIDENCE_OF_AN_ORDER)))
                 return
@@ -115,10 +122,15 @@ class LookingUp:
                 await tell(audit_file.coming(found))
                 await self._hand_out(actor, replace(asked, at=found.at), button.query, tell)
                 return
-            answer = audit_page.page(found, asked.text, self._parts.presentation.contact)
+            contact, unchecked = self._parts.presentation.contact, reading_unchecked(actor)
+            answer = audit_page.page(found, asked.text, contact, unchecked=unchecked)
             digest = sha256(answer.text.encode()).hexdigest()
             await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), digest)
             await respond(self._parts.network, response_url, answer, replace=in_place)
+
+    async def _refuse_unchecked(self, actor: Actor, tell: Tell) -> None:
+        await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.UNCHECKED)
+        await tell(self._parts.told(Verdict.UNCHECKED, refusals.READER_NOT_CHECKED))
 
     async def _hand_out(self, actor: Actor, asked: Asked, typed: str, tell: Tell) -> None:
         """Send the whole answer as a file by direct message, or tell the person why that does not work."""

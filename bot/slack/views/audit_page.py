@@ -142,8 +142,14 @@ def usage(error: NotAFilter) -> str:
     return f"{wrong}\n{USAGE}"
 
 
-def page(found: Found, query: str, contact: str | None = None) -> Message:
-    """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it."""
+def page(found: Found, query: str, contact: str | None = None, *, unchecked: bool = False) -> Message:
+    """Return one page of an answer, newest first, with its place in the answer and the buttons that turn it.
+
+    ``unchecked`` is true where Slack did not say whether its reader may see more.
+    """
+    own = ""
+    if found.scope is Scope.OWN:
+        own = _OWN_FOR_NOW if unchecked else "You see only your own requests."
     rows = [
         _event_row(each, found.sizes.get(each.request, 1))
         if isinstance(each, Event)
@@ -158,7 +164,7 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
                 *(answer_to(found, query) or [words(", the latest")]),
                 *([words(place)] if place else []),
             ],
-            [words("You see only your own requests.")] if found.scope is Scope.OWN else [],
+            [words(own)] if own else [],
         ),
     ]
     nothing = "No requests match."
@@ -183,9 +189,15 @@ def page(found: Found, query: str, contact: str | None = None) -> Message:
         buttons.append(_button("older", "Older", replace(here, older_than=found.page.older)))
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
-    own = "You see only your own requests.\n" if found.scope is Scope.OWN else ""
     text = "\n".join([*map(mrkdwn, warnings), *map(_spoken, rows)]) if rows else escape(nothing)
-    return Message(f"Cancellations on record{_spoken(answer_to(found, query))}{place}\n{own}{text}", blocks)
+    heading = f"Cancellations on record{_spoken(answer_to(found, query))}{place}"
+    return Message("\n".join(filter(None, [heading, own, text])), blocks)
+
+
+_OWN_FOR_NOW = (
+    "I couldn't check with Slack which user groups you are in, so you see only your own requests. "
+    "Try again in a minute."
+)
 
 
 def answer_to(found: Found, query: str) -> list[Element]:

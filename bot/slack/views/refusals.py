@@ -16,6 +16,9 @@ from bot.store import StoreProblem
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
 OWN_REQUESTS_ONLY = "You can look up only your own requests. Approvers and auditors can look up everything."
+READER_NOT_CHECKED = (
+    "I couldn't check with Slack whether you may look up other people's requests. Try again in a minute."
+)
 NO_LONGER_IN_USE = "This button is no longer in use."
 SHORTCUT_NO_LONGER_IN_USE = "This shortcut is no longer in use. Type /cancel-order in a channel."
 NOT_READ = "I couldn't read that, so nothing has changed. Please try again."
