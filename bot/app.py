@@ -446,7 +446,8 @@ def _roles(settings: Settings) -> dict[Role, People]:
 
 def _presentation(settings: Settings, is_stranger: Callable[[str], bool]) -> Presentation:
     return Presentation(
-        mentions=settings.approvers if settings.mention_approvers else None,
+        approvers=settings.approvers,
+        mentions=settings.mention_approvers,
         escalation=settings.escalate_to or People(),
         is_stranger=is_stranger,
         allow_self_approval=settings.allow_self_approval,

@@ -126,7 +126,7 @@ def _to_decide(request: Request, presentation: Presentation) -> list[Block]:
     The freeze is at the beginning of the tab.
     """
     # The others who may decide are no news to this person.
-    shown = card.card(request, replace(presentation, mentions=None, shows_freeze=False)).blocks
+    shown = card.card(request, replace(presentation, mentions=False, shows_freeze=False)).blocks
     return [
         *(block for block in shown if block["type"] != "actions"),
         buttons.on_home(request),

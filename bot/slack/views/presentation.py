@@ -15,16 +15,18 @@ _LONGEST_ADDRESS = 500
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """The part of the settings that the views show. ``mentions`` are the approvers, or None where nobody is mentioned.
+    """The part of the settings that the views show. ``mentions`` is False where messages mention nobody.
 
-    ``escalation`` are the people who join them once a request is escalated. Those of whom ``is_stranger`` returns True
-    are of another company: they can't decide, and are left out. The mentions are the bot's own elements: a mention that
-    people typed never comes alive. ``contact`` is the id of the channel, user group or person to ask for help,
+    ``approvers`` are those of the settings, or None where they are not known. ``escalation`` are the people who join
+    them once a request is escalated. Those of whom ``is_stranger`` returns True are of another company: they can't
+    decide, and are left out. The mentions are the bot's own elements: a mention that people typed never comes alive.
+    ``contact`` is the id of the channel, user group or person to ask for help,
     ``order_id_example`` an order id, and ``order_url`` the address of an order's page with ``{order_id}`` in it. Where
     ``shows_freeze`` is False, the freeze is shown once for all requests of a page, and not at each.
     """
 
-    mentions: People | None = None
+    approvers: People | None = None
+    mentions: bool = True
     escalation: People = field(default_factory=People)
     is_stranger: Callable[[str], bool] = lambda _: False
     allow_self_approval: bool = False
@@ -39,22 +41,22 @@ class Presentation:
         A waiting request needs the approvers who have not approved yet. After that it may need any of them, but the
         requester, who hears of it by direct message.
         """
-        if self.mentions is None:
+        if self.approvers is None or not self.mentions:
             return []
         done = {request.requester}
         if request.state is State.PENDING:
             done = self._may_not_approve(request) | set(request.approvers)
-        return mentions(self._deciders(self.mentions, escalated=request.escalated_at is not None), but=done)
+        return mentions(self._deciders(self.approvers, escalated=request.escalated_at is not None), but=done)
 
     def lacks_approvers(self, request: Request, missing: int) -> bool:
         """Return True where by the settings fewer people are left who could approve this request than are ``missing``.
 
         A user group may have anybody in it, and those whom an escalation asks may still come.
         """
-        if self.mentions is None:
+        if self.approvers is None:
             return False
         asked = request.escalated_at is not None or request.escalate_at is not None
-        people = self._deciders(self.mentions, escalated=asked)
+        people = self._deciders(self.approvers, escalated=asked)
         left = people.users - self._may_not_approve(request) - set(request.approvers)
         return not people.groups and len(left) < missing
 

@@ -222,7 +222,7 @@ def test_an_accepted_reason_never_makes_a_card_or_receipt_too_long_later(
     )  # fmt: skip
     request = replace(request, freeze=Freeze("U0CLEO", AT, "<" * 2900) if frozen else None)
     asked = People(groups=frozenset(f"S0123456{number:03}" for number in range(groups)))
-    presentation = replace(LINKED, mentions=People(users=frozenset(people)), escalation=asked)
+    presentation = replace(LINKED, approvers=People(users=frozenset(people)), escalation=asked)
     for message in (card.card(request, presentation), receipt.receipt(request, None, "U0BOT")):
         text = shown(message)
         assert len(message.text.encode()) <= MOST_TEXT
@@ -370,15 +370,18 @@ def test_a_card_says_where_too_few_people_are_left(
     """Ann is the requester, a group may have anybody in it, and who is asked later counts."""
     users = frozenset(each for each in mentions if each.startswith("U"))
     people = People(users, frozenset(mentions) - users)
-    settings = Presentation(mentions=people, escalation=People(frozenset(escalation)))
+    settings = Presentation(approvers=people, escalation=People(frozenset(escalation)))
     request = replace(CANCELLATION, decisions=(), approvals_required=1, escalate_at=AT if comes else None)
-    assert ("Too few people are left" in shown(card.card(request, settings))) == lacks
+    for each in (settings, replace(settings, mentions=False)):
+        found = card.card(request, each)
+        assert ("Too few people are left" in shown(found)) == lacks
+        assert ("Too few people are left" in found.text) == lacks
 
 
 def test_nobody_of_another_company_is_asked_or_counted() -> None:
     """Their clicks are refused, those of approvers and of whom an escalation asks alike."""
     people, more = People(frozenset({"U0BEN", "U0FRANK"})), People(frozenset({"U0DORA", "U0FRANK"}))
-    settings = Presentation(people, more, is_stranger=lambda user: user == "U0FRANK")
+    settings = Presentation(people, escalation=more, is_stranger=lambda user: user == "U0FRANK")
     escalated = replace(CANCELLATION, decisions=(), approvals_required=3, escalated_at=AT)
     text = shown(card.card(escalated, settings))
     assert "To decide: @ben, @U0DORA" in text

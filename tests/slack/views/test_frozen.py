@@ -27,7 +27,7 @@ from tests.slack.views.test_every_cell import CELLS, IDS, Cause, cell, dialogs, 
 from tests.slack.views.test_refusals import CLICK_VERDICTS
 
 FREEZE = Freeze("U0BEN", AT, "wrong price list", "ben")
-SETTINGS = Presentation(mentions=People(frozenset({"U0BEN"})), escalation=People(frozenset({"U0DORA"})))
+SETTINGS = Presentation(approvers=People(frozenset({"U0BEN"})), escalation=People(frozenset({"U0DORA"})))
 FORBIDDEN = re.compile(
     r"is being asked|I ask again at|and go on|until I know|to go to the gateway now|don't have to do anything"
     r"|press Try now|approve or reject this request now|Decide on|Try again in a minute"

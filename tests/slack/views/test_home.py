@@ -157,7 +157,7 @@ def test_what_somebody_decides_by_is_what_the_card_says() -> None:
 
 def test_the_others_who_may_decide_are_not_listed() -> None:
     """The reader is asked, and nobody is mentioned on a tab."""
-    presentation = Presentation(mentions=People(frozenset({"U0BEN", "U0CLEO"})))
+    presentation = Presentation(approvers=People(frozenset({"U0BEN", "U0CLEO"})))
     assert "To decide" not in shown(tab(waiting=(ASKED,)), presentation=presentation)
 
 

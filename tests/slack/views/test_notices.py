@@ -18,7 +18,7 @@ from tests.domain.examples import changed
 from tests.slack.views.samples import AT, CANCELLATION, MOST_TEXT, event_of, shown
 
 APPROVERS = People(users=frozenset({"U0ANN", "U0BEN", "U0CLEO"}), groups=frozenset({"S0LEADS"}))
-SETTINGS = Presentation(mentions=APPROVERS, escalation=People(users=frozenset({"U0DORA"})))
+SETTINGS = Presentation(approvers=APPROVERS, escalation=People(users=frozenset({"U0DORA"})))
 PENDING = changed(CANCELLATION, decisions=(), approvals_required=1)
 NOT_REACHED = Answer(Outcome.NOT_SENT, trouble=Trouble.NOT_CONNECTED)
 TROUBLE = GatewayTrouble(7, unclear=True, most=20)
@@ -66,7 +66,7 @@ def test_a_reminder_says_who_is_needed_and_how_long_is_left(left: timedelta, say
 def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
     """They were not asked before, so they are mentioned also where approvers are not."""
     escalated = replace(PENDING, escalated_at=AT)
-    for settings in (SETTINGS, replace(SETTINGS, mentions=None)):
+    for settings in (SETTINGS, replace(SETTINGS, mentions=False)):
         text = shown(said(Escalated(("U0DORA",)), escalated, settings))
         assert "🔔 1 approval needed for order ord_1. @U0DORA: you can approve or reject this request now." in text
     alone = shown(said(Escalated(("U0DORA",)), replace(escalated, requester="U0DORA")))
@@ -130,7 +130,7 @@ def test_trouble_that_is_told_late_says_what_is_known_by_then(since: dict[str, A
 @pytest.mark.parametrize("content", [Voted(1, 2), Reminded(1), TROUBLE])
 def test_no_approver_is_mentioned_where_the_settings_say_so(content: Content) -> None:
     """MENTION_APPROVERS=false leaves the message as it is, without names."""
-    message = said(content, TRIED if content is TROUBLE else None, replace(SETTINGS, mentions=None))
+    message = said(content, TRIED if content is TROUBLE else None, replace(SETTINGS, mentions=False))
     assert not any(each["type"] in {"user", "usergroup"} for each in elements(message))
     assert "subteam" not in message.text
 
@@ -142,9 +142,9 @@ def test_the_card_mentions_those_who_can_approve() -> None:
     assert "1 more approval is needed from <!subteam^S0LEADS>, <@U0CLEO>." in message.text
     alone = replace(SETTINGS, allow_self_approval=True)
     assert "To decide: @S0LEADS, @ann, @cleo" in shown(card.card(CANCELLATION, alone))
-    assert "To decide" not in shown(card.card(CANCELLATION, replace(SETTINGS, mentions=None)))
+    assert "To decide" not in shown(card.card(CANCELLATION, replace(SETTINGS, mentions=False)))
     assert "To decide" not in shown(card.card(changed(CANCELLATION, state=State.EXPIRED), SETTINGS))
-    only_ann = replace(SETTINGS, mentions=People(users=frozenset({"U0ANN"})))
+    only_ann = replace(SETTINGS, approvers=People(users=frozenset({"U0ANN"})))
     assert "To decide" not in shown(card.card(CANCELLATION, only_ann))
 
 

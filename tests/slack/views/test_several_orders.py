@@ -402,7 +402,7 @@ def test_an_id_that_is_not_what_it_looks_like_is_marked_in_the_list() -> None:
 PEOPLE_MENTIONED = policy.People(
     frozenset(f"U0{number:09}" for number in range(20)), frozenset(f"S0{number:09}" for number in range(5))
 )
-CROWDED = replace(LINKED, mentions=PEOPLE_MENTIONED)
+CROWDED = replace(LINKED, approvers=PEOPLE_MENTIONED)
 LONG_HISTORY = (ASKED, *(Step("retried", "U0123456789", AT + timedelta(minutes=n), "ord_1") for n in range(40)))
 FIFTY = [f"ord_{number:060}" for number in range(50)]
 SOME_TEXT = st.one_of(st.text(max_size=400), st.sampled_from(["&<>" * 1000, "\n" * 3000, "😀" * 1500, "a" * 3000, ""]))
