@@ -1,7 +1,7 @@
 """The checks of the people whom the settings name: each person and group, and whether they are enough."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from bot.doctor.slack_problems import asked
 from bot.domain.ids import GROUP_ID, USER_ID
 from bot.domain.policy import People
 from bot.settings import Settings
+from bot.slack import answers
 from bot.slack.identity import Identity
 
 _MOST_LOOKED_AT = 100
@@ -36,8 +37,8 @@ class Staff:
         self._client = client
         self._identity = identity
         self._settings = settings
-        self._users: dict[str, dict[str, Any]] = {}
-        self._members: dict[str, list[str]] = {}
+        self._users: dict[str, Mapping[str, Any]] = {}
+        self._members: dict[str, frozenset[str]] = {}
 
     async def check(self) -> AsyncIterator[Finding]:
         """Yield a finding for each person and group, and one about the approvers together."""
@@ -69,7 +70,7 @@ class Staff:
             if await self._standing(contact) in {_Standing.GONE, _Standing.BOT}:
                 return problem("contact", "CONTACT", "is deactivated or a bot", "Set CONTACT to somebody who can help.")
             return ok("contact", "CONTACT", await self._name(contact))
-        channel = (await self._client.conversations_info(channel=contact))["channel"]
+        channel = await answers.conversation(self._client, contact)
         if channel.get("is_archived"):
             return problem("contact", "CONTACT", "is archived", "Unarchive it, or set CONTACT to another channel.")
         return ok("contact", "CONTACT", f"#{channel.get('name')}")
@@ -152,14 +153,14 @@ class Staff:
     async def _name(self, user: str) -> str:
         return str((await self._profile(user)).get("name"))
 
-    async def _profile(self, user: str) -> dict[str, Any]:
+    async def _profile(self, user: str) -> Mapping[str, Any]:
         if user not in self._users:
-            self._users[user] = (await self._client.users_info(user=user))["user"]
+            self._users[user] = await answers.user(self._client, user)
         return self._users[user]
 
-    async def _members_of(self, group: str) -> list[str]:
+    async def _members_of(self, group: str) -> frozenset[str]:
         if group not in self._members:
-            self._members[group] = (await self._client.usergroups_users_list(usergroup=group))["users"]
+            self._members[group] = await answers.members(self._client, group)
         return self._members[group]
 
 

@@ -15,6 +15,7 @@ from bot.doctor.finding import Finding, ok, problem, unknown, warning
 from bot.doctor.gateway import CLOCKS_MAY_DIFFER
 from bot.network import Network
 from bot.settings import Settings
+from bot.slack import answers
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity, app_of, fetch_app
 from bot.slack.scopes import SCOPES
@@ -70,7 +71,7 @@ def check_clock(identity: Identity) -> Finding:
 async def check_channel(client: AsyncWebClient, channel: str, *, shared: bool) -> Finding:
     """Return whether cards can be posted in the channel, and who would read them there."""
     setting = "APPROVAL_CHANNEL"
-    found = (await client.conversations_info(channel=channel))["channel"]
+    found = await answers.conversation(client, channel)
     name = f"#{found.get('name')}"
     if found.get("is_archived"):
         return problem(CHANNEL, setting, f"{name} is archived", "Unarchive it, or set APPROVAL_CHANNEL to another one.")

@@ -23,6 +23,7 @@ from bot.domain.events import CardBlocked, DeliveryAbandoned
 from bot.domain.policy import Verdict
 from bot.domain.projection import PASSING
 from bot.domain.request import Request
+from bot.slack import answers
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 from bot.slack.search import METADATA_TYPE, THREAD_GONE, Search, UnfinishedError
@@ -146,7 +147,12 @@ class SlackCourier:
                 case DeliveryKind.DIRECT_MESSAGE | DeliveryKind.RECEIPT:
                     channel = await self._direct_channel(delivery.target)
                     message = _to_requester(delivery, identity, request, event, self._presentation)
-                    return await self._post(delivery, identity, channel, message)
+                    try:
+                        return await self._post(delivery, identity, channel, message)
+                    except Exception:
+                        # Slack may have named one that is not there, so the next try asks for it again.
+                        self._direct_channels.pop(delivery.target, None)
+                        raise
                 case DeliveryKind.RECEIPT_UPDATE:
                     return await self._update_receipt(delivery, identity, request)
                 case DeliveryKind.COPIES:
@@ -231,11 +237,17 @@ class SlackCourier:
         return await self._post(delivery, identity, delivery.target, freezes.announcement(event))
 
     async def _for_its_channel(self, request: Request) -> Request:
-        """Return the request without the reason of a freeze where people of another company read its card.
+        """Return the request without the reason of a freeze where people of another company may read its card.
 
         The card was there before, and whoever asked knew that; whoever froze everything did not.
         """
-        if request.freeze is None or await self._place(request.card_channel) is not Verdict.SHARED_CHANNEL:
+        if request.freeze is None:
+            return request
+        try:
+            place = await self._place(request.card_channel)
+        except Exception:  # noqa: BLE001 -- whatever it was, nothing is known of the channel
+            place = Verdict.UNCHECKED
+        if place not in {Verdict.SHARED_CHANNEL, Verdict.UNCHECKED}:
             return request
         return replace(request, freeze=replace(request.freeze, why=""))
 
@@ -285,8 +297,7 @@ class SlackCourier:
 
     async def _direct_channel(self, user: str) -> str:
         if user not in self._direct_channels:
-            answer = await self._client.conversations_open(users=user)
-            self._direct_channels[user] = str(answer["channel"]["id"])
+            self._direct_channels[user] = await answers.direct_channel(self._client, user)
         return self._direct_channels[user]
 
     async def _find(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt | None:

@@ -14,6 +14,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 
 from bot.domain.delivery import LONGEST_RETRY_AFTER
+from bot.slack.answers import UnreadableAnswerError
 
 _UNCLEAR = {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
 """Errors after which, as Slack says, part of the work may have been done."""
@@ -53,8 +54,9 @@ def problem_of(error: BaseException) -> Problem:
             return Problem("proxy_refused", unclear=False, about=f"HTTP {status}")
         case aiohttp.ClientConnectorError():
             return Problem("not_reachable", unclear=False)
-        case TimeoutError():
-            return Problem("no_answer_in_time", unclear=True)
+        case TimeoutError() | UnreadableAnswerError():
+            name = "no_answer_in_time" if isinstance(error, TimeoutError) else "unreadable_answer"
+            return Problem(name, unclear=True)
         case _:
             return Problem(type(error).__name__, unclear=True)
 

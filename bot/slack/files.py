@@ -14,6 +14,7 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.network import Network, is_loopback
+from bot.slack import answers
 from bot.slack.errors import Problem, problem_of
 from bot.slack.views.audit_file import FileWords
 
@@ -53,14 +54,27 @@ async def send_file(
     """
     length = file.seek(0, 2)
     # This call takes no person's id in place of a channel's: https://github.com/slackapi/bolt-js/issues/2115
-    channel = str((await _answered(client.conversations_open(users=user_id)))["channel"]["id"])
-    place = await _answered(client.files_getUploadURLExternal(filename=words.name, length=length))
-    await _answered(_upload(network, str(place["upload_url"]), file, length))
+    channel = await _answered(answers.direct_channel(client, user_id))
+    url, file_id = await _answered(_place(client, words.name, length))
+    await _answered(_upload(network, url, file, length))
     await before_anybody_sees_it()
-    files: list[dict[str, str | None]] = [{"id": place["file_id"], "title": words.title}]
-    completion = client.files_completeUploadExternal(files=files, channel_id=channel, initial_comment=words.comment)
-    await _answered(completion, is_last=True)
+    await _answered(_complete(client, channel, file_id, words), is_last=True)
     return channel
+
+
+async def _place(client: AsyncWebClient, name: str, length: int) -> tuple[str, str]:
+    """Return the address that takes the file, and the file's id."""
+    place = await client.files_getUploadURLExternal(filename=name, length=length)
+    return answers.text(place.get("upload_url")), answers.text(place.get("file_id"))
+
+
+async def _complete(client: AsyncWebClient, channel: str, file_id: str, words: FileWords) -> None:
+    """Let the person see the file."""
+    files: list[dict[str, str | None]] = [{"id": file_id, "title": words.title}]
+    answer = await client.files_completeUploadExternal(files=files, channel_id=channel, initial_comment=words.comment)
+    shared = answer.get("files")
+    if not isinstance(shared, list) or not any(isinstance(each, dict) and each.get("id") == file_id for each in shared):
+        raise answers.UnreadableAnswerError
 
 
 async def _answered(call: Awaitable[T], *, is_last: bool = False) -> T:

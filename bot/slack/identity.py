@@ -8,6 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.ids import CHANNEL_ID
 from bot.gateway.answer import parse_date
+from bot.slack.answers import UnreadableAnswerError, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class Identity:
         reply = f"?thread_ts={thread_ts}&cid={channel}" if thread_ts not in {None, ts} else ""
         return f"{self.url}archives/{channel}/p{ts.replace('.', '')}{reply}"
 
-    def is_permalink(self, text: str) -> bool:
+    def is_permalink(self, address: str) -> bool:
         """Return True for the address of a message in this workspace."""
         form = rf"archives/({CHANNEL_ID})/p[0-9]{{7,18}}(\?thread_ts=[0-9]{{1,12}}\.[0-9]{{6}}&cid=\1)?"
-        return text.startswith(self.url) and re.fullmatch(form, text.removeprefix(self.url)) is not None
+        return address.startswith(self.url) and re.fullmatch(form, address.removeprefix(self.url)) is not None
 
     def is_home_of(self, team_id: str | None, enterprise_id: str | None) -> bool:
         """Return True where this is the bot's own workspace or organisation.
@@ -46,27 +47,32 @@ class Identity:
 
 
 async def fetch_identity(client: AsyncWebClient) -> Identity:
-    """Ask Slack whose token this is. Raises what the client raises."""
+    """Ask Slack whose token this is. Raises what the client raises, and UnreadableAnswerError.
+
+    Source: https://docs.slack.dev/reference/methods/auth.test
+    """
     answer = await client.auth_test()
     scopes = str(answer.headers.get("x-oauth-scopes", ""))
     return Identity(
-        url=str(answer["url"]).rstrip("/") + "/",
-        team_id=str(answer["team_id"]),
+        url=text(answer.get("url")).rstrip("/") + "/",
+        team_id=text(answer.get("team_id")),
         enterprise_id=answer.get("enterprise_id"),
-        bot_id=str(answer["bot_id"]),
-        bot_user_id=str(answer["user_id"]),
+        bot_id=text(answer.get("bot_id")),
+        bot_user_id=text(answer.get("user_id")),
         scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
         date=parse_date(str(answer.headers.get("date", ""))),
     )
 
 
 async def fetch_app(client: AsyncWebClient, identity: Identity) -> str:
-    """Ask Slack which app the bot's token is of. Raises what the client raises.
+    """Ask Slack which app the bot's token is of. Raises what the client raises, and UnreadableAnswerError.
 
     Source: https://docs.slack.dev/reference/methods/bots.info
     """
-    answer = await client.bots_info(bot=identity.bot_id)
-    return str(answer["bot"]["app_id"])
+    found = (await client.bots_info(bot=identity.bot_id)).get("bot")
+    if not isinstance(found, dict) or found.get("id") != identity.bot_id:
+        raise UnreadableAnswerError
+    return text(found.get("app_id"))
 
 
 def app_of(app_token: str) -> str | None:

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.audit import timestamp
 from bot.domain.backoff import pauses
 from bot.domain.policy import NAMED, Actor, Ground, Members, Membership, People, Role
+from bot.slack import answers
 from bot.slack.errors import problem_of
 from bot.slack.identity import Identity
 
@@ -195,8 +196,7 @@ class Directory:
     async def _fetch_profile(self, user_id: str) -> Profile | None:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
-                answer = await self._client.users_info(user=user_id)
-            user = answer["user"]
+                user = await answers.user(self._client, user_id)
             found = Profile(
                 team_id=user.get("team_id"),
                 enterprise_id=(user.get("enterprise_user") or {}).get("enterprise_id"),
@@ -215,8 +215,7 @@ class Directory:
         """Remember the members, or that Slack does not say in time."""
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
-                answer = await self._client.usergroups_users_list(usergroup=group)
-            members = frozenset(answer["users"])
+                members = await answers.members(self._client, group)
         except Exception as error:  # noqa: BLE001 -- whatever went wrong, the answer is not known
             problem = problem_of(error)
             log.warning("user_group_not_read", group=group, problem=problem.name)

@@ -172,8 +172,8 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
     # Asked before it is told itself.
     is_news = lasting and request is not None and _is_news(tx, request, delivery)
     tell = lasting and tx.deliveries.tell(delivery, at)
-    if tell and is_news and request is not None:
-        _report_blocked(tx, request, delivery, receipt, at)
+    if request is not None and (is_news if tell else lasting and _has_another_reason(tx, request, delivery, receipt)):
+        _report_blocked(tx, request, delivery, receipt, at, first=tell)
     refused = receipt.outcome is DeliveryOutcome.BLOCKED and delivery.tries >= TRIES_BEFORE_TELLING
     if delivery.kind is DeliveryKind.DIGEST and refused and not _may_appear(rules, delivery, at):
         digests.follow_refusal(tx, rules, delivery, at)
@@ -285,8 +285,24 @@ def _is_news(tx: Tables, request: Request, delivery: Delivery) -> bool:
     return delivery.kind is DeliveryKind.CARD
 
 
-def _report_blocked(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime) -> None:
-    """Tell the requester, once, that the card cannot be posted, or not be brought up to date, and what to do."""
+def _has_another_reason(tx: Tables, request: Request, delivery: Delivery, receipt: Receipt) -> bool:
+    """Return True where a card is refused for another reason than the one that the requester reads.
+
+    What helped against that one may be no use now. An answer that says nothing is none.
+    """
+    if delivery.kind is not DeliveryKind.CARD or receipt.outcome is not DeliveryOutcome.BLOCKED:
+        return False
+    known = missing_card(tx, request)
+    return known is not None and receipt.problem not in {known.problem, "channel_not_checked"}
+
+
+def _report_blocked(
+    tx: Tables, request: Request, delivery: Delivery, receipt: Receipt, at: datetime, *, first: bool
+) -> None:
+    """Tell the requester that the card cannot be posted, or not be brought up to date, and what to do.
+
+    The ``first`` time they get a message. Another reason later comes on the receipt, without a sound.
+    """
     outdated = delivery.kind is DeliveryKind.CARD_UPDATE
     # After the end nothing is to be done with a card that still asks, and the receipt tells of it without a sound.
     of_use = policy.needs_card(request) or not outdated
@@ -295,7 +311,7 @@ def _report_blocked(tx: Tables, request: Request, delivery: Delivery, receipt: R
         problem=receipt.problem,
         in_doubt=receipt.in_doubt,
         outdated=outdated,
-        told_directly=of_use and not tx.deliveries.receipt_waits(request),
+        told_directly=first and of_use and not tx.deliveries.receipt_waits(request),
     )
     event = tx.record.append(content, BOT, at, request)
     owe_messages(tx, request, event, content, at)

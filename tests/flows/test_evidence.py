@@ -1,6 +1,7 @@
 """``/cancel-audit ORDER evidence``: a file by direct message that proves what happened to one order."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from hashlib import sha256
@@ -30,6 +31,16 @@ async def evidence(desk: Desk, person: Person, order: str = "ord_1") -> SlackFil
     told = await look_up(desk, person, f"/cancel-audit {order} evidence")
     assert "comes as a file by direct message" in told
     return await desk.file(person, known + 1)
+
+
+@pytest.mark.parametrize("files", [None, [], [{"id": "F0OTHER"}], "F0OTHER"])
+async def test_evidence_is_owed_until_slack_names_its_file(desk: Desk, files: object) -> None:
+    """An "ok" that names no file, or another one, does not prove that anybody has it."""
+    await desk.ask("ord_1")
+    body = json.dumps({"ok": True, "files": files}).encode()
+    desk.slack.faults.add(COMPLETE, Canned(200, body, {"Content-Type": "application/json"}))
+    await evidence(desk, desk.vera)
+    await nothing_owed(desk)
 
 
 async def handed_out(desk: Desk) -> list[tuple[str, LookedUp]]:

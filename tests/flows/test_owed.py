@@ -1,6 +1,7 @@
 """Messages that the bot owes to Slack: lasting refusals are told, time alone ends nothing, and none is there twice."""
 
 import asyncio
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bot.app import Bot
 from bot.domain.cancellation import State
 from bot.domain.events import CardBlocked, CardPosted
 from bot.sandbox import gateway_answers as answers
-from bot.sandbox.faults import ApiError, Drop, Without, rate_limited
+from bot.sandbox.faults import ApiError, Canned, Drop, Without, rate_limited
 from bot.sandbox.workspace import Posted
 from bot.store import open_reader, verify
 from bot.workflow import Patience
@@ -73,7 +74,8 @@ async def test_a_lasting_refusal_is_told_after_three_tries(desk: Desk, error: st
         assert receipt.button("withdraw")
         assert "#payments" in told
         assert "Until then approvers can decide on their Home tabs only." in told
-        tried = [call for call in desk.slack.calls if call.method == "chat.postMessage"]
+        # Some errors come already where the bot asks whether the channel is shared.
+        tried = [call for call in desk.slack.calls if call.method in {"chat.postMessage", "conversations.info"}]
         assert sum(call.arguments.get("channel") == PAYMENTS for call in tried) >= 3
         await asyncio.sleep(0.3)  # many more tries
         assert blocked(logs) == [("card", error)]
@@ -391,6 +393,18 @@ async def test_an_answer_that_names_no_place_leads_to_one_card(desk: Desk, field
     assert len(cards(desk)) == 1
     assert len(desk.slack.space.messages(PAYMENTS, card.ts)) == 1
     assert len(desk.results(desk.ann)) == 1
+
+
+@pytest.mark.parametrize("channel", [None, {}, {"id": None}, {"id": ""}, {"id": LOBBY}, {"id": "D0GONE"}])
+async def test_an_odd_place_for_direct_messages_is_asked_for_again(desk: Desk, channel: object) -> None:
+    """Slack once says "ok" without the requester's channel, or with another one: receipt and result come to them."""
+    body = json.dumps({"ok": True, "channel": channel}).encode()
+    desk.slack.faults.add("conversations.open", Canned(200, body, {"Content-Type": "application/json"}))
+    card = await desk.ask("ord_1")
+    await desk.receipt("Waiting for approval")
+    await desk.ben.click(card, "approve")
+    assert "✅ Cancelled" in await desk.direct(desk.ann)
+    assert desk.slack.space.messages(LOBBY) == []
 
 
 @pytest.mark.parametrize("lost", [1, 3])

@@ -7,7 +7,7 @@ import pytest
 from bot.domain.cancellation import State
 from bot.domain.events import RequestRefused
 from bot.domain.policy import Verdict
-from bot.sandbox.faults import ApiError, Fault, Hang, broken
+from bot.sandbox.faults import ApiError, Fault, Hang, broken, rate_limited
 from bot.sandbox.stage import FRANK
 from tests.flows.desk import ANN, BEN, CLEO, LOBBY, PAYMENTS, PRIVATE, VERA, Desk
 
@@ -155,6 +155,81 @@ async def test_the_channel_for_all_cards_gets_none_while_it_is_shared(quiet_desk
     assert desk.slack.space.messages(PAYMENTS) == []
     channel.shared = False
     assert (await desk.card("ord_1")).button("approve")
+
+
+@pytest.mark.parametrize("fault", [ApiError("internal_error"), broken(503), rate_limited(1)])
+async def test_the_channel_for_all_cards_gets_none_while_slack_does_not_say_that_it_is_not_shared(
+    quiet_desk: Desk, fault: Fault
+) -> None:
+    """An answer that says nothing is no permission, neither to the card nor to the reason of a freeze."""
+    desk = quiet_desk
+    channel = desk.share(PAYMENTS)
+    await desk.start_bot()
+    await desk.fill_in("ord_1")
+    await desk.receipt("It is shared with another company, whose people would read your request.")
+    desk.slack.faults.always("conversations.info", fault)
+    looked = looks(desk)
+    await desk.wait(lambda: looks(desk) > looked + 2)
+    await desk.ben.command("/cancel-order freeze ord_1 is stolen", LOBBY)
+    await desk.told(desk.ben)
+    await desk.ben.command("/cancel-order unfreeze", LOBBY)
+    await desk.told(desk.ben, 2)
+    assert desk.slack.space.messages(PAYMENTS) == []
+    channel.shared = False
+    desk.slack.faults.always("conversations.info", None)
+    assert (await desk.card("ord_1")).button("approve")
+
+
+async def test_the_requester_reads_the_reason_of_today_for_which_a_card_is_held_back(quiet_desk: Desk) -> None:
+    """What helps against the first reason may be no use against the next one; nobody is notified a second time."""
+    desk = quiet_desk
+    desk.share(PAYMENTS)
+    desk.slack.faults.always("conversations.info", broken(503))
+    await desk.start_bot()
+    await desk.fill_in("ord_1")
+    await desk.receipt("Slack does not tell me whether it is shared with another company. I go on asking.")
+    messages = len(desk.ann.direct_messages)
+    desk.slack.faults.always("conversations.info", None)
+    await desk.receipt("It is shared with another company, whose people would read your request.")
+    assert len(desk.ann.direct_messages) == messages
+    # An answer that says nothing is no new reason.
+    desk.slack.faults.always("conversations.info", broken(503))
+    looked, known = looks(desk), await desk.events()
+    await desk.wait(lambda: looks(desk) > looked + 2)
+    assert await desk.events() == known
+
+
+def looks(desk: Desk) -> int:
+    """Return how often the bot has asked what kind of channel one is."""
+    return sum(call.method == "conversations.info" for call in desk.slack.calls)
+
+
+async def test_nobody_asks_slack_about_the_channel_for_all_cards_where_it_may_be_shared(quiet_desk: Desk) -> None:
+    """The setting has answered the only question, so no trouble with that look holds a card up."""
+    quiet_desk.slack.faults.always("conversations.info", broken(503))
+    quiet_desk.share(PAYMENTS)
+    await quiet_desk.start_bot(ALLOW_SHARED_CHANNELS="true")
+    await quiet_desk.fill_in("ord_1")
+    assert (await quiet_desk.card("ord_1")).button("approve")
+
+
+@pytest.mark.parametrize("fault", [None, broken(503)])
+async def test_a_card_in_a_shared_channel_does_not_say_why_everything_is_frozen(
+    quiet_desk: Desk, fault: Fault | None
+) -> None:
+    """The card was there before the other company; whoever freezes everything did not write for it, or might not."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVAL_CHANNEL="")
+    await desk.fill_in("ord_1", channel=LOBBY)
+    card = await desk.card("ord_1", LOBBY)
+    desk.share(LOBBY)
+    # Another bot than the one that looked at the channel a moment ago.
+    await desk.running_bot.stop()
+    desk.slack.faults.always("conversations.info", fault)
+    await desk.start_bot(APPROVAL_CHANNEL="")
+    await desk.ben.command("/cancel-order freeze a secret reason", PAYMENTS)
+    await desk.card_says(card, "frozen")
+    assert "a secret reason" not in desk.ann.reads(card)
 
 
 async def test_a_direct_message_holds_no_card_where_shared_channels_are_allowed(quiet_desk: Desk) -> None:
