@@ -24,6 +24,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.backoff import pauses
 from bot.in_flight import InFlight
 from bot.network import Network
+from bot.slack.answers import UnreadableAnswerError
 from bot.slack.client import QuietSocketModeClient
 from bot.slack.errors import Problem, problem_of
 from bot.slack.gate import acknowledgement, bolt_request, kind_of
@@ -176,7 +177,7 @@ class Connection:
         """Have Slack confirm the token, however long that takes."""
         for pause in pauses(1.0, self._longest_pause):
             try:
-                identity = await fetch_identity(self._client)
+                identity = self._own(await fetch_identity(self._client))
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
                 problem = problem_of(error)
                 self._judge(BOT_TOKEN, problem)
@@ -189,6 +190,13 @@ class Connection:
                     with suppress(Exception):  # it is asked again with the next look
                         self._of_app(BOT_TOKEN, await fetch_app(self._client, identity))
                 return
+
+    def _own(self, found: Identity) -> Identity:
+        """Return the identity, unless it is that of another bot than before. Raises UnreadableAnswerError."""
+        known = self.identity
+        if known is not None and (known.team_id, known.bot_id) != (found.team_id, found.bot_id):
+            raise UnreadableAnswerError  # a token stays that of one bot, so this was the answer to another call
+        return found
 
     def _identified(self, identity: Identity) -> None:
         self.identity = identity

@@ -1,6 +1,7 @@
 """Tokens and scopes that Slack refuses, at the start and later, in both modes."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ async def test_a_token_that_is_revoked_later_is_told(quiet_desk: Desk, mode: str
 
 
 _JSON = {"Content-Type": "application/json"}
+_ANOTHER = {"ok": True, "url": "https://y.slack.com/", "team_id": "T0ELSE", "bot_id": "B0ELSE", "user_id": "U0ELSE"}
 
 
 @pytest.mark.parametrize(
@@ -49,15 +51,23 @@ _JSON = {"Content-Type": "application/json"}
         Canned(401, b'{"ok":false,"error":"invalid_auth"}', _JSON),
         ApiError("internal_error"),
         Hang(asyncio.Event()),
+        Canned(200, b'{"ok":true}', _JSON),
+        Canned(200, json.dumps(_ANOTHER).encode(), _JSON),
     ],
 )
 async def test_a_slack_that_does_not_answer_is_no_trouble_of_the_token(quiet_desk: Desk, fault: Fault) -> None:
     """As long as the connection stands, people can use the bot."""
     with structlog.testing.capture_logs() as logs:
-        await quiet_desk.start_bot(quick_tuning(token_check=0.01, longest_pause=0.01))
-        before = len(quiet_desk.slack.calls)
+        bot = await quiet_desk.start_bot(quick_tuning(token_check=0.01, longest_pause=0.01))
+        before, known = len(quiet_desk.slack.calls), bot.connection.identity
         quiet_desk.slack.faults.always("auth.test", fault)
-        await quiet_desk.wait(lambda: len(quiet_desk.slack.calls) > before)
+        # The second call comes once the bot has read the answer to the first one, which may never come.
+        enough = before + (1 if isinstance(fault, Hang) else 2)
+        await quiet_desk.wait(lambda: len(quiet_desk.slack.calls) >= enough)
+        found = bot.connection.identity
+        assert found is not None
+        assert known is not None
+        assert (found.url, found.team_id, found.bot_id) == (known.url, known.team_id, known.bot_id)
         assert (await quiet_desk.get("/readyz"))[0] == 200
     assert not [line for line in logs if line["log_level"] in {"warning", "error"}]
 
