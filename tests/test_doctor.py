@@ -17,6 +17,7 @@ from bot.cli import main
 from bot.doctor import Finding, Level, examine, summary, to_json
 from bot.doctor.ways import check_ways
 from bot.domain.audit import BOT
+from bot.domain.cancellation import State
 from bot.domain.events import BackedUp, Frozen, Started, Unfrozen
 from bot.domain.seal import new_key
 from bot.sandbox.faults import ApiError, Drop, broken
@@ -661,6 +662,24 @@ async def test_a_freeze_in_force_is_told_with_the_way_out(desk: Desk, actor: str
     with open_beside(desk.database) as tx:
         tx.record.append(Unfrozen(), actor, utc_now())
     assert "freeze" not in {each.subject for each in await report(desk)}
+
+
+async def test_orders_that_wait_for_another_gateway_are_told_before_the_start_is_refused(desk: Desk) -> None:
+    """The start would end with these words; a gateway that has moved is no problem."""
+    await desk.start_bot()
+    desk.gateway.faults.always("ord_1", Drop(after_effect=True))
+    await desk.ben.click(await desk.ask("ord_1"), "approve")
+    while await desk.state() is not State.UNKNOWN:  # noqa: ASYNC110 -- the database
+        await asyncio.sleep(0.01)
+    await desk.stop_bot()
+    former = desk.gateway.base_url
+    changed = {"DVPAY_BASE_URL": "http://127.0.0.1:9"}
+    line = (await found(desk, "former gateway", **changed)).line
+    assert f"the bot worked with {former} before" in line
+    assert "ord_1" in line
+    assert f"DVPAY_MOVED_FROM={former}" in line
+    subjects = {each.subject for each in await report(desk, **changed, DVPAY_MOVED_FROM=former)}
+    assert "former gateway" not in subjects
 
 
 async def test_a_freeze_that_nobody_can_read_hides_no_other_line(desk: Desk) -> None:

@@ -12,10 +12,11 @@ from bot.domain.events import BackedUp
 from bot.domain.freeze import Freeze
 from bot.domain.seal import PrivateKey
 from bot.domain.verification import Damage, Verification
+from bot.settings import Settings
 from bot.slack.commands import CANCEL_ORDER
 from bot.store import Place, Server, StoreError, in_use, open_reader, verify_all
 from bot.watch import REPLICAS_MAY_DIFFER
-from bot.wording import backwards, events, span, store_problem, verification
+from bot.wording import another_gateway, backwards, events, span, store_problem, verification
 
 _SETTING = "DATABASE_URL"
 _RESTORE = "Keep the file and find out who changed it. Then run restore with the latest backup."
@@ -26,8 +27,20 @@ _OLD = timedelta(hours=36)
 """A backup a day may be late."""
 
 
-def check_database(path: Place, now: datetime, key: PrivateKey | None = None) -> Iterator[Finding]:
-    """Yield what is found about the file or the server, and everything in it. ``key`` seals the record."""
+def check_database(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield what is found about the file or the server, and everything in it."""
+    yield from _of_the_place(settings.database, now, settings.seals_with())
+    # What nobody can read, or is not there yet, is told above.
+    with suppress(StoreError, ValueError, OSError), open_reader(settings.database) as tables:
+        before, asked = tables.record.last_start(), tables.cancellations.asked()
+        if before and asked and settings.started("").has_another_gateway(before):
+            what, _, remedy = another_gateway(before.dvpay_base_url, settings.dvpay_base_url, asked).partition(". ")
+            yield problem("former gateway", "DVPAY_BASE_URL", what, remedy)
+        if (freeze := tables.freeze()) is not None:
+            yield _frozen(freeze)
+
+
+def _of_the_place(path: Place, now: datetime, key: PrivateKey | None) -> Iterator[Finding]:
     if not isinstance(path, Path):
         yield from _server(path, now, key)
         return
@@ -114,9 +127,6 @@ def _look_into(path: Place, now: datetime, key: PrivateKey | None) -> Iterator[F
     if found.damage is None:
         yield _seal(found, key)
     yield _backup(saved, first, now)
-    with suppress(StoreError, ValueError), open_reader(path) as tables:  # damage is told above
-        if (freeze := tables.freeze()) is not None:
-            yield _frozen(freeze)
 
 
 def _frozen(freeze: Freeze) -> Finding:

@@ -37,7 +37,7 @@ async def examine(
     for doubt in doubts:
         name, _, what = doubt.partition(": ")
         yield warning("variable", name, what, "Correct it, or ignore this if it is another program's.")
-    for finding in check_database(settings.database, datetime.now(UTC), settings.seals_with()):
+    for finding in check_database(settings, datetime.now(UTC)):
         yield finding
     addresses = {"Slack": settings.slack_api_url, "the gateway": settings.dvpay_base_url}
     for finding in check_ways(network, addresses):

@@ -73,6 +73,10 @@ class Started(Content):
     record_key: str = ""
     """The public key of the seals from here on, or empty where nothing is sealed."""
 
+    def has_another_gateway(self, before: "Started") -> bool:
+        """Return True where the start before was with another gateway, as far as the operator says."""
+        return before.dvpay_base_url not in {self.dvpay_base_url, self.dvpay_moved_from}
+
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Content):

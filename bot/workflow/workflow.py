@@ -412,8 +412,7 @@ class Workflow:
         def work(tx: Tables) -> bool:
             at = self._at(tx)
             before = tx.record.last_start()
-            same = {started.dvpay_base_url, started.dvpay_moved_from}
-            if before is not None and before.dvpay_base_url not in same and (asked := tx.cancellations.asked()):
+            if before and started.has_another_gateway(before) and (asked := tx.cancellations.asked()):
                 # They were approved for that one, and only that one knows what a lost call did.
                 raise AnotherGatewayError(before.dvpay_base_url, started.dvpay_base_url, asked)
             self._of_earlier_runs = tx.requests.newest()
