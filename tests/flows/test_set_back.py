@@ -149,13 +149,17 @@ async def test_a_bot_whose_server_lost_events_freezes_what_took_over(postgres: C
         await desk.start_bot()
         card = await desk.ask("ord_1")
         await desk.running_bot.worker.until_idle()
-        postgres.end_connections(server)
         with postgres.connect() as other:
+            # The bot comes back within a moment, and nobody may be in a database that is copied or renamed.
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            postgres.end_connections(server)
             other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
         await desk.ann.click(card, "withdraw")
         await desk.card_says(card, "Withdrawn")
-        postgres.end_connections(server)
         with postgres.connect() as other:
+            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            postgres.end_connections(server)
             other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
             other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
         second = Bot(load(desk.environment()), quick_tuning())
