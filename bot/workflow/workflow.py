@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import IO, Concatenate, ParamSpec
+from typing import IO, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -53,6 +53,7 @@ from bot.workflow.transitions import expire
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
+T = TypeVar("T")
 Decision = Callable[Concatenate[Tables, Rules, Request, Actor, datetime, P], Verdict]
 """A use case of ``bot.workflow.decisions``."""
 
@@ -217,7 +218,7 @@ class Workflow:
         self._wake.set()
         return acted
 
-    async def _in_time(self, name: str, work: Callable[[Tables], Acted]) -> Acted:
+    async def _in_time(self, name: str, work: Callable[[Tables], T]) -> T:
         """Run a person's transaction, but not after they have read Slack's error. Raises StoreError."""
         try:
             async with asyncio.timeout(self._answer_within):
@@ -282,7 +283,7 @@ class Workflow:
                 return Froze(Verdict.REPEATED, tx.freeze())
             return step(tx, at)
 
-        froze = await self._store.transaction(name, work)
+        froze = await self._in_time(name, work)
         log.warning(
             name if froze.verdict is Verdict.ALLOWED else f"not_{name}", by=actor.id, verdict=str(froze.verdict)
         )

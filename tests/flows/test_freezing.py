@@ -63,6 +63,28 @@ async def test_everybody_reads_who_froze_everything_and_why(desk: Desk) -> None:
     assert WHY not in note
 
 
+async def test_a_freeze_is_kept_before_it_is_acknowledged(quiet_desk: Desk) -> None:
+    """Whoever saw no error of Slack's relies on it, also where the bot dies in the next moment."""
+    desk = quiet_desk
+    await desk.start_bot()
+    for word, kind in (("freeze wrong prices", Frozen), ("unfreeze", Unfrozen)):
+        await desk.cleo.command(f"/cancel-order {word}", LOBBY)
+        assert isinstance((await desk.events())[-1].content, kind)
+
+
+async def test_who_freezes_from_a_direct_message_reads_where_others_hear_of_it(quiet_desk: Desk) -> None:
+    """Nobody else reads there, so no message is promised for it; without any channel they have to tell the others."""
+    desk = quiet_desk
+    await desk.start_bot(APPROVAL_CHANNEL="")
+    alone = desk.slack.space.direct_channel(BEN).id
+    await desk.ben.command("/cancel-order freeze", alone)
+    told = await desk.told(desk.ben)
+    assert told == "Done: everything is frozen. There is no channel in which I could say so: tell the others."
+    await desk.ben.command("/cancel-order unfreeze", LOBBY)
+    told = await desk.told(desk.ben, 2)
+    assert told.startswith("Done: the freeze is over. I say so here and in the channels of the cards,")
+
+
 async def test_nobodys_words_are_changed_for_a_contact(quiet_desk: Desk) -> None:
     """With CONTACT set, the bot names it in its own words; whoever froze everything may have written the same."""
     await quiet_desk.start_bot(CONTACT=BEN)

@@ -50,11 +50,17 @@ class Asking:
 
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text; or do what else that text asks for."""
+        tell, wanted = self._parts.answer_to(typed.response_url), command_text.read(typed.as_typed)
+        if isinstance(wanted, command_text.Freeze | command_text.Unfreeze):
+            # Kept first: whoever sees no error of Slack's relies on it. What only opens a form needs no such promise.
+            answer = await self._freeze(typed, wanted)
+            await ack()
+            self._parts.say(tell, answer)
+            return
         await ack()
-        tell = self._parts.answer_to(typed.response_url)
         user = User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
         way = Way(CANCEL_ORDER, user, typed.enterprise_id, typed.trigger_id, tell, f"Type {CANCEL_ORDER} again.")
-        self._parts.background.start(self._read_command(way, typed), tell=tell)
+        self._parts.background.start(self._read_command(way, typed, wanted), tell=tell)
 
     async def cancel_order_message(self, ack: AsyncAck, chosen: Shortcut) -> None:
         """Open the form, filled in with the order ids of the message in whose menu the shortcut was chosen."""
@@ -71,17 +77,15 @@ class Asking:
         way = Way(chosen.callback_id, chosen.user, None, chosen.trigger_id, tell, "Choose the shortcut again.")
         self._parts.background.start(self._read_message(way, chosen), tell=tell)
 
-    async def _read_command(self, way: Way, typed: Command) -> None:
+    async def _read_command(self, way: Way, typed: Command, wanted: command_text.Orders | command_text.Help) -> None:
         if not await self._belongs_here(way):
             return
-        match command_text.read(typed.as_typed):
+        match wanted:
             case command_text.Orders(orders, reason):
                 start = OrderStart(typed.channel_id, orders, reason, typed.response_url)
                 await self.open_form(way, start, typed.channel_name)
             case command_text.Help(mistyped):
                 await way.tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
-            case command_text.Freeze() | command_text.Unfreeze() as wanted:
-                await self._freeze(typed, wanted, way.tell)
 
     async def _read_message(self, way: Way, chosen: Shortcut) -> None:
         if not await self._belongs_here(way):
@@ -138,19 +142,20 @@ class Asking:
             return Verdict.ALLOWED
         return await places.may_hold_card(self._parts.client, channel, name, shared=self._parts.allow_shared_channels)
 
-    async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze, tell: Tell) -> None:
-        """Stop everything or let it go on, and tell the person; everybody else reads the messages that are owed."""
-        workflow = self._parts.workflow
-        actor = await self._parts.directory.actor(typed.user_id, typed.user_name, Role.APPROVER)
+    async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze) -> str:
+        """Stop everything or let it go on, and return the words for the person; others read what is owed to them."""
+        workflow, user = self._parts.workflow, User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
+        home, actor = await self._parts.arrive(user, typed.team_id, typed.enterprise_id, Role.APPROVER)
+        if home is not Home.HERE:
+            return await self._parts.refuse_stranger(home, user.id, user.shown_name, CANCEL_ORDER)
         command = freezing.Typed(CANCEL_ORDER, typed.channel_id, typed.trigger_id)
         if isinstance(wanted, command_text.Freeze):
             froze = await workflow.freeze(actor, wanted.why, command)
         else:
             froze = await workflow.unfreeze(actor, command)
         if froze.event is None:
-            await tell(self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze)))
-        else:
-            await tell(freezes.done(froze.event))
+            return self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze))
+        return freezes.done(froze.event, typed.channel_id)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
         """Keep the request, or say on the field why not."""

@@ -122,10 +122,19 @@ def _counted(count: int, one: str, many: str, what: str) -> str:
     return f"{count} {one if count == 1 else many} {what}" if count else ""
 
 
-def done(event: Event) -> str:
-    """Return to the person alone that their freeze began or ended, where messages tell everybody else."""
-    what = "everything is frozen" if isinstance(event.content, Frozen) else "the freeze is over"
-    return f"Done: {what}. I say so here and in the channels of the cards, as far as I am in them without strangers."
+def done(event: Event, channel: str) -> str:
+    """Return to the person alone that their freeze began or ended, and where messages tell everybody else.
+
+    ``channel`` is where they typed the command.
+    """
+    content = event.content
+    assert isinstance(content, Frozen | Unfrozen)
+    what = "everything is frozen" if isinstance(content, Frozen) else "the freeze is over"
+    told = content.channels
+    if not told:
+        return f"Done: {what}. There is no channel in which I could say so: tell the others."
+    here = "here and in the channels of the cards" if channel in told else "in the channels of the cards"
+    return f"Done: {what}. I say so {here}, as far as I am in them without strangers."
 
 
 def not_done(verdict: Verdict, freeze: Freeze | None) -> str:
