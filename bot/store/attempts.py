@@ -21,6 +21,9 @@ gateway's. No others count. A cancellation with an unclear attempt stays open, s
 somebody settles it or the gateway says how the order stands.
 """
 
+OWN_MAYBE_DONE = f"SELECT 1 FROM attempts t WHERE t.number = c.number AND t.outcome = '{Outcome.UNKNOWN}'"
+"""Those of them that are of the cancellation itself: what its request may have done, and people cannot take back."""
+
 _NEWEST = 1000
 """Attempts that are looked at, every few seconds; after so many others, what the gateway said before is old news."""
 
@@ -86,9 +89,12 @@ class Attempts:
         )
         return _attempt(rows[0][0], request) if rows else None
 
-    def any_unclear(self, request: Request) -> bool:
-        """Return True where an earlier attempt for this order may have taken effect without our knowing."""
-        sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({MAYBE_DONE})"
+    def any_unclear(self, request: Request, *, own: bool = False) -> bool:
+        """Return True where an earlier attempt for this order may have taken effect without our knowing.
+
+        With ``own`` only those of this request count, and not those of one that somebody settled by hand.
+        """
+        sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({OWN_MAYBE_DONE if own else MAYBE_DONE})"
         rows = self._connection.execute(sql, (request.cancellation.number,))
         return bool(rows)
 

@@ -27,7 +27,7 @@ from bot.domain.cancellation import (
 )
 from bot.domain.delivery import Receipt
 from bot.domain.request import Request
-from bot.store.attempts import MAYBE_DONE
+from bot.store.attempts import OWN_MAYBE_DONE
 from bot.store.connection import Connection, Row, among
 from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
 
@@ -53,7 +53,7 @@ _COLUMNS = (
     f"  AND ({one_of('p.state', OPEN)} OR (p.changed_seq > c.changed_seq"
     f"   AND ({one_of('p.state', AGAINST_RETRY)} OR {_STOPPED})))"
     "  ORDER BY p.changed_seq DESC LIMIT 1) END,"
-    f" CASE WHEN {one_of('c.state', UNDER_WAY)} THEN EXISTS ({MAYBE_DONE}) ELSE FALSE END,"
+    f" CASE WHEN {one_of('c.state', UNDER_WAY)} THEN EXISTS ({OWN_MAYBE_DONE}) ELSE FALSE END,"
     f" CASE WHEN c.state = 'failed' THEN coalesce({_STOPPED_BY.format('c')}, '') ELSE '' END,"
     " a.outcome, a.reason, a.trouble, a.trouble_about, a.http_status, a.code, a.message, a.request_id, a.cancelled_at,"
     " d.order_id, d.approver, d.choice, d.reason, d.at"

@@ -73,7 +73,7 @@ def conclude(
     """
     request = tx.requests.of_cancellation(attempt.cancellation)
     assert request is not None
-    unclear = tx.attempts.any_unclear(request)
+    unclear, own = tx.attempts.any_unclear(request), tx.attempts.any_unclear(request, own=True)
     current = tx.attempts.under_way(request)
     if not tx.attempts.end(attempt, answer, at):
         return None
@@ -92,7 +92,7 @@ def conclude(
             tx.cancellations.move(request.cancellation, state, at=at, due_at=at + pause)
             event = tx.record.append(Repeating(number, answer, call), BOT, at, request)
             show(tx, request, event, at)
-            _tell_of_trouble(tx, rules, request, at, at + pause, unclear=unclear or _is_unclear(answer))
+            _tell_of_trouble(tx, rules, request, at, at + pause, unclear=own or _is_unclear(answer))
         case State.CANCELLED:
             by_repeat = answer.outcome is Outcome.REFUSED
             end(tx, request, Cancelled(number, answer, call, confirmed_by_repeat=by_repeat), BOT, at)

@@ -32,6 +32,7 @@ from tests.workflow.steps import (
     requested,
     retry,
     sending,
+    settle,
     state_of,
     unknown,
     version,
@@ -230,6 +231,17 @@ async def test_a_retry_of_an_unknown_outcome_is_not_stopped(workflow: Workflow, 
     assert await retry(workflow, request) is Verdict.ALLOWED
     await workflow.record_answer(await sending(workflow), AWAY)
     assert await stop(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
+
+
+async def test_a_request_without_an_unclear_attempt_of_its_own_can_be_stopped(workflow: Workflow, store: Store) -> None:
+    """A person has settled the lost call of the one before; no call of this one has done anything."""
+    assert await settle(workflow, await unknown(workflow), cancelled=False) is Verdict.ALLOWED
+    request = await approved(workflow, form="V2")
+    assert not (await now(store, request)).cancellation.unclear
+    assert await workflow.record_answer(await sending(workflow), AWAY) is State.APPROVED
+    assert not (await now(store, request)).cancellation.unclear
+    assert await stop(workflow, request) is Verdict.ALLOWED
+    assert await state_of(store, request) is State.FAILED
 
 
 async def test_a_stop_acts_once(workflow: Workflow, store: Store, clock: Clock) -> None:
