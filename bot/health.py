@@ -75,7 +75,7 @@ def turned_away(reason: Reason, at: datetime) -> str:
         Reason.CLOCK: "did not accept the time of the bot's call: set this machine's clock (NTP)",
         Reason.TURNED_AWAY: "turned the bot away: ask the gateway's support what this account and this address may do",
     }[reason]
-    return f"at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC the gateway {why}; no call has got through since"
+    return f"at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC the gateway {why}; no call is known to have got through since"
 
 
 def clock_wrong(compared_with: str, apart: timedelta) -> str:

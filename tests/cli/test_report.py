@@ -97,7 +97,7 @@ def test_the_table_has_every_figure_in_eighty_columns(database: Path) -> None:
         "unknown and still open 1",
         "settled by hand: cancelled 0",
         "settled by hand: not cancelled 0",
-        "approved, not sent yet 0",
+        "approved, not confirmed yet 0",
         "being sent 0",
         "orders of earlier requests that are still unknown 1",
         "time to the decision, median 2 min",

@@ -27,7 +27,7 @@ ORDERS = {
     State.UNKNOWN: "unknown and still open",
     State.SETTLED_CANCELLED: "settled by hand: cancelled",
     State.SETTLED_NOT_CANCELLED: "settled by hand: not cancelled",
-    State.APPROVED: "approved, not sent yet",
+    State.APPROVED: "approved, not confirmed yet",
     State.SENDING: "being sent",
 }
 """The words for the orders of approved requests, in the order in which they are shown."""

@@ -69,7 +69,8 @@ def test_the_whole_digest() -> None:
         "9 requests: 5 approved, 1 rejected, 1 withdrawn, 1 expired, 1 not decided yet",
         (
             "12 orders approved: 3 cancelled, 3 refused, 1 failed, 1 unknown and still open, "
-            "1 settled by hand: cancelled, 1 settled by hand: not cancelled, 1 approved, not sent yet, 1 being sent"
+            "1 settled by hand: cancelled, 1 settled by hand: not cancelled, 1 approved, not confirmed yet, "
+            "1 being sent"
         ),
         "• Not cancelled: the order is completed or paid: 2",
         "• Not cancelled by this request: no such order: 1",
