@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 
-from bot.domain.attempt import Answer, Trouble
+from bot.domain.attempt import DESPITE_WORDS, Answer, Trouble
 from bot.domain.cancellation import State
 from bot.domain.freeze import Freeze
 from bot.domain.lookup import Mistake, NotAFilter
@@ -305,7 +305,10 @@ def no_way_to_slack(problem: str, about: str) -> str:
 
 def answer(answer: Answer) -> str:
     """Return an attempt's result in a few words: the gateway's own if there are any, with the HTTP status."""
-    words = answer.message or (trouble(answer.trouble, answer.trouble_about) if answer.trouble else "")
+    words = answer.message
+    if answer.trouble is not None and (not answer.message or answer.trouble in DESPITE_WORDS):
+        own = f"; it says “{answer.message}”" if answer.message else ""
+        words = f"{trouble(answer.trouble, answer.trouble_about)}{own}"
     if answer.code and not answer.message:
         words = f"{words}; the code is {answer.code}" if words else f"the code is {answer.code}"
     status = f"HTTP {answer.http_status}" if answer.http_status else ""

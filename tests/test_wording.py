@@ -173,11 +173,18 @@ def test_slack_s_own_errors_are_no_trouble_on_the_way() -> None:
             Answer(Outcome.NOT_SENT, trouble=Trouble.NO_REASON, http_status=503, code="MAINTENANCE"),
             "it gave no message that the bot can read; the code is MAINTENANCE (HTTP 503)",
         ),
+        (
+            Answer(Outcome.UNKNOWN, trouble=Trouble.ANOTHER_ORDER, http_status=200, message="Order cancelled."),
+            f"{trouble(Trouble.ANOTHER_ORDER, '')}; it says “Order cancelled.” (HTTP 200)",
+        ),
         (Answer(Outcome.NOT_SENT, http_status=401, code="FORBIDDEN"), "the code is FORBIDDEN (HTTP 401)"),
     ],
 )
 def test_the_gateways_own_words_come_first(found: Answer, words: str) -> None:
-    """An answer is the gateway's message or else the trouble, with the HTTP status if there is one."""
+    """An answer is the gateway's message or else the trouble, with the HTTP status if there is one.
+
+    Words that read like an outcome, and do not prove it, come after what they lack.
+    """
     assert answer(found) == words
 
 

@@ -97,6 +97,16 @@ class Trouble(StrEnum):
     """The order's status as the gateway named it."""
 
 
+DESPITE_WORDS = {
+    Trouble.NO_CONFIRMATION,
+    Trouble.ANOTHER_ORDER,
+    Trouble.ANOTHER_STATUS,
+    Trouble.CONTRADICTORY,
+    Trouble.UNCLEAR_REFUSAL,
+}
+"""Obstacles that matter more than the answer's own words, which may read like a success."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An attempt's outcome, with what the gateway said as far as it said anything.

@@ -146,7 +146,14 @@ def test_erased_words_are_read_as_erased() -> None:
 def test_every_text_that_people_type_is_kept_beside_its_event() -> None:
     """A new field of text is words, or stands in this list of the texts that can never hold people's words."""
     codes = {
-        "started": {"version", "approval_channel", "order_id_pattern", "dvpay_base_url", "record_key"},
+        "started": {
+            "version",
+            "approval_channel",
+            "order_id_pattern",
+            "dvpay_base_url",
+            "dvpay_moved_from",
+            "record_key",
+        },
         "requested": {"channel", "expires_at", "category", "source"},
         "request_refused": {"command"},
         "looked_up": {"sha256"},

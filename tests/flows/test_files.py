@@ -42,7 +42,7 @@ async def test_the_whole_answer_comes_as_a_file(desk: Desk) -> None:
     assert file.name.endswith("-UTC.csv")
     message = desk.vera.direct_messages[-1]
     digest = sha256(file.content).hexdigest()
-    assert "Cancellations on record for pending today: 12 requests, as of " in message.text
+    assert "Cancellations on record for pending today: 12 orders, as of " in message.text
     assert "All times in the file are in UTC." in message.text
     assert digest in message.text
     recorded = [event for event in await desk.events() if event.kind == "looked_up"]
@@ -53,8 +53,8 @@ async def test_the_message_names_people_as_people(desk: Desk) -> None:
     """A filter by person is shown under the name that each reader knows, and other signs as they were typed."""
     await desk.ask("ord_1")
     await file_of(desk, desk.vera, "/cancel-audit @ann csv")
-    assert f"Cancellations on record for <@{ANN}>: 1 request" in desk.vera.direct_messages[-1].text
-    assert "for @ann: 1 request" in desk.vera.reads(desk.vera.direct_messages[-1])
+    assert f"Cancellations on record for <@{ANN}>: 1 order" in desk.vera.direct_messages[-1].text
+    assert "for @ann: 1 order" in desk.vera.reads(desk.vera.direct_messages[-1])
 
 
 async def test_the_story_of_an_order_comes_as_a_file(desk: Desk) -> None:
@@ -107,7 +107,7 @@ async def test_the_command_is_acknowledged_while_slack_takes_no_file(desk: Desk)
     go_on = asyncio.Event()
     desk.slack.faults.add("upload", Hang(go_on))
     await desk.ask("ord_1")
-    assert "comes as a file by direct message: 1 request." in await look_up(desk, desk.vera, "/cancel-audit csv")
+    assert "comes as a file by direct message: 1 order." in await look_up(desk, desk.vera, "/cancel-audit csv")
     assert "ord_1" in await look_up(desk, desk.ben, "/cancel-audit")
     assert not desk.vera.files
     go_on.set()

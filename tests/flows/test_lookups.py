@@ -342,13 +342,13 @@ async def test_paging_goes_through_everything_and_back(desk: Desk) -> None:
         await desk.fill_in(f"ord_p{number:02}")
     await look_up(desk, desk.vera, "/cancel-audit")
     message = desk.answers(desk.vera)[-1]
-    assert page_of(desk, message) == ("1–10 of 23 requests", numbered(22, 13))
+    assert page_of(desk, message) == ("1–10 of 23 orders", numbered(22, 13))
     assert message.button("audit_page:newer") is None
-    assert await turned(desk, message, "older") == ("11–20 of 23 requests", numbered(12, 3))
-    assert await turned(desk, message, "older") == ("21–23 of 23 requests", numbered(2, 0))
+    assert await turned(desk, message, "older") == ("11–20 of 23 orders", numbered(12, 3))
+    assert await turned(desk, message, "older") == ("21–23 of 23 orders", numbered(2, 0))
     assert message.button("audit_page:older") is None
-    assert await turned(desk, message, "newer") == ("11–20 of 23 requests", numbered(12, 3))
-    assert await turned(desk, message, "newer") == ("1–10 of 23 requests", numbered(22, 13))
+    assert await turned(desk, message, "newer") == ("11–20 of 23 orders", numbered(12, 3))
+    assert await turned(desk, message, "newer") == ("1–10 of 23 orders", numbered(22, 13))
     assert len(desk.answers(desk.vera)) == 1
 
 
@@ -360,12 +360,12 @@ async def test_a_page_stays_a_page_while_requests_come(desk: Desk) -> None:
     message = desk.answers(desk.vera)[-1]
     await desk.ask("ord_1")
     await desk.ask("ord_2")
-    assert await turned(desk, message, "older") == ("11–12 of 12 requests", numbered(1, 0))
+    assert await turned(desk, message, "older") == ("11–12 of 12 orders", numbered(1, 0))
     await desk.stop_bot()
     await desk.start_bot(**(desk.by_http if desk.slack.events_url else {}))
-    assert await turned(desk, message, "newer") == ("1–10 of 12 requests", numbered(11, 2))
+    assert await turned(desk, message, "newer") == ("1–10 of 12 orders", numbered(11, 2))
     await look_up(desk, desk.vera, "/cancel-audit today")
-    assert page_of(desk, desk.answers(desk.vera)[-1])[0] == "1–10 of 14 requests"
+    assert page_of(desk, desk.answers(desk.vera)[-1])[0] == "1–10 of 14 orders"
 
 
 async def test_what_no_longer_matches_is_not_counted_and_hides_nothing(desk: Desk) -> None:
@@ -377,11 +377,11 @@ async def test_what_no_longer_matches_is_not_counted_and_hides_nothing(desk: Des
     for number in (12, 11):
         card = await desk.card(f"ord_p{number:02}")
         await desk.ann.click(card, "withdraw")
-    assert await turned(desk, message, "older") == ("9–11 of 11 requests", numbered(2, 0))
-    assert await turned(desk, message, "newer") == ("1–10 of 11 requests", numbered(10, 1))
+    assert await turned(desk, message, "older") == ("9–11 of 11 orders", numbered(2, 0))
+    assert await turned(desk, message, "newer") == ("1–10 of 11 orders", numbered(10, 1))
     for number in (1, 0):
         await desk.ann.click(await desk.card(f"ord_p{number:02}"), "withdraw")
-    assert await turned(desk, message, "older") == ("1–9 of 9 requests", numbered(10, 2))
+    assert await turned(desk, message, "older") == ("1–9 of 9 orders", numbered(10, 2))
 
 
 async def test_a_count_is_that_of_ones_own_requests(desk: Desk) -> None:
@@ -390,7 +390,7 @@ async def test_a_count_is_that_of_ones_own_requests(desk: Desk) -> None:
     for number in range(12):
         await desk.fill_in(f"ord_p{number:02}")
     answer = await look_up(desk, desk.olga, "/cancel-audit")
-    assert answer.splitlines()[0].endswith(" · 1 of 1 request")
+    assert answer.splitlines()[0].endswith(" · 1 of 1 order")
     assert [block["type"] for block in desk.answers(desk.olga)[-1].blocks] == ["rich_text", "rich_text"]
 
 

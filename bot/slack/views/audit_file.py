@@ -72,5 +72,5 @@ def words(found: Found, filters: str, rows: int, digest: str, *, contradicted: b
 
 
 def _counted(found: Found, count: int) -> str:
-    what = "request" if found.order_id is None else "event"
+    what = "order" if found.order_id is None else "event"
     return f"{count:,} {what}{'' if count == 1 else 's'}"

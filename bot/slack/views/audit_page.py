@@ -213,14 +213,13 @@ def answer_to(found: Found, query: str) -> list[Element]:
 
 
 def _place(found: Found) -> str:
-    """Return which rows of how many these are, such as ``· 11–20 of 57 requests``; nothing where there are none."""
+    """Return which rows of how many these are, such as ``· 11–20 of 57 orders``; nothing where there are none."""
     page, count = found.page, len(found.page.items)
     if not count:
         return ""
     rows = f"{page.before + 1:,}–{page.before + count:,}" if count > 1 else f"{page.before + 1:,}"
-    # A request has a row for each of its orders.
-    what = "order" if any(size > 1 for size in found.sizes.values()) else "request"
-    what = what if found.order_id is None else "event"
+    # A request has a row for each of its orders, and one page may hold no request of several.
+    what = "order" if found.order_id is None else "event"
     return f" · {rows} of {page.total:,} {what}{'' if page.total == 1 else 's'}"
 
 

@@ -7,7 +7,7 @@ command line shows every detail. The file is long because it is a table with wor
 from dataclasses import dataclass, replace
 
 from bot.domain import policy
-from bot.domain.attempt import Answer, Outcome, Reason, Trouble
+from bot.domain.attempt import DESPITE_WORDS, Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import Earlier, State
 from bot.domain.policy import Verdict
 from bot.domain.request import Request
@@ -312,16 +312,6 @@ _TROUBLES = {
 }
 
 
-_DESPITE_WORDS = {
-    Trouble.NO_CONFIRMATION,
-    Trouble.ANOTHER_ORDER,
-    Trouble.ANOTHER_STATUS,
-    Trouble.CONTRADICTORY,
-    Trouble.UNCLEAR_REFUSAL,
-}
-"""Obstacles that matter more than the answer's own words, which may read like a success."""
-
-
 def words(
     state: State, reason: Reason | None = None, trouble: Trouble | None = None, *, stopped: bool = False
 ) -> Words:
@@ -469,7 +459,7 @@ def said(answer: Answer) -> str:
     Its words may read like an outcome that they do not prove.
     """
     code = f"the code is {quoted(answer.code, _SHOWN)}" if answer.code else ""
-    if answer.trouble is None or (answer.message and answer.trouble not in _DESPITE_WORDS):
+    if answer.trouble is None or (answer.message and answer.trouble not in DESPITE_WORDS):
         return f"the gateway says {quoted(answer.message, _SHOWN_WORDS)}" if answer.message else code
     named = answer.trouble is Trouble.ANOTHER_STATUS and answer.trouble_about
     status = f" {quoted(answer.trouble_about, _SHOWN)}" if named else ""

@@ -18,10 +18,10 @@ def words(filters: str = "", rows: int = 3, scope: Scope = Scope.ALL, *, contrad
 def test_the_message_says_what_the_file_is() -> None:
     """People read the filters, the number of rows, the moment, the time zone, and the hash that is on record."""
     assert words("cancelled 7d", 1234) == (
-        "Cancellations on record for cancelled 7d: 1,234 requests, as of 2026-11-23 09:00 UTC. All times in the file "
+        "Cancellations on record for cancelled 7d: 1,234 orders, as of 2026-11-23 09:00 UTC. All times in the file "
         f"are in UTC. It is on record that you asked for it, with its SHA-256: {'0a' * 32}"
     )
-    assert "for <@U0BEN>: 1 request, " in words("<@U0BEN|ben>", 1)
+    assert "for <@U0BEN>: 1 order, " in words("<@U0BEN|ben>", 1)
     assert "&lt;!here&gt;" in words("<!here>")
     assert "only your own requests" in words(scope=Scope.OWN)
     assert "only your own requests" not in words(scope=Scope.ALL)

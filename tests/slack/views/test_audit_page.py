@@ -315,12 +315,12 @@ def test_filters_with_much_white_space_fit_into_a_button() -> None:
 @pytest.mark.parametrize(
     "before, count, total, place",
     [
-        (0, 1, 1, " · 1 of 1 request"),
-        (0, 3, 3, " · 1–3 of 3 requests"),
-        (10, 10, 57, " · 11–20 of 57 requests"),
-        (50, 7, 57, " · 51–57 of 57 requests"),
-        (56, 1, 57, " · 57 of 57 requests"),
-        (99_990, 10, 100_000, " · 99,991–100,000 of 100,000 requests"),
+        (0, 1, 1, " · 1 of 1 order"),
+        (0, 3, 3, " · 1–3 of 3 orders"),
+        (10, 10, 57, " · 11–20 of 57 orders"),
+        (50, 7, 57, " · 51–57 of 57 orders"),
+        (56, 1, 57, " · 57 of 57 orders"),
+        (99_990, 10, 100_000, " · 99,991–100,000 of 100,000 orders"),
     ],
 )
 def test_a_page_says_which_rows_it_has(before: int, count: int, total: int, place: str) -> None:
