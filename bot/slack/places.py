@@ -52,7 +52,7 @@ class Places:
                 raise
             found = Verdict.UNCHECKED
         if channel == self._trusted and found in {Verdict.NOT_INVITED, Verdict.ARCHIVED_CHANNEL}:
-            found = Verdict.ALLOWED  # a post says that as well, and how it can be mended
+            found = Verdict.ALLOWED  # a post meets the same, and the requester reads what to do
         if found is Verdict.ALLOWED:
             self._looked_at = {each: at for each, at in self._looked_at.items() if now - at < _FRESH} | {channel: now}
         return found

@@ -181,7 +181,7 @@ async def test_the_channel_for_all_cards_gets_none_while_slack_does_not_say_that
 
 
 async def test_the_requester_reads_the_reason_of_today_for_which_a_card_is_held_back(quiet_desk: Desk) -> None:
-    """What helps against the first reason may be no use against the next one; nobody is notified a second time."""
+    """A step that helps against the first reason may be no use against the next one; nobody is notified again."""
     desk = quiet_desk
     desk.share(PAYMENTS)
     desk.slack.faults.always("conversations.info", broken(503))
@@ -217,7 +217,7 @@ async def test_nobody_asks_slack_about_the_channel_for_all_cards_where_it_may_be
 async def test_a_card_in_a_shared_channel_does_not_say_why_everything_is_frozen(
     quiet_desk: Desk, fault: Fault | None
 ) -> None:
-    """The card was there before the other company; whoever freezes everything did not write for it, or might not."""
+    """The card was there before the other company; the person who freezes everything does not write for it."""
     desk = quiet_desk
     await desk.start_bot(APPROVAL_CHANNEL="")
     await desk.fill_in("ord_1", channel=LOBBY)

@@ -1,4 +1,4 @@
-"""What the playground keeps from one run to the next."""
+"""The playground keeps its messages, orders and calls from one run to the next."""
 
 from pathlib import Path
 

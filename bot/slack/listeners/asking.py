@@ -52,7 +52,7 @@ class Asking:
         """Open the form, filled in from the command's text; or do what else that text asks for."""
         tell, wanted = self._parts.answer_to(typed.response_url), command_text.read(typed.as_typed)
         if isinstance(wanted, command_text.Freeze | command_text.Unfreeze):
-            # Kept first: whoever sees no error of Slack's relies on it. What only opens a form needs no such promise.
+            # Kept first: people who see no error of Slack's rely on it. A command that only opens a form promises nothing.
             answer = await self._freeze(typed, wanted)
             await ack()
             self._parts.say(tell, answer)
@@ -143,7 +143,7 @@ class Asking:
         return await places.may_hold_card(self._parts.client, channel, name, shared=self._parts.allow_shared_channels)
 
     async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze) -> str:
-        """Stop everything or let it go on, and return the words for the person; others read what is owed to them."""
+        """Stop everything or let it go on, and return the words for the person; other messages tell everybody else."""
         workflow, user = self._parts.workflow, User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
         home, actor = await self._parts.arrive(user, typed.team_id, typed.enterprise_id, Role.APPROVER)
         if home is not Home.HERE:
