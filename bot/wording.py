@@ -386,8 +386,8 @@ def another_gateway(former: str, current: str, orders: Sequence[str]) -> str:
     named = ", ".join(map(printable, orders[:_NAMED])) + (f" and {more} more" if more > 0 else "")
     return (
         f"DVPAY_BASE_URL is {current}, but the bot worked with {former} before. That gateway is still to be asked about"
-        f" these orders, or only it knows whether they are cancelled: {named}. Start with the former address until they have"
-        " ended, and settle in Slack what is not known. If it is the same gateway at a new address, set"
+        f" these orders, or only it knows whether they are cancelled: {named}. Start with the former address until they"
+        " have ended, and settle in Slack what is not known. If it is the same gateway at a new address, set"
         f" DVPAY_MOVED_FROM={former}."
     )
 

@@ -52,7 +52,7 @@ class Asking:
         """Open the form, filled in from the command's text; or do what else that text asks for."""
         tell, wanted = self._parts.answer_to(typed.response_url), command_text.read(typed.as_typed)
         if isinstance(wanted, command_text.Freeze | command_text.Unfreeze):
-            # Kept first: people who see no error of Slack's rely on it. A command that only opens a form promises nothing.
+            # Kept first, as people who see no error of Slack's rely on it. One that only opens a form promises nothing.
             answer = await self._freeze(typed, wanted)
             await ack()
             self._parts.say(tell, answer)
