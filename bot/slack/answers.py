@@ -26,9 +26,14 @@ async def conversation(client: AsyncWebClient, channel_id: str) -> Mapping[str, 
 async def user(client: AsyncWebClient, user_id: str) -> Mapping[str, Any]:
     """Return what Slack says of a person, with their team. Raises what the client raises, and UnreadableAnswerError.
 
-    Source: https://docs.slack.dev/reference/methods/users.info
+    Source: https://docs.slack.dev/reference/methods/users.info. On Enterprise Grid a person has an id of their own for
+    the whole organisation: https://docs.slack.dev/reference/objects/user-object
     """
-    found = _about(user_id, (await client.users_info(user=user_id)).get("user"))
+    found = (await client.users_info(user=user_id)).get("user")
+    if not isinstance(found, dict):
+        raise UnreadableAnswerError
+    if (found.get("enterprise_user") or {}).get("id") != user_id:
+        _about(user_id, found)
     text(found.get("team_id"))
     return found
 

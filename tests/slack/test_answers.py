@@ -86,3 +86,14 @@ async def test_an_ok_without_what_was_asked_for_is_no_answer(
     problem = problem_of(unreadable.value)
     assert (problem.name, problem.unclear, problem.refusal) == ("unreadable_answer", True, False)
     assert await read(client)
+
+
+@pytest.mark.parametrize("found", [{"id": "W0ANN"}, {"id": "U0X", "enterprise_user": {"id": "W0ANN"}}])
+async def test_a_person_is_known_by_the_id_in_the_organisation_as_well(
+    slack: LocalSlack, found: dict[str, Any]
+) -> None:
+    """On Enterprise Grid a setting may name somebody by either of the two."""
+    client = web_client(slack.api_url, Network(), slack.bot_token)
+    body = json.dumps({"ok": True, "user": {"team_id": "T0LOCAL", **found}}).encode()
+    slack.faults.add("users.info", Canned(200, body, {"Content-Type": "application/json"}))
+    assert (await answers.user(client, "W0ANN"))["team_id"] == "T0LOCAL"
