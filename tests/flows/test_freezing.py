@@ -349,7 +349,7 @@ async def test_what_was_approved_waits_and_goes_out_when_the_freeze_is_over(pati
     await desk.running_bot.worker.until_idle()
     assert not desk.gateway.calls
     # The pause between two attempts is over by then, or it is not.
-    assert re.search("1 approved request (is due to go to the gateway now|waits for the time)", await unfreeze(desk))
+    assert re.search("1 approved request (due to go to the gateway|waiting for the time)", await unfreeze(desk))
     assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
     assert [type(event.content) for event in await desk.events() if isinstance(event.content, Frozen | Unfrozen)] == [
         Frozen,
@@ -370,7 +370,7 @@ async def test_the_end_of_a_freeze_names_what_waits_for_its_next_attempt(desk: D
     await desk.ben.click_as_seen(before, "reject")
     assert "it waits until the freeze is over. Everything is frozen by ben" in await desk.told(desk.ben, 2)
     told = await unfreeze(desk)
-    assert told.endswith("approvals count. 1 approved request waits for the time of a next attempt.")
+    assert re.search("approvals count. As of .*: 1 approved request waiting for the time of a next attempt.$", told)
     await desk.card_says(card, "I ask again at")
     assert len(desk.gateway.calls) == 1
 
@@ -444,7 +444,7 @@ async def test_a_freeze_outlives_the_process_and_a_lowered_quorum_waits_for_its_
         await desk.running_bot.worker.until_idle()
         assert not desk.gateway.calls
         told = await unfreeze(desk)
-        assert "1 other request has enough approvals if all of them count by the settings of today: I look now." in told
+        assert "1 other request with enough approvals if all of them count by the settings of then." in told
         assert "1 of 1 approval: @ben" in await desk.card_says(card, "✅ Cancelled")
 
 

@@ -101,25 +101,30 @@ def announcement(event: Event) -> Message:
             freeze = Freeze(event.actor, datetime.fromisoformat(event.at), why)
             row = _line(freeze, _STANDS_STILL, " When it is over, I say so here.")
         case Unfrozen(due=due, later=later, enough=enough):
-            said = [
-                _counted(due, "approved request is", "approved requests are", "due to go to the gateway now."),
-                _counted(later, "approved request waits", "approved requests wait", "for the time of a next attempt."),
-                _counted(
-                    enough,
-                    "other request has",
-                    "other requests have",
-                    "enough approvals if all of them count by the settings of today: I look now.",
+            # Slack may take it much later, so it says of which moment the counts are.
+            counts = [
+                _counted(due, "approved request", "due to go to the gateway"),
+                _counted(later, "approved request", "waiting for the time of a next attempt"),
+                _counted(enough, "other request", "with enough approvals if all of them count by the settings of then"),
+            ]
+            counted = ", ".join(filter(None, counts))
+            row = [
+                words("The freeze is over: "),
+                person(event.actor),
+                words(" has ended it. Requests are taken again, and approvals count."),
+                *(
+                    [words(" As of "), moment(datetime.fromisoformat(event.at)), words(f": {counted}.")]
+                    if counted
+                    else []
                 ),
             ]
-            goes_on = " ".join([" has ended it. Requests are taken again, and approvals count.", *filter(None, said)])
-            row = [words("The freeze is over: "), person(event.actor), words(goes_on)]
         case content:
             raise AssertionError(content)
     return Message(mrkdwn(row), [lines(row)])
 
 
-def _counted(count: int, one: str, many: str, what: str) -> str:
-    return f"{count} {one if count == 1 else many} {what}" if count else ""
+def _counted(count: int, what: str, how: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'} {how}" if count else ""
 
 
 def done(event: Event, channel: str) -> str:

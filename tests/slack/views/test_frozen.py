@@ -169,16 +169,22 @@ def test_approvals_are_said_to_be_counted_again_after_the_freeze() -> None:
     "due, later, says",
     [
         (0, 0, ""),
-        (1, 0, " 1 approved request is due to go to the gateway now."),
-        (2, 0, " 2 approved requests are due to go to the gateway now."),
-        (0, 1, " 1 approved request waits for the time of a next attempt."),
-        (0, 2, " 2 approved requests wait for the time of a next attempt."),
+        (1, 0, "1 approved request due to go to the gateway."),
+        (
+            2,
+            3,
+            "2 approved requests due to go to the gateway, 3 approved requests waiting for the time of a next attempt.",
+        ),
+        (0, 1, "1 approved request waiting for the time of a next attempt."),
+        (0, 2, "2 approved requests waiting for the time of a next attempt."),
     ],
 )
 def test_the_end_of_a_freeze_says_which_requests_go_out_now(due: int, later: int, says: str) -> None:
-    """A request whose next attempt is due later does not go to the gateway now."""
+    """Slack may take the message late, so it says of which moment it speaks."""
     event = event_of(Unfrozen(due=due, later=later))
-    said = f"The freeze is over: @ben has ended it. Requests are taken again, and approvals count.{says}"
+    counted = f" As of {event.at[:10]} {event.at[11:16]}" if says else ""
+    said = f"The freeze is over: @ben has ended it. Requests are taken again, and approvals count.{counted}"
+    said += f": {says}" if says else ""
     assert shown(freezes.announcement(event)) == said
 
 
