@@ -110,7 +110,11 @@ def _findings(request: Request, room: Room) -> list[Block]:
     for order, statement in found:
         order_id = words(cut(order.order_id, _SHOWN_ORDER), code=True)
         about = [words(" about "), order_id] if request.several else []
-        knows = [words("How "), person(statement.approver), words(" knows"), *about, words(":")]
+        by = person(statement.approver)
+        knows = [words("How "), by, words(" knows"), *about, words(":")]
+        if order.state is State.CANCELLED:
+            # The gateway's late word may say the opposite.
+            knows = [words("Before the gateway confirmed it, "), by, words(" stated"), *about, words(":")]
         finding = cut_to_weight(statement.reason, _THEIR_WORDS_WEIGHT // len(found))
         blocks += [lines(knows), quote(finding)]
     return blocks
@@ -197,7 +201,8 @@ def _text(request: Request, presentation: Presentation) -> str:
         decisions = [(request.rejection, "Rejected")]
     else:
         said += _last_attempt(request, found)
-        decisions = [(request.rejection, "Rejected"), (request.cancellation.settlement, "Settled")]
+        settled = "Stated before that" if request.state is State.CANCELLED else "Settled"
+        decisions = [(request.rejection, "Rejected"), (request.cancellation.settlement, settled)]
     for decision, act in decisions:
         if decision is not None:
             words_of_theirs = escape(quoted(decision.reason, _SHOWN_IN_TEXT))

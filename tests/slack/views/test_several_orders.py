@@ -867,3 +867,14 @@ def test_orders_that_look_alike_are_told_apart_in_the_form() -> None:
     assert problems_with_view(view) == []
     shown_ = [each["text"]["text"] for each in view["blocks"][0]["element"]["options"]]
     assert [each[:14] for each in shown_] == ["1 in the list:", "2 in the list:"]
+
+
+def test_a_statement_that_the_gateway_has_overtaken_is_shown_as_one_of_before() -> None:
+    """Somebody stated that it is not cancelled, and then a late answer confirmed that it is."""
+    overtaken = replace(SETTLED, state=State.CANCELLED)
+    for found in ((overtaken,), (overtaken, SETTLED)):
+        message = card.card(batch(*found))
+        about = " about ord_1" if len(found) > 1 else ""
+        by = "@U0DORA"
+        assert f"Before the gateway confirmed it, {by} stated{about}:" in shown(message)
+    assert "Stated before that by" in card.card(batch(overtaken)).text
