@@ -364,11 +364,11 @@ def freeze_begun(path: Place, waiting: int, *, in_use: bool) -> str:
 
 
 def freeze_ended(path: Place, waiting: int, due: int, later: int, *, in_use: bool) -> str:
-    """Return what goes on now: ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
+    """Return what is open: of that, ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
         return f"{over} No bot has this file open, so nothing goes on before one starts with it. {_ANOTHER_FILE}"
-    requests = "1 request goes on" if waiting == 1 else f"{waiting or 'No'} requests go on"
+    requests = "1 request is open" if waiting == 1 else f"{waiting or 'No'} requests are open"
     now = f" Approved, and due to go to the gateway now: {due}." if due else ""
     waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""
     return f"{over} {requests}.{now}{waits}"

@@ -34,7 +34,7 @@ async def test_the_operator_freezes_and_unfreezes_beside_a_running_bot(database:
         code, out, _ = await command(database, "unfreeze")
         assert (code, out) == (
             0,
-            f"The freeze of {database} is over. 1 request goes on.\n",
+            f"The freeze of {database} is over. 1 request is open.\n",
         )
         await desk.ben.click(card, "approve")
         assert "frozen" not in await desk.card_says(card, "✅ Cancelled")
