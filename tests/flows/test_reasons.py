@@ -198,7 +198,7 @@ async def test_look_ups_and_files_know_the_reasons(quiet_desk: Desk, transport: 
     await vera.command("/cancel-audit Duplicate  Payment pending", LOBBY)
     told = await quiet_desk.told(vera)
     assert "ord_1" in told
-    assert "1 of 1 request" in told
+    assert "1 of 1 order" in told
     assert "ord_2" not in told
     await vera.command("/cancel-audit order:fraud", LOBBY)
     assert "No request for an order fraud is on record" in await quiet_desk.told(vera, 2)

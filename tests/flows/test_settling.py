@@ -313,7 +313,7 @@ async def test_who_retried_is_found_by_their_name(desk: Desk) -> None:
     await desk.cleo.command("/cancel-audit me", LOBBY)
     told = await desk.told(desk.cleo)
     assert "retried by @cleo" in told
-    assert "1 of 1 request" in told
+    assert "1 of 1 order" in told
 
 
 async def test_retry_waits_for_a_request_that_is_open(desk: Desk) -> None:
