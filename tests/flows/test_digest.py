@@ -119,7 +119,7 @@ async def test_a_freeze_holds_up_no_digest(week: Week) -> None:
     """People want to know how things stand all the more."""
     await week.start()
     await week.desk.ben.command("/cancel-order freeze wrong prices", LOBBY)
-    # Its announcement is on its way, and a worker that is in the middle of that would take the old time for the new one.
+    # Its announcement is on its way, and a worker in the middle of that would take the old time for the new one.
     await week.desk.running_bot.worker.until_idle()
     await week.at(NEXT)
     assert len(week.digests()) == 1
