@@ -73,7 +73,9 @@ def conclude(
     """
     request = tx.requests.of_cancellation(attempt.cancellation)
     assert request is not None
-    unclear, own = tx.attempts.any_unclear(request), tx.attempts.any_unclear(request, own=True)
+    # After a restore, calls that the copy does not know may have had an effect as well.
+    own = request.set_back or tx.attempts.any_unclear(request, own=True)
+    unclear = own or tx.attempts.any_unclear(request)
     current = tx.attempts.under_way(request)
     if not tx.attempts.end(attempt, answer, at):
         return None

@@ -39,7 +39,7 @@ from tests.workflow.steps import (
     state_of,
     unknown,
 )
-from tests.world import World, next_attempt, next_delivery
+from tests.world import World, actor, next_attempt, next_delivery
 
 
 @pytest.mark.parametrize(
@@ -454,3 +454,17 @@ async def test_what_was_approved_in_a_restored_copy_is_not_sent_before_somebody_
     )
     assert (await workflow.claim("w", calls=1, messages=0)).attempts == []
     assert await state_of(store, request) is State.APPROVED
+
+
+@pytest.mark.parametrize("answer", [MISSING, EXPIRED, DENIED])
+async def test_a_call_that_a_restored_copy_does_not_know_counts_as_unclear(
+    workflow: Workflow, store: Store, clock: Clock, answer: Answer
+) -> None:
+    """Such a no may be the echo of what the request did after the copy was made."""
+    request = await approved(workflow)
+    await store.transaction(
+        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:root", clock())
+    )
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    assert await workflow.record_answer(await sending(workflow), answer) is State.UNKNOWN
+    assert await state_of(store, request) is State.UNKNOWN

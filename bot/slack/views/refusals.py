@@ -397,6 +397,11 @@ def _how_it_stands(request: Request) -> str:
     stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
         return "this request is approved, and it waits until the freeze is over"
+    if request.may_have_had_effect:
+        return (
+            "I went on with an older copy of my database, so I don't know whether this request cancelled "
+            f"{'the orders' if request.several else 'the order'}"
+        )
     if request.state is State.FAILED:
         on_card = request.has_card and buttons.offered_for_retry(request)
         retry = f", and {_OTHERS} can press Retry on its card" if on_card else ""

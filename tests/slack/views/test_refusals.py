@@ -76,6 +76,14 @@ CLICK_VERDICTS = {
 """The refusals of clicks, each with states that must read differently from all others."""
 
 
+@pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.WITHDRAWN, State.EXPIRED])
+def test_no_refusal_says_what_a_restored_copy_cannot_know(state: State) -> None:
+    """The request may have cancelled the order after the copy was made, whatever the copy says of it."""
+    found = refusals.click_refused(Verdict.WRONG_STATE, changed(CANCELLATION, state=state, set_back=True))
+    assert "I don't know whether this request cancelled the order" in found
+    assert "did not cancel" not in found
+
+
 def test_every_refusal_of_a_click_has_a_text_of_its_own() -> None:
     """Two causes that a person can meet at a click never share a text."""
     told: dict[str, set[Verdict]] = {}
