@@ -20,7 +20,7 @@ async def conversation(client: AsyncWebClient, channel_id: str) -> Mapping[str, 
 
     Source: https://docs.slack.dev/reference/methods/conversations.info
     """
-    return _about(channel_id, (await client.conversations_info(channel=channel_id)).get("channel"))
+    return about(channel_id, (await client.conversations_info(channel=channel_id)).get("channel"))
 
 
 async def user(client: AsyncWebClient, user_id: str) -> Mapping[str, Any]:
@@ -33,7 +33,7 @@ async def user(client: AsyncWebClient, user_id: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise UnreadableAnswerError
     if (found.get("enterprise_user") or {}).get("id") != user_id:
-        _about(user_id, found)
+        about(user_id, found)
     text(found.get("team_id"))
     return found
 
@@ -69,7 +69,8 @@ def text(value: object) -> str:
     return value
 
 
-def _about(wanted: str, found: object) -> Mapping[str, Any]:
+def about(wanted: str, found: object) -> Mapping[str, Any]:
+    """Return what Slack says of something, where it is that of this id. Raises UnreadableAnswerError."""
     if not isinstance(found, dict) or found.get("id") != wanted:
         raise UnreadableAnswerError
     return found

@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.ids import CHANNEL_ID
 from bot.gateway.answer import parse_date
-from bot.slack.answers import UnreadableAnswerError, text
+from bot.slack.answers import about, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,7 @@ async def fetch_app(client: AsyncWebClient, identity: Identity) -> str:
 
     Source: https://docs.slack.dev/reference/methods/bots.info
     """
-    found = (await client.bots_info(bot=identity.bot_id)).get("bot")
-    if not isinstance(found, dict) or found.get("id") != identity.bot_id:
-        raise UnreadableAnswerError
+    found = about(identity.bot_id, (await client.bots_info(bot=identity.bot_id)).get("bot"))
     return text(found.get("app_id"))
 
 

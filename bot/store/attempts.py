@@ -89,12 +89,9 @@ class Attempts:
         )
         return _attempt(rows[0][0], request) if rows else None
 
-    def any_unclear(self, request: Request, *, own: bool = False) -> bool:
-        """Return True where an earlier attempt for this order may have taken effect without our knowing.
-
-        With ``own`` only those of this request count, and not those of one that somebody settled by hand.
-        """
-        sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({OWN_MAYBE_DONE if own else MAYBE_DONE})"
+    def any_unclear(self, request: Request) -> bool:
+        """Return True where an earlier attempt for this order may have taken effect without our knowing."""
+        sql = f"SELECT 1 FROM cancellations c WHERE c.number = ? AND EXISTS ({MAYBE_DONE})"
         rows = self._connection.execute(sql, (request.cancellation.number,))
         return bool(rows)
 

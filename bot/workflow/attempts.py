@@ -74,7 +74,7 @@ def conclude(
     request = tx.requests.of_cancellation(attempt.cancellation)
     assert request is not None
     # After a restore, calls that the copy does not know may have had an effect as well.
-    own = request.set_back or tx.attempts.any_unclear(request, own=True)
+    own = request.set_back or request.cancellation.unclear
     unclear = own or tx.attempts.any_unclear(request)
     current = tx.attempts.under_way(request)
     if not tx.attempts.end(attempt, answer, at):

@@ -51,14 +51,14 @@ class Asking:
     async def cancel_order(self, ack: AsyncAck, typed: Command) -> None:
         """Open the form, filled in from the command's text; or do what else that text asks for."""
         tell, wanted = self._parts.answer_to(typed.response_url), command_text.read(typed.as_typed)
+        user = User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
         if isinstance(wanted, command_text.Freeze | command_text.Unfreeze):
             # Kept first, as people who see no error of Slack's rely on it. One that only opens a form promises nothing.
-            answer = await self._freeze(typed, wanted)
+            answer = await self._freeze(user, typed, wanted)
             await ack()
             self._parts.say(tell, answer)
             return
         await ack()
-        user = User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
         way = Way(CANCEL_ORDER, user, typed.enterprise_id, typed.trigger_id, tell, f"Type {CANCEL_ORDER} again.")
         self._parts.background.start(self._read_command(way, typed, wanted), tell=tell)
 
@@ -142,9 +142,9 @@ class Asking:
             return Verdict.ALLOWED
         return await places.may_hold_card(self._parts.client, channel, name, shared=self._parts.allow_shared_channels)
 
-    async def _freeze(self, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze) -> str:
+    async def _freeze(self, user: User, typed: Command, wanted: command_text.Freeze | command_text.Unfreeze) -> str:
         """Stop everything or let it go on, and return the words for the person; other messages tell everybody else."""
-        workflow, user = self._parts.workflow, User(id=typed.user_id, name=typed.user_name, team_id=typed.team_id)
+        workflow = self._parts.workflow
         home, actor = await self._parts.arrive(user, typed.team_id, typed.enterprise_id, Role.APPROVER)
         if home is not Home.HERE:
             return await self._parts.refuse_stranger(home, user.id, user.shown_name, CANCEL_ORDER)

@@ -83,6 +83,7 @@ class LookingUp:
             await tell(audit_page.USAGE)
             return
         actor = await self._parts.directory.actor(somebody.id, somebody.name, Role.APPROVER, Role.AUDITOR)
+        unchecked = reading_unchecked(actor)
         zone = button.zone
         if zone is None and (profile := await self._parts.directory.profile(somebody.id)) is not None:
             zone = profile.time_zone
@@ -101,13 +102,13 @@ class LookingUp:
         except NotAFilter as error:
             await tell(audit_page.usage(error))
         except MayNotRead:
-            if reading_unchecked(actor):
+            if unchecked:
                 await self._refuse_unchecked(actor, tell)
                 return
             await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.NOT_AN_AUDITOR)
             await tell(refusals.OWN_REQUESTS_ONLY)
         else:
-            if wanted is not None and reading_unchecked(actor):
+            if wanted is not None and unchecked:
                 # A file is passed on, and does not say that it may lack what its reader should see.
                 await self._refuse_unchecked(actor, tell)
                 return
@@ -122,8 +123,7 @@ class LookingUp:
                 await tell(audit_file.coming(found))
                 await self._hand_out(actor, replace(asked, at=found.at), button.query, tell)
                 return
-            contact, unchecked = self._parts.presentation.contact, reading_unchecked(actor)
-            answer = audit_page.page(found, asked.text, contact, unchecked=unchecked)
+            answer = audit_page.page(found, asked.text, self._parts.presentation.contact, unchecked=unchecked)
             digest = sha256(answer.text.encode()).hexdigest()
             await self._parts.workflow.looked_up(actor, button.query, len(found.page.items), digest)
             await respond(self._parts.network, response_url, answer, replace=in_place)

@@ -95,13 +95,6 @@ def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Bl
     return blocks + _findings(request, room) + buttons.actions(request)
 
 
-def _lacking(request: Request, presentation: Presentation) -> list[Element]:
-    """Return a warning where nobody is left who could bring a waiting request to its end."""
-    if not presentation.lacks_approvers(request, outcomes.approvals_missing(request)):
-        return []
-    return addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact)
-
-
 def _findings(request: Request, room: Room) -> list[Block]:
     """Return how people know what they stated about orders; of many, what was said last."""
     found = [(each, each.settlement) for each in request.cancellations if each.settlement is not None]
@@ -143,7 +136,7 @@ def _how_it_stands(
     if request.state is State.PENDING:
         whom = presentation.still_needed(request)
         rows.append([words("To decide: "), *whom] if whom else [])
-        rows.append(_lacking(request, presentation))
+        rows.append(orders.lacking(request, presentation))
         rows.append([words(f"{_needed(request)}. Expires "), moment(request.expires_at)])
         rows.append([words(outcomes.COUNTED_AGAIN)] if request.freeze is not None and request.approvers else [])
     elif explanation := _explanation(request, found):
@@ -180,7 +173,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         if whom := mrkdwn(presentation.still_needed(request)):
             needed += f" from {whom}" if outcomes.approvals_missing(request) else f". To decide: {whom}"
         expires = mrkdwn_moment(request.expires_at)
-        lacking = mrkdwn(_lacking(request, presentation))
+        lacking = mrkdwn(orders.lacking(request, presentation))
         who = f"<@{request.requester}> asks to cancel {order}{why}. {needed}."
         asks = " ".join(filter(None, [who, lacking, f"Expires {expires}."]))
         source = mrkdwn(orders.came_from(request))

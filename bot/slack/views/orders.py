@@ -17,6 +17,7 @@ from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import (
     Block,
     Element,
+    addressed,
     cut,
     escape,
     link,
@@ -115,6 +116,13 @@ def some(request: Request, found: Collection[Cancellation], limit: int) -> str:
         return "".join(f"order {cut(each.order_id, limit)}" for each in found)
     of_all = f" of {len(request.cancellations)}" if len(found) < len(request.cancellations) else ""
     return f"{len(found)}{of_all} orders"
+
+
+def lacking(request: Request, presentation: Presentation) -> list[Element]:
+    """Return a warning where nobody is left who could bring a waiting request to its end."""
+    if not presentation.lacks_approvers(request, outcomes.approvals_missing(request)):
+        return []
+    return addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact)
 
 
 def words_for(request: Request) -> Words:

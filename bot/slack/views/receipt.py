@@ -118,14 +118,13 @@ def _rows(
     told = missing_card.rows(request, missing, bot_user_id, presentation) if missing is not None else []
     match request.state:
         case State.PENDING:
-            lacking = presentation.lacks_approvers(request, outcomes.approvals_missing(request))
             rows = [
                 *told,
                 *_earlier(request),
                 *freezes.banners(request),
                 _needed(request),
                 [words(outcomes.COUNTED_AGAIN)] if request.freeze is not None and request.approvers else [],
-                addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact) if lacking else [],
+                orders.lacking(request, presentation),
                 [
                     words("Expires "),
                     moment(request.expires_at),
