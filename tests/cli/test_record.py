@@ -355,7 +355,8 @@ def test_what_is_no_public_key_is_a_mistake_that_shows_no_secret(cli: Cli, keys:
     for given in (keys["RECORD_KEY"], "abc", keys["RECORD_PUBLIC_KEY"][:-3]):
         ended = cli("audit", "verify", "--key", given)
         assert (ended.exit_code, "The key in --key is" in ended.stderr) == (2, True)
-        assert keys["RECORD_KEY"].rpartition("+")[2] not in ended.stderr
+        # The last part of a key is base64 and may hold a "+" of its own.
+        assert keys["RECORD_KEY"].split("+", 4)[4] not in ended.stderr
 
 
 def test_a_command_that_writes_to_a_sealed_record_needs_its_key(cli: Cli, keys: dict[str, str], tmp_path: Path) -> None:
