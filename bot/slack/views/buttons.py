@@ -51,7 +51,7 @@ def of_requester(request: Request) -> list[Element]:
     """
     if request.state is State.PENDING:
         order = orders.phrase(request, _SHOWN_ORDER)
-        confirm = dialog("Withdraw this request?", f"The request ends, and it does not cancel {order}.", "Withdraw")
+        confirm = dialog("Withdraw this request?", _withdrawing(request, order), "Withdraw")
         return [button(request, Act.WITHDRAW, "Withdraw", None, confirm)]
     if between_attempts(request):
         return [button(request, Act.STOP, "Stop trying", None, _stopping(request, own=True))]
@@ -131,7 +131,7 @@ def _buttons(request: Request) -> list[Element]:
         approve = dialog(f"Cancel {these}?", _approving(request, order), "Approve")
         withdraw = dialog(
             "Withdraw this request?",
-            f"The request ends, and it does not cancel {order}. Only the requester can withdraw it.",
+            f"{_withdrawing(request, order)} Only the requester can withdraw it.",
             "Withdraw",
         )
         return [
@@ -180,11 +180,19 @@ def offered_for_retry(request: Request) -> list[Cancellation]:
     return [] if request.under_way or request.freeze is not None else policy.retryable(request)
 
 
+def _withdrawing(request: Request, order: str) -> str:
+    """Return what Withdraw does, without a promise about a request of which nobody knows here what it has done."""
+    if request.set_back:
+        return f"The request ends. It may have cancelled {order}: I went on with an older copy of my database."
+    return f"The request ends, and it does not cancel {order}."
+
+
 def _stopping(request: Request, *, own: bool = False) -> Element:
     """Return the question before Stop trying; ``own`` is true where only the requester can be asked."""
     waiting = _between_attempts(request)
     which = orders.some(request, waiting, _SHOWN_ORDER_WITH_MORE)
-    stops = f"No further attempt is made. This request does not cancel {which}."
+    outcome = "may have cancelled" if request.set_back else "does not cancel"
+    stops = f"No further attempt is made. This request {outcome} {which}."
     if request.several:
         # Others may have come to wait before the click.
         stops = f"No further attempt is made for all orders that can be stopped then: now {which}."

@@ -47,7 +47,7 @@ class Words:
         return " ".join(filter(None, [self.did, self.meaning, self.by_hand]))
 
 
-_THEN_RETRY = "Then an approver can press Retry on the card."
+_OR_THEN_RETRY = "Or an approver presses Retry when the cause is gone: asking again is safe."
 _THEN_RETRY_OR_ASK = "Then an approver can press Retry on the card, or you ask again."
 _RETRY = "An approver can press Retry on the card, or you ask again."
 _BY_HAND = "Then an approver settles this by hand, in the menu (⋯) of the card or on the Home tab."
@@ -177,24 +177,27 @@ _BY_CAUSE = {
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
-        "Look the order up at the gateway. The bot's operator must fix the credentials.",
-        then=_THEN_RETRY,
+        "The bot's operator must fix the credentials. Look the order up at the gateway.",
+        _BY_HAND,
+        _OR_THEN_RETRY,
         short="not known: credentials rejected",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
-        "Look the order up at the gateway. The bot's operator must check the clock.",
-        then=_THEN_RETRY,
+        "The bot's operator must check the clock. Look the order up at the gateway.",
+        _BY_HAND,
+        _OR_THEN_RETRY,
         short="not known: time not accepted",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
         "⚠️",
         _UNKNOWN,
         "An answer of the gateway was lost or not clear, and now it turns the bot away. "
-        "Look the order up at the gateway. The bot's operator must look at this.",
-        then=_THEN_RETRY,
+        "The bot's operator must look at this. Look the order up at the gateway.",
+        _BY_HAND,
+        _OR_THEN_RETRY,
         short="not known: bot turned away",
     ),
 }

@@ -46,7 +46,9 @@ def receipt(
     heading, rows = _rows(request, missing, bot_user_id, presentation)
     rows.append(orders.came_from(request))
     if (theirs := _theirs(request)) is not None:
-        act = "Rejected by " if request.rejection else "Found by "
+        # The gateway's late word may say the opposite of a statement.
+        stated = "Found by " if request.state is not State.CANCELLED else "Stated before the gateway confirmed it, by "
+        act = "Rejected by " if request.rejection else stated
         ends = words(":" if theirs.reason else ".")
         rows.append([words(act), person(theirs.approver), words(", "), moment(theirs.at), ends])
     way = orders.way_to_card(request)

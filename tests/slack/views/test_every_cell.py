@@ -4,6 +4,7 @@ The tables here say what each cell must claim, independently of the views' own t
 """
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -191,7 +192,7 @@ NEXT_STEPS: dict[State, str] = {
     State.CANCELLED: "",  # nothing is left to do
     State.REFUSED: "",
     State.FAILED: "press Retry",
-    State.UNKNOWN: "Look the order up at the gateway",
+    State.UNKNOWN: "Look the order up at the gateway. Then an approver settles this by hand",
     State.REJECTED: "",
     State.WITHDRAWN: "",
     State.EXPIRED: "Ask again",
@@ -199,6 +200,7 @@ NEXT_STEPS: dict[State, str] = {
     State.SETTLED_NOT_CANCELLED: "Ask again",
 }
 """Words of the next step that a person must take."""
+SETTLE_OR_RETRY = ["Look the order up at the gateway. Then an approver settles this by hand", "presses Retry"]
 NEXT_STEPS_BY_CAUSE: dict[tuple[State, Cause], list[str]] = {
     (State.FAILED, STOP): ["press Retry", "ask again"],
     (State.FAILED, Trouble.CERTIFICATE): ["operator must look", "press Retry"],
@@ -214,10 +216,10 @@ NEXT_STEPS_BY_CAUSE: dict[tuple[State, Cause], list[str]] = {
     (State.REFUSED, Reason.EXPIRED): ["Nothing to do"],
     (State.FAILED, Reason.CREDENTIALS): ["operator must fix", "press Retry"],
     (State.FAILED, Reason.TURNED_AWAY): ["operator must look", "press Retry"],
-    (State.UNKNOWN, Reason.TURNED_AWAY): ["Look the order up", "operator must look", "press Retry"],
+    (State.UNKNOWN, Reason.TURNED_AWAY): ["operator must look", *SETTLE_OR_RETRY],
     (State.FAILED, Reason.CLOCK): ["operator must check the clock", "press Retry"],
-    (State.UNKNOWN, Reason.CREDENTIALS): ["Look the order up", "operator must fix", "press Retry"],
-    (State.UNKNOWN, Reason.CLOCK): ["Look the order up", "operator must check the clock", "press Retry"],
+    (State.UNKNOWN, Reason.CREDENTIALS): ["operator must fix", *SETTLE_OR_RETRY],
+    (State.UNKNOWN, Reason.CLOCK): ["operator must check the clock", *SETTLE_OR_RETRY],
 }
 BUTTONS: dict[State, list[str]] = {
     State.PENDING: ["approve", "reject", "⋯ withdraw"],
@@ -521,6 +523,21 @@ LATER = (
 def test_the_approve_dialog_says_what_the_click_does(quorum: tuple[int, int], says: str) -> None:
     """People read whether the order is cancelled now or after further approvals."""
     assert dialogs(cell(State.PENDING, None, quorum))["approve"] == says
+
+
+def test_no_dialog_promises_what_an_older_copy_of_the_database_cannot_know() -> None:
+    """After a restore, what somebody withdraws or stops may have cancelled its order, however long the id is."""
+    for state, says in (
+        (State.PENDING, "The request ends. It may have cancelled order "),
+        (State.APPROVED, "No further attempt is made. This request may have cancelled order "),
+    ):
+        request = replace(cell(state, None), set_back=True)
+        long = replace(request, cancellations=(replace(request.cancellation, order_id="x" * 250),))
+        own = [each["confirm"]["text"]["text"] for each in buttons.of_requester(long)]
+        for asked in (dialogs(request)[buttons.MENU], dialogs(long)[buttons.MENU], *own):
+            assert asked.startswith(says)
+            assert "does not cancel" not in asked
+            assert asked.endswith(".")
 
 
 def test_the_other_dialogs_say_what_the_click_does() -> None:

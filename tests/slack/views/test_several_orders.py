@@ -878,3 +878,6 @@ def test_a_statement_that_the_gateway_has_overtaken_is_shown_as_one_of_before() 
         by = "@U0DORA"
         assert f"Before the gateway confirmed it, {by} stated{about}:" in shown(message)
     assert "Stated before that by" in card.card(batch(overtaken)).text
+    own = receipt.receipt(batch(overtaken), None, BOT)
+    assert all("Stated before the gateway confirmed it, by" in text for text in (shown(own), own.text))
+    assert "Found by" in receipt.receipt(batch(SETTLED), None, BOT).text
