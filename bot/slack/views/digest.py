@@ -45,7 +45,8 @@ def digest(event: Event) -> Message:
     if content.again:
         # An earlier digest may have had the same period.
         title = [words("📊 Requests since the last digest, until ", bold=True), moment(until)]
-    rows = [title, *_figures(found.total)]
+    # Slack may take the message long after the figures were read.
+    rows = [title, [words("As of "), moment(datetime.fromisoformat(event.at)), words(":")], *_figures(found.total)]
     if content.again:
         rows.insert(1, [words("The bot's clock was set back, so an earlier digest is about a later time")])
     if before := found.unknown_before:

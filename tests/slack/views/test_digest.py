@@ -52,6 +52,7 @@ def test_a_digest_after_the_clock_was_set_back_names_no_period_of_its_own() -> N
     assert text.splitlines() == [
         "📊 Requests since the last digest, until 2026-11-23 02:00 UTC",
         "The bot's clock was set back, so an earlier digest is about a later time",
+        "As of 2026-11-23 02:00 UTC:",
         "Nobody asked to cancel an order",
         "All requests of these days: /cancel-audit 2026-11-16..2026-11-23",
     ]
@@ -66,6 +67,7 @@ def test_the_whole_digest() -> None:
     text = re.sub(r"<!date\^\d+\^[^|]*\|([^>]*)>", r"\1", message.text)
     assert text.splitlines() == [
         "📊 Requests from 2026-11-16 02:00 UTC to 2026-11-23 02:00 UTC",
+        "As of 2026-11-23 02:00 UTC:",
         "9 requests: 5 approved, 1 rejected, 1 withdrawn, 1 expired, 1 not decided yet",
         (
             "12 orders approved: 3 cancelled, 3 refused, 1 failed, 1 unknown and still open, "
