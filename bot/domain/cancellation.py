@@ -60,7 +60,8 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.SENDING: frozenset(
         {State.APPROVED, State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN},
     ),
-    State.FAILED: frozenset({State.APPROVED}),
+    # A failed one may have been sent again on a record that an older copy has replaced.
+    State.FAILED: frozenset({State.APPROVED, State.UNKNOWN}),
     State.UNKNOWN: frozenset(
         {State.APPROVED, State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED},
     ),

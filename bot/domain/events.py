@@ -270,6 +270,8 @@ class SetBack(Content):
     """An older copy of the database took over. This request was not over in it; what it did since is on no record."""
 
     kind = "set_back"
+    unknown: tuple[str, ...] = ()
+    """The orders that had failed, and may have been sent again since: nobody knows whether they are cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

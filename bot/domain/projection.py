@@ -549,8 +549,13 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
     return True
 
 
-def _set_back(found: Projection, _: Event, __: events.SetBack) -> bool:
-    return any(not each.state.over for each in found.orders.values())
+def _set_back(found: Projection, event: Event, content: events.SetBack) -> bool:
+    failed = {order_id for order_id, order in found.orders.items() if order.state is State.FAILED}
+    return (
+        any(not each.state.over for each in found.orders.values())
+        and failed.issuperset(content.unknown)
+        and all(found.step(event._replace(order_id=each), State.UNKNOWN) for each in content.unknown)
+    )
 
 
 def _erased(found: Projection, _: Event, content: events.Erased) -> bool:

@@ -112,7 +112,7 @@ def _row(each: _Proved, names: Mapping[str, str]) -> str:
     said = json.loads(with_words(event.kind, event.data, {word.field: word.text for word in each.words}))
     details = "".join(f"<p>{escape(name)}: {escape(value)}</p>" for name, value in _flat(said))
     if event.kind == SetBack.kind:
-        details = f"<p>{_SET_BACK}</p>"
+        details = f"<p>{_SET_BACK}</p>{details}"
     who = f"{names[event.actor]} ({event.actor})" if event.actor in names else event.actor
     when, what = event.at.replace("T", " ").partition(".")[0], event.kind.replace("_", " ")
     return (

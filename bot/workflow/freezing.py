@@ -118,7 +118,10 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *_retryable(tx, made))):
         request = tx.requests.of_number(number)
         assert request is not None
-        show(tx, request, tx.record.append(SetBack(), BOT, at, request), at)
+        failed = [each for each in policy.retryable(request.as_of(made, None)) if each.state is State.FAILED]
+        # Of two that failed for one order, only one can be open.
+        unknown = [each.order_id for each in failed if tx.cancellations.move(each, State.UNKNOWN, at=at)]
+        show(tx, request, tx.record.append(SetBack(tuple(unknown)), BOT, at, request), at)
     before = " It was frozen before, too." if tx.freeze() is not None else ""
     why = f"{what} Look first what people decided since.{before}"
     put(tx, Frozen(why), actor, at)

@@ -322,7 +322,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
         case events.GatewayTrouble():
             return f"told after {content.attempts} {'attempt' if content.attempts == 1 else 'attempts'}"
         case events.SetBack():
-            return "what this request did after the copy was made is not on record"
+            unknown = f"; not known since then: {', '.join(content.unknown)}" if content.unknown else ""
+            return f"what this request did after the copy was made is not on record{unknown}"
         case events.QuorumChanged():
             return f"{content.now} needed, {content.before} before"
         case events.Rejected():

@@ -62,9 +62,9 @@ _UNCHANGED = (
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
 NOT_ASKED_FOR_SEVERAL = "This request did not ask the gateway to cancel the orders."
 SET_BACK = (
-    "I went on with an older copy of my database, so I don't know what this request did after that copy was made. "
-    "Look the order up at the gateway."
+    "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
 )
+_LOOK_UP = "Look the order up at the gateway."
 _UNKNOWN = "Not known whether the order is cancelled"
 
 _BY_STATE = {
@@ -85,9 +85,10 @@ _BY_STATE = {
     State.UNKNOWN: Words(
         "⚠️",
         _UNKNOWN,
-        "The gateway's answers don't say whether the order was cancelled. Look the order up at the gateway.",
+        _LOOK_UP,
         _BY_HAND,
         "Or an approver presses Retry: asking again is safe.",
+        did="The gateway's answers don't say whether the order was cancelled.",
         short="not known",
     ),
     State.REJECTED: Words("⛔", "Rejected", did=_NOT_ASKED),
@@ -176,28 +177,28 @@ _BY_CAUSE = {
     (State.UNKNOWN, Reason.CREDENTIALS): Words(
         "⚠️",
         _UNKNOWN,
-        "An answer of the gateway was lost or not clear, and now it rejects the bot's credentials. "
-        "The bot's operator must fix the credentials. Look the order up at the gateway.",
+        f"The bot's operator must fix the credentials. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
+        did="An answer of the gateway was lost or not clear, and now it rejects the bot's credentials.",
         short="not known: credentials rejected",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
         "⚠️",
         _UNKNOWN,
-        "An answer of the gateway was lost or not clear, and now it does not accept the time of the request. "
-        "The bot's operator must check the clock. Look the order up at the gateway.",
+        f"The bot's operator must check the clock. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
+        did="An answer of the gateway was lost or not clear, and now it does not accept the time of the request.",
         short="not known: time not accepted",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
         "⚠️",
         _UNKNOWN,
-        "An answer of the gateway was lost or not clear, and now it turns the bot away. "
-        "The bot's operator must look at this. Look the order up at the gateway.",
+        f"The bot's operator must look at this. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
+        did="An answer of the gateway was lost or not clear, and now it turns the bot away.",
         short="not known: bot turned away",
     ),
 }
@@ -364,10 +365,14 @@ def as_far_as_known(request: Request, found: Words) -> Words:
     """Return the words without what the bot does not know of a request that a restore has set back."""
     if not request.set_back:
         return found
+    if request.state is State.UNKNOWN:
+        return replace(found, did=SET_BACK)
+    known = f"{SET_BACK} {_LOOK_UP}"
     if request.state is not State.FAILED:
-        return replace(found, did=SET_BACK if found.did else "")
+        return replace(found, did=known if found.did else "")
+    # Another request for the order stood in the way of one that is unknown.
     title = f"Stopped by a person: {_UNKNOWN[0].lower()}{_UNKNOWN[1:]}" if found.sign == STOPPED.sign else _UNKNOWN
-    return replace(found, title=title, did=SET_BACK, short=f"{found.short} (may be cancelled)")
+    return replace(found, title=title, did=known, short=f"{found.short} (may be cancelled)")
 
 
 def with_what_is_left(request: Request, found: Words) -> Words:

@@ -1,0 +1,95 @@
+"""What an older copy of the database does not know of its requests, once it has taken the place of the newer one."""
+
+from bot.domain.cancellation import State
+from bot.domain.events import SetBack
+from bot.domain.lookup import Lookup
+from bot.domain.policy import Verdict
+from bot.store import Store
+from bot.workflow import Wish, Workflow, freezing
+from tests.clock import Clock
+from tests.workflow.steps import (
+    ANN,
+    AWAY,
+    CANCELLED,
+    DENIED,
+    approve,
+    ask,
+    contents,
+    failed,
+    now,
+    retry,
+    sending,
+    settle,
+    state_of,
+    version,
+)
+
+
+async def went_back(store: Store, clock: Clock) -> list[SetBack]:
+    """Let the database be a copy that has just taken over; return what went on record of its requests."""
+    await store.transaction(
+        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:op", clock())
+    )
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+    return [each for each in await contents(store) if isinstance(each, SetBack)]
+
+
+async def test_an_order_that_had_failed_is_unknown_and_can_be_settled(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """An approver may have sent it again since. It is found by that state, and stands in the way of a new request."""
+    request = await failed(workflow)
+    assert await went_back(store, clock) == [SetBack(("ord_1",))]
+    assert await state_of(store, request) is State.UNKNOWN
+    assert await store.read(lambda tables: tables.lookups.count(Lookup(state=State.UNKNOWN))) == 1
+    assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.FROZEN
+    assert await settle(workflow, await now(store, request)) is Verdict.ALLOWED
+    assert await state_of(store, request) is State.SETTLED_CANCELLED
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Its approval was too old when the copy was made, so nothing has happened to it since."""
+    request = await failed(workflow)
+    clock.advance(hours=25)
+    await ask(workflow, "ord_2", form="V2")  # the last event of the copy
+    assert await went_back(store, clock) == [SetBack()]
+    assert await state_of(store, request) is State.FAILED
+    assert not (await now(store, request)).set_back
+
+
+async def test_of_several_orders_only_those_that_had_failed_are_unknown(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """What the gateway had confirmed is as it was, and what it was still to be asked is still to be asked."""
+    acted = await workflow.request(Wish("V1", ("ord_1", "ord_2", "ord_3"), "typed twice", "C1"), ANN)
+    assert acted.request is not None
+    await approve(workflow, acted.request)
+    answers = {"ord_1": CANCELLED, "ord_2": DENIED, "ord_3": AWAY}
+    for _ in answers:
+        attempt = await sending(workflow)
+        await workflow.record_answer(attempt, answers[attempt.order_id])
+    assert await went_back(store, clock) == [SetBack(("ord_2",))]
+    found = await now(store, acted.request)
+    assert [each.state for each in found.cancellations] == [State.CANCELLED, State.UNKNOWN, State.APPROVED]
+    assert found.set_back
+
+
+async def test_of_two_requests_that_failed_for_one_order_one_is_open(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The other one can be retried only after it, and says as well that nobody knows what it did."""
+    first = await failed(workflow)
+    clock.advance(minutes=1)
+    acted = await ask(workflow, form="V2")
+    assert acted.request is not None
+    await approve(workflow, acted.request)
+    await workflow.record_answer(await sending(workflow), DENIED)
+    clock.advance(minutes=1)
+    assert sorted(await went_back(store, clock), key=lambda each: each.unknown) == [SetBack(), SetBack(("ord_1",))]
+    states = [await state_of(store, first), await state_of(store, acted.request)]
+    assert sorted(states) == [State.FAILED, State.UNKNOWN]
+    for request in (first, acted.request):
+        assert (await now(store, request)).set_back
