@@ -380,16 +380,19 @@ def not_frozen(path: Place, *, in_use: bool) -> str:
     return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
 
 
-def another_gateway(former: str, current: str, orders: Sequence[str]) -> str:
-    """Return why a bot with another address of the gateway does not start, and both ways out."""
+def another_gateway(former: str, current: str, orders: Sequence[str]) -> tuple[str, str]:
+    """Return that the address of the gateway is another one, and why a bot does not start so, with both ways out.
+
+    The first is without its full stop.
+    """
     more = len(orders) - _NAMED
     named = ", ".join(map(printable, orders[:_NAMED])) + (f" and {more} more" if more > 0 else "")
-    return (
-        f"DVPAY_BASE_URL is {current}, but the bot worked with {former} before. That gateway is still to be asked about"
-        f" these orders, or only it knows whether they are cancelled: {named}. Start with the former address until they"
-        " have ended, and settle in Slack what is not known. If it is the same gateway at a new address, set"
-        f" DVPAY_MOVED_FROM={former}."
+    remedy = (
+        "That gateway is still to be asked about these orders, or only it knows whether they are cancelled:"
+        f" {named}. Start with the former address until they have ended, and settle in Slack what is not known. If it"
+        f" is the same gateway at a new address, set DVPAY_MOVED_FROM={former}."
     )
+    return f"DVPAY_BASE_URL is {current}, but the bot worked with {former} before", remedy
 
 
 _ABOUT_THE_ADDRESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EAFNOSUPPORT}

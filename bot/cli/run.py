@@ -34,6 +34,7 @@ def run() -> None:
     except StoreError as error:
         fail(store_error(error))
     except AnotherGatewayError as error:
-        fail(another_gateway(error.former, error.current, error.orders))
+        what, remedy = another_gateway(error.former, error.current, error.orders)
+        fail(f"{what}. {remedy}")
     except OSError as error:
         fail(cannot_listen(error, f"{settings.host}:{settings.port}", "Choose another HOST or PORT"))

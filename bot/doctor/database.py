@@ -34,7 +34,7 @@ def check_database(settings: Settings, now: datetime) -> Iterator[Finding]:
     with suppress(StoreError, ValueError, OSError), open_reader(settings.database) as tables:
         before, asked = tables.record.last_start(), tables.cancellations.asked()
         if before and asked and settings.started("").has_another_gateway(before):
-            what, _, remedy = another_gateway(before.dvpay_base_url, settings.dvpay_base_url, asked).partition(". ")
+            what, remedy = another_gateway(before.dvpay_base_url, settings.dvpay_base_url, asked)
             yield problem("former gateway", "DVPAY_BASE_URL", what, remedy)
         if (freeze := tables.freeze()) is not None:
             yield _frozen(freeze)

@@ -274,7 +274,7 @@ async def test_a_bot_does_not_ask_another_gateway_about_an_order_of_the_former_o
         await desk.stop_bot()
         with pytest.raises(AnotherGatewayError) as refused:
             await desk.start_bot(patient, DVPAY_BASE_URL=ELSEWHERE)
-        told = another_gateway(refused.value.former, refused.value.current, refused.value.orders)
+        told = ". ".join(another_gateway(refused.value.former, refused.value.current, refused.value.orders))
         assert told.startswith(
             f"DVPAY_BASE_URL is {ELSEWHERE}, but the bot worked with {desk.gateway.base_url} before."
         )
