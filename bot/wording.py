@@ -236,7 +236,7 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.TLS: "no connection, because the TLS handshake failed{details}",
     Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent {limit}",
     Trouble.NO_ANSWER_IN_TIME: "no answer {limit}",
-    Trouble.CONNECTION_LOST: "the connection was lost before an answer came",
+    Trouble.CONNECTION_LOST: "the connection ended without an answer that could be read",
     Trouble.STOPPED: "the bot stopped before an answer came",
     Trouble.UNEXPECTED: "the call ended unexpectedly{details}",
     Trouble.REDIRECT: "it answered with a redirect, which the bot does not follow; check DVPAY_BASE_URL",

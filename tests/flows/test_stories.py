@@ -110,7 +110,7 @@ async def test_the_story_of_an_order_with_an_unknown_result(desk: Desk) -> None:
     card = await asked(desk, "ord_1")
     await desk.ben.click(card, "approve")
     await desk.card_says(card, "[ Retry ]")
-    lost = "the connection was lost before the answer came"
+    lost = "the connection ended without an answer that could be read"
     unknown = [
         "requested · @ann · “typed twice”",
         "card posted · the bot",

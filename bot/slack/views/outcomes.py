@@ -299,7 +299,7 @@ _TROUBLES = {
     Trouble.TLS: _NOT_SECURE,
     Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent in time",
     Trouble.NO_ANSWER_IN_TIME: "the gateway did not answer in time",
-    Trouble.CONNECTION_LOST: "the connection was lost before the answer came",
+    Trouble.CONNECTION_LOST: "the connection ended without an answer that could be read",
     Trouble.STOPPED: "the bot was stopped before the answer came",
     Trouble.UNEXPECTED: "the call ended unexpectedly",
     Trouble.REDIRECT: "the answer only names another address",
