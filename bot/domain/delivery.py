@@ -71,6 +71,18 @@ class MissingCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """The message of which copies are looked for: its kind, and the channel and timestamp of the one that stays.
+
+    Without a place none stays: it was called off, after a try that may have brought it to Slack.
+    """
+
+    kind: DeliveryKind
+    channel: str = ""
+    ts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One row of the outbox.
 
@@ -81,7 +93,7 @@ class Delivery:
 
     What goes to the requester also has ``receipt``, the channel and timestamp of the receipt once it is posted, and
     ``missing_card``, if the request needs a card that is not there. What is about the copies of a message has its id,
-    and ``original``, the channel and timestamp of the one that stays. ``contradicted`` is true for a card of a request
+    and that message as ``original``. ``contradicted`` is true for a card of a request
     whose tables contradict the record.
     """
 
@@ -97,7 +109,7 @@ class Delivery:
     receipt: tuple[str, str] | None = None
     missing_card: MissingCard | None = None
     last_try_at: datetime | None = None
-    original: tuple[str, str] | None = None
+    original: Original | None = None
     contradicted: bool = False
 
 

@@ -831,7 +831,7 @@ def compare_owed_apart(said: Iterable[Event], kept: Iterable[Row]) -> Contradict
     """Return the first digest, announcement or evidence that is not in the outbox once for each target, or None.
 
     ``said`` are the events of ``OWED_APART`` about no request that can be read, and ``kept`` the rows of the outbox
-    about no request: kind, event, target, status and ts.
+    about no request: kind, event, target, status and ts. A look for copies is owed to nobody.
     """
     kinds: dict[int, DeliveryKind] = {}
     channels: dict[int, list[str]] = {}

@@ -131,6 +131,8 @@ class SlackCourier:
                 found = await self._find(delivery, request, identity)
                 if found is not None:
                     return found
+            if delivery.kind is DeliveryKind.COPIES:
+                return await self._remove_copies(delivery, request, identity)
             if delivery.kind is DeliveryKind.EVIDENCE:
                 return await self._evidence(delivery, event)
             if delivery.kind is DeliveryKind.ANNOUNCEMENT:
@@ -155,8 +157,6 @@ class SlackCourier:
                         raise
                 case DeliveryKind.RECEIPT_UPDATE:
                     return await self._update_receipt(delivery, identity, request)
-                case DeliveryKind.COPIES:
-                    return await self._remove_copies(delivery, request, identity)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
             return _receipt(error, delivery.kind, in_doubt=delivery.in_doubt_since is not None)
 
@@ -300,15 +300,19 @@ class SlackCourier:
             self._direct_channels[user] = await answers.direct_channel(self._client, user)
         return self._direct_channels[user]
 
+    async def _channel(self, kind: DeliveryKind, target: str, request: Request | None) -> str:
+        """Return the channel of a new message of this kind."""
+        if kind.to_requester or kind is DeliveryKind.EVIDENCE:
+            return await self._direct_channel(target)
+        return target if request is None else request.card_channel
+
     async def _find(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt | None:
         """Return the receipt of a try that an earlier one makes needless, or of the search; None if it must be posted.
 
         None only where everything was looked at: the message is not there, as far as anybody can see by now.
         """
         try:
-            channel = delivery.target if request is None else request.card_channel
-            if delivery.kind.to_requester or delivery.kind is DeliveryKind.EVIDENCE:
-                channel = await self._direct_channel(delivery.target)
+            channel = await self._channel(delivery.kind, delivery.target, request)
             thread = request.card_ts if request is not None and delivery.kind is DeliveryKind.REPLY else None
             found = await self._search(delivery, identity, channel, thread)
         except Exception as error:  # noqa: BLE001 -- every failure becomes a receipt; none may end the worker
@@ -344,13 +348,18 @@ class SlackCourier:
             raise
         return search.found
 
-    async def _remove_copies(self, delivery: Delivery, request: Request, identity: Identity) -> Receipt:
-        """Delete every other message of the delivery that this one is about: Slack may have shown it late."""
+    async def _remove_copies(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt:
+        """Delete every other message of the delivery that this one is about: Slack may have shown it late.
+
+        Of a delivery that was called off no message stays.
+        """
         assert delivery.original is not None
-        channel, ts = delivery.original
+        kind, ts = delivery.original.kind, delivery.original.ts
+        channel = delivery.original.channel
         # A reply is in the thread, unless the card was gone.
-        thread = request.card_ts if channel == request.card_channel and ts != request.card_ts else None
+        thread = request.card_ts if request is not None and kind is DeliveryKind.REPLY else None
         try:
+            channel = channel or await self._channel(kind, delivery.target, request)
             found = await self._search(delivery, identity, channel, thread, everything=True)
             for copy in sorted(found - {ts}):
                 await self._client.chat_delete(channel=channel, ts=copy)

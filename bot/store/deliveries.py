@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bot.domain.audit import Event, timestamp
-from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import MESSAGE_GONE, Delivery, DeliveryKind, DeliveryOutcome, Original, Receipt
 from bot.domain.request import Request
 from bot.store.connection import Connection, Row, among
 
@@ -223,10 +223,7 @@ class Deliveries:
         return bool(settled)
 
     def call_off(self, position: int, at: datetime) -> None:
-        """Keep that the delivery at this position is of no use any more, so that nobody tries it again.
-
-        An earlier try may have brought it to Slack, while it still was of use.
-        """
+        """Keep that the delivery at this position is of no use any more, so that nobody tries it again."""
         self._connection.execute(
             "UPDATE deliveries SET status = 'called_off', done_at = ?, claimed_by = NULL, lease_until = NULL,"
             " in_doubt_since = NULL WHERE position = ? AND status = 'queued'",
@@ -271,14 +268,16 @@ class Deliveries:
             ),
         )
 
-    def original(self, copies: Delivery) -> tuple[str, str]:
-        """Return the channel and timestamp of the message that stays while its copies go."""
-        sql = (
-            "SELECT channel, ts FROM deliveries WHERE number = (SELECT number FROM deliveries WHERE position = ?)"
-            " AND id = ? AND kind <> ?"
+    def original(self, copies: Delivery) -> Original:
+        """Return the message whose copies these are."""
+        of_request = "number = (SELECT number FROM deliveries WHERE position = :position)"
+        rows = self._connection.execute(
+            f"SELECT kind, channel, ts FROM deliveries WHERE {of_request if copies.request_id else 'number IS NULL'}"
+            " AND id = :id AND kind <> :copies",
+            {"position": copies.position, "id": copies.id, "copies": DeliveryKind.COPIES},
         )
-        ((channel, ts),) = self._connection.execute(sql, (copies.position, copies.id, DeliveryKind.COPIES))
-        return channel, ts
+        ((kind, channel, ts),) = rows
+        return Original(DeliveryKind(kind), channel, ts)
 
     def tell(self, delivery: Delivery, at: datetime) -> bool:
         """Keep that people heard of this delivery's trouble; return False if they had heard of it before."""

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.domain.audit import Event
+from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Erased, Named, from_json
 from bot.domain.projection import (
     OWED_APART,
@@ -265,9 +266,12 @@ class Projections:
         kinds = [each.kind for each in OWED_APART]
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE request = '' AND {among('kind', len(kinds))} ORDER BY seq"
         said = [Event(*row) for row in self._connection.execute(sql, kinds)]
-        sql = "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL ORDER BY position"
+        sql = (
+            "SELECT kind, event_seq, target, status, ts FROM deliveries WHERE number IS NULL AND kind <> ?"
+            " ORDER BY position"
+        )
         try:
-            return compare_owed_apart(said, self._connection.execute(sql))
+            return compare_owed_apart(said, self._connection.execute(sql, (DeliveryKind.COPIES,)))
         except ValidationError:
             return None  # an event that cannot be read is a contradiction of its own
 

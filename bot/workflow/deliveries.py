@@ -71,31 +71,22 @@ def claim(
             break
         event = tx.record.event(delivery.event_seq)
         request = tx.requests.get(delivery.request_id)
-        if request is None:
-            if delivery.kind is DeliveryKind.ANNOUNCEMENT and is_over(tx, event):
-                # The newer one goes to this channel as well.
-                tx.deliveries.call_off(delivery.position, at)
-                called_off += 1
-                continue
-            claimed.append(ClaimedDelivery(delivery, None, event))
-            rates.record(tx, rules.patience, delivery.target, at)
-            not_to |= {delivery.target}
-            continue
-        if delivery.kind.is_new_message and _is_outdated(tx, request, event):
-            tx.deliveries.call_off(delivery.position, at)
+        if _is_outdated(tx, delivery, request, event):
+            _call_off(tx, rules, delivery, at)
             called_off += 1
             continue
-        request = request.as_of(at if sure else None, freeze)
-        if delivery.kind.to_requester:
-            receipt, missing = tx.deliveries.receipt_place(request), missing_card(tx, request)
-            delivery = replace(delivery, receipt=receipt, missing_card=missing)
         if delivery.kind is DeliveryKind.COPIES:
             delivery = replace(delivery, original=tx.deliveries.original(delivery))
-        if delivery.kind is DeliveryKind.CARD:
-            # Where it goes becomes an event, and a place that somebody wrote into the file must not.
-            delivery = replace(delivery, contradicted=tx.projections.contradiction(request) is not None)
-        if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
-            (request,) = tx.record.with_history([request])
+        if request is not None:
+            request = request.as_of(at if sure else None, freeze)
+            if delivery.kind.to_requester:
+                receipt, missing = tx.deliveries.receipt_place(request), missing_card(tx, request)
+                delivery = replace(delivery, receipt=receipt, missing_card=missing)
+            if delivery.kind is DeliveryKind.CARD:
+                # Where it goes becomes an event, and a place that somebody wrote into the file must not.
+                delivery = replace(delivery, contradicted=tx.projections.contradiction(request) is not None)
+            if delivery.kind in {DeliveryKind.CARD, DeliveryKind.CARD_UPDATE}:  # no other message lists it
+                (request,) = tx.record.with_history([request])
         claimed.append(ClaimedDelivery(delivery, request, event))
         if delivery.kind.is_new_message:
             rates.record(tx, rules.patience, delivery.target, at)
@@ -103,8 +94,21 @@ def claim(
     return claimed, called_off
 
 
-def _is_outdated(tx: Tables, request: Request, event: Event) -> bool:
-    return type(event.content) in MAY_BE_OUTDATED and event.seq in tx.projections.said(request).outdated
+def _is_outdated(tx: Tables, delivery: Delivery, request: Request | None, event: Event) -> bool:
+    """Return True for a new message that would say what is no longer so."""
+    if request is None:
+        # The newer one goes to this channel as well.
+        return delivery.kind is DeliveryKind.ANNOUNCEMENT and is_over(tx, event)
+    may_be = delivery.kind.is_new_message and type(event.content) in MAY_BE_OUTDATED
+    return may_be and event.seq in tx.projections.said(request).outdated
+
+
+def _call_off(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -> None:
+    """Drop a message, and owe a look for it where Slack may show an earlier try late: it would be the last word."""
+    tx.deliveries.call_off(delivery.position, at)
+    if delivery.in_doubt_since is not None:
+        later = at + rules.patience.late_in_slack
+        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
 
 
 def missing_card(tx: Tables, request: Request) -> MissingCard | None:
@@ -196,6 +200,14 @@ def _delivered(
             later = at + rules.patience.late_in_slack
             tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
         return Concluded(surplus=surplus)
+    later = at + rules.patience.late_in_slack
+    if (
+        delivery.kind.is_new_message
+        and delivery.kind is not DeliveryKind.EVIDENCE
+        and delivery.in_doubt_since is not None
+    ):
+        # Slack may show late what an earlier try posted, so that it was posted again. A file asks nothing of anybody.
+        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
     if request is None:
         return Concluded()
     if delivery.kind is DeliveryKind.CARD:
@@ -203,10 +215,6 @@ def _delivered(
     if delivery.kind is DeliveryKind.CARD_UPDATE and tx.deliveries.told(delivery):
         # The receipt says that the card is out of date.
         tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, tx.record.event(delivery.event_seq), at)
-    later = at + rules.patience.late_in_slack
-    if delivery.kind.is_new_message and delivery.in_doubt_since is not None:
-        # Slack may show late what an earlier try posted, so that it was posted again.
-        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
     if delivery.kind.is_update and delivery.in_doubt_since is not None:
         # Slack may carry an earlier try out after this one, and it showed what was true before.
         event = tx.record.event(delivery.event_seq)

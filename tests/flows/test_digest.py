@@ -148,6 +148,19 @@ async def test_a_digest_is_posted_once_whatever_slack_answers(week: Week, fault:
     assert (await week.kinds()).count("digest") == 1
 
 
+async def test_a_digest_that_slack_shows_late_is_there_once(week: Week) -> None:
+    """The search after a lost answer missed it, so it was posted again; a minute later the bot looks once more."""
+    await week.start()
+    week.desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+    week.desk.slack.history.lag = timedelta(days=1)
+    await week.at(NEXT)
+    await week.at(NEXT + timedelta(seconds=5))
+    assert len(week.digests()) == 2
+    week.desk.slack.history.lag = timedelta(0)
+    await week.at(NEXT + timedelta(seconds=66))
+    assert len(week.digests()) == 1
+
+
 async def refused_in(week: Week, channel: str, problem: str = "channel_not_found") -> None:
     """Let Slack refuse this channel until the bot counts its messages as stuck."""
     week.desk.slack.refusals.start(problem, channel=channel)

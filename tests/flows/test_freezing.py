@@ -13,10 +13,10 @@ from bot.domain.cancellation import State
 from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
 from bot.sandbox import gateway_answers
-from bot.sandbox.faults import ApiError, Canned, Hang, broken
+from bot.sandbox.faults import ApiError, Canned, Drop, Hang, broken
 from bot.sandbox.person import as_seen
 from bot.store import open_beside, open_reader, verify
-from bot.workflow import freezing
+from bot.workflow import Patience, freezing
 from tests.clock import Clock
 from tests.flows.desk import ANN, BEN, LEADS, LOBBY, PAYMENTS, QUICK, Desk, quick_tuning
 
@@ -455,3 +455,29 @@ async def test_no_word_of_a_freeze_becomes_alive(desk: Desk) -> None:
     shown = await desk.card_says(card, "Everything is frozen")
     assert "<!channel> & <@U0OLGA> *now*" in shown
     assert card.channel == PAYMENTS
+
+
+@pytest.mark.parametrize("twice", [False, True])
+async def test_no_freeze_is_the_last_word_once_it_is_over(database: Path, clock: Clock, twice: bool) -> None:
+    """Slack took the announcement without an answer, and shows it late, or twice: a minute later it goes."""
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock, patience=Patience()), APPROVAL_CHANNEL=LOBBY)
+        desk.slack.faults.add("chat.postMessage", Drop(after_effect=True))
+        desk.slack.history.lag = timedelta(days=1)
+        await freeze(desk)
+        await desk.running_bot.worker.until_idle()
+        if twice:
+            clock.advance(seconds=5)
+            await desk.running_bot.worker.until_idle()
+        assert len(public(desk)) == 1 + twice
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        await desk.wait(
+            lambda: any("Done: the freeze is over." in desk.cleo.reads(each) for each in desk.cleo.ephemerals)
+        )
+        desk.slack.history.lag = timedelta(0)
+        for seconds in (5, 61):
+            clock.advance(seconds=seconds)
+            await desk.running_bot.worker.until_idle()
+        assert [text for text in public(desk) if "Everything is frozen" in text][twice:] == []
+        assert "The freeze is over" in public(desk)[-1]
+        await proved(desk)

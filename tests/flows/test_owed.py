@@ -591,3 +591,40 @@ async def test_a_cursor_that_repeats_costs_three_calls(desk: Desk) -> None:
     assert (await desk.card("ord_1")).button("approve")
     calls = [call.method for call in desk.slack.calls].count("conversations.history")
     assert calls <= 3
+
+
+# --- what comes late and is no longer so ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["retry", "settle_cancelled"])
+async def test_news_that_was_called_off_is_not_the_last_word(database: Path, clock: Clock, act: str) -> None:
+    """Slack took it without an answer, and meanwhile a person went on: a minute later the bot looks and deletes it."""
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock, patience=Patience(max_attempts=1)))
+        card = await desk.ask("ord_1")
+        await desk.running_bot.worker.until_idle()
+        refused = answers.error(401, "INVALID_API_KEY", "Invalid API key.")
+        desk.gateway.faults.add("ord_1", refused if act == "retry" else answers.internal_error())
+        lost = Drop(after_effect=True)
+        desk.slack.faults.add("chat.postMessage", lost, lost)
+        await desk.ben.click(card, "approve")
+        (before,) = await desk.endings(card)
+        assert before.startswith("⚠️")
+        await desk.card_says(card, "[ Retry ]")
+        await desk.running_bot.worker.until_idle()
+        await desk.cleo.click(card, act)
+        if act != "retry":
+            await desk.wait(lambda: desk.cleo.modal)
+            assert await desk.cleo.submit(how="The console says cancelled") is None
+        end = "✅ Cancelled" if act == "retry" else "📝 Settled by hand: cancelled"
+        for seconds in (5, 61):
+            clock.advance(seconds=seconds)
+            await desk.running_bot.worker.until_idle()
+            await desk.card_says(card, end)
+        (only,) = await desk.endings(card)
+        assert only.startswith(end)
+        read = [text for each in desk.ann.direct_messages if " · order ord_1" in (text := desk.ann.reads(each))]
+        assert [text.startswith(end) for text in read] == [True, True]  # the receipt and the news
+        await desk.stop_bot()
+    with open_reader(database) as tables:
+        assert verify(tables).damage is None

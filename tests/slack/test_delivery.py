@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.attempt import Answer, Outcome
 from bot.domain.audit import BOT, FIRST, Event, follow, timestamp
 from bot.domain.cancellation import State
-from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Publish, Receipt
+from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Original, Publish, Receipt
 from bot.domain.events import Cancelled, CardBlocked, CardPosted, DeliveryAbandoned, Digest, Frozen, Started
 from bot.domain.report import Figures, Report
 from bot.domain.request import Request
@@ -477,9 +477,8 @@ async def test_copies_are_deleted_and_the_message_stays(
     before = list(slack.space.posted)
     for _ in range(3):
         receipt = await courier.deliver(queued(kind), card, EVENT)
-    copies = replace(
-        queued(DeliveryKind.COPIES, in_doubt=True), id=queued(kind).id, original=(receipt.channel, receipt.ts)
-    )
+    original = Original(kind, receipt.channel, receipt.ts)
+    copies = replace(queued(DeliveryKind.COPIES, in_doubt=True), id=queued(kind).id, original=original)
     slack.faults.add("chat.delete", rate_limited(5))
     assert (await courier.deliver(copies, card, EVENT)).outcome is DeliveryOutcome.LATER
     done = await courier.deliver(copies, card, EVENT)
@@ -487,11 +486,29 @@ async def test_copies_are_deleted_and_the_message_stays(
     assert [each.ts for each in slack.space.posted] == [*(each.ts for each in before), receipt.ts]
 
 
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.DIRECT_MESSAGE])
+async def test_of_a_message_that_was_called_off_none_stays(
+    slack: LocalSlack, courier: SlackCourier, kind: DeliveryKind
+) -> None:
+    """Slack has shown it late, after news that says the opposite, and it would be the last word."""
+    card = await posted(courier)
+    before = [each.ts for each in slack.space.posted]
+    await courier.deliver(queued(kind), card, EVENT)
+    assert len(slack.space.posted) == len(before) + 1
+    target = queued(kind).target
+    copies = replace(
+        queued(DeliveryKind.COPIES, in_doubt=True), id=queued(kind).id, target=target, original=Original(kind)
+    )
+    assert (await courier.deliver(copies, card, EVENT)).outcome is DeliveryOutcome.DELIVERED
+    assert [each.ts for each in slack.space.posted] == before
+
+
 async def test_copies_that_slack_does_not_let_go_are_named_in_the_log(slack: LocalSlack, courier: SlackCourier) -> None:
     """Nothing depends on it, so it is not tried for ever."""
     for _ in range(2):
         receipt = await courier.deliver(queued(DeliveryKind.CARD), CARD, EVENT)
-    copies = replace(queued(DeliveryKind.COPIES, in_doubt=True), id="id-of-card", original=("C0PAY", receipt.ts))
+    original = Original(DeliveryKind.CARD, "C0PAY", receipt.ts)
+    copies = replace(queued(DeliveryKind.COPIES, in_doubt=True), id="id-of-card", original=original)
     slack.faults.add("chat.delete", ApiError("cant_delete_message"))
     with structlog.testing.capture_logs() as logs:
         assert (await courier.deliver(copies, CARD, EVENT)).outcome is DeliveryOutcome.DELIVERED

@@ -69,10 +69,15 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     )
     if request.set_back:
         known = outcomes.SET_BACK
+    last = "The last attempt"
+    if one.state is State.SENDING:
+        # The message may come late, and its own call may have cancelled the order by then.
+        known = "A call for it is under way, so the order may be cancelled already."
+        last = "The attempt before"
     if _may_be_cancelled(one.cancellation, order_id, content):
         known = "The gateway's answers don't say whether the order was cancelled."
     about = [words("order "), words(one.cancellation.order_id, code=True)]
-    said = [words(f"{known} {sentence(f'The last attempt: {detail}')}" if detail else known)]
+    said = [words(f"{known} {sentence(f'{last}: {detail}')}" if detail else known)]
     in_doubt: list[Element] = []
     if request.several:
         # It may have ended since, while others have not.
@@ -116,21 +121,28 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
     if request.freeze is not None:
         sending = any(each.state is State.SENDING for each in waiting)
         return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
-    begins = [words("I ask again")]
+    begins, under_way = [words("I ask again")], False
     if all(each.state is State.SENDING and each.attempts > 1 for each in waiting):
-        begins = [words("I am asking again now")]
+        begins, under_way = [words("I am asking again now")], True
     elif due:
         begins = [words(f"I ask again{', next' if request.several else ''} at "), moment(min(due), "{time_secs}")]
     most = f"at most {content.most} attempts for each order"
     if not request.several:
         number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)
         most = f"attempt {number} of at most {content.most}"
+    ends = f"You don't have to do anything. {ends}"
+    if under_way:
+        # Neither Stop trying nor a freeze ends a call that has left.
+        return [*begins, words(f" ({most}). {ends}")]
     unless = "freezes everything"
-    if request.has_card and (may_stop := [each for each in waiting if not _may_be_cancelled(each, order_id, content)]):
+    may_stop = [
+        each for each in waiting if each.state is State.APPROVED and not _may_be_cancelled(each, order_id, content)
+    ]
+    if request.has_card and may_stop:
         all_of_them = "them" if request.several else "it"
         which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
         unless = f"stops {which} or {unless}"
-    return [*begins, words(f" ({most}), unless somebody {unless}. You don't have to do anything. {ends}")]
+    return [*begins, words(f" ({most}), unless somebody {unless}. {ends}")]
 
 
 def _may_be_cancelled(order: Cancellation, order_id: str, content: GatewayTrouble) -> bool:

@@ -75,27 +75,25 @@ def test_an_escalation_mentions_its_people_and_says_what_they_may_do() -> None:
     assert "@U0DORA" not in shown(said(Reminded(2), PENDING))
 
 
+DOUBT, UNCHANGED = "don't say whether the order was cancelled", "has not changed the order so far: no call was sent"
+UNDER_WAY = "A call for it is under way, so the order may be cancelled already."
+
+
 @pytest.mark.parametrize(
-    "unclear, known, unless",
+    "state, attempts, unclear, words",
     [
-        (True, "don't say whether the order was cancelled", "unless somebody freezes everything."),
-        (
-            False,
-            "has not changed the order so far: no call was sent, or the gateway says",
-            "unless somebody stops it or freezes everything.",
-        ),
+        (State.APPROVED, 7, True, [DOUBT, "The last attempt", "(attempt 8 of at most 20), unless somebody freezes"]),
+        (State.APPROVED, 7, False, [UNCHANGED, "The last attempt", "20), unless somebody stops it or freezes"]),
+        (State.SENDING, 8, True, [DOUBT, "The attempt before", "I am asking again now (attempt 8 of at most 20). You"]),
+        (State.SENDING, 8, False, [UNDER_WAY, "The attempt before", "asking again now (attempt 8 of at most 20). You"]),
     ],
 )
-@pytest.mark.parametrize(
-    "state, attempts, now",
-    [(State.APPROVED, 7, "I ask again at"), (State.SENDING, 8, "I am asking again now (attempt 8 of at most 20)")],
-)
 def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(
-    unclear: bool, known: str, unless: str, state: State, attempts: int, now: str
+    state: State, attempts: int, unclear: bool, words: list[str]
 ) -> None:
     """The thread and the requester read the same, with the approvers or the way to the card.
 
-    Nobody can stop what may be done already, so then nobody is told that somebody could.
+    Nobody can stop what may be done already, nor a call that is under way, so nobody is told that somebody could.
     """
     answer = TRIED.cancellation.last_answer if unclear else NOT_REACHED
     about, content = (
@@ -103,11 +101,12 @@ def test_trouble_with_the_gateway_says_what_is_known_and_what_comes(
         replace(TROUBLE, unclear=unclear),
     )
     reply, direct = said(content, about), notices.direct_notice(about, event_of(content))
-    last = "The last attempt: the gateway " + ("did not answer in time." if unclear else "could not be reached.")
+    detail = ": the gateway " + ("did not answer in time." if unclear else "could not be reached.")
     for message in (reply, direct):
-        for words in (known, last, now, f"(attempt 8 of at most 20), {unless}"):
-            assert words in shown(message)
-            assert words in message.text
+        for each in (*words, detail):
+            assert each in shown(message)
+            assert each in message.text
+        assert (UNCHANGED in message.text) == (UNCHANGED in words)
     assert "order ord_1 yet: @S0LEADS, @ben, @cleo." in shown(reply)
     assert "Open the card" in shown(direct)
     assert "@" not in shown(direct)
