@@ -45,6 +45,7 @@ from bot.slack.people import Directory
 from bot.slack.places import Places
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
+from bot.standstill import Standstill
 from bot.store import Store, StoreError, StoreProblem
 from bot.tracing import Tracing
 from bot.tuning import Tuning
@@ -123,8 +124,10 @@ class Bot:
             settings.slack_bot_token.get_secret_value(),
             rate_limited=self._metrics.rate_limited.inc,
         )
+        self._standstill = Standstill()
         self.connection = Connection(
             self._client,
+            standstill=self._standstill,
             app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
             in_flight=self._in_flight,
             network=network,
@@ -222,6 +225,7 @@ class Bot:
             await self._opened.aclose()
             raise
         self._keep_running("worker", self.worker.run)
+        self._keep_running("standstill", self._standstill.keep_looking)
         self._keep_running("connection", lambda: self.connection.run(self._slack_app))
         self._keep_running("gateway_watch", self._watch.gateway)
         self._keep_running("store_watch", self._watch.store)
@@ -399,6 +403,7 @@ class Bot:
                 self._in_flight,
                 # Who belongs to the workspace is known once Slack has confirmed the token.
                 is_first=self.workflow.is_first if self.store.shared else None,
+                standstill=self._standstill,
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)

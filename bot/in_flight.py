@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from bot import standstill
+
 
 class InFlight:
     """Counts the commands, forms and clicks being answered, so that background work can wait for them.
@@ -39,6 +41,7 @@ class InFlight:
     def answering(self, kind: str) -> Iterator[None]:
         """Count one request of this kind for as long as the block runs."""
         began = self._monotonic()
+        standstill.arrives()
         self.count += 1
         self._idle.clear()
         if self._timer is not None:

@@ -172,8 +172,8 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "Run `freeze --restored`, find out whether a standby took over and what is missing; then restart the bot",
     ),
     StoreProblem.TOO_SLOW: (
-        "the database took more than {about} s, which is too long for somebody who waits",
-        "Check its disk, and for a server also the server and the way to it",
+        "somebody waited for more than {about} s, which is too long",
+        "Check the database's disk, for a server also that server and the way to it, and what may stop this process",
     ),
     StoreProblem.SEALED: (
         "the record is sealed with the key {about}, and RECORD_KEY is not set here",

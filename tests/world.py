@@ -416,10 +416,10 @@ class World:
     def _remove_copies(self, delivery: Delivery) -> Receipt:
         assert delivery.original is not None
         for ts in [ts for ts, posted_by in self.outside.messages.items() if posted_by == delivery.id]:
-            if ts != delivery.original[1]:
+            if ts != delivery.original.ts:
                 for there in (self.outside.messages, self.outside.cards, self.outside.own):
                     there.pop(ts, None)
-        return Receipt(DeliveryOutcome.DELIVERED, *delivery.original)
+        return Receipt(DeliveryOutcome.DELIVERED, delivery.original.channel, delivery.original.ts)
 
     def _posted_by(self, delivery: Delivery) -> str | None:
         return next((ts for ts, posted_by in self.outside.messages.items() if posted_by == delivery.id), None)

@@ -23,6 +23,7 @@ from bot.clock import Clock
 from bot.in_flight import InFlight
 from bot.log import log_failure
 from bot.slack.gate import acknowledgement, bolt_request, kind_of
+from bot.standstill import Standstill
 from bot.store import StoreError
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class SlackEndpoint:
         *,
         is_open: Callable[[], bool],
         is_first: Callable[[str, timedelta], Awaitable[bool]] | None = None,
+        standstill: Standstill | None = None,
         body_within: float = 3.0,
     ) -> None:
         self._app = app
@@ -65,6 +67,7 @@ class SlackEndpoint:
         self._began = clock.monotonic()
         self._is_open = is_open
         self._is_first = is_first
+        self._standstill = standstill or Standstill()
         self._body_within = body_within
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -126,8 +129,9 @@ class SlackEndpoint:
         if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
         moment = self._clock.monotonic()
-        # Ages and not times, as the clock may step. Slack counts whole seconds.
-        if signature in self._seen or min(ages) > moment - self._began + 1:
+        # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
+        # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.
+        if signature in self._seen or min(ages) > min(moment - self._began, self._standstill.look()) + 1:
             return "replayed"
         self._seen[signature] = moment + _REMEMBERED.total_seconds()
         # The oldest come first, so this costs no more than the signatures that are too old by now.

@@ -21,6 +21,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.clock import elapsed
 from bot.domain.backoff import pauses
 from bot.in_flight import InFlight
 from bot.network import Network
@@ -30,6 +31,7 @@ from bot.slack.errors import Problem, problem_of
 from bot.slack.gate import acknowledgement, bolt_request, kind_of
 from bot.slack.identity import Identity, fetch_app, fetch_identity
 from bot.slack.scopes import SCOPES
+from bot.standstill import Standstill
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +66,16 @@ class _Handler(AsyncBaseSocketModeHandler):
 
     app: AsyncApp
 
-    def __init__(self, app: AsyncApp, client: AsyncBaseSocketModeClient, in_flight: InFlight) -> None:
-        self.app, self.client, self.in_flight = app, client, in_flight
+    def __init__(
+        self, app: AsyncApp, client: AsyncBaseSocketModeClient, in_flight: InFlight, is_of_use: Callable[[], bool]
+    ) -> None:
+        self.app, self.client, self.in_flight, self.is_of_use = app, client, in_flight, is_of_use
         client.socket_mode_request_listeners.append(self.handle)
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        if not self.is_of_use():
+            log.warning("payload_too_late")
+            return
         request, began = bolt_request(req.payload), time()
         if request is None:
             # Slack shows people an error where nothing comes back, whatever it sent.
@@ -100,6 +107,7 @@ class Connection:
         app_token: str | None,
         in_flight: InFlight,
         network: Network | None = None,
+        standstill: Standstill | None = None,
         ping_interval: float = 5.0,
         give_up_after: float = 30.0,
         recheck: float = 60.0,
@@ -120,6 +128,7 @@ class Connection:
         self._app_token = app_token
         self._in_flight = in_flight
         self._network = network or Network()
+        self._standstill = standstill or Standstill()
         self._last_failure: Problem | None = None
         self._ping_interval = ping_interval
         self._give_up_after = give_up_after
@@ -224,7 +233,8 @@ class Connection:
     async def _one_client(self, app: AsyncApp, app_token: str) -> None:
         """Run the SDK's client until it has been without a connection for too long, then close it.
 
-        It reconnects by itself, but asks for a new address only once and tries that for ever.
+        It reconnects by itself, but asks for a new address only once and tries that for ever. A connection in which the
+        process stood still is closed too: nobody waits any more for what Slack sent through it meanwhile.
         """
         client = QuietSocketModeClient(
             app_token,
@@ -235,12 +245,17 @@ class Connection:
         )
         client.message_listeners.append(self._heard)
         client.issue_new_wss_url = self._judged(client.issue_new_wss_url)  # type: ignore[method-assign]
-        handler = _Handler(app, client, self._in_flight)
+        opened = elapsed()
+
+        def is_of_use() -> bool:
+            return self._standstill.look() > elapsed() - opened
+
+        handler = _Handler(app, client, self._in_flight, is_of_use)
         connecting = asyncio.create_task(handler.connect_async())  # type: ignore[no-untyped-call]
         loop = asyncio.get_running_loop()
         last_connected = loop.time()
         try:
-            while loop.time() - last_connected < self._give_up_after:
+            while loop.time() - last_connected < self._give_up_after and is_of_use():
                 await asyncio.sleep(min(1.0, self._ping_interval))
                 if await client.is_connected():
                     last_connected = loop.time()

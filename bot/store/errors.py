@@ -93,7 +93,7 @@ class StoreProblem(StrEnum):
     HISTORY_LOST = "history_lost"
     """The server no longer has an event that it had confirmed; the event's number."""
     TOO_SLOW = "too_slow"
-    """The database took longer than a person waits; the limit in seconds."""
+    """The database, or the process itself, took longer than a person waits; the limit in seconds."""
     SEALED = "sealed"
     """The record is sealed and there is no key for the next seal; the name of the last seal's key."""
     ANOTHER_KEY = "another_key"

@@ -15,7 +15,7 @@ from typing import IO, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from bot import tracing
+from bot import standstill, tracing
 from bot.domain.attempt import AN_OPERATOR_ACTS, Answer, Attempt, Reason, Trouble
 from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
@@ -220,11 +220,13 @@ class Workflow:
 
     async def _in_time(self, name: str, work: Callable[[Tables], T]) -> T:
         """Run a person's transaction, but not after they have read Slack's error. Raises StoreError."""
+        slow = StoreError(StoreProblem.TOO_SLOW, self._store.place, f"{self._answer_within:g}")
+        if standstill.is_too_late():
+            raise slow
         try:
             async with asyncio.timeout(self._answer_within):
                 return await self._store.transaction(name, work)
         except TimeoutError:
-            slow = StoreError(StoreProblem.TOO_SLOW, self._store.place, f"{self._answer_within:g}")
             slow.unsure = True  # it may have been in the middle of its commit
             raise slow from None
 

@@ -128,7 +128,7 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
             await desk.ben.click(card, "approve")
         await desk.told(desk.ben, 2)
     answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
-    assert "I don't know yet whether this counted, because my database does not answer. Look at the card" in answer
+    assert "I don't know yet whether this counted, because it took me too long. Look at the card" in answer
     await desk.card_says(card, "Cancelled")
 
 
@@ -309,3 +309,14 @@ async def test_a_start_that_fails_leaves_nothing_open(quiet_desk: Desk) -> None:
         await quiet_desk.start_bot(PORT=port)
     gc.collect()
     await quiet_desk.start_bot(PORT=port)
+
+
+async def test_what_slack_sent_while_the_process_stood_still_is_left(quiet_desk: Desk) -> None:
+    """People have read Slack's error, so their command is not carried out later; they type it again."""
+    desk = quiet_desk
+    bot = await desk.start_bot()
+    bot._standstill._looked_at -= 10  # noqa: SLF001 -- a standstill takes seconds
+    with pytest.raises(NotAcknowledged):
+        await desk.ben.command("/cancel-order freeze wrong prices", LOBBY)
+    await desk.ask("ord_1")
+    assert await bot.workflow.frozen() is None

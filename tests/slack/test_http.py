@@ -22,6 +22,7 @@ from bot.in_flight import InFlight
 from bot.sandbox.faults import Hang
 from bot.sandbox.slack import LocalSlack
 from bot.slack.http import SlackEndpoint
+from bot.standstill import Standstill
 from bot.tuning import utc_now
 from tests.clock import Clock
 from tests.flows.desk import Desk, quick_tuning
@@ -48,11 +49,24 @@ async def post(desk: Desk, headers: dict[str, str], body: bytes = BODY) -> int:
 
 
 def endpoint_of(
-    clock: BotClock, in_flight: InFlight, is_open: Callable[[], bool], *, body_within: float = 0.05
+    clock: BotClock,
+    in_flight: InFlight,
+    is_open: Callable[[], bool],
+    *,
+    body_within: float = 0.05,
+    standstill: Standstill | None = None,
 ) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
-    return SlackEndpoint(app, SecretStr("local-secret"), clock, in_flight, is_open=is_open, body_within=body_within)
+    return SlackEndpoint(
+        app,
+        SecretStr("local-secret"),
+        clock,
+        in_flight,
+        is_open=is_open,
+        standstill=standstill,
+        body_within=body_within,
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,6 +142,28 @@ async def test_what_was_signed_before_the_start_is_refused(clock: Clock, step: t
 
     assert [await answered(seconds) for seconds in (-60, -2)] == [401, 401]
     assert [await answered(seconds) for seconds in (0, 5, 10)] == [400, 400, 400]  # the body is no payload
+
+
+async def test_what_was_sent_while_the_process_stood_still_is_refused(clock: Clock) -> None:
+    """Its person has read Slack's error, and may have done the same or the opposite through another bot since."""
+    passed = 0.0
+    still = Standstill(lambda: passed)
+    endpoint = endpoint_of(BotClock(clock, lambda: 1000 + passed), InFlight(), lambda: True, standstill=still)
+    await endpoint.begin(web.Application())
+
+    async def answered(seconds: float) -> int:
+        headers = LocalSlack(now=clock).signed(BODY, at=clock.at + timedelta(seconds=seconds))
+        return (await endpoint.handle(cast("web.Request", Signed(headers)))).status
+
+    for _ in range(10):
+        clock.advance(seconds=2)
+        passed += 2
+        still.look()
+    for moved in (2, 20):
+        clock.advance(seconds=moved)
+        passed += moved
+        assert [await answered(seconds) for seconds in (-5, -2)] == ([400, 400] if moved == 2 else [401, 401])
+        assert await answered(0) == 400  # the body is no payload
 
 
 async def test_an_unsigned_ssl_check_is_refused(desk: Desk) -> None:

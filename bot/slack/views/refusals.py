@@ -64,7 +64,7 @@ _DATABASE_TROUBLES = {
     StoreProblem.SERVER_AWAY: _SILENT,
     StoreProblem.STANDBY: "my database takes no writes at the moment",
     StoreProblem.SERVER_FULL: _WITHOUT_ROOM,
-    StoreProblem.TOO_SLOW: _SILENT,
+    StoreProblem.TOO_SLOW: "it took me too long",
     StoreProblem.UNDONE: _SILENT,
     StoreProblem.UNCERTAIN: _SILENT,
     StoreProblem.NOT_REPLICATED: "the second copy of my database is missing",
