@@ -122,6 +122,8 @@ _OF_THE_TOKEN = {
     "two_factor_setup_required",
 }
 """Errors that, as the pages of all methods say, concern the token: no method works with it."""
+_OF_A_THREAD = {"restricted_action_non_threadable_channel", "restricted_action_thread_locked"}
+"""Errors that only a new message in a thread meets."""
 _POSTING = {"chat.postEphemeral", "chat.postMessage", "chat.update", "files.completeUploadExternal"}
 
 
@@ -129,7 +131,8 @@ class Refusals:
     """Slack's lasting refusals, in one channel or everywhere, until somebody lifts them.
 
     An error that concerns the token refuses every method. Every other one refuses posting and updating, such as
-    ``message_limit_exceeded``, ``missing_scope``, ``ekm_access_denied`` and names that nobody has heard of.
+    ``message_limit_exceeded``, ``missing_scope``, ``ekm_access_denied`` and names that nobody has heard of; but where
+    threads are locked or not allowed, it refuses new messages in them, and nothing else.
     Source: the errors on https://docs.slack.dev/reference/methods/chat.postMessage
     """
 
@@ -148,11 +151,13 @@ class Refusals:
         """Lift every refusal."""
         self._errors.clear()
 
-    def of(self, method: str, channel: str | None) -> str | None:
+    def of(self, method: str, channel: str | None, *, in_thread: bool = False) -> str | None:
         """Return the error with which a call is refused, or None."""
+        posting = method in _POSTING
         for where in dict.fromkeys((channel, None)):
             error = self._errors.get(where)
-            if error is not None and (error in _OF_THE_TOKEN or method in _POSTING):
+            meets = method == "chat.postMessage" and in_thread if error in _OF_A_THREAD else posting
+            if error is not None and (error in _OF_THE_TOKEN or meets):
                 return error
         return None
 

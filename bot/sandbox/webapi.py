@@ -85,7 +85,7 @@ class WebApi:
         """Return the answer to a call with a valid bot token. Raises Refused."""
         if method not in self._methods:
             raise Refused("unknown_method")
-        error = self._refusals.of(method, self._channel_of(arguments))
+        error = self._refusals.of(method, self._channel_of(arguments), in_thread=bool(arguments.get("thread_ts")))
         if error == "missing_scope":
             needed = "files:write" if method.startswith("files.") else "chat:write"
             raise Refused(error, needed=needed, provided=",".join(sorted(self.scopes - {needed})))

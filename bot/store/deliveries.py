@@ -191,6 +191,8 @@ class Deliveries:
             # But nobody is asked to decide on a card before the bot has seen that it is there.
             "    AND NOT (d.kind = 'reply' AND r.due_at IS NOT NULL AND e.tries <= 1"
             "     AND (e.lease_until IS NOT NULL OR e.due_at <= ?)))"
+            # Slack may refuse all messages in a thread and take every update of its card.
+            "   AND NOT (d.kind IN ('card_update', 'receipt_update') AND e.kind IN ('reply', 'direct_message'))"
             "   AND e.kind <> 'copies'"
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"

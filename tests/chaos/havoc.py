@@ -29,6 +29,7 @@ _IN_A_CHANNEL = (
     "message_limit_exceeded",
     "restricted_action",
     "restricted_action_read_only_channel",
+    "restricted_action_thread_locked",
     "ekm_access_denied",
     "no_permission",
     "missing_scope",

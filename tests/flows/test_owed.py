@@ -307,6 +307,25 @@ async def test_a_weekend_off_loses_no_card(database: Path, days: int) -> None:
         await desk.card_says(card, "✅ Cancelled")
 
 
+async def test_a_card_shows_the_truth_where_slack_takes_no_message_in_its_thread(database: Path) -> None:
+    """An admin has locked the thread: the vote and the freeze are on the card, and the news waits by itself."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(patient(clock), APPROVALS_REQUIRED="2", REMIND_AFTER="5m", APPROVAL_TTL="1h")
+        card = await desk.ask("ord_1")
+        await bot.worker.until_idle()
+        desk.slack.refusals.start("restricted_action_thread_locked", channel=PAYMENTS)
+        await pass_time(bot, clock, minutes=6)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "1 of 2 approvals")
+        await desk.ben.command("/cancel-order freeze wrong prices", LOBBY)
+        await desk.card_says(card, "Everything is frozen by @ben")
+        assert desk.slack.space.messages(card.channel, card.ts) == []
+        desk.slack.refusals.clear()
+        await pass_time(bot, clock, minutes=1)
+        assert "1 more approval" in (await desk.replies(card))[0]
+
+
 async def test_a_weekend_off_loses_no_result(database: Path) -> None:
     """The order was cancelled on Friday, and Slack took nothing: on Monday everybody reads it."""
     clock = Clock()
