@@ -53,5 +53,6 @@ def read_trial(status: int, body: bytes, label: str = "") -> KeyTrial:
     told = int(inner) if isinstance(inner, int) and is_whole(inner) else None
     if _DENIED & {status, told}:
         return KeyTrial(Trial.REFUSED, status, read_denial(said))
-    accepted = status == told == HTTPStatus.OK and not said.error
+    # The balance itself is the proof, as a refusal may come under these statuses too.
+    accepted = status == told == HTTPStatus.OK and not said.error and bool(said.data)
     return KeyTrial(Trial.ACCEPTED if accepted else Trial.UNCLEAR, status)

@@ -50,6 +50,8 @@ def read(text: str) -> Help | Freeze | Unfreeze | Orders:
     first, *rest = trimmed(text).split(None, 1) or [""]
     first, behind = trimmed(first), trimmed(rest[0]) if rest else ""
     word = _bare(first)
+    if "?" in first and word in {_FREEZE, _UNFREEZE}:
+        return Help()  # a question neither stops anything nor ends a freeze
     if word == _FREEZE:
         return Freeze(legible(behind))
     if word == _UNFREEZE:

@@ -20,6 +20,12 @@ def sent(body: object) -> bytes:
     "status, body, result",
     [
         pytest.param(200, sent(balance()), KeyTrial(Trial.ACCEPTED, 200), id="the documented yes"),
+        pytest.param(
+            200,
+            sent(balance() | {"message": "Invalid API key", "data": None}),
+            KeyTrial(Trial.UNCLEAR, 200),
+            id="no balance in it",
+        ),
         pytest.param(200, b"<html>Sign in</html>", KeyTrial(Trial.UNCLEAR, 200), id="a page"),
         pytest.param(200, b"{}", KeyTrial(Trial.UNCLEAR, 200), id="somebody else's JSON"),
         pytest.param(200, sent({"balance": "1"}), KeyTrial(Trial.UNCLEAR, 200), id="not the gateway's form"),

@@ -73,6 +73,12 @@ def test_unfreeze_has_no_words_behind_it() -> None:
     assert read("unfreeze ord_1") == Help()
 
 
+@pytest.mark.parametrize("text", ["unfreeze?", "“unfreeze”?", "freeze?", "Freeze? all orders"])
+def test_a_question_changes_nothing(text: str) -> None:
+    """Whoever asks what a word does reads how the command works."""
+    assert read(text) == Help()
+
+
 @given(st.text() | st.lists(st.sampled_from(["help", "freeze", "unfreeze", "?", "ord_1", " ", "\n"])).map("".join))
 def test_any_text_is_something(text: str) -> None:
     """No text makes the reader fail, and an order keeps every word."""
