@@ -404,6 +404,7 @@ class Bot:
                 # Who belongs to the workspace is known once Slack has confirmed the token.
                 is_first=self.workflow.is_first if self.store.shared else None,
                 standstill=self._standstill,
+                slack_now=partial(self._other_clocks.now_of, "slack"),
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)

@@ -121,6 +121,11 @@ class OtherClocks:
         """Return the latest time that it may be, as far as any clock says; None once the bot's time is confirmed."""
         return None if self.confirmed else max([self._clock.now(), *self._times()])
 
+    def now_of(self, name: str) -> datetime | None:
+        """Return what this clock shows now, as far as the last comparison tells; None before the first one."""
+        began = self._began.get(name)
+        return began and began + timedelta(seconds=self._clock.monotonic())
+
     def _times(self) -> list[datetime]:
         passed = timedelta(seconds=self._clock.monotonic())
         return [each + passed for each in list(self._began.values())]  # the writer's thread asks too

@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
 import structlog
@@ -23,12 +23,15 @@ from bot.clock import Clock
 from bot.in_flight import InFlight
 from bot.log import log_failure
 from bot.slack.gate import acknowledgement, bolt_request, kind_of
-from bot.standstill import Standstill
+from bot.standstill import SLACK_WAITS, Standstill
 from bot.store import StoreError
 
 log = structlog.get_logger(__name__)
 
 _SIGNATURE_LIFE = 5 * 60
+_STILL_WAITED_FOR = SLACK_WAITS + 2
+"""Seconds by every clock. Slack counts whole ones, and its time comes with a delay. Whoever did what is older has read
+Slack's error, and may have done the same again or the opposite."""
 _REMEMBERED = timedelta(seconds=2 * _SIGNATURE_LIFE)
 _LONGEST_TIMESTAMP = 12
 """Digits; more are no Unix time."""
@@ -44,7 +47,8 @@ class SlackEndpoint:
     """The handler of ``/slack/events``. ``is_open`` says whether payloads are taken at the moment.
 
     ``is_first`` says whether this signature is new to all bots behind the same address, where there are several.
-    ``body_within`` is how many seconds a body may take to arrive; Slack does not wait for longer.
+    ``slack_now`` returns the time by Slack's own clock, as far as it is known. ``body_within`` is how many seconds a
+    body may take to arrive; Slack does not wait for longer.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class SlackEndpoint:
         is_open: Callable[[], bool],
         is_first: Callable[[str, timedelta], Awaitable[bool]] | None = None,
         standstill: Standstill | None = None,
+        slack_now: Callable[[], datetime | None] = lambda: None,
         body_within: float = 3.0,
     ) -> None:
         self._app = app
@@ -68,6 +73,7 @@ class SlackEndpoint:
         self._is_open = is_open
         self._is_first = is_first
         self._standstill = standstill or Standstill()
+        self._slack_now = slack_now
         self._body_within = body_within
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -128,6 +134,9 @@ class SlackEndpoint:
         ages = [time.timestamp() - int(timestamp) for time in times]
         if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
+        by_slack = self._slack_now()
+        if by_slack is not None and min(*ages, by_slack.timestamp() - int(timestamp)) > _STILL_WAITED_FOR:
+            return "too_late"
         moment = self._clock.monotonic()
         # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
         # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.

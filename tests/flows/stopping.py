@@ -20,7 +20,7 @@ async def stopping(desk: Desk, **changes: str) -> AsyncIterator[None]:
     desk.slack.faults.always(_LOOK_UP, ApiError("internal_error"))
     await desk.start_bot(quick_tuning(now=lambda: utc_now() + ahead), **changes)
     card = await desk.ask("ord_1")
-    ahead = timedelta(seconds=10)
+    ahead = desk.slack.space.ahead = timedelta(seconds=10)
     desk.slack.faults.always(_LOOK_UP, Hang(hanging))
     before = len(desk.slack.calls)
     clicking = asyncio.create_task(desk.cleo.click(card, "approve"))

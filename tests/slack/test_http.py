@@ -6,7 +6,7 @@ import io
 import logging
 import weakref
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import aiohttp
@@ -55,6 +55,7 @@ def endpoint_of(
     *,
     body_within: float = 0.05,
     standstill: Standstill | None = None,
+    slack_now: Callable[[], datetime | None] = lambda: None,
 ) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
@@ -65,6 +66,7 @@ def endpoint_of(
         in_flight,
         is_open=is_open,
         standstill=standstill,
+        slack_now=slack_now,
         body_within=body_within,
     )
 
@@ -164,6 +166,23 @@ async def test_what_was_sent_while_the_process_stood_still_is_refused(clock: Clo
         passed += moved
         assert [await answered(seconds) for seconds in (-5, -2)] == ([400, 400] if moved == 2 else [401, 401])
         assert await answered(0) == 400  # the body is no payload
+
+
+@pytest.mark.parametrize("wrong", [timedelta(0), timedelta(minutes=-2), timedelta(minutes=2)])
+async def test_what_was_on_its_way_for_too_long_is_refused(clock: Clock, wrong: timedelta) -> None:
+    """Slack's own clock tells how old it is, whatever this machine's shows; whoever did it has read Slack's error."""
+    passed = 0.0
+    machine = Clock(clock.at + wrong)
+    endpoint = endpoint_of(BotClock(machine, lambda: passed), InFlight(), lambda: True, slack_now=clock)
+    passed = 1000.0
+
+    async def answered(seconds: float) -> int:
+        headers = LocalSlack(now=clock).signed(BODY, at=clock.at - timedelta(seconds=seconds))
+        return (await endpoint.handle(cast("web.Request", Signed(headers)))).status
+
+    # A clock that is behind hides it: the bot refuses only what is too old by every clock.
+    assert await answered(6) == (400 if wrong < timedelta(0) else 401)
+    assert await answered(5) == 400  # the body is no payload
 
 
 async def test_an_unsigned_ssl_check_is_refused(desk: Desk) -> None:
