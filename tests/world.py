@@ -472,6 +472,8 @@ class World:
     def publish(self, outcome: DeliveryOutcome = DeliveryOutcome.DELIVERED) -> bool:
         """Try to publish the Home tabs that are due, with this outcome; return False if none is due."""
         claimed = self.run(self.workflow.claim("w", calls=0, messages=9, not_to=_PLACES))
+        for update in claimed.deliveries:
+            self.receive(update, self.reach_slack(update))
         for publish in claimed.homes:
             if outcome in {DeliveryOutcome.DELIVERED, DeliveryOutcome.IN_DOUBT}:
                 who = self._click(publish.person, None)

@@ -116,6 +116,15 @@ class Deliveries:
         sql = "SELECT DISTINCT target FROM deliveries WHERE number IS NULL AND status = 'queued' AND kind = ?"
         return {target for (target,) in self._connection.execute(sql, (DeliveryKind.ANNOUNCEMENT,))}
 
+    def is_overtaken(self, announcement: Delivery) -> bool:
+        """Return True where a newer announcement to this channel was posted, or may have been, by another bot."""
+        sql = (
+            "SELECT 1 FROM deliveries WHERE number IS NULL AND kind = ? AND target = ? AND event_seq > ? AND tries > 0"
+            " AND status <> 'called_off' LIMIT 1"
+        )
+        values = (DeliveryKind.ANNOUNCEMENT, announcement.target, announcement.event_seq)
+        return bool(self._connection.execute(sql, values))
+
     def digests_for_others(self, channel: str, *, refused: bool, in_doubt: bool) -> list[tuple[int, int]]:
         """Return the positions and events of the digests that are owed to another channel and in nobody's hands.
 
@@ -146,8 +155,8 @@ class Deliveries:
         """Claim the earliest delivery that is due, and note that Slack may get it from now on.
 
         Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
-        direct messages do not wait for each other. ``not_to`` are channels and people that must not get anything now;
-        ``held`` are the positions that the asking worker has in hand, however late it is with them.
+        direct messages do not wait for each other. ``not_to`` are channels and people that must not get new messages
+        now; ``held`` are the positions that the asking worker has in hand, however late it is with them.
         """
         # What Slack refuses again and again must not take every turn of its channel from what is new.
         rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
@@ -177,8 +186,10 @@ class Deliveries:
         return self._connection.execute(
             "SELECT d.position, d.id, coalesce(r.id, ''), d.kind, d.event_seq, d.target, d.enqueued_at, d.tries + 1,"
             " d.in_doubt_since, d.last_try_at FROM deliveries d LEFT JOIN requests r ON r.number = d.number"
-            # There may be very many for one target that must not get anything now, so that comes first.
-            f" WHERE d.status = 'queued' AND NOT {among('d.target', len(not_to))} AND {which}"
+            # There may be very many for one target that must not get a message now, so that comes first. Slack's limits
+            # are for each method, so an update goes out all the same.
+            f" WHERE d.status = 'queued' AND (NOT {among('d.target', len(not_to))}"
+            f"   OR d.kind IN ('card_update', 'receipt_update')) AND {which}"
             f"  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND NOT {among('d.position', len(held))}"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"

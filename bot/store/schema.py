@@ -230,10 +230,10 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_by_request ON deliveries (number, position);
 -- With everything that a claim asks of those that it passes over, of which there may be very many.
-CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries)
+CREATE INDEX deliveries_queued_in_order ON deliveries (position, due_at, lease_until, target, tries, kind)
     WHERE status = 'queued';
 -- A claim looks for them when there is nothing newer, so mostly for none.
-CREATE INDEX deliveries_refused_in_order ON deliveries (position, due_at, lease_until, target)
+CREATE INDEX deliveries_refused_in_order ON deliveries (position, due_at, lease_until, target, kind)
     WHERE status = 'queued' AND tries >= 3;
 CREATE INDEX deliveries_next ON deliveries (coalesce(lease_until, due_at)) WHERE status = 'queued';
 

@@ -58,7 +58,7 @@ def claim(
 ) -> tuple[list[ClaimedDelivery], int]:
     """Claim up to ``room`` deliveries that are due; return them, and how many were called off on the way.
 
-    Nothing is claimed for the channels and people in ``not_to``, and at most one new message for each of the others.
+    No new message is claimed for the channels and people in ``not_to``, and at most one for each of the others.
     From its claim on a message counts as posted: only what was outdated before that is called off. Where ``at`` is not
     ``sure``, no message says that an approval is too old for a retry.
     """
@@ -209,7 +209,9 @@ def _delivered(
         # Slack may show late what an earlier try posted, so that it was posted again. A file asks nothing of anybody.
         tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
     if request is None:
-        return Concluded()
+        # Of two bots one may post that a freeze has begun after the other one has posted that it is over.
+        overtaken = delivery.kind is DeliveryKind.ANNOUNCEMENT and tx.deliveries.is_overtaken(delivery)
+        return Concluded(surplus=overtaken)
     if delivery.kind is DeliveryKind.CARD:
         _card_posted(tx, request, receipt, at)
     if delivery.kind is DeliveryKind.CARD_UPDATE and tx.deliveries.told(delivery):

@@ -467,8 +467,8 @@ class Workflow:
         """Settle what is due, and claim up to so many calls and messages, kept as begun.
 
         Pending requests past their time expire; people are reminded of others, or they are escalated. A call whose
-        worker died counts as a lost answer. Nothing is claimed for the channels and people in ``not_to``, and at most
-        one new message for each of the others. Home tabs get what messages leave of their room.
+        worker died counts as a lost answer. No new message is claimed for the channels and people in ``not_to``, and at
+        most one for each of the others. Home tabs get what messages leave of their room.
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
         sure = self._unconfirmed() is None

@@ -26,7 +26,7 @@ from tests.workflow.steps import (
     sending,
     state_of,
 )
-from tests.world import next_attempt, next_delivery
+from tests.world import actor, next_attempt, next_delivery, typed
 
 
 async def test_a_start_among_others_takes_nothing_from_them(workflow: Workflow, store: Store, clock: Clock) -> None:
@@ -121,3 +121,29 @@ async def test_time_on_record_does_not_go_back_between_bots(
     assert times == ([timestamp(before)] * 2 if goes_on else [timestamp(before), timestamp(clock())])
     assert (await now(store, request)).requested_at == datetime.fromisoformat(times[-1])
     assert await kinds(store) == ["requested"] * 2
+
+
+@pytest.mark.parametrize("newer_first", [False, True])
+async def test_no_bot_leaves_an_older_word_about_a_freeze_below_a_newer_one(
+    workflow: Workflow, newer_first: bool
+) -> None:
+    """Slack was slow with the announcement of one bot, and meanwhile another one has announced the opposite."""
+    person = actor("UONE")
+    await workflow.freeze(person, "wrong prices", typed())
+    began = await claimed(workflow)
+    await workflow.unfreeze(person, typed())
+    over = await claimed(workflow)
+    assert [each.delivery.kind for each in (began, over)] == [DeliveryKind.ANNOUNCEMENT] * 2
+    posted = [over, began] if newer_first else [began]
+    surplus = [(await workflow.record_delivery(each.delivery, DELIVERED)).surplus for each in posted]
+    # Where nobody knows which of the two is the last word, it is the newer one that stays.
+    assert surplus == ([False, True] if newer_first else [True])
+
+
+async def test_an_announcement_stays_where_the_next_one_was_not_begun(workflow: Workflow) -> None:
+    """People read both, in their order."""
+    person = actor("UONE")
+    await workflow.freeze(person, "wrong prices", typed())
+    began = await claimed(workflow)
+    await workflow.unfreeze(person, typed())
+    assert not (await workflow.record_delivery(began.delivery, DELIVERED)).surplus

@@ -281,6 +281,15 @@ BY_REPEAT = Words(
 )
 """The words for a request that a repeat found done."""
 
+
+def by_repeat(request: Request) -> Words:
+    """Return the words for a request that the gateway, asked again, says is done: after a restore nobody knows more."""
+    if not request.set_back:
+        return BY_REPEAT
+    copy = "I went on with an older copy of my database, so I don't know what this request had done before."
+    return replace(BY_REPEAT, meaning=f"{copy} Asked now, the gateway says that the order is cancelled.")
+
+
 _SHOWN = 300
 _SHOWN_WORDS = 400
 _NOT_REACHED = "the gateway could not be reached"
@@ -339,7 +348,7 @@ def words_for(request: Request) -> Words:
         return as_far_as_known(request, EXPIRED_UNCHECKED)
     answer = request.cancellation.last_answer or Answer(Outcome.UNKNOWN)
     if request.state is State.CANCELLED and answer.reason is Reason.ALREADY_CANCELLED:
-        return BY_REPEAT
+        return by_repeat(request)
     found = words(request.state, answer.reason, answer.trouble, stopped=bool(request.cancellation.stopped_by))
     return with_what_is_left(request, found)
 

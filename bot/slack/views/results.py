@@ -155,7 +155,7 @@ def _words(one: Request, content: Content) -> Words:
         case Expired() if not outcomes.approvals_missing(one):
             return outcomes.as_far_as_known(one, outcomes.EXPIRED_UNCHECKED)
         case Cancelled(confirmed_by_repeat=True):
-            return outcomes.BY_REPEAT
+            return outcomes.by_repeat(one)
         case Answered():
             found = outcomes.words(leads_to(content), content.answer.reason, content.answer.trouble)
             return outcomes.with_what_is_left(one, found)

@@ -540,6 +540,21 @@ def test_no_dialog_promises_what_an_older_copy_of_the_database_cannot_know() -> 
             assert asked.endswith(".")
 
 
+def test_no_message_claims_lost_answers_that_an_older_copy_cannot_know() -> None:
+    """Nobody knows whether the call that is answered with "already cancelled" was the first one."""
+    request = replace(cell(State.CANCELLED, Reason.ALREADY_CANCELLED), set_back=True)
+    ended = Cancelled(1, Answer(Outcome.REFUSED, reason=Reason.ALREADY_CANCELLED), 1, confirmed_by_repeat=True)
+    texts = [
+        shown(card.card(request)),
+        shown(receipt.receipt(request, None, BOT)),
+        shown(results.reply(request, event_of(ended))),
+    ]
+    for text in texts:
+        assert "✅ Cancelled" in text
+        assert "I went on with an older copy of my database" in text
+        assert "lost or not clear" not in text
+
+
 def test_the_other_dialogs_say_what_the_click_does() -> None:
     """Reject and the two findings open a form, and Try now only shortens a pause, so they need no dialog."""
     pending, unknown = dialogs(cell(State.PENDING, None)), dialogs(cell(State.UNKNOWN, None))
