@@ -134,9 +134,10 @@ class SlackEndpoint:
         ages = [time.timestamp() - int(timestamp) for time in times]
         if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
-        by_slack = self._slack_now()
-        if by_slack is not None and min(*ages, by_slack.timestamp() - int(timestamp)) > _STILL_WAITED_FOR:
-            return "too_late"
+        if (by_slack := self._slack_now()) is not None:
+            ages.append(by_slack.timestamp() - int(timestamp))
+            if min(ages) > _STILL_WAITED_FOR:
+                return "too_late"
         moment = self._clock.monotonic()
         # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
         # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.

@@ -185,6 +185,15 @@ async def test_what_was_on_its_way_for_too_long_is_refused(clock: Clock, wrong: 
     assert await answered(5) == 400  # the body is no payload
 
 
+async def test_a_clock_that_is_ahead_refuses_nobody_after_a_start(clock: Clock) -> None:
+    """By it, what Slack sends now looks as if it were of the time before; Slack's own clock knows better."""
+    endpoint = endpoint_of(
+        BotClock(Clock(clock.at + timedelta(minutes=2)), lambda: 0.0), InFlight(), lambda: True, slack_now=clock
+    )
+    headers = LocalSlack(now=clock).signed(BODY, at=clock.at)
+    assert (await endpoint.handle(cast("web.Request", Signed(headers)))).status == 400  # the body is no payload
+
+
 async def test_an_unsigned_ssl_check_is_refused(desk: Desk) -> None:
     """Nothing is answered without a signature."""
     assert await post(desk, {}, b"ssl_check=1") == 401
