@@ -521,7 +521,8 @@ class Digest(Content):
     """The bot owes a channel the figures of a period, as they were when it read them.
 
     The period is from ``since`` to ``until``; ``zone`` is the time zone of the setting DIGEST. ``again`` is true where
-    an earlier digest was about a later time, before a clock that was ahead was set back.
+    an earlier digest was about a later time, before a clock that was ahead was set back. ``older_copy`` is true where
+    an older copy of the database took over since the digest before.
     """
 
     kind = "digest"
@@ -531,6 +532,7 @@ class Digest(Content):
     zone: str
     report: Report
     again: bool = False
+    older_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

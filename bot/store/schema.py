@@ -200,7 +200,8 @@ CREATE TABLE digest (
     newest INTEGER NOT NULL,
     ended TEXT,
     due_at TEXT NOT NULL,
-    lease_until TEXT
+    lease_until TEXT,
+    older_copy INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What is about no request has no number.

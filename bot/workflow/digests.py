@@ -99,7 +99,9 @@ def _plan(tx: Tables, schedule: Schedule, at: datetime) -> None:
         newest = planned.newest if planned is not None and ended is not None else 0
         if ended is None or ended < since:
             newest = max(newest, tx.requests.newest_before(since))
-    tx.digests.plan(str(schedule), since=since, newest=newest, ended=ended, due_at=schedule.next(at))
+    older_copy = planned is not None and planned.older_copy
+    due_at = schedule.next(at)
+    tx.digests.plan(str(schedule), since=since, newest=newest, ended=ended, due_at=due_at, older_copy=older_copy)
 
 
 def figures(tables: Tables, due: Due) -> Report:
@@ -121,6 +123,7 @@ def owe(tx: Tables, rules: Rules, due: Due, report: Report, at: datetime) -> boo
         zone=rules.digest.zone.key,
         report=report,
         again=planned.ended is not None and period.since < planned.ended,
+        older_copy=planned.older_copy,
     )
     owed_by = tx.record.append(content, BOT, at)
     tx.deliveries.enqueue_apart(DeliveryKind.DIGEST, owed_by.seq, rules.approval_channel, at)

@@ -122,6 +122,7 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
         # Of two that failed for one order, only one can be open.
         unknown = [each.order_id for each in failed if tx.cancellations.move(each, State.UNKNOWN, at=at)]
         show(tx, request, tx.record.append(SetBack(tuple(unknown)), BOT, at, request), at)
+    tx.digests.went_on_with_older_copy()
     before = " It was frozen before, too." if tx.freeze() is not None else ""
     why = f"{what} Look first what people decided since.{before}"
     put(tx, Frozen(why), actor, at)

@@ -231,7 +231,7 @@ def test_what_is_left_out_of_the_json_never_changes_its_meaning() -> None:
         **{kind: {"call": 1} for kind in ("repeating", "refused", "failed", "unknown", "answered_late")},
         "card_blocked": {"in_doubt": False, "outdated": False, "told_directly": False},
         "reminded": {"joined": False},
-        "digest": {"again": False},
+        "digest": {"again": False, "older_copy": False},
         "unfrozen": {"due": 0, "later": 0, "enough": 0},
     }
 

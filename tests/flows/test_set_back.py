@@ -20,6 +20,7 @@ from tests.clock import Clock
 from tests.flows.desk import LOBBY, QUICK, Desk, quick_tuning
 from tests.postgres import Cluster
 
+UNKNOWN_PAST = "so I don't know what people decided about this request, or what it did, after that copy was made."
 COPY = "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
 UNTRUE = ("did not ask the gateway", "has not changed the order", "not cancelled by this request", "has not cancelled")
 ORDERS = ("ord_1", "ord_2", "ord_3", "ord_4")
@@ -62,6 +63,15 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
     async with Desk(database, now=clock) as desk:
         failed, rejected, withdrawn, expired = await went_back(desk, clock, tmp_path / "copy.db")
         text = await desk.card_says(failed, "⚠️ Not known whether the order is cancelled")
+        for waits in (rejected, withdrawn, expired):
+            assert UNKNOWN_PAST in await desk.card_says(waits, "older copy of my database, so I don't know what people")
+        await desk.ann.open_home()
+        await desk.ben.open_home()
+        for person in (desk.ann, desk.ben):
+            await desk.wait(lambda person=person: person.home and str(person.home).count(UNKNOWN_PAST) == 3)
+        await desk.vera.command("/cancel-audit pending", failed.channel)
+        assert (await desk.told(desk.vera)).count("what came later may be missing") == 3
+        assert sum(UNKNOWN_PAST in desk.ann.reads(each) for each in desk.receipts(desk.ann)) == 3
         assert COPY in text
         assert "I went on with an older copy of my database, " in text
         assert "Then an approver settles this by hand" in text
@@ -79,7 +89,7 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
             assert not any(words in text.lower() for words in UNTRUE), text
         assert desk.gateway.effects == dict.fromkeys(ORDERS, 1)
         await desk.vera.command("/cancel-audit unknown", failed.channel)
-        assert "1 order" in (told := await desk.told(desk.vera))
+        assert "1 order" in (told := await desk.told(desk.vera, 2))
         assert "ord_1" in told
         await desk.cleo.click(failed, "settle_cancelled")
         await desk.wait(lambda: desk.cleo.modal)
@@ -97,9 +107,9 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
         stated = "an approver stated that the order is cancelled"
         await desk.wait(lambda: any(stated in desk.ann.reads(card) for card in posted))
         await desk.vera.command("/cancel-audit order:ord_4", failed.channel)
-        assert "went on with an older copy of the database" in await desk.told(desk.vera, 2)
+        assert "went on with an older copy of the database" in await desk.told(desk.vera, 3)
         await desk.vera.command("/cancel-audit expired", failed.channel)
-        assert "may be cancelled: I went on with an older copy" in await desk.told(desk.vera, 3)
+        assert "may be cancelled: I went on with an older copy" in await desk.told(desk.vera, 4)
         await desk.stop_bot()
     _, out, _ = await command(database, "audit", "find", "expired")
     assert re.search(r"ord_4 +expired +true ", out)

@@ -241,12 +241,14 @@ def _spoken(row: list[Element]) -> str:
 
 def _request_row(found: Request, size: int) -> list[Element]:
     approved = [[person(approver)] for approver in found.approvers]
+    past = outcomes.unknown_past(found)
     parts: list[list[Element]] = [
         [moment(found.requested_at)],
         [words(cut(found.cancellation.order_id, _SHOWN), code=True)],
         [words(f"one of {size} orders")] if size > 1 else [],
         [words(str(found.state).replace("_", " "), bold=True)],
         [words("may be cancelled: I went on with an older copy of my database")] if found.may_have_had_effect else [],
+        [words("what came later may be missing: I went on with an older copy of my database")] if past else [],
         [words("requested by "), person(found.requester)],
         [words("approved by "), *listed(approved)] if approved else [],
         [words("rejected by "), person(found.rejection.approver)] if found.rejection else [],

@@ -129,7 +129,8 @@ def _beginning(request: Request, found: outcomes.Words, presentation: Presentati
 def _how_it_stands(
     request: Request, found: outcomes.Words, presentation: Presentation, room: Room
 ) -> list[list[Element]]:
-    rows = _to_know(request)
+    rows = [[words(past)]] if (past := outcomes.unknown_past(request)) else []
+    rows += _to_know(request)
     if presentation.shows_freeze and (freeze := freezes.shown(request)) is not None:
         freeze = freeze if room < Room.LEAST else replace(freeze, why="")
         rows.append(freezes.banner(freeze, ended=freezes.has_ended(request)))
@@ -175,7 +176,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         expires = mrkdwn_moment(request.expires_at)
         lacking = mrkdwn(orders.lacking(request, presentation))
         who = f"<@{request.requester}> asks to cancel {order}{why}. {needed}."
-        asks = " ".join(filter(None, [who, lacking, f"Expires {expires}."]))
+        asks = " ".join(filter(None, [who, outcomes.unknown_past(request), lacking, f"Expires {expires}."]))
         source = mrkdwn(orders.came_from(request))
         if request.several:
             return " ".join(filter(None, [asks, _frozen(request), source, orders.spoken(request)]))
@@ -188,6 +189,7 @@ def _text(request: Request, presentation: Presentation) -> str:
         f"{found.heading}.",
         f"<@{request.requester}> asked to cancel {order}{why}.",
         mrkdwn(addressed(found.explanation, presentation.contact)),
+        outcomes.unknown_past(request),
     ]
     if request.several:
         said += [mrkdwn(_progress_of_several(request)) if request.under_way else "", orders.spoken(request)]

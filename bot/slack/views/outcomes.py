@@ -431,6 +431,20 @@ COUNTED_AGAIN = "When the freeze is over, I count the approvals by the settings 
 A start may have brought a lower quorum, and then nobody has to come any more.
 """
 
+
+def unknown_past(request: Request) -> str:
+    """Return what people must know of a request that goes on after a restore; nothing of any other one.
+
+    The words for how it ended say it themselves.
+    """
+    if not request.set_back or not (request.state is State.PENDING or request.under_way):
+        return ""
+    return (
+        "⚠️ I went on with an older copy of my database, so I don't know what people decided about this request, or "
+        "what it did, after that copy was made."
+    )
+
+
 LACKS_APPROVERS = (
     "Too few people are left who could approve this. The bot's operator can add approvers, or the requester can "
     "withdraw it."

@@ -59,6 +59,14 @@ def test_a_digest_after_the_clock_was_set_back_names_no_period_of_its_own() -> N
     assert problems_with_blocks(message.blocks) == []
 
 
+def test_a_digest_of_an_older_copy_of_the_database_says_so() -> None:
+    """There may have been one of the same period, with other figures."""
+    found = event(Report(Figures()))
+    assert isinstance(found.content, Digest)
+    message = digest.digest(follow(FIRST, replace(found.content, older_copy=True), BOT, found.at)[0])
+    assert "I went on with an older copy of my database" in message.text.splitlines()[1]
+
+
 def test_the_whole_digest() -> None:
     """It names every figure, the causes in the words of the card, and the look-up."""
     fraud = Figures("fraud", {State.APPROVED: 1}, {State.CANCELLED: 2})

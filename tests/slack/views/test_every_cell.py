@@ -540,6 +540,18 @@ def test_no_dialog_promises_what_an_older_copy_of_the_database_cannot_know() -> 
             assert asked.endswith(".")
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.SENDING])
+def test_everybody_reads_of_a_request_that_goes_on_in_an_older_copy(state: State) -> None:
+    """People may have rejected it since that copy was made, and the gateway may have confirmed it."""
+    request = replace(cell(state, None), set_back=True)
+    found = card.card(request), receipt.receipt(request, None, BOT)
+    texts = [text for message in found for text in (shown(message), message.text)]
+    for text in texts:
+        assert "I went on with an older copy of my database, so I don't know what people decided" in text
+    ended = replace(cell(State.SETTLED_CANCELLED, None), set_back=True)
+    assert "what people decided" not in shown(card.card(ended))
+
+
 def test_no_message_claims_lost_answers_that_an_older_copy_cannot_know() -> None:
     """Nobody knows whether the call that is answered with "already cancelled" was the first one."""
     request = replace(cell(State.CANCELLED, Reason.ALREADY_CANCELLED), set_back=True)
