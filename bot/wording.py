@@ -363,15 +363,19 @@ def freeze_begun(path: Place, waiting: int, *, in_use: bool) -> str:
     return f"Everything is frozen in {path_shown(path)}. {requests}. A call to the gateway that has begun still ends."
 
 
-def freeze_ended(path: Place, waiting: int, due: int, later: int, *, in_use: bool) -> str:
-    """Return what is open: of that, ``due`` approved requests are due at the gateway, ``later`` wait for their time."""
+def freeze_ended(path: Place, waiting: int, due: int, later: int, enough: int, *, in_use: bool) -> str:
+    """Return what is open: of that, ``due`` approved requests are due at the gateway, ``later`` wait for their time.
+
+    ``enough`` others have enough approvals by the settings of the last start, so that the bot approves them by itself.
+    """
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
         return f"{over} No bot has this file open, so nothing goes on before one starts with it. {_ANOTHER_FILE}"
     requests = "1 request is open" if waiting == 1 else f"{waiting or 'No'} requests are open"
     now = f" Approved, and due to go to the gateway now: {due}." if due else ""
     waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""
-    return f"{over} {requests}.{now}{waits}"
+    counted = f" With enough approvals, if all of them count by the settings of then: {enough}." if enough else ""
+    return f"{over} {requests}.{now}{waits}{counted}"
 
 
 def not_frozen(path: Place, *, in_use: bool) -> str:

@@ -137,14 +137,19 @@ def test_another_address_is_advised_only_where_the_address_is_wrong(error: OSErr
 
 
 @pytest.mark.parametrize("in_use", [True, False])
-@pytest.mark.parametrize("due, later", [(0, 0), (1, 2)])
-def test_what_goes_on_after_a_freeze_is_told_only_of_a_bot_that_runs(in_use: bool, due: int, later: int) -> None:
+@pytest.mark.parametrize("due, later, enough", [(0, 0, 0), (1, 2, 4)])
+def test_what_goes_on_after_a_freeze_is_told_only_of_a_bot_that_runs(
+    in_use: bool, due: int, later: int, enough: int
+) -> None:
     """Nothing goes to the gateway where no bot has the file open, and not everything goes now."""
-    begun, over = freeze_begun(FILE, 3, in_use=in_use), freeze_ended(FILE, 3, due, later, in_use=in_use)
+    begun, over = freeze_begun(FILE, 3, in_use=in_use), freeze_ended(FILE, 3, due, later, enough, in_use=in_use)
     assert all(str(FILE) in plain(text) for text in (begun, over))
     assert ("Everything is frozen" in begun) == in_use
     assert ("due to go to the gateway now: 1." in over) == (in_use and due > 0)
     assert ("next attempt: 2." in over) == (in_use and later > 0)
+    assert ("With enough approvals, if all of them count by the settings of then: 4." in over) == (
+        in_use and enough > 0
+    )
     assert ("uses another file" in begun and "uses another file" in over) == (not in_use)
 
 

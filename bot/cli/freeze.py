@@ -51,7 +51,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for
     from bot.cli.terminal import say
-    from bot.domain.events import Frozen
+    from bot.domain.events import Frozen, Unfrozen
     from bot.settings import WritingSettings
     from bot.store import StoreError, open_beside
     from bot.wording import freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
@@ -60,6 +60,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     settings = settings_for(WritingSettings, database)
     path = settings.database
     begins = isinstance(content, Frozen)
+    ended: object = None
     try:
         with open_beside(path, settings.seals_with()) as tx:
             at, known = datetime.now(UTC), tx.freeze()  # once nobody else writes
@@ -69,15 +70,15 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
                 why = content.why or freezing.RESTORED
                 freezing.freeze_restored(tx, tx.record.last(), at_the_terminal(), at, why)
             elif begins == (known is None):
-                freezing.put(tx, content, at_the_terminal(), at)
+                ended = freezing.put(tx, content, at_the_terminal(), at).content
             waiting = tx.requests.waiting()
     except StoreError as error:
         fail(store_error(error))
     used = _may_be_used(path)
     if begins:
         say(frozen_already(known, path, in_use=used) if known else freeze_begun(path, len(waiting), in_use=used))
-    elif known:
-        say(freeze_ended(path, len(waiting), *freezing.approved(waiting, at), in_use=used))
+    elif isinstance(ended, Unfrozen):
+        say(freeze_ended(path, len(waiting), ended.due, ended.later, ended.enough, in_use=used))
     else:
         say(not_frozen(path, in_use=used))
 

@@ -169,6 +169,19 @@ async def test_evidence_that_can_never_come_is_told_once(
     assert verify_all(quiet_desk.place).damage is None
 
 
+@pytest.mark.parametrize("fault", [Drop(), rate_limited(0), ApiError("internal_error")])
+async def test_its_reader_hears_of_it_though_slack_does_not_take_that_at_first(quiet_desk: Desk, fault: Fault) -> None:
+    """What the bot has promised comes: the file, or why it does not."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.faults.always("files.getUploadURLExternal", ApiError("missing_scope"))
+    quiet_desk.slack.faults.add("chat.postMessage", fault)
+    await look_up(quiet_desk, quiet_desk.vera, "/cancel-audit ord_1 evidence")
+    assert "lacks the permission files:write" in await quiet_desk.direct(quiet_desk.vera)
+    await nothing_owed(quiet_desk)
+
+
 async def test_a_bot_without_the_scope_says_so(quiet_desk: Desk) -> None:
     """Nobody can have read what was never sent, so nothing is on record as handed out."""
     quiet_desk.slack.api.scopes = quiet_desk.slack.api.scopes - {"files:write"}

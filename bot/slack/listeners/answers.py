@@ -63,13 +63,18 @@ def answer_directly(client: AsyncWebClient, user_id: str, contact: str | None = 
     """Return a way to say something to a person by direct message."""
 
     async def tell(text: str) -> None:
-        elements = addressed(text, contact)
         try:
-            await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
+            await say_directly(client, user_id, text, contact)
         except Exception as error:  # noqa: BLE001 -- a private answer may get lost, as below
             log.warning("answer_not_sent", problem=problem_of(error).name)
 
     return tell
+
+
+async def say_directly(client: AsyncWebClient, user_id: str, text: str, contact: str | None = None) -> None:
+    """Say something to a person by direct message. Raises what the client raises."""
+    elements = addressed(text, contact)
+    await client.chat_postMessage(channel=user_id, text=mrkdwn(elements), blocks=[lines(elements)])
 
 
 async def respond(

@@ -12,8 +12,9 @@ from bot.domain.events import EvidenceAsked
 from bot.domain.policy import Actor, Role, Scope, may_read, reading_unchecked
 from bot.evidence import NoEvidence
 from bot.log import log_failure
+from bot.slack.errors import problem_of
 from bot.slack.files import FileNotSent, send_file
-from bot.slack.listeners.answers import answer_directly
+from bot.slack.listeners.answers import say_directly
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.views import audit_file, refusals
 from bot.store import StoreError
@@ -48,8 +49,7 @@ class EvidenceFiles:
             async with asyncio.timeout(_WITHIN):
                 return Receipt(DeliveryOutcome.DELIVERED, await self._send(actor, order, delivery.id))
         except NoEvidence:
-            await self._tell(person, refusals.evidence_not_yours(order))
-            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
+            return await self._give_up(person, refusals.evidence_not_yours(order), "may_not_read", doubt=doubt)
         except StoreError as error:
             log_failure(log, "store_failed", error)
             return Receipt(DeliveryOutcome.LATER, problem="not_recorded", in_doubt=doubt, posted_nothing=True)
@@ -67,8 +67,7 @@ class EvidenceFiles:
                     posted_nothing=True,
                 )
             why = refusals.file_not_sent(problem.name, unclear=False)
-            await self._tell(person, refusals.evidence_not_sent(order, why))
-            return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem.name)
+            return await self._give_up(person, refusals.evidence_not_sent(order, why), problem.name, doubt=doubt)
 
     async def _send(self, actor: Actor, order: str, reference: str) -> str:
         """Return the channel that has the file now. Raises NoEvidence, StoreError, FileNotSent or TimeoutError."""
@@ -84,5 +83,19 @@ class EvidenceFiles:
             self._parts.client, self._parts.network, actor.id, file, words, before_anybody_sees_it=record
         )
 
-    async def _tell(self, person: str, text: str) -> None:
-        await answer_directly(self._parts.client, person, self._parts.presentation.contact)(text)
+    async def _give_up(self, person: str, text: str, problem: str, *, doubt: bool) -> Receipt:
+        """Tell the reader why no file comes; while Slack does not take that, the whole try is repeated later."""
+        try:
+            await say_directly(self._parts.client, person, text, self._parts.presentation.contact)
+        except Exception as error:  # noqa: BLE001 -- whatever it was, they have not read it
+            untold = problem_of(error)
+            log.warning("answer_not_sent", problem=untold.name)
+            if not untold.refusal:
+                return Receipt(
+                    DeliveryOutcome.LATER,
+                    problem=untold.name,
+                    retry_after=untold.retry_after,
+                    in_doubt=doubt,
+                    posted_nothing=True,
+                )
+        return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
