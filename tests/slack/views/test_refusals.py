@@ -84,6 +84,15 @@ def test_no_refusal_says_what_a_restored_copy_cannot_know(state: State) -> None:
     assert "did not cancel" not in found
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.APPROVED, State.SENDING])
+def test_what_goes_on_in_a_restored_copy_is_told_as_that(state: State) -> None:
+    """The gateway may have confirmed it since, and people may have rejected it: a click and a form say so."""
+    request = changed(CANCELLATION, state=state, set_back=True)
+    for found in (refusals.click_refused(Verdict.WRONG_STATE, request), refusals.already_open(request, "ann")):
+        assert "I don't know what became of it after that copy was made" in found
+        assert "has not confirmed" not in found
+
+
 def test_every_refusal_of_a_click_has_a_text_of_its_own() -> None:
     """Two causes that a person can meet at a click never share a text."""
     told: dict[str, set[Verdict]] = {}
