@@ -414,8 +414,8 @@ def _described(request: Request) -> str:
     if outcomes.unknown_past(request):
         stood = "waits for approval" if request.state is State.PENDING else "is approved"
         return (
-            f"this request {stood} in an older copy of my database, with which I went on, so I don't know what became of "
-            "it after that copy was made"
+            f"this request {stood} in an older copy of my database, with which I went on, so I don't know what became "
+            "of it after that copy was made"
         )
     where = "the card shows what can be done" if request.has_card else "approvers can go on with it on their Home tabs"
     return f"{describe(request.state)}{f', and {where}' if request.state is State.UNKNOWN else ''}"

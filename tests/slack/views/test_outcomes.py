@@ -1,9 +1,12 @@
 """The words for states and for the gateway's answers: all are there, and each has one meaning."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
+import bot
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import State
 from bot.slack.views import outcomes
@@ -119,3 +122,13 @@ def test_a_problem_of_slacks_is_named(problem: str) -> None:
 def test_a_problem_of_the_bots_own_is_not_blamed_on_slack(problem: str, words_for_it: str) -> None:
     """People read a clause, and no name as if Slack had given it."""
     assert delivery_problem(problem) == words_for_it
+
+
+def test_no_name_of_the_bots_own_is_told_as_slacks() -> None:
+    """Whatever the code itself calls a problem of a delivery has words that do not say that Slack said it."""
+    sources = [path.read_text() for path in (Path(bot.__file__).parent).rglob("*.py")]
+    own = {name for text in sources for name in re.findall(r'(?:problem=|Problem\()"([a-z_]+)"', text)} - {
+        "ratelimited"
+    }
+    assert len(own) > 10
+    assert [name for name in own if delivery_problem(name).startswith("Slack says")] == []
