@@ -357,11 +357,14 @@ class Deliveries:
         return bool(self._connection.execute(sql, (delivery.position,)))
 
     def stuck(self, tries: int) -> list[tuple[str, int]]:
-        """Return what keeps deliveries from Slack after so many tries, and how many of them: pairs, the most first."""
+        """Return what keeps deliveries from Slack after so many tries, and how many of them: pairs, the most first.
+
+        A look for copies keeps nobody waiting.
+        """
         rows = self._connection.execute(
             "SELECT problem, count(*) FROM deliveries WHERE status = 'queued' AND tries >= ? AND problem <> ''"
-            " GROUP BY problem ORDER BY 2 DESC, 1",
-            (tries,),
+            " AND kind <> ? GROUP BY problem ORDER BY 2 DESC, 1",
+            (tries, DeliveryKind.COPIES),
         )
         return [(str(problem), int(count)) for problem, count in rows]
 

@@ -171,8 +171,9 @@ def conclude(tx: Tables, rules: Rules, delivery: Delivery, receipt: Receipt, at:
         pause = max(pause, rules.patience.settle_delay)
     if not tx.deliveries.postpone(delivery, receipt, at + pause):
         return Concluded()
-    # A Slack that is away or asks for a pause takes everything by itself later.
-    lasting = receipt.outcome is not DeliveryOutcome.LATER and delivery.tries >= TRIES_BEFORE_TELLING
+    # A Slack that is away or asks for a pause takes everything by itself later, and nobody lacks a look for copies.
+    passing = receipt.outcome is DeliveryOutcome.LATER or delivery.kind is DeliveryKind.COPIES
+    lasting = not passing and delivery.tries >= TRIES_BEFORE_TELLING
     # Asked before it is told itself.
     is_news = lasting and request is not None and _is_news(tx, request, delivery)
     tell = lasting and tx.deliveries.tell(delivery, at)

@@ -146,6 +146,26 @@ async def test_copies_are_looked_for_a_minute_after_a_doubt(workflow: Workflow, 
     assert await next_delivery(workflow) is None
 
 
+async def test_nobody_waits_for_a_look_for_copies(workflow: Workflow, clock: Clock) -> None:
+    """Every message is in Slack. So /readyz and the log tell of no message that waits, however often Slack refuses."""
+    await requested(workflow)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery((await claimed(workflow)).delivery, lost)
+    clock.advance(3)
+    await workflow.record_delivery((await claimed(workflow)).delivery, FIRST)
+    await deliver_all(workflow, receipts=True)
+    clock.advance(60)
+    for _ in range(4):
+        look = await claimed(workflow)
+        assert look.delivery.kind is DeliveryKind.COPIES
+        concluded = await workflow.record_delivery(
+            look.delivery, Receipt(DeliveryOutcome.BLOCKED, problem="missing_scope", in_doubt=True)
+        )
+        assert not concluded.tell
+        clock.advance(30)
+    assert await workflow.stuck() == []
+
+
 async def test_copies_of_a_receipt_are_looked_for_though_its_card_is_given_up(workflow: Workflow, clock: Clock) -> None:
     """A copy has buttons, and nobody takes them off but this look."""
     await requested(workflow)
