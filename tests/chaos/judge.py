@@ -118,7 +118,8 @@ def unfinished(desk: Desk, clock: Clock) -> int:
     with open_reader(desk.place) as tables:
         ((count,),) = tables.connection.execute(
             "SELECT (SELECT count(*) FROM deliveries WHERE status = 'queued' AND due_at < :soon)"
-            " + (SELECT count(*) FROM homes WHERE due_at < :soon)"
+            # One that is just being published is due again only when its worker counts as dead.
+            " + (SELECT count(*) FROM homes WHERE due_at < :soon OR lease_until IS NOT NULL)"
             " + (SELECT count(*) FROM digest WHERE due_at < :soon)"
             " + (SELECT count(*) FROM cancellations WHERE state IN ('approved', 'sending'))"
             " + (SELECT count(*) FROM requests WHERE due_at IS NOT NULL AND expires_at < :soon)",
