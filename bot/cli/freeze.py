@@ -1,6 +1,5 @@
 """The commands that stop everything, and let it go on, for the day on which Slack is down."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     ``restored`` is true for one that begins because the database is an older copy.
     """
     from bot.cli.problems import fail
-    from bot.cli.record import at_the_terminal, settings_for
+    from bot.cli.record import at_the_terminal, settings_for, time_of
     from bot.cli.terminal import say
     from bot.domain.events import Frozen, Unfrozen
     from bot.settings import WritingSettings
@@ -63,7 +62,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     ended: object = None
     try:
         with open_beside(path, settings.seals_with()) as tx:
-            at, known = datetime.now(UTC), tx.freeze()  # once nobody else writes
+            at, known = time_of(tx), tx.freeze()  # once nobody else writes
             if isinstance(content, Frozen) and (restored or freezing.is_news(known, content.why)):
                 known = None
             if restored and isinstance(content, Frozen):

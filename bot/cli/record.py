@@ -222,6 +222,11 @@ def prove_that_it_can_be_put_on_record(settings: "WritingSettings") -> None:
         )
 
 
+def time_of(tx: "Tables") -> datetime:
+    """Return the time that the bots go by: that of the database's server, or for a file this machine's."""
+    return tx.connection.clock() or datetime.now(UTC)
+
+
 def put_on_record(settings: "WritingSettings", content: "Content", handed_out: str) -> None:
     """Append an event about what was handed out to the bot's own record, also while the bot runs.
 
@@ -233,7 +238,7 @@ def put_on_record(settings: "WritingSettings", content: "Content", handed_out: s
 
     try:
         with open_beside(settings.database, settings.seals_with()) as tx:
-            tx.record.append(content, at_the_terminal(), datetime.now(UTC))
+            tx.record.append(content, at_the_terminal(), time_of(tx))
     except StoreError as error:
         fail(f"{handed_out}, but this could not be put on record. {store_error(error)}")
 
