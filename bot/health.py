@@ -94,7 +94,7 @@ def database_clock(apart: timedelta) -> str:
     """Return a sentence about the bot's time; ``apart`` is positive where it is ahead of the database server's."""
     way = "ahead of" if apart > timedelta(0) else "behind"
     return (
-        f"this bot's time is {wording.span(apart)} {way} the database server's, by which all bots act:"
+        f"this bot's time is {wording.span(apart)} {way} the database server's, with which all bots must agree:"
         " set both machines' clocks (NTP) and restart the bot"
     )
 
