@@ -187,4 +187,4 @@ async def test_a_bot_whose_clock_is_not_the_servers_is_not_ready(postgres: Clust
         while looks < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         missing = bot.readiness().missing
-    assert ["database server's, by which all bots act" in each for each in missing] == [True] * (not ready)
+    assert ["database server's, with which all bots must agree" in each for each in missing] == [True] * (not ready)

@@ -66,7 +66,8 @@ class EvidenceFiles:
                     in_doubt=doubt,
                     posted_nothing=True,
                 )
-            why = refusals.file_not_sent(problem.name, unclear=False)
+            # An earlier try may have brought it.
+            why = refusals.file_not_sent(problem.name, unclear=doubt)
             return await self._give_up(person, refusals.evidence_not_sent(order, why), problem.name, doubt=doubt)
 
     async def _send(self, actor: Actor, order: str, reference: str) -> str:
