@@ -237,7 +237,7 @@ _TROUBLES: dict[Trouble, str] = {
     Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent {limit}",
     Trouble.NO_ANSWER_IN_TIME: "no answer {limit}",
     Trouble.CONNECTION_LOST: "the connection ended without an answer that could be read",
-    Trouble.STOPPED: "the bot stopped before an answer came",
+    Trouble.STOPPED: "the bot kept no answer; it may have been stopped",
     Trouble.UNEXPECTED: "the call ended unexpectedly{details}",
     Trouble.REDIRECT: "it answered with a redirect, which the bot does not follow; check DVPAY_BASE_URL",
     Trouble.NO_REASON: "it gave no message that the bot can read",

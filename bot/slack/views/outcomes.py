@@ -309,7 +309,7 @@ _TROUBLES = {
     Trouble.NOT_WRITTEN_IN_TIME: "the request could not be sent in time",
     Trouble.NO_ANSWER_IN_TIME: "the gateway did not answer in time",
     Trouble.CONNECTION_LOST: "the connection ended without an answer that could be read",
-    Trouble.STOPPED: "the bot was stopped before the answer came",
+    Trouble.STOPPED: "the bot kept no answer; it may have been stopped",
     Trouble.UNEXPECTED: "the call ended unexpectedly",
     Trouble.REDIRECT: "the answer only names another address",
     Trouble.NO_REASON: "the gateway gave no message",
