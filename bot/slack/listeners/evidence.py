@@ -38,11 +38,10 @@ class EvidenceFiles:
         """
         assert isinstance(event.content, EvidenceAsked)
         person, order, doubt = delivery.target, event.content.order, delivery.in_doubt_since is not None
-        later = Receipt(DeliveryOutcome.LATER, problem="person_not_checked", in_doubt=doubt, posted_nothing=True)
         actor = await self._parts.directory.actor(person, "", Role.APPROVER, Role.AUDITOR)
         home = await self._parts.home_of(person, None)
         if home is Home.UNCHECKED or reading_unchecked(actor):
-            return later
+            return _later("person_not_checked", doubt=doubt)
         if home is Home.ELSEWHERE:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
         try:
@@ -52,20 +51,14 @@ class EvidenceFiles:
             return await self._give_up(person, refusals.evidence_not_yours(order), "may_not_read", doubt=doubt)
         except StoreError as error:
             log_failure(log, "store_failed", error)
-            return Receipt(DeliveryOutcome.LATER, problem="not_recorded", in_doubt=doubt, posted_nothing=True)
+            return _later("not_recorded", doubt=doubt)
         except FileNotSent as error:
             problem = error.problem
             log.warning("file_not_sent", by=person, problem=problem.name)
             if problem.unclear:
                 return Receipt(DeliveryOutcome.IN_DOUBT, problem=problem.name, in_doubt=True)
             if error.passing:
-                return Receipt(
-                    DeliveryOutcome.LATER,
-                    problem=problem.name,
-                    retry_after=problem.retry_after,
-                    in_doubt=doubt,
-                    posted_nothing=True,
-                )
+                return _later(problem.name, doubt=doubt, retry_after=problem.retry_after)
             # An earlier try may have brought it.
             why = refusals.file_not_sent(problem.name, unclear=doubt)
             return await self._give_up(person, refusals.evidence_not_sent(order, why), problem.name, doubt=doubt)
@@ -92,11 +85,10 @@ class EvidenceFiles:
             untold = problem_of(error)
             log.warning("answer_not_sent", problem=untold.name)
             if not untold.refusal:
-                return Receipt(
-                    DeliveryOutcome.LATER,
-                    problem=untold.name,
-                    retry_after=untold.retry_after,
-                    in_doubt=doubt,
-                    posted_nothing=True,
-                )
+                return _later(untold.name, doubt=doubt, retry_after=untold.retry_after)
         return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+
+
+def _later(problem: str, *, doubt: bool, retry_after: float | None = None) -> Receipt:
+    """Return that this try brought nothing to Slack and another one will; an earlier one may be in ``doubt``."""
+    return Receipt(DeliveryOutcome.LATER, problem=problem, retry_after=retry_after, in_doubt=doubt, posted_nothing=True)
