@@ -21,7 +21,7 @@ def test_a_process_that_runs_never_stood_still() -> None:
 
 
 def test_a_standstill_is_told_once_and_counts_from_its_end() -> None:
-    """What came before the process went on is too old, and what comes after it is not."""
+    """A payload of the time before the process went on is too old, and a later one is not."""
     now = 100.0
     still = Standstill(lambda: now)
     now += 2.6

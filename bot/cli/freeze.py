@@ -48,8 +48,9 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     ``restored`` is true for one that begins because the database is an older copy.
     """
     from bot.cli.problems import fail
-    from bot.cli.record import at_the_terminal, settings_for, time_of
+    from bot.cli.record import at_the_terminal, settings_for
     from bot.cli.terminal import say
+    from bot.clock import utc_now
     from bot.domain.events import Frozen, Unfrozen
     from bot.settings import WritingSettings
     from bot.store import StoreError, open_beside
@@ -62,7 +63,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     ended: object = None
     try:
         with open_beside(path, settings.seals_with()) as tx:
-            at, known = time_of(tx), tx.freeze()  # once nobody else writes
+            at, known = tx.now(utc_now), tx.freeze()  # once nobody else writes
             if isinstance(content, Frozen) and (restored or freezing.is_news(known, content.why)):
                 known = None
             if restored and isinstance(content, Frozen):

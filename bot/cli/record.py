@@ -222,23 +222,19 @@ def prove_that_it_can_be_put_on_record(settings: "WritingSettings") -> None:
         )
 
 
-def time_of(tx: "Tables") -> datetime:
-    """Return the time that the bots go by: that of the database's server, or for a file this machine's."""
-    return tx.connection.clock() or datetime.now(UTC)
-
-
 def put_on_record(settings: "WritingSettings", content: "Content", handed_out: str) -> None:
     """Append an event about what was handed out to the bot's own record, also while the bot runs.
 
     Where that fails, end the command with a message that begins with ``handed_out``.
     """
     from bot.cli.problems import fail
+    from bot.clock import utc_now
     from bot.store import StoreError, open_beside
     from bot.wording import store_error
 
     try:
         with open_beside(settings.database, settings.seals_with()) as tx:
-            tx.record.append(content, at_the_terminal(), time_of(tx))
+            tx.record.append(content, at_the_terminal(), tx.now(utc_now))
     except StoreError as error:
         fail(f"{handed_out}, but this could not be put on record. {store_error(error)}")
 

@@ -24,6 +24,7 @@ IS_QUEUED = "status || '' = 'queued'"
 """A queued one of a request. Not in the words of the indexes over all that are queued: with statistics of a time when
 nothing waited, PostgreSQL would walk through everything that waits.
 """
+_IS_UPDATE = "{}.kind IN ('card_update', 'receipt_update')"
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
 
 
@@ -189,7 +190,7 @@ class Deliveries:
             # There may be very many for one target that must not get a message now, so that comes first. Slack's limits
             # are for each method, so an update goes out all the same.
             f" WHERE d.status = 'queued' AND (NOT {among('d.target', len(not_to))}"
-            f"   OR d.kind IN ('card_update', 'receipt_update')) AND {which}"
+            f"   OR {_IS_UPDATE.format('d')}) AND {which}"
             f"  AND d.due_at <= ? AND (d.lease_until IS NULL OR d.lease_until <= ?)"
             f"  AND NOT {among('d.position', len(held))}"
             "  AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.number = d.number AND e.status = 'queued'"
@@ -197,13 +198,13 @@ class Deliveries:
             "   AND e.lane = d.lane AND e.position <> d.position AND NOT (d.kind = 'card' AND e.kind = 'reply')"
             "   AND (e.position < d.position OR (d.kind = 'reply' AND e.kind = 'card'))"
             # An update serves all changes. So nothing waits for one that nobody has begun, and a result waits for none.
-            "   AND NOT (e.kind IN ('card_update', 'receipt_update') AND (e.tries = 0"
+            f"   AND NOT ({_IS_UPDATE.format('e')} AND (e.tries = 0"
             "    OR d.kind IN ('reply', 'direct_message'))"
             # But nobody is asked to decide on a card before the bot has seen that it is there.
             "    AND NOT (d.kind = 'reply' AND r.due_at IS NOT NULL AND e.tries <= 1"
             "     AND (e.lease_until IS NOT NULL OR e.due_at <= ?)))"
             # Slack may refuse all messages in a thread and take every update of its card.
-            "   AND NOT (d.kind IN ('card_update', 'receipt_update') AND e.kind IN ('reply', 'direct_message'))"
+            f"   AND NOT ({_IS_UPDATE.format('d')} AND e.kind IN ('reply', 'direct_message'))"
             "   AND e.kind <> 'copies'"
             # A receipt that Slack refuses holds up no result.
             "   AND NOT (e.kind = 'receipt' AND e.tries > 0 AND d.kind = 'direct_message'))"

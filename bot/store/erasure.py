@@ -82,8 +82,7 @@ def erase_from(
     tidies up, and in its own backups. ``now`` is asked once nobody else writes: no event of a bot comes between.
     """
     with open_beside(place, key) as tx:
-        # All bots go by their server's clock.
-        gone = erase(tx, erasure, why, actor, tx.connection.clock() or now())
+        gone = erase(tx, erasure, why, actor, tx.now(now))
     engine = engine_of(place)
     with engine.explained(), closing(engine.open_beside()) as connection:
         return replace(gone, from_log=connection.checkpoint())

@@ -1,5 +1,6 @@
 """All tables over one connection: what a use case gets to work with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -66,6 +67,10 @@ class Tables:
         """Return the freeze that is in force, with the name of whoever began it, or None."""
         found = self.record.freeze()
         return found and replace(found, name=self.people.names([found.by]).get(found.by, ""))
+
+    def now(self, machine: Callable[[], datetime]) -> datetime:
+        """Return the time that the bots go by: that of the database's server, or for a file that of this machine."""
+        return self.connection.clock() or machine()
 
     def beat(self, at: datetime) -> None:
         """Write something small, to prove that the file takes it, and that an event could be sealed.

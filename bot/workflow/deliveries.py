@@ -107,8 +107,12 @@ def _call_off(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -> Non
     """Drop a message, and owe a look for it where Slack may show an earlier try late: it would be the last word."""
     tx.deliveries.call_off(delivery.position, at)
     if delivery.in_doubt_since is not None:
-        later = at + rules.patience.late_in_slack
-        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
+        _look_for_copies(tx, rules, delivery.position, delivery.in_doubt_since, at)
+
+
+def _look_for_copies(tx: Tables, rules: Rules, position: int, since: datetime, at: datetime) -> None:
+    """Owe a look for what the tries from ``since`` to now may have brought to Slack, once all of it is visible."""
+    tx.deliveries.enqueue_copies(position, since, at, at + rules.patience.late_in_slack)
 
 
 def missing_card(tx: Tables, request: Request) -> MissingCard | None:
@@ -198,17 +202,11 @@ def _delivered(
         surplus = _is_surplus(tx, delivery, receipt)
         if surplus and delivery.in_doubt_since is not None and tx.deliveries.place(delivery) != ("", ""):
             # This bot may die before it has deleted its message, and the try that counts was in no doubt.
-            later = at + rules.patience.late_in_slack
-            tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
+            _look_for_copies(tx, rules, delivery.position, delivery.in_doubt_since, at)
         return Concluded(surplus=surplus)
-    later = at + rules.patience.late_in_slack
-    if (
-        delivery.kind.is_new_message
-        and delivery.kind is not DeliveryKind.EVIDENCE
-        and delivery.in_doubt_since is not None
-    ):
-        # Slack may show late what an earlier try posted, so that it was posted again. A file asks nothing of anybody.
-        tx.deliveries.enqueue_copies(delivery.position, delivery.in_doubt_since, at, later)
+    if (since := _posted_since(delivery)) is not None:
+        # Slack may show late what an earlier try posted, so that it was posted again.
+        _look_for_copies(tx, rules, delivery.position, since, at)
     if request is None:
         # Of two bots one may post that a freeze has begun after the other one has posted that it is over.
         overtaken = delivery.kind is DeliveryKind.ANNOUNCEMENT and tx.deliveries.is_overtaken(delivery)
@@ -220,17 +218,23 @@ def _delivered(
         tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, tx.record.event(delivery.event_seq), at)
     if delivery.kind.is_update and delivery.in_doubt_since is not None:
         # Slack may carry an earlier try out after this one, and it showed what was true before.
-        event = tx.record.event(delivery.event_seq)
+        event, later = tx.record.event(delivery.event_seq), at + rules.patience.late_in_slack
         tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=later, not_before=True)
     return Concluded()
 
 
 def _may_appear(rules: Rules, delivery: Delivery, at: datetime) -> bool:
     """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet."""
-    if delivery.in_doubt_since is None or not delivery.kind.is_new_message or delivery.kind is DeliveryKind.EVIDENCE:
-        return False  # a file asks nothing of anybody
-    since = at - (delivery.last_try_at or delivery.in_doubt_since)
+    if (first := _posted_since(delivery)) is None:
+        return False
+    since = at - (delivery.last_try_at or first)
     return timedelta(0) <= since < rules.patience.late_in_slack  # less than nothing is a clock that was set back
+
+
+def _posted_since(delivery: Delivery) -> datetime | None:
+    """Return the time from which on an earlier try may have posted this message; None for files, which ask nothing."""
+    is_message = delivery.kind.is_new_message and delivery.kind is not DeliveryKind.EVIDENCE
+    return delivery.in_doubt_since if is_message else None
 
 
 def adopt_card(tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime) -> bool:
@@ -263,7 +267,7 @@ def _settle_seen(
     """Keep where a message is that was in doubt; return False if none is owed. There may be more than the one seen."""
     owed = tx.deliveries.settle_seen(request, kind, receipt, at)
     for position, since in owed:
-        tx.deliveries.enqueue_copies(position, since, at, at + rules.patience.late_in_slack)
+        _look_for_copies(tx, rules, position, since, at)
     return bool(owed)
 
 

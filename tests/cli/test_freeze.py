@@ -1,12 +1,11 @@
 """The commands that stop everything and let it go on, beside a bot that has the file open."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.cli import record
 from bot.domain.cancellation import State
 from bot.store import Store, open_beside, verify_all
 from bot.workflow import Rules, Workflow
@@ -128,20 +127,10 @@ async def test_an_erasure_in_another_encoding_is_refused_in_one_line(store: Stor
     assert err.splitlines()[-1].startswith(f"Error: Invalid value for '{option}': this is not UTF-8;")
 
 
-async def test_the_terminal_goes_by_the_clock_that_the_bots_go_by(
-    postgres: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_terminal_goes_by_the_clock_that_the_bots_go_by(postgres: Cluster) -> None:
     """Their server's: what is owed from a time to come would reach people only then, and the gateway at once."""
-
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Ahead":
-            at = datetime.now(tz) + timedelta(days=1)
-            return cls.fromtimestamp(at.timestamp(), tz)
-
     store = Store(postgres.new())
     await store.open()
-    monkeypatch.setattr(record, "datetime", Ahead)
     with open_beside(store.place) as tx:
-        assert abs(record.time_of(tx) - datetime.now(UTC)) < timedelta(hours=1)
+        assert abs(tx.now(lambda: datetime.now(UTC) + timedelta(days=1)) - datetime.now(UTC)) < timedelta(hours=1)
     await store.close()

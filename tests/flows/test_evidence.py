@@ -171,7 +171,7 @@ async def test_evidence_that_can_never_come_is_told_once(
 
 @pytest.mark.parametrize("fault", [Drop(), rate_limited(0), ApiError("internal_error")])
 async def test_its_reader_hears_of_it_though_slack_does_not_take_that_at_first(quiet_desk: Desk, fault: Fault) -> None:
-    """What the bot has promised comes: the file, or why it does not."""
+    """The bot keeps its promise: the file comes, or the reason why it does not."""
     await quiet_desk.start_bot()
     await quiet_desk.ask("ord_1")
     await quiet_desk.running_bot.worker.until_idle()

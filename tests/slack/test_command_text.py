@@ -75,7 +75,7 @@ def test_unfreeze_has_no_words_behind_it() -> None:
 
 @pytest.mark.parametrize("text", ["unfreeze?", "“unfreeze”?", "freeze?", "Freeze? all orders"])
 def test_a_question_changes_nothing(text: str) -> None:
-    """Whoever asks what a word does reads how the command works."""
+    """Somebody who asks what a word does reads how the command works."""
     assert read(text) == Help()
 
 

@@ -1,4 +1,4 @@
-"""What an older copy of the database does not know of its requests, once it has taken the place of the newer one."""
+"""An older copy of the database takes over, and does not know what its requests did since."""
 
 from bot.domain.cancellation import State
 from bot.domain.events import SetBack
@@ -63,7 +63,7 @@ async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
 async def test_of_several_orders_only_those_that_had_failed_are_unknown(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:
-    """What the gateway had confirmed is as it was, and what it was still to be asked is still to be asked."""
+    """A confirmed order stays as it was, and the gateway is still to be asked about one that waits."""
     acted = await workflow.request(Wish("V1", ("ord_1", "ord_2", "ord_3"), "typed twice", "C1"), ANN)
     assert acted.request is not None
     await approve(workflow, acted.request)

@@ -129,8 +129,7 @@ def _beginning(request: Request, found: outcomes.Words, presentation: Presentati
 def _how_it_stands(
     request: Request, found: outcomes.Words, presentation: Presentation, room: Room
 ) -> list[list[Element]]:
-    rows = [[words(past)]] if (past := outcomes.unknown_past(request)) else []
-    rows += _to_know(request)
+    rows = [orders.unknown_past(request), *_to_know(request)]
     if presentation.shows_freeze and (freeze := freezes.shown(request)) is not None:
         freeze = freeze if room < Room.LEAST else replace(freeze, why="")
         rows.append(freezes.banner(freeze, ended=freezes.has_ended(request)))

@@ -8,7 +8,7 @@ from bot.domain.cancellation import State
 from bot.domain.policy import Membership
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_AUDIT
-from bot.slack.views import buttons, card, freezes, orders, outcomes
+from bot.slack.views import buttons, card, freezes, orders
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import Block, Element, lines, link, moment, person, plain, quoted, words
@@ -139,8 +139,7 @@ def _own(request: Request) -> list[Block]:
         needed = request.approvals_required
         votes = f"{len(request.approvers)} of {needed} {'approval' if needed == 1 else 'approvals'}. Expires "
         rows.append([words(votes), moment(request.expires_at)])
-    if past := outcomes.unknown_past(request):
-        rows.append([words(past)])
+    rows.append(orders.unknown_past(request))
     elements = [*buttons.of_requester(request), *buttons.open_card(request)]
     block_id = f"{buttons.OWN}{request.version} {request.id}"
     block: Block = {"type": "actions", "block_id": block_id, "elements": elements}

@@ -121,19 +121,17 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
     if request.freeze is not None:
         sending = any(each.state is State.SENDING for each in waiting)
         return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
-    begins, under_way = [words("I ask again")], False
-    if all(each.state is State.SENDING and each.attempts > 1 for each in waiting):
-        begins, under_way = [words("I am asking again now")], True
-    elif due:
-        begins = [words(f"I ask again{', next' if request.several else ''} at "), moment(min(due), "{time_secs}")]
+    ends = f"You don't have to do anything. {ends}"
     most = f"at most {content.most} attempts for each order"
     if not request.several:
         number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)
         most = f"attempt {number} of at most {content.most}"
-    ends = f"You don't have to do anything. {ends}"
-    if under_way:
+    if all(each.state is State.SENDING and each.attempts > 1 for each in waiting):
         # Neither Stop trying nor a freeze ends a call that has left.
-        return [*begins, words(f" ({most}). {ends}")]
+        return [words(f"I am asking again now ({most}). {ends}")]
+    begins = [words("I ask again")]
+    if due:
+        begins = [words(f"I ask again{', next' if request.several else ''} at "), moment(min(due), "{time_secs}")]
     unless = "freezes everything"
     may_stop = [
         each for each in waiting if each.state is State.APPROVED and not _may_be_cancelled(each, order_id, content)

@@ -125,6 +125,11 @@ def lacking(request: Request, presentation: Presentation) -> list[Element]:
     return addressed(f"⚠️ {outcomes.LACKS_APPROVERS}", presentation.contact)
 
 
+def unknown_past(request: Request) -> list[Element]:
+    """Return what people must know of a request that goes on after a restore; nothing of any other one."""
+    return [words(past)] if (past := outcomes.unknown_past(request)) else []
+
+
 def words_for(request: Request) -> Words:
     """Return the words for how a request stands: of several orders that are decided, how many stand how."""
     if not request.several:

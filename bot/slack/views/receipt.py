@@ -122,7 +122,7 @@ def _rows(
         case State.PENDING:
             rows = [
                 *told,
-                _unknown_past(request),
+                orders.unknown_past(request),
                 *_earlier(request),
                 *freezes.banners(request),
                 _needed(request),
@@ -137,7 +137,7 @@ def _rows(
             return (missing_card.heading(missing) if missing else "⏳ Waiting for approval"), rows
         case State.APPROVED | State.SENDING:
             under_way = [
-                _unknown_past(request),
+                orders.unknown_past(request),
                 *freezes.banners(request),
                 _approved_by(request),
                 _progress(request, said),
@@ -152,10 +152,6 @@ def _rows(
     if request.has_card and policy.retryable(request) and request.retry_until is not None:
         rows.append([words("Retry works until "), moment(request.retry_until), words(", if its approvals count.")])
     return found.heading, [*rows, *freezes.banners(request), *told]
-
-
-def _unknown_past(request: Request) -> list[Element]:
-    return [words(said)] if (said := outcomes.unknown_past(request)) else []
 
 
 def _earlier(request: Request) -> list[list[Element]]:
