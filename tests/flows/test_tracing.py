@@ -242,8 +242,8 @@ async def test_a_wrong_variable_of_the_library_ends_no_start(quiet_desk: Desk, m
     with structlog.testing.capture_logs() as logs:
         await quiet_desk.start_bot(TRACES_TO="http://127.0.0.1:4318")
         await cancelled(quiet_desk)
-    told = [each for each in logs if each["event"].startswith("traces_")]
-    assert [(each["event"], each["problem"]) for each in told] == [("traces_not_begun", "ValueError")]
+    # Not the other lines: spans of an earlier test may still be on their way to a collector that is gone.
+    assert [each["problem"] for each in logs if each["event"] == "traces_not_begun"] == ["ValueError"]
 
 
 async def test_a_name_of_the_operators_own(spans: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
