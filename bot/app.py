@@ -130,6 +130,7 @@ class Bot:
             standstill=self._standstill,
             app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
             in_flight=self._in_flight,
+            alone=not self.store.shared,
             network=network,
             ping_interval=tuning.ping_interval,
             longest_pause=tuning.longest_pause,
@@ -296,6 +297,7 @@ class Bot:
             slack = self.connection
             missing.append(health.slack_missing(self.connection.missing, slack.problem, slack.about))
         notes = [health.scopes_missing(self.connection.lacking)] if self.connection.lacking else []
+        notes += [health.other_connections(self.connection.others)] if self.connection.others else []
         notes += [health.record_damaged(self._patrol.damaged_at)] if self._patrol.damaged_at else []
         notes += [health.group_of_no_use(group, problem) for group, problem in self._directory.of_no_use.items()]
         return Readiness(missing + watched.missing, notes + watched.notes)

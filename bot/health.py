@@ -56,6 +56,15 @@ def scopes_missing(scopes: Iterable[str]) -> str:
     )
 
 
+def other_connections(count: int) -> str:
+    """Return a clause about ``count`` connections of the app to Slack that are not this bot's."""
+    more = "1 more connection" if count == 1 else f"{count} more connections"
+    return (
+        f"when this bot connected, Slack counted {more} of the same app: if another bot runs with these tokens,"
+        " stop it, as Slack gives each click to one of the two; a bot that was killed counts for a while"
+    )
+
+
 def group_of_no_use(group: str, problem: str) -> str:
     """Return a clause about a user group in the settings; ``problem`` is Slack's refusal, empty for an empty group."""
     if problem:

@@ -340,26 +340,29 @@ def restored(path: Path, done: Restoration) -> str:
     kept = f" The database before is kept as {path_shown(done.kept)}." if done.kept else ""
     return (
         f"{path_shown(path)}: {events(done.verification)}.{kept} Everything is frozen in it: what people decided after"
-        " the backup is not on record. Start the bot. Check at the gateway the orders of requests that are open again,"
-        " and those that people asked for after the backup. Stop or reject what must not be cancelled, and unfreeze."
+        " the backup is not on record. Start the bot, and no other one with the same Slack tokens. Check at the gateway"
+        " the orders of requests that are open again, and those that people asked for after the backup. Stop or reject"
+        " what must not be cancelled, and unfreeze."
     )
 
 
-_ANOTHER_FILE = "If your bot is running, it uses another file: check that DATABASE_URL is the one that it runs with."
+_ANOTHER_DATABASE = (
+    "If your bot is running, it uses another database: check that DATABASE_URL is the one that it runs with."
+)
 
 
 def frozen_already(freeze: Freeze, path: Place, *, in_use: bool) -> str:
-    """Return who began the freeze that is in force in this file, and if no bot has the file open."""
+    """Return who began the freeze that is in force in this file, and if no bot has it open."""
     since = f"{freeze.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     known = f"{path_shown(path)} was frozen already, by {freeze.name or freeze.by} since {since}."
-    return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
+    return known if in_use else f"{known} No bot has it open. {_ANOTHER_DATABASE}"
 
 
 def freeze_begun(path: Place, waiting: int, *, in_use: bool) -> str:
     """Return what stands still from now on: ``waiting`` requests. ``in_use`` is true while a bot has the file open."""
     requests = "1 request stands still" if waiting == 1 else f"{waiting or 'No'} requests stand still"
     if not in_use:
-        return f"{path_shown(path)} is frozen, but no bot has this file open. {requests} in it. {_ANOTHER_FILE}"
+        return f"{path_shown(path)} is frozen, but no bot has it open. {requests} in it. {_ANOTHER_DATABASE}"
     return f"Everything is frozen in {path_shown(path)}. {requests}. A call to the gateway that has begun still ends."
 
 
@@ -370,7 +373,7 @@ def freeze_ended(path: Place, waiting: int, due: int, later: int, enough: int, *
     """
     over = f"The freeze of {path_shown(path)} is over."
     if not in_use:
-        return f"{over} No bot has this file open, so nothing goes on before one starts with it. {_ANOTHER_FILE}"
+        return f"{over} No bot has it open, so nothing goes on before one starts with it. {_ANOTHER_DATABASE}"
     requests = "1 request is open" if waiting == 1 else f"{waiting or 'No'} requests are open"
     now = f" Approved, and due to go to the gateway now: {due}." if due else ""
     waits = f" Approved, and waiting for the time of the next attempt: {later}." if later else ""
@@ -381,7 +384,7 @@ def freeze_ended(path: Place, waiting: int, due: int, later: int, enough: int, *
 def not_frozen(path: Place, *, in_use: bool) -> str:
     """Return that there was nothing to end in this file, and if no bot has it open."""
     known = f"Nothing was frozen in {path_shown(path)}."
-    return known if in_use else f"{known} No bot has this file open. {_ANOTHER_FILE}"
+    return known if in_use else f"{known} No bot has it open. {_ANOTHER_DATABASE}"
 
 
 def another_gateway(former: str, current: str, orders: Sequence[str]) -> tuple[str, str]:

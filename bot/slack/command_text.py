@@ -8,17 +8,21 @@ from bot.domain.ids import LONGEST_ORDER_ID
 from bot.slack.views.text import legible, trimmed
 
 _HELP, _FREEZE, _UNFREEZE = "help", "freeze", "unfreeze"
-_AROUND_A_WORD = "-/!?.,;:\"'`“”"
-"""The signs that people type around a word, as in ``--help`` and ``freeze!``."""
+_AROUND_A_WORD = "-/!?.,;:\"'`“”*_~"
+"""The signs that people type around a word, as in ``--help``, ``freeze!`` and ``*freeze*``."""
 _ALIKE = 0.75
 """How alike a word must be to one of ours, as difflib measures it: one wrong letter in four, or two swapped ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """A wish to know how the command works. ``mistyped`` is a word that is almost one of ours, as it was typed."""
+    """A wish to know how the command works. ``mistyped`` is a word that is almost one of ours, as it was typed.
+
+    ``of_freezes`` is true where the text begins with a word about freezes and yet neither begins nor ends one.
+    """
 
     mistyped: str = ""
+    of_freezes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,12 @@ def read(text: str) -> Help | Freeze | Unfreeze | Orders:
     first, behind = trimmed(first), trimmed(rest[0]) if rest else ""
     word = _bare(first)
     if "?" in first and word in {_FREEZE, _UNFREEZE}:
-        return Help()  # a question neither stops anything nor ends a freeze
+        return Help(of_freezes=True)  # a question neither stops anything nor ends a freeze
     if word == _FREEZE:
         return Freeze(legible(behind))
     if word == _UNFREEZE:
-        return Help() if behind else Unfreeze()  # nothing is meant by more words, and a freeze ends by no accident
+        # Nothing is meant by more words, and a freeze ends by no accident.
+        return Help(of_freezes=True) if behind else Unfreeze()
     if not behind and is_help(first):
         return Help("" if word in {_HELP, ""} else first)
     if not behind and _almost(word, _FREEZE, _UNFREEZE):

@@ -96,8 +96,9 @@ class Connection:
 
     ``identity`` is None until Slack has confirmed the token for the first time; every ``recheck`` Slack has to confirm
     it again. ``ready`` is set while nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token
-    is all there is to confirm. ``heard_at`` gets Slack's time with each confirmation; ``reconnected`` is called for
-    each connection of Socket Mode after the first one. Durations are in seconds.
+    is all there is to confirm. ``alone`` is true where no other bot works on the same database. ``heard_at`` gets
+    Slack's time with each confirmation; ``reconnected`` is called for each connection of Socket Mode after the first
+    one. Durations are in seconds.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Connection:
         *,
         app_token: str | None,
         in_flight: InFlight,
+        alone: bool = True,
         network: Network | None = None,
         standstill: Standstill | None = None,
         ping_interval: float = 5.0,
@@ -118,6 +120,8 @@ class Connection:
         self.identity: Identity | None = None
         self.lacking: frozenset[str] = frozenset()
         """The scopes that the token was not given."""
+        self.others = 0
+        """Connections of the app that cannot be this bot's, as Slack counted them when it last connected."""
         self._apps: dict[str, str] = {}
         """The id of the app that a token is of, by its setting, as far as Slack has said it."""
         self._away: _Away | None = _Away(Missing.NOT_CONNECTED_YET)
@@ -126,6 +130,7 @@ class Connection:
         self.ready = asyncio.Event()
         self._client = client
         self._app_token = app_token
+        self._alone = alone
         self._in_flight = in_flight
         self._network = network or Network()
         self._standstill = standstill or Standstill()
@@ -285,10 +290,22 @@ class Connection:
     async def _heard(self, _client: object, message: dict[str, Any], _raw: str | None = None) -> None:
         if message.get("type") == "hello":
             self._of_app(APP_TOKEN, (message.get("connection_info") or {}).get("app_id"))
+            connections = message.get("num_connections")
+            self._count_others(connections)
             if self._was_connected:
                 self._reconnected()
             self._was_connected = True
-            self._connected(connections=message.get("num_connections"))
+            self._connected(connections=connections)
+
+    def _count_others(self, connections: object) -> None:
+        """Keep how many connections must be another bot's, which with a database of its own knows nothing of this one.
+
+        The connection that this one replaces may still count.
+        """
+        own = 2 if self._was_connected else 1
+        self.others = max(0, connections - own) if self._alone and isinstance(connections, int) else 0
+        if self.others:
+            log.warning("slack_other_connections", connections=connections)
 
     def _of_app(self, setting: str, app: object) -> None:
         """Keep which app a token is of: test and production are easily mixed up, as both tokens are copied by hand."""

@@ -106,7 +106,7 @@ def test_a_copy_is_restored(written: Path, tmp_path: Path) -> None:
     assert ended.exit_code == 0, ended.stderr
     assert ended.stdout.startswith(f"{written}: 3 events, head {verify_all(written).head}. The database before is kept")
     assert f"{written}.before-restore-1" in ended.stdout
-    assert "Start the bot." in ended.stdout
+    assert "Start the bot, and no other one with the same Slack tokens." in ended.stdout
     assert "Everything is frozen in it" in ended.stdout
 
 

@@ -50,12 +50,14 @@ async def test_a_file_that_no_bot_has_open_is_told(database: Path, tmp_path: Pat
         await desk.start_bot()
         card = await desk.ask("ord_1")
         assert (await command(database, "backup", str(copy)))[0] == 0
-        frozen = f"{copy} is frozen, but no bot has this file open. 1 request stands still in it. "
-        other = "If your bot is running, it uses another file: check that DATABASE_URL is the one that it runs with.\n"
+        frozen = f"{copy} is frozen, but no bot has it open. 1 request stands still in it. "
+        other = (
+            "If your bot is running, it uses another database: check that DATABASE_URL is the one that it runs with.\n"
+        )
         assert await command(copy, "freeze") == (0, frozen + other, "")
         await desk.ben.click(card, "approve")
         await desk.card_says(card, "✅ Cancelled")
-        nothing = "No bot has this file open, so nothing goes on before one starts with it. "
+        nothing = "No bot has it open, so nothing goes on before one starts with it. "
         over = f"The freeze of {copy} is over. {nothing}{other}"
         assert await command(copy, "unfreeze") == (0, over, "")
 

@@ -4,8 +4,10 @@ import asyncio
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 import structlog
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.faults import ApiError, Canned, Fault, Hang, broken
 from tests.flows.desk import Desk, quick_tuning
@@ -83,6 +85,40 @@ async def test_tokens_of_two_apps_are_named(quiet_desk: Desk) -> None:
         )
         assert not bot.connection.ready.is_set()
     assert [line["event"] for line in logs].count("slack_tokens_of_two_apps") == 1
+
+
+async def test_the_connection_of_another_bot_is_noted(quiet_desk: Desk) -> None:
+    """Slack gives each click to one of the two, and only one knows the request: the operator must read of it."""
+    slack = quiet_desk.slack
+    opened = await AsyncWebClient(base_url=slack.api_url).apps_connections_open(app_token=slack.app_token)
+    async with aiohttp.ClientSession() as session, session.ws_connect(opened["url"]) as other:
+        await other.receive_json()
+        with structlog.testing.capture_logs() as logs:
+            await quiet_desk.start_bot()
+        (told,) = [line for line in logs if line["event"] == "slack_other_connections"]
+        assert (told["log_level"], told["connections"]) == ("warning", 2)
+        status, body = await quiet_desk.get("/readyz")
+        assert status == 200
+        assert "Slack counted 1 more connection of the same app" in body["notes"][0]
+    await slack.disconnect()
+    async with asyncio.timeout(10):
+        while True:
+            _, body = await quiet_desk.get("/readyz")
+            if not body["notes"]:
+                break
+            await asyncio.sleep(0.001)
+
+
+async def test_a_connection_that_is_replaced_is_not_taken_for_another_bot(quiet_desk: Desk) -> None:
+    """Slack replaces each every few hours, and the former one counts until it is closed."""
+    with structlog.testing.capture_logs() as logs:
+        bot = await quiet_desk.start_bot()
+        (former,) = quiet_desk.slack.connections
+        await quiet_desk.slack.disconnect()
+        await quiet_desk.wait(lambda: quiet_desk.slack.connections and former not in quiet_desk.slack.connections)
+        await quiet_desk.ask("ord_1")  # by the new one, whose greeting has come before
+    assert bot.connection.others == 0
+    assert not [line for line in logs if line["log_level"] in {"warning", "error"}]
 
 
 async def test_an_app_token_that_slack_refuses_is_named(quiet_desk: Desk) -> None:

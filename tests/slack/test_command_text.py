@@ -58,6 +58,7 @@ def test_everything_else_is_an_order(text: str, order: Orders) -> None:
     [
         ("freeze", ""),
         ("FREEZE!", ""),
+        ("*freeze* wrong prices", "wrong prices"),
         ("freeze gateway sends nonsense", "gateway sends nonsense"),
         ("Freeze:\tord_1 ", "ord_1"),
     ],
@@ -70,13 +71,13 @@ def test_freeze_stops_everything_with_the_words_behind_it(text: str, why: str) -
 def test_unfreeze_has_no_words_behind_it() -> None:
     """A freeze ends by the one word; with more words the person reads how to type it."""
     assert read(" Unfreeze. ") == Unfreeze()
-    assert read("unfreeze ord_1") == Help()
+    assert read("unfreeze ord_1") == Help(of_freezes=True)
 
 
 @pytest.mark.parametrize("text", ["unfreeze?", "“unfreeze”?", "freeze?", "Freeze? all orders"])
 def test_a_question_changes_nothing(text: str) -> None:
-    """Somebody who asks what a word does reads how the command works."""
-    assert read(text) == Help()
+    """Somebody who asks what a word does reads how the command works, and that this changed nothing."""
+    assert read(text) == Help(of_freezes=True)
 
 
 @given(st.text() | st.lists(st.sampled_from(["help", "freeze", "unfreeze", "?", "ord_1", " ", "\n"])).map("".join))

@@ -84,8 +84,9 @@ class Asking:
             case command_text.Orders(orders, reason):
                 start = OrderStart(typed.channel_id, orders, reason, typed.response_url)
                 await self.open_form(way, start, typed.channel_name)
-            case command_text.Help(mistyped):
-                await way.tell(refusals.usage(self._parts.presentation.order_id_example, mistyped))
+            case command_text.Help(mistyped, of_freezes):
+                example = self._parts.presentation.order_id_example
+                await way.tell(refusals.usage(example, mistyped, of_freezes=of_freezes))
 
     async def _read_message(self, way: Way, chosen: Shortcut) -> None:
         if not await self._belongs_here(way):

@@ -95,18 +95,23 @@ def not_sure(reference: str, problem: StoreProblem | None = None) -> str:
     )
 
 
-def usage(example: str | None, mistyped: str = "") -> str:
+def usage(example: str | None, mistyped: str = "", *, of_freezes: bool = False) -> str:
     """Return how the command works, with an order ID as an example.
 
-    ``mistyped`` is a word that was not taken for an order ID.
+    ``mistyped`` is a word that was not taken for an order ID. ``of_freezes`` is true for an answer to a text that
+    looked like a wish to begin or to end a freeze: whoever typed it in a hurry must read that it did neither.
     """
-    not_taken = (
-        f"I don't take “{mistyped}” for an order ID, and I have not kept anything. If it is one, type /cancel-order "
-        "alone, and enter it in the form.\n"
-    )
+    not_done = ""
+    if of_freezes:
+        not_done = "*This changed nothing:* it began no freeze and ended none.\n"
+    elif mistyped:
+        not_done = (
+            f"I don't take “{mistyped}” for an order ID, and I have not kept anything. If it is one, type "
+            "/cancel-order alone, and enter it in the form.\n"
+        )
     shown = f", for example “/cancel-order {example} The customer ordered twice”" if example else ""
     return (
-        f"{not_taken if mistyped else ''}To ask for a cancellation, type /cancel-order with the order ID and the "
+        f"{not_done}To ask for a cancellation, type /cancel-order with the order ID and the "
         f"reason{shown}. A form opens. After you send it, an approver decides, and I tell you the result.\n"
         "An approver can stop everything with “/cancel-order freeze” and a reason, and end that with "
         "“/cancel-order unfreeze”.\n"

@@ -229,6 +229,7 @@ def test_words_that_have_no_parameters(snapshot: SnapshotAssertion) -> None:
         refusals.usage("ord_1001"),
         refusals.usage("INV-17", "hlep"),
         refusals.usage(None),
+        refusals.usage("ord_1001", of_freezes=True),
         refusals.apology("0a1b2c3d"),
         refusals.not_sure("0a1b2c3d"),
         refusals.apology("0a1b2c3d", StoreProblem.CUT),
