@@ -150,7 +150,7 @@ def test_what_goes_on_after_a_freeze_is_told_only_of_a_bot_that_runs(
     assert ("With enough approvals, if all of them count by the settings of then: 4." in over) == (
         in_use and enough > 0
     )
-    assert ("uses another file" in begun and "uses another file" in over) == (not in_use)
+    assert ("uses another database" in begun and "uses another database" in over) == (not in_use)
 
 
 def test_slack_s_own_errors_are_no_trouble_on_the_way() -> None:

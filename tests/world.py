@@ -17,6 +17,7 @@ from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import (
     Approved,
+    Cancelled,
     Escalated,
     Expired,
     GatewayTrouble,
@@ -24,6 +25,8 @@ from bot.domain.events import (
     Reminded,
     Requested,
     Sending,
+    SettledCancelled,
+    SettledNotCancelled,
     Started,
     StoppedTrying,
     Voted,
@@ -589,10 +592,12 @@ class World:
                 case GatewayTrouble():
                     assert sorted(kinds) == ["direct_message", "reply"]
                 case content if isinstance(content, Ending):
-                    # People are told once how all orders ended.
+                    # People are told once how all orders ended, and of what somebody found or was confirmed late.
+                    late = isinstance(content, Cancelled) and content.late
+                    told = over or late or isinstance(content, SettledCancelled | SettledNotCancelled)
                     own = event.actor == requester and not (isinstance(content, StoppedTrying) and several)
-                    assert kinds.count("reply") == over
-                    assert kinds.count("direct_message") == (over and not own)
+                    assert kinds.count("reply") == told
+                    assert kinds.count("direct_message") == (told and not own)
 
     def _check_slack(self) -> None:
         """Check that what is on file is in Slack, that duplicates are not, and that nothing was dropped by itself."""

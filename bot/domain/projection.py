@@ -298,7 +298,7 @@ MAY_BE_OUTDATED = _ENDINGS | PASSING.keys()
 
 
 def is_about_one(ending: Content) -> bool:
-    """Return True for an ending that is told of one order where all others of its request had ended before."""
+    """Return True for an ending that is told of one order, also where it is one of several: whatever the others do."""
     settled = isinstance(ending, events.SettledCancelled | events.SettledNotCancelled)
     return settled or (isinstance(ending, events.Cancelled) and ending.late)
 
@@ -309,13 +309,14 @@ def messages_owed(
     """Return the new messages that people must get about an event.
 
     ``under_way`` is true where after it the gateway is still to be called for an order of the request: people are told
-    once how all of them ended. ``several`` is true for a request of more than one order.
+    once how all of them ended, and before that only what somebody found or what was confirmed late, for the summary has
+    none of their words. ``several`` is true for a request of more than one order.
     """
     if isinstance(content, events.CardBlocked) and not content.told_directly:
         return ()
     kind = type(content)
     if kind in _ENDINGS:
-        if under_way:
+        if under_way and not is_about_one(content):
             return ()
         # Nobody has to be told what they have just done; but who stops some orders hears how the others ended.
         if actor == requester and not (several and kind is events.StoppedTrying):

@@ -276,11 +276,11 @@ class Judge:
         cards = [self._judge_card(request) for request in self._requests.values()]
         receipts = [self._judge_receipt(request) for request in self._requests.values()]
         under_way = UnderWay()
-        over = [event for event in self._events if under_way.follow(event)]
+        told = [event for event in self._events if under_way.follow(event) or _is_about_one(event)]
         for event in self._events:
-            if event.kind in TITLES and event not in over and self._reports[event.head]:
+            if event.kind in TITLES and event not in told and self._reports[event.head]:
                 self._wrong(f"{event.order_id}: {event.kind} was told, while other orders were under way")
-        results = [self._judge_ending(event) for event in over]
+        results = [self._judge_ending(event) for event in told]
         gateway, log = self._desk.gateway, self._log
         effects = Counter(gateway.effects.values())
         kinds = Counter(event.kind for event in self._events)
@@ -676,7 +676,7 @@ def named(about: Request) -> str:
 
 
 def _is_about_one(event: Event) -> bool:
-    """Return True for news of one order of several that comes after the news of all."""
+    """Return True for news of one order of several: what somebody found, and what was confirmed late."""
     content = event.content
     late = isinstance(content, Cancelled) and content.late
     return late or isinstance(content, SettledCancelled | SettledNotCancelled)

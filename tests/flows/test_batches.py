@@ -348,6 +348,33 @@ async def test_a_second_finding_about_an_order_says_that_this_one_is_settled(des
     }
 
 
+def said_in(desk: Desk, card: Posted, beginning: str) -> str | None:
+    """Return the message of the card's thread that begins with these words, or None."""
+    thread = map(desk.ann.reads, desk.slack.space.messages(card.channel, card.ts))
+    return next((text for text in thread if text.startswith(beginning)), None)
+
+
+async def test_a_finding_is_told_at_once_while_another_order_is_under_way(desk: Desk) -> None:
+    """The summary at the end would say neither who found what, nor how."""
+    card = await unknown(desk)
+    before, until = copy.deepcopy(card), asyncio.Event()
+    desk.gateway.faults.clear()
+    desk.gateway.faults.always("ord_1", Drop())
+    desk.gateway.faults.always("ord_2", Hang(until))
+    await desk.cleo.click(card, "retry")
+    await desk.card_says(card, "1 under way")
+    await desk.ben.click_as_seen(before, "settle_cancelled")
+    await desk.wait(lambda: desk.ben.modal)
+    assert await desk.ben.submit(how="the console says so") is None
+    told = "📝 Settled by hand: cancelled · order ord_1"
+    assert (await desk.direct(desk.ann, 2)).startswith(told)
+    reply = await desk.wait(lambda: said_in(desk, card, told))
+    assert "Found by @ben:\n> the console says so" in reply
+    assert "The whole request: 3 orders: 1 settled by hand: cancelled, 1 under way (may be cancelled)" in reply
+    until.set()
+    await desk.card_says(card, "2 cancelled, 1 settled by hand: cancelled")
+
+
 @pytest.mark.parametrize(
     "chosen, says",
     [
