@@ -64,6 +64,8 @@ NOT_ASKED_FOR_SEVERAL = "This request did not ask the gateway to cancel the orde
 SET_BACK = (
     "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
 )
+# It may have been a call of an earlier request, which a person settled: their word is not the gateway's.
+_AN_ANSWER_WAS_LOST = "An answer of the gateway, to this request or an earlier one, was lost or not clear"
 _LOOK_UP = "Look the order up at the gateway."
 _UNKNOWN = "Not known whether the order is cancelled"
 
@@ -180,7 +182,7 @@ _BY_CAUSE = {
         f"The bot's operator must fix the credentials. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
-        did="An answer of the gateway was lost or not clear, and now it rejects the bot's credentials.",
+        did=f"{_AN_ANSWER_WAS_LOST}, and now it rejects the bot's credentials.",
         short="not known: credentials rejected",
     ),
     (State.UNKNOWN, Reason.CLOCK): Words(
@@ -189,7 +191,7 @@ _BY_CAUSE = {
         f"The bot's operator must check the clock. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
-        did="An answer of the gateway was lost or not clear, and now it does not accept the time of the request.",
+        did=f"{_AN_ANSWER_WAS_LOST}, and now it does not accept the time of the request.",
         short="not known: time not accepted",
     ),
     (State.UNKNOWN, Reason.TURNED_AWAY): Words(
@@ -198,7 +200,7 @@ _BY_CAUSE = {
         f"The bot's operator must look at this. {_LOOK_UP}",
         _BY_HAND,
         _OR_THEN_RETRY,
-        did="An answer of the gateway was lost or not clear, and now it turns the bot away.",
+        did=f"{_AN_ANSWER_WAS_LOST}, and now it turns the bot away.",
         short="not known: bot turned away",
     ),
 }
