@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -25,6 +26,10 @@ from tests.world import World
 for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(_name, None)
     os.environ.pop(_name.lower(), None)
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A commit waits for the disk, and the tests make tens of thousands; memory takes each at once. TMPDIR, if set, decides.
 _MEMORY, _ROOM = "/dev/shm", 2 * 1024**3
