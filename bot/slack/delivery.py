@@ -381,7 +381,7 @@ def _to_requester(
     if event.kind in _ABOUT_MISSING_CARD and missing is not None:
         return missing_card.message(request, missing, identity.bot_user_id, presentation)
     if type(event.content) in PASSING:
-        return notices.direct_notice(request, event, missing)
+        return notices.direct_notice(request, event)
     return results.direct_message(request, event, presentation, missing)
 
 

@@ -207,7 +207,9 @@ class Workflow:
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
                 return Acted(verdict, requests.as_read(tx, request, at if latest is None else None))
-            # Who retried several orders reads which of them are not sent. Nobody else needs a second read.
+            # Who retries or stops several orders reads which of them do not follow, and where people see how they end.
+            if act is Act.STOP:
+                return Acted(verdict, requests.as_read(tx, request, at if latest is None else None))
             return Acted(verdict, tx.requests.get(request_id) if act is Act.RETRY else request)
 
         acted = await self._in_time(act, work)

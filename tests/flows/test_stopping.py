@@ -13,7 +13,7 @@ from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Hang
 from bot.sandbox.workspace import Posted
 from bot.slack.views.refusals import NO_LONGER_IN_USE
-from tests.flows.desk import QUICK, Desk, quick_tuning
+from tests.flows.desk import PAYMENTS, QUICK, Desk, quick_tuning
 
 PAUSE = timedelta(seconds=40)
 """More than a test takes; also a quarter longer it is less than the minute after which people hear of trouble."""
@@ -139,6 +139,28 @@ async def test_a_stop_that_comes_too_late_for_some_orders_says_so(patient_desk: 
     desk.gateway.faults.clear()
     hangs.set()
     await desk.card_says(card, "ord_2 ✅ cancelled")
+
+
+async def test_nobody_is_sent_to_a_card_that_is_not_there(quiet_desk: Desk) -> None:
+    """The news says that it can be stopped, as the receipt does, and the answer names the receipt."""
+    desk, hangs = quiet_desk, asyncio.Event()
+    desk.slack.space.channels[PAYMENTS].archived = True
+    tuned = replace(QUICK, first_pause=PAUSE, longest_pause=PAUSE, told_after=timedelta(0))
+    await desk.start_bot(quick_tuning(patience=tuned))
+    desk.gateway.faults.always("ord_1", answers.maintenance(600))
+    desk.gateway.faults.always("ord_2", Hang(hangs))
+    assert await desk.fill_in("ord_1\nord_2") is None
+    await desk.receipt("The card will appear by itself")
+    await desk.ben.open_home()
+    await desk.wait(lambda: "[ Approve ]" in desk.ben.reads_home())
+    await desk.ben.click_home("approve")
+    news = await desk.direct(desk.ann)
+    assert news.startswith("⏳ The gateway has not settled")
+    assert "unless somebody stops" in news
+    receipt = await desk.receipt("only you can stop it, on your receipt or your Home tab")
+    await desk.ann.click(receipt, "stop")
+    assert "it may be cancelled. The receipt shows how it ends." in await desk.told(desk.ann)
+    hangs.set()
 
 
 async def test_an_entry_of_another_version_is_answered(desk: Desk) -> None:

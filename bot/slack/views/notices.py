@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from bot.domain.attempt import Outcome
 from bot.domain.audit import Event
 from bot.domain.cancellation import UNDER_WAY, Cancellation, State
-from bot.domain.delivery import MissingCard
 from bot.domain.events import Escalated, GatewayTrouble, Reminded, Voted
 from bot.domain.request import Request
-from bot.slack.views import freezes, missing_card, orders, outcomes
+from bot.slack.views import freezes, orders, outcomes
 from bot.slack.views.presentation import Presentation
 from bot.slack.views.text import (
     Element,
@@ -52,10 +51,10 @@ def notice(request: Request, event: Event, presentation: Presentation, at: datet
     return _message(request, [*rows, *freezes.banners(request)])
 
 
-def direct_notice(request: Request, event: Event, missing: MissingCard | None = None) -> Message:
-    """Return the message to the requester about an event of ``PASSING``, where the card may be ``missing``."""
+def direct_notice(request: Request, event: Event) -> Message:
+    """Return the message to the requester about an event of ``PASSING``."""
     assert isinstance(event.content, GatewayTrouble)
-    said = _trouble(missing_card.as_read(request, missing), event.order_id, event.content, [])
+    said = _trouble(request, event.order_id, event.content, [])
     return _message(request, [*said, orders.way_to_card(request)])
 
 
@@ -136,7 +135,7 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
     may_stop = [
         each for each in waiting if each.state is State.APPROVED and not _may_be_cancelled(each, order_id, content)
     ]
-    if request.has_card and may_stop:
+    if may_stop:
         all_of_them = "them" if request.several else "it"
         which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
         unless = f"stops {which} or {unless}"

@@ -296,7 +296,7 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
             now = "The gateway is being asked at this moment" if request.state is State.SENDING else "It is due now"
             return (
                 f"{now}, so nothing has changed. "
-                "If the gateway's answer does not settle the request, the card shows what can be done then."
+                f"If the gateway's answer does not settle the request, {_what_can_be_done(request)} then."
             )
         case Verdict.MAY_HAVE_BEEN_SENT:
             return (
@@ -378,8 +378,8 @@ def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
     they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")
     return (
         f"Not stopped: {orders.some(request, going_on, _WHOLE_ID)}. The gateway is being asked, or an answer of it was "
-        f"lost or not clear, so {they} may be cancelled. The card shows how {they} {end}. Every other order that was "
-        "tried again is stopped."
+        f"lost or not clear, so {they} may be cancelled. The {'card' if request.has_card else 'receipt'} shows how "
+        f"{they} {end}. Every other order that was tried again is stopped."
     )
 
 
@@ -387,7 +387,12 @@ def _goes_on(request: Request) -> str:
     """Return what comes next where an attempt may have taken effect, and another one is due."""
     if request.freeze is not None:
         return "I ask again when the freeze is over."
-    return "I ask again. If the attempts run out and I still don't know, the card shows what can be done."
+    return f"I ask again. If the attempts run out and I still don't know, {_what_can_be_done(request)}."
+
+
+def _what_can_be_done(request: Request) -> str:
+    """Return as a clause where people see that, for those who find the card and for those who do not."""
+    return "the card shows what can be done" if request.has_card else "approvers can go on with it on their Home tabs"
 
 
 _STOPPED = "this request was stopped by a person"
@@ -422,8 +427,8 @@ def _described(request: Request) -> str:
             f"this request {stood} in an older copy of my database, with which I went on, so I don't know what became "
             "of it after that copy was made"
         )
-    where = "the card shows what can be done" if request.has_card else "approvers can go on with it on their Home tabs"
-    return f"{describe(request.state)}{f', and {where}' if request.state is State.UNKNOWN else ''}"
+    where = f", and {_what_can_be_done(request)}" if request.state is State.UNKNOWN else ""
+    return f"{describe(request.state)}{where}"
 
 
 def _instead_of_retry(request: Request) -> str:

@@ -103,6 +103,19 @@ def test_every_refusal_of_a_click_has_a_text_of_its_own() -> None:
     assert all(len(verdicts) == 1 for verdicts in told.values())
 
 
+@pytest.mark.parametrize("verdict", CLICK_VERDICTS)
+def test_no_refusal_sends_anybody_to_a_card_that_is_not_there(verdict: Verdict) -> None:
+    """Without it there are the Home tabs, where approvers go on with an order that is not known."""
+    for state in CLICK_VERDICTS[verdict]:
+        with_card = changed(CANCELLATION, state=state)
+        without = replace(with_card, has_card=False)
+        told = refusals.click_refused(verdict, without)
+        assert " card" not in told or "card or on the Home tab" in told
+    left = [with_card.cancellation]
+    assert "The card shows how it ends" in refusals.not_stopped(with_card, left)
+    assert "The receipt shows how it ends" in refusals.not_stopped(without, left)
+
+
 COMMAND_VERDICTS = [
     Verdict.NOT_A_REQUESTER,
     Verdict.UNCHECKED,
