@@ -41,11 +41,11 @@ class Wish:
 
     @property
     def sent_as(self) -> str:
-        """The form with these words, so that the same form with the same words asks once.
+        """The form with these words for this channel, so that the same form with the same content asks once.
 
-        After an error a person may change the words and send the form again; that is another request.
+        After an error a person may change the words or the channel and send the form again; that is another request.
         """
-        words = json.dumps([self.order_ids, self.reason])
+        words = json.dumps([self.order_ids, self.reason, self.channel])
         return f"{self.form_id}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 

@@ -13,6 +13,7 @@ from bot.store import Store
 from bot.workflow import Acted, Wish, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
+    ANN,
     GONE,
     LOST,
     approved,
@@ -87,6 +88,14 @@ async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_k
     again = await ask(workflow, reason="fraud")
     assert again.verdict is Verdict.ANOTHER_IS_OPEN
     assert [(each.id, each.reason) for each in again.in_the_way] == [(first.id, first.reason)]
+
+
+async def test_a_form_sent_again_for_another_channel_names_the_request_that_is_kept(workflow: Workflow) -> None:
+    """The card is in the first channel, and stays there: the form must not close as if it went to the second."""
+    first = await requested(workflow)
+    again = await workflow.request(Wish("V1", first.order_ids, first.reason, "C2"), ANN)
+    assert again.verdict is Verdict.ANOTHER_IS_OPEN
+    assert [(each.id, each.card_channel) for each in again.in_the_way] == [(first.id, "C1")]
 
 
 @pytest.mark.parametrize(
