@@ -168,6 +168,8 @@ def form_not_opened(problem: str, again: str, *, unclear: bool) -> str:
         return f"Slack did not say whether it opened the form ({problem}). If you see no form: {again}"
     if problem == "expired_trigger_id":
         return f"The form didn't open in time. {again}"
+    if problem == "exchanged_trigger_id":  # Slack brought this act before
+        return f"The form opened a moment ago. If you see no form: {again}"
     return f"Slack didn't open the form ({problem}). {again}"
 
 

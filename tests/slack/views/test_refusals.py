@@ -257,6 +257,8 @@ def test_a_form_that_did_not_open_in_time_is_not_told_as_an_error() -> None:
     again = "Type /cancel-order again."
     expired = refusals.form_not_opened("expired_trigger_id", again, unclear=False)
     assert expired == "The form didn't open in time. Type /cancel-order again."
+    twice = refusals.form_not_opened("exchanged_trigger_id", again, unclear=False)
+    assert twice == "The form opened a moment ago. If you see no form: Type /cancel-order again."
     other = refusals.form_not_opened("not_reachable", again, unclear=False)
     assert other == "Slack didn't open the form (not_reachable). Type /cancel-order again."
     lost = refusals.form_not_opened("http_504", again, unclear=True)
