@@ -99,7 +99,7 @@ def announcement(event: Event) -> Message:
     match event.content:
         case Frozen(why=why):
             freeze = Freeze(event.actor, datetime.fromisoformat(event.at), why)
-            row = _line(freeze, _STANDS_STILL, " When it is over, I say so here.")
+            row = _line(freeze, _STANDS_STILL, " When it is over, I say so here, if I can still post here then.")
         case Unfrozen(due=due, later=later, enough=enough):
             # Slack may take it much later, so it says of which moment the counts are.
             counts = [
