@@ -128,7 +128,10 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
             await desk.ben.click(card, "approve")
         await desk.told(desk.ben, 2)
     answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
-    assert "I don't know yet whether this counted, because it took me too long. Look at the card" in answer
+    assert (
+        "I don't know yet whether this counted, because it took me too long. Before you try again, look at the card"
+        in answer
+    )
     await desk.card_says(card, "Cancelled")
 
 
@@ -163,7 +166,7 @@ async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch
             await desk.told(person, 2)
             said = max((desk.ann.reads(each) for each in person.ephemerals), key=len)
     why = "because the disk with my database is full or failing"
-    assert said.startswith(f"I don't know yet whether this counted, {why}. Look at the card")
+    assert said.startswith(f"I don't know yet whether this counted, {why}. Before you try again, look at the card")
     ends = {"ask": State.PENDING, "approve": State.APPROVED, "withdraw": State.WITHDRAWN, "reject": State.REJECTED}
     assert await desk.state() in {ends[act], State.SENDING, State.CANCELLED}
 

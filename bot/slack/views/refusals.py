@@ -89,9 +89,9 @@ def apology(reference: str, problem: StoreProblem | None = None) -> str:
 def not_sure(reference: str, problem: StoreProblem | None = None) -> str:
     """Return the words where an act took too long to keep or its commit failed: nobody knows yet whether it counted."""
     return (
-        f"I don't know yet whether this counted{f', {_because(problem)}' if problem else ''}. Look at the card before "
-        "you try again, or "
-        f"look the order up with /cancel-audit. The reference for {OPERATOR} is {reference}"
+        f"I don't know yet whether this counted{f', {_because(problem)}' if problem else ''}. Before you try again, "
+        "look at the card or at the Home tab, which also shows a freeze, or look the order up with /cancel-audit. "
+        f"The reference for {OPERATOR} is {reference}"
     )
 
 
