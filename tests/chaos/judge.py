@@ -394,9 +394,9 @@ class Judge:
                 case DeliveryAbandoned(delivery=kind, problem=problem) if problem not in _MAY_BE_ABANDONED[kind]:
                     self._wrong(f"{event.order_id}: {kind} abandoned because of {problem!r}")
         told = {delivery for delivery, _, _ in self._told}
-        for delivery, times in self._calls.refusals.items():
-            if times >= _REFUSED_FOR_LONG and delivery not in told:
-                self._wrong(f"delivery {delivery} was refused {times} times, and nobody heard of it")
+        for delivery, refusals in self._calls.refusals.items():
+            if len(refusals) >= _REFUSED_FOR_LONG and delivery not in told:
+                self._wrong(f"delivery {delivery} was refused, and nobody heard of it: {', '.join(refusals)}")
         for about_id, contents in self._contents.items():
             self._judge_places(self._requests.get(about_id), contents)
         by_number = {found.number: found for found in self._requests.values()}
