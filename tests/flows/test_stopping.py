@@ -141,6 +141,25 @@ async def test_a_stop_that_comes_too_late_for_some_orders_says_so(patient_desk: 
     await desk.card_says(card, "ord_2 ✅ cancelled")
 
 
+async def test_an_order_that_ended_before_the_stop_is_not_called_stopped(patient_desk: Desk) -> None:
+    """The message with the button may be older than the last answer of the gateway."""
+    desk, hangs = patient_desk, asyncio.Event()
+    desk.gateway.faults.always("ord_2", Hang(hangs))
+    desk.gateway.faults.always("ord_3", answers.maintenance(600))
+    assert await desk.fill_in("ord_1\nord_2\nord_3") is None
+    card = await desk.card("3 orders")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "ord_1 ✅ cancelled")
+    await desk.card_says(card, "[ … Stop trying ]")
+    await desk.ann.click(card, "stop")
+    told = await desk.told(desk.ann)
+    assert told.startswith("Not stopped: order ord_2. ")
+    assert told.endswith(
+        "Every other order that still waited for another attempt is stopped. What had ended before that stays as it is."
+    )
+    hangs.set()
+
+
 async def test_nobody_is_sent_to_a_card_that_is_not_there(quiet_desk: Desk) -> None:
     """The news says that it can be stopped, as the receipt does, and the answer names the receipt."""
     desk, hangs = quiet_desk, asyncio.Event()

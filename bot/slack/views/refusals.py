@@ -376,12 +376,16 @@ def not_retried(request: Request, left: Sequence[Cancellation]) -> str:
 
 
 def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
-    """Return which orders go on after somebody stopped the others of a request, and why."""
+    """Return which orders go on after somebody stopped the others of a request, and why.
+
+    Some may have ended between the message that the person read and the click: of these it must not say "stopped".
+    """
     they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")
     return (
         f"Not stopped: {orders.some(request, going_on, _WHOLE_ID)}. The gateway is being asked, or an answer of it was "
         f"lost or not clear, so {they} may be cancelled. The {'card' if request.has_card else 'receipt'} shows how "
-        f"{they} {end}. Every other order that was tried again is stopped."
+        f"{they} {end}. Every other order that still waited for another attempt is stopped. What had ended before that "
+        "stays as it is."
     )
 
 
