@@ -267,9 +267,23 @@ def _judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list
     """Return the orders to which this person may do it, and ALLOWED if there are any, or why there is none."""
     verdicts = [(one, judge(one)) for one in request.each()]
     allowed = [one for one, verdict in verdicts if verdict is Verdict.ALLOWED]
-    # The state of an order that is done with says less than what stands in the way of another.
-    refusals = [verdict for _, verdict in verdicts if verdict is not Verdict.WRONG_STATE]
-    return allowed, Verdict.ALLOWED if allowed else next(iter(refusals), Verdict.WRONG_STATE)
+    # What stands in the way of one order must not speak for another, which somebody else may go on with.
+    return allowed, max((verdict for _, verdict in verdicts), key=_nearness)
+
+
+def _nearness(verdict: Verdict) -> int:
+    """Return how near to ALLOWED this is: what holds of one order only is farther away than what holds of them all."""
+    return _OF_ONE_ORDER.index(verdict) if verdict in _OF_ONE_ORDER else len(Verdict) + (verdict is Verdict.ALLOWED)
+
+
+_OF_ONE_ORDER = (
+    Verdict.WRONG_STATE,
+    Verdict.STOPPED_BY_REQUESTER,
+    Verdict.CANCELLED_SINCE,
+    Verdict.DECIDED_AGAINST,
+    Verdict.ANOTHER_IS_OPEN,
+)
+"""The verdicts on one order that say nothing about the others of its request, the farthest from ALLOWED first."""
 
 
 def _is_of_this_approval(tx: Tables, request: Request, seen: int) -> bool:

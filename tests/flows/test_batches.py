@@ -181,7 +181,7 @@ async def test_retry_tells_which_of_the_orders_that_it_named_it_does_not_send(de
     await desk.slack.deliver("interactive", old)
     await desk.card_says(card, "1 cancelled")
     assert await desk.told(desk.cleo) == (
-        "Not sent again: order ord_1. Since you were asked, somebody has made another request for this order. "
+        "Not sent again: order ord_1. Since you were asked, another request for this order has come between. "
         "Look at that first. All others that you were asked about are sent again."
     )
     refused = [(each.actor, each.order_id) for each in await desk.events() if isinstance(each.content, ClickRefused)]

@@ -221,6 +221,20 @@ async def test_retry_leaves_out_an_order_that_is_in_another_request(
     assert await states(store, request) == [State.CANCELLED, State.REFUSED, State.FAILED, State.APPROVED]
 
 
+@pytest.mark.parametrize("decided", [False, True])
+async def test_what_stands_in_the_way_of_one_order_does_not_speak_for_the_others(
+    workflow: Workflow, store: Store, clock: Clock, decided: bool
+) -> None:
+    """Somebody else can retry the rest, so the requester must not read that nothing is left to retry."""
+    request = await ended(workflow, clock)
+    other = await asked(workflow, "ord_3", form="V2")
+    if decided:
+        assert await reject(workflow, other) is Verdict.ALLOWED
+    assert await retry(workflow, request, ANN.id) is Verdict.OWN_REQUEST  # an approver as well
+    assert await retry(workflow, request) is Verdict.ALLOWED
+    assert await states(store, request) == [State.CANCELLED, State.REFUSED, State.FAILED, State.APPROVED]
+
+
 @pytest.mark.parametrize("named, sent", [(0b0100, "ord_3"), (0b1000, "ord_4"), (0b1100, "both"), (0b0011, "none")])
 async def test_retry_sends_no_order_that_the_question_did_not_name(
     workflow: Workflow, store: Store, clock: Clock, named: int, sent: str

@@ -370,8 +370,8 @@ def not_retried(request: Request, left: Sequence[Cancellation]) -> str:
     """Return which orders are not sent again after somebody retried the others of a request, and why."""
     which = "this order" if len(left) == 1 else "these orders"
     return (
-        f"Not sent again: {orders.some(request, left, _WHOLE_ID)}. Since you were asked, somebody has made another"
-        f" request for {which}. Look at that first. All others that you were asked about are sent again."
+        f"Not sent again: {orders.some(request, left, _WHOLE_ID)}. Since you were asked, another request for {which}"
+        " has come between. Look at that first. All others that you were asked about are sent again."
     )
 
 
