@@ -406,11 +406,14 @@ _STOPPED = "this request was stopped by a person"
 
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
-    if orders.differ(request) and not request.under_way:
+    if orders.differ(request) and not (request.under_way and outcomes.unknown_past(request)):
+        with_orders = f"with {orders.words_for(request).title}"
+        if request.under_way:
+            return f"this request is approved, {with_orders}"
         steps = request.has_card and buttons.actions(request)
         card = ", and its card has buttons for what can still be done" if steps else ""
-        return f"this request has ended, with {orders.words_for(request).title}{card}"
-    stopped = not orders.differ(request) and request.state is State.FAILED and request.cancellation.stopped_by
+        return f"this request has ended, {with_orders}{card}"
+    stopped = request.state is State.FAILED and request.cancellation.stopped_by
     if request.state is State.APPROVED and request.freeze is not None:
         return "this request is approved, and it waits until the freeze is over"
     if request.may_have_had_effect:

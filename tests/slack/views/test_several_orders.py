@@ -695,8 +695,8 @@ def test_trouble_says_of_the_next_attempts_what_is_true_of_each_order(
 @pytest.mark.parametrize(
     "request_, says",
     [
-        (batch(CANCELLED, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
-        (batch(UNKNOWN, SENDING), "this request is approved, and the gateway has not confirmed it yet."),
+        (batch(CANCELLED, SENDING), "this request is approved, with 2 orders: 1 cancelled, 1 under way."),
+        (batch(UNKNOWN, SENDING), "this request is approved, with 2 orders: 1 not known, 1 under way."),
         (batch(PENDING, PENDING), "this request is waiting for approval."),
         (batch(CANCELLED, COMPLETED), "this request has ended, with 2 orders: 1 cancelled, 1 completed: refund."),
         (
