@@ -82,6 +82,12 @@ class Directory:
         """The groups in the settings that nobody can act by, each with Slack's clear refusal, or empty without one."""
         return {group: self._of_no_use[group] for group in sorted(self._of_no_use)}
 
+    def gone(self, *roles: Role) -> list[str]:
+        """Return the groups of these roles that Slack refuses for good, so that trying again is no use."""
+        people = [self._people(each) for role in roles for each in _TOGETHER.get(role, (role,))]
+        groups = frozenset[str]().union(*(each.groups for each in people if each is not None))
+        return [group for group, problem in self.of_no_use.items() if problem and group in groups]
+
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
         """Return this person with their membership in these roles; the other roles stay unchecked."""
         memberships = {role: await self._membership(user_id, role) for role in roles}

@@ -29,7 +29,8 @@ class Wish:
     """The form as somebody filled it in. ``form_id`` names the form; ``channel`` is where the card goes.
 
     ``reason`` is what approvers see and the gateway gets; it begins with ``category``, if one was chosen. ``source`` is
-    the permalink of the message from which somebody asked.
+    the permalink of the message from which somebody asked. ``asked_in`` is the channel in the form, in whose place the
+    settings may put another one.
     """
 
     form_id: str
@@ -38,14 +39,15 @@ class Wish:
     channel: str
     category: str = ""
     source: str = ""
+    asked_in: str = ""
 
     @property
     def sent_as(self) -> str:
-        """The form with these words for this channel, so that the same form with the same content asks once.
+        """The form with its content, so that the same form with the same content asks once, whatever the settings are.
 
         After an error a person may change the words or the channel and send the form again; that is another request.
         """
-        words = json.dumps([self.order_ids, self.reason, self.channel])
+        words = json.dumps([self.order_ids, self.reason, self.asked_in])
         return f"{self.form_id}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 

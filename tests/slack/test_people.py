@@ -66,6 +66,9 @@ async def test_a_group_that_is_gone_or_empty_is_named_until_it_is_there_again(
     del slack.space.groups["S2"]
     await directory.members(Role.APPROVER)
     assert directory.of_no_use == {"S1": "", "S2": "no_such_subteam"}
+    # Who is refused for another role must not read of this one's group.
+    assert directory.gone(Role.APPROVER) == directory.gone(Role.AUDITOR, Role.APPROVER) == ["S2"]
+    assert directory.gone(Role.AUDITOR) == directory.gone(Role.REQUESTER) == []
     clock.advance(120)
     slack.space.groups |= {"S1": ["U0CLEO"], "S2": ["U0DORA"]}
     await directory.members(Role.APPROVER)

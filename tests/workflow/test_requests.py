@@ -22,6 +22,7 @@ from tests.workflow.steps import (
     contents,
     deliver_all,
     kinds,
+    reject,
     requested,
     sending,
     withdraw,
@@ -93,9 +94,18 @@ async def test_a_form_sent_again_with_another_reason_names_the_request_that_is_k
 async def test_a_form_sent_again_for_another_channel_names_the_request_that_is_kept(workflow: Workflow) -> None:
     """The card is in the first channel, and stays there: the form must not close as if it went to the second."""
     first = await requested(workflow)
-    again = await workflow.request(Wish("V1", first.order_ids, first.reason, "C2"), ANN)
+    again = await workflow.request(Wish("V1", first.order_ids, first.reason, "C2", asked_in="C2"), ANN)
     assert again.verdict is Verdict.ANOTHER_IS_OPEN
     assert [(each.id, each.card_channel) for each in again.in_the_way] == [(first.id, "C1")]
+
+
+async def test_a_form_sent_again_leads_to_its_request_after_a_change_of_the_settings(workflow: Workflow) -> None:
+    """Where its card goes by today's settings is not in the form: nothing is asked twice, also after a rejection."""
+    first = await requested(workflow)
+    assert await reject(workflow, first) is Verdict.ALLOWED
+    again = await workflow.request(Wish("V1", first.order_ids, first.reason, "C2"), ANN)
+    assert again.request is not None
+    assert (again.verdict, again.request.id, again.request.state) == (Verdict.ALLOWED, first.id, State.REJECTED)
 
 
 @pytest.mark.parametrize(

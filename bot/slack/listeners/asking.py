@@ -127,7 +127,7 @@ class Asking:
             verdict = Verdict.TOO_FEW_APPROVERS
         if verdict is not Verdict.ALLOWED:
             await workflow.refuse(actor, way.name, verdict)
-            await way.tell(self._parts.told(verdict, refusals.command_refused(verdict)))
+            await way.tell(self._parts.told(verdict, refusals.command_refused(verdict), Role.REQUESTER))
             return
         rules = OrderRules(
             self._parts.presentation.order_id_example,
@@ -155,7 +155,7 @@ class Asking:
         else:
             froze = await workflow.unfreeze(actor, command)
         if froze.event is None:
-            return self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze))
+            return self._parts.told(froze.verdict, freezes.not_done(froze.verdict, froze.freeze), Role.APPROVER)
         return freezes.done(froze.event, typed.channel_id)
 
     async def order_form(self, ack: AsyncAck, form: Submission) -> None:
@@ -187,7 +187,7 @@ class Asking:
             return OrderForm.REASON, too_long
         wished = tuple(each.order_id for each in typed)
         channel = self._parts.approval_channel or order.channel
-        wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source)
+        wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source, asked_in=order.channel)
         acted = await self._parts.workflow.request(wish, actor)
         if acted.verdict is Verdict.ALLOWED:
             assert acted.request is not None
@@ -215,7 +215,7 @@ class Asking:
                 field = OrderForm.CATEGORY if self._parts.workflow.rules.reasons else OrderForm.REASON
             case _:
                 field = OrderForm.ORDER
-        return field, self._parts.told(acted.verdict, refusals.command_refused(acted.verdict))
+        return field, self._parts.told(acted.verdict, refusals.command_refused(acted.verdict), Role.REQUESTER)
 
     async def _could_be_approved(self, actor: Actor) -> bool:
         rules, approvers = self._parts.workflow.rules, await self._parts.directory.members(Role.APPROVER)

@@ -230,7 +230,7 @@ class Deciding:
         """Return why nothing was done, or nothing where it was."""
         if acted.verdict is Verdict.ALLOWED:
             return ""
-        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, acted.request))
+        return self._parts.told(acted.verdict, refusals.click_refused(acted.verdict, acted.request), Role.APPROVER)
 
     def _refusal_of(self, finding: Finding, acted: Acted) -> str:
         """Return why a statement about one order was not taken, or nothing where it was."""
@@ -241,7 +241,7 @@ class Deciding:
             return refusals.ASKED_SINCE
         if acted.verdict is Verdict.ALLOWED or one is None or not acted.request or not acted.request.several:
             return self._refusal(replace(acted, request=one))
-        return self._parts.told(acted.verdict, refusals.order_refused(acted.verdict, one))
+        return self._parts.told(acted.verdict, refusals.order_refused(acted.verdict, one), Role.APPROVER)
 
     async def _close_copy(self, channel: str, ts: str, request: Request, message: Message) -> None:
         try:

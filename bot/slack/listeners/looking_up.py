@@ -130,7 +130,7 @@ class LookingUp:
 
     async def _refuse_unchecked(self, actor: Actor, tell: Tell) -> None:
         await self._parts.workflow.refuse(actor, CANCEL_AUDIT, Verdict.UNCHECKED)
-        await tell(self._parts.told(Verdict.UNCHECKED, refusals.READER_NOT_CHECKED))
+        await tell(self._parts.told(Verdict.UNCHECKED, refusals.READER_NOT_CHECKED, Role.AUDITOR, Role.APPROVER))
 
     async def _hand_out(self, actor: Actor, asked: Asked, typed: str, tell: Tell) -> None:
         """Send the whole answer as a file by direct message, or tell the person why that does not work."""

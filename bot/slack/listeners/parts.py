@@ -100,11 +100,13 @@ class Parts:
         await self.workflow.refuse(Actor(user_id, name), act, why, about)
         return refusals.HOME_NOT_CHECKED if home is Home.UNCHECKED else refusals.NOT_OF_THIS_WORKSPACE
 
-    def told(self, verdict: Verdict, text: str) -> str:
-        """Return the words for a refusal: these, but where Slack refuses a group for good, trying again is no use."""
-        gone = [group for group, problem in self.directory.of_no_use.items() if problem]
+    def told(self, verdict: Verdict, text: str, *roles: Role) -> str:
+        """Return the words for a refusal: these, but where Slack refuses a group for good, trying again is no use.
+
+        ``roles`` are those that the person was asked for; a group of another one is not the cause.
+        """
         unchecked = verdict in {Verdict.UNCHECKED, Verdict.VOTES_UNCHECKED}
-        return refusals.group_gone(gone) if gone and unchecked else text
+        return refusals.group_gone(gone) if unchecked and (gone := self.directory.gone(*roles)) else text
 
     def say(self, tell: Tell, text: str) -> None:
         """Say something to one person in the background."""
