@@ -284,7 +284,8 @@ def _acts(found: Request) -> list[list[Element]]:
 
 def _event_row(event: Event, size: int) -> list[Element]:
     content = event.content
-    title, detail = _TITLES[type(content)], _detail(content)
+    several = size > 1 and not event.order_id
+    title, detail = _TITLES[type(content)], _detail(content, several=several)
     match content:
         case events.Approved() if event.actor == BOT:
             title = "enough approvals"
@@ -298,7 +299,7 @@ def _event_row(event: Event, size: int) -> list[Element]:
         [moment(datetime.fromisoformat(event.at), "{date_short_pretty} {time_secs}")],
         [words(title, bold=True)],
         # What happened to one order of several has its name.
-        [words(f"all {size} orders")] if size > 1 and not event.order_id else [],
+        [words(f"all {size} orders")] if several else [],
         [person(event.actor)],
         listed([[mention(each)] for each in people]),
         [words(cut(detail, 2 * _SHOWN))] if detail else [],
@@ -308,8 +309,11 @@ def _event_row(event: Event, size: int) -> list[Element]:
     return listed([part for part in parts if part], " · ")
 
 
-def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table of words
-    """Return what an event says to people; ``audit find`` on the command line has every field."""
+def _detail(content: Content, *, several: bool = False) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table of words
+    """Return what an event says to people; ``audit find`` on the command line has every field.
+
+    ``several`` is true for an event about all of several orders.
+    """
     match content:
         case events.Requested():
             return quoted(content.reason, _SHOWN) or "no reason given"
@@ -335,6 +339,8 @@ def _detail(content: Content) -> str:  # noqa: C901, PLR0911, PLR0912 -- a table
         case events.ClickRefused():
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
             why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
+            if too_late and several and content.state not in _OF_ALL:
+                why = f"at least one of them: {why}"  # the others may have ended otherwise
             return f"wanted to {str(content.act).replace('_', ' ')}: {why}"
         case events.Started():
             return "the run before did not end in order" if content.unclean else ""
@@ -466,6 +472,8 @@ _WAS = {
     State.SETTLED_CANCELLED: "it had been settled by hand",
     State.SETTLED_NOT_CANCELLED: "it had been settled by hand",
 }
+_OF_ALL = {State.PENDING, State.APPROVED, State.SENDING, State.REJECTED, State.WITHDRAWN, State.EXPIRED}
+"""The states whose words are true of all orders of a request."""
 _DELIVERIES = {
     DeliveryKind.CARD: "the card",
     DeliveryKind.CARD_UPDATE: "an update of the card",

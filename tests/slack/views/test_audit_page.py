@@ -252,6 +252,18 @@ def test_a_click_that_came_too_late_says_how_the_request_stood(snapshot: Snapsho
     assert story(*(ClickRefused(Act.APPROVE, Verdict.WRONG_STATE, state) for state in State)) == snapshot
 
 
+@pytest.mark.parametrize("state", State)
+def test_a_click_about_several_orders_says_of_none_what_may_be_true_of_another(state: State) -> None:
+    """The state on record is that of the order that was furthest from its end."""
+    settled = {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
+    of_one = {State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN, *settled}
+    event = event_of(ClickRefused(Act.APPROVE, Verdict.WRONG_STATE, state))._replace(order_id="")
+    for size in (1, 2):
+        found = Found(Page([event], None, total=1), Scope.ALL, order_id="ord_1", sizes={event.request: size})
+        text = shown(audit_page.page(found, "ord_1"))
+        assert ("at least one of them: " in text) == (size > 1 and state in of_one)
+
+
 def test_every_delivery_has_words(snapshot: SnapshotAssertion) -> None:
     """A message that could not be delivered is named without its code."""
     assert story(*(DeliveryAbandoned(kind, "no_permission") for kind in DeliveryKind)) == snapshot
