@@ -51,8 +51,8 @@ class Calls:
         """The index of the first call after which each deleted message was no longer there."""
         self.posts: defaultdict[str, list[tuple[int, Place]]] = defaultdict(list)
         """For each delivery the calls that posted it, by index, and the place of the message."""
-        self.refusals: defaultdict[str, list[str]] = defaultdict(list)
-        """When and why Slack refused to post each delivery."""
+        self.refusals: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        """Why and when Slack refused to post each delivery."""
         self._updates: defaultdict[Place, list[Update]] = defaultdict(list)
         for index, call in enumerate(self._calls):
             self._take(index, call)
@@ -66,7 +66,7 @@ class Calls:
             if answer["ok"]:
                 self.posts[delivery].append((index, (answer["channel"], answer["ts"])))
             elif answer["error"] not in _NO_REFUSALS:
-                self.refusals[delivery].append(f"{call.at:%d. %H:%M:%S.%f} {answer['error']}")
+                self.refusals[delivery].append((answer["error"], f"{call.at:%d. %H:%M:%S.%f}"))
         elif call.method == "chat.update":
             if answer == repr(UPDATE_LOST) or (isinstance(answer, dict) and answer["ok"]):
                 self._updates[place].append(Update(index, call, isinstance(answer, dict)))

@@ -234,6 +234,8 @@ class Judge:
             if (damage := verify(tables).damage) is not None:
                 self._wrong(f"the tables contradict the record: {damage}")
             self._given_up = {found for (found,) in sql("SELECT id FROM deliveries WHERE status = 'abandoned'")}
+            kinds = sql("SELECT id, kind FROM deliveries WHERE kind <> 'copies'")
+            self._kinds: dict[str, str] = {delivery: kind for delivery, kind in kinds}  # noqa: C416 -- pairs for mypy
             self._told = set(sql("SELECT id, number, kind FROM deliveries WHERE told_at IS NOT NULL"))
             owed = sql("SELECT d.id, c.id FROM deliveries d JOIN requests c ON c.number = d.number")
             self._about: dict[str, str] = {delivery: about for delivery, about in owed}  # noqa: C416 -- pairs for mypy
@@ -395,8 +397,11 @@ class Judge:
                     self._wrong(f"{event.order_id}: {kind} abandoned because of {problem!r}")
         told = {delivery for delivery, _, _ in self._told}
         for delivery, refusals in self._calls.refusals.items():
-            if len(refusals) >= _REFUSED_FOR_LONG and delivery not in told:
-                self._wrong(f"delivery {delivery} was refused, and nobody heard of it: {', '.join(refusals)}")
+            # For these it is given up, once it is certain that an earlier try has not posted it.
+            final = _MAY_BE_ABANDONED.get(self._kinds.get(delivery, ""), set())
+            lasting = [refused for refused in refusals if refused[0] not in final]
+            if len(lasting) >= _REFUSED_FOR_LONG and delivery not in told:
+                self._wrong(f"delivery {delivery} was refused, and nobody heard of it: {lasting}")
         for about_id, contents in self._contents.items():
             self._judge_places(self._requests.get(about_id), contents)
         by_number = {found.number: found for found in self._requests.values()}
