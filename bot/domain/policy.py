@@ -294,6 +294,16 @@ def may_withdraw(request: Request, actor: Actor) -> Verdict:
     return Verdict.ALLOWED if actor.id == request.requester else Verdict.NOT_THE_REQUESTER
 
 
+OF_ONE_ORDER = (
+    Verdict.WRONG_STATE,
+    Verdict.STOPPED_BY_REQUESTER,
+    Verdict.CANCELLED_SINCE,
+    Verdict.DECIDED_AGAINST,
+    Verdict.ANOTHER_IS_OPEN,
+)
+"""The verdicts on one order that say nothing about the others of its request, the farthest from ALLOWED first."""
+
+
 def may_retry(request: Request, actor: Actor, at: datetime, *, votes: Verdict) -> Verdict:
     """Return ALLOWED where this person may have the approved cancel of this request's only order sent again.
 

@@ -273,17 +273,9 @@ def _judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list
 
 def _nearness(verdict: Verdict) -> int:
     """Return how near to ALLOWED this is: what holds of one order only is farther away than what holds of them all."""
-    return _OF_ONE_ORDER.index(verdict) if verdict in _OF_ONE_ORDER else len(Verdict) + (verdict is Verdict.ALLOWED)
-
-
-_OF_ONE_ORDER = (
-    Verdict.WRONG_STATE,
-    Verdict.STOPPED_BY_REQUESTER,
-    Verdict.CANCELLED_SINCE,
-    Verdict.DECIDED_AGAINST,
-    Verdict.ANOTHER_IS_OPEN,
-)
-"""The verdicts on one order that say nothing about the others of its request, the farthest from ALLOWED first."""
+    if verdict in policy.OF_ONE_ORDER:
+        return policy.OF_ONE_ORDER.index(verdict)
+    return len(policy.OF_ONE_ORDER) + (verdict is Verdict.ALLOWED)
 
 
 def _is_of_this_approval(tx: Tables, request: Request, seen: int) -> bool:

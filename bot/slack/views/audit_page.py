@@ -15,7 +15,7 @@ from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Content
 from bot.domain.lookup import MENTION, Mistake, NotAFilter
-from bot.domain.policy import Scope, Verdict
+from bot.domain.policy import OF_ONE_ORDER, Scope, Verdict
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.slack.views import outcomes
@@ -339,7 +339,8 @@ def _detail(content: Content, *, several: bool = False) -> str:  # noqa: C901, P
         case events.ClickRefused():
             too_late = content.why is Verdict.WRONG_STATE and content.state is not None
             why = _WAS[content.state] if too_late and content.state else _VERDICTS[content.why]
-            if too_late and several and content.state not in _OF_ALL:
+            of_one = content.state not in _OF_ALL if too_late else content.why in OF_ONE_ORDER
+            if several and of_one:
                 why = f"at least one of them: {why}"  # the others may have ended otherwise
             return f"wanted to {str(content.act).replace('_', ' ')}: {why}"
         case events.Started():

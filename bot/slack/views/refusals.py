@@ -11,7 +11,7 @@ from bot.domain.policy import Verdict
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_ORDER
 from bot.slack.views import buttons, freezes, orders, outcomes
-from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of
+from bot.slack.views.text import OPERATOR, invisible, mistakable, name_of, sentence
 from bot.store import StoreProblem
 
 NOT_OF_THIS_WORKSPACE = "Only people of the bot's own workspace can do that. Nothing has changed."
@@ -312,9 +312,13 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 known = f"Nothing is left to retry: another request for at least one of these orders was {how}."
             else:
                 known = f"Another request for this order was {how}."
-            return f"{known} {_by_asking_again(request)}"
+            return f"{known} {_instead_of_retry(request)}"
         case Verdict.STOPPED_BY_REQUESTER:
-            return f"The requester stopped this, so nobody can retry it. {_instead_of_retry(request)}"
+            if request.several:
+                known = "Nothing is left to retry: the requester stopped at least one of these orders."
+            else:
+                known = "The requester stopped this, so nobody can retry it."
+            return f"{known} {_instead_of_retry(request)}"
         case Verdict.CANCELLED_SINCE:
             this = "at least one of these orders" if request.several else "this order"
             return f"The gateway confirmed another request for {this} as cancelled, so there is nothing to retry."
@@ -441,10 +445,13 @@ def _described(request: Request) -> str:
 
 
 def _instead_of_retry(request: Request) -> str:
+    if request.several and request.under_way:
+        return sentence(f"T{_how_it_stands(request)[1:]}")
     if request.several and request.state is State.UNKNOWN:
         return (
             f"Look the orders up at the gateway. Then {_OTHERS} can settle those by hand that are not known, in the "
-            "menu (⋯) of the card or on the Home tab. Those that failed need a new request with /cancel-order."
+            "menu (⋯) of the card or on the Home tab. If others must still be cancelled, they need a new request with "
+            "/cancel-order."
         )
     if request.state is State.UNKNOWN:
         return (

@@ -264,6 +264,14 @@ def test_a_click_about_several_orders_says_of_none_what_may_be_true_of_another(s
         assert ("at least one of them: " in text) == (size > 1 and state in of_one)
 
 
+def test_what_stood_in_the_way_of_one_order_is_not_said_of_all() -> None:
+    """Another order of the request may have been cancelled, or have gone on."""
+    event = event_of(ClickRefused(Act.RETRY, Verdict.STOPPED_BY_REQUESTER, State.FAILED))._replace(order_id="")
+    found = Found(Page([event], None, total=1), Scope.ALL, order_id="ord_1", sizes={event.request: 2})
+    text = shown(audit_page.page(found, "ord_1"))
+    assert "all 2 orders · @ben · wanted to retry: at least one of them: its requester had stopped it" in text
+
+
 def test_every_delivery_has_words(snapshot: SnapshotAssertion) -> None:
     """A message that could not be delivered is named without its code."""
     assert story(*(DeliveryAbandoned(kind, "no_permission") for kind in DeliveryKind)) == snapshot

@@ -713,6 +713,25 @@ def test_a_refused_click_says_what_is_true_of_all_orders(request_: Request, says
 
 
 @pytest.mark.parametrize(
+    "others, instead",
+    [
+        ((CANCELLED,), "If some of the orders must still be cancelled, they need a new request with /cancel-order."),
+        ((UNKNOWN,), "If others must still be cancelled, they need a new request with /cancel-order."),
+        ((SENDING,), "This request is approved, with 2 orders: 1 failed: gateway not reached, 1 under way."),
+    ],
+)
+@pytest.mark.parametrize("verdict", [Verdict.STOPPED_BY_REQUESTER, Verdict.DECIDED_AGAINST])
+def test_a_refused_retry_speaks_of_one_order_as_of_one(
+    verdict: Verdict, others: tuple[Cancellation, ...], instead: str
+) -> None:
+    """Another may be cancelled, under way or unknown, and nobody is sent to a request that would be refused."""
+    told = refusals.click_refused(verdict, batch(FAILED, *others))
+    assert told.startswith("Nothing is left to retry: ")
+    assert " at least one of these orders" in told
+    assert told.endswith(instead)
+
+
+@pytest.mark.parametrize(
     "request_, how",
     [
         (batch(CANCELLED, COMPLETED), "has ended, with 2 orders: 1 cancelled, 1 completed: refund"),
