@@ -300,6 +300,8 @@ OF_ONE_ORDER = (
     Verdict.CANCELLED_SINCE,
     Verdict.DECIDED_AGAINST,
     Verdict.ANOTHER_IS_OPEN,
+    Verdict.CALL_UNDER_WAY,
+    Verdict.MAY_HAVE_BEEN_SENT,
 )
 """The verdicts on one order that say nothing about the others of its request, the farthest from ALLOWED first."""
 

@@ -176,9 +176,9 @@ async def test_nobody_is_sent_to_a_card_that_is_not_there(quiet_desk: Desk) -> N
     news = await desk.direct(desk.ann)
     assert news.startswith("⏳ The gateway has not settled")
     assert "unless somebody stops" in news
-    receipt = await desk.receipt("only you can stop it, on your receipt or your Home tab")
+    receipt = await desk.receipt("only you can stop what can still be stopped of it, on your receipt or your Home tab")
     await desk.ann.click(receipt, "stop")
-    assert "it may be cancelled. The receipt shows how it ends." in await desk.told(desk.ann)
+    assert "it may be cancelled. The requester's receipt shows how it ends." in await desk.told(desk.ann)
     hangs.set()
 
 

@@ -91,7 +91,7 @@ def _on_the_card(request: Request) -> str:
         return "Approvers can decide on their Home tabs, and on the card as long as they find it."
     home = ""
     if buttons.between_attempts(request):
-        home = " You can stop it on your Home tab."
+        home = f" You can stop {_what_can_be_stopped(request)} on your Home tab."
     elif _may_be_settled(request):
         home = " Approvers can go on with it on their Home tabs."
     return f"It may lack the buttons for what can be done now.{home}"
@@ -103,10 +103,16 @@ def _without_a_card(request: Request) -> str:
         return "approvers can decide on their Home tabs only"
     if request.under_way:
         alone = buttons.between_attempts(request)
-        return "only you can stop it, on your receipt or your Home tab" if alone else "nobody can stop it"
+        where = "on your receipt or your Home tab"
+        return f"only you can stop {_what_can_be_stopped(request)}, {where}" if alone else "nobody can stop it"
     if _may_be_settled(request):
         return "approvers can go on with it on their Home tabs only"
     return "nobody can press Retry"
+
+
+def _what_can_be_stopped(request: Request) -> str:
+    """Return that of several orders only those are meant of which certainly nothing was done."""
+    return "what can still be stopped of it" if request.several else "it"
 
 
 def _may_be_settled(request: Request) -> bool:

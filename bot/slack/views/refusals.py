@@ -385,11 +385,11 @@ def not_stopped(request: Request, going_on: Sequence[Cancellation]) -> str:
     Some may have ended between the message that the person read and the click: of these it must not say "stopped".
     """
     they, end = ("they", "end") if len(going_on) > 1 else ("it", "ends")
+    shown = "card" if request.has_card else "requester's receipt"
     return (
         f"Not stopped: {orders.some(request, going_on, _WHOLE_ID)}. The gateway is being asked, or an answer of it was "
-        f"lost or not clear, so {they} may be cancelled. The {'card' if request.has_card else 'receipt'} shows how "
-        f"{they} {end}. Every other order that still waited for another attempt is stopped. What had ended before that "
-        "stays as it is."
+        f"lost or not clear, so {they} may be cancelled. The {shown} shows how {they} {end}. Every other order that "
+        "still waited for another attempt is stopped. What had ended before that stays as it is."
     )
 
 
@@ -410,7 +410,9 @@ _STOPPED = "this request was stopped by a person"
 
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
-    if orders.differ(request) and not (request.under_way and outcomes.unknown_past(request)):
+    if outcomes.unknown_past(request):
+        return _described(request)
+    if orders.differ(request):
         with_orders = f"with {orders.words_for(request).title}"
         if request.under_way:
             return f"this request is approved, {with_orders}"

@@ -113,7 +113,7 @@ def test_no_refusal_sends_anybody_to_a_card_that_is_not_there(verdict: Verdict) 
         assert " card" not in told or "card or on the Home tab" in told
     left = [with_card.cancellation]
     assert "The card shows how it ends" in refusals.not_stopped(with_card, left)
-    assert "The receipt shows how it ends" in refusals.not_stopped(without, left)
+    assert "The requester's receipt shows how it ends" in refusals.not_stopped(without, left)
 
 
 COMMAND_VERDICTS = [
