@@ -3,7 +3,15 @@
 from collections import defaultdict
 
 from bot.domain.audit import Event
-from bot.domain.events import Approved, Requested, Retried
+from bot.domain.events import (
+    Approved,
+    Cancelled,
+    Content,
+    Requested,
+    Retried,
+    SettledCancelled,
+    SettledNotCancelled,
+)
 from bot.domain.projection import Ending
 
 
@@ -27,3 +35,9 @@ class UnderWay:
                 self.now[event.request].discard(event.order_id)
                 return not self.now[event.request]
         return False
+
+
+def is_about_one(content: Content) -> bool:
+    """Return True for news of one order of several: what somebody found, and what was confirmed late."""
+    late = isinstance(content, Cancelled) and content.late
+    return late or isinstance(content, SettledCancelled | SettledNotCancelled)

@@ -17,7 +17,6 @@ from bot.domain.cancellation import NEXT, OPEN, Cancellation, State
 from bot.domain.delivery import Delivery, DeliveryKind, DeliveryOutcome, MissingCard, Receipt
 from bot.domain.events import (
     Approved,
-    Cancelled,
     Escalated,
     Expired,
     GatewayTrouble,
@@ -25,8 +24,6 @@ from bot.domain.events import (
     Reminded,
     Requested,
     Sending,
-    SettledCancelled,
-    SettledNotCancelled,
     Started,
     StoppedTrying,
     Voted,
@@ -44,7 +41,7 @@ from bot.store.sqlite import SQLite
 from bot.workflow import Acted, ClaimedDelivery, Concluded, HomeTab, Patience, Rules, Wish, Workflow, decisions
 from bot.workflow.freezing import Typed
 from tests.clock import Clock
-from tests.under_way import UnderWay
+from tests.under_way import UnderWay, is_about_one
 from tests.writer import Writer
 
 T = TypeVar("T")
@@ -593,8 +590,7 @@ class World:
                     assert sorted(kinds) == ["direct_message", "reply"]
                 case content if isinstance(content, Ending):
                     # People are told once how all orders ended, and of what somebody found or was confirmed late.
-                    late = isinstance(content, Cancelled) and content.late
-                    told = over or late or isinstance(content, SettledCancelled | SettledNotCancelled)
+                    told = over or is_about_one(content)
                     own = event.actor == requester and not (isinstance(content, StoppedTrying) and several)
                     assert kinds.count("reply") == told
                     assert kinds.count("direct_message") == (told and not own)

@@ -84,8 +84,7 @@ class Directory:
 
     def gone(self, *roles: Role) -> list[str]:
         """Return the groups of these roles that Slack refuses for good, so that trying again is no use."""
-        people = [self._people(each) for role in roles for each in _TOGETHER.get(role, (role,))]
-        groups = frozenset[str]().union(*(each.groups for each in people if each is not None))
+        groups = self._groups_of(*roles)
         return [group for group, problem in self.of_no_use.items() if problem and group in groups]
 
     async def actor(self, user_id: str, name: str, *roles: Role) -> Actor:
@@ -121,12 +120,15 @@ class Directory:
         """Return the people of this role; None stands for everyone, who never gets a request by an escalation."""
         return self._roles.get(role, People() if role is Role.ESCALATION else None)
 
+    def _groups_of(self, *roles: Role) -> frozenset[str]:
+        """Return the groups in the settings of these roles, and of those that are looked up together with them."""
+        people = [self._people(each) for role in roles for each in _TOGETHER.get(role, (role,))]
+        return frozenset[str]().union(*(each.groups for each in people if each is not None))
+
     async def members(self, role: Role) -> Members:
         """Return everybody who has this role now; the approvers with those of the escalation."""
-        named = [people for each in _TOGETHER.get(role, (role,)) if (people := self._people(each)) is not None]
-        groups = frozenset[str]().union(*(people.groups for people in named))
         # Nearly always all of them are fresh, and then there is nothing to wait for: no task, no turn of the loop.
-        if stale := sorted(group for group in groups if not self._knows(group)):
+        if stale := sorted(group for group in self._groups_of(role) if not self._knows(group)):
             await asyncio.gather(*(self._shared(("group", each), partial(self._fetch_group, each)) for each in stale))
         found = self._known(role)
         if role is Role.APPROVER and Role.ESCALATION in self._roles:

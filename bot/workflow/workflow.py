@@ -206,10 +206,10 @@ class Workflow:
                 event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
+            if verdict is not Verdict.ALLOWED or act is Act.STOP:
+                # The person reads why, or which orders a stop left out, and where it is seen how they go on.
                 return Acted(verdict, requests.as_read(tx, request, at if latest is None else None))
-            # Who retries or stops several orders reads which of them do not follow, and where people see how they end.
-            if act is Act.STOP:
-                return Acted(verdict, requests.as_read(tx, request, at if latest is None else None))
+            # A person who retried several orders reads which of them are not sent. Nobody else needs a second read.
             return Acted(verdict, tx.requests.get(request_id) if act is Act.RETRY else request)
 
         acted = await self._in_time(act, work)

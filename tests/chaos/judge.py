@@ -62,7 +62,7 @@ from tests.chaos.people import CHANNELS, REASONS, Crowd, buttons, pressed
 from tests.chaos.sequence import Sequence
 from tests.chaos.truth import Truth
 from tests.flows.desk import QUICK, Desk
-from tests.under_way import UnderWay
+from tests.under_way import UnderWay, is_about_one
 
 TITLES = {
     Cancelled.kind: ("✅ Cancelled",),
@@ -278,7 +278,7 @@ class Judge:
         cards = [self._judge_card(request) for request in self._requests.values()]
         receipts = [self._judge_receipt(request) for request in self._requests.values()]
         under_way = UnderWay()
-        told = [event for event in self._events if under_way.follow(event) or _is_about_one(event)]
+        told = [event for event in self._events if under_way.follow(event) or is_about_one(event.content)]
         for event in self._events:
             if event.kind in TITLES and event not in told and self._reports[event.head]:
                 self._wrong(f"{event.order_id}: {event.kind} was told, while other orders were under way")
@@ -397,7 +397,7 @@ class Judge:
                     self._wrong(f"{event.order_id}: {kind} abandoned because of {problem!r}")
         told = {delivery for delivery, _, _ in self._told}
         for delivery, refusals in self._calls.refusals.items():
-            # For these it is given up, once it is certain that an earlier try has not posted it.
+            # The bot drops it for these, once it is certain that an earlier try has not posted it.
             final = _MAY_BE_ABANDONED.get(self._kinds.get(delivery, ""), set())
             lasting = [refused for refused in refusals if refused[0] not in final]
             if len(lasting) >= _REFUSED_FOR_LONG and delivery not in told:
@@ -624,7 +624,7 @@ class Judge:
         several = len(about.order_ids) > 1
         for _, text in told:
             title, _, what = text.split("\n")[0].partition(" · ")
-            of_all = several and not _is_about_one(event)
+            of_all = several and not is_about_one(event.content)
             if of_all and event.order_id:
                 right = re.match(rf"\S+ {len(about.order_ids)} orders: ", title) is not None
             else:
@@ -678,13 +678,6 @@ def named(about: Request) -> str:
     """Return what a request is about, as people read it."""
     first, *others = about.order_ids
     return f"{len(others) + 1} orders" if others else f"order {first}"
-
-
-def _is_about_one(event: Event) -> bool:
-    """Return True for news of one order of several: what somebody found, and what was confirmed late."""
-    content = event.content
-    late = isinstance(content, Cancelled) and content.late
-    return late or isinstance(content, SettledCancelled | SettledNotCancelled)
 
 
 def _title(text: str) -> str:

@@ -100,7 +100,7 @@ async def test_a_form_sent_again_for_another_channel_names_the_request_that_is_k
 
 
 async def test_a_form_sent_again_leads_to_its_request_after_a_change_of_the_settings(workflow: Workflow) -> None:
-    """Where its card goes by today's settings is not in the form: nothing is asked twice, also after a rejection."""
+    """The channel of the settings is not in the form: nothing is asked twice, also after a rejection."""
     first = await requested(workflow)
     assert await reject(workflow, first) is Verdict.ALLOWED
     again = await workflow.request(Wish("V1", first.order_ids, first.reason, "C2"), ANN)

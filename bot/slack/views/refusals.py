@@ -99,7 +99,7 @@ def usage(example: str | None, mistyped: str = "", *, of_freezes: bool = False) 
     """Return how the command works, with an order ID as an example.
 
     ``mistyped`` is a word that was not taken for an order ID. ``of_freezes`` is true for an answer to a text that
-    looked like a wish to begin or to end a freeze: whoever typed it in a hurry must read that it did neither.
+    looked like a wish to begin or to end a freeze: a person in a hurry must read that it did neither.
     """
     not_done = ""
     if of_freezes:
@@ -460,11 +460,7 @@ def _instead_of_retry(request: Request) -> str:
             f"Look the order up at the gateway. Then {_OTHERS} can settle the request by hand, in the menu (⋯) of its "
             "card or on the Home tab."
         )
-    return _by_asking_again(request)
-
-
-def _by_asking_again(request: Request) -> str:
-    """Return that as it is true for every reader: an approver may not be one of those who may ask."""
+    # True for every reader: an approver may not be one of those who may ask.
     if request.several:
         return "If some of the orders must still be cancelled, they need a new request with /cancel-order."
     return "If the order must still be cancelled, it needs a new request with /cancel-order."

@@ -111,8 +111,12 @@ def test_no_refusal_sends_anybody_to_a_card_that_is_not_there(verdict: Verdict) 
         without = replace(with_card, has_card=False)
         told = refusals.click_refused(verdict, without)
         assert " card" not in told or "card or on the Home tab" in told
-    left = [with_card.cancellation]
-    assert "The card shows how it ends" in refusals.not_stopped(with_card, left)
+
+
+def test_who_stopped_some_orders_is_sent_to_the_card_or_to_the_receipt() -> None:
+    """Only the requester has a receipt, and others must not look for one of their own."""
+    left, without = [CANCELLATION.cancellation], replace(CANCELLATION, has_card=False)
+    assert "The card shows how it ends" in refusals.not_stopped(CANCELLATION, left)
     assert "The requester's receipt shows how it ends" in refusals.not_stopped(without, left)
 
 
