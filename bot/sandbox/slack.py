@@ -104,7 +104,7 @@ class LocalSlack(LocalServer):
         self.connections: list[web.WebSocketResponse] = []
         self.response_urls: dict[str, ResponseUrl] = {}
         self._now = now
-        self._ack_within = ack_within
+        self.ack_within = ack_within
         self._waiting: dict[str, asyncio.Future[Json | None]] = {}
         self._tickets: set[str] = set()
         self._counter = itertools.count(1)
@@ -292,7 +292,7 @@ class LocalSlack(LocalServer):
         }
         try:
             await socket.send_json(envelope)
-            async with asyncio.timeout(self._ack_within):
+            async with asyncio.timeout(self.ack_within):
                 answer = await waiting
         except (TimeoutError, ConnectionError):
             raise NotAcknowledged("no acknowledgement in time") from None
@@ -313,7 +313,7 @@ class LocalSlack(LocalServer):
                 body, content_type = urlencode({"payload": json.dumps(payload)}).encode(), _FORM
         retried = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": _RETRY_REASON} if retry else {}
         try:
-            timeout = aiohttp.ClientTimeout(total=self._ack_within)
+            timeout = aiohttp.ClientTimeout(total=self.ack_within)
             assert self.events_url is not None
             async with self._session.post(
                 self.events_url,

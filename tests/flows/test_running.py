@@ -93,7 +93,7 @@ async def test_a_click_that_fails_apologises(desk: Desk, monkeypatch: pytest.Mon
     The click is not acknowledged, so Slack shows its own warning, which needs no answer of the bot's to arrive.
     """
     card = await desk.ask("ord_1")
-    monkeypatch.setattr(desk.slack, "_ack_within", 0.5)
+    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
 
     async def fail(*_: object) -> None:
         raise RuntimeError("xoxb-secret broke")
@@ -113,7 +113,7 @@ async def test_a_click_that_fails_apologises(desk: Desk, monkeypatch: pytest.Mon
 async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file may keep the click after all, so the person reads that it is not known, and where to look."""
     card = await desk.ask("ord_1")
-    monkeypatch.setattr(desk.slack, "_ack_within", 0.5)
+    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
     transaction = desk.running_bot.store.transaction
 
     async def late(name: str, work: Callable[[Tables], object]) -> object:
@@ -138,7 +138,7 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
 @pytest.mark.parametrize("act", ["ask", "approve", "withdraw", "reject"])
 async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
     """A disk may fail after it took everything, and then the act stands: nobody reads that they should try again."""
-    monkeypatch.setattr(desk.slack, "_ack_within", 0.5)
+    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
     if act == "ask":
         await desk.ann.command("/cancel-order ord_1", LOBBY)
         await desk.wait(lambda: desk.ann.modal)

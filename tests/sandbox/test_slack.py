@@ -679,6 +679,7 @@ async def test_what_was_not_acknowledged_is_kept(slack: LocalSlack) -> None:
     """Without an acknowledgement the person sees an error of Slack's own, and the envelope is remembered."""
     with pytest.raises(NotAcknowledged, match="no connection"):
         await slack.deliver("events_api", {"type": "event_callback"})
+    slack.ack_within = 0.05
     async with app(slack, silent=True):
         with pytest.raises(NotAcknowledged, match="in time"):
             await Person(slack, ANN).command("/cancel-order ord_1", PAY)
