@@ -30,7 +30,7 @@ class Wish:
 
     ``reason`` is what approvers see and the gateway gets; it begins with ``category``, if one was chosen. ``source`` is
     the permalink of the message from which somebody asked. ``asked_in`` is the channel in the form, in whose place the
-    settings may put another one.
+    settings may put another one, and ``typed`` the text in which they found ``order_ids``.
     """
 
     form_id: str
@@ -40,6 +40,7 @@ class Wish:
     category: str = ""
     source: str = ""
     asked_in: str = ""
+    typed: str = ""
 
     @property
     def sent_as(self) -> str:
@@ -47,7 +48,7 @@ class Wish:
 
         After an error a person may change the words or the channel and send the form again; that is another request.
         """
-        words = json.dumps([self.order_ids, self.reason, self.asked_in])
+        words = json.dumps([self.typed.split() or self.order_ids, self.reason, self.asked_in])
         return f"{self.form_id}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 

@@ -203,7 +203,10 @@ class Workflow:
             person = actor.towards(request)
             verdict = refusal or decision(tx, self.rules, request, person, at, *args, **kwargs)
             if verdict is not Verdict.ALLOWED:
-                event = tx.record.append(ClickRefused(act, verdict, request.state), actor.id, at, request)
+                # A finding is about one order, and its refusal says nothing of the others.
+                place = kwargs.get("order")
+                about = (request.at_place(place) if isinstance(place, int) else None) or request
+                event = tx.record.append(ClickRefused(act, verdict, about.state), actor.id, at, about)
                 if verdict in _STALE_CARD or request.state is not State.PENDING:
                     _refresh(tx, request, event, at, actor.surface)
             if verdict is not Verdict.ALLOWED or act is Act.STOP:

@@ -90,7 +90,7 @@ async def test_lost_answers_without_end_are_unknown_and_retry_settles_them(desk:
     assert "asking again is safe" in (await desk.replies(card))[0]
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
-    assert "the card shows what can be done" in errors["order_id"]
+    assert "the card shows what can be done, or how it goes on" in errors["order_id"]
     desk.gateway.faults.clear()
     await desk.olga.click(card, "retry")
     assert "Only approvers can do that" in await desk.told(desk.olga)

@@ -268,12 +268,15 @@ async def test_one_of_two_unknown_orders_is_settled(workflow: Workflow, store: S
 async def test_nothing_is_settled_that_is_not_an_unknown_order_of_the_request(
     workflow: Workflow, store: Store, clock: Clock, order: int | None
 ) -> None:
-    """Neither an order of another request, nor none, nor one that has ended."""
+    """Neither an order of another request, nor none, nor one that has ended: of that one the record says why."""
     request = await approved(workflow, "ord_1", "ord_2")
     await answer(workflow, {"ord_1": CANCELLED, "ord_2": GIVEN_UP})
     assert await settle(workflow, request, order) is Verdict.WRONG_STATE
     assert await states(store, request) == [State.CANCELLED, State.UNKNOWN]
-    assert (await contents(store))[-1] == ClickRefused(Act.SETTLE, Verdict.WRONG_STATE, State.UNKNOWN)
+    refused = (await events(store))[-1]
+    about, state = ("ord_1", State.CANCELLED) if order == 0 else ("", State.UNKNOWN)
+    assert refused.order_id == about
+    assert refused.content == ClickRefused(Act.SETTLE, Verdict.WRONG_STATE, state)
 
 
 async def test_a_stop_ends_the_orders_that_wait_and_no_others(workflow: Workflow, store: Store, clock: Clock) -> None:

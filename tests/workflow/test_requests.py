@@ -108,6 +108,19 @@ async def test_a_form_sent_again_leads_to_its_request_after_a_change_of_the_sett
     assert (again.verdict, again.request.id, again.request.state) == (Verdict.ALLOWED, first.id, State.REJECTED)
 
 
+async def test_a_form_sent_again_leads_to_its_request_however_its_text_is_read_by_then(workflow: Workflow) -> None:
+    """Another pattern may find other order ids in the same text, and they were not asked for a second time."""
+    wish = Wish("V1", ("ord_1", "ord_2"), "why", "C1", typed="ord_1 ord_2")
+    first = await workflow.request(wish, ANN)
+    again = await workflow.request(replace(wish, order_ids=("ord_1 ord_2",)), ANN)
+    assert first.request is not None
+    assert again.request is not None
+    assert again.request.id == first.request.id
+    other = await workflow.request(replace(wish, order_ids=("ord_3",), typed="ord_3"), ANN)
+    assert other.request is not None
+    assert other.request.id != first.request.id
+
+
 @pytest.mark.parametrize(
     "reason, category, verdict",
     [("", "", Verdict.REASON_MISSING), ("why", "", Verdict.REASON_MISSING), ("gift", "gift", Verdict.NO_SUCH_REASON)],

@@ -187,7 +187,16 @@ class Asking:
             return OrderForm.REASON, too_long
         wished = tuple(each.order_id for each in typed)
         channel = self._parts.approval_channel or order.channel
-        wish = Wish(form.view.id, wished, order.reason, channel, order.category, order.source, asked_in=order.channel)
+        wish = Wish(
+            form.view.id,
+            wished,
+            order.reason,
+            channel,
+            order.category,
+            order.source,
+            asked_in=order.channel,
+            typed=order.order_ids,
+        )
         acted = await self._parts.workflow.request(wish, actor)
         if acted.verdict is Verdict.ALLOWED:
             assert acted.request is not None

@@ -87,6 +87,7 @@ def _trouble(request: Request, order_id: str, content: GatewayTrouble, whom: lis
     return [
         [words("⏳ The gateway has not settled "), *about, words(" yet"), *_colon(whom), words(".")],
         in_doubt,
+        _not_known(request),
         said,
         *freezes.banners(request),
         _next_attempts(request, order_id, content),
@@ -102,10 +103,26 @@ def _others_in_doubt(request: Request, order_id: str, content: GatewayTrouble) -
     ]
     if not found:
         return []
-    ids = listed([[words(each.order_id, code=True)] for each in found[:_MOST_IDS]])
-    more = f" and {len(found) - _MOST_IDS} more" if len(found) > _MOST_IDS else ""
     was = "this order was" if len(found) == 1 else "these orders were"
-    return [words(f"⚠️ The gateway's answers don't say whether {was} cancelled: "), *ids, words(f"{more}.")]
+    return [words(f"⚠️ The gateway's answers don't say whether {was} cancelled: "), *_ids(found), words(".")]
+
+
+def _ids(found: list[Cancellation]) -> list[Element]:
+    more = [words(f" and {len(found) - _MOST_IDS} more")] if len(found) > _MOST_IDS else []
+    return [*listed([[words(each.order_id, code=True)] for each in found[:_MOST_IDS]]), *more]
+
+
+def _not_known(request: Request) -> list[Element]:
+    """Return which orders nobody knows about any more, while others are under way: these need somebody later."""
+    found = [each for each in request.cancellations if each.state is State.UNKNOWN]
+    if not found:
+        return []
+    this, is_ = ("this order", "is") if len(found) == 1 else ("these orders", "are")
+    return [
+        words(f"⚠️ Nobody knows yet whether {this} {is_} cancelled: "),
+        *_ids(found),
+        words(". I tell you what can be done when no order is under way any more."),
+    ]
 
 
 def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> list[Element]:
@@ -120,7 +137,8 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
     if request.freeze is not None:
         sending = any(each.state is State.SENDING for each in waiting)
         return [words(f"A call to the gateway is under way. {ends}" if sending else ends)]
-    ends = f"You don't have to do anything. {ends}"
+    if not any(each.state is State.UNKNOWN for each in request.cancellations):
+        ends = f"You don't have to do anything. {ends}"
     most = f"at most {content.most} attempts for each order"
     if not request.several:
         number = request.cancellation.attempts + (0 if request.state is State.SENDING else 1)

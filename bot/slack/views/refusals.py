@@ -286,6 +286,9 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"If there is none, ask {OPERATOR} to add one."
             )
         case Verdict.ALREADY_COUNTED:
+            if request.freeze is not None:
+                # A start may have brought another quorum, by which nothing is counted until then.
+                return f"You have already approved this. {outcomes.COUNTED_AGAIN}"
             if not (missing := outcomes.approvals_missing(request)):
                 return f"You have already approved this. {outcomes.UNCHECKED}."
             needed = "1 more approval is" if missing == 1 else f"{missing} more approvals are"
@@ -301,11 +304,11 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 f"If the gateway's answer does not settle the request, {_what_can_be_done(request)} then."
             )
         case Verdict.MAY_HAVE_BEEN_SENT:
-            return (
-                "An answer of the gateway was lost or not clear, so "
-                f"{'some of the orders' if request.several else 'the order'} may be cancelled already. "
-                f"Nothing has changed: {_goes_on(request)}"
-            )
+            if request.several:
+                lost = "For at least one of these orders an answer of the gateway was lost or not clear, so it"
+            else:
+                lost = "An answer of the gateway was lost or not clear, so the order"
+            return f"{lost} may be cancelled already. Nothing has changed: {_goes_on(request)}"
         case Verdict.DECIDED_AGAINST:
             how = "refused, rejected, withdrawn, stopped or settled"
             if request.several:
@@ -320,8 +323,12 @@ def _refused(verdict: Verdict, request: Request) -> str:  # noqa: C901, PLR0911,
                 known = "The requester stopped this, so nobody can retry it."
             return f"{known} {_instead_of_retry(request)}"
         case Verdict.CANCELLED_SINCE:
-            this = "at least one of these orders" if request.several else "this order"
-            return f"The gateway confirmed another request for {this} as cancelled, so there is nothing to retry."
+            if request.several:
+                return (
+                    "Nothing is left to retry: the gateway confirmed another request for at least one of these orders "
+                    "as cancelled."
+                )
+            return "The gateway confirmed another request for this order as cancelled, so there is nothing to retry."
         case Verdict.REASON_ERASED:
             return (
                 "The reason of this request was erased, and the gateway gets only the reason that was approved. "
@@ -431,19 +438,18 @@ def _how_it_stands(request: Request) -> str:
         on_card = request.has_card and buttons.offered_for_retry(request)
         retry = f", and {_OTHERS} can press Retry on its card" if on_card else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
-    return _described(request)
+    return _described(request, _what_can_be_done(request))
 
 
-def _described(request: Request) -> str:
-    """Return its state, and where people see what can be done about an order that is not known."""
+def _described(request: Request, then: str = "") -> str:
+    """Return its state, and a clause about what can be done, or seen, where it is not known."""
     if outcomes.unknown_past(request):
         stood = "waits for approval" if request.state is State.PENDING else "is approved"
         return (
             f"this request {stood} in an older copy of my database, with which I went on, so I don't know what became "
             "of it after that copy was made"
         )
-    where = f", and {_what_can_be_done(request)}" if request.state is State.UNKNOWN else ""
-    return f"{describe(request.state)}{where}"
+    return f"{describe(request.state)}, and {then}" if request.state is State.UNKNOWN else describe(request.state)
 
 
 def _instead_of_retry(request: Request) -> str:
@@ -508,7 +514,11 @@ def already_open(request: Request, requester_name: str) -> str:
     # Only then the use case has the card looked for.
     looked_for = request.card_ts is not None and not request.over
     again = " If its card was deleted, I post it again now." if looked_for else ""
-    how = _described(request).replace("this request", "that request")
+    # Nothing can be done as long as another order of that request is under way.
+    seen = "approvers see on their Home tabs what they can do"
+    if request.has_card:
+        seen = "the card shows what can be done, or how it goes on"
+    how = _described(request, seen).replace("this request", "that request")
     return f"{by} asked to cancel this order on {at}: {how}.{again}"
 
 

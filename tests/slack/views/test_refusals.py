@@ -6,12 +6,13 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from bot.domain.cancellation import State
+from bot.domain.freeze import Freeze
 from bot.domain.ids import ORDER_ID
 from bot.domain.policy import Verdict
 from bot.slack.views import card, refusals
 from bot.store import StoreProblem
 from tests.domain.examples import changed
-from tests.slack.views.samples import CANCELLATION, shown
+from tests.slack.views.samples import AT, CANCELLATION, shown
 
 OTHERS_RETRY = ", and an approver who is not the requester can press Retry on its card."
 
@@ -220,6 +221,14 @@ def test_a_second_approval_says_how_many_are_missing(needed: int, words: str) ->
     request = replace(CANCELLATION, approvals_required=needed)
     said = refusals.click_refused(Verdict.ALREADY_COUNTED, request)
     assert said == f"You have already approved this. {words}"
+
+
+def test_a_second_approval_during_a_freeze_names_no_number() -> None:
+    """The settings of today may ask for more or fewer, and nothing is counted before the end of the freeze."""
+    frozen = replace(CANCELLATION, approvals_required=2, freeze=Freeze("U0BEN", AT, "why", "ben"))
+    assert refusals.click_refused(Verdict.ALREADY_COUNTED, frozen).startswith(
+        "You have already approved this. When the freeze is over, I count the approvals by the settings of then. "
+    )
 
 
 def test_refusals_of_forms_and_unknown_requests(snapshot: SnapshotAssertion) -> None:

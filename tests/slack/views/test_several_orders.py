@@ -631,6 +631,22 @@ def test_trouble_names_the_other_orders_that_may_be_cancelled_already() -> None:
     assert said in shown(notices.notice(many, event, NO_SETTINGS, AT))
 
 
+def test_trouble_names_the_orders_that_are_not_known_already() -> None:
+    """Somebody has to look these up, so it does not say that nobody has to do anything."""
+    event = event_of(GatewayTrouble(7, unclear=False, most=20))._replace(order_id="ord_3")
+    one, two = batch(CANCELLED, UNKNOWN, WAITING), batch(UNKNOWN, UNKNOWN, WAITING)
+    for message in (notices.notice(one, event, NO_SETTINGS, AT), notices.direct_notice(one, event)):
+        assert (
+            "Nobody knows yet whether this order is cancelled: ord_2. I tell you what can be done when no order is "
+            "under way any more."
+        ) in shown(message)
+        assert "ord_2" in message.text
+        assert "don't have to do anything" not in shown(message)
+    assert "whether these orders are cancelled: ord_1, ord_2." in shown(notices.notice(two, event, NO_SETTINGS, AT))
+    known = notices.notice(batch(CANCELLED, FAILED, WAITING), event, NO_SETTINGS, AT)
+    assert "You don't have to do anything." in shown(known)
+
+
 def test_the_list_says_which_orders_under_way_may_be_cancelled_already() -> None:
     """One by one, as an answer was lost for some of them only."""
     request = batch(UNCLEAR, WAITING, replace(AGAIN, unclear=True))
@@ -768,8 +784,10 @@ def test_whoever_asks_for_an_order_of_an_open_request_is_promised_no_buttons() -
     """The card offers nothing for an order that is not known while another one is under way."""
     (unknown, _) = batch(UNKNOWN, SENDING).each()
     text = refusals.already_open(unknown, "ann")
-    assert "nobody knows yet whether the order is cancelled, and the card shows what can be done." in text
+    assert "nobody knows yet whether the order is cancelled, and the card shows what can be done, or how it" in text
     assert "buttons" not in text
+    text = refusals.already_open(replace(unknown, has_card=False), "ann")
+    assert "nobody knows yet whether the order is cancelled, and approvers see on their Home tabs what they can" in text
 
 
 def test_a_heading_is_the_same_with_and_without_its_sign() -> None:
