@@ -328,6 +328,7 @@ async def test_a_reader_whom_slack_did_not_check_is_told_so(quiet_desk: Desk) ->
     for line in ("/cancel-audit", "/cancel-audit ord_1"):
         told = await look_up(desk, desk.cleo, line)
         assert "I couldn't check with Slack which user groups you are in, so you see only your own requests." in told
+        assert "If it happens again, tell the bot's operator." in told
     for line in ("/cancel-audit @ann", "/cancel-audit csv", "/cancel-audit ord_1 evidence"):
         told = await look_up(desk, desk.cleo, line)
         assert told.startswith("I couldn't check with Slack whether you may look up other people's requests.")

@@ -20,6 +20,7 @@ from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.slack.views import outcomes
 from bot.slack.views.text import (
+    OPERATOR,
     Block,
     Element,
     Message,
@@ -196,7 +197,7 @@ def page(found: Found, query: str, contact: str | None = None, *, unchecked: boo
 
 _OWN_FOR_NOW = (
     "I couldn't check with Slack which user groups you are in, so you see only your own requests. "
-    "Try again in a minute."
+    f"Try again in a minute. If it happens again, tell {OPERATOR}."
 )
 
 

@@ -11,7 +11,7 @@ from bot.slack.commands import CANCEL_AUDIT
 from bot.slack.views import buttons, card, freezes, orders
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Block, Element, lines, link, moment, person, plain, quoted, words
+from bot.slack.views.text import OPERATOR, Block, Element, lines, link, moment, person, plain, quoted, words
 from bot.workflow import HomeTab
 
 _MOST = 10
@@ -75,7 +75,7 @@ def no_access() -> View:
 
 _UNCHECKED = (
     "I couldn't check with Slack which user groups you are in, so something may be missing here. "
-    "Open this tab again in a minute."
+    f"Open this tab again in a minute. If it happens again, tell {OPERATOR}."
 )
 
 
