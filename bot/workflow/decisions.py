@@ -166,7 +166,7 @@ def retry(
     def may_retry(one: Request) -> Verdict:
         return policy.may_retry(one, actor, at, votes=votes.verdict(rules.approvals_required))
 
-    retried, verdict = _judged(request, may_retry)
+    retried, verdict = judged(request, may_retry)
     if verdict is not Verdict.ALLOWED:
         return verdict
     asked_about = {one.cancellation.number: may_retry(one) for one in request.at_places(named)}
@@ -195,7 +195,7 @@ def try_now(tx: Tables, rules: Rules, request: Request, actor: Actor, at: dateti
 
     A click acts once: it ends the pauses that the person saw, and none that an order began after that.
     """
-    hurried, verdict = _judged(request, lambda one: policy.may_try_now(one, actor, at))
+    hurried, verdict = judged(request, lambda one: policy.may_try_now(one, actor, at))
     if verdict is Verdict.ALLOWED:
         hurried = [each for each in hurried if each.version <= seen <= request.version]
         if not hurried:
@@ -216,7 +216,7 @@ def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime,
     ``seen`` is the version that the person saw. It may be that of an earlier pause, as attempts follow each other
     within seconds. But a click that comes late or twice must not end the attempts of a later retry.
     """
-    stopped, verdict = _judged(request, lambda one: policy.may_stop(one, actor))
+    stopped, verdict = judged(request, lambda one: policy.may_stop(one, actor))
     if verdict is Verdict.ALLOWED and not _is_of_this_approval(tx, request, seen):
         return Verdict.WRONG_STATE
     if verdict is Verdict.ALLOWED:
@@ -230,7 +230,7 @@ def stop(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime,
 
 def may_settle(tx: Tables, rules: Rules, request: Request, actor: Actor, at: datetime) -> Verdict:
     """Return ALLOWED where it is worth asking this person for their finding; change nothing."""
-    return _judged(request, lambda one: policy.may_settle(one, actor))[1]
+    return judged(request, lambda one: policy.may_settle(one, actor))[1]
 
 
 def settle(
@@ -263,7 +263,7 @@ def settle(
     return verdict
 
 
-def _judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list[Request], Verdict]:
+def judged(request: Request, judge: Callable[[Request], Verdict]) -> tuple[list[Request], Verdict]:
     """Return the orders to which this person may do it, and ALLOWED if there are any, or why there is none."""
     verdicts = [(one, judge(one)) for one in request.each()]
     allowed = [one for one, verdict in verdicts if verdict is Verdict.ALLOWED]
