@@ -154,7 +154,7 @@ def _next_attempts(request: Request, order_id: str, content: GatewayTrouble) -> 
         each for each in waiting if each.state is State.APPROVED and not _may_be_cancelled(each, order_id, content)
     ]
     if may_stop:
-        all_of_them = "them" if request.several else "it"
+        all_of_them = "them" if len(waiting) > 1 else "it"
         which = all_of_them if len(may_stop) == len(waiting) else "those that can still be stopped"
         unless = f"stops {which} or {unless}"
     return [*begins, words(f" ({most}), unless somebody {unless}. {ends}")]

@@ -694,6 +694,7 @@ AGAIN = replace(WAITING, state=State.SENDING, attempts=2, due_at=None)
         ((AGAIN, FIRST_CALL), "I ask again (at most 20 attempts for each order)"),
         ((AGAIN, AGAIN), "I am asking again now (at most 20 attempts for each order)"),
         ((WAITING, WAITING), "for each order), unless somebody stops them or freezes everything."),
+        ((WAITING,), "for each order), unless somebody stops it or freezes everything."),
         ((UNCLEAR, UNCLEAR), "for each order), unless somebody freezes everything."),
     ],
 )
