@@ -1,20 +1,26 @@
 # Needs make and Python 3.11 or newer with venv. Nothing is installed outside .venv.
 PYTHON ?= python3
 UV ?= uv
+# Most tests wait for a server or a disk, so more processes than cores are faster.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 BIN := .venv/bin
 READY := .venv/ready
+# They try everything in turn: every crash, every pair of acts, every forgery, every page by mouse and by keyboard.
+THOROUGH := tests/bench tests/browser tests/chaos tests/crash tests/model tests/store/test_forger.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Otherwise each process that a test starts compiles all of the bot again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo playground test check chaos newcomer bench pictures example requirements clean
+.PHONY: help demo playground test thorough check chaos newcomer bench pictures example requirements clean
 
 help:
 	@echo "make demo          play the whole story against a local Slack and a local gateway"
 	@echo "make playground    use the bot in a local workspace, in your browser (ARGS=\"--approvals 2 --remind 10s,20s\")"
-	@echo "make test          run every test, with coverage (EVERYTHING=1 also follows acts that change nothing)"
+	@echo "make test          run the tests of all parts, with coverage"
+	@echo "make thorough      run those that take longer: browser, crashes, models, forgeries, short chaos and benchmarks"
+	@echo "                    (EVERYTHING=1 also follows acts that change nothing)"
 	@echo "make check         check lint, format and types"
 	@echo "make chaos         run 300 cancellations while everything fails (SEED=n repeats a run, N=n changes the number,"
 	@echo "                    WITH=\"second log names clock\" adds trouble around the bot, KEEP=folder keeps its files;"
@@ -41,9 +47,12 @@ example: $(READY)
 test: $(READY)
 	@$(BIN)/python -c 'from tests.postgres import MISSING, programs; programs() or print(f"Skipping the tests on PostgreSQL. {MISSING}")'
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto --dist worksteal
+	$(BIN)/coverage run -m pytest $(THOROUGH:%=--ignore=%) -n $(WORKERS) --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+thorough: $(READY)
+	$(BIN)/python -m pytest $(THOROUGH) -n $(WORKERS) --dist worksteal
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
