@@ -121,7 +121,7 @@ async def test_nobody_is_sent_to_buttons_that_are_not_there(desk: Desk) -> None:
     assert "the card shows" not in told
     errors = await desk.fill_in("ord_1", person=desk.olga)
     assert errors is not None
-    assert "approvers can go on with it on their Home tabs" in errors["order_id"]
+    assert "approvers see on their Home tabs what they can do" in errors["order_id"]
 
 
 async def ends(desk: Desk, card: Posted, how: str) -> str:
