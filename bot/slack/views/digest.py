@@ -51,7 +51,8 @@ def digest(event: Event) -> Message:
         rows.insert(1, [words("The bot's clock was set back, so an earlier digest is about a later time")])
     if content.older_copy:
         other = "there may have been a digest of this time with other figures"
-        rows.insert(1, [words(f"I went on with an older copy of my database, so {other}")])
+        ended = "Requests that were not over in that copy may have ended otherwise, and orders of them may be cancelled"
+        rows.insert(1, [words(f"⚠️ I went on with an older copy of my database, so {other}. {ended}")])
     if before := found.unknown_before:
         unknown = f"Of earlier requests, {_count(before, 'order is', 'orders are')} still unknown: "
         rows.append([words(unknown), words("/cancel-audit unknown", code=True)])
