@@ -105,7 +105,7 @@ class LocalSlack(LocalServer):
         self.response_urls: dict[str, ResponseUrl] = {}
         self._now = now
         self.ack_within = ack_within
-        self._waiting: dict[str, asyncio.Future[Json | None]] = {}
+        self._waiting: dict[str, tuple[web.WebSocketResponse, asyncio.Future[Json | None]]] = {}
         self._tickets: set[str] = set()
         self._counter = itertools.count(1)
         self._turn = 0
@@ -232,11 +232,15 @@ class LocalSlack(LocalServer):
         finally:
             if socket in self.connections:
                 self.connections.remove(socket)
+            # What was sent over this connection is acknowledged over it, or never.
+            for over, waiting in self._waiting.values():
+                if over is socket and not waiting.done():
+                    waiting.set_exception(ConnectionError())
             self.space.changes.touch()
         return socket
 
     def _acknowledged(self, answer: Json) -> None:
-        waiting = self._waiting.pop(str(answer.get("envelope_id")), None)
+        _, waiting = self._waiting.pop(str(answer.get("envelope_id")), (None, None))
         if waiting is not None and not waiting.done():
             waiting.set_result(answer.get("payload"))
 
@@ -280,7 +284,7 @@ class LocalSlack(LocalServer):
         socket = self.connections[self._turn % len(self.connections)]
         envelope_id = f"envelope-{next(self._counter)}"
         waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
-        self._waiting[envelope_id] = waiting
+        self._waiting[envelope_id] = socket, waiting
         # https://docs.slack.dev/apis/events-api/using-socket-mode: events take no payload in their acknowledgement.
         event = kind == "events_api"
         envelope = {

@@ -1,11 +1,12 @@
 """A stage with a quick bot, and with what tests wait for there."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
+import pytest
 
 from bot.clock import utc_now
 from bot.domain.audit import Event
@@ -100,6 +101,14 @@ class Desk(Stage):
     def by_http(self) -> dict[str, str]:
         """The changes of the settings with which Slack's requests come over HTTP."""
         return {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": self.slack.signing_secret}
+
+    @contextlib.contextmanager
+    def unacknowledged(self) -> Iterator[None]:
+        """Expect that the bot acknowledges nothing of what is sent to it here, and give it half a second only."""
+        within, self.slack.ack_within = self.slack.ack_within, 0.5
+        with pytest.raises(NotAcknowledged):
+            yield
+        self.slack.ack_within = within
 
     async def wait(self, look: Any, within: float = 10.0) -> Any:
         """Return the first true result of ``look``, which is called again at each change in Slack."""

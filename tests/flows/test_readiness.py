@@ -13,7 +13,6 @@ import structlog
 
 from bot import health
 from bot.domain.seal import new_key
-from bot.sandbox.slack import NotAcknowledged
 from bot.store import StoreError, StoreProblem, verify_all
 from tests.flows.desk import LEADS, Desk, quick_tuning
 from tests.test_http_server import answer_to
@@ -121,9 +120,10 @@ async def test_a_seal_that_somebody_changed_stops_the_bot_from_adding_to_the_rec
     assert verify_all(desk.place, keys=[key.public]).sealed_by == key.public.short
     with closing(sqlite3.connect(desk.database)) as connection, connection:
         connection.execute(statement)
-    with pytest.raises(NotAcknowledged):
+    with desk.unacknowledged():
         await desk.ben.click(card, "approve")
-    assert any("somebody else has changed my record" in desk.ben.reads(each) for each in desk.answers(desk.ben))
+    changed = "somebody else has changed my record"
+    await desk.wait(lambda: any(changed in desk.ben.reads(each) for each in desk.answers(desk.ben)))
     async with asyncio.timeout(10):
         while (await desk.get("/readyz"))[0] == 200:  # noqa: ASYNC110 -- it is what is tested
             await asyncio.sleep(0.001)

@@ -13,7 +13,6 @@ import structlog
 
 from bot.domain.cancellation import State
 from bot.sandbox.faults import ApiError, Hang, broken
-from bot.sandbox.slack import NotAcknowledged
 from bot.slack.socket_mode import Connection
 from bot.store import StoreError, StoreProblem, Tables
 from bot.store.sqlite import SQLite
@@ -93,14 +92,13 @@ async def test_a_click_that_fails_apologises(desk: Desk, monkeypatch: pytest.Mon
     The click is not acknowledged, so Slack shows its own warning, which needs no answer of the bot's to arrive.
     """
     card = await desk.ask("ord_1")
-    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
 
     async def fail(*_: object) -> None:
         raise RuntimeError("xoxb-secret broke")
 
     with monkeypatch.context() as patched:
         patched.setattr(desk.running_bot.store, "transaction", fail)
-        with pytest.raises(NotAcknowledged):
+        with desk.unacknowledged():
             await desk.ben.click(card, "approve")
         await desk.told(desk.ben, 2)
     warning, answer = sorted((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
@@ -113,7 +111,6 @@ async def test_a_click_that_fails_apologises(desk: Desk, monkeypatch: pytest.Mon
 async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file may keep the click after all, so the person reads that it is not known, and where to look."""
     card = await desk.ask("ord_1")
-    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
     transaction = desk.running_bot.store.transaction
 
     async def late(name: str, work: Callable[[Tables], object]) -> object:
@@ -124,7 +121,7 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(desk.running_bot.store, "transaction", late)
-        with pytest.raises(NotAcknowledged):
+        with desk.unacknowledged():
             await desk.ben.click(card, "approve")
         await desk.told(desk.ben, 2)
     answer = max((desk.ben.reads(each) for each in desk.ben.ephemerals), key=len)
@@ -138,7 +135,6 @@ async def test_a_click_that_takes_too_long_to_keep_claims_nothing(desk: Desk, mo
 @pytest.mark.parametrize("act", ["ask", "approve", "withdraw", "reject"])
 async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
     """A disk may fail after it took everything, and then the act stands: nobody reads that they should try again."""
-    monkeypatch.setattr(desk.slack, "ack_within", 0.5)
     if act == "ask":
         await desk.ann.command("/cancel-order ord_1", LOBBY)
         await desk.wait(lambda: desk.ann.modal)
@@ -161,7 +157,7 @@ async def test_an_act_whose_commit_failed_claims_nothing(desk: Desk, monkeypatch
             errors = await (desk.ann.submit() if act == "ask" else desk.ben.submit(reason="no"))
             (said,) = (errors or {}).values()
         else:
-            with pytest.raises(NotAcknowledged):
+            with desk.unacknowledged():
                 await (person.choose(card, "more", "Withdraw") if act == "withdraw" else person.click(card, act))
             await desk.told(person, 2)
             said = max((desk.ann.reads(each) for each in person.ephemerals), key=len)
@@ -318,8 +314,10 @@ async def test_what_slack_sent_while_the_process_stood_still_is_left(quiet_desk:
     """People have read Slack's error, so their command is not carried out later; they type it again."""
     desk = quiet_desk
     bot = await desk.start_bot()
+    [before] = desk.slack.connections
     bot._standstill._looked_at -= 10  # noqa: SLF001 -- a standstill takes seconds
-    with pytest.raises(NotAcknowledged):
+    with desk.unacknowledged():
         await desk.ben.command("/cancel-order freeze wrong prices", LOBBY)
+    await desk.wait(lambda: desk.slack.connections and before not in desk.slack.connections)
     await desk.ask("ord_1")
     assert await bot.workflow.frozen() is None
