@@ -248,7 +248,7 @@ def _request_row(found: Request, size: int) -> list[Element]:
         [words(cut(found.cancellation.order_id, _SHOWN), code=True)],
         [words(f"one of {size} orders")] if size > 1 else [],
         [words(str(found.state).replace("_", " "), bold=True)],
-        [words("may be cancelled: I went on with an older copy of my database")] if found.may_have_had_effect else [],
+        [words(outcomes.IN_OLDER_COPY)] if found.may_have_had_effect else [],
         [words("what came later may be missing: I went on with an older copy of my database")] if past else [],
         [words("requested by "), person(found.requester)],
         [words("approved by "), *listed(approved)] if approved else [],

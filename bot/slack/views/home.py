@@ -8,7 +8,7 @@ from bot.domain.cancellation import State
 from bot.domain.policy import Membership
 from bot.domain.request import Request
 from bot.slack.commands import CANCEL_AUDIT
-from bot.slack.views import buttons, card, freezes, orders
+from bot.slack.views import buttons, card, freezes, orders, outcomes
 from bot.slack.views.modals import View
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
 from bot.slack.views.text import OPERATOR, Block, Element, lines, link, moment, person, plain, quoted, words
@@ -149,7 +149,8 @@ def _own(request: Request) -> list[Block]:
 def _ended(request: Request) -> list[Element]:
     asked = [words(" · asked by "), person(request.requester), words(", "), moment(request.requested_at)]
     way = link(request.card_link, "card")
-    return [*_about(request), *asked, *([words(" · "), *way] if way else [])]
+    doubt = [words(f" · {outcomes.IN_OLDER_COPY}")] if request.may_have_had_effect else []
+    return [*_about(request), *asked, *doubt, *([words(" · "), *way] if way else [])]
 
 
 def _about(request: Request) -> list[Element]:

@@ -372,6 +372,10 @@ _IN_A_LIST = {
 """The same where many orders are listed, for what may be true of some of them only."""
 
 
+IN_OLDER_COPY = "may be cancelled: I went on with an older copy of my database"
+"""What a list says of an end without effect that a restore has set back."""
+
+
 def as_far_as_known(request: Request, found: Words) -> Words:
     """Return the words without what the bot does not know of a request that a restore has set back."""
     if not request.set_back:
