@@ -193,7 +193,8 @@ def test_a_full_tab_of_the_longest_requests_fits() -> None:
     """Requests that do not fit are counted, never cut; the ones that expire first are there."""
     # The longest that a card takes, in letters that weigh the most in JSON.
     longest = many(ASKED, 10, reason="\u1780" * 3000, card_link=f"https://x.slack.com/{'p' * 400}")
-    text = shown(tab(waiting=longest, own=longest, lately=longest, freeze=FREEZE))
+    ended = many(changed(longest[0], state=State.REJECTED), 10, set_back=True)
+    text = shown(tab(waiting=longest, own=longest, lately=ended, freeze=FREEZE))
     whole = text.count("\u1780" * 3000)
     assert 5 <= whole < 10
     assert f"{10 - whole} more are not shown here" in text
