@@ -57,6 +57,8 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
+_TO_ANSWER = 0.5
+"""Seconds of the time that Slack waits in which an answer is on its way: the database has the rest."""
 _PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.STANDBY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
 """A database server is away, or was in the middle of a transaction."""
 _BETWEEN_LOOKS_AT_A_FREEZE = 0.5
@@ -92,6 +94,7 @@ class Bot:
             answered=self._metrics.acknowledged,
             monotonic=self.clock.monotonic,
             around=lambda kind: tracing.span(f"slack {kind}", kind="SERVER"),
+            slack_waits=tuning.slack_waits,
         )
         self.store = Store(
             settings.database,
@@ -116,7 +119,12 @@ class Bot:
         )
         self._other_clocks = OtherClocks(self.clock, on_confirmed=wake.set)
         self.workflow = Workflow(
-            self.store, rules, now=self.clock.now, unconfirmed=self._other_clocks.latest, wake=wake
+            self.store,
+            rules,
+            now=self.clock.now,
+            unconfirmed=self._other_clocks.latest,
+            wake=wake,
+            answer_within=tuning.slack_waits - _TO_ANSWER,
         )
         self._client = web_client(
             settings.slack_api_url,
@@ -124,7 +132,7 @@ class Bot:
             settings.slack_bot_token.get_secret_value(),
             rate_limited=self._metrics.rate_limited.inc,
         )
-        self._standstill = Standstill()
+        self._standstill = Standstill(slack_waits=tuning.slack_waits)
         self.connection = Connection(
             self._client,
             standstill=self._standstill,

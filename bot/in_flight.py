@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from bot import standstill
+from bot.standstill import SLACK_WAITS
 
 
 class InFlight:
@@ -26,6 +27,7 @@ class InFlight:
         answered: Callable[[str, float], None] = lambda *_: None,
         monotonic: Callable[[], float] = time.monotonic,
         around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+        slack_waits: float = SLACK_WAITS,
     ) -> None:
         self.count = 0
         self._quiet = quiet
@@ -33,6 +35,7 @@ class InFlight:
         self._answered = answered
         self._monotonic = monotonic
         self._around = around
+        self._slack_waits = slack_waits
         self._idle = asyncio.Event()
         self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -41,7 +44,7 @@ class InFlight:
     def answering(self, kind: str) -> Iterator[None]:
         """Count one request of this kind for as long as the block runs."""
         began = self._monotonic()
-        standstill.arrives()
+        standstill.arrives(self._slack_waits)
         self.count += 1
         self._idle.clear()
         if self._timer is not None:

@@ -18,17 +18,21 @@ log = structlog.get_logger(__name__)
 SLACK_WAITS = 3.0
 """Seconds; after them people read an error of Slack's."""
 _BETWEEN_LOOKS = 0.5
-_LONGEST_GAP = SLACK_WAITS - _BETWEEN_LOOKS
-"""Seconds between two looks. What came within a shorter gap is young enough."""
 
-_arrived: ContextVar[float | None] = ContextVar("arrived", default=None)
+_answer_by: ContextVar[float | None] = ContextVar("answer_by", default=None)
+"""The time, by ``elapsed``, until which somebody waits for what this task does."""
 
 
 class Standstill:
-    """Notices each time that the process went on after it had stood still; ``seconds`` must go on meanwhile."""
+    """Notices each time that the process went on after it had stood still; ``seconds`` must go on meanwhile.
 
-    def __init__(self, seconds: Callable[[], float] = elapsed) -> None:
+    ``slack_waits`` is for how many seconds people wait before they read an error of Slack's.
+    """
+
+    def __init__(self, seconds: Callable[[], float] = elapsed, slack_waits: float = SLACK_WAITS) -> None:
         self._seconds = seconds
+        # What came within a shorter gap between two looks is young enough.
+        self._longest_gap = slack_waits - _BETWEEN_LOOKS
         self._looked_at = seconds()
         self._went_on_at = float("-inf")
 
@@ -36,7 +40,7 @@ class Standstill:
         """Return for how many seconds the process has run without standing still; infinity if it never did."""
         now = self._seconds()
         gap, self._looked_at = now - self._looked_at, now
-        if gap > _LONGEST_GAP:
+        if gap > self._longest_gap:
             log.warning("stood_still", seconds=round(gap, 1))
             self._went_on_at = now
         return now - self._went_on_at
@@ -48,12 +52,12 @@ class Standstill:
             await asyncio.sleep(_BETWEEN_LOOKS)
 
 
-def arrives() -> None:
-    """Note that somebody waits for what this task does, from now on."""
-    _arrived.set(elapsed())
+def arrives(slack_waits: float = SLACK_WAITS) -> None:
+    """Note that somebody waits for what this task does, for so many seconds from now on."""
+    _answer_by.set(elapsed() + slack_waits)
 
 
 def is_too_late() -> bool:
     """Return True where somebody waited for what this task does, and has read Slack's error by now."""
-    arrived = _arrived.get()
-    return arrived is not None and elapsed() - arrived > SLACK_WAITS
+    answer_by = _answer_by.get()
+    return answer_by is not None and elapsed() > answer_by

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.clock import utc_now
+from bot.standstill import SLACK_WAITS
 from bot.workflow import Patience
 
 __all__ = ["Tuning", "utc_now"]
@@ -15,9 +16,9 @@ class Tuning:
     """The clock, pauses and hooks; only tests and benchmarks change them. Durations are in seconds.
 
     ``now`` and ``monotonic`` are those of ``bot.clock.Clock``.
-    ``answered_within`` is the time in which Slack wants an acknowledgement
-    (https://docs.slack.dev/interactivity/handling-user-interaction), and ``goodbye`` the time that Slack gets at a stop
-    to agree that the connection closes.
+    ``slack_waits`` is the time in which Slack wants an acknowledgement
+    (https://docs.slack.dev/interactivity/handling-user-interaction). ``answered_within`` is the time that a stop leaves
+    for what is being answered, and ``goodbye`` the time that Slack gets at a stop to agree that the connection closes.
     ``patience`` is that of one bot, or of one of several, unless it is given.
     ``clock_check``, ``store_check``, ``token_check``, ``gateway_check``, ``metrics_check`` and ``record_check`` are how
     often the bot looks at each, and ``erase_check`` how often it looks for words that have become too old.
@@ -35,6 +36,7 @@ class Tuning:
     metrics_check: float = 2.0
     record_check: float = 1.0
     erase_check: float = 3600.0
-    answered_within: float = 3.0
+    slack_waits: float = SLACK_WAITS
+    answered_within: float = SLACK_WAITS
     goodbye: float = 1.0
     on_commit: Callable[[str], None] | None = None

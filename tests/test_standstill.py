@@ -5,7 +5,7 @@ import structlog
 
 from bot import standstill
 from bot.clock import elapsed
-from bot.standstill import SLACK_WAITS, Standstill
+from bot.standstill import Standstill
 from bot.store import Store, StoreError, StoreProblem
 from bot.workflow import Workflow
 from tests.workflow.steps import approve, requested, state_of
@@ -37,11 +37,11 @@ def test_a_standstill_is_told_once_and_counts_from_its_end() -> None:
 async def test_an_act_that_comes_too_late_to_the_database_changes_nothing(workflow: Workflow, store: Store) -> None:
     """The process stood still after it had read the click, so its person has read an error of Slack's."""
     request = await requested(workflow)
-    token = standstill._arrived.set(elapsed() - SLACK_WAITS - 0.1)  # noqa: SLF001 -- a standstill takes seconds
+    token = standstill._answer_by.set(elapsed() - 0.1)  # noqa: SLF001 -- a standstill takes seconds
     try:
         with pytest.raises(StoreError) as refused:
             await approve(workflow, request)
     finally:
-        standstill._arrived.reset(token)  # noqa: SLF001
+        standstill._answer_by.reset(token)  # noqa: SLF001
     assert (refused.value.problem, refused.value.unsure) == (StoreProblem.TOO_SLOW, False)
     assert str(await state_of(store, request)) == "pending"

@@ -45,6 +45,9 @@ PRIVATE = "G0PRIVATE"
 LEADS = "S0LEADS"
 """A user group with Cleo in it."""
 
+SLACK_WAITS = 30.0
+"""Seconds, which are more than Slack's three: a busy machine may stand still for a moment."""
+
 QUICK = Patience(
     first_pause=timedelta(milliseconds=5),
     longest_pause=timedelta(milliseconds=20),
@@ -64,6 +67,7 @@ def quick_tuning(**changes: Any) -> Tuning:
     """
     quick: dict[str, Any] = {
         "patience": QUICK,
+        "slack_waits": SLACK_WAITS,
         "store_check": 0.05,
         "metrics_check": 0.05,
         "record_check": 0.05,
@@ -83,7 +87,7 @@ class Desk(Stage):
         place: Place,
         *,
         now: Callable[[], datetime] = utc_now,
-        ack_within: float = 30.0,
+        ack_within: float = SLACK_WAITS,
         rate_limited: bool = False,
     ) -> None:
         super().__init__(

@@ -16,7 +16,7 @@ from bot.sandbox.faults import ApiError, Hang, broken
 from bot.slack.socket_mode import Connection
 from bot.store import StoreError, StoreProblem, Tables
 from bot.store.sqlite import SQLite
-from tests.flows.desk import LEADS, LOBBY, Desk, quick_tuning
+from tests.flows.desk import LEADS, LOBBY, SLACK_WAITS, Desk, quick_tuning
 from tests.flows.stopping import stopping
 from tests.writer import busy
 
@@ -315,7 +315,7 @@ async def test_what_slack_sent_while_the_process_stood_still_is_left(quiet_desk:
     desk = quiet_desk
     bot = await desk.start_bot()
     [before] = desk.slack.connections
-    bot._standstill._looked_at -= 10  # noqa: SLF001 -- a standstill takes seconds
+    bot._standstill._looked_at -= SLACK_WAITS + 10  # noqa: SLF001 -- a standstill takes seconds
     with desk.unacknowledged():
         await desk.ben.command("/cancel-order freeze wrong prices", LOBBY)
     await desk.wait(lambda: desk.slack.connections and before not in desk.slack.connections)
