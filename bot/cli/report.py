@@ -34,6 +34,7 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
     from bot.cli.problems import fail
     from bot.cli.record import is_the_bots_own, prove_that_it_can_be_put_on_record, put_on_record, settings_for
     from bot.cli.rows import Printer
+    from bot.cli.terminal import say
     from bot.domain.events import Exported
     from bot.rows import report_fields, report_rows
     from bot.settings import WritingSettings
@@ -49,12 +50,17 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
         with open_reader(settings.database) as tables:
             tables.connection.begin_reading()
             found = tables.reports.of(period)
+            set_back = tables.reports.set_back(period)
         rows = report_rows(found, period)
         if form == "table":
             printer.rows = len(rows)
             printer.write("".join(f"{line}\n" for line in _table(found, period)), flush=True)
         else:
             printer.print(iter(rows), report_fields(), form)
+        if set_back:
+            orders = "1 order" if set_back == 1 else f"{set_back} orders"
+            counted = f"{orders} counted here as rejected, withdrawn, expired or failed may be cancelled"
+            say(f"An older copy of the database took over, so {counted}.", error=True)
     except StoreError as error:
         fail(store_error(error))
     finally:

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import Choice, State
+from bot.domain.cancellation import WITHOUT_EFFECT, Choice, State
 from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
-from bot.store.schema import one_of
+from bot.store.schema import SET_BACK, one_of
 
 _ORDERS = f"""
     SELECT c.request, r.category, c.state, c.requested_at,
@@ -59,6 +59,15 @@ class Reports:
     def unknown_before(self, since: datetime) -> int:
         """Return how many orders that were asked for before this time are in the state ``unknown``."""
         return self._unknown("requested_at < ?", timestamp(since))
+
+    def set_back(self, period: Period) -> int:
+        """Return how many orders of this period ended without effect as far as an older copy knows, which took over."""
+        sql = (
+            "SELECT count(*) FROM cancellations c JOIN requests r ON r.number = c.request"
+            f" WHERE c.requested_at >= ? AND c.requested_at < ? AND {one_of('c.state', WITHOUT_EFFECT)}"
+            f" AND EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK})"
+        )
+        return int(self._connection.execute(sql, (timestamp(period.since), timestamp(period.until)))[0][0])
 
     def _unknown(self, which: str, value: object) -> int:
         sql = f"SELECT count(*) FROM cancellations WHERE state = ? AND {which}"

@@ -19,7 +19,7 @@ from bot.domain.attempt import Answer, Outcome, Reason
 from bot.domain.events import Exported
 from bot.domain.policy import Act, Members
 from bot.store import Store, open_reader, verify_all
-from bot.workflow import Rules, Wish, Workflow, decisions
+from bot.workflow import Rules, Wish, Workflow, decisions, freezing
 from tests.clock import Clock
 from tests.world import actor
 
@@ -211,3 +211,27 @@ def test_what_is_no_period_is_told(database: Path, words: list[str], problem: st
 def test_a_reason_is_as_wide_as_its_column(text: str, shown: str) -> None:
     """Wide characters take two places, and nothing reaches the terminal that it would obey."""
     assert _fitted(text) == shown
+
+
+def test_figures_of_an_older_copy_say_what_they_cannot_know(database: Path, rules: Rules, clock: Clock) -> None:
+    """What is counted as rejected may have been cancelled after the copy was made. The figures stay as they are."""
+
+    async def go_on_with_it() -> None:
+        store = Store(database)
+        await store.open()
+        await store.transaction(
+            "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:op", clock())
+        )
+        workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+        first, *_ = await store.read(lambda tables: tables.requests.pending())
+        await workflow.act(decisions.reject, Act.REJECT, first.id, actor("U2"), reason="no")
+        await store.close()
+
+    assert report(database, *DAYS).stderr == ""
+    asyncio.run(go_on_with_it())
+    told = "so 1 order counted here as rejected, withdrawn, expired or failed may be cancelled."
+    for form in ("table", "json", "csv"):
+        found = report(database, *DAYS, "--format", form)
+        assert told in found.stderr
+        assert told not in found.stdout
+    assert report(database, "--from", "2026-11-22", "--to", "2026-11-22").stderr == ""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -260,6 +261,31 @@ async def test_who_may_no_longer_read_it_gets_no_evidence(quiet_desk: Desk) -> N
     assert not await handed_out(quiet_desk)
     assert not [event for event in logs if event["log_level"] == "error"]
     assert verify_all(quiet_desk.place).damage is None
+
+
+async def test_who_may_have_got_it_before_is_not_told_that_it_was_not_sent(quiet_desk: Desk) -> None:
+    """Slack took the file without an answer, shows it late, and its reader loses the right meanwhile."""
+    await quiet_desk.start_bot()
+    await quiet_desk.ask("ord_1")
+    await quiet_desk.running_bot.worker.until_idle()
+    quiet_desk.slack.history.lag = timedelta(seconds=20)
+    quiet_desk.slack.faults.add(COMPLETE, Drop(after_effect=True))
+    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
+    await quiet_desk.wait(lambda: quiet_desk.cleo.files)
+    await quiet_desk.stop_bot()
+    quiet_desk.slack.space.groups[LEADS] = [VERA]
+    await quiet_desk.start_bot()
+    told = await quiet_desk.wait(lambda: next(filter(lambda text: "no longer" in text, received(quiet_desk)), None))
+    assert told.startswith(
+        "You can no longer look up order ord_1, so I don't send you its evidence again. "
+        "Slack did not say whether it took the file before."
+    )
+
+
+def received(desk: Desk) -> list[str]:
+    """Return Cleo's direct messages."""
+    channel = desk.slack.space.direct_channel(desk.cleo.id).id
+    return [desk.cleo.reads(each) for each in desk.slack.space.messages(channel)]
 
 
 async def test_a_reader_whose_rights_slack_does_not_name_waits(quiet_desk: Desk) -> None:

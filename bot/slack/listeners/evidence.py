@@ -48,7 +48,8 @@ class EvidenceFiles:
             async with asyncio.timeout(_WITHIN):
                 return Receipt(DeliveryOutcome.DELIVERED, await self._send(actor, order, delivery.id))
         except NoEvidence:
-            return await self._give_up(person, refusals.evidence_not_yours(order), "may_not_read", doubt=doubt)
+            text = refusals.evidence_not_yours(order, unclear=doubt)
+            return await self._give_up(person, text, "may_not_read", doubt=doubt)
         except StoreError as error:
             log_failure(log, "store_failed", error)
             return _later("not_recorded", doubt=doubt)

@@ -124,8 +124,13 @@ def evidence_not_sent(order: str, why: str) -> str:
     return f"You asked for the evidence for order {order}. {why}"
 
 
-def evidence_not_yours(order: str) -> str:
-    """Return the words for somebody who may no longer read what they asked for."""
+def evidence_not_yours(order: str, *, unclear: bool) -> str:
+    """Return the words for somebody who may no longer read what they asked for, and perhaps has it already."""
+    if unclear:
+        return (
+            f"You can no longer look up order {order}, so I don't send you its evidence again. Slack did not say "
+            "whether it took the file before."
+        )
     return f"You can no longer look up order {order}, so I have not sent you its evidence."
 
 

@@ -226,8 +226,8 @@ _JOINED = re.compile(f"(.?)([{_JOINERS}]+)(?=(.?))", re.DOTALL)
 
 
 def invisible(character: str) -> bool:
-    """Return True for a character that people cannot see, such as a zero-width space or a direction mark."""
-    return unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} or _BLANK.match(character) is not None
+    """Return True for a character that people cannot see: a zero-width space, a direction mark, half of an emoji."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or _BLANK.match(character) is not None
 
 
 _LOOKS_LIKE_ASCII = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ", "COMBINING ")

@@ -131,6 +131,7 @@ def test_what_is_inside_a_text_stays() -> None:
         ("typed \U000e0074\U000e0077twice", "typed twice"),
         ("not \u202ednufer\u202c ok", "not dnufer ok"),
         ("a\x00b\x1b[1m", "ab[1m"),
+        ("cut in the middle \ud83d", "cut in the middle"),
         ("one\r\ntwo\u2028three\tfour ", "one\ntwo\nthree\tfour"),
         ("a\U000e0100\U000e0153b\u3164c\ufff1d", "abcd"),
         ("a\u200b\u200c\u200b\u200c\u200db\ufe0e c", "ab c"),
