@@ -339,7 +339,7 @@ class SlackCourier:
             first=delivery.in_doubt_since,
             last=delivery.last_try_at or delivery.in_doubt_since,
             now=self._now(),
-            by_text=delivery.kind is DeliveryKind.EVIDENCE,
+            by_text=DeliveryKind.EVIDENCE in {delivery.kind, delivery.original and delivery.original.kind},
         )
         try:
             await search.go_on(everything=everything)
@@ -351,7 +351,7 @@ class SlackCourier:
     async def _remove_copies(self, delivery: Delivery, request: Request | None, identity: Identity) -> Receipt:
         """Delete every other message of the delivery that this one is about: Slack may have shown it late.
 
-        Of a delivery that was called off no message stays.
+        Of a delivery that was called off no message stays, and of files the first one does.
         """
         assert delivery.original is not None
         kind, ts = delivery.original.kind, delivery.original.ts
@@ -361,6 +361,9 @@ class SlackCourier:
         try:
             channel = channel or await self._channel(kind, delivery.target, request)
             found = await self._search(delivery, identity, channel, thread, everything=True)
+            if kind is DeliveryKind.EVIDENCE:
+                # Slack does not say where it puts a file.
+                ts = min(found, default="")
             for copy in sorted(found - {ts}):
                 await self._client.chat_delete(channel=channel, ts=copy)
         except Exception as error:

@@ -204,7 +204,7 @@ def _delivered(
             # This bot may die before it has deleted its message, and the try that counts was in no doubt.
             _look_for_copies(tx, rules, delivery.position, delivery.in_doubt_since, at)
         return Concluded(surplus=surplus)
-    if (since := _posted_since(delivery)) is not None:
+    if delivery.kind.is_new_message and (since := delivery.in_doubt_since) is not None:
         # Slack may show late what an earlier try posted, so that it was posted again.
         _look_for_copies(tx, rules, delivery.position, since, at)
     if request is None:
@@ -224,17 +224,15 @@ def _delivered(
 
 
 def _may_appear(rules: Rules, delivery: Delivery, at: datetime) -> bool:
-    """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet."""
-    if (first := _posted_since(delivery)) is None:
+    """Return True for a new message that an earlier try posted so shortly ago that nobody may see it yet.
+
+    A file asks nothing of anybody, so whoever may not have it any more reads that at once.
+    """
+    first = delivery.in_doubt_since
+    if first is None or not delivery.kind.is_new_message or delivery.kind is DeliveryKind.EVIDENCE:
         return False
     since = at - (delivery.last_try_at or first)
     return timedelta(0) <= since < rules.patience.late_in_slack  # less than nothing is a clock that was set back
-
-
-def _posted_since(delivery: Delivery) -> datetime | None:
-    """Return the time from which on an earlier try may have posted this message; None for files, which ask nothing."""
-    is_message = delivery.kind.is_new_message and delivery.kind is not DeliveryKind.EVIDENCE
-    return delivery.in_doubt_since if is_message else None
 
 
 def adopt_card(tx: Tables, rules: Rules, request: Request, receipt: Receipt, at: datetime) -> bool:

@@ -20,7 +20,9 @@ from bot.sandbox.faults import ApiError, Canned, Drop, Fault, Hang, broken, rate
 from bot.sandbox.files import SlackFile
 from bot.sandbox.person import Person
 from bot.store import verify_all
-from tests.flows.desk import BEN, LEADS, OLGA, VERA, Desk
+from bot.workflow import Patience
+from tests.clock import Clock
+from tests.flows.desk import BEN, LEADS, OLGA, VERA, Desk, quick_tuning
 from tests.flows.test_lookups import look_up
 
 COMPLETE = "files.completeUploadExternal"
@@ -261,6 +263,26 @@ async def test_who_may_no_longer_read_it_gets_no_evidence(quiet_desk: Desk) -> N
     assert not await handed_out(quiet_desk)
     assert not [event for event in logs if event["log_level"] == "error"]
     assert verify_all(quiet_desk.place).damage is None
+
+
+async def test_evidence_that_slack_shows_late_is_there_once_in_the_end(database: Path) -> None:
+    """Slack took it without an answer, so it comes again; a minute later one file is there."""
+    clock = Clock()
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock, patience=Patience()))
+        await desk.ask("ord_1")
+        await bot.worker.until_idle()
+        desk.slack.history.lag = timedelta(seconds=20)
+        desk.slack.faults.add(COMPLETE, Drop(after_effect=True))
+        await look_up(desk, desk.vera, "/cancel-audit ord_1 evidence")
+        await desk.wait(lambda: desk.vera.files)
+        place = desk.slack.space.direct_channel(VERA).id
+        for expected, seconds in ((2, 5), (1, 60)):
+            for _ in range(3):
+                clock.advance(seconds=seconds)
+                await bot.worker.until_idle()
+            assert len(desk.slack.space.messages(place)) == expected
+        await nothing_owed(desk)
 
 
 async def test_who_may_have_got_it_before_is_not_told_that_it_was_not_sent(quiet_desk: Desk) -> None:

@@ -266,11 +266,12 @@ _FAILED_BY_TROUBLE = {
 
 EXPIRED_UNCHECKED = Words(
     "⌛",
-    "Expired: Slack did not say in time whether the approvals count",
+    "Expired: I could not count the approvals in time",
+    "Slack did not say whether everybody who approved still may, or everything was frozen. "
     "Ask again if it is still needed.",
     did=_NOT_ASKED,
 )
-"""The words for a request with enough approvals, of people who could not be checked."""
+"""The words for a request with enough approvals, of people who could not be checked before a freeze or the end."""
 
 FROZEN = Words("⏳", "Approved: it waits, because everything is frozen", short="waiting: frozen")
 """The words for an approved request whose next call a freeze holds back. A call that is under way ends as always."""
