@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer with venv. Nothing is installed outside .venv.
 PYTHON ?= python3
 UV ?= uv
-# Most tests wait for a server or a disk, so more processes than cores are faster.
+# Most tests of make test wait for a server or a disk, so more processes than cores are faster. The others start many.
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 BIN := .venv/bin
@@ -52,7 +52,7 @@ test: $(READY)
 	$(BIN)/coverage report
 
 thorough: $(READY)
-	$(BIN)/python -m pytest $(THOROUGH) -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest $(THOROUGH) -n auto --dist worksteal
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
