@@ -110,6 +110,16 @@ class Requests:
         newest = f"SELECT number FROM cancellations WHERE state = '{State.FAILED}' ORDER BY requested_at DESC LIMIT ?"
         return self._all(f"c.number IN ({newest})", limit)
 
+    def failed_and_young(self, at: datetime) -> list[Request]:
+        """Return every request of which an order failed that may still be retried at this time, as its age goes.
+
+        Each is as far as it is about that order. An approval comes within the time of its request, and counts for as
+        long again.
+        """
+        ((longest,),) = self._connection.execute("SELECT coalesce(max(approval_ttl), 0) FROM requests")
+        since = timestamp(at - 2 * timedelta(seconds=longest))
+        return self._all(f"c.state = '{State.FAILED}' AND c.requested_at >= ?", since)
+
     def of_cancellation(self, number: int) -> Request | None:
         """Return the request of the cancellation of this number, as far as it is about this one."""
         return self._one("c.number = ?", number)

@@ -25,7 +25,7 @@ from bot.workflow.transitions import show
 from bot.workflow.waiting import go_on
 
 MOST_FAILED = 1000
-"""So many failed orders are looked through for those that could be retried. Their time is over within a day or so."""
+"""So many failed orders are looked through for cards to bring up to date. Their time is over within a day or so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     last event of the copy.
     """
     made = datetime.fromisoformat(last.at) if last.at else at
-    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *_retryable(tx, made))):
+    # All of them, however many: of each the copy would say what it does not know.
+    retryable = (each for each in tx.requests.failed_and_young(made) if each.could_be_retried(made))
+    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *retryable)):
         request = tx.requests.of_number(number)
         assert request is not None
         failed = [each for each in policy.retryable(request.as_of(made, None)) if each.state is State.FAILED]

@@ -1,5 +1,7 @@
 """An older copy of the database takes over, and does not know what its requests did since."""
 
+import pytest
+
 from bot.domain.cancellation import State
 from bot.domain.events import SetBack
 from bot.domain.lookup import Lookup
@@ -13,6 +15,7 @@ from tests.workflow.steps import (
     CANCELLED,
     DENIED,
     approve,
+    approved,
     ask,
     contents,
     failed,
@@ -46,6 +49,21 @@ async def test_an_order_that_had_failed_is_unknown_and_can_be_settled(
     assert await settle(workflow, await now(store, request)) is Verdict.ALLOWED
     assert await state_of(store, request) is State.SETTLED_CANCELLED
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_every_order_that_had_failed_is_unknown_however_many_there_are(
+    workflow: Workflow, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the oldest, beyond those whose cards a freeze brings up to date: it may have been sent again as well."""
+    monkeypatch.setattr(freezing, "MOST_FAILED", 1)
+    both = []
+    for order in ("ord_1", "ord_2"):
+        both.append(await approved(workflow, order, form=order))
+        clock.advance(minutes=1)
+    for _ in both:
+        await workflow.record_answer(await sending(workflow), DENIED)
+    assert await went_back(store, clock) == [SetBack(("ord_1",)), SetBack(("ord_2",))]
+    assert [await state_of(store, each) for each in both] == [State.UNKNOWN] * 2
 
 
 async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
