@@ -52,7 +52,7 @@ test: $(READY)
 	$(BIN)/coverage report
 
 thorough: $(READY)
-	$(BIN)/python -m pytest $(THOROUGH) -n auto --dist worksteal
+	$(BIN)/python -m pytest $(THOROUGH) -n auto --dist worksteal --timeout 600
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(N),--cancellations $(N)) $(foreach trouble,$(WITH),--with $(trouble)) $(if $(KEEP),--keep $(KEEP))
