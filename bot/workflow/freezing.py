@@ -7,7 +7,7 @@ way ends as always. People can still reject, withdraw and settle, and requests e
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -103,6 +103,8 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
     return due, len(due_at) - due
 
 
+_MAY_BE_AHEAD = timedelta(days=1)
+"""The clock may have been wrong when the copy was made, by a time zone or so: nothing counts as too old for that."""
 RESTORED = "An older copy of the record was restored."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
 
@@ -114,7 +116,7 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     that was not over, it goes on record that this is not known: the bot must not say that it knows. ``last`` is the
     last event of the copy.
     """
-    made = datetime.fromisoformat(last.at) if last.at else at
+    made = (datetime.fromisoformat(last.at) if last.at else at) - _MAY_BE_AHEAD
     # All of them, however many: of each the copy would say what it does not know.
     retryable = (each for each in tx.requests.failed_and_young(made) if each.could_be_retried(made))
     for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *retryable)):

@@ -51,6 +51,18 @@ async def test_an_order_that_had_failed_is_unknown_and_can_be_settled(
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
+async def test_a_clock_that_was_ahead_when_the_copy_was_made_hides_no_order(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """By its last event the approval was too old by then, and somebody may have sent the order again all the same."""
+    request = await failed(workflow)
+    clock.advance(hours=30)
+    await ask(workflow, "ord_2", form="V2")  # the last event of the copy
+    clock.advance(hours=-29)
+    assert await went_back(store, clock) == [SetBack(), SetBack(("ord_1",))]
+    assert await state_of(store, request) is State.UNKNOWN
+
+
 async def test_every_order_that_had_failed_is_unknown_however_many_there_are(
     workflow: Workflow, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +83,7 @@ async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
 ) -> None:
     """Its approval was too old when the copy was made, so nothing has happened to it since."""
     request = await failed(workflow)
-    clock.advance(hours=25)
+    clock.advance(hours=49)
     await ask(workflow, "ord_2", form="V2")  # the last event of the copy
     assert await went_back(store, clock) == [SetBack()]
     assert await state_of(store, request) is State.FAILED
