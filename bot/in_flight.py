@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from bot import standstill
-from bot.standstill import SLACK_WAITS
 
 
 class InFlight:
@@ -27,7 +26,7 @@ class InFlight:
         answered: Callable[[str, float], None] = lambda *_: None,
         monotonic: Callable[[], float] = time.monotonic,
         around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
-        slack_waits: float = SLACK_WAITS,
+        slack_waits: float = standstill.SLACK_WAITS,
     ) -> None:
         self.count = 0
         self._quiet = quiet

@@ -330,6 +330,7 @@ class SlackCourier:
         Raises UnfinishedError, or what the client raises; the next try goes on where this one had to stop.
         """
         assert delivery.in_doubt_since is not None
+        kind = delivery.kind if delivery.original is None else delivery.original.kind
         search = self._searches.pop(delivery.position, None) or Search(
             self._client,
             identity.bot_id,
@@ -339,7 +340,7 @@ class SlackCourier:
             first=delivery.in_doubt_since,
             last=delivery.last_try_at or delivery.in_doubt_since,
             now=self._now(),
-            by_text=DeliveryKind.EVIDENCE in {delivery.kind, delivery.original and delivery.original.kind},
+            by_text=kind is DeliveryKind.EVIDENCE,
         )
         try:
             await search.go_on(everything=everything)

@@ -8,7 +8,7 @@ from bot.domain.audit import timestamp
 from bot.domain.cancellation import WITHOUT_EFFECT, Choice, State
 from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
-from bot.store.schema import SET_BACK, one_of
+from bot.store.schema import IS_SET_BACK, one_of
 
 _ORDERS = f"""
     SELECT c.request, r.category, c.state, c.requested_at,
@@ -64,8 +64,8 @@ class Reports:
         """Return how many orders of this period ended without effect as far as an older copy knows, which took over."""
         sql = (
             "SELECT count(*) FROM cancellations c JOIN requests r ON r.number = c.request"
-            f" WHERE c.requested_at >= ? AND c.requested_at < ? AND {one_of('c.state', WITHOUT_EFFECT)}"
-            f" AND EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK})"
+            " WHERE c.requested_at >= ? AND c.requested_at < ?"
+            f" AND {one_of('c.state', WITHOUT_EFFECT)} AND {IS_SET_BACK}"
         )
         return int(self._connection.execute(sql, (timestamp(period.since), timestamp(period.until)))[0][0])
 

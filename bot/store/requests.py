@@ -29,13 +29,12 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import OWN_MAYBE_DONE
 from bot.store.connection import Connection, Row, among
-from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
+from bot.store.schema import IS_SET_BACK, NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
 
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
-    " r.category, r.source, r.approval_ttl,"
-    f" EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK})"
+    f" r.category, r.source, r.approval_ttl, {IS_SET_BACK}"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"

@@ -118,7 +118,7 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     """
     made = (datetime.fromisoformat(last.at) if last.at else at) - _MAY_BE_AHEAD
     # All of them, however many: of each the copy would say what it does not know.
-    retryable = (each for each in tx.requests.failed_and_young(made) if each.could_be_retried(made))
+    retryable = _retryable(tx.requests.failed_and_young(made), made)
     for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *retryable)):
         request = tx.requests.of_number(number)
         assert request is not None
@@ -162,7 +162,8 @@ def put(
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
     # While everything is frozen, nobody can press Retry.
-    waiting |= {request.number: request for request in _retryable(tx, began) if request.number not in waiting}
+    retryable = _retryable(tx.requests.failed(MOST_FAILED), began)
+    waiting |= {request.number: request for request in retryable if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():
@@ -170,9 +171,9 @@ def put(
     return event
 
 
-def _retryable(tx: Tables, at: datetime) -> Iterator[Request]:
-    """Yield the requests with an order that failed and could be retried at this time, each as far as it is about it."""
-    return (request for request in tx.requests.failed(MOST_FAILED) if request.could_be_retried(at))
+def _retryable(failed: Iterable[Request], at: datetime) -> Iterator[Request]:
+    """Yield those of these requests whose order could be retried at this time."""
+    return (request for request in failed if request.could_be_retried(at))
 
 
 def _audience(tx: Tables, where: set[str]) -> tuple[str, ...]:

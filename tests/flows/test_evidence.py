@@ -276,38 +276,34 @@ async def test_evidence_that_slack_shows_late_is_there_once_in_the_end(database:
         desk.slack.faults.add(COMPLETE, Drop(after_effect=True))
         await look_up(desk, desk.vera, "/cancel-audit ord_1 evidence")
         await desk.wait(lambda: desk.vera.files)
-        place = desk.slack.space.direct_channel(VERA).id
         for expected, seconds in ((2, 5), (1, 60)):
             for _ in range(3):
                 clock.advance(seconds=seconds)
                 await bot.worker.until_idle()
-            assert len(desk.slack.space.messages(place)) == expected
+            assert len(desk.vera.direct_messages) == expected
         await nothing_owed(desk)
 
 
 async def test_who_may_have_got_it_before_is_not_told_that_it_was_not_sent(quiet_desk: Desk) -> None:
     """Slack took the file without an answer, shows it late, and its reader loses the right meanwhile."""
+    cleo = quiet_desk.cleo
     await quiet_desk.start_bot()
     await quiet_desk.ask("ord_1")
     await quiet_desk.running_bot.worker.until_idle()
     quiet_desk.slack.history.lag = timedelta(seconds=20)
     quiet_desk.slack.faults.add(COMPLETE, Drop(after_effect=True))
-    await look_up(quiet_desk, quiet_desk.cleo, "/cancel-audit ord_1 evidence")
-    await quiet_desk.wait(lambda: quiet_desk.cleo.files)
+    await look_up(quiet_desk, cleo, "/cancel-audit ord_1 evidence")
+    await quiet_desk.wait(lambda: cleo.files)
     await quiet_desk.stop_bot()
     quiet_desk.slack.space.groups[LEADS] = [VERA]
     await quiet_desk.start_bot()
-    told = await quiet_desk.wait(lambda: next(filter(lambda text: "no longer" in text, received(quiet_desk)), None))
+    told = await quiet_desk.wait(
+        lambda: next((text for each in cleo.direct_messages if "no longer" in (text := cleo.reads(each))), None)
+    )
     assert told.startswith(
         "You can no longer look up order ord_1, so I don't send you its evidence again. "
         "Slack did not say whether it took the file before."
     )
-
-
-def received(desk: Desk) -> list[str]:
-    """Return Cleo's direct messages."""
-    channel = desk.slack.space.direct_channel(desk.cleo.id).id
-    return [desk.cleo.reads(each) for each in desk.slack.space.messages(channel)]
 
 
 async def test_a_reader_whose_rights_slack_does_not_name_waits(quiet_desk: Desk) -> None:

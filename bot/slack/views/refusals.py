@@ -422,8 +422,9 @@ _STOPPED = "this request was stopped by a person"
 
 def _how_it_stands(request: Request) -> str:
     """Return that as a clause of its own, without a full stop."""
+    described = _described(request, _what_can_be_done(request))
     if outcomes.unknown_past(request):
-        return _described(request)
+        return described
     if orders.differ(request):
         with_orders = f"with {orders.words_for(request).title}"
         if request.under_way:
@@ -443,10 +444,10 @@ def _how_it_stands(request: Request) -> str:
         on_card = request.has_card and buttons.offered_for_retry(request)
         retry = f", and {_OTHERS} can press Retry on its card" if on_card else ""
         return f"{_STOPPED if stopped else describe(request.state)}{retry}"
-    return _described(request, _what_can_be_done(request))
+    return described
 
 
-def _described(request: Request, then: str = "") -> str:
+def _described(request: Request, then: str) -> str:
     """Return its state, and a clause about what can be done, or seen, where it is not known."""
     if outcomes.unknown_past(request):
         stood = "waits for approval" if request.state is State.PENDING else "is approved"
