@@ -8,6 +8,7 @@ from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -238,6 +239,13 @@ async def test_a_stop_leaves_the_evidence_to_the_next_start(quiet_desk: Desk) ->
     assert len(quiet_desk.vera.files) == 1
 
 
+async def owed_evidence(desk: Desk, column: str) -> Any:
+    """Return what the database has in a column of the one delivery of evidence."""
+    sql = f"SELECT {column} FROM deliveries WHERE kind = 'evidence'"
+    rows = await desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
+    return rows[0][0]
+
+
 async def stopped_while_owed(desk: Desk) -> None:
     """Leave a desk without a bot that owes Cleo the evidence for an order; Slack had asked for a pause."""
     await desk.start_bot()
@@ -311,14 +319,25 @@ async def test_a_reader_whose_rights_slack_does_not_name_waits(quiet_desk: Desk)
     await stopped_while_owed(quiet_desk)
     quiet_desk.slack.faults.always("usergroups.users.list", broken(500))
     await quiet_desk.start_bot()
-
-    async def problem() -> str:
-        sql = "SELECT problem FROM deliveries WHERE kind = 'evidence'"
-        rows = await quiet_desk.running_bot.store.read(lambda tables: tables.connection.execute(sql))
-        return str(rows[0][0])
-
-    while await problem() != "person_not_checked":  # noqa: ASYNC110 -- the database
+    while await owed_evidence(quiet_desk, "problem") != "person_not_checked":  # noqa: ASYNC110 -- the database
         await asyncio.sleep(0.01)
     assert not quiet_desk.cleo.files
     quiet_desk.slack.heal()
     await quiet_desk.file(quiet_desk.cleo)
+
+
+async def test_a_reader_is_told_once_that_the_file_waits_for_their_user_group(quiet_desk: Desk) -> None:
+    """Only the operator can bring back a group that somebody disabled, so its reader must not wait without a word."""
+    await stopped_while_owed(quiet_desk)
+    members = quiet_desk.slack.space.groups.pop(LEADS)
+    await quiet_desk.start_bot(APPROVERS=LEADS)
+    assert await quiet_desk.direct(quiet_desk.cleo) == (
+        "You asked for the evidence for order ord_1. I can't check with Slack whether you may look it up, so the file "
+        f"waits. It comes as soon as I can. Slack does not let me read the user group {LEADS} any more. "
+        "Tell the bot's operator."
+    )
+    while await owed_evidence(quiet_desk, "tries") < 10:  # noqa: ASYNC110 -- the database
+        await asyncio.sleep(0.01)
+    quiet_desk.slack.space.groups[LEADS] = members
+    await quiet_desk.file(quiet_desk.cleo)
+    assert len(quiet_desk.cleo.direct_messages) == 2

@@ -12,12 +12,13 @@ from bot.domain.events import EvidenceAsked
 from bot.domain.policy import Actor, Role, Scope, may_read, reading_unchecked
 from bot.evidence import NoEvidence
 from bot.log import log_failure
-from bot.slack.errors import problem_of
+from bot.slack.errors import Problem, problem_of
 from bot.slack.files import FileNotSent, send_file
 from bot.slack.listeners.answers import say_directly
 from bot.slack.listeners.parts import Home, Parts
 from bot.slack.views import audit_file, refusals
 from bot.store import StoreError
+from bot.workflow import TRIES_BEFORE_TELLING
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,10 @@ class EvidenceFiles:
         actor = await self._parts.directory.actor(person, "", Role.APPROVER, Role.AUDITOR)
         home = await self._parts.home_of(person, None)
         if home is Home.UNCHECKED or reading_unchecked(actor):
+            # By then it is no passing trouble, and only the operator may be able to end it.
+            if delivery.tries == TRIES_BEFORE_TELLING:
+                gone = self._parts.directory.gone(Role.APPROVER, Role.AUDITOR)
+                await self._tell(person, refusals.evidence_waits(order, gone))
             return _later("person_not_checked", doubt=doubt)
         if home is Home.ELSEWHERE:
             return Receipt(DeliveryOutcome.IMPOSSIBLE, problem="may_not_read")
@@ -80,14 +85,20 @@ class EvidenceFiles:
 
     async def _give_up(self, person: str, text: str, problem: str, *, doubt: bool) -> Receipt:
         """Tell the reader why no file comes; while Slack does not take that, the whole try is repeated later."""
+        untold = await self._tell(person, text)
+        if untold is not None and not untold.refusal:
+            return _later(untold.name, doubt=doubt, retry_after=untold.retry_after)
+        return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+
+    async def _tell(self, person: str, text: str) -> Problem | None:
+        """Say something about the evidence to its reader; return why that did not work, or None."""
         try:
             await say_directly(self._parts.client, person, text, self._parts.presentation.contact)
         except Exception as error:  # noqa: BLE001 -- whatever it was, they have not read it
             untold = problem_of(error)
             log.warning("answer_not_sent", problem=untold.name)
-            if not untold.refusal:
-                return _later(untold.name, doubt=doubt, retry_after=untold.retry_after)
-        return Receipt(DeliveryOutcome.IMPOSSIBLE, problem=problem)
+            return untold
+        return None
 
 
 def _later(problem: str, *, doubt: bool, retry_after: float | None = None) -> Receipt:

@@ -120,8 +120,14 @@ def usage(example: str | None, mistyped: str = "", *, of_freezes: bool = False) 
 
 
 def evidence_not_sent(order: str, why: str) -> str:
-    """Return the words after the evidence for an order that somebody asked for was not sent."""
+    """Return the words while the evidence for an order that somebody asked for is not sent, or after it was not."""
     return f"You asked for the evidence for order {order}. {why}"
+
+
+def evidence_waits(order: str, groups: Sequence[str]) -> str:
+    """Return the words while Slack does not say what the reader may look up; these groups it refuses for good."""
+    waits = "I can't check with Slack whether you may look it up, so the file waits. It comes as soon as I can."
+    return evidence_not_sent(order, f"{waits} {_not_readable(groups)}" if groups else waits)
 
 
 def evidence_not_yours(order: str, *, unclear: bool) -> str:
@@ -503,8 +509,12 @@ def describe(state: State) -> str:  # noqa: PLR0911 -- a table of texts
 
 def group_gone(groups: Sequence[str]) -> str:
     """Return why nobody can be found in these user groups, which Slack refuses for good."""
+    return _not_readable(groups, "Nothing has changed. ")
+
+
+def _not_readable(groups: Sequence[str], then: str = "") -> str:
     named = f"the user group {groups[0]}" if len(groups) == 1 else f"the user groups {', '.join(groups)}"
-    return f"Slack does not let me read {named} any more. Nothing has changed. Tell {OPERATOR}."
+    return f"Slack does not let me read {named} any more. {then}Tell {OPERATOR}."
 
 
 def form_of_ended(request: Request) -> str:
