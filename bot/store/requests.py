@@ -104,16 +104,12 @@ class Requests:
             request.number,
         )
 
-    def failed(self, limit: int) -> list[Request]:
-        """Return the newest requests of which an order failed, each as far as it is about that order."""
-        newest = f"SELECT number FROM cancellations WHERE state = '{State.FAILED}' ORDER BY requested_at DESC LIMIT ?"
-        return self._all(f"c.number IN ({newest})", limit)
-
     def failed_and_young(self, at: datetime) -> list[Request]:
         """Return every request of which an order failed that may still be retried at this time, as its age goes.
 
         Each is as far as it is about that order. An approval comes within the time of its request, and counts for as
-        long again.
+        long again. The longest such time is read from all requests, a fifth of a second for each million: only freezes,
+        restores and steps of the clock need it.
         """
         ((longest,),) = self._connection.execute("SELECT coalesce(max(approval_ttl), 0) FROM requests")
         since = timestamp(at - 2 * timedelta(seconds=longest))

@@ -24,9 +24,6 @@ from bot.workflow.rules import Rules
 from bot.workflow.transitions import show
 from bot.workflow.waiting import go_on
 
-MOST_FAILED = 1000
-"""So many failed orders are looked through for cards to bring up to date. Their time is over within a day or so."""
-
 
 @dataclass(frozen=True, slots=True)
 class Froze:
@@ -117,8 +114,7 @@ def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str
     last event of the copy.
     """
     made = (datetime.fromisoformat(last.at) if last.at else at) - _MAY_BE_AHEAD
-    # All of them, however many: of each the copy would say what it does not know.
-    retryable = _retryable(tx.requests.failed_and_young(made), made)
+    retryable = _retryable(tx, made)
     for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *retryable)):
         request = tx.requests.of_number(number)
         assert request is not None
@@ -162,7 +158,7 @@ def put(
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
     # While everything is frozen, nobody can press Retry.
-    retryable = _retryable(tx.requests.failed(MOST_FAILED), began)
+    retryable = _retryable(tx, began)
     waiting |= {request.number: request for request in retryable if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
@@ -171,9 +167,12 @@ def put(
     return event
 
 
-def _retryable(failed: Iterable[Request], at: datetime) -> Iterator[Request]:
-    """Yield those of these requests whose order could be retried at this time."""
-    return (request for request in failed if request.could_be_retried(at))
+def _retryable(tx: Tables, at: datetime) -> Iterator[Request]:
+    """Yield each request with an order that failed and could be retried at this time, as far as it is about that order.
+
+    All of them, however many: of each a card would offer what nobody can press, or the copy say what it does not know.
+    """
+    return (request for request in tx.requests.failed_and_young(at) if request.could_be_retried(at))
 
 
 def _audience(tx: Tables, where: set[str]) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from bot.domain.cancellation import State
 from bot.domain.events import ExpiryMoved
 from bot.domain.request import Request
 from bot.store import Tables
-from bot.workflow.freezing import MOST_FAILED
 from bot.workflow.transitions import show
 
 
@@ -20,7 +19,7 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
     for request in tx.requests.pending():
         if request.number > made_after:
             expiry_moved(tx, request, at)
-    for request in (*tx.requests.waiting(), *tx.requests.failed(MOST_FAILED)):
+    for request in (*tx.requests.waiting(), *tx.requests.failed_and_young(min(at, at - step))):
         # Cards and receipts say when the gateway is asked again, and whether it is too late for Retry.
         asked_again = any(each.state is State.APPROVED and each.attempts for each in request.cancellations)
         if asked_again or request.could_be_retried(at - step) != request.could_be_retried(at):

@@ -387,6 +387,26 @@ async def test_a_freeze_between_two_orders_holds_the_rest(workflow: Workflow, st
     assert len(await news(workflow, clock)) == 2
 
 
+async def test_a_freeze_takes_retry_off_every_card(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """Also off the oldest one that could be retried, however many orders have failed since."""
+    oldest = await approved(workflow, "ord_1")
+    await workflow.record_answer(await sending(workflow), DENIED)
+    clock.advance(minutes=1)
+    newer = await approved(workflow, "ord_2", form="V2")
+    await workflow.record_answer(await sending(workflow), DENIED)
+    more = (
+        "WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 1000)"
+        " INSERT INTO cancellations (request, order_id, requester, requested_at, state, changed_at, changed_seq)"
+        " SELECT request, order_id || n, requester, requested_at, state, changed_at, changed_seq"
+        " FROM cancellations JOIN counted ON request = ?"
+    )
+    await store.transaction("fail", lambda tx: tx.connection.execute(more, (newer.number,)))
+    await delivered(workflow, clock)
+    await workflow.freeze(replace(actor("UTWO"), ground=NAMED), "why", typed())
+    updates = [each for each in await delivered(workflow, clock) if each.delivery.kind.is_update]
+    assert {each.delivery.request_id for each in updates} == {oldest.id, newer.id}
+
+
 async def test_the_end_of_a_freeze_counts_a_request_that_is_partly_being_sent(workflow: Workflow, clock: Clock) -> None:
     """One of its orders hangs at the gateway, and the others still wait."""
     await approved(workflow, "ord_1", "ord_2")
