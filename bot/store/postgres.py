@@ -192,9 +192,7 @@ class Postgres:
             cursor.nextset()
             self._committed(cursor.statusmessage)
         self._forget_streams()
-        if self._unreplicated:
-            raise StoreError(StoreProblem.NOT_REPLICATED, self._server)
-        self._kept = head or self._kept
+        self._confirm(head)
 
     @contextmanager
     def _undone_by_an_error(self) -> Iterator[None]:
@@ -224,7 +222,10 @@ class Postgres:
                 line.execute(_BEGIN)
                 found = line.execute("SELECT batch FROM writers WHERE name = %s", (self.name,)).fetchone()
                 head = line.execute(_HEAD).fetchone()
-                line.execute("ROLLBACK")
+                # It may be on this server alone, if the wait for the standby was ended: this one waits for all before.
+                self._unreplicated = False
+                line.execute("UPDATE writers SET at = now() WHERE name = %s", (self.name,))
+                line.execute("COMMIT")
             except (psycopg.OperationalError, psycopg.InternalError) as again:
                 if time.monotonic() >= ends:
                     raise StoreError(StoreProblem.UNCERTAIN, self._server, in_one_line(error)) from again
@@ -234,8 +235,13 @@ class Postgres:
                 undone = StoreError(StoreProblem.UNDONE, self._server, in_one_line(error))
                 undone.undone = True
                 raise undone
-            self._kept = head or self._kept
+            self._confirm(head)
             return
+
+    def _confirm(self, head: TupleRow | None) -> None:
+        if self._unreplicated:
+            raise StoreError(StoreProblem.NOT_REPLICATED, self._server)
+        self._kept = head or self._kept
 
     def rollback(self) -> None:
         """Undo everything since ``begin``; a server that is away has undone it."""
@@ -372,8 +378,8 @@ class Postgres:
             raise self._history_lost
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
-        # The server's words for a commit whose wait for the standby was ended: it may be lost with this machine.
-        self._unreplicated |= notice.sqlstate == "01000" and "synchronous" in (notice.message_primary or "")
+        # A commit whose wait for the standby was ended may be lost with this machine. The words may be in any language.
+        self._unreplicated |= notice.sqlstate == "01000" and notice.source_function == "SyncRepWaitForLSN"
 
     def _drop(self) -> None:
         line, self._line, self._begun = self._line, None, False

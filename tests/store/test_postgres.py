@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from bot.domain.audit import BOT, Event
@@ -314,26 +315,61 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgre
     assert asked == [("on",)]
 
 
-async def test_a_commit_without_the_standby_is_uncertain() -> None:
-    """The server says yes to a commit whose wait for the standby was ended, and only a notice says what that means."""
-    with cluster() as own:
-        server = own.new()
-        async with opened(server) as store:
+@asynccontextmanager
+async def waiting_for_a_standby(
+    language: str = "English",
+) -> AsyncIterator[tuple[psycopg.Connection[TupleRow], asyncio.Task[Event]]]:
+    """Yield a connection to a server that has lost its standby, and a transaction whose commit waits for that."""
+    with cluster() as own, wire(own.port) as between:
+        if language == "German":
+            between.translations[b"synchronous replication"] = b"synchrone Replikation  "
+        async with opened(through(own.new(), between.port)) as store:
             await store.transaction("start", started)
             with own.connect() as other:
                 other.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
                 other.execute("SELECT pg_reload_conf()")
                 waiting = asyncio.create_task(store.transaction("start", started))
-                waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-                while not (found := other.execute(waits).fetchone()):
+                while not waiting_backends(other):
                     if waiting.done():  # the server had not read its new setting yet
                         waiting = asyncio.create_task(store.transaction("start", started))
                     await asyncio.sleep(0.01)
-                other.execute("SELECT pg_cancel_backend(%s)", found)
-                with pytest.raises(StoreError) as failed:
-                    await waiting
+                yield other, waiting
                 other.execute("ALTER SYSTEM RESET synchronous_standby_names")
                 other.execute("SELECT pg_reload_conf()")
+
+
+def waiting_backends(other: psycopg.Connection[TupleRow]) -> list[int]:
+    """Return the server's processes that wait for a standby."""
+    return [pid for (pid,) in other.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")]
+
+
+@pytest.mark.parametrize("language", ["English", "German"])
+async def test_a_commit_without_the_standby_is_uncertain(language: str) -> None:
+    """The server says yes to a commit whose wait for the standby was ended, and only a notice says what that means."""
+    async with waiting_for_a_standby(language) as (other, waiting):
+        other.execute("SELECT pg_cancel_backend(%s)", waiting_backends(other))
+        with pytest.raises(StoreError) as failed:
+            await waiting
+        assert (failed.value.problem, failed.value.unsure) == (StoreProblem.NOT_REPLICATED, True)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_commit_that_is_found_again_counts_once_the_standby_has_it(*, comes_back: bool) -> None:
+    """The server had kept it when the connection was ended, but perhaps nobody else."""
+    async with waiting_for_a_standby() as (other, waiting):
+        lost = waiting_backends(other)
+        other.execute("SELECT pg_terminate_backend(%s)", lost)
+        while waiting_backends(other) in ([], lost):  # noqa: ASYNC110 -- the server
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+        if comes_back:
+            other.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            other.execute("SELECT pg_reload_conf()")
+            await waiting
+            return
+        other.execute("SELECT pg_cancel_backend(%s)", waiting_backends(other))
+        with pytest.raises(StoreError) as failed:
+            await waiting
         assert (failed.value.problem, failed.value.unsure) == (StoreProblem.NOT_REPLICATED, True)
 
 

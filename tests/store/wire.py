@@ -29,6 +29,8 @@ class Wire:
         self.down = False
         self.down_after = False
         """True where nobody gets in any more after the wire broke."""
+        self.translations: dict[bytes, bytes] = {}
+        """The server's words in another language, which must be as long as its own."""
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -63,7 +65,7 @@ class Wire:
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
         lost = threading.Event()
-        threading.Thread(target=_pump, args=(server, client, lost), daemon=True).start()
+        threading.Thread(target=_pump, args=(server, client, lost, self.translations), daemon=True).start()
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 if self.breaks is not None and data.endswith(b"COMMIT\x00"):
@@ -85,10 +87,14 @@ class Wire:
         _cut(server)
 
 
-def _pump(server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+def _pump(
+    server: socket.socket, client: socket.socket, lost: threading.Event, translations: dict[bytes, bytes]
+) -> None:
     """Bring the server's answers to the client until they are lost."""
     with contextlib.suppress(OSError):
         while data := server.recv(65536):
+            for own, other in translations.items():
+                data = data.replace(own, other)
             if not lost.is_set():
                 client.sendall(data)
     if lost.is_set():
