@@ -68,7 +68,7 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
                 known = None
             if restored and isinstance(content, Frozen):
                 why = content.why or freezing.RESTORED
-                freezing.freeze_restored(tx, tx.record.last(), at_the_terminal(), at, why)
+                freezing.freeze_restored(tx, tx.record.last(), actor=at_the_terminal(), at=at, what=why)
             elif begins == (known is None):
                 ended = freezing.put(tx, content, at_the_terminal(), at).content
             waiting = tx.requests.waiting()

@@ -267,7 +267,10 @@ class ExpiryMoved(Content):
 
 @dataclass(frozen=True, slots=True)
 class SetBack(Content):
-    """An older copy of the database took over. This request was not over in it; what it did since is on no record."""
+    """An older copy of the database took over. What this request did since is on no record.
+
+    It was not over in the copy, or had gone another way in the database that the copy replaced.
+    """
 
     kind = "set_back"
     unknown: tuple[str, ...] = ()

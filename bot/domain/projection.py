@@ -552,10 +552,8 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
 
 def _set_back(found: Projection, event: Event, content: events.SetBack) -> bool:
     failed = {order_id for order_id, order in found.orders.items() if order.state is State.FAILED}
-    return (
-        any(not each.state.over for each in found.orders.values())
-        and failed.issuperset(content.unknown)
-        and all(found.step(event._replace(order_id=each), State.UNKNOWN) for each in content.unknown)
+    return failed.issuperset(content.unknown) and all(
+        found.step(event._replace(order_id=each), State.UNKNOWN) for each in content.unknown
     )
 
 

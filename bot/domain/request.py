@@ -50,8 +50,8 @@ class Request:
     the reminders so far, and ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the
     setting REASONS with which the reason begins, and ``source`` the permalink of the message from which somebody asked;
     both may be empty. ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock
-    that is set. ``set_back`` is true where an older copy of the database took over in which it was not over, so that
-    nobody knows here what it did since. ``history`` is who did what, as far as the reader has to show it. What people
+    that is set. ``set_back`` is true where an older copy of the database took over, so that nobody knows here what it
+    did since. ``history`` is who did what, as far as the reader has to show it. What people
     can do depends also on when they read of it, on the freeze in force, and on whether its card is there and up to
     date: ``read_at``, ``freeze``, ``has_card``.
     """

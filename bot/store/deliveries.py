@@ -236,6 +236,17 @@ class Deliveries:
         )
         return bool(settled)
 
+    def doubt_all(self, at: datetime) -> None:
+        """Take every message that is still owed for one that may be in Slack, since it was first owed and until now.
+
+        In an older copy nobody knows what has been posted since; so each of them is looked for before it is posted.
+        """
+        self._connection.execute(
+            "UPDATE deliveries SET in_doubt_since = coalesce(in_doubt_since, enqueued_at), last_try_at = ?"
+            f" WHERE {IS_QUEUED} AND kind <> ? AND NOT {_IS_UPDATE.format('deliveries')}",
+            (timestamp(at), DeliveryKind.COPIES),
+        )
+
     def call_off(self, position: int, at: datetime) -> None:
         """Keep that the delivery at this position is of no use any more, so that nobody tries it again."""
         self._connection.execute(

@@ -53,10 +53,11 @@ _AT_A_TIME = 500
 _PREPARE_AFTER, _PREPARED = 5, 500
 """The uses after which a statement is prepared, and the most that are; the bot has fewer."""
 # As SET LOCAL and in one message, so that it holds behind a pooler as well. The server frees the lock of a replica that
-# stands still, gives up waiting before the client does, and confirms no commit before its disk has it.
+# stands still, gives up waiting before the client does, confirms no commit before its disk has it, and says where a
+# standby may lack it.
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 1500;"
-    " SET LOCAL lock_timeout = 3000; SET LOCAL synchronous_commit = on;"
+    " SET LOCAL lock_timeout = 3000; SET LOCAL synchronous_commit = on; SET LOCAL client_min_messages = notice;"
     f" SELECT pg_advisory_xact_lock({_LOCK})"
 )
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

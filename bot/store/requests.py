@@ -115,6 +115,31 @@ class Requests:
         since = timestamp(at - 2 * timedelta(seconds=longest))
         return self._all(f"c.state = '{State.FAILED}' AND c.requested_at >= ?", since)
 
+    def that_went_another_way(self, other: "Requests") -> frozenset[tuple[int, str]]:
+        """Return the orders that have ended here and stand otherwise in another database, or were set back there.
+
+        Each is the number of its request and its id. What the gateway confirmed stays confirmed, so it is left out.
+        """
+        ended = one_of("c.state", [each for each in State if not each.open and each is not State.CANCELLED])
+        rows = self._connection.stream(
+            "SELECT r.number, r.id, c.order_id, c.state FROM cancellations c JOIN requests r ON r.number = c.request"
+            f" WHERE {ended}"
+        )
+        return frozenset(
+            (number, order_id)
+            for number, request_id, order_id, state in rows
+            if other.stands(request_id, order_id) not in {None, (state, False)}
+        )
+
+    def stands(self, request_id: str, order_id: str) -> tuple[State, bool] | None:
+        """Return the state of an order of this request, and whether that was set back by a restore, or None."""
+        rows = self._connection.execute(
+            f"SELECT c.state, {IS_SET_BACK} FROM requests r JOIN cancellations c ON c.request = r.number"
+            " WHERE r.id = ? AND c.order_id = ?",
+            (request_id, order_id),
+        )
+        return next(((State(state), bool(set_back)) for state, set_back in rows), None)
+
     def of_cancellation(self, number: int) -> Request | None:
         """Return the request of the cancellation of this number, as far as it is about this one."""
         return self._one("c.number = ?", number)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
+from typing import TypeAlias
 
 from bot.domain.audit import Event
 from bot.domain.events import Restored
@@ -21,6 +22,9 @@ from bot.store.errors import StoreError, StoreProblem, explained
 from bot.store.store import open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.verification import verify_all
+
+AnotherWay: TypeAlias = frozenset[tuple[int, str]]
+"""Orders, each by the number of its request and its id."""
 
 _BESIDE = ("-wal", "-shm")
 """The endings of the files that SQLite keeps beside a database."""
@@ -48,12 +52,13 @@ def restore(
     actor: str,
     at: datetime,
     *,
-    then: Callable[[Tables, Event], None] = lambda *_: None,
+    then: Callable[[Tables, Event, AnotherWay], None] = lambda *_: None,
     key: PrivateKey | None = None,
 ) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
-    ``then`` does what must be in the file before any bot opens it; it gets the last event of the copy. The file that
+    ``then`` does what must be in the file before any bot opens it. It gets the last event of the copy, and the orders
+    that have ended in it and went another way in the file that it replaces, as far as that can be read. The file that
     was there, sound or not, keeps its content under another name. Nothing changes unless all of it works. Raises
     StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
     """
@@ -76,12 +81,18 @@ def restore(
             with open_beside(copy, key) as tx:
                 last = tx.record.last()
                 tx.record.append(Restored(verification.events, digest), actor, at)
-                then(tx, last)
+                then(tx, last, _another_way(tx, real))
         except StoreError as error:
             raise StoreError(error.problem, source, error.about) from error  # the draft is nothing that people know
         verification = verify_all(copy)
         _give(copy, real)
         return Restoration(verification, _swap(copy, real))
+
+
+def _another_way(copy: Tables, replaced: Path) -> AnotherWay:
+    with suppress(StoreError), open_reader(replaced) as tables:
+        return copy.requests.that_went_another_way(tables.requests)
+    return frozenset()
 
 
 @contextmanager

@@ -106,19 +106,33 @@ RESTORED = "An older copy of the record was restored."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
 
 
-def freeze_restored(tx: Tables, last: Event, actor: str, at: datetime, what: str = RESTORED) -> None:
+def freeze_restored(
+    tx: Tables,
+    last: Event,
+    another_way: frozenset[tuple[int, str]] = frozenset(),
+    *,
+    actor: str,
+    at: datetime,
+    what: str = RESTORED,
+) -> None:
     """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
     that was not over, it goes on record that this is not known: the bot must not say that it knows. ``last`` is the
-    last event of the copy.
+    last event of the copy. After two restores an order that has ended in the copy may have gone ``another_way`` in the
+    database that it replaces: each by the number of its request and its id.
     """
+    # The bot has gone on with what the copy owes, too.
+    tx.deliveries.doubt_all(at)
     made = (datetime.fromisoformat(last.at) if last.at else at) - _MAY_BE_AHEAD
     retryable = _retryable(tx, made)
-    for number in dict.fromkeys(each.number for each in (*tx.requests.waiting(), *retryable)):
+    open_in_it = (each.number for each in (*tx.requests.waiting(), *retryable))
+    for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)
         assert request is not None
-        failed = [each for each in policy.retryable(request.as_of(made, None)) if each.state is State.FAILED]
+        sent_again = {each.order_id for each in policy.retryable(request.as_of(made, None))}
+        sent_again |= {order_id for about, order_id in another_way if about == number}
+        failed = [each for each in request.cancellations if each.state is State.FAILED and each.order_id in sent_again]
         # Of two that failed for one order, only one can be open.
         unknown = [each.order_id for each in failed if tx.cancellations.move(each, State.UNKNOWN, at=at)]
         show(tx, request, tx.record.append(SetBack(tuple(unknown)), BOT, at, request), at)

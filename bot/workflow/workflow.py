@@ -308,7 +308,9 @@ class Workflow:
 
         def went_on_without_it(tx: Tables) -> None:
             if (freeze := tx.freeze()) is None or freeze.by != BOT:
-                freezing.freeze_restored(tx, tx.record.last(), BOT, self._at(tx), freezing.STANDBY_WAS_BEHIND)
+                freezing.freeze_restored(
+                    tx, tx.record.last(), actor=BOT, at=self._at(tx), what=freezing.STANDBY_WAS_BEHIND
+                )
 
         try:
             await self._store.transaction("frozen", work)

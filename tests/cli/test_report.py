@@ -220,7 +220,7 @@ def test_figures_of_an_older_copy_say_what_they_cannot_know(database: Path, rule
         store = Store(database)
         await store.open()
         await store.transaction(
-            "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:op", clock())
+            "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:op", at=clock())
         )
         workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
         first, *_ = await store.read(lambda tables: tables.requests.pending())

@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
+
 from bot.app import Bot
 from bot.cli.record import at_the_terminal
 from bot.domain.events import Frozen, SetBack
+from bot.sandbox.faults import ApiError, rate_limited
 from bot.sandbox.workspace import Posted
 from bot.settings import load
 from bot.store import backup, open_reader, restore, verify_all
@@ -45,9 +48,14 @@ async def went_back(desk: Desk, clock: Clock, copy: Path) -> list[Posted]:
         await desk.card_says(each, "✅ Cancelled")
     await desk.running_bot.worker.until_idle()
     await desk.stop_bot()
+    await go_on_with(desk, clock, copy)
+    return cards
+
+
+async def go_on_with(desk: Desk, clock: Clock, copy: Path) -> None:
+    """Restore this copy, and start the bot."""
     restore(copy, desk.database, "terminal:op", clock(), then=partial(freezing.freeze_restored, actor="", at=clock()))
     await desk.start_bot(quick_tuning(now=clock))
-    return cards
 
 
 def everything(desk: Desk, since: int) -> list[str]:
@@ -144,6 +152,78 @@ async def test_what_was_over_in_the_copy_is_as_it_was(database: Path, clock: Clo
         await desk.ann.click(later, "withdraw")
         assert "did not ask the gateway" in await desk.card_says(later, "Withdrawn")
         assert not any(isinstance(event.content, SetBack) for event in await desk.events())
+
+
+async def test_what_went_another_way_before_a_second_restore_is_not_known(
+    database: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """The file from before the first restore knows how a request ended, but not what the bot did on the copy."""
+    noon = tmp_path / "noon.db"
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock))
+        card = await desk.ask("ord_1")
+        await bot.worker.until_idle()
+        backup(database, noon)
+        desk.slack.faults.always("chat.update", rate_limited(30))
+        await desk.ann.click(card, "withdraw")
+        await desk.wait(lambda: [each for each in desk.slack.calls if each.method == "chat.update"])
+        await desk.stop_bot()
+        desk.slack.heal()
+        await go_on_with(desk, clock, noon)
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        await desk.card_says(card, "[ Approve ]")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        await go_on_with(desk, clock, database.with_name(f"{database.name}.before-restore-1"))
+        clock.advance(minutes=1)
+        assert COPY in await desk.card_says(card, "Withdrawn")
+        assert COPY in desk.ann.reads(await desk.receipt("Withdrawn"))
+        await desk.vera.command("/cancel-audit withdrawn", card.channel)
+        assert "may be cancelled: I went on with an older copy" in await desk.told(desk.vera)
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        assert await desk.fill_in("ord_1") is None
+        warned = "I don't know whether it cancelled the order"
+        await desk.wait(lambda: any(warned in desk.ann.reads(each) for each in desk.slack.space.posted))
+        assert desk.gateway.effects == {"ord_1": 1}
+    assert verify_all(database).damage is None
+
+
+@pytest.mark.parametrize("what", ["card", "result"])
+async def test_what_a_copy_owed_and_slack_has_by_now_is_not_posted_again(
+    database: Path, clock: Clock, tmp_path: Path, what: str
+) -> None:
+    """Slack refused it when the copy was made, and took it later."""
+    copy, refused = tmp_path / "copy.db", ApiError("restricted_action")
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock))
+        if what == "result":
+            card = await desk.ask("ord_1")
+            await bot.worker.until_idle()
+            desk.slack.faults.always("chat.postMessage", refused)
+            await desk.ben.click(card, "approve")
+            await desk.card_says(card, "✅ Cancelled")
+        else:
+            desk.slack.faults.always("chat.postMessage", refused)
+            assert await desk.fill_in("ord_1") is None
+        await desk.wait(lambda: [each for each in desk.slack.calls if "restricted_action" in str(each)])
+        await bot.worker.until_idle()
+        backup(database, copy)
+        desk.slack.heal()
+        clock.advance(minutes=1)
+        card = await desk.card("ord_1")
+        await bot.worker.until_idle()
+        posted = len(desk.slack.space.posted)
+        await desk.stop_bot()
+        await go_on_with(desk, clock, copy)
+        clock.advance(minutes=1)
+        await desk.wait(lambda: len(desk.slack.space.posted) > posted)
+        await desk.running_bot.worker.until_idle()
+        new = [desk.ann.reads(each) for each in desk.slack.space.posted[posted:]]
+        assert [text for text in new if "Everything is frozen" not in text] == []
+        if what == "card":
+            assert UNKNOWN_PAST in await desk.card_says(card, "frozen")
 
 
 async def test_whoever_put_a_copy_in_place_by_hand_says_so(database: Path, clock: Clock, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.workflow.steps import (
 async def went_back(store: Store, clock: Clock) -> list[SetBack]:
     """Let the database be a copy that has just taken over; return what went on record of its requests."""
     await store.transaction(
-        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), "terminal:op", clock())
+        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:op", at=clock())
     )
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
     return [each for each in await contents(store) if isinstance(each, SetBack)]

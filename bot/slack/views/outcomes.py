@@ -289,8 +289,9 @@ def by_repeat(request: Request) -> Words:
     """Return the words for a request that the gateway, asked again, says is done: after a restore nobody knows more."""
     if not request.set_back:
         return BY_REPEAT
-    copy = "I went on with an older copy of my database, so I don't know what this request had done before."
-    return replace(BY_REPEAT, meaning=f"{copy} Asked now, the gateway says that the order is cancelled.")
+    # Before the restore or after it: the gateway has said so.
+    copy = "I went on with an older copy of my database, so I don't know all that this request did."
+    return replace(BY_REPEAT, meaning=f"The gateway said that the order is cancelled. {copy}")
 
 
 _SHOWN = 300
