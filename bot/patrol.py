@@ -103,11 +103,16 @@ class Patrol:
         last = self._last
         await self._idle()
         found = await self._store.read(lambda tables: _walk(tables, last))
+        if found is None:
+            # Where a standby has taken over that was behind, nothing can be written any more.
+            await self._store.transaction("look", lambda _: None)
+            found = _Step(last, last.seq)
         if self._whole and not found.more and found.damaged_at is None:
             if not await self._store.read(_rest_is_sound):
                 found = replace(found, damaged_at=found.last.seq)
             self._whole = False
         self._last = found.last
+        self._store.rely_on(found.last)
         if found.backwards_at > self._furthest:
             log.warning("record_time_backwards", event_number=found.backwards_at)
         self._furthest = max(self._furthest, self._last.seq)
@@ -122,11 +127,11 @@ class Patrol:
         log.error("record_damaged", event_number=event_number)
 
 
-def _walk(tables: Tables, last: Event) -> _Step:
-    """Verify the events after the last one, and the requests of which they are the last."""
+def _walk(tables: Tables, last: Event) -> _Step | None:
+    """Verify the events after the last one, and the requests of which they are the last; None if that one is gone."""
     found = tables.record.behind(last, _AT_ONCE)
     if found is None:
-        return _Step(last, last.seq)
+        return None
     walked = [last, *found]
     for before, event in pairwise(walked):
         if not event.follows(before):

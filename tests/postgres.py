@@ -70,6 +70,26 @@ class Cluster(LocalServer):
             ).fetchone():
                 time.sleep(0.005)
 
+    @contextmanager
+    def loses(self, server: Server) -> Iterator[None]:
+        """Let a standby take over after the block that has nothing of what the block writes."""
+        name = server.url.get_secret_value().rpartition("/")[2]
+        with self.connect() as connection:
+            # A bot comes back within a moment, and nobody may be in a database that is copied or renamed.
+            with self._alone(connection, server, name):
+                connection.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
+            yield
+            with self._alone(connection, server, name):
+                connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
+                connection.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
+
+    @contextmanager
+    def _alone(self, connection: psycopg.Connection[tuple[object, ...]], server: Server, name: str) -> Iterator[None]:
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        self.end_connections(server)
+        yield
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+
     def drop(self, server: Server) -> None:
         """Drop a database, whoever is connected to it: hundreds of them would fill the disk."""
         name = server.url.get_secret_value().rpartition("/")[2]

@@ -14,10 +14,11 @@ from bot.metrics import Metrics
 from bot.patrol import Patrol
 from bot.store import Store, StoreError, StoreProblem, Tables
 from tests.clock import Clock
+from tests.postgres import Cluster
 
 
 class Walk:
-    """A patrol over a store of six events, two at a time, on a clock that the test moves."""
+    """A patrol over a store, two events at a time, on a clock that the test moves."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store, self.clock, self.metrics = store, clock, Metrics()
@@ -30,7 +31,7 @@ class Walk:
     async def _stop(self, event_number: int) -> None:
         self.stopped.append(event_number)
         if len(self.stopped) == 1:
-            raise StoreError(StoreProblem.DISK_FULL, self.store.path)  # the bot tries it again
+            raise StoreError(StoreProblem.DISK_FULL, self.store.place)  # the bot tries it again
 
     async def until(self, look: Callable[[], bool]) -> None:
         """Wait until this is so."""
@@ -186,3 +187,24 @@ def test_damage_has_words() -> None:
         "the record is damaged, or the tables contradict it, at event 7: run audit verify, and keep the database for"
         " inspection"
     )
+
+
+async def test_a_server_that_lost_what_the_bot_had_only_read_gets_nothing_more(postgres: Cluster, clock: Clock) -> None:
+    """Another bot wrote it, and a standby that was behind has taken over: the record is whole, but not the same."""
+    server = postgres.new()
+    other, store = Store(server), Store(server)
+    await other.open()
+    await store.open()
+    walk = Walk(store, clock)
+    await append(other, clock)
+    with postgres.loses(server):
+        await append(other, clock)
+        await walk.until(lambda: walk.value("record_verified_event") == 2)
+        await other.close()
+    async with asyncio.timeout(10):
+        await walk.task
+    assert walk.patrol.damaged_at == 2
+    with pytest.raises(StoreError) as refused:
+        await append(store, clock)
+    assert refused.value.problem is StoreProblem.HISTORY_LOST
+    await store.close()

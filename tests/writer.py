@@ -50,6 +50,10 @@ class Through:
         """Check that the file is still there."""
         self.front.check()
 
+    def rely_on(self, head: Row) -> None:
+        """Let nothing begin without this event."""
+        self.front.rely_on(head)
+
     def checkpoint(self) -> bool:
         """Move the log into the file."""
         return self.front.checkpoint()

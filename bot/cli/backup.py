@@ -84,8 +84,8 @@ def restore(file: Path, database: Path | None) -> None:
     if not isinstance(target, Path):
         fail(
             f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
-            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move. Run freeze"
-            " on the new database before a bot starts with it."
+            " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move. Run"
+            " freeze --restored on the new database before a bot starts with it."
         )
     try:
         by, at = at_the_terminal(), datetime.now(UTC)

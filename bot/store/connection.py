@@ -68,6 +68,13 @@ class Connection(Protocol):
         """Raise StoreError unless the next start will find what was committed."""
         ...
 
+    def rely_on(self, head: Row) -> None:
+        """Let no transaction begin any more once a server has lost the event of this number and hash.
+
+        Any thread may say so. A file that lacks one is damaged.
+        """
+        ...
+
     def checkpoint(self) -> bool:
         """Leave what was deleted in no file; return False where a reader hinders that."""
         ...

@@ -99,8 +99,10 @@ class Postgres:
         self._open_streams = 0
         self._cursors: list[psycopg.ServerCursor[TupleRow]] = []
         self._batch = 0
-        self._kept: TupleRow | None = None
+        self._kept: Row = (0, "")
         """The number and the hash of the last head of which the server said that it is kept."""
+        self._read: Row = (0, "")
+        """Those of the last event that the bot has read, whoever wrote it."""
         self._history_lost: StoreError | None = None
         self._streams = count()
 
@@ -154,8 +156,18 @@ class Postgres:
         self.check()
         if self._begun:
             self.rollback()
-        self._again(lambda line: line.execute(_BEGIN))
+        self._again(self._begin_where_history_is)
         self._begun, self._wrote, self._unreplicated, self._of_streams = True, False, False, False
+
+    def _begin_where_history_is(self, line: _Line) -> None:
+        """Begin, unless a standby has taken over that was behind: a pooler changes servers without a word."""
+        seq, hash_ = max(self._kept, self._read)
+        cursor = line.execute(f"{_BEGIN}; SELECT hash FROM audit_events WHERE seq = {seq}".encode())
+        while cursor.nextset():
+            pass
+        if seq and cursor.fetchone() != (hash_,):
+            self._history_lost = StoreError(StoreProblem.HISTORY_LOST, self._server, f"#{seq}")
+            raise self._history_lost
 
     def begin_reading(self) -> None:
         """Begin a transaction in which every read sees the same state."""
@@ -286,6 +298,10 @@ class Postgres:
         if self._history_lost is not None:
             raise self._history_lost
 
+    def rely_on(self, head: Row) -> None:
+        """Let each transaction look for this head, which another bot may have written."""
+        self._read = head
+
     def checkpoint(self) -> bool:
         """Return True: the server tidies up by itself."""
         return True
@@ -351,7 +367,6 @@ class Postgres:
             line.add_notice_handler(self._noticed)
             self._check_version(line)
             self._prepare_if_direct(line)
-            self._check_history(line)
         except BaseException:
             line.close()
             raise
@@ -367,16 +382,6 @@ class Postgres:
         """Let the server keep the plans of statements that come again, unless a pooler may give us another server."""
         if line.execute("SELECT pg_backend_pid()").fetchone() == (line.info.backend_pid,):
             line.prepare_threshold, line.prepared_max = _PREPARE_AFTER, _PREPARED
-
-    def _check_history(self, line: _Line) -> None:
-        """Raise StoreError unless the server has the last head that it confirmed: a standby may have taken over."""
-        if self._kept is None:
-            return
-        seq, hash_ = self._kept
-        found = line.execute("SELECT hash FROM audit_events WHERE seq = %s", (seq,)).fetchone()
-        if found != (hash_,):
-            self._history_lost = StoreError(StoreProblem.HISTORY_LOST, self._server, f"#{seq}")
-            raise self._history_lost
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
         # A commit whose wait for the standby was ended may be lost with this machine. The words may be in any language.

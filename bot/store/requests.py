@@ -107,13 +107,13 @@ class Requests:
     def failed_and_young(self, at: datetime) -> list[Request]:
         """Return every request of which an order failed that may still be retried at this time, as its age goes.
 
-        Each is as far as it is about that order. An approval comes within the time of its request, and counts for as
-        long again. The longest such time is read from all requests, a fifth of a second for each million: only freezes,
-        restores and steps of the clock need it.
+        Each is as far as it is about that order. An approval comes before its request expires, which may be long after
+        somebody asked where a clock was set, and counts for the time of the request. The longest such time is read from
+        all requests, a third of a second for each million: only freezes, restores and steps of the clock need it.
         """
         ((longest,),) = self._connection.execute("SELECT coalesce(max(approval_ttl), 0) FROM requests")
-        since = timestamp(at - 2 * timedelta(seconds=longest))
-        return self._all(f"c.state = '{State.FAILED}' AND c.requested_at >= ?", since)
+        since = timestamp(at - timedelta(seconds=longest))
+        return self._all(f"c.state = '{State.FAILED}' AND r.expires_at >= ?", since)
 
     def that_went_another_way(self, other: "Requests") -> frozenset[tuple[int, str]]:
         """Return the orders that have ended here and stand otherwise in another database, or were set back there.

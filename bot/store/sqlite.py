@@ -99,6 +99,9 @@ class SQLite:
         if self.file is not None:
             self.file.check()
 
+    def rely_on(self, head: Row) -> None:
+        """Do nothing: no other machine takes over with an older file."""
+
     def checkpoint(self) -> bool:
         """Move everything into the one file and empty the log; return False where another program hinders that.
 

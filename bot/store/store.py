@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bot import tracing
+from bot.domain.audit import Event
 from bot.domain.seal import PrivateKey
 from bot.store.connection import Connection
 from bot.store.engine import engine_of
@@ -135,6 +136,11 @@ class Store:
         """Prove with a small commit that the database can be written and has room to grow. Raises StoreError."""
         self._check_open()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._beat)
+
+    def rely_on(self, last: Event) -> None:
+        """Let no transaction begin any more once a server has lost this event, which was read from it."""
+        assert self._tables is not None
+        self._tables.connection.rely_on((last.seq, last.hash))
 
     async def clock(self) -> datetime | None:
         """Return the time by the database's own clock, or None where it has none. Raises StoreError."""

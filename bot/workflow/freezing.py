@@ -124,7 +124,8 @@ def freeze_restored(
     """
     # The bot has gone on with what the copy owes, too.
     tx.deliveries.doubt_all(at)
-    made = (datetime.fromisoformat(last.at) if last.at else at) - _MAY_BE_AHEAD
+    # The clock may have been ahead by any time then, and right by now.
+    made = min(datetime.fromisoformat(last.at) if last.at else at, at) - _MAY_BE_AHEAD
     retryable = _retryable(tx, made)
     open_in_it = (each.number for each in (*tx.requests.waiting(), *retryable))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):

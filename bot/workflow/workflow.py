@@ -307,10 +307,10 @@ class Workflow:
                 freezing.put(tx, Frozen(why), BOT, self._at(tx), self.rules)
 
         def went_on_without_it(tx: Tables) -> None:
-            if (freeze := tx.freeze()) is None or freeze.by != BOT:
-                freezing.freeze_restored(
-                    tx, tx.record.last(), actor=BOT, at=self._at(tx), what=freezing.STANDBY_WAS_BEHIND
-                )
+            # Another bot may have done it.
+            what, freeze = freezing.STANDBY_WAS_BEHIND, tx.freeze()
+            if freeze is None or freeze.by != BOT or not freeze.why.startswith(what):
+                freezing.freeze_restored(tx, tx.record.last(), actor=BOT, at=self._at(tx), what=what)
 
         try:
             await self._store.transaction("frozen", work)

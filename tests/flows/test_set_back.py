@@ -249,24 +249,13 @@ async def test_whoever_put_a_copy_in_place_by_hand_says_so(database: Path, clock
 async def test_a_bot_whose_server_lost_events_freezes_what_took_over(postgres: Cluster) -> None:
     """A standby was behind. Bots that start now know nothing of a stop that is lost: nothing is sent before a look."""
     server = postgres.new()
-    name = server.url.get_secret_value().rpartition("/")[2]
     async with Desk(server) as desk:
         await desk.start_bot()
         card = await desk.ask("ord_1")
         await desk.running_bot.worker.until_idle()
-        with postgres.connect() as other:
-            # The bot comes back within a moment, and nobody may be in a database that is copied or renamed.
-            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            postgres.end_connections(server)
-            other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
-            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-        await desk.ann.click(card, "withdraw")
-        await desk.card_says(card, "Withdrawn")
-        with postgres.connect() as other:
-            other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            postgres.end_connections(server)
-            other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
-            other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
+        with postgres.loses(server):
+            await desk.ann.click(card, "withdraw")
+            await desk.card_says(card, "Withdrawn")
         second = Bot(load(desk.environment()), quick_tuning())
         await second.start()
         async with asyncio.timeout(20):

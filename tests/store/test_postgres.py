@@ -285,17 +285,10 @@ async def test_a_statement_that_failed_undoes_its_transaction_whoever_catches_it
 
 async def test_a_server_that_lost_a_confirmed_event_gets_no_other(postgres: Cluster, server: Server) -> None:
     """A standby that was behind has taken over: whatever is built on it would hide the loss."""
-    name = server.url.get_secret_value().rpartition("/")[2]
     async with opened(server) as store:
         await store.transaction("start", started)
-        postgres.end_connections(server)
-        with postgres.connect() as other:
-            other.execute(f"CREATE DATABASE {name}_standby TEMPLATE {name}".encode())
-        await store.transaction("start", started)
-        postgres.end_connections(server)
-        with postgres.connect() as other:
-            other.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost".encode())
-            other.execute(f"ALTER DATABASE {name}_standby RENAME TO {name}".encode())
+        with postgres.loses(server):
+            await store.transaction("start", started)
         for _ in range(2):
             with pytest.raises(StoreError) as failed:
                 await store.transaction("start", started)
@@ -663,3 +656,20 @@ async def test_a_pooler_may_stand_between(server: Server, pooled: Server) -> Non
     assert (found.events, found.damage) == (120, None)
     assert facts(pooled).pooled
     assert not facts(server).pooled
+
+
+async def test_a_server_that_lost_events_is_noticed_behind_a_pooler(
+    postgres: Cluster, server: Server, pooled: Server
+) -> None:
+    """The pooler holds the bot's connections, and opens its own ones to whatever has taken over."""
+    async with opened(pooled) as store:
+        await store.transaction("start", started)
+        with postgres.loses(server):
+            await store.transaction("start", started)
+        problems = []
+        for _ in range(5):  # it hands on once for each connection that it was ended
+            with pytest.raises(StoreError) as failed:
+                await store.transaction("start", started)
+            problems.append(failed.value.problem)
+        assert problems[-1] is StoreProblem.HISTORY_LOST
+    assert counts(server) == 1

@@ -1,5 +1,9 @@
 """An older copy of the database takes over, and does not know what its requests did since."""
 
+from datetime import timedelta
+
+import pytest
+
 from bot.domain.cancellation import State
 from bot.domain.events import SetBack
 from bot.domain.lookup import Lookup
@@ -49,16 +53,31 @@ async def test_an_order_that_had_failed_is_unknown_and_can_be_settled(
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
+@pytest.mark.parametrize("ahead", [30, 100])
 async def test_a_clock_that_was_ahead_when_the_copy_was_made_hides_no_order(
-    workflow: Workflow, store: Store, clock: Clock
+    workflow: Workflow, store: Store, clock: Clock, ahead: int
 ) -> None:
     """By its last event the approval was too old by then, and somebody may have sent the order again all the same."""
     request = await failed(workflow)
-    clock.advance(hours=30)
+    clock.advance(hours=ahead)
     await ask(workflow, "ord_2", form="V2")  # the last event of the copy
-    clock.advance(hours=-29)
+    clock.advance(hours=1 - ahead)
     assert await went_back(store, clock) == [SetBack(), SetBack(("ord_1",))]
     assert await state_of(store, request) is State.UNKNOWN
+
+
+async def test_an_order_that_was_approved_long_after_somebody_asked_is_unknown_as_well(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The machine was paused for a weekend, and all that waited goes on as long as it would have."""
+    request = (await ask(workflow, "ord_1")).request
+    assert request is not None
+    weekend = timedelta(hours=60)
+    clock.advance(hours=60)
+    await store.transaction("shift", lambda tx: workflow.shift(tx, weekend))
+    assert await approve(workflow, request) is Verdict.ALLOWED
+    await workflow.record_answer(await sending(workflow), DENIED)
+    assert await went_back(store, clock) == [SetBack(("ord_1",))]
 
 
 async def test_every_order_that_had_failed_is_unknown(workflow: Workflow, store: Store, clock: Clock) -> None:
