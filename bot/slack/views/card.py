@@ -34,12 +34,10 @@ from bot.slack.views.text import (
 )
 
 _SHOWN_ORDER = 150
-_THEIR_WORDS_WEIGHT = 1500
+_THEIR_WORDS_WEIGHT = {room: 1500 if room < Room.NONE else 300 for room in Room}
 """So much of a rejection's reason, or of the findings, is on the card; the messages in its thread have all of it."""
 _FITTING_WEIGHT = 7000
 """So much of a message is for order ids and reason: 3,000 letters each, and some line breaks and signs among them."""
-_LEAST_REASON_WEIGHT = 4000
-"""So much of the reason is on the card of one order where very many approvals and a freeze leave no more room."""
 _MOST_FINDINGS = {room: 5 if room < Room.LEAST else 1 for room in Room}
 _SHOWN_WORDS = 300
 _SHOWN_IN_TEXT = 200
@@ -77,12 +75,9 @@ def copy(request: Request) -> Message:
 def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Block]:
     found = orders.words_for(request)
     blocks = [lines(*_beginning(request, found, presentation))]
-    left_out = room is Room.NONE and not request.several and weight(request.reason) > _LEAST_REASON_WEIGHT
-    if request.reason:
-        blocks.append(quote(cut_to_weight(request.reason, _LEAST_REASON_WEIGHT) if left_out else request.reason))
-    if left_out:
-        record = f"/cancel-audit order:{cut(request.cancellation.order_id, _SHOWN_ORDER)}"
-        blocks.append(lines([words(f"The rest of the reason: see {record}")]))
+    # Nobody approves words that they could not read; of one order, very many approvals must have room as well.
+    waits = request.several and not orders.differ(request)
+    blocks += orders.reason(request, Room.LEAST if waits else room)
     if request.several:
         blocks.append(orders.listing(request, room, presentation))
     rows = [orders.came_from(request), *_how_it_stands(request, found, presentation, room), *history(request, room)]
@@ -90,7 +85,7 @@ def _blocks(request: Request, presentation: Presentation, room: Room) -> list[Bl
     if (rejection := request.rejection) is not None and rejection.reason:
         blocks += [
             lines([words("Why "), person(rejection.approver), words(" rejected it:")]),
-            quote(cut_to_weight(rejection.reason, _THEIR_WORDS_WEIGHT)),
+            quote(cut_to_weight(rejection.reason, _THEIR_WORDS_WEIGHT[room])),
         ]
     return blocks + _findings(request, room) + buttons.actions(request)
 
@@ -108,7 +103,7 @@ def _findings(request: Request, room: Room) -> list[Block]:
         if order.state is State.CANCELLED:
             # The gateway's late word may say the opposite.
             knows = [words("Before the gateway confirmed it, "), by, words(" stated"), *about, words(":")]
-        finding = cut_to_weight(statement.reason, _THEIR_WORDS_WEIGHT // len(found))
+        finding = cut_to_weight(statement.reason, _THEIR_WORDS_WEIGHT[room] // len(found))
         blocks += [lines(knows), quote(finding)]
     return blocks
 

@@ -19,7 +19,9 @@ from bot.slack.views.text import (
     Element,
     addressed,
     cut,
+    cut_to_weight,
     escape,
+    lines,
     link,
     listed,
     mistakable,
@@ -27,6 +29,7 @@ from bot.slack.views.text import (
     mrkdwn,
     name_of,
     person,
+    quote,
     quoted,
     size,
     weight,
@@ -70,9 +73,12 @@ class Room(IntEnum):
     LEAST = 4
     """The same, and nothing else that people find elsewhere."""
     NONE = 5
-    """The same, and not even all of a long reason: very many approvals and a freeze take its place."""
+    """The same, and not even all of a long reason: very many approvals, or how fifty orders ended, take its place."""
 
 
+_SHOWN_ORDER = 150
+_LEAST_REASON_WEIGHT, _LEAST_REASON_WEIGHT_OF_SEVERAL = 4000, 1000
+"""So much of a long reason is shown where there is no room for more, of one order and of several that are decided."""
 _SHOWN_WORDS = {Room.FULL: 400, Room.AMPLE: 100, Room.TEXT: 100}
 """Characters of what the gateway said about one order."""
 
@@ -156,6 +162,15 @@ def headed(heading: str, request: Request) -> list[Element]:
 def headed_text(heading: str, request: Request, limit: int) -> str:
     """Return the same as a sentence in mrkdwn."""
     return f"{heading}." if differ(request) else f"{heading} · {escape(phrase(request, limit))}."
+
+
+def reason(request: Request, room: Room) -> list[Block]:
+    """Return the reason, or where there is no room its beginning and the way to the rest."""
+    least = _LEAST_REASON_WEIGHT_OF_SEVERAL if request.several else _LEAST_REASON_WEIGHT
+    if room is not Room.NONE or weight(request.reason) <= least:
+        return [quote(request.reason)] if request.reason else []
+    record = f"/cancel-audit order:{cut(request.order_ids[0], _SHOWN_ORDER)}"
+    return [quote(cut_to_weight(request.reason, least)), lines([words(f"The rest of the reason: see {record}")])]
 
 
 def fitting(request: Request, build: Callable[[Room], list[Block]]) -> list[Block]:

@@ -58,8 +58,7 @@ def receipt(
 
 def _blocks(request: Request, heading: str, rows: list[list[Element]], way: list[Element], room: Room) -> list[Block]:
     blocks = [lines(orders.headed(heading, request))]
-    if request.reason:
-        blocks.append(quote(request.reason))
+    blocks += orders.reason(request, room)
     if request.several:
         blocks.append(orders.listing(request, room))
     if room < Room.LEAST:

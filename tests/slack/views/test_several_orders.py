@@ -13,6 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from bot.domain import policy
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
 from bot.domain.cancellation import MAY_BE_CANCELLED, Cancellation, Choice, Decision, Earlier, State
+from bot.domain.delivery import MissingCard
 from bot.domain.events import (
     Cancelled,
     Content,
@@ -40,7 +41,7 @@ from bot.slack.payloads import FormView
 from bot.slack.views import audit_page, buttons, card, freezes, notices, orders, outcomes, receipt, refusals, results
 from bot.slack.views.modals import SettleForm
 from bot.slack.views.presentation import NO_SETTINGS, Presentation
-from bot.slack.views.text import Message, size
+from bot.slack.views.text import Message, size, weight
 from bot.store import Page
 from bot.workflow import Found
 from tests.slack.views.batches import (
@@ -454,6 +455,28 @@ def test_signs_that_slack_counts_five_times_fit_as_well(kinds: list[Cancellation
     for message in messages:
         text = shown(message)
         assert all(each in text for each in ids if message is messages[0])
+
+
+@pytest.mark.parametrize("character", ["r", '"', "&", "ក"])
+@pytest.mark.parametrize("last", [FAILED, STOPPED, UNKNOWN, UNCLEAR, SENDING], ids=lambda order: order.state)
+def test_many_orders_that_people_settled_leave_room_for_the_rest(character: str, last: Cancellation) -> None:
+    """The longest reason, the longest findings, many approvals and a freeze: how the last order stands is shown."""
+    ids = [f"ord_{number:054}" for number in range(50)]
+    reason = character * ((7000 - orders.weight_of(ids)) // weight(character))
+    statement = Decision("U0123456789", Choice.SETTLE, character * 2999, AT)
+    approvals = tuple(Decision(f"U0{number:09}", Choice.APPROVE, "", AT) for number in range(12))
+    request = of_ids(ids, replace(SETTLED, settlement=statement), reason=reason[:3000], decisions=approvals)
+    rest = replace(last, number=50, order_id=ids[-1])
+    request = replace(
+        request,
+        cancellations=(*request.cancellations[:-1], rest),
+        history=LONG_HISTORY,
+        set_back=True,
+        freeze=Freeze("U0CLEO", AT, "w" * 300),
+    )
+    for missing in (None, MissingCard("not_in_channel"), MissingCard("channel_not_found", in_doubt=True)):
+        shown(receipt.receipt(request, missing, BOT))
+    assert ids[-1] in shown(card.card(request, CROWDED))
 
 
 @given(
