@@ -385,8 +385,9 @@ def may_try_now(request: Request, actor: Actor, at: datetime) -> Verdict:
 
 
 def may_stop(request: Request, actor: Actor) -> Verdict:
-    """Return ALLOWED where this person may end an approved request of which certainly nothing was done yet.
+    """Return ALLOWED where this person may end an approved request.
 
+    Certainly nothing was done yet, or nobody can know after a restore.
     Stopping takes no second person: approvers may, and the requester.
     """
     refusal = _not_an_approver(request, actor)
@@ -422,10 +423,10 @@ def reading_unchecked(actor: Actor) -> bool:
 
 
 def _not_between_attempts(request: Request) -> Verdict | None:
-    """Return why an approved request cannot be touched now, or None while all its attempts certainly did nothing."""
+    """Return why an approved request cannot be touched now, or None while people may act on it."""
     match request.state:
         case State.APPROVED:
-            return Verdict.MAY_HAVE_BEEN_SENT if request.cancellation.unclear else None
+            return None if request.waits_for_people_too(request.cancellation) else Verdict.MAY_HAVE_BEEN_SENT
         case State.SENDING:
             return Verdict.CALL_UNDER_WAY
         case _:

@@ -191,6 +191,8 @@ class Projection:
     outdated: dict[int, int] = field(default_factory=dict)
     """The events whose messages are of no use any more, with the event that made them so."""
     abandoned: set[DeliveryKind] = field(default_factory=set)
+    set_back: bool = False
+    """True once an older copy took over: what it did since is on no record."""
     commitments: dict[tuple[int, str], str] = field(default_factory=dict)
     erased: set[int] = field(default_factory=set)
     broken: int = 0
@@ -488,7 +490,7 @@ def _stopped_trying(found: Projection, event: Event, content: events.StoppedTryi
     order = found.orders[event.order_id]
     order.stopped_by = event.actor
     nothing_done = all(each.answer and each.answer.outcome is Outcome.NOT_SENT for each in order.attempts)
-    return order.state is State.APPROVED and nothing_done and _ended(found, event, content)
+    return order.state is State.APPROVED and (nothing_done or found.set_back) and _ended(found, event, content)
 
 
 def _sending(found: Projection, event: Event, content: events.Sending) -> bool:
@@ -551,6 +553,7 @@ def _abandoned(found: Projection, event: Event, content: events.DeliveryAbandone
 
 
 def _set_back(found: Projection, event: Event, content: events.SetBack) -> bool:
+    found.set_back = True
     failed = {order_id for order_id, order in found.orders.items() if order.state is State.FAILED}
     return failed.issuperset(content.unknown) and all(
         found.step(event._replace(order_id=each), State.UNKNOWN) for each in content.unknown

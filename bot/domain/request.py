@@ -92,6 +92,14 @@ class Request:
         """True for an end without effect that a restore has set back: what came after the copy may have had one."""
         return self.set_back and self.state in WITHOUT_EFFECT
 
+    def waits_for_people_too(self, order: Cancellation) -> bool:
+        """Return True where the next attempt for this order is awaited, and people may stop it or have it made at once.
+
+        While an answer is lost, only another one of the gateway brings the truth. But after a restore nobody knows what
+        was done anyway, and people may have decided against it since.
+        """
+        return order.state is State.APPROVED and (self.set_back or not order.unclear)
+
     @property
     def several(self) -> bool:
         """True for a request of more than one order."""

@@ -44,8 +44,10 @@ def show_others(tx: Tables, request: Request, event: Event, at: datetime) -> Non
 
     Where the beginning of a request was shown, its end is shown too, though it be too late for Retry by then.
     """
+    # The clock may have been ahead when somebody asked.
+    since = min(request.requested_at, at)
     for other in tx.requests.to_retry_beside(request):
-        if other.could_be_retried(request.requested_at):
+        if other.could_be_retried(since):
             show(tx, other, event, at)
 
 

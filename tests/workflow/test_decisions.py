@@ -324,6 +324,20 @@ async def test_nobody_retries_after_a_later_request_was_decided_against(
     await refused_retry(workflow, store, request, Verdict.DECIDED_AGAINST)
 
 
+async def test_an_older_card_shows_the_end_of_a_request_that_was_asked_with_a_clock_that_was_ahead(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Three days ahead Retry seemed to be over, and now the older card offers it again."""
+    older = await failed(workflow)
+    clock.advance(hours=72)
+    newer = await requested(workflow, form="V2")
+    clock.advance(hours=-72)
+    await deliver_all(workflow)
+    assert await withdraw(workflow, newer) is Verdict.ALLOWED
+    updated = "SELECT count(*) FROM deliveries WHERE number = ? AND kind = 'card_update' AND status = 'queued'"
+    assert await store.read(lambda tables: tables.connection.execute(updated, (older.number,))) == [(1,)]
+
+
 async def test_an_older_card_shows_the_end_of_a_newer_request_however_late(
     workflow: Workflow, store: Store, clock: Clock
 ) -> None:

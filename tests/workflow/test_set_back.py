@@ -16,6 +16,7 @@ from tests.workflow.steps import (
     AWAY,
     CANCELLED,
     DENIED,
+    LOST,
     approve,
     approved,
     ask,
@@ -28,6 +29,8 @@ from tests.workflow.steps import (
     state_of,
     version,
 )
+from tests.workflow.test_batches import stop
+from tests.world import actor, next_attempt
 
 
 async def went_back(store: Store, clock: Clock) -> list[SetBack]:
@@ -137,3 +140,19 @@ async def test_of_two_requests_that_failed_for_one_order_one_is_open(
     assert sorted(states) == [State.FAILED, State.UNKNOWN]
     for request in (first, acted.request):
         assert (await now(store, request)).set_back
+
+
+async def test_an_order_whose_answer_was_lost_can_be_stopped_after_a_restore(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Nobody knows what became of it anyway, and people may have settled it since: it must not be sent after a look."""
+    request = await approved(workflow)
+    await workflow.record_answer(await sending(workflow), LOST)
+    assert await stop(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
+    assert await went_back(store, clock) == [SetBack()]
+    assert await stop(workflow, request) is Verdict.ALLOWED
+    assert (await now(store, request)).may_have_had_effect
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    clock.advance(hours=1)
+    assert await next_attempt(workflow) is None
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []

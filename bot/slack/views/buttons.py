@@ -103,7 +103,7 @@ def approvals_promised(request: Request) -> int:
 
 
 def between_attempts(request: Request) -> bool:
-    """Return True where the next attempt is awaited and certainly none has done anything, so that people may act.
+    """Return True where the next attempt is awaited and people may act.
 
     Of several orders, one is enough.
     """
@@ -121,7 +121,7 @@ def which_wait(request: Request, *, tried: bool = False) -> str:
 
 
 def _between_attempts(request: Request) -> list[Cancellation]:
-    return [each for each in request.cancellations if each.state is State.APPROVED and not each.unclear]
+    return [each for each in request.cancellations if request.waits_for_people_too(each)]
 
 
 def _buttons(request: Request) -> list[Element]:

@@ -169,8 +169,8 @@ def reason(request: Request, room: Room) -> list[Block]:
     least = _LEAST_REASON_WEIGHT_OF_SEVERAL if request.several else _LEAST_REASON_WEIGHT
     if room is not Room.NONE or weight(request.reason) <= least:
         return [quote(request.reason)] if request.reason else []
-    record = f"/cancel-audit order:{cut(request.order_ids[0], _SHOWN_ORDER)}"
-    return [quote(cut_to_weight(request.reason, least)), lines([words(f"The rest of the reason: see {record}")])]
+    whole = f"All of the reason comes as a file with /cancel-audit order:{cut(request.order_ids[0], _SHOWN_ORDER)} csv"
+    return [quote(cut_to_weight(request.reason, least)), lines([words(whole)])]
 
 
 def fitting(request: Request, build: Callable[[Room], list[Block]]) -> list[Block]:

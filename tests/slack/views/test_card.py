@@ -227,7 +227,7 @@ def test_an_accepted_reason_never_makes_a_card_or_receipt_too_long_later(
         text = shown(message)
         assert len(message.text.encode()) <= MOST_TEXT
         whole = reason in text
-        assert whole or "The rest of the reason: see /cancel-audit order:ord_1" in text
+        assert whole or "All of the reason comes as a file with /cancel-audit order:ord_1 csv" in text
     whole_on_card = reason in shown(card.card(request, presentation))
     assert whole_on_card or (state is not State.PENDING and approvals > 1) or groups
     drawn = card.card(request, presentation)
