@@ -87,6 +87,7 @@ async def test_after_a_restore_nobody_reads_what_the_bot_cannot_know(
         await everybody_reads_of_what_goes_on(desk, [rejected, withdrawn, expired])
         assert COPY in text
         assert "I went on with an older copy of my database, " in text
+        assert "Last attempt on record: the gateway could not be reached" in text
         assert "Then an approver settles this by hand" in text
         before = len(desk.slack.space.posted)
         await desk.ben.click(rejected, "reject")

@@ -21,6 +21,7 @@ from bot.slack.views.text import (
     cut_to_weight,
     escape,
     lines,
+    listed,
     moment,
     mrkdwn,
     mrkdwn_moment,
@@ -255,13 +256,20 @@ def _progress(request: Request, found: outcomes.Words) -> list[Element]:
         case State.FAILED | State.UNKNOWN:
             at = moment(request.cancellation.changed_at)
             row = [words("Last attempt "), at, *([words(f": {said}")] if said else [])]
+            if _became_unknown(request):
+                row = [words(f"Last attempt on record: {said}")] if said else []
             if request.cancellation.stopped_by:
                 row = [words("Ended "), at, *([words(f". Last attempt: {said}")] if said else [])]
-            return row + _retry_until(request)
+            return _above_each_other(row, _retry_until(request))
         case State.REFUSED:
             return [words("Ended "), moment(request.cancellation.changed_at), *([words(f": {said}")] if said else [])]
         case _:
             return [words("Ended "), moment(request.cancellation.changed_at)]
+
+
+def _became_unknown(request: Request) -> bool:
+    """Return True where a restore may have made it unknown, so that no attempt ended at the time of the last change."""
+    return request.set_back and request.state is State.UNKNOWN
 
 
 def _progress_of_several(request: Request) -> list[Element]:
@@ -269,7 +277,8 @@ def _progress_of_several(request: Request) -> list[Element]:
     if not request.under_way:
         if request.state is State.PENDING:
             return []
-        return [words("Ended "), moment(request.changed_at), *_retry_until(request)]
+        ended = [] if _became_unknown(request) else [words("Ended "), moment(request.changed_at)]
+        return _above_each_other(ended, _retry_until(request))
     due = [each.due_at for each in request.cancellations if _is_tried_again(each) and each.due_at]
     if not due:
         return []
@@ -300,6 +309,10 @@ def _is_tried_again(order: Cancellation) -> bool:
     return order.state is State.APPROVED and order.attempts > 0
 
 
+def _above_each_other(*rows: list[Element]) -> list[Element]:
+    return listed([row for row in rows if row], "\n")
+
+
 def _retry_until(request: Request) -> list[Element]:
     """Return until when Retry works, and what to do after that."""
     states = {each.state for each in policy.retryable(request)}
@@ -312,7 +325,7 @@ def _retry_until(request: Request) -> list[Element]:
         after = "settle by hand what is not known, and ask again with /cancel-order for what has failed"
     when = "until " if request.freeze is None else "when the freeze is over, until "
     return [
-        words(f"\nAn approver who is not the requester can press Retry {when}"),
+        words(f"An approver who is not the requester can press Retry {when}"),
         moment(request.retry_until),
         words(f", if its approvals count. After that, {after}."),
     ]
