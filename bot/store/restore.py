@@ -3,9 +3,10 @@
 import fcntl
 import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
@@ -26,6 +27,8 @@ from bot.store.verification import verify_all
 AnotherWay: TypeAlias = frozenset[tuple[int, str]]
 """Orders, each by the number of its request and its id."""
 
+_KEPT = ".before-restore-"
+"""So goes on the name of the file that was there before, up to a number."""
 _BESIDE = ("-wal", "-shm")
 """The endings of the files that SQLite keeps beside a database."""
 
@@ -58,9 +61,9 @@ def restore(
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
     ``then`` does what must be in the file before any bot opens it. It gets the last event of the copy, and the orders
-    that have ended in it and went another way in the file that it replaces, as far as that can be read. The file that
-    was there, sound or not, keeps its content under another name. Nothing changes unless all of it works. Raises
-    StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
+    that have ended in it and went another way in the file that it replaces, or in one that an earlier restore has kept,
+    as far as these can be read. The file that was there, sound or not, keeps its content under another name. Nothing
+    changes unless all of it works. Raises StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
     """
     real = target.resolve()
     if source.exists() and real.exists() and source.samefile(real):
@@ -89,10 +92,17 @@ def restore(
         return Restoration(verification, _swap(copy, real))
 
 
-def _another_way(copy: Tables, replaced: Path) -> AnotherWay:
-    with suppress(StoreError), open_reader(replaced) as tables:
-        return copy.requests.that_went_another_way(tables.requests)
-    return frozenset()
+def _another_way(copy: Tables, real: Path) -> AnotherWay:
+    """Return the orders that went another way in the file that is there, or in one that an earlier restore has kept."""
+    found: set[tuple[int, str]] = set()
+    kept = re.compile(rf"{re.escape(real.name)}({re.escape(_KEPT)}[0-9]+)?")
+    for path in (each for each in real.parent.iterdir() if kept.fullmatch(each.name)):
+        with suppress(StoreError, OSError), explained(path), closing(sqlite.open_read_only(path, at_rest=True)) as file:
+            tables = Tables(file)
+            # A file whose whole record the copy has knows of no other way.
+            if copy.record.behind(tables.record.last(), 0) is None:
+                found |= copy.requests.that_went_another_way(tables.requests)
+    return frozenset(found)
 
 
 @contextmanager
@@ -139,7 +149,7 @@ def _swap(copy: Path, real: Path) -> Path | None:
 def _free(real: Path) -> Path:
     """Return the first free name for the former file."""
     for number in itertools.count(1):
-        kept = real.with_name(f"{real.name}.before-restore-{number}")
+        kept = real.with_name(f"{real.name}{_KEPT}{number}")
         if not any(os.path.lexists(f"{kept}{ending}") for ending in ("", *_BESIDE)):
             return kept
     raise AssertionError("there is no end of numbers")

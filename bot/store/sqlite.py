@@ -210,8 +210,10 @@ def open_writer(path: Path, *, patience: float = _COMMANDS_TAKE) -> SQLite:
     return connection
 
 
-def open_read_only(path: Path) -> SQLite:
+def open_read_only(path: Path, *, at_rest: bool = False) -> SQLite:
     """Open the file for reading; any write through this connection fails.
+
+    Where it is ``at_rest``, so that nobody writes it, an empty log is not made beside it.
 
     Raises StoreError where the log with the newest changes is missing or damaged, or belongs to another file: what is
     left must not look like all there is.
@@ -238,7 +240,7 @@ def open_read_only(path: Path) -> SQLite:
                 raise
             # A bot that runs may have begun a new log between the looks at both.
             time.sleep(_BETWEEN_LOOKS)
-    return SQLite(address)
+    return SQLite(f"{address}&immutable=1" if at_rest and not can_hold_something(log) else address)
 
 
 class _Beside(SQLite):

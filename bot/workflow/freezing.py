@@ -119,8 +119,8 @@ def freeze_restored(
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
     that was not over, it goes on record that this is not known: the bot must not say that it knows. ``last`` is the
-    last event of the copy. After two restores an order that has ended in the copy may have gone ``another_way`` in the
-    database that it replaces: each by the number of its request and its id.
+    last event of the copy. After two restores an order that has ended in the copy may have gone ``another_way`` in
+    another database: each by the number of its request and its id.
     """
     # The bot has gone on with what the copy owes, too.
     tx.deliveries.doubt_all(at)

@@ -155,13 +155,15 @@ async def test_what_was_over_in_the_copy_is_as_it_was(database: Path, clock: Clo
         assert not any(isinstance(event.content, SetBack) for event in await desk.events())
 
 
-async def test_what_went_another_way_before_a_second_restore_is_not_known(
-    database: Path, clock: Clock, tmp_path: Path
+@pytest.mark.parametrize("restores", [2, 3])
+async def test_what_went_another_way_before_a_later_restore_is_not_known(
+    database: Path, clock: Clock, tmp_path: Path, restores: int
 ) -> None:
     """The file from before the first restore knows how a request ended, but not what the bot did on the copy."""
-    noon = tmp_path / "noon.db"
+    morning, noon = tmp_path / "morning.db", tmp_path / "noon.db"
     async with Desk(database, now=clock) as desk:
         bot = await desk.start_bot(quick_tuning(now=clock))
+        backup(database, morning)
         card = await desk.ask("ord_1")
         await bot.worker.until_idle()
         backup(database, noon)
@@ -177,6 +179,9 @@ async def test_what_went_another_way_before_a_second_restore_is_not_known(
         await desk.card_says(card, "✅ Cancelled")
         await desk.running_bot.worker.until_idle()
         await desk.stop_bot()
+        if restores == 3:
+            await go_on_with(desk, clock, morning)
+            await desk.stop_bot()
         await go_on_with(desk, clock, database.with_name(f"{database.name}.before-restore-1"))
         clock.advance(minutes=1)
         assert COPY in await desk.card_says(card, "Withdrawn")
