@@ -60,8 +60,9 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.SENDING: frozenset(
         {State.APPROVED, State.CANCELLED, State.REFUSED, State.FAILED, State.UNKNOWN},
     ),
-    # A failed one may have been sent again on a record that an older copy has replaced.
-    State.FAILED: frozenset({State.APPROVED, State.UNKNOWN}),
+    # A failed one may have been sent again on a record that an older copy has replaced, or have been stopped after that
+    # though an answer was lost.
+    State.FAILED: frozenset({State.APPROVED, State.UNKNOWN, State.CANCELLED}),
     State.UNKNOWN: frozenset(
         {State.APPROVED, State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED},
     ),

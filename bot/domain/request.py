@@ -50,10 +50,10 @@ class Request:
     the reminders so far, and ``escalated_at`` is None until the request is escalated. ``category`` is the entry of the
     setting REASONS with which the reason begins, and ``source`` the permalink of the message from which somebody asked;
     both may be empty. ``approval_ttl`` is how long it could wait when somebody asked: ``expires_at`` moves with a clock
-    that is set. ``set_back`` is true where an older copy of the database took over, so that nobody knows here what it
-    did since. ``history`` is who did what, as far as the reader has to show it. What people
-    can do depends also on when they read of it, on the freeze in force, and on whether its card is there and up to
-    date: ``read_at``, ``freeze``, ``has_card``.
+    that is set. ``set_back`` is the number of the last event by which an older copy of the database took over, so that
+    nobody knows here what it did since that copy was made, or 0. ``history`` is who did what, as far as the reader has
+    to show it. What people can do depends also on when they read of it, on the freeze in force, and on whether its card
+    is there and up to date: ``read_at``, ``freeze``, ``has_card``.
     """
 
     number: int
@@ -76,7 +76,7 @@ class Request:
     category: str = ""
     source: str = ""
     approval_ttl: timedelta = timedelta(0)
-    set_back: bool = False
+    set_back: int = 0
     history: tuple[Step, ...] = ()
     read_at: datetime | None = None
     freeze: Freeze | None = None
@@ -90,7 +90,13 @@ class Request:
     @property
     def may_have_had_effect(self) -> bool:
         """True for an end without effect that a restore has set back: what came after the copy may have had one."""
-        return self.set_back and self.state in WITHOUT_EFFECT
+        if self.state is State.REFUSED:
+            return any(map(self.was_refused_before, self.cancellations))
+        return bool(self.set_back) and self.state in WITHOUT_EFFECT
+
+    def was_refused_before(self, order: Cancellation) -> bool:
+        """Return True for an order that the gateway had refused when an older copy took over."""
+        return order.state is State.REFUSED and order.changed_seq < self.set_back
 
     def waits_for_people_too(self, order: Cancellation) -> bool:
         """Return True where the next attempt for this order is awaited, and people may stop it or have it made at once.
@@ -98,7 +104,7 @@ class Request:
         While an answer is lost, only another one of the gateway brings the truth. But after a restore nobody knows what
         was done anyway, and people may have decided against it since.
         """
-        return order.state is State.APPROVED and (self.set_back or not order.unclear)
+        return order.state is State.APPROVED and (self.set_back > 0 or not order.unclear)
 
     @property
     def several(self) -> bool:

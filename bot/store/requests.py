@@ -31,10 +31,11 @@ from bot.store.attempts import OWN_MAYBE_DONE
 from bot.store.connection import Connection, Row, among
 from bot.store.schema import IS_SET_BACK, NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
 
+_SET_BACK_BY = f"coalesce((SELECT max(e.seq) FROM audit_events e WHERE e.request = r.id AND {SET_BACK}), 0)"
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
-    f" r.category, r.source, r.approval_ttl, {IS_SET_BACK}"
+    f" r.category, r.source, r.approval_ttl, {_SET_BACK_BY}"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
@@ -44,8 +45,9 @@ _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     f" CASE WHEN c.state = 'pending' THEN (SELECT CASE WHEN {_MAY_BE_CANCELLED} THEN p.state ELSE 'unknown' END"
     f"  || ' ' || p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND ({_MAY_BE_CANCELLED}"
-    f"   OR ({one_of('p.state', WITHOUT_EFFECT)} AND p.request IN"
-    f"    (SELECT q.number FROM requests q JOIN audit_events e ON e.request = q.id WHERE {SET_BACK})))"
+    f"   OR ({one_of('p.state', [*WITHOUT_EFFECT, State.REFUSED])} AND EXISTS"
+    "    (SELECT 1 FROM requests q JOIN audit_events e ON e.request = q.id WHERE q.number = p.request"
+    f"     AND {SET_BACK} AND (p.state <> '{State.REFUSED}' OR e.seq > p.changed_seq))))"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
     "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"
@@ -416,7 +418,7 @@ def _request(rows: list[Row]) -> Request:
         category=category,
         source=source,
         approval_ttl=timedelta(seconds=approval_ttl),
-        set_back=bool(set_back),
+        set_back=set_back,
         decisions=tuple(_decision(*each) for order_id, *each in decisions if not order_id),
     )
 

@@ -74,7 +74,7 @@ def conclude(
     request = tx.requests.of_cancellation(attempt.cancellation)
     assert request is not None
     # After a restore, calls that the copy does not know may have had an effect as well.
-    own = request.set_back or request.cancellation.unclear
+    own = request.set_back > 0 or request.cancellation.unclear
     unclear = own or tx.attempts.any_unclear(request)
     current = tx.attempts.under_way(request)
     if not tx.attempts.end(attempt, answer, at):
@@ -82,7 +82,8 @@ def conclude(
     number, call = request.cancellation.attempts, tx.attempts.number(attempt, request)
     if request.state is not State.SENDING or current is None or current.id != attempt.id:
         # Its lease ended while the file could not be written. A confirmation for this order counts whenever it comes.
-        if answer.outcome is Outcome.CANCELLED and request.state in _MAY_STILL_BE_CONFIRMED:
+        stopped = request.set_back > 0 and request.state is State.FAILED
+        if answer.outcome is Outcome.CANCELLED and (stopped or request.state in _MAY_STILL_BE_CONFIRMED):
             end(tx, request, Cancelled(call, answer, call, late=not request.under_way), BOT, at)
             return State.CANCELLED
         tx.record.append(AnsweredLate(call, answer, call), BOT, at, request)

@@ -131,9 +131,7 @@ def freeze_restored(
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)
         assert request is not None
-        sent_again = {each.order_id for each in policy.retryable(request.as_of(made, None))}
-        sent_again |= {order_id for about, order_id in another_way if about == number}
-        failed = [each for each in request.cancellations if each.state is State.FAILED and each.order_id in sent_again]
+        failed = [each for each in policy.retryable(request.as_of(made, None)) if each.state is State.FAILED]
         # Of two that failed for one order, only one can be open.
         unknown = [each.order_id for each in failed if tx.cancellations.move(each, State.UNKNOWN, at=at)]
         show(tx, request, tx.record.append(SetBack(tuple(unknown)), BOT, at, request), at)

@@ -26,6 +26,7 @@ def test_a_confirmation_may_follow_every_state_in_which_a_call_may_be_without_an
         State.SENDING,
         State.UNKNOWN,
         State.REFUSED,
+        State.FAILED,  # people may stop it after a restore, though an answer was lost
         State.SETTLED_CANCELLED,
         State.SETTLED_NOT_CANCELLED,
     }

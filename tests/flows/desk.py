@@ -54,7 +54,7 @@ QUICK = Patience(
     longest_delivery_pause=timedelta(milliseconds=20),
     max_attempts=4,
     settle_delay=timedelta(milliseconds=300),
-    receipt_waits=timedelta(milliseconds=300),
+    receipt_waits=timedelta(seconds=10),
     message_every=timedelta(0),
 )
 

@@ -243,8 +243,7 @@ async def test_a_channel_without_the_bot_is_explained_and_the_card_follows_the_i
     quiet_desk.slack.space.channels[LOBBY].members.discard(quiet_desk.slack.space.bot_user_id)
     await quiet_desk.start_bot(APPROVAL_CHANNEL="")
     await quiet_desk.fill_in("ord_1", channel=LOBBY)
-    told = quiet_desk.ann.reads(await quiet_desk.receipt())
-    assert "Your request has no card yet" in told
+    told = quiet_desk.ann.reads(await quiet_desk.receipt("Your request has no card yet"))
     assert "I can't post the approval card in #general." in told
     assert "/invite @cancel-desk" in told
     quiet_desk.slack.space.channels[LOBBY].members.add(quiet_desk.slack.space.bot_user_id)

@@ -1,6 +1,8 @@
 """The requester's receipt: it comes once, always shows the truth, and can take the request back."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from bot.domain.events import Withdrawn
 from bot.domain.policy import Surface
 from bot.sandbox.faults import ApiError, Drop, Without
 from bot.sandbox.workspace import Posted
-from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, Desk
+from tests.flows.desk import ANN, LEADS, LOBBY, PAYMENTS, QUICK, Desk, quick_tuning
 
 
 def link_to(desk: Desk, card: Posted) -> str:
@@ -111,7 +113,7 @@ async def test_one_update_that_slack_refuses_is_not_the_last_one(quiet_desk: Des
 async def test_the_receipt_does_not_wait_for_a_channel_that_is_limited_for_long(quiet_desk: Desk) -> None:
     """The requester sees how the request stands, and can withdraw it; the link comes with the card."""
     desk = quiet_desk
-    await desk.start_bot()
+    await desk.start_bot(quick_tuning(patience=replace(QUICK, receipt_waits=timedelta(milliseconds=300))))
     desk.slack.refusals.start("ratelimited", channel=PAYMENTS)
     assert await desk.fill_in("ord_1") is None
     receipt = await desk.receipt("Waiting for approval")

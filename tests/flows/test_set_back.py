@@ -13,6 +13,7 @@ import pytest
 from bot.app import Bot
 from bot.cli.record import at_the_terminal
 from bot.domain.events import Frozen, SetBack
+from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, rate_limited
 from bot.sandbox.workspace import Posted
 from bot.settings import load
@@ -194,6 +195,45 @@ async def test_what_went_another_way_before_a_later_restore_is_not_known(
         await desk.wait(lambda: any(warned in desk.ann.reads(each) for each in desk.slack.space.posted))
         assert desk.gateway.effects == {"ord_1": 1}
     assert verify_all(database).damage is None
+
+
+async def test_a_refusal_from_before_a_second_restore_is_no_last_word(
+    database: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """The gateway did not know the order, and on the copy of noon it cancelled it. A refusal of today is its word."""
+    noon = tmp_path / "noon.db"
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock))
+        card = await desk.ask("ord_1")
+        await bot.worker.until_idle()
+        backup(database, noon)
+        desk.gateway.faults.add("ord_1", answers.error(404, "ORDER_NOT_FOUND", "Order not found"))
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "no such order")
+        await bot.worker.until_idle()
+        await desk.stop_bot()
+        await go_on_with(desk, clock, noon)
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        await desk.card_says(card, "[ Approve ]")
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")
+        await desk.running_bot.worker.until_idle()
+        await desk.stop_bot()
+        await go_on_with(desk, clock, database.with_name(f"{database.name}.before-restore-1"))
+        clock.advance(minutes=1)
+        said = await desk.card_says(card, "Not known whether the order is cancelled")
+        assert COPY in said
+        assert "no such order" not in said
+        assert COPY in desk.ann.reads(await desk.receipt("Not known whether the order is cancelled"))
+        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+        assert await desk.fill_in("ord_1") is None
+        warned = "I don't know whether it cancelled the order"
+        again = await desk.wait(
+            lambda: next((each for each in desk.slack.space.posted if warned in desk.ann.reads(each)), None)
+        )
+        desk.gateway.faults.add("ord_1", answers.error(404, "ORDER_NOT_FOUND", "Order not found"))
+        await desk.ben.click(again, "approve")
+        assert COPY not in await desk.card_says(again, "no such order")
 
 
 @pytest.mark.parametrize("what", ["card", "result"])

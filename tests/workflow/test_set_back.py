@@ -8,6 +8,7 @@ from bot.domain.cancellation import State
 from bot.domain.events import SetBack
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Verdict
+from bot.domain.report import Period
 from bot.store import Store
 from bot.workflow import Wish, Workflow, freezing
 from tests.clock import Clock
@@ -15,6 +16,7 @@ from tests.workflow.steps import (
     ANN,
     AWAY,
     CANCELLED,
+    COMPLETED,
     DENIED,
     LOST,
     approve,
@@ -155,4 +157,56 @@ async def test_an_order_whose_answer_was_lost_can_be_stopped_after_a_restore(
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     clock.advance(hours=1)
     assert await next_attempt(workflow) is None
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_what_the_gateway_refuses_after_a_restore_is_its_word(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """It was asked after the copy took over, and says how the order stands."""
+    request = await approved(workflow)
+    assert await went_back(store, clock) == [SetBack()]
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    await workflow.record_answer(await sending(workflow), COMPLETED)
+    assert await state_of(store, request) is State.REFUSED
+    assert not (await now(store, request)).may_have_had_effect
+    period = Period(clock() - timedelta(days=1), clock() + timedelta(days=1))
+    assert await store.read(lambda tables: tables.reports.set_back(period)) == 0
+    newer = (await ask(workflow, "ord_1", form="V2")).request
+    assert newer is not None
+    assert newer.cancellation.earlier is None
+    assert await went_back(store, clock) == [SetBack()] * 2
+    assert await store.read(lambda tables: tables.reports.set_back(period)) == 0
+
+
+async def test_a_confirmation_counts_after_people_stopped_what_a_restore_had_set_back(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """The bot with the call stood still past its lease, another one took it for lost, and somebody pressed Stop."""
+    request = await approved(workflow)
+    assert await went_back(store, clock) == [SetBack()]
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    late = await sending(workflow)
+    clock.advance(minutes=5)
+    assert await next_attempt(workflow) is None
+    assert await stop(workflow, request) is Verdict.ALLOWED
+    assert await workflow.record_answer(late, CANCELLED) is State.CANCELLED
+    assert await state_of(store, request) is State.CANCELLED
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_what_the_requester_stopped_is_retried_by_nobody_after_a_restore_either(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """It went another way in between, so nobody knows how it ended; but nobody asks for it any more."""
+    request = await approved(workflow)
+    assert await stop(workflow, request, ANN.id) is Verdict.ALLOWED
+    elsewhere = frozenset({(request.number, "ord_1")})
+    await store.transaction(
+        "restore",
+        lambda tx: freezing.freeze_restored(tx, tx.record.last(), elsewhere, actor="terminal:op", at=clock()),
+    )
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.STOPPED_BY_REQUESTER
+    assert (await now(store, request)).may_have_had_effect
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []

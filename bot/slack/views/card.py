@@ -269,7 +269,7 @@ def _progress(request: Request, found: outcomes.Words) -> list[Element]:
 
 def _became_unknown(request: Request) -> bool:
     """Return True where a restore may have made it unknown, so that no attempt ended at the time of the last change."""
-    return request.set_back and request.state is State.UNKNOWN
+    return request.set_back > 0 and request.state is State.UNKNOWN
 
 
 def _progress_of_several(request: Request) -> list[Element]:

@@ -385,6 +385,11 @@ def as_far_as_known(request: Request, found: Words) -> Words:
     if request.state is State.UNKNOWN:
         return replace(found, did=SET_BACK)
     known = f"{SET_BACK} {_LOOK_UP}"
+    if request.state is State.REFUSED and request.was_refused_before(request.cancellation):
+        # That it is cancelled, or refunded, is the gateway's word, and stays true.
+        no = found.sign == _BY_STATE[State.REFUSED].sign
+        may_be = replace(found, title=_UNKNOWN, meaning="", short=f"{found.short} (may be cancelled)")
+        return replace(may_be if no else found, did=known)
     if request.state is not State.FAILED:
         return replace(found, did=known if found.did else "")
     # Another request for the order stood in the way of one that is unknown.
