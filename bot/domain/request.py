@@ -91,12 +91,12 @@ class Request:
     def may_have_had_effect(self) -> bool:
         """True for an end without effect that a restore has set back: what came after the copy may have had one."""
         if self.state is State.REFUSED:
-            return any(map(self.was_refused_before, self.cancellations))
+            return any(map(self.stood_before, self.cancellations))
         return bool(self.set_back) and self.state in WITHOUT_EFFECT
 
-    def was_refused_before(self, order: Cancellation) -> bool:
-        """Return True for an order that the gateway had refused when an older copy took over."""
-        return order.state is State.REFUSED and order.changed_seq < self.set_back
+    def stood_before(self, order: Cancellation) -> bool:
+        """Return True for an order that has not changed since an older copy took over."""
+        return order.changed_seq < self.set_back
 
     def waits_for_people_too(self, order: Cancellation) -> bool:
         """Return True where the next attempt for this order is awaited, and people may stop it or have it made at once.

@@ -59,6 +59,17 @@ async def go_on_with(desk: Desk, clock: Clock, copy: Path) -> None:
     await desk.start_bot(quick_tuning(now=clock))
 
 
+async def cancelled_on(desk: Desk, clock: Clock, copy: Path, card: Posted) -> None:
+    """Restore this copy, and let the request be approved and its order cancelled on it; stop the bot."""
+    await go_on_with(desk, clock, copy)
+    await desk.cleo.command("/cancel-order unfreeze", LOBBY)
+    await desk.card_says(card, "[ Approve ]")
+    await desk.ben.click(card, "approve")
+    await desk.card_says(card, "✅ Cancelled")
+    await desk.running_bot.worker.until_idle()
+    await desk.stop_bot()
+
+
 def everything(desk: Desk, since: int) -> list[str]:
     """Return all that anybody can read and that was posted or changed since so many messages."""
     posted = desk.slack.space.posted
@@ -173,13 +184,7 @@ async def test_what_went_another_way_before_a_later_restore_is_not_known(
         await desk.wait(lambda: [each for each in desk.slack.calls if each.method == "chat.update"])
         await desk.stop_bot()
         desk.slack.heal()
-        await go_on_with(desk, clock, noon)
-        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
-        await desk.card_says(card, "[ Approve ]")
-        await desk.ben.click(card, "approve")
-        await desk.card_says(card, "✅ Cancelled")
-        await desk.running_bot.worker.until_idle()
-        await desk.stop_bot()
+        await cancelled_on(desk, clock, noon, card)
         if restores == 3:
             await go_on_with(desk, clock, morning)
             await desk.stop_bot()
@@ -212,13 +217,7 @@ async def test_a_refusal_from_before_a_second_restore_is_no_last_word(
         await desk.card_says(card, "no such order")
         await bot.worker.until_idle()
         await desk.stop_bot()
-        await go_on_with(desk, clock, noon)
-        await desk.cleo.command("/cancel-order unfreeze", LOBBY)
-        await desk.card_says(card, "[ Approve ]")
-        await desk.ben.click(card, "approve")
-        await desk.card_says(card, "✅ Cancelled")
-        await desk.running_bot.worker.until_idle()
-        await desk.stop_bot()
+        await cancelled_on(desk, clock, noon, card)
         await go_on_with(desk, clock, database.with_name(f"{database.name}.before-restore-1"))
         clock.advance(minutes=1)
         said = await desk.card_says(card, "Not known whether the order is cancelled")

@@ -385,7 +385,10 @@ def as_far_as_known(request: Request, found: Words) -> Words:
     if request.state is State.UNKNOWN:
         return replace(found, did=SET_BACK)
     known = f"{SET_BACK} {_LOOK_UP}"
-    if request.state is State.REFUSED and request.was_refused_before(request.cancellation):
+    settled = request.state in {State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED}
+    if settled and request.stood_before(request.cancellation):
+        return replace(found, did=known)
+    if request.state is State.REFUSED and request.stood_before(request.cancellation):
         # That it is cancelled, or refunded, is the gateway's word, and stays true.
         no = found.sign == _BY_STATE[State.REFUSED].sign
         may_be = replace(found, title=_UNKNOWN, meaning="", short=f"{found.short} (may be cancelled)")

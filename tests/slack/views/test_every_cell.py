@@ -552,6 +552,17 @@ def test_everybody_reads_of_a_request_that_goes_on_in_an_older_copy(state: State
     assert "what people decided" not in shown(card.card(ended))
 
 
+@pytest.mark.parametrize("state", [State.REFUSED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED])
+def test_an_end_from_before_an_older_copy_took_over_is_no_last_word(state: State) -> None:
+    """The order may have gone another way in between; what the gateway or people say after that, they say of today."""
+    request = cell(state, None)
+    before = replace(request, set_back=request.version + 1)
+    for about, said in ((before, True), (replace(request, set_back=request.version - 1), False)):
+        for message in (card.card(about), receipt.receipt(about, None, BOT)):
+            for text in (shown(message), message.text):
+                assert ("so I don't know what this request did after that copy was made" in text) is said
+
+
 def test_no_message_claims_lost_answers_that_an_older_copy_cannot_know() -> None:
     """Nobody knows whether the call that is answered with "already cancelled" was the first one."""
     request = replace(cell(State.CANCELLED, Reason.ALREADY_CANCELLED), set_back=True)
