@@ -387,8 +387,8 @@ def may_try_now(request: Request, actor: Actor, at: datetime) -> Verdict:
 def may_stop(request: Request, actor: Actor) -> Verdict:
     """Return ALLOWED where this person may end an approved request.
 
-    Certainly nothing was done yet, or nobody can know after a restore.
-    Stopping takes no second person: approvers may, and the requester.
+    Certainly nothing was done yet, or nobody can know after a restore. Stopping takes no second person: approvers may,
+    and the requester.
     """
     refusal = _not_an_approver(request, actor)
     if refusal is not None and actor.id != request.requester:

@@ -300,7 +300,8 @@ class Postgres:
 
     def rely_on(self, head: Row) -> None:
         """Let each transaction look for this head, which another bot may have written."""
-        self._read = head
+        # The record is read from its beginning once a day.
+        self._read = max(self._read, head)
 
     def checkpoint(self) -> bool:
         """Return True: the server tidies up by itself."""
