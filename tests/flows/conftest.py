@@ -2,7 +2,18 @@
 
 import pytest
 
+from bot.slack import people, places
 from tests.flows.desk import Desk
+
+
+@pytest.fixture(autouse=True)
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the bot wait longer for Slack's answers about people and places, as the local Slack waits longer for the bot.
+
+    Otherwise a moment in which a busy machine stands still makes a group unreadable for three seconds.
+    """
+    for asks in (people, places):
+        monkeypatch.setattr(asks, "_ANSWER_WITHIN", 5.0)
 
 
 @pytest.fixture(params=["socket", "http"])

@@ -21,6 +21,11 @@ from tests.flows.stopping import stopping
 from tests.writer import busy
 
 
+@pytest.fixture(autouse=True)
+def slow_machine() -> None:
+    """Leave the bot its own patience with Slack: some of these tests are about it."""
+
+
 async def test_ready_when_connected(desk: Desk) -> None:
     """Both endpoints say yes while everything is there."""
     assert await desk.get("/healthz") == (200, {"status": "alive"})
