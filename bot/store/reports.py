@@ -8,7 +8,7 @@ from bot.domain.audit import timestamp
 from bot.domain.cancellation import WITHOUT_EFFECT, Choice, State
 from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
-from bot.store.schema import IS_SET_BACK, SET_BACK, one_of
+from bot.store.schema import SET_BACK_BY, one_of
 
 _ORDERS = f"""
     SELECT c.request, r.category, c.state, c.requested_at,
@@ -65,8 +65,8 @@ class Reports:
         sql = (
             "SELECT count(*) FROM cancellations c JOIN requests r ON r.number = c.request"
             " WHERE c.requested_at >= ? AND c.requested_at < ?"
-            f" AND (({one_of('c.state', WITHOUT_EFFECT)} AND {IS_SET_BACK}) OR (c.state = '{State.REFUSED}' AND"
-            f" EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK} AND e.seq > c.changed_seq)))"
+            f" AND (({one_of('c.state', WITHOUT_EFFECT)} AND {SET_BACK_BY} > 0)"
+            f"  OR (c.state = '{State.REFUSED}' AND {SET_BACK_BY} > c.changed_seq))"
         )
         return int(self._connection.execute(sql, (timestamp(period.since), timestamp(period.until)))[0][0])
 

@@ -29,13 +29,12 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import OWN_MAYBE_DONE
 from bot.store.connection import Connection, Row, among
-from bot.store.schema import IS_SET_BACK, NEXT_EVENT, OPEN_STATES, SET_BACK, one_of
+from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK, SET_BACK_BY, one_of
 
-_SET_BACK_BY = f"coalesce((SELECT max(e.seq) FROM audit_events e WHERE e.request = r.id AND {SET_BACK}), 0)"
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
     " r.card_ts, r.card_link, r.due_at, r.remind_at, r.escalate_at, r.reminded, r.escalated_at,"
-    f" r.category, r.source, r.approval_ttl, {_SET_BACK_BY}"
+    f" r.category, r.source, r.approval_ttl, {SET_BACK_BY}"
 )
 _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.attempts, c.due_at, c.lease_until"
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
@@ -136,7 +135,7 @@ class Requests:
     def stands(self, request_id: str, order_id: str) -> tuple[State, bool] | None:
         """Return the state of an order of this request, and whether that was set back by a restore, or None."""
         rows = self._connection.execute(
-            f"SELECT c.state, {IS_SET_BACK} FROM requests r JOIN cancellations c ON c.request = r.number"
+            f"SELECT c.state, {SET_BACK_BY} > 0 FROM requests r JOIN cancellations c ON c.request = r.number"
             " WHERE r.id = ? AND c.order_id = ?",
             (request_id, order_id),
         )

@@ -39,8 +39,8 @@ VOIDED = f"kind = '{VotesVoided.kind}'"
 """The condition of the index that finds approvals that no longer count."""
 SET_BACK = f"kind = '{SetBack.kind}'"
 """The condition of the index that finds what a restore has set back. Each read asks for it, and nearly nothing is."""
-IS_SET_BACK = f"EXISTS (SELECT 1 FROM audit_events e WHERE e.request = r.id AND {SET_BACK})"
-"""The condition on a request ``r`` that a restore has set it back."""
+SET_BACK_BY = f"coalesce((SELECT max(e.seq) FROM audit_events e WHERE e.request = r.id AND {SET_BACK}), 0)"
+"""The number of the last event by which a restore has set a request ``r`` back, or 0."""
 
 _STATUSES = ("queued", "delivered", "abandoned", "called_off")
 """What becomes of a delivery. A message that came to be of no use before anybody posted it is called off."""

@@ -126,8 +126,7 @@ def freeze_restored(
     tx.deliveries.doubt_all(at)
     # The clock may have been ahead by any time then, and right by now.
     made = min(datetime.fromisoformat(last.at) if last.at else at, at) - _MAY_BE_AHEAD
-    retryable = _retryable(tx, made)
-    open_in_it = (each.number for each in (*tx.requests.waiting(), *retryable))
+    open_in_it = (each.number for each in (*tx.requests.waiting(), *_retryable(tx, made)))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)
         assert request is not None
@@ -171,8 +170,7 @@ def put(
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
     # While everything is frozen, nobody can press Retry.
-    retryable = _retryable(tx, began)
-    waiting |= {request.number: request for request in retryable if request.number not in waiting}
+    waiting |= {request.number: request for request in _retryable(tx, began) if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():

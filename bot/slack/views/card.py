@@ -21,7 +21,6 @@ from bot.slack.views.text import (
     cut_to_weight,
     escape,
     lines,
-    listed,
     moment,
     mrkdwn,
     mrkdwn_moment,
@@ -140,7 +139,7 @@ def _how_it_stands(
     if room < Room.LEAST:
         rows += orders.causes(request, then=not _retry_until(request))
     progress = _progress_of_several(request) if request.several else _progress(request, found)
-    return [*rows, _approvals(request), progress]
+    return [*rows, _approvals(request), progress, [] if request.under_way else _retry_until(request)]
 
 
 def _to_know(request: Request) -> list[list[Element]]:
@@ -260,7 +259,7 @@ def _progress(request: Request, found: outcomes.Words) -> list[Element]:
                 row = [words(f"Last attempt on record: {said}")] if said else []
             if request.cancellation.stopped_by:
                 row = [words("Ended "), at, *([words(f". Last attempt: {said}")] if said else [])]
-            return _above_each_other(row, _retry_until(request))
+            return row
         case State.REFUSED:
             return [words("Ended "), moment(request.cancellation.changed_at), *([words(f": {said}")] if said else [])]
         case _:
@@ -277,8 +276,7 @@ def _progress_of_several(request: Request) -> list[Element]:
     if not request.under_way:
         if request.state is State.PENDING:
             return []
-        ended = [] if _became_unknown(request) else [words("Ended "), moment(request.changed_at)]
-        return _above_each_other(ended, _retry_until(request))
+        return [] if _became_unknown(request) else [words("Ended "), moment(request.changed_at)]
     due = [each.due_at for each in request.cancellations if _is_tried_again(each) and each.due_at]
     if not due:
         return []
@@ -307,10 +305,6 @@ def _meanwhile(request: Request) -> str:
 
 def _is_tried_again(order: Cancellation) -> bool:
     return order.state is State.APPROVED and order.attempts > 0
-
-
-def _above_each_other(*rows: list[Element]) -> list[Element]:
-    return listed([row for row in rows if row], "\n")
 
 
 def _retry_until(request: Request) -> list[Element]:
