@@ -78,23 +78,25 @@ class Patrol:
     async def run(self) -> None:
         """Verify until there is damage, or for as long as the task lives."""
         began = self._monotonic()
-        while self.damaged_at is None:
+        wrong_at: int | None = None
+        while wrong_at is None:
             more = False
             try:
                 more = await self._step()
             except StoreError as error:  # what is wrong with the file is told elsewhere
                 if error.problem is StoreProblem.HISTORY_LOST:
-                    self._found_damage(int(error.about.removeprefix("#")))
+                    # What is left is sound. The store says by itself that it has lost something.
+                    wrong_at = int(error.about.removeprefix("#"))
                     break
+            wrong_at = self.damaged_at
             if not more and self._monotonic() - began >= _AGAIN:
                 self._last, self._whole, began = FIRST, True, self._monotonic()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(_BREATHER, self._every) if more else self._every):
                     await self._store.history_lost.wait()  # other bots may go on with what is left
-        assert self.damaged_at is not None
         while True:
             with suppress(StoreError):
-                await self._stop(self.damaged_at)
+                await self._stop(wrong_at)
                 return
             await asyncio.sleep(self._every)
 

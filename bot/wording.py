@@ -22,7 +22,7 @@ from bot.printable import printable
 from bot.store.erasure import Gone
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Place
-from bot.store.restore import Restoration
+from bot.store.restore import AnotherWay, Restoration
 
 _NAMED = 5
 _MORE_FILES = "Raise the limit of open files (`ulimit -n`)"
@@ -338,12 +338,28 @@ def erased(gone: Gone) -> str:
 def restored(path: Path, done: Restoration) -> str:
     """Return what is in the file now, where the former one is, and what to do next."""
     kept = f" The database before is kept as {path_shown(done.kept)}." if done.kept else ""
-    return (
-        f"{path_shown(path)}: {events(done.verification)}.{kept} Everything is frozen in it: what people decided after"
-        " the backup is not on record. Start the bot, and no other one with the same Slack tokens. Check at the gateway"
-        " the orders of requests that are open again, and those that people asked for after the backup. Stop or reject"
-        " what must not be cancelled, and unfreeze."
+    known = f" {compared(done.another_way)}" if done.another_way else ""
+    unread = " and ".join(map(path_shown, done.not_compared))
+    # A backup of that very database has nothing that it could know better.
+    not_compared = (
+        f" {unread} cannot be read, so the copy was not compared with that. If it is no backup of that database, look"
+        " at the gateway for orders that are not cancelled in the copy."
+        if unread
+        else ""
     )
+    return (
+        f"{path_shown(path)}: {events(done.verification)}.{kept}{known}{not_compared} Everything is frozen in it: what"
+        " people decided after the backup is not on record. Start the bot, and no other one with the same Slack tokens."
+        " Check at the gateway the orders of requests that are open again, and those that people asked for after the"
+        " backup. Stop or reject what must not be cancelled, and unfreeze."
+    )
+
+
+def compared(another_way: AnotherWay) -> str:
+    """Return how many requests that have ended in a copy went another way in a database that it was compared with."""
+    count = len({number for number, _ in another_way})
+    requests = "1 request that has" if count == 1 else f"{count or 'No'} requests that have"
+    return f"{requests} ended in it went another way in a database that it was compared with."
 
 
 _ANOTHER_DATABASE = (

@@ -203,7 +203,9 @@ async def test_a_server_that_lost_what_the_bot_had_only_read_gets_nothing_more(p
         await other.close()
     async with asyncio.timeout(10):
         await walk.task
-    assert walk.patrol.damaged_at == 2
+    assert walk.stopped == [2, 2]
+    # What is left is sound, so nobody reads that the record is damaged.
+    assert (walk.patrol.damaged_at, walk.value("record_damaged")) == (None, 0)
     with pytest.raises(StoreError) as refused:
         await append(store, clock)
     assert refused.value.problem is StoreProblem.HISTORY_LOST

@@ -5,10 +5,21 @@ import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.record import at_the_terminal, database_option, is_the_bots_own, put_on_record, settings_for
+from bot.cli.record import (
+    at_the_terminal,
+    compare_option,
+    database_option,
+    is_the_bots_own,
+    put_on_record,
+    settings_for,
+)
+
+if TYPE_CHECKING:
+    from bot.store import Place
 
 _BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock")
 """The endings of SQLite's files and of the bot's."""
@@ -64,8 +75,9 @@ def backup(target: Path, keep: int | None, database: Path | None) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@compare_option
 @database_option
-def restore(file: Path, database: Path | None) -> None:
+def restore(file: Path, compare: "tuple[Place, ...]", database: Path | None) -> None:
     """Put FILE, a copy made by backup, into the place of the database, while the bot is stopped.
 
     The copy is checked first. The database that was there is kept beside it. Everything is frozen, until somebody has
@@ -85,12 +97,13 @@ def restore(file: Path, database: Path | None) -> None:
         fail(
             f"Nothing has changed. {target} is on a server, and restore replaces a file. Create an empty database on"
             " the server. Then set DATABASE_URL to the copy and MOVE_TO to the new database, and run move. Run"
-            " freeze --restored on the new database before a bot starts with it."
+            " freeze --restored on the new database before a bot starts with it, with COMPARE_WITH set to the database"
+            " that the bots used last."
         )
     try:
         by, at = at_the_terminal(), datetime.now(UTC)
         frozen = functools.partial(freezing.freeze_restored, actor=by, at=at)
-        done = store.restore(file, target, by, at, then=frozen, key=settings.seals_with())
+        done = store.restore(file, target, by, at, then=frozen, key=settings.seals_with(), compare=compare)
     except store.UnsoundBackup as error:
         fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")
     except store.StoreError as error:

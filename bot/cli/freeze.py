@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.record import database_option
+from bot.cli.record import compare_option, database_option
 from bot.cli.terminal import as_far_as_readable
 
 if TYPE_CHECKING:
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="The database is an older copy. Of each open request, say that its past is not known.",
 )
+@compare_option
 @database_option
-def freeze(why: str, database: Path | None, *, restored: bool) -> None:
+def freeze(why: str, compare: "tuple[Place, ...]", database: Path | None, *, restored: bool) -> None:
     """Stop everything that could cancel an order, also while the bot runs.
 
     No request is taken, no approval counts, and no call to the gateway begins. A call that has begun still ends.
     """
     from bot.domain.events import Frozen
 
-    _put(Frozen(why.strip()), database, restored=restored)
+    if compare and not restored:
+        raise click.UsageError("--compare is about an older copy, so it needs --restored.")
+    _put(Frozen(why.strip()), database, restored=restored, compare=compare)
 
 
 @click.command()
@@ -42,10 +45,12 @@ def unfreeze(database: Path | None) -> None:
     _put(Unfrozen(), database)
 
 
-def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool = False) -> None:
+def _put(
+    content: "Frozen | Unfrozen", database: Path | None, *, restored: bool = False, compare: "tuple[Place, ...]" = ()
+) -> None:
     """Begin or end a freeze, or say in one line that there is nothing to do.
 
-    ``restored`` is true for one that begins because the database is an older copy.
+    ``restored`` is true for one that begins because the database is an older copy, which is then compared with others.
     """
     from bot.cli.problems import fail
     from bot.cli.record import at_the_terminal, settings_for
@@ -53,14 +58,15 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
     from bot.clock import utc_now
     from bot.domain.events import Frozen, Unfrozen
     from bot.settings import WritingSettings
-    from bot.store import StoreError, open_beside
-    from bot.wording import freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
+    from bot.store import AnotherWay, StoreError, open_beside, went_another_way
+    from bot.wording import compared, freeze_begun, freeze_ended, frozen_already, not_frozen, store_error
     from bot.workflow import freezing
 
     settings = settings_for(WritingSettings, database)
     path = settings.database
     begins = isinstance(content, Frozen)
     ended: object = None
+    another_way: AnotherWay = frozenset()
     try:
         with open_beside(path, settings.seals_with()) as tx:
             at, known = tx.now(utc_now), tx.freeze()  # once nobody else writes
@@ -68,12 +74,16 @@ def _put(content: "Frozen | Unfrozen", database: Path | None, *, restored: bool 
                 known = None
             if restored and isinstance(content, Frozen):
                 why = content.why or freezing.RESTORED
-                freezing.freeze_restored(tx, tx.record.last(), actor=at_the_terminal(), at=at, what=why)
+                another_way = went_another_way(tx, compare)
+                by = at_the_terminal()
+                freezing.freeze_restored(tx, tx.record.last(), another_way, actor=by, at=at, what=why)
             elif begins == (known is None):
                 ended = freezing.put(tx, content, at_the_terminal(), at).content
             waiting = tx.requests.waiting()
     except StoreError as error:
         fail(store_error(error))
+    if compare:
+        say(compared(another_way))
     used = _may_be_used(path)
     if begins:
         say(frozen_already(known, path, in_use=used) if known else freeze_begun(path, len(waiting), in_use=used))

@@ -42,6 +42,28 @@ database_option = click.option(
 )
 
 
+def _places(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> "tuple[Place, ...]":
+    """Return the databases that these paths and URLs name."""
+    from bot.settings.values import database
+
+    try:
+        return tuple(database(each) if "://" in each else Path(each) for each in values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or a path") from None
+
+
+compare_option = click.option(
+    "--compare",
+    metavar="DATABASE",
+    callback=_places,
+    multiple=True,
+    envvar="COMPARE_WITH",
+    help="A database, as a path or a URL, that bots have used and that knows what this copy does not: what went another"
+    " way there counts as not known. May be repeated. With a password better in the variable COMPARE_WITH, where a"
+    " space stands between two.",
+)
+
+
 @click.group()
 def audit() -> None:
     """Look up the record, and prove that nobody has changed it."""

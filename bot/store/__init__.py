@@ -11,13 +11,14 @@ from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import Privacy
 from bot.store.lookups import Page, Span
 from bot.store.place import Place, Server
-from bot.store.restore import Restoration, UnsoundBackup, restore
+from bot.store.restore import AnotherWay, Restoration, UnsoundBackup, restore, went_another_way
 from bot.store.store import Store, open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.transfer import Unsound, move
 from bot.store.verification import verify, verify_all
 
 __all__ = [
+    "AnotherWay",
     "Erasure",
     "Gone",
     "Page",
@@ -45,4 +46,5 @@ __all__ = [
     "restore",
     "verify",
     "verify_all",
+    "went_another_way",
 ]

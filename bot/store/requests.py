@@ -116,10 +116,12 @@ class Requests:
         since = timestamp(at - timedelta(seconds=longest))
         return self._all(f"c.state = '{State.FAILED}' AND r.expires_at >= ?", since)
 
-    def that_went_another_way(self, other: "Requests") -> frozenset[tuple[int, str]]:
+    def that_went_another_way(self, other: "Requests", *, used: bool) -> frozenset[tuple[int, str]]:
         """Return the orders that have ended here and stand otherwise in another database, or were set back there.
 
-        Each is the number of its request and its id. What the gateway confirmed stays confirmed, so it is left out.
+        Each is the number of its request and its id. What the gateway confirmed stays confirmed, so it is left out. An
+        older copy that no bot has ``used`` stands otherwise for its age alone: what it has set back counts only where
+        it had ended there, too.
         """
         ended = one_of("c.state", [each for each in State if not each.open and each is not State.CANCELLED])
         rows = self._connection.stream(
@@ -129,7 +131,8 @@ class Requests:
         return frozenset(
             (number, order_id)
             for number, request_id, order_id, state in rows
-            if other.stands(request_id, order_id) not in {None, (state, False)}
+            if (stood := other.stands(request_id, order_id)) not in {None, (state, False)}
+            and (used or stood == (state, True))
         )
 
     def stands(self, request_id: str, order_id: str) -> tuple[State, bool] | None:

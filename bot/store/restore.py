@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bot.domain.audit import Event
-from bot.domain.events import Restored
+from bot.domain.events import Restored, Started
 from bot.domain.seal import PrivateKey
 from bot.domain.verification import Verification
 from bot.store import sqlite
 from bot.store.drafts import draft, publish
 from bot.store.errors import StoreError, StoreProblem, explained
+from bot.store.place import Place
 from bot.store.store import open_beside, open_reader
 from bot.store.tables import Tables
 from bot.store.verification import verify_all
@@ -43,10 +44,16 @@ class UnsoundBackup(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """The state of the file now, and the place of the file that was there before; None if there was none."""
+    """The state of the file now, and the place of the file that was there before; None if there was none.
+
+    ``another_way`` went what has ended in it, in a database that it was compared with. ``not_compared`` are the files
+    beside it, by the names that they have now, that nobody can read.
+    """
 
     verification: Verification
     kept: Path | None
+    another_way: AnotherWay = frozenset()
+    not_compared: tuple[Path, ...] = ()
 
 
 def restore(
@@ -57,13 +64,15 @@ def restore(
     *,
     then: Callable[[Tables, Event, AnotherWay], None] = lambda *_: None,
     key: PrivateKey | None = None,
+    compare: Sequence[Place] = (),
 ) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
     ``then`` does what must be in the file before any bot opens it. It gets the last event of the copy, and the orders
-    that have ended in it and went another way in the file that it replaces, or in one that an earlier restore has kept,
-    as far as these can be read. The file that was there, sound or not, keeps its content under another name. Nothing
-    changes unless all of it works. Raises StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
+    that have ended in it and went another way in one of the databases ``compare``, in the file that it replaces, or in
+    one that an earlier restore has kept, as far as these files can be read. The file that was there, sound or not,
+    keeps its content under another name. Nothing changes unless all of it works. Raises StoreError (BUSY while a bot
+    runs), UnsoundBackup, and OSError.
     """
     real = target.resolve()
     if source.exists() and real.exists() and source.samefile(real):
@@ -84,25 +93,56 @@ def restore(
             with open_beside(copy, key) as tx:
                 last = tx.record.last()
                 tx.record.append(Restored(verification.events, digest), actor, at)
-                then(tx, last, _another_way(tx, real))
+                another_way, unread = _among_kept(tx, real)
+                another_way |= went_another_way(tx, compare)
+                then(tx, last, another_way)
         except StoreError as error:
+            if error.path != copy:
+                raise
             raise StoreError(error.problem, source, error.about) from error  # the draft is nothing that people know
         verification = verify_all(copy)
         _give(copy, real)
-        return Restoration(verification, _swap(copy, real))
+        kept = _swap(copy, real)
+        not_compared = tuple(kept if each == real and kept else each for each in unread)
+        return Restoration(verification, kept, another_way, not_compared)
 
 
-def _another_way(copy: Tables, real: Path) -> AnotherWay:
-    """Return the orders that went another way in the file that is there, or in one that an earlier restore has kept."""
+def went_another_way(copy: Tables, places: Sequence[Place]) -> AnotherWay:
+    """Return the orders that have ended in a copy and went another way in one of these databases. Raises StoreError."""
     found: set[tuple[int, str]] = set()
-    kept = re.compile(rf"{re.escape(real.name)}({re.escape(_KEPT)}[0-9]+)?")
-    for path in (each for each in real.parent.iterdir() if kept.fullmatch(each.name)):
-        with suppress(StoreError, OSError), explained(path), closing(sqlite.open_read_only(path, at_rest=True)) as file:
-            tables = Tables(file)
-            # A file whose whole record the copy has knows of no other way.
-            if copy.record.behind(tables.record.last(), 0) is None:
-                found |= copy.requests.that_went_another_way(tables.requests)
+    for place in places:
+        with open_reader(place) as other:
+            found |= _compared(copy, other)
     return frozenset(found)
+
+
+def _among_kept(copy: Tables, real: Path) -> tuple[AnotherWay, list[Path]]:
+    """Return the same for the file that is there and those that restores have kept, and those that cannot be read."""
+    found: set[tuple[int, str]] = set()
+    unread: list[Path] = []
+    kept = re.compile(rf"{re.escape(real.name)}({re.escape(_KEPT)}[0-9]+)?")
+    for path in sorted(each for each in real.parent.iterdir() if kept.fullmatch(each.name)):
+        try:
+            with explained(path), closing(sqlite.open_read_only(path, at_rest=True)) as file:
+                found |= _compared(copy, Tables(file))
+        except (StoreError, OSError):
+            unread.append(path)
+    return frozenset(found), unread
+
+
+def _compared(copy: Tables, other: Tables) -> AnotherWay:
+    # A database whose whole record the copy has knows of no other way.
+    if copy.record.behind(other.record.last(), 0) is not None:
+        return frozenset()
+    return copy.requests.that_went_another_way(other.requests, used=_was_used(copy, other))
+
+
+def _was_used(copy: Tables, other: Tables) -> bool:
+    """Return False for a copy of this copy's own past on which no bot has run: somebody restored it by mistake."""
+    restored, started = other.record.latest(Restored), other.record.latest(Started)
+    if restored is None or (started is not None and started.seq > restored.seq):
+        return True
+    return restored.seq > 1 and copy.record.behind(other.record.event(restored.seq - 1), 0) is None
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from tests.workflow.steps import deliver_all, reject, requested
 ROOT = Path(__file__).parents[2]
 
 
-async def command(database: Path, *words: str) -> tuple[int | None, str, str]:
+async def command(database: Path, *words: str, **variables: str) -> tuple[int | None, str, str]:
     """Run a command as the engineer does; return its exit code, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *words,
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": f"sqlite:///{database}"},
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{database}"} | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

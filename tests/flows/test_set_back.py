@@ -1,6 +1,7 @@
 """An older copy of the database takes over: the bot says nothing that it cannot know, and sends nothing by itself."""
 
 import asyncio
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from pydantic import SecretStr
 
 from bot.app import Bot
 from bot.cli.record import at_the_terminal
@@ -17,7 +19,7 @@ from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import ApiError, rate_limited
 from bot.sandbox.workspace import Posted
 from bot.settings import load
-from bot.store import backup, open_reader, restore, verify_all
+from bot.store import Server, backup, move, open_reader, restore, verify_all
 from bot.workflow import freezing
 from tests.cli.test_beside import command
 from tests.clock import Clock
@@ -200,6 +202,98 @@ async def test_what_went_another_way_before_a_later_restore_is_not_known(
         await desk.wait(lambda: any(warned in desk.ann.reads(each) for each in desk.slack.space.posted))
         assert desk.gateway.effects == {"ord_1": 1}
     assert verify_all(database).damage is None
+
+
+async def withdrawn_here_and_cancelled_there(desk: Desk, clock: Clock, noon: Path) -> tuple[Posted, Path]:
+    """Let a request be withdrawn, and cancelled on a copy of before; return its card, and the file of the former."""
+    bot = await desk.start_bot(quick_tuning(now=clock))
+    card = await desk.ask("ord_1")
+    await bot.worker.until_idle()
+    backup(desk.database, noon)
+    await desk.ann.click(card, "withdraw")
+    await desk.card_says(card, "Withdrawn")
+    await bot.worker.until_idle()
+    await desk.stop_bot()
+    await cancelled_on(desk, clock, noon, card)
+    return card, desk.database.with_name(f"{desk.database.name}.before-restore-1")
+
+
+@pytest.mark.parametrize("place", ["file", "server"])
+async def test_a_copy_is_compared_with_a_database_that_is_named(
+    database: Path, clock: Clock, tmp_path: Path, place: str, postgres: Cluster
+) -> None:
+    """Bots used it in the place of this one, and nothing else tells where it is: it is a server, or was moved away."""
+    used = tmp_path / "used.db"
+    async with Desk(database, now=clock) as desk:
+        card, former = await withdrawn_here_and_cancelled_there(desk, clock, tmp_path / "noon.db")
+        shutil.move(database, used)
+        if place == "file":
+            code, said, _ = await command(database, "restore", str(former), "--compare", str(used))
+            assert (code, "1 request that has ended in it went another way" in said) == (0, True)
+        else:
+            server = Server(SecretStr(postgres.url(postgres.empty())))
+            move(former, server)
+            desk.place = server
+            url = server.url.get_secret_value()
+            words = ("freeze", "--restored", "--compare", f"sqlite:///{used}")
+            code, said, problem = await command(database, *words, DATABASE_URL=url)
+            assert code == 0, problem
+            assert said.startswith("1 request that has ended in it went another way")
+        await desk.start_bot(quick_tuning(now=clock))
+        assert "Withdrawn" in await desk.card_says(card, COPY)
+        await desk.stop_bot()
+    assert verify_all(desk.place).damage is None
+
+
+async def test_a_wrong_copy_that_no_bot_used_makes_nothing_unknown(
+    database: Path, clock: Clock, tmp_path: Path
+) -> None:
+    """Somebody restored it by mistake and saw that at once: only its age makes it say something else."""
+    noon = tmp_path / "noon.db"
+    async with Desk(database, now=clock) as desk:
+        bot = await desk.start_bot(quick_tuning(now=clock))
+        card = await desk.ask("ord_1")
+        await bot.worker.until_idle()
+        backup(database, noon)
+        await desk.ann.click(card, "withdraw")
+        await desk.card_says(card, "Withdrawn")
+        await bot.worker.until_idle()
+        await desk.stop_bot()
+        assert (await command(database, "restore", str(noon)))[0] == 0
+        assert (await command(database, "restore", f"{database}.before-restore-1"))[0] == 0
+        with open_reader(database) as tables:
+            assert not any(isinstance(event.content, SetBack) for event in tables.record.all())
+
+
+async def test_a_file_that_cannot_be_compared_is_named(database: Path, clock: Clock, tmp_path: Path) -> None:
+    """What went another way in it stays unknown to the bot, so whoever restores must look."""
+    async with Desk(database, now=clock) as desk:
+        _, former = await withdrawn_here_and_cancelled_there(desk, clock, tmp_path / "noon.db")
+        os.truncate(database, 5000)
+        code, said, _ = await command(database, "restore", str(former))
+        assert code == 0
+        assert f"{database}.before-restore-2 cannot be read, so the copy was not compared with that." in said
+
+
+async def test_what_is_to_be_compared_must_be_there(database: Path, clock: Clock, tmp_path: Path) -> None:
+    """Nothing changes where it cannot be read, and no password shows."""
+    async with Desk(database, now=clock) as desk:
+        await desk.start_bot(quick_tuning(now=clock))
+        await desk.stop_bot()
+        backup(database, copy := tmp_path / "copy.db")
+        head = verify_all(database).head
+        for words in (("restore", str(copy)), ("freeze", "--restored")):
+            code, said, problem = await command(database, *words, "--compare", str(tmp_path / "nowhere.db"))
+            assert (code, said) == (1, "")
+            assert f"{tmp_path / 'nowhere.db'}: there is no such file" in problem
+            url = "postgresql://desk:a-secret@127.0.0.1:1/desk"
+            code, said, problem = await command(database, *words, COMPARE_WITH=url)
+            assert (code, said) == (1, "")
+            assert "does not answer" in problem
+            assert "a-secret" not in problem
+            assert (await command(database, *words, "--compare", "mysql://a/b"))[0] == 2
+        assert (await command(database, "freeze", "--compare", str(copy)))[0] == 2
+        assert verify_all(database).head == head
 
 
 async def test_a_refusal_from_before_a_second_restore_is_no_last_word(
