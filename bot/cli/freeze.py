@@ -76,7 +76,7 @@ def _put(
                 why = content.why or freezing.RESTORED
                 another_way = went_another_way(tx, compare)
                 by = at_the_terminal()
-                freezing.freeze_restored(tx, tx.record.last(), another_way, actor=by, at=at, what=why)
+                freezing.freeze_restored(tx, another_way, actor=by, at=at, what=why)
             elif begins == (known is None):
                 ended = freezing.put(tx, content, at_the_terminal(), at).content
             waiting = tx.requests.waiting()

@@ -133,7 +133,8 @@ class Cancellation:
     ``last_answer`` is what the latest finished attempt proved, unless an earlier one brought the confirmation.
     ``earlier`` is what approvers of a pending one must know of an earlier request for the same order: the gateway's
     confirmation, or else the latest statement by hand, or UNKNOWN for one that a restore has set back.
-    ``unclear`` is true for one under way if an ended attempt of it may have taken effect without our knowing.
+    ``unclear`` is true for one under way if nobody knows how its order stands after an ended attempt of it: the answer
+    was lost, or a refusal that may be the echo of a lost success.
     ``later`` is the state of another request for the same order, decided later or still open, that rules a retry of
     this one out, or None. ``stopped_by`` is who stopped the attempts of a failed one, or empty. ``settlement`` is
     the statement that settled it by hand, or None.

@@ -21,9 +21,14 @@ gateway's. No others count. A cancellation with an unclear attempt stays open, s
 somebody settles it or the gateway says how the order stands.
 """
 
-OWN_MAYBE_DONE = f"SELECT 1 FROM attempts t WHERE t.number = c.number AND t.outcome = '{Outcome.UNKNOWN}'"
-"""Those of them that are of the cancellation itself: what its request may have done, and people cannot take back."""
+OWN_MAYBE_DONE = (
+    f"SELECT 1 FROM attempts t WHERE t.number = c.number AND {one_of('t.outcome', (Outcome.UNKNOWN, Outcome.REFUSED))}"
+)
+"""The attempts of a cancellation under way after which nobody knows how its order stands.
 
+A refusal that counts ends a cancellation for good. So one that goes on after a refusal was not believed, because of an
+attempt whose answer was lost, be it of an earlier request.
+"""
 _NEWEST = 1000
 """Attempts that are looked at, every few seconds; after so many others, what the gateway said before is old news."""
 

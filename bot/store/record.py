@@ -80,6 +80,12 @@ class Record:
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq DESC LIMIT 1")
         return Event(*rows[0]) if rows else FIRST
 
+    def last_before(self, at: datetime) -> datetime | None:
+        """Return the time of the last event that is not later than this, or None."""
+        sql = "SELECT at FROM audit_events WHERE at <= ? ORDER BY seq DESC LIMIT 1"
+        rows = self._connection.execute(sql, (timestamp(at),))
+        return datetime.fromisoformat(rows[0][0]) if rows else None
+
     def event(self, seq: int) -> Event:
         """Return the event of this number, which must exist."""
         (event,) = self.with_words(

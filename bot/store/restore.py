@@ -13,7 +13,6 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TypeAlias
 
-from bot.domain.audit import Event
 from bot.domain.events import Restored, Started
 from bot.domain.seal import PrivateKey
 from bot.domain.verification import Verification
@@ -62,17 +61,16 @@ def restore(
     actor: str,
     at: datetime,
     *,
-    then: Callable[[Tables, Event, AnotherWay], None] = lambda *_: None,
+    then: Callable[[Tables, AnotherWay], None] = lambda *_: None,
     key: PrivateKey | None = None,
     compare: Sequence[Place] = (),
 ) -> Restoration:
     """Check the copy, put it on its own record that it was restored, and put it into the place of ``target``.
 
-    ``then`` does what must be in the file before any bot opens it. It gets the last event of the copy, and the orders
-    that have ended in it and went another way in one of the databases ``compare``, in the file that it replaces, or in
-    one that an earlier restore has kept, as far as these files can be read. The file that was there, sound or not,
-    keeps its content under another name. Nothing changes unless all of it works. Raises StoreError (BUSY while a bot
-    runs), UnsoundBackup, and OSError.
+    ``then`` does what must be in the file before any bot opens it. It gets the orders that have ended in the copy and
+    went another way in one of the databases ``compare``, in the file that it replaces, or in one that earlier restores
+    have kept, as far as these can be read. The file that was there, sound or not, keeps its content under another
+    name. Nothing changes unless all of it works. Raises StoreError (BUSY while a bot runs), UnsoundBackup, and OSError.
     """
     real = target.resolve()
     if source.exists() and real.exists() and source.samefile(real):
@@ -91,11 +89,10 @@ def restore(
             raise UnsoundBackup(verification)
         try:
             with open_beside(copy, key) as tx:
-                last = tx.record.last()
                 tx.record.append(Restored(verification.events, digest), actor, at)
                 another_way, unread = _among_kept(tx, real)
                 another_way |= went_another_way(tx, compare)
-                then(tx, last, another_way)
+                then(tx, another_way)
         except StoreError as error:
             if error.path != copy:
                 raise

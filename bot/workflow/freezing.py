@@ -100,6 +100,8 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
     return due, len(due_at) - due
 
 
+_GOES_ON_WITHIN = timedelta(days=1)
+"""In this time after a copy was put in place, it is said of it that it is one."""
 _MAY_BE_AHEAD = timedelta(days=1)
 """The clock may have been wrong when the copy was made, by a time zone or so: nothing counts as too old for that."""
 RESTORED = "An older copy of the record was restored."
@@ -108,7 +110,6 @@ STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a s
 
 def freeze_restored(
     tx: Tables,
-    last: Event,
     another_way: frozenset[tuple[int, str]] = frozenset(),
     *,
     actor: str,
@@ -118,14 +119,16 @@ def freeze_restored(
     """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
-    that was not over, it goes on record that this is not known: the bot must not say that it knows. ``last`` is the
-    last event of the copy. After two restores an order that has ended in the copy may have gone ``another_way`` in
-    another database: each by the number of its request and its id.
+    that was not over, it goes on record that this is not known: the bot must not say that it knows. After two restores
+    an order that has ended in the copy may have gone ``another_way`` in another database: each by the number of its
+    request and its id.
     """
     # The bot has gone on with what the copy owes, too.
     tx.deliveries.doubt_all(at)
-    # The clock may have been ahead by any time then, and right by now.
-    made = min(datetime.fromisoformat(last.at) if last.at else at, at) - _MAY_BE_AHEAD
+    # What is younger may have been written since: somebody has looked at the copy, or another bot has started on it.
+    # So may what has a time in the future: the clock was ahead when the copy was made, and is right by now.
+    since = at - _GOES_ON_WITHIN
+    made = (tx.record.last_before(since) or since) - _MAY_BE_AHEAD
     open_in_it = (each.number for each in (*tx.requests.waiting(), *_retryable(tx, made)))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)

@@ -310,7 +310,7 @@ class Workflow:
             # Another bot may have done it.
             what, freeze = freezing.STANDBY_WAS_BEHIND, tx.freeze()
             if freeze is None or freeze.by != BOT or not freeze.why.startswith(what):
-                freezing.freeze_restored(tx, tx.record.last(), actor=BOT, at=self._at(tx), what=what)
+                freezing.freeze_restored(tx, actor=BOT, at=self._at(tx), what=what)
 
         try:
             await self._store.transaction("frozen", work)

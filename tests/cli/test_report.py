@@ -219,9 +219,7 @@ def test_figures_of_an_older_copy_say_what_they_cannot_know(database: Path, rule
     async def go_on_with_it() -> None:
         store = Store(database)
         await store.open()
-        await store.transaction(
-            "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:op", at=clock())
-        )
+        await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, actor="terminal:op", at=clock()))
         workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
         first, *_ = await store.read(lambda tables: tables.requests.pending())
         await workflow.act(decisions.reject, Act.REJECT, first.id, actor("U2"), reason="no")

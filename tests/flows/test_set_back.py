@@ -57,7 +57,13 @@ async def went_back(desk: Desk, clock: Clock, copy: Path) -> list[Posted]:
 
 async def go_on_with(desk: Desk, clock: Clock, copy: Path) -> None:
     """Restore this copy, and start the bot."""
-    restore(copy, desk.database, "terminal:op", clock(), then=partial(freezing.freeze_restored, actor="", at=clock()))
+    restore(
+        copy,
+        desk.database,
+        "terminal:op",
+        clock(),
+        then=partial(freezing.freeze_restored, actor="terminal:op", at=clock()),
+    )
     await desk.start_bot(quick_tuning(now=clock))
 
 

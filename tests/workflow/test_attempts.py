@@ -449,9 +449,7 @@ async def test_what_was_approved_in_a_restored_copy_is_not_sent_before_somebody_
 ) -> None:
     """People may have stopped it after the copy was made; who looks can stop it again, and then end the freeze."""
     request = await approved(workflow)
-    await store.transaction(
-        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:root", at=clock())
-    )
+    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, actor="terminal:root", at=clock()))
     assert (await workflow.claim("w", calls=1, messages=0)).attempts == []
     assert await state_of(store, request) is State.APPROVED
 
@@ -462,9 +460,7 @@ async def test_a_call_that_a_restored_copy_does_not_know_counts_as_unclear(
 ) -> None:
     """Such a no may be the echo of what the request did after the copy was made."""
     request = await approved(workflow)
-    await store.transaction(
-        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:root", at=clock())
-    )
+    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, actor="terminal:root", at=clock()))
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     assert await workflow.record_answer(await sending(workflow), answer) is State.UNKNOWN
     assert await state_of(store, request) is State.UNKNOWN

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.audit import BOT
 from bot.domain.cancellation import State
-from bot.domain.events import SetBack
+from bot.domain.events import Exported, Frozen, SetBack, Started
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Verdict
 from bot.domain.report import Period
@@ -37,9 +38,7 @@ from tests.world import actor, next_attempt
 
 async def went_back(store: Store, clock: Clock) -> list[SetBack]:
     """Let the database be a copy that has just taken over; return what went on record of its requests."""
-    await store.transaction(
-        "restore", lambda tx: freezing.freeze_restored(tx, tx.record.last(), actor="terminal:op", at=clock())
-    )
+    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, actor="terminal:op", at=clock()))
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
     return [each for each in await contents(store) if isinstance(each, SetBack)]
 
@@ -103,7 +102,8 @@ async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
     """Its approval was too old when the copy was made, so nothing has happened to it since."""
     request = await failed(workflow)
     clock.advance(hours=49)
-    await ask(workflow, "ord_2", form="V2")  # the last event of the copy
+    await ask(workflow, "ord_2", form="V2")
+    clock.advance(hours=25)  # what came within a day may have been written after the copy took over
     assert await went_back(store, clock) == [SetBack()]
     assert await state_of(store, request) is State.FAILED
     assert not (await now(store, request)).set_back
@@ -204,9 +204,25 @@ async def test_what_the_requester_stopped_is_retried_by_nobody_after_a_restore_e
     elsewhere = frozenset({(request.number, "ord_1")})
     await store.transaction(
         "restore",
-        lambda tx: freezing.freeze_restored(tx, tx.record.last(), elsewhere, actor="terminal:op", at=clock()),
+        lambda tx: freezing.freeze_restored(tx, elsewhere, actor="terminal:op", at=clock()),
     )
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.STOPPED_BY_REQUESTER
     assert (await now(store, request)).may_have_had_effect
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+@pytest.mark.parametrize("since", ["read", "frozen", "started"])
+async def test_an_old_copy_may_have_been_looked_at_before_it_is_said_what_it_is(
+    workflow: Workflow, store: Store, clock: Clock, since: str
+) -> None:
+    """Such a command, or the start of another bot, does not make the copy younger: the order may have been retried."""
+    request = await failed(workflow)
+    clock.advance(hours=24 * 5)
+    contents_of = {"read": Exported("audit find", ""), "frozen": Frozen("looking"), "started": Started("1")}
+    await store.transaction(
+        "since", lambda tx: tx.record.append(contents_of[since], BOT if since == "started" else "terminal:op", clock())
+    )
+    clock.advance(hours=1)
+    assert await went_back(store, clock) == [SetBack(("ord_1",))]
+    assert await state_of(store, request) is State.UNKNOWN

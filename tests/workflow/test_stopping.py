@@ -22,6 +22,7 @@ from tests.workflow.steps import (
     CANCELLED,
     DENIED,
     LOST,
+    MISSING,
     approved,
     contents,
     deliver_all,
@@ -231,6 +232,20 @@ async def test_a_retry_of_an_unknown_outcome_is_not_stopped(workflow: Workflow, 
     assert await retry(workflow, request) is Verdict.ALLOWED
     await workflow.record_answer(await sending(workflow), AWAY)
     assert await stop(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
+
+
+async def test_a_refusal_that_is_not_believed_cannot_be_stopped(workflow: Workflow, store: Store) -> None:
+    """It may be the echo of the lost call of the one before, so nobody knows how the order stands."""
+    assert await settle(workflow, await unknown(workflow), cancelled=False) is Verdict.ALLOWED
+    request = await approved(workflow, form="V2")
+    assert await workflow.record_answer(await sending(workflow), MISSING) is State.UNKNOWN
+    assert await retry(workflow, request) is Verdict.ALLOWED
+    assert (await now(store, request)).cancellation.unclear
+    assert await workflow.record_answer(await sending(workflow), AWAY) is State.APPROVED
+    assert (await now(store, request)).cancellation.unclear
+    for press in (stop, try_now):
+        assert await press(workflow, request) is Verdict.MAY_HAVE_BEEN_SENT
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
 async def test_a_request_without_an_unclear_attempt_of_its_own_can_be_stopped(workflow: Workflow, store: Store) -> None:
