@@ -31,9 +31,11 @@ def freeze(why: str, compare: "tuple[Place, ...]", database: Path | None, *, res
     """
     from bot.domain.events import Frozen
 
-    if compare and not restored:
+    typed = click.get_current_context().get_parameter_source("compare") is click.core.ParameterSource.COMMANDLINE
+    if typed and not restored:
         raise click.UsageError("--compare is about an older copy, so it needs --restored.")
-    _put(Frozen(why.strip()), database, restored=restored, compare=compare)
+    # The variable may be left from a restore, and must not keep anybody from a freeze.
+    _put(Frozen(why.strip()), database, restored=restored, compare=compare if restored else ())
 
 
 @click.command()

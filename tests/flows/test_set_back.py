@@ -300,6 +300,8 @@ async def test_what_is_to_be_compared_must_be_there(database: Path, clock: Clock
             assert (await command(database, *words, "--compare", "mysql://a/b"))[0] == 2
         assert (await command(database, "freeze", "--compare", str(copy)))[0] == 2
         assert verify_all(database).head == head
+        # The variable is left from a restore, and somebody must stop everything at once.
+        assert (await command(database, "freeze", COMPARE_WITH=str(tmp_path / "nowhere.db")))[0] == 0
 
 
 async def test_a_refusal_from_before_a_second_restore_is_no_last_word(
