@@ -112,6 +112,11 @@ class Earlier:
 
 WITHOUT_EFFECT = frozenset({State.FAILED, State.REJECTED, State.WITHDRAWN, State.EXPIRED})
 """The ends that changed nothing at the gateway, as far as the record knows."""
+NO_BY_A_WORD = frozenset({State.REFUSED, State.SETTLED_NOT_CANCELLED})
+"""The ends that rest on a word about the order, the gateway's or a person's, by which it is not cancelled.
+
+Where an older copy took over later, that word is in doubt. One of after that counts.
+"""
 MAY_BE_CANCELLED = frozenset({State.CANCELLED, State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED})
 """The ends after which the order may be cancelled already, so that approvers of another request must know of them."""
 

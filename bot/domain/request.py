@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.domain.cancellation import UNDER_WAY, WITHOUT_EFFECT, Cancellation, Choice, Decision, State
+from bot.domain.cancellation import NO_BY_A_WORD, UNDER_WAY, WITHOUT_EFFECT, Cancellation, Choice, Decision, State
 from bot.domain.freeze import Freeze
 
 
@@ -90,7 +90,7 @@ class Request:
     @property
     def may_have_had_effect(self) -> bool:
         """True for an end without effect that a restore has set back: what came after the copy may have had one."""
-        if self.state is State.REFUSED:
+        if self.state in NO_BY_A_WORD:
             return any(map(self.stood_before, self.cancellations))
         return bool(self.set_back) and self.state in WITHOUT_EFFECT
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import WITHOUT_EFFECT, Choice, State
+from bot.domain.cancellation import NO_BY_A_WORD, WITHOUT_EFFECT, Choice, State
 from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
 from bot.store.schema import SET_BACK_BY, one_of
@@ -66,7 +66,7 @@ class Reports:
             "SELECT count(*) FROM cancellations c JOIN requests r ON r.number = c.request"
             " WHERE c.requested_at >= ? AND c.requested_at < ?"
             f" AND (({one_of('c.state', WITHOUT_EFFECT)} AND {SET_BACK_BY} > 0)"
-            f"  OR (c.state = '{State.REFUSED}' AND {SET_BACK_BY} > c.changed_seq))"
+            f"  OR ({one_of('c.state', NO_BY_A_WORD)} AND {SET_BACK_BY} > c.changed_seq))"
         )
         return int(self._connection.execute(sql, (timestamp(period.since), timestamp(period.until)))[0][0])
 

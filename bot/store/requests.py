@@ -16,6 +16,7 @@ from bot.domain.cancellation import (
     AGAINST_RETRY,
     MAY_BE_CANCELLED,
     NEXT,
+    NO_BY_A_WORD,
     OPEN,
     UNDER_WAY,
     WITHOUT_EFFECT,
@@ -40,13 +41,17 @@ _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.a
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
 _STOPPED = f"p.state = 'failed' AND {_STOPPED_BY.format('p')} IS NOT NULL"
 _MAY_BE_CANCELLED = one_of("p.state", MAY_BE_CANCELLED)
+_IN_DOUBT = (
+    f"({one_of('p.state', WITHOUT_EFFECT | NO_BY_A_WORD)} AND EXISTS"
+    " (SELECT 1 FROM requests q JOIN audit_events e ON e.request = q.id WHERE q.number = p.request"
+    f"  AND {SET_BACK} AND ({one_of('p.state', WITHOUT_EFFECT)} OR e.seq > p.changed_seq)))"
+)
+"""An end without effect after which, or before which, an older copy took over; see ``Request.may_have_had_effect``."""
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
-    f" CASE WHEN c.state = 'pending' THEN (SELECT CASE WHEN {_MAY_BE_CANCELLED} THEN p.state ELSE 'unknown' END"
-    f"  || ' ' || p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND ({_MAY_BE_CANCELLED}"
-    f"   OR ({one_of('p.state', [*WITHOUT_EFFECT, State.REFUSED])} AND EXISTS"
-    "    (SELECT 1 FROM requests q JOIN audit_events e ON e.request = q.id WHERE q.number = p.request"
-    f"     AND {SET_BACK} AND (p.state <> '{State.REFUSED}' OR e.seq > p.changed_seq))))"
+    f" CASE WHEN c.state = 'pending' THEN (SELECT CASE WHEN {_IN_DOUBT} THEN 'unknown' ELSE p.state END"
+    "  || ' ' || p.changed_at FROM cancellations p WHERE p.order_id = c.order_id"
+    f"  AND ({_MAY_BE_CANCELLED} OR {_IN_DOUBT})"
     "  ORDER BY p.state = 'cancelled' DESC, p.number DESC LIMIT 1) END,"
     f" CASE WHEN {one_of('c.state', [each for each in State if each.may_retry])} THEN (SELECT p.state || ' ' ||"
     "  p.changed_at FROM cancellations p WHERE p.order_id = c.order_id AND p.number <> c.number"

@@ -88,18 +88,19 @@ class Timers:
         self._connection.execute("UPDATE homes SET due_at = ? WHERE due_at > ?", late)
 
     def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:
-        """Let each pending request that was made later than now have as much time as it was given; return the numbers.
+        """Let each pending request that has more time left than it was given have that much; return the numbers.
 
-        That is for requests with numbers up to ``made_before``.
+        That is for requests with numbers up to ``made_before``. When somebody asked tells nothing: where the bot has
+        followed the clock since, what is left is right, though the request be from a later time than now.
         """
-        early = (
-            f"SELECT number, requested_at, {_OF_A_DECISION} FROM requests"
-            " WHERE due_at > '' AND requested_at > ? AND number <= ?"
-        )
-        moved = self._connection.execute(early, (timestamp(at), made_before))
-        for number, requested_at, *times in moved:
-            self._move_decision(number, times, at - datetime.fromisoformat(requested_at))
-        return [number for number, *_ in moved]
+        pending = f"SELECT number, approval_ttl, {_OF_A_DECISION} FROM requests WHERE due_at > '' AND number <= ?"
+        moved: list[int] = []
+        for number, given, *times in self._connection.execute(pending, (made_before,)):
+            too_late = datetime.fromisoformat(times[1]) - at - timedelta(seconds=given)
+            if too_late > timedelta():
+                self._move_decision(number, times, -too_late)
+                moved.append(number)
+        return moved
 
     def _move_decision(self, number: int, times: list[str | None], by: timedelta) -> None:
         self._connection.execute(

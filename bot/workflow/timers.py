@@ -29,7 +29,7 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
 
 
 def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
-    """Give each pending request that was made later than now its whole time again: the clock was ahead then.
+    """Give each pending request that has more time left than it ever had its whole time: the clock was ahead then.
 
     Requests with numbers over ``made_before`` keep their time.
     """

@@ -203,19 +203,35 @@ async def test_reminders_and_the_escalation_keep_their_distance(desk: Desk, mach
 async def test_a_request_of_a_clock_that_was_ahead_keeps_the_distance_of_its_reminders(
     database: Path, clock: Clock
 ) -> None:
-    """A start with the right clock moves all of its timers together."""
+    """A start with the right clock moves all of its timers together, and each later start leaves them as they are."""
     clock.advance(days=2)
     async with Desk(database, now=clock) as desk:
         await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
         await desk.ask("ord_1")
         await desk.running_bot.worker.until_idle()
         before = await timers(desk)
-        await desk.stop_bot()
         clock.advance(days=-2)
-        bot = await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
-        await bot.connection.ready.wait()  # nothing moves before Slack's clock has confirmed the bot's
-        await bot.worker.until_idle()
-        assert await timers(desk) == before
+        for _ in range(3):
+            await desk.stop_bot()
+            bot = await desk.start_bot(quick_tuning(now=clock, patience=Patience()), **WAITING)
+            await bot.connection.ready.wait()  # nothing moves before Slack's clock has confirmed the bot's
+            await bot.worker.until_idle()
+            assert await timers(desk) == before
+
+
+async def test_what_a_clock_left_that_was_ahead_for_a_while_stays_so_at_a_start(desk: Desk, machine: Machine) -> None:
+    """The bot has followed both steps, so the request has the time that was left, though it is of a later time."""
+    await machine.step(2 * DAY)
+    await machine.stand()
+    await desk.ask("ord_1")
+    await machine.step(-2 * DAY)
+    await machine.stand()
+    before = await timers(desk)
+    await desk.stop_bot()
+    machine.bot = bot = await desk.start_bot(machine.tuning(), **WAITING)
+    await bot.connection.ready.wait()
+    await bot.worker.until_idle()
+    assert await timers(desk) == before
 
 
 async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database: Path, clock: Clock) -> None:

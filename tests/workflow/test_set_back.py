@@ -30,6 +30,7 @@ from tests.workflow.steps import (
     sending,
     settle,
     state_of,
+    unknown,
     version,
 )
 from tests.workflow.test_batches import stop
@@ -174,7 +175,7 @@ async def test_what_the_gateway_refuses_after_a_restore_is_its_word(
     assert await store.read(lambda tables: tables.reports.set_back(period)) == 0
     newer = (await ask(workflow, "ord_1", form="V2")).request
     assert newer is not None
-    assert newer.cancellation.earlier is None
+    assert (await now(store, newer)).cancellation.earlier is None
     assert await went_back(store, clock) == [SetBack()] * 2
     assert await store.read(lambda tables: tables.reports.set_back(period)) == 0
 
@@ -210,6 +211,27 @@ async def test_what_the_requester_stopped_is_retried_by_nobody_after_a_restore_e
     assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.STOPPED_BY_REQUESTER
     assert (await now(store, request)).may_have_had_effect
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+async def test_a_statement_of_before_a_second_restore_is_no_last_word(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """It went another way in between, so whoever reads of it, or asks again, must know that nobody knows."""
+    request = await unknown(workflow)
+    assert await settle(workflow, request, cancelled=False) is Verdict.ALLOWED
+    elsewhere = frozenset({(request.number, "ord_1")})
+    await store.transaction(
+        "restore", lambda tx: freezing.freeze_restored(tx, elsewhere, actor="terminal:op", at=clock())
+    )
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    assert (await now(store, request)).may_have_had_effect
+    period = Period(clock() - timedelta(days=1), clock() + timedelta(days=1))
+    assert await store.read(lambda tables: tables.reports.set_back(period)) == 1
+    newer = (await ask(workflow, "ord_1", form="V2")).request
+    assert newer is not None
+    earlier = (await now(store, newer)).cancellation.earlier
+    assert earlier is not None
+    assert earlier.state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("since", ["read", "frozen", "started"])
