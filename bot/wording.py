@@ -139,6 +139,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "Free some space on the server's disk. Nothing that the bot has acknowledged is lost",
     ),
     StoreProblem.OLD_SERVER: ("the database server is PostgreSQL {about}", "The bot needs PostgreSQL 13 or newer"),
+    StoreProblem.NOT_UNICODE: (
+        "the database keeps text as {about}, which has not all characters that people and the gateway write",
+        "Create another one: CREATE DATABASE desk ENCODING 'UTF8' TEMPLATE template0",
+    ),
     StoreProblem.NO_DRIVER: (
         "the library for PostgreSQL is not installed",
         "Install the bot with its extra `postgres`, which brings psycopg",

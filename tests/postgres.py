@@ -41,11 +41,11 @@ class Cluster(LocalServer):
         """Return a connection of a test's own, in which each statement is a transaction."""
         return psycopg.connect(self.url(database, user), autocommit=True)
 
-    def empty(self) -> str:
-        """Return the name of a new database without tables."""
+    def empty(self, more: str = "") -> str:
+        """Return the name of a new database without tables, made with these words of SQL as well."""
         name = f"desk_{next(self._databases)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} {more}".encode())
         return name
 
     def new(self) -> Server:

@@ -76,6 +76,8 @@ class StoreProblem(StrEnum):
     """The database server has no room left on its disk; its words."""
     OLD_SERVER = "old_server"
     """The database server's version, which is too old."""
+    NOT_UNICODE = "not_unicode"
+    """The database cannot keep every character; the name of its encoding."""
     NO_DRIVER = "no_driver"
     """The library for PostgreSQL is not installed."""
     NO_TABLES = "no_tables"

@@ -366,17 +366,21 @@ class Postgres:
         )
         try:
             line.add_notice_handler(self._noticed)
-            self._check_version(line)
+            self._check_server(line)
             self._prepare_if_direct(line)
         except BaseException:
             line.close()
             raise
         return line
 
-    def _check_version(self, line: _Line) -> None:
+    def _check_server(self, line: _Line) -> None:
         if line.info.server_version < OLDEST:
             version = line.info.parameter_status("server_version") or ""
             raise StoreError(StoreProblem.OLD_SERVER, self._server, version)
+        # What people or the gateway say in other characters could never be kept, and would be tried again for ever.
+        encoding = line.info.parameter_status("server_encoding") or "UTF8"
+        if encoding != "UTF8":
+            raise StoreError(StoreProblem.NOT_UNICODE, self._server, encoding)
 
     @staticmethod
     def _prepare_if_direct(line: _Line) -> None:

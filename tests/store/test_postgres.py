@@ -366,6 +366,14 @@ async def test_a_commit_that_is_found_again_counts_once_the_standby_has_it(*, co
         assert (failed.value.problem, failed.value.unsure) == (StoreProblem.NOT_REPLICATED, True)
 
 
+async def test_a_database_that_has_not_all_characters_is_refused(postgres: Cluster) -> None:
+    """An answer of the gateway with a dash in it could not be kept, and the gateway would be asked for ever."""
+    place = Server(SecretStr(postgres.url(postgres.empty("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))))
+    with pytest.raises(StoreError) as refused:
+        await Store(place).open()
+    assert (refused.value.problem, refused.value.about) == (StoreProblem.NOT_UNICODE, "LATIN1")
+
+
 async def test_simultaneous_starts_make_the_tables_once(postgres: Cluster) -> None:
     """Six replicas that start on an empty database all find the same tables."""
     server = Server(SecretStr(postgres.url(postgres.empty())))
