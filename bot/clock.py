@@ -1,7 +1,7 @@
 """The bot's time: it runs evenly, whatever happens to the machine's clock."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -76,8 +76,8 @@ class OtherClocks:
     """The clocks that this machine's is compared with, by name; ``apart`` has those that differ by over a minute.
 
     The difference is positive where this machine's clock is ahead. ``confirmed`` is true from the moment on in which
-    the bot's time first agrees with another clock; ``on_confirmed`` is called then. After that, steps are noticed by
-    ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start.
+    the bot's time first agrees with a clock of another machine; ``on_confirmed`` is called then. After that, steps are
+    noticed by ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start.
     """
 
     def __init__(self, clock: Clock, on_confirmed: Callable[[], None] = lambda: None) -> None:
@@ -87,10 +87,16 @@ class OtherClocks:
         self._on_confirmed = on_confirmed
         self._began: dict[str, datetime] = {}
         """The time by each of the clocks at which the monotonic clock was zero."""
+        self._may_be_ours: set[str] = set()
         self._doubted = False
 
-    def compare(self, name: str, theirs: datetime) -> None:
-        """Compare with a clock of somebody else; log where a difference begins and where it ends."""
+    def compare(self, name: str, theirs: datetime, *, may_be_ours: bool = False) -> None:
+        """Compare with a clock of somebody else; log where a difference begins and where it ends.
+
+        What runs on this machine has its clock, so one that ``may_be_ours`` confirms nothing.
+        """
+        if may_be_ours:
+            self._may_be_ours.add(name)
         self._keep(name, self._clock.wall() - theirs)
         self._began[name] = theirs - timedelta(seconds=self._clock.monotonic())
         self.look()
@@ -105,9 +111,10 @@ class OtherClocks:
 
     def look(self) -> None:
         """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""
-        if self.confirmed or not self._began:
+        others = self._times(self._may_be_ours)
+        if self.confirmed or not others:
             return
-        self.confirmed = any(abs(self._clock.now() - each) <= _MAY_DIFFER for each in self._times())
+        self.confirmed = any(abs(self._clock.now() - each) <= _MAY_DIFFER for each in others)
         if not self.confirmed:
             if not self._doubted:
                 log.warning("expiry_paused")
@@ -126,9 +133,10 @@ class OtherClocks:
         began = self._began.get(name)
         return began and began + timedelta(seconds=self._clock.monotonic())
 
-    def _times(self) -> list[datetime]:
+    def _times(self, but: Collection[str] = ()) -> list[datetime]:
         passed = timedelta(seconds=self._clock.monotonic())
-        return [each + passed for each in list(self._began.values())]  # the writer's thread asks too
+        # The writer's thread asks too.
+        return [each + passed for name, each in list(self._began.items()) if name not in but]
 
     def _keep(self, name: str, apart: timedelta) -> None:
         if abs(apart) <= _MAY_DIFFER:

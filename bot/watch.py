@@ -108,7 +108,7 @@ class Watch:
         """Return a sentence where the server's clock differs from the bot's by more than the other bots can bear."""
         if (theirs := await self._store.clock()) is None:
             return []
-        self._other_clocks.compare("database", theirs)
+        self._other_clocks.compare("database", theirs, may_be_ours=True)
         apart = self._clock.now() - theirs
         return [health.database_clock(apart)] if abs(apart) > REPLICAS_MAY_DIFFER else []
 

@@ -140,6 +140,19 @@ def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
     assert [line["event"] for line in logs if line["event"].startswith("expiry")] == ["expiry_paused", "expiry_resumed"]
 
 
+def test_a_clock_that_may_be_this_machines_own_confirms_nothing() -> None:
+    """A database server on the same machine is as wrong as the bot, and agrees with it."""
+    machine = Machine()
+    others = OtherClocks(machine.clock)
+    others.compare("database", START, may_be_ours=True)
+    assert not others.confirmed
+    others.compare("slack", START - timedelta(hours=3))
+    others.compare("database", START, may_be_ours=True)
+    assert not others.confirmed
+    others.compare("gateway", START)
+    assert others.confirmed
+
+
 def test_a_step_that_the_bot_has_not_followed_confirms_nothing() -> None:
     """It is the bot's own time that decides, and that follows the machine's clock a minute later."""
     machine = Machine()

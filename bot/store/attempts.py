@@ -11,14 +11,15 @@ from bot.store.schema import one_of
 
 MAYBE_DONE = (
     "SELECT 1 FROM cancellations s JOIN attempts t ON t.number = s.number WHERE s.order_id = c.order_id"
-    f" AND (s.number = c.number OR {one_of('s.state', (State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED))})"
+    f" AND (s.number = c.number"
+    f"  OR {one_of('s.state', (State.SETTLED_CANCELLED, State.SETTLED_NOT_CANCELLED, State.FAILED))})"
     f" AND t.outcome = '{Outcome.UNKNOWN}'"
 )
 """The attempts that may have cancelled the order of a cancellation ``c`` without our knowing.
 
-These are attempts of this cancellation, or of an earlier one that a person settled by hand: their word is not the
-gateway's. No others count. A cancellation with an unclear attempt stays open, so that none can begin beside it, until
-somebody settles it or the gateway says how the order stands.
+These are attempts of this cancellation, or of an earlier one that a person settled by hand, or stopped after a restore:
+their word is not the gateway's. No others count. A cancellation with an unclear attempt stays open else, so that none
+can begin beside it, until somebody settles it or the gateway says how the order stands.
 """
 
 OWN_MAYBE_DONE = (

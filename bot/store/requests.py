@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.audit import timestamp
+from bot.domain.audit import Event, timestamp
 from bot.domain.cancellation import (
     AGAINST_RETRY,
     MAY_BE_CANCELLED,
@@ -120,6 +120,19 @@ class Requests:
         ((longest,),) = self._connection.execute("SELECT coalesce(max(approval_ttl), 0) FROM requests")
         since = timestamp(at - timedelta(seconds=longest))
         return self._all(f"c.state = '{State.FAILED}' AND r.expires_at >= ?", since)
+
+    def ended_after(self, start: Event) -> frozenset[tuple[int, str]]:
+        """Return the orders that were asked for before this event, and have ended without effect after it.
+
+        Each is the number of its request and its id. A person's statement is left out: it is of after that event, too.
+        """
+        ended = one_of("c.state", WITHOUT_EFFECT | {State.REFUSED})
+        rows = self._connection.execute(
+            "SELECT r.number, c.order_id FROM cancellations c JOIN requests r ON r.number = c.request"
+            f" WHERE {ended} AND c.changed_seq > ? AND r.requested_at < ?",
+            (start.seq, start.at),
+        )
+        return frozenset((int(number), str(order_id)) for number, order_id in rows)
 
     def that_went_another_way(self, other: "Requests", *, used: bool) -> frozenset[tuple[int, str]]:
         """Return the orders that have ended here and stand otherwise in another database, or were set back there.

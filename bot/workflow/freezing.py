@@ -115,13 +115,14 @@ def freeze_restored(
     actor: str,
     at: datetime,
     what: str = RESTORED,
+    used: bool = True,
 ) -> None:
     """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
     that was not over, it goes on record that this is not known: the bot must not say that it knows. After two restores
     an order that has ended in the copy may have gone ``another_way`` in another database: each by the number of its
-    request and its id.
+    request and its id. If a bot may have ``used`` the copy already, so may what it has ended since it started on it.
     """
     # The bot has gone on with what the copy owes, too.
     tx.deliveries.doubt_all(at)
@@ -129,6 +130,8 @@ def freeze_restored(
     # So may what has a time in the future: the clock was ahead when the copy was made, and is right by now.
     since = at - _GOES_ON_WITHIN
     made = (tx.record.last_before(since) or since) - _MAY_BE_AHEAD
+    if used and (start := tx.record.first_start(since)) is not None:
+        another_way |= tx.requests.ended_after(start)
     open_in_it = (each.number for each in (*tx.requests.waiting(), *_retryable(tx, made)))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)

@@ -19,19 +19,23 @@ from tests.workflow.steps import (
     CANCELLED,
     COMPLETED,
     DENIED,
+    EXPIRED,
     LOST,
+    MISSING,
     approve,
     approved,
     ask,
     contents,
     failed,
     now,
+    requested,
     retry,
     sending,
     settle,
     state_of,
     unknown,
     version,
+    withdraw,
 )
 from tests.workflow.test_batches import stop
 from tests.world import actor, next_attempt
@@ -210,6 +214,44 @@ async def test_what_the_requester_stopped_is_retried_by_nobody_after_a_restore_e
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.STOPPED_BY_REQUESTER
     assert (await now(store, request)).may_have_had_effect
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
+@pytest.mark.parametrize("end", ["expired", "refused"])
+async def test_what_ended_since_a_bot_started_on_the_copy_is_not_known_either(
+    workflow: Workflow, store: Store, clock: Clock, end: str
+) -> None:
+    """A standby was behind, and the bot ended a request on it before the operator said what it is."""
+    request = (await approved(workflow)) if end == "refused" else await requested(workflow)
+    before = await requested(workflow, "ord_2", form="V2")
+    assert await withdraw(workflow, before) is Verdict.ALLOWED
+    clock.advance(minutes=1)
+    await store.transaction("start", lambda tx: tx.record.append(Started("1"), BOT, clock()))
+    clock.advance(minutes=1)
+    if end == "refused":
+        await workflow.record_answer(await sending(workflow), EXPIRED)
+    else:
+        clock.advance(hours=24)
+        assert await next_attempt(workflow) is None
+        clock.advance(hours=-1)
+    later = await requested(workflow, "ord_3", form="V3")
+    assert await withdraw(workflow, later) is Verdict.ALLOWED
+    assert await went_back(store, clock) == [SetBack()]
+    doubted = [each for each in (request, before, later) if (await now(store, each)).may_have_had_effect]
+    assert doubted == [request]
+
+
+async def test_the_echo_of_what_was_stopped_after_a_restore_is_not_believed(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Its call may have cancelled the order, and nobody settled it."""
+    request = await approved(workflow)
+    assert await went_back(store, clock) == [SetBack()]
+    await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
+    await workflow.record_answer(await sending(workflow), LOST)
+    assert await stop(workflow, request) is Verdict.ALLOWED
+    await approved(workflow, form="V2")
+    assert await workflow.record_answer(await sending(workflow), MISSING) is State.UNKNOWN
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
