@@ -102,8 +102,8 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
 
 _GOES_ON_WITHIN = timedelta(days=1)
 """In this time after a copy was put in place, it is said of it that it is one."""
-_MAY_BE_AHEAD = timedelta(days=1)
-"""The clock may have been wrong when the copy was made, by a time zone or so: nothing counts as too old for that."""
+_MAY_BE_AHEAD = timedelta(days=7)
+"""The clock may have been wrong by as much when the copy was made: nothing counts as too old for that."""
 RESTORED = "An older copy of the record was restored."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
 

@@ -62,6 +62,18 @@ async def test_an_order_that_had_failed_is_unknown_and_can_be_settled(
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
 
 
+async def test_a_clock_that_was_days_ahead_before_a_late_restore_hides_no_order(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """By now the time of the copy's last event is over, so it looks like a right one."""
+    request = await failed(workflow)
+    clock.advance(hours=24 * 3)
+    await ask(workflow, "ord_2", form="V2")  # the last event of the copy
+    clock.advance(hours=26)
+    assert await went_back(store, clock) == [SetBack(), SetBack(("ord_1",))]
+    assert await state_of(store, request) is State.UNKNOWN
+
+
 @pytest.mark.parametrize("ahead", [30, 100])
 async def test_a_clock_that_was_ahead_when_the_copy_was_made_hides_no_order(
     workflow: Workflow, store: Store, clock: Clock, ahead: int
@@ -106,7 +118,7 @@ async def test_an_order_that_nobody_could_send_again_stays_as_it_was(
 ) -> None:
     """Its approval was too old when the copy was made, so nothing has happened to it since."""
     request = await failed(workflow)
-    clock.advance(hours=49)
+    clock.advance(hours=24 * 9)
     await ask(workflow, "ord_2", form="V2")
     clock.advance(hours=25)  # what came within a day may have been written after the copy took over
     assert await went_back(store, clock) == [SetBack()]
