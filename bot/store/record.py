@@ -80,11 +80,10 @@ class Record:
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq DESC LIMIT 1")
         return Event(*rows[0]) if rows else FIRST
 
-    def first_start(self, since: datetime) -> Event | None:
-        """Return the first start of a bot at this time or later, or None. It walks through the whole record."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? AND at >= ? ORDER BY seq LIMIT 1"
-        rows = self._connection.execute(sql, (Started.kind, timestamp(since)))
-        return Event(*rows[0]) if rows else None
+    def starts(self, since: datetime) -> list[Event]:
+        """Return the starts of bots at this time or later. It walks through the whole record."""
+        sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? AND at >= ? ORDER BY seq"
+        return [Event(*row) for row in self._connection.execute(sql, (Started.kind, timestamp(since)))]
 
     def last_before(self, at: datetime) -> datetime | None:
         """Return the time of the last event that is not later than this, or None."""

@@ -121,18 +121,22 @@ class Requests:
         since = timestamp(at - timedelta(seconds=longest))
         return self._all(f"c.state = '{State.FAILED}' AND r.expires_at >= ?", since)
 
-    def ended_after(self, start: Event) -> frozenset[tuple[int, str]]:
-        """Return the orders that were asked for before this event, and have ended without effect after it.
+    def ended_after_one_of(self, starts: Sequence[Event]) -> frozenset[tuple[int, str]]:
+        """Return the orders that have ended without effect after one of these events, and were asked for before it.
 
         Each is the number of its request and its id. A person's statement is left out: it is of after that event, too.
         """
         ended = one_of("c.state", WITHOUT_EFFECT | {State.REFUSED})
         rows = self._connection.execute(
-            "SELECT r.number, c.order_id FROM cancellations c JOIN requests r ON r.number = c.request"
-            f" WHERE {ended} AND c.changed_seq > ? AND r.requested_at < ?",
-            (start.seq, start.at),
+            "SELECT r.number, c.order_id, r.requested_at, c.changed_seq FROM cancellations c"
+            f" JOIN requests r ON r.number = c.request WHERE {ended} AND c.changed_seq > ?",
+            (min((each.seq for each in starts), default=0),),
         )
-        return frozenset((int(number), str(order_id)) for number, order_id in rows)
+        return frozenset(
+            (int(number), str(order_id))
+            for number, order_id, asked_at, ended_seq in rows
+            if any(asked_at < each.at and each.seq < ended_seq for each in starts)
+        )
 
     def that_went_another_way(self, other: "Requests", *, used: bool) -> frozenset[tuple[int, str]]:
         """Return the orders that have ended here and stand otherwise in another database, or were set back there.

@@ -130,8 +130,8 @@ def freeze_restored(
     # So may what has a time in the future: the clock was ahead when the copy was made, and is right by now.
     since = at - _GOES_ON_WITHIN
     made = (tx.record.last_before(since) or since) - _MAY_BE_AHEAD
-    if used and (start := tx.record.first_start(since)) is not None:
-        another_way |= tx.requests.ended_after(start)
+    if used and (starts := tx.record.starts(since)):
+        another_way |= tx.requests.ended_after_one_of(starts)
     open_in_it = (each.number for each in (*tx.requests.waiting(), *_retryable(tx, made)))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)

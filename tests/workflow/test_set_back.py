@@ -1,6 +1,7 @@
 """An older copy of the database takes over, and does not know what its requests did since."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -234,11 +235,14 @@ async def test_what_ended_since_a_bot_started_on_the_copy_is_not_known_either(
     workflow: Workflow, store: Store, clock: Clock, end: str
 ) -> None:
     """A standby was behind, and the bot ended a request on it before the operator said what it is."""
+    start = partial(store.transaction, "start", lambda tx: tx.record.append(Started("1"), BOT, clock()))
+    await start()  # of the run before
+    clock.advance(minutes=1)
     request = (await approved(workflow)) if end == "refused" else await requested(workflow)
     before = await requested(workflow, "ord_2", form="V2")
     assert await withdraw(workflow, before) is Verdict.ALLOWED
     clock.advance(minutes=1)
-    await store.transaction("start", lambda tx: tx.record.append(Started("1"), BOT, clock()))
+    await start()
     clock.advance(minutes=1)
     if end == "refused":
         await workflow.record_answer(await sending(workflow), EXPIRED)
