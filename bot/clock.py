@@ -111,8 +111,7 @@ class OtherClocks:
 
     def look(self) -> None:
         """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""
-        others = self._times(self._may_be_ours)
-        if self.confirmed or not others:
+        if self.confirmed or not (others := self._times(self._may_be_ours)):
             return
         self.confirmed = any(abs(self._clock.now() - each) <= _MAY_DIFFER for each in others)
         if not self.confirmed:

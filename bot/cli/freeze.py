@@ -77,8 +77,7 @@ def _put(
             if restored and isinstance(content, Frozen):
                 why = content.why or freezing.RESTORED
                 another_way = went_another_way(tx, compare)
-                by = at_the_terminal()
-                freezing.freeze_restored(tx, another_way, actor=by, at=at, what=why)
+                freezing.freeze_restored(tx, another_way, actor=at_the_terminal(), at=at, what=why)
             elif begins == (known is None):
                 ended = freezing.put(tx, content, at_the_terminal(), at).content
             waiting = tx.requests.waiting()

@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DatabaseSettings")
 
 
-def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
-    """Return the path that ``--database`` names, as a path or as a URL."""
+def _place(text: str) -> "Place":
+    """Return the database that a path or a URL names. Raises BadParameter."""
     from bot.settings.values import database
 
-    if value is None or "://" not in value:
-        return Path(value) if value is not None else None
     try:
-        found = database(value)
+        return database(text) if "://" in text else Path(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}, or a path") from None
-    if not isinstance(found, Path):
+
+
+def _path(_context: click.Context, _option: click.Parameter, value: str | None) -> Path | None:
+    """Return the path that ``--database`` names, as a path or as a URL."""
+    found = _place(value) if value is not None else None
+    if found is not None and not isinstance(found, Path):
         # Everybody on this machine can read the words of a command.
         raise click.BadParameter("a server's address belongs into DATABASE_URL, as it may hold a password")
     return found
@@ -44,12 +47,7 @@ database_option = click.option(
 
 def _places(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> "tuple[Place, ...]":
     """Return the databases that these paths and URLs name."""
-    from bot.settings.values import database
-
-    try:
-        return tuple(database(each) if "://" in each else Path(each) for each in values)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}, or a path") from None
+    return tuple(map(_place, values))
 
 
 compare_option = click.option(

@@ -30,6 +30,7 @@ OWN_MAYBE_DONE = (
 A refusal that counts ends a cancellation for good. So one that goes on after a refusal was not believed, because of an
 attempt whose answer was lost, be it of an earlier request.
 """
+
 _NEWEST = 1000
 """Attempts that are looked at, every few seconds; after so many others, what the gateway said before is old news."""
 

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from bot.domain.attempt import Reason
 from bot.domain.audit import timestamp
-from bot.domain.cancellation import NO_BY_A_WORD, WITHOUT_EFFECT, Choice, State
+from bot.domain.cancellation import Choice, State
 from bot.domain.report import Period, Report, Row, report
 from bot.store.connection import Connection
-from bot.store.schema import SET_BACK_BY, one_of
+from bot.store.schema import may_have_had_effect, one_of
 
 _ORDERS = f"""
     SELECT c.request, r.category, c.state, c.requested_at,
@@ -65,8 +65,7 @@ class Reports:
         sql = (
             "SELECT count(*) FROM cancellations c JOIN requests r ON r.number = c.request"
             " WHERE c.requested_at >= ? AND c.requested_at < ?"
-            f" AND (({one_of('c.state', WITHOUT_EFFECT)} AND {SET_BACK_BY} > 0)"
-            f"  OR ({one_of('c.state', NO_BY_A_WORD)} AND {SET_BACK_BY} > c.changed_seq))"
+            f" AND {may_have_had_effect('c')}"
         )
         return int(self._connection.execute(sql, (timestamp(period.since), timestamp(period.until)))[0][0])
 

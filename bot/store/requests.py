@@ -16,7 +16,6 @@ from bot.domain.cancellation import (
     AGAINST_RETRY,
     MAY_BE_CANCELLED,
     NEXT,
-    NO_BY_A_WORD,
     OPEN,
     UNDER_WAY,
     WITHOUT_EFFECT,
@@ -30,7 +29,7 @@ from bot.domain.delivery import Receipt
 from bot.domain.request import Request
 from bot.store.attempts import OWN_MAYBE_DONE
 from bot.store.connection import Connection, Row, among
-from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK, SET_BACK_BY, one_of
+from bot.store.schema import NEXT_EVENT, OPEN_STATES, SET_BACK_BY, may_have_had_effect, one_of
 
 _REQUEST = (
     "r.number, r.id, r.reason, r.requester, r.approvals_required, r.requested_at, r.expires_at, r.card_channel,"
@@ -41,12 +40,7 @@ _CANCELLATION = "c.number, c.order_id, c.state, c.changed_at, c.changed_seq, c.a
 _STOPPED_BY = "(SELECT e.actor FROM audit_events e WHERE e.seq = {}.changed_seq AND e.kind = 'stopped_trying')"
 _STOPPED = f"p.state = 'failed' AND {_STOPPED_BY.format('p')} IS NOT NULL"
 _MAY_BE_CANCELLED = one_of("p.state", MAY_BE_CANCELLED)
-_IN_DOUBT = (
-    f"({one_of('p.state', WITHOUT_EFFECT | NO_BY_A_WORD)} AND EXISTS"
-    " (SELECT 1 FROM requests q JOIN audit_events e ON e.request = q.id WHERE q.number = p.request"
-    f"  AND {SET_BACK} AND ({one_of('p.state', WITHOUT_EFFECT)} OR e.seq > p.changed_seq)))"
-)
-"""An end without effect after which, or before which, an older copy took over; see ``Request.may_have_had_effect``."""
+_IN_DOUBT = f"EXISTS (SELECT 1 FROM requests r WHERE r.number = p.request AND {may_have_had_effect('p')})"
 _COLUMNS = (
     f"{_REQUEST}, {_CANCELLATION},"
     f" CASE WHEN c.state = 'pending' THEN (SELECT CASE WHEN {_IN_DOUBT} THEN 'unknown' ELSE p.state END"

@@ -11,7 +11,7 @@ from sqlite_utils import Database, Migrations
 
 from bot.domain.attempt import Outcome, Reason
 from bot.domain.audit import GENESIS
-from bot.domain.cancellation import OPEN, Choice, State
+from bot.domain.cancellation import NO_BY_A_WORD, OPEN, WITHOUT_EFFECT, Choice, State
 from bot.domain.delivery import DeliveryKind
 from bot.domain.events import Frozen, Hurried, Retried, SetBack, StoppedTrying, Unfrozen, VotesVoided
 
@@ -41,6 +41,15 @@ SET_BACK = f"kind = '{SetBack.kind}'"
 """The condition of the index that finds what a restore has set back. Each read asks for it, and nearly nothing is."""
 SET_BACK_BY = f"coalesce((SELECT max(e.seq) FROM audit_events e WHERE e.request = r.id AND {SET_BACK}), 0)"
 """The number of the last event by which a restore has set a request ``r`` back, or 0."""
+
+
+def may_have_had_effect(order: str) -> str:
+    """Return the condition for the row of an order of the request ``r``; see ``Request.may_have_had_effect``."""
+    return (
+        f"(({one_of(f'{order}.state', WITHOUT_EFFECT)} AND {SET_BACK_BY} > 0)"
+        f" OR ({one_of(f'{order}.state', NO_BY_A_WORD)} AND {SET_BACK_BY} > {order}.changed_seq))"
+    )
+
 
 _STATUSES = ("queued", "delivered", "abandoned", "called_off")
 """What becomes of a delivery. A message that came to be of no use before anybody posted it is called off."""

@@ -210,8 +210,8 @@ async def test_what_went_another_way_before_a_later_restore_is_not_known(
     assert verify_all(database).damage is None
 
 
-async def withdrawn_here_and_cancelled_there(desk: Desk, clock: Clock, noon: Path) -> tuple[Posted, Path]:
-    """Let a request be withdrawn, and cancelled on a copy of before; return its card, and the file of the former."""
+async def withdrawn(desk: Desk, clock: Clock, noon: Path) -> Posted:
+    """Let a request be withdrawn after a copy was made; stop the bot, and return the card."""
     bot = await desk.start_bot(quick_tuning(now=clock))
     card = await desk.ask("ord_1")
     await bot.worker.until_idle()
@@ -220,6 +220,12 @@ async def withdrawn_here_and_cancelled_there(desk: Desk, clock: Clock, noon: Pat
     await desk.card_says(card, "Withdrawn")
     await bot.worker.until_idle()
     await desk.stop_bot()
+    return card
+
+
+async def withdrawn_here_and_cancelled_there(desk: Desk, clock: Clock, noon: Path) -> tuple[Posted, Path]:
+    """Let a request be withdrawn, and cancelled on a copy of before; return its card, and the file of the former."""
+    card = await withdrawn(desk, clock, noon)
     await cancelled_on(desk, clock, noon, card)
     return card, desk.database.with_name(f"{desk.database.name}.before-restore-1")
 
@@ -257,14 +263,7 @@ async def test_a_wrong_copy_that_no_bot_used_makes_nothing_unknown(
     """Somebody restored it by mistake and saw that at once: only its age makes it say something else."""
     noon = tmp_path / "noon.db"
     async with Desk(database, now=clock) as desk:
-        bot = await desk.start_bot(quick_tuning(now=clock))
-        card = await desk.ask("ord_1")
-        await bot.worker.until_idle()
-        backup(database, noon)
-        await desk.ann.click(card, "withdraw")
-        await desk.card_says(card, "Withdrawn")
-        await bot.worker.until_idle()
-        await desk.stop_bot()
+        await withdrawn(desk, clock, noon)
         assert (await command(database, "restore", str(noon)))[0] == 0
         assert (await command(database, "restore", f"{database}.before-restore-1"))[0] == 0
         with open_reader(database) as tables:

@@ -462,6 +462,8 @@ async def test_a_receipt_in_hand_is_kept_however_long_the_file_is_locked(
     await running
     assert courier.brought.count(DeliveryKind.CARD) == 1
     assert courier.removed == []
+    rows = await store.read(lambda tables: tables.connection.execute(card))
+    assert rows == [("delivered", 1)]
 
 
 async def test_a_hanging_gateway_is_not_called_again_by_the_same_worker(

@@ -42,9 +42,15 @@ from tests.workflow.test_batches import stop
 from tests.world import actor, next_attempt
 
 
-async def went_back(store: Store, clock: Clock) -> list[SetBack]:
-    """Let the database be a copy that has just taken over; return what went on record of its requests."""
-    await store.transaction("restore", lambda tx: freezing.freeze_restored(tx, actor="terminal:op", at=clock()))
+async def went_back(store: Store, clock: Clock, *elsewhere: tuple[int, str]) -> list[SetBack]:
+    """Let the database be a copy that has just taken over; return what went on record of its requests.
+
+    Orders that went another way ``elsewhere`` are each the number of a request and the order's id.
+    """
+    another_way = frozenset(elsewhere)
+    await store.transaction(
+        "restore", lambda tx: freezing.freeze_restored(tx, another_way, actor="terminal:op", at=clock())
+    )
     assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
     return [each for each in await contents(store) if isinstance(each, SetBack)]
 
@@ -219,11 +225,7 @@ async def test_what_the_requester_stopped_is_retried_by_nobody_after_a_restore_e
     """It went another way in between, so nobody knows how it ended; but nobody asks for it any more."""
     request = await approved(workflow)
     assert await stop(workflow, request, ANN.id) is Verdict.ALLOWED
-    elsewhere = frozenset({(request.number, "ord_1")})
-    await store.transaction(
-        "restore",
-        lambda tx: freezing.freeze_restored(tx, elsewhere, actor="terminal:op", at=clock()),
-    )
+    assert await went_back(store, clock, (request.number, "ord_1")) == [SetBack()]
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     assert await retry(workflow, request, seen=await version(workflow, request)) is Verdict.STOPPED_BY_REQUESTER
     assert (await now(store, request)).may_have_had_effect
@@ -277,10 +279,7 @@ async def test_a_statement_of_before_a_second_restore_is_no_last_word(
     """It went another way in between, so whoever reads of it, or asks again, must know that nobody knows."""
     request = await unknown(workflow)
     assert await settle(workflow, request, cancelled=False) is Verdict.ALLOWED
-    elsewhere = frozenset({(request.number, "ord_1")})
-    await store.transaction(
-        "restore", lambda tx: freezing.freeze_restored(tx, elsewhere, actor="terminal:op", at=clock())
-    )
+    assert await went_back(store, clock, (request.number, "ord_1")) == [SetBack()]
     await workflow.unfreeze(actor("UTWO"), freezing.Typed("/cancel-order", "C1", ""))
     assert (await now(store, request)).may_have_had_effect
     period = Period(clock() - timedelta(days=1), clock() + timedelta(days=1))
