@@ -57,7 +57,9 @@ def approve(
         verdict = Verdict.FROZEN
     if verdict is not Verdict.ALLOWED:
         return verdict
-    votes = replace(votes, valid=votes.valid | {actor.id})
+    # The person was looked up for this click, the others a moment before or after it. For this vote the click counts.
+    own = {actor.id}
+    votes = replace(votes, valid=votes.valid | own, void=votes.void - own, unchecked=votes.unchecked - own)
     reached = votes.verdict(rules.approvals_required)
     if reached is Verdict.VOTES_UNCHECKED:
         return reached

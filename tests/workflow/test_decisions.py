@@ -575,6 +575,20 @@ async def test_a_lowered_quorum_leaves_no_request_that_nobody_can_finish(workflo
     assert await deliver_all(workflow) == [DeliveryKind.CARD_UPDATE]
 
 
+async def test_a_second_click_counts_though_a_newer_list_has_lost_the_person(workflow: Workflow, store: Store) -> None:
+    """The group changed within the click: what the click was looked up by decides, and the record can say it."""
+    workflow.rules = replace(workflow.rules, approvals_required=3)
+    request = await requested(workflow)
+    for person in ("UONE", "UTWO"):
+        await approve(workflow, request, person)
+    workflow.rules = replace(workflow.rules, approvals_required=1)
+    clicks, newer = actor("UONE", Membership.MEMBER), Members(APPROVERS.ids - {"UONE"})
+    acted = await workflow.act(decisions.approve, Act.APPROVE, request.id, clicks, approvers=newer)
+    assert acted.verdict is Verdict.ALLOWED
+    assert await state_of(store, request) is State.APPROVED
+    assert await store.read(lambda tables: list(tables.projections.contradictions())) == []
+
+
 async def test_a_start_takes_out_votes_that_count_no_longer(workflow: Workflow, store: Store) -> None:
     """The card shows it before anybody clicks, and no vote of anybody is on record for it."""
     workflow.rules = replace(workflow.rules, approvals_required=3, allow_self_approval=True)
