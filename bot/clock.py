@@ -77,7 +77,8 @@ class OtherClocks:
 
     The difference is positive where this machine's clock is ahead. ``confirmed`` is true from the moment on in which
     the bot's time first agrees with a clock of another machine; ``on_confirmed`` is called then. After that, steps are
-    noticed by ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start.
+    noticed by ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start. ``doubt``
+    brings that back.
     """
 
     def __init__(self, clock: Clock, on_confirmed: Callable[[], None] = lambda: None) -> None:
@@ -109,6 +110,10 @@ class OtherClocks:
         agrees = any(other not in self.apart for other in self._began)
         self._keep(name, timedelta(0) if agrees else min(self._clock.wall() - at, timedelta(0)))
 
+    def doubt(self) -> None:
+        """Take back what was confirmed, until a clock of another machine agrees with the bot's time again."""
+        self.confirmed = False
+
     def look(self) -> None:
         """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""
         if self.confirmed or not (others := self._times(self._may_be_ours)):
@@ -121,6 +126,7 @@ class OtherClocks:
             return
         if self._doubted:
             log.info("expiry_resumed")
+        self._doubted = False
         self._on_confirmed()
 
     def latest(self) -> datetime | None:

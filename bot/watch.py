@@ -134,13 +134,16 @@ class Watch:
     async def _follow(self, step: timedelta) -> None:
         before, after = self._clock.offset, self._clock.offset + step
         if self._store.shared:
-            # What waits in the database goes by the clock that all bots are compared with, and that did not step.
-            if (theirs := await self._store.clock()) is not None:
-                closer = abs(self._clock.wall() - theirs) < abs(self._clock.now() - theirs)
-                self._clock.offset = after if closer else before
-            return
+            # All bots are compared with the server's clock. What is further away from it was a step of this machine.
+            if (theirs := await self._store.clock()) is None:
+                return
+            if abs(self._clock.wall() - theirs) >= abs(self._clock.now() - theirs):
+                return
 
         def work(tx: Tables) -> None:
+            if self._store.shared:
+                # The server may be on this machine, and have made the same step. So another clock has to say it again.
+                self._other_clocks.doubt()
             # In here, because all that is written before has the old time, and all that is written later the new one.
             self._clock.offset = after
             self._workflow.shift(tx, step)
@@ -159,7 +162,8 @@ class Watch:
             problem = None
             try:
                 if date := await self._gateway.reach():
-                    self._other_clocks.compare("gateway", date)
+                    # Without TLS it is at an address of this machine, and what answers there may be no gateway.
+                    self._other_clocks.compare("gateway", date, may_be_ours=not self._gateway.encrypted)
             except GatewayUnreachable as error:
                 problem = wording.trouble(error.trouble, error.about)
             if problem != self._gateway_problem:

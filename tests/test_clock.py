@@ -153,6 +153,24 @@ def test_a_clock_that_may_be_this_machines_own_confirms_nothing() -> None:
     assert others.confirmed
 
 
+def test_what_was_confirmed_can_be_doubted_again() -> None:
+    """Then it is told once more, and a clock that still agrees ends it at once."""
+    machine = Machine()
+    others = OtherClocks(machine.clock)
+    others.compare("slack", START)
+    others.doubt()
+    others.look()
+    assert others.confirmed
+    with structlog.testing.capture_logs() as logs:
+        machine.clock.offset = timedelta(hours=3)
+        others.doubt()
+        others.look()
+        assert others.latest() == START + timedelta(hours=3)
+        machine.clock.offset = timedelta(0)
+        others.look()
+    assert [line["event"] for line in logs] == ["expiry_paused", "expiry_resumed"]
+
+
 def test_a_step_that_the_bot_has_not_followed_confirms_nothing() -> None:
     """It is the bot's own time that decides, and that follows the machine's clock a minute later."""
     machine = Machine()

@@ -127,6 +127,11 @@ class GatewayClient:
             log.exception("gateway_call_broke", order=order_id, exc_info=error)
             return replace(self._unanswered(error), http_status=reply.status if reply else None)
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the way to the gateway is encrypted; only an address of this machine may be without that."""
+        return self._http.base_url.scheme == "https"
+
     async def reach(self) -> datetime | None:
         """Return the gateway's clock, or None where its answer has no date; sends no credentials.
 

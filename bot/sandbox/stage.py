@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from bot.app import Bot
+from bot.network import Network
 from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.person import Person
 from bot.sandbox.slack import LocalSlack
@@ -117,9 +118,9 @@ class Stage:
             await bot.connection.ready.wait()
         return bot
 
-    async def launch_bot(self, tuning: Tuning | None = None, /, **changes: str) -> Bot:
-        """Do the same without waiting for the connection."""
-        bot = Bot(load(self.environment(**changes)), tuning or self._tuning)
+    async def launch_bot(self, tuning: Tuning | None = None, network: Network | None = None, /, **changes: str) -> Bot:
+        """Do the same without waiting for the connection; ``network`` is its way to other machines, if not direct."""
+        bot = Bot(load(self.environment(**changes)), tuning or self._tuning, network)
         await bot.start()
         self.bot = bot
         if "SLACK_SIGNING_SECRET" in changes:

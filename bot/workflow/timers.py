@@ -1,5 +1,6 @@
 """Following a step of the machine's clock, inside one transaction."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
@@ -25,6 +26,16 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
         if asked_again or request.could_be_retried(at - step) != request.could_be_retried(at):
             show(tx, request, tx.record.last(), at)
     # Home tabs say the same, and no event owes them here.
+    tx.homes.changed(at)
+
+
+def shift_pending(tx: Tables, numbers: Iterable[int], step: timedelta, at: datetime) -> None:
+    """Let those of these requests that are pending go on waiting as long as they would have; ``at`` is the new time."""
+    for number in numbers:
+        if tx.timers.shift_pending(number, step):
+            request = tx.requests.of_number(number)
+            assert request is not None
+            expiry_moved(tx, request, at)
     tx.homes.changed(at)
 
 

@@ -145,6 +145,8 @@ class Workflow:
         self._unconfirmed = unconfirmed
         self._of_earlier_runs: int | None = None
         """The number of the newest request that was made before the start, until its time has been looked at."""
+        self._unsure: list[int] = []
+        """The numbers of the requests that were made here since the clock was confirmed last, while it is not."""
         self._wake = wake
         self._answer_within = answer_within
         self._jitter = jitter
@@ -166,13 +168,17 @@ class Workflow:
     async def request(self, wish: Wish, actor: Actor) -> Acted:
         """Ask for a request. The same form with the same words asks once."""
 
-        def work(tx: Tables) -> Acted:
-            at = self._at(tx)
+        def work(tx: Tables) -> tuple[bool, Acted]:
+            at, sure = self._at(tx), self._unconfirmed() is None
+            newest = None if sure else tx.requests.newest()
             tx.people.remember(actor, at)
-            return requests.request(tx, self.rules, wish, actor, at, expiring=self._unconfirmed() is None)
+            acted = requests.request(tx, self.rules, wish, actor, at, expiring=sure)
+            return newest is not None and acted.request is not None and acted.request.number > newest, acted
 
-        acted = await self._in_time("request", work)
+        unsure, acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
+            if unsure:
+                self._unsure.append(acted.request.number)
             tracing.acted_on(acted.request.id)
             log_soon(log, "requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
@@ -327,10 +333,10 @@ class Workflow:
 
         None are while no other clock has confirmed the bot's: one that is ahead would erase what is young.
         """
-        if self._unconfirmed() is not None:
-            return 0
 
         def work(tx: Tables) -> int:
+            if self._unconfirmed() is not None:
+                return 0
             at, why = self._at(tx), f"older than ERASE_TEXT_AFTER ({age.days}d)"
             return erase(tx, Erasure(before=at - age), why, BOT, at, at_most=_ERASED_AT_ONCE).texts
 
@@ -426,8 +432,7 @@ class Workflow:
                 # They were approved for that one, and only that one knows what a lost call did.
                 raise AnotherGatewayError(before.dvpay_base_url, started.dvpay_base_url, asked)
             self._of_earlier_runs = tx.requests.newest()
-            patience = self.rules.patience
-            tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
+            self._bring_forward(tx, at)
             if alone:
                 tx.cancellations.end_leases(at)
                 tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
@@ -458,9 +463,19 @@ class Workflow:
         """Follow a step of the clock, in the transaction in which ``now`` follows it.
 
         Until the clock is confirmed, it was the start's clock that was wrong: by it only requests of this run got their
-        time.
+        time. Among other bots, the right time of what is in the database is theirs, and only what this one has written
+        by a clock that was never confirmed moves.
         """
-        timers.shift(tx, step, self._now(), made_after=(self._of_earlier_runs or 0) if self._unconfirmed() else 0)
+        at = self._now()
+        if self._store.shared:
+            timers.shift_pending(tx, self._unsure, step, at)
+            self._bring_forward(tx, at)
+        else:
+            timers.shift(tx, step, at, made_after=(self._of_earlier_runs or 0) if self._unconfirmed() else 0)
+
+    def _bring_forward(self, tx: Tables, at: datetime) -> None:
+        patience = self.rules.patience
+        tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
 
     async def claim(
         self,
@@ -478,10 +493,10 @@ class Workflow:
         most one for each of the others. Home tabs get what messages leave of their room.
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
-        sure = self._unconfirmed() is None
 
-        def work(tx: Tables) -> tuple[list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
-            at = self._at(tx)
+        def work(tx: Tables) -> tuple[bool, list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
+            # Both in here, as a transaction that waited for its turn may follow one in which the clock was doubted.
+            sure, at = self._unconfirmed() is None, self._at(tx)
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
             busy = rates.blocked(tx, self.rules.patience, at)
@@ -507,11 +522,12 @@ class Workflow:
             ]
             ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
             next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
-            return named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
+            return sure, named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
-        settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
+        sure, settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
         if sure:
             self._of_earlier_runs = None
+            self._unsure.clear()
         for name, found in settled:
             log.info(name, request=found.id, orders=list(found.order_ids))
         for ended in lost:

@@ -4,6 +4,7 @@ import pytest
 
 from bot.slack import people, places
 from tests.flows.desk import Desk
+from tests.tls import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +15,12 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for asks in (people, places):
         monkeypatch.setattr(asks, "_ANSWER_WITHIN", 5.0)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return an authority that only these tests know."""
+    return Authority(tmp_path_factory.mktemp("tls") / "authority")
 
 
 @pytest.fixture(params=["socket", "http"])

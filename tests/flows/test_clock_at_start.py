@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -16,11 +17,14 @@ from bot.domain.cancellation import State
 from bot.domain.policy import Members, Verdict
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import broken
+from bot.sandbox.gateway import LocalGateway
 from bot.sandbox.workspace import Posted
+from bot.settings import load_network
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.flows.desk import BEN, Desk, quick_tuning
 from tests.flows.test_clock_steps import until
+from tests.tls import Authority, tls_in_front
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CENTURY = 27000 * DAY
@@ -175,21 +179,47 @@ async def test_a_clock_of_the_right_time_is_confirmed_by_the_first_answer_of_sla
 
 
 @pytest.mark.parametrize("by_http", [False, True])
-async def test_without_slack_the_gateway_confirms_the_clock(desk: Desk, machine: Machine, by_http: bool) -> None:
+async def test_without_slack_the_gateway_confirms_the_clock(
+    desk: Desk, machine: Machine, authority: Authority, by_http: bool
+) -> None:
     """Slack is away at the start, in both modes; the gateway confirms a right clock, and nobody a wrong one."""
     await asked_before(desk, machine)
     desk.slack.faults.always("auth.test", broken(503))
-    changes = desk.by_http if by_http else {}
+    network = load_network({"SSL_CERT_FILE": str(authority.file)})
+    async with tls_in_front(urlsplit(desk.gateway.base_url).port or 0, authority.context("127.0.0.1")) as port:
+        changes = desk.by_http if by_http else {}
+        changes |= {"DVPAY_BASE_URL": f"https://127.0.0.1:{port}"}
+        machine.wrong = 3 * HOUR
+        with structlog.testing.capture_logs() as logs:
+            bot = await desk.launch_bot(machine.tuning(), network, APPROVAL_TTL="2h", **changes)
+            await until(lambda: any(line["event"] == "expiry_paused" for line in logs))
+            await bot.worker.until_idle()
+            assert await desk.state() is State.PENDING
+        await desk.stop_bot()
+        machine.wrong, machine.passed = timedelta(0), machine.passed + 5401
+        await desk.launch_bot(machine.tuning(), network, APPROVAL_TTL="2h", **changes)
+        await expires(desk)
+
+
+async def test_what_answers_on_this_machine_in_the_gateways_place_confirms_nothing(
+    desk: Desk, machine: Machine
+) -> None:
+    """A box has this machine's clock, and an address without TLS is one of this machine."""
+    await asked_before(desk, machine)
+    desk.slack.faults.always("auth.test", broken(503))
     machine.wrong = 3 * HOUR
-    with structlog.testing.capture_logs() as logs:
-        bot = await desk.launch_bot(machine.tuning(), APPROVAL_TTL="2h", **changes)
-        await until(lambda: any(line["event"] == "expiry_paused" for line in logs))
+    named: list[datetime] = []
+
+    def now() -> datetime:
+        named.append(machine.now())
+        return named[-1]
+
+    async with LocalGateway(now=now) as box:
+        bot = await desk.launch_bot(machine.tuning(gateway_check=0.001), APPROVAL_TTL="2h", DVPAY_BASE_URL=box.base_url)
+        await until(lambda: len(named) > 1)
         await bot.worker.until_idle()
         assert await desk.state() is State.PENDING
-    await desk.stop_bot()
-    machine.wrong, machine.passed = timedelta(0), machine.passed + 5401
-    await desk.launch_bot(machine.tuning(), APPROVAL_TTL="2h", **changes)
-    await expires(desk)
+        assert health.CLOCK_UNCONFIRMED in (await desk.get("/readyz"))[1]["notes"]
 
 
 async def test_nothing_expires_while_nobody_can_be_asked(desk: Desk, machine: Machine) -> None:

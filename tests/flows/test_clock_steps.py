@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 import structlog
 
+from bot import health
 from bot.app import Bot
 from bot.clock import GRACE
 from bot.domain.cancellation import State
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Canned, broken
-from bot.store import StoreError, StoreProblem, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
 from tests.flows.desk import CLEO, Desk, quick_tuning
+from tests.postgres import Cluster
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 async def until(look: Callable[[], bool]) -> None:
@@ -42,6 +45,10 @@ class Machine:
     def now(self) -> datetime:
         """Return the time by the machine's clock."""
         return datetime(2026, 11, 23, 9, 0, tzinfo=UTC) + timedelta(seconds=self.passed) + self.wrong
+
+    def right(self) -> datetime:
+        """Return the right time."""
+        return self.now() - self.wrong
 
     def others(self) -> datetime:
         """Return the time by the clocks of Slack and of the gateway: it is the bot that has the right time."""
@@ -309,3 +316,66 @@ async def test_a_step_that_cannot_be_written_down_is_followed_later(
         assert await due(desk, "requests") == [before]
     await until(lambda: machine.others() == machine.now())
     await until_due(desk, before + HOUR)
+
+
+@pytest.fixture
+async def shared(postgres: Cluster, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    """Yield a desk whose database server is on the bot's machine, and makes each step with it; Slack's clock is right.
+
+    The bot is not started yet.
+    """
+
+    async def clock(_: Store) -> datetime:
+        return machine.now()
+
+    monkeypatch.setattr(Store, "clock", clock)
+    async with Desk(postgres.new(), now=machine.right) as desk:
+        yield desk
+
+
+async def test_a_step_that_the_server_has_made_too_expires_nothing(shared: Desk, machine: Machine) -> None:
+    """The bot follows it, as nothing near says that it is wrong; nothing expires until a clock elsewhere agrees."""
+    await shared.start_bot(machine.tuning(), **WAITING)
+    card = await shared.ask("ord_1")
+    await machine.step(3 * HOUR)
+    await machine.stand()
+    bot = shared.running_bot
+    await bot.worker.until_idle()
+    assert bot.clock.now() == machine.now()
+    assert await shared.state() is State.PENDING
+    assert health.CLOCK_UNCONFIRMED in (await shared.get("/readyz"))[1]["notes"]
+    await machine.step(-3 * HOUR)
+    await machine.stand()
+    await shared.ben.click(card, "approve")
+    await shared.card_says(card, "Cancelled")
+
+
+async def test_a_call_is_repeated_in_time_though_the_server_went_back_too(shared: Desk, machine: Machine) -> None:
+    """What waits longer than the bot ever waits is due at once, as at a start."""
+    await shared.start_bot(machine.tuning(), **WAITING)
+    shared.gateway.faults.add("ord_1", Canned(503, b"{}", headers={"Retry-After": f"{2 * GRACE:.0f}"}))
+    card = await shared.ask("ord_1")
+    await shared.ben.click(card, "approve")
+    await shared.card_says(card, "attempt")
+    await machine.step(-3 * HOUR)
+    await machine.stand()
+    machine.passed += 2 * GRACE
+    await shared.running_bot.worker.until_idle()
+    assert len(shared.gateway.calls) == 2
+
+
+@pytest.mark.parametrize("wrong", [-3 * HOUR, 3 * HOUR])
+async def test_what_was_asked_by_a_wrong_clock_keeps_its_time_when_it_is_set(
+    shared: Desk, machine: Machine, wrong: timedelta
+) -> None:
+    """The clock was wrong at the start, the server's with it; requests of that time get as much as all others."""
+    machine.wrong = wrong
+    await shared.start_bot(machine.tuning(), **WAITING)
+    await shared.ask("ord_1")
+    await machine.step(-wrong)
+    await machine.stand()
+    await shared.running_bot.worker.until_idle()
+    assert await shared.state() is State.PENDING
+    assert health.CLOCK_UNCONFIRMED not in shared.running_bot.readiness().notes
+    *_, expires = await timers(shared)
+    assert 115 * MINUTE < expires < 2 * HOUR

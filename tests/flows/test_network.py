@@ -24,12 +24,6 @@ from tests.tls import Authority, ConnectProxy, tls_in_front
 API, SOCKET, GATEWAY = "slack.test", "wss-primary.slack.test", "gateway.test"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Return an authority that only this file knows."""
-    return Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
 @dataclass
 class Company:
     """A desk whose servers can only be reached by TLS; ``ports`` has the ports of Slack and of the gateway."""
