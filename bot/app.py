@@ -329,6 +329,8 @@ class Bot:
         self._opened.push_async_callback(self._gateway.aclose)
         await self._once_it_answers(self._watch.read_last_event)
         await self._once_it_answers(self._measuring.begin)
+        # Nobody acts before it is known that the database has all that it had.
+        await self._once_it_answers(self.workflow.look_at_server)
         started = self._settings.started(__version__)
         await self._once_it_answers(lambda: self.workflow.start(started, alone=not self.store.shared))
         await self._listen()

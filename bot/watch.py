@@ -89,6 +89,7 @@ class Watch:
         try:
             await self._store.probe()
             privacy = self._privacy_notes(await self._store.close_to_others())
+            await self._workflow.look_at_server()
             stuck, freeze = await self._workflow.stuck(), await self._workflow.frozen()
             if (last := await self._workflow.last_event()) != self._last_number:
                 # A command line beside this process may have frozen or erased something, and owe messages by that.

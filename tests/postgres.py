@@ -70,6 +70,15 @@ class Cluster(LocalServer):
             ).fetchone():
                 time.sleep(0.005)
 
+    def take_over(self) -> None:
+        """Begin a new timeline, as a standby that takes over does; this one had everything."""
+        self.stop("fast")
+        # The server makes a file of its own of it, and the name alone counts.
+        (self.folder / "data" / "standby.signal").touch()
+        self.start()
+        with self.connect() as connection:
+            connection.execute("SELECT pg_promote()")
+
     @contextmanager
     def loses(self, server: Server) -> Iterator[None]:
         """Let a standby take over after the block that has nothing of what the block writes."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from bot.store import Store, Tables
+from bot.store import Store, Tables, Timeline
 from bot.store.connection import Connection, Hints, Parameters, Row
 from bot.store.engine import engine_of
 from bot.store.place import Place
@@ -69,6 +69,10 @@ class Through:
     def clock(self) -> datetime | None:
         """Return the engine's time."""
         return self.front.clock()
+
+    def timeline(self) -> Timeline | None:
+        """Return the server's history."""
+        return self.front.timeline()
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ def restore(file: Path, compare: "tuple[Place, ...]", database: Path | None) -> 
         )
     try:
         by, at = at_the_terminal(), datetime.now(UTC)
-        frozen = functools.partial(freezing.freeze_restored, actor=by, at=at, used=False)
+        frozen = functools.partial(freezing.freeze_restored, actor=by, at=at, used_for=timedelta(0))
         done = store.restore(file, target, by, at, then=frozen, key=settings.seals_with(), compare=compare)
     except store.UnsoundBackup as error:
         fail(f"{path_shown(file)} is not sound, so nothing has changed. {verification(error.verification)}")

@@ -59,8 +59,8 @@ def report(first: datetime | None, last: datetime | None, ago: str | None, form:
             printer.print(iter(rows), report_fields(), form)
         if set_back:
             orders = "1 order" if set_back == 1 else f"{set_back} orders"
-            counted = f"{orders} counted here as rejected, withdrawn, expired or failed may be cancelled"
-            say(f"An older copy of the database took over, so {counted}.", error=True)
+            counted = f"{orders} counted here as not cancelled may be cancelled"
+            say(f"An older copy of the database may have taken over, so {counted}.", error=True)
     except StoreError as error:
         fail(store_error(error))
     finally:

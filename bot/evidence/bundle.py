@@ -102,8 +102,8 @@ def _cards(proved: Sequence[_Proved]) -> list[str]:
 
 
 _SET_BACK = (
-    "The bot went on with an older copy of its database. What this request did between that copy and this event is not "
-    "on record: it may have cancelled the order."
+    "The bot may have gone on with an older copy of its database. What this request did between that copy and this "
+    "event is not on record: it may have cancelled the order."
 )
 
 

@@ -4,6 +4,7 @@
 """
 
 from bot.store.backup import UnsoundCopy, backup
+from bot.store.connection import Timeline
 from bot.store.dated import dated, prune
 from bot.store.engine import in_use, prepare
 from bot.store.erasure import Erasure, Gone, erase_from
@@ -31,6 +32,7 @@ __all__ = [
     "StoreError",
     "StoreProblem",
     "Tables",
+    "Timeline",
     "Unsound",
     "UnsoundBackup",
     "UnsoundCopy",

@@ -8,7 +8,7 @@ subquery has a name, no list of values is empty (``among``), and a column that a
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Row = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object]
@@ -33,6 +33,16 @@ def among(column: str, count: int) -> str:
     """Return the condition that a column has one of so many values, for as many parameters ``?``."""
     # An empty list is an error of syntax for all engines but SQLite.
     return f"{column} IN ({', '.join('?' * count)})" if count else "FALSE"
+
+
+class Timeline(NamedTuple):
+    """The history that a server writes: its ``number`` grows whenever a standby takes over.
+
+    ``replicated`` is true where each commit waits for a standby.
+    """
+
+    number: int
+    replicated: bool
 
 
 class Connection(Protocol):
@@ -89,6 +99,10 @@ class Connection(Protocol):
 
     def clock(self) -> datetime | None:
         """Return the time by the engine's own clock, or None where that is this machine's."""
+        ...
+
+    def timeline(self) -> Timeline | None:
+        """Return the history that the server writes now, or None for a file and where the server does not say."""
         ...
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import secrets
 import select
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
@@ -24,7 +24,7 @@ from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
-from bot.store.connection import Hints, Parameters, Row
+from bot.store.connection import Hints, Parameters, Row, Timeline
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.place import Server
 from bot.store.postgres_altered import altered
@@ -320,6 +320,18 @@ class Postgres:
         ((at,),) = self.execute("SELECT clock_timestamp()")
         assert isinstance(at, datetime)
         return at.astimezone(UTC)
+
+    def timeline(self) -> Timeline | None:
+        """Return the server's timeline; None where it is a kind of PostgreSQL that has none."""
+        sql = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), current_setting('synchronous_standby_names')"
+        try:
+            with self._begun_line().transaction() if self._begun else nullcontext():  # an error undoes this alone
+                ((number, waits_for),) = self.execute(sql)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error:
+            return None
+        return Timeline(int(number, 16), bool(waits_for))
 
     def told(self) -> tuple[int, bool]:
         """Return the number of the server's process as it was told at the connect, and whether the line is encrypted.

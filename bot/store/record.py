@@ -80,11 +80,6 @@ class Record:
         rows = self._connection.execute(f"SELECT {COLUMNS} FROM audit_events ORDER BY seq DESC LIMIT 1")
         return Event(*rows[0]) if rows else FIRST
 
-    def starts(self, since: datetime) -> list[Event]:
-        """Return the starts of bots at this time or later. It walks through the whole record."""
-        sql = f"SELECT {COLUMNS} FROM audit_events WHERE kind = ? AND at >= ? ORDER BY seq"
-        return [Event(*row) for row in self._connection.execute(sql, (Started.kind, timestamp(since)))]
-
     def last_before(self, at: datetime) -> datetime | None:
         """Return the time of the last event that is not later than this, or None."""
         sql = "SELECT at FROM audit_events WHERE at <= ? ORDER BY seq DESC LIMIT 1"

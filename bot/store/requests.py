@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from bot.domain.attempt import Answer, Outcome, Reason, Trouble
-from bot.domain.audit import Event, timestamp
+from bot.domain.audit import timestamp
 from bot.domain.cancellation import (
     AGAINST_RETRY,
     MAY_BE_CANCELLED,
@@ -115,21 +115,15 @@ class Requests:
         since = timestamp(at - timedelta(seconds=longest))
         return self._all(f"c.state = '{State.FAILED}' AND r.expires_at >= ?", since)
 
-    def ended_after_one_of(self, starts: Sequence[Event]) -> frozenset[tuple[int, str]]:
-        """Return the orders that have ended without effect after one of these events, and were asked for before it.
+    def ended_without_effect(self, since: datetime) -> frozenset[tuple[int, str]]:
+        """Return the orders that have ended without effect at this time or later: the number of each request, its id.
 
-        Each is the number of its request and its id. A person's statement is left out: it is of after that event, too.
+        A person's statement is left out: somebody has looked at the gateway.
         """
-        ended = one_of("c.state", WITHOUT_EFFECT | {State.REFUSED})
-        rows = self._connection.execute(
-            "SELECT r.number, c.order_id, r.requested_at, c.changed_seq FROM cancellations c"
-            f" JOIN requests r ON r.number = c.request WHERE {ended} AND c.changed_seq > ?",
-            (min((each.seq for each in starts), default=0),),
-        )
+        ended = one_of("state", WITHOUT_EFFECT | {State.REFUSED})
+        sql = f"SELECT request, order_id FROM cancellations WHERE {ended} AND changed_at >= ?"
         return frozenset(
-            (int(number), str(order_id))
-            for number, order_id, asked_at, ended_seq in rows
-            if any(asked_at < each.at and each.seq < ended_seq for each in starts)
+            (int(request), str(order)) for request, order in self._connection.execute(sql, (timestamp(since),))
         )
 
     def that_went_another_way(self, other: "Requests", *, used: bool) -> frozenset[tuple[int, str]]:

@@ -73,7 +73,10 @@ def run(db: Database, script: str) -> None:
 TABLES = f"""
 CREATE TABLE heartbeat (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    at TEXT NOT NULL
+    at TEXT NOT NULL,
+    -- Of a server: its timeline, and whether a commit waited for a standby then.
+    timeline INTEGER,
+    replicated INTEGER
 ) STRICT;
 
 CREATE TABLE people (

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.store import schema
-from bot.store.connection import Connection, Hints, Parameters, Row
+from bot.store.connection import Connection, Hints, Parameters, Row, Timeline
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import APPLICATION_ID, File, check_log, keep_log
 from bot.store.format import can_hold_something
@@ -162,6 +162,10 @@ class SQLite:
 
     def clock(self) -> datetime | None:
         """Return None: SQLite runs in this process."""
+        return None
+
+    def timeline(self) -> Timeline | None:
+        """Return None: nothing takes a file over but people."""
         return None
 
     def rollback(self) -> None:

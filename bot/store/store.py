@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bot import tracing
 from bot.domain.audit import Event
 from bot.domain.seal import PrivateKey
-from bot.store.connection import Connection
+from bot.store.connection import Connection, Timeline
 from bot.store.engine import engine_of
 from bot.store.errors import StoreError, StoreProblem
 from bot.store.file import Privacy
@@ -147,6 +147,11 @@ class Store:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._clock)
 
+    async def timeline(self) -> Timeline | None:
+        """Return the history that the database's server writes now, if there is one and it says. Raises StoreError."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._timeline)
+
     async def tidy_up(self) -> bool:
         """Empty the log beside the file, as in a pause: what was deleted is in neither of them after that.
 
@@ -264,6 +269,11 @@ class Store:
         assert self._tables is not None
         with self._engine.explained():
             return self._tables.connection.clock()
+
+    def _timeline(self) -> Timeline | None:
+        assert self._tables is not None
+        with self._engine.explained():
+            return self._tables.connection.timeline()
 
     def _close(self) -> None:
         if self._tables is not None:

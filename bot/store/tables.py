@@ -83,6 +83,18 @@ class Tables:
             (timestamp(at),),
         )
 
+    def took_over(self, at: datetime) -> bool:
+        """Keep the server's timeline; return True where it is another one, and the one before may have had more."""
+        if (now := self.connection.timeline()) is None:
+            return False
+        before = self.connection.execute("SELECT timeline, replicated FROM heartbeat WHERE timeline IS NOT NULL")
+        self.connection.execute(
+            "INSERT INTO heartbeat (id, at, timeline, replicated) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET timeline = excluded.timeline, replicated = excluded.replicated",
+            (timestamp(at), now.number, int(now.replicated)),
+        )
+        return any(number != now.number and not replicated for number, replicated in before)
+
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""
         at = timestamp(after)

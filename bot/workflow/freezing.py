@@ -105,7 +105,10 @@ _GOES_ON_WITHIN = timedelta(days=1)
 _MAY_BE_AHEAD = timedelta(days=7)
 """The clock may have been wrong by as much when the copy was made: nothing counts as too old for that."""
 RESTORED = "An older copy of the record was restored."
+TOOK_OVER = "Another database server has taken over, and may lack what was kept last."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
+OLDER_COPY = (TOOK_OVER, STANDBY_WAS_BEHIND)
+"""What the bot itself gives as the reason where a copy that may lack something has taken over."""
 
 
 def freeze_restored(
@@ -115,23 +118,26 @@ def freeze_restored(
     actor: str,
     at: datetime,
     what: str = RESTORED,
-    used: bool = True,
+    used_for: timedelta = _GOES_ON_WITHIN,
 ) -> None:
     """Stop everything in a copy that is restored, also where it was frozen: nobody knows what was decided since then.
 
     A request that people stopped since is approved in it again, and a freeze of since is not in it. Of each request
     that was not over, it goes on record that this is not known: the bot must not say that it knows. After two restores
     an order that has ended in the copy may have gone ``another_way`` in another database: each by the number of its
-    request and its id. If a bot may have ``used`` the copy already, so may what it has ended since it started on it.
+    request and its id. Bots may have used the copy already, for as long as ``used_for`` at most. So that may be so of
+    what has ended since, too.
     """
+    # Now somebody has noticed that another server has taken over, if one has.
+    tx.took_over(at)
     # The bot has gone on with what the copy owes, too.
     tx.deliveries.doubt_all(at)
     # What is younger may have been written since: somebody has looked at the copy, or another bot has started on it.
     # So may what has a time in the future: the clock was ahead when the copy was made, and is right by now.
     since = at - _GOES_ON_WITHIN
     made = (tx.record.last_before(since) or since) - _MAY_BE_AHEAD
-    if used and (starts := tx.record.starts(since)):
-        another_way |= tx.requests.ended_after_one_of(starts)
+    if used_for:
+        another_way |= tx.requests.ended_without_effect(at - used_for)
     open_in_it = (each.number for each in (*tx.requests.waiting(), *_retryable(tx, made)))
     for number in dict.fromkeys((*open_in_it, *sorted(number for number, _ in another_way))):
         request = tx.requests.of_number(number)

@@ -26,7 +26,7 @@ from bot.domain.policy import Act, Actor, Members, Surface, Verdict, time_unchec
 from bot.domain.projection import Contradiction
 from bot.domain.request import Request
 from bot.log import log_soon
-from bot.store import Store, StoreError, StoreProblem, Tables
+from bot.store import Store, StoreError, StoreProblem, Tables, Timeline
 from bot.store.erasure import Erasure, erase
 from bot.workflow import (
     attempts,
@@ -147,6 +147,10 @@ class Workflow:
         """The number of the newest request that was made before the start, until its time has been looked at."""
         self._unsure: list[int] = []
         """The numbers of the requests that were made here since the clock was confirmed last, while it is not."""
+        self._timeline: Timeline | None = None
+        """The history of the server, as far as this bot has seen it."""
+        self._sound_at: datetime | None = None
+        """When the server was last looked at, and had that history."""
         self._wake = wake
         self._answer_within = answer_within
         self._jitter = jitter
@@ -303,6 +307,35 @@ class Workflow:
         self._wake.set()
         return froze
 
+    async def look_at_server(self) -> None:
+        """Stop everything where a standby has taken over that may have been behind. Raises StoreError.
+
+        It may lack what another bot wrote last, which nobody here has seen. Nothing is lost where each commit waited
+        for a standby.
+        """
+        found, at = await self._store.timeline(), self._now()
+        if found is not None and found != self._timeline:
+
+            def work(tx: Tables) -> bool:
+                lacks = tx.took_over(at)
+                if lacks:
+                    self._freeze_what_took_over(tx, freezing.TOOK_OVER)
+                return lacks
+
+            if await self._store.transaction("timeline", work):
+                log.error("another_server_took_over")
+                self._wake.set()
+            self._timeline = found
+        self._sound_at = at
+
+    def _freeze_what_took_over(self, tx: Tables, why: str) -> None:
+        """Freeze an older copy that another bot may have used since this one has looked at its server."""
+        at, freeze = self._at(tx), tx.freeze()
+        # Another bot may have done it.
+        if freeze is None or freeze.by != BOT or not freeze.why.startswith(freezing.OLDER_COPY):
+            used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
+            freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
+
     async def stop_for_damage(self, event_number: int) -> None:
         """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""
 
@@ -312,19 +345,13 @@ class Workflow:
                 why = f"The record is damaged, or the tables contradict it, at event {event_number}"
                 freezing.put(tx, Frozen(why), BOT, self._at(tx), self.rules)
 
-        def went_on_without_it(tx: Tables) -> None:
-            # Another bot may have done it.
-            what, freeze = freezing.STANDBY_WAS_BEHIND, tx.freeze()
-            if freeze is None or freeze.by != BOT or not freeze.why.startswith(what):
-                freezing.freeze_restored(tx, actor=BOT, at=self._at(tx), what=what)
-
         try:
             await self._store.transaction("frozen", work)
         except StoreError as error:
             if error.problem is not StoreProblem.HISTORY_LOST:
                 raise
             # This bot accepts nothing more, but those that start now know nothing of what the server has lost.
-            await self._store.beside(went_on_without_it)
+            await self._store.beside(lambda tx: self._freeze_what_took_over(tx, freezing.STANDBY_WAS_BEHIND))
         log.error("frozen_for_damage", event_number=event_number)
         self._wake.set()
 

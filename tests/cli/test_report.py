@@ -227,7 +227,7 @@ def test_figures_of_an_older_copy_say_what_they_cannot_know(database: Path, rule
 
     assert report(database, *DAYS).stderr == ""
     asyncio.run(go_on_with_it())
-    told = "so 1 order counted here as rejected, withdrawn, expired or failed may be cancelled."
+    told = "so 2 orders counted here as not cancelled may be cancelled."
     for form in ("table", "json", "csv"):
         found = report(database, *DAYS, "--format", form)
         assert told in found.stderr

@@ -26,6 +26,7 @@ from bot.store import (
     StoreError,
     StoreProblem,
     Tables,
+    Timeline,
     open_beside,
     open_reader,
     prepare,
@@ -295,6 +296,41 @@ async def test_a_server_that_lost_a_confirmed_event_gets_no_other(postgres: Clus
             assert (failed.value.problem, failed.value.about) == (StoreProblem.HISTORY_LOST, "#2")
         with pytest.raises(StoreError):
             await store.read(lambda tables: tables.record.last())
+    assert counts(server) == 1
+
+
+async def test_the_server_names_its_timeline_to_each_role_and_begins_another_one_when_it_takes_over() -> None:
+    """Nobody has to give the bot's role more rights for that."""
+    with cluster() as own:
+        server = own.new()
+        with own.connect() as other:
+            other.execute("CREATE ROLE desk LOGIN")
+        prepare(server, "desk")
+        name = server.url.get_secret_value().rpartition("/")[2]
+        async with opened(Server(SecretStr(own.url(name, "desk")))) as store:
+            assert await store.timeline() == Timeline(1, replicated=False)
+            own.take_over()
+            assert await store.timeline() == Timeline(2, replicated=False)
+
+
+async def test_a_server_without_timelines_disturbs_nothing(postgres: Cluster, server: Server) -> None:
+    """Some that speak PostgreSQL's language keep no log of its kind; also a transaction goes on."""
+    name = server.url.get_secret_value().rpartition("/")[2]
+    with postgres.connect() as other:
+        other.execute(f"ALTER DATABASE {name} SET search_path = public, pg_catalog".encode())
+    with psycopg.connect(server.url.get_secret_value(), autocommit=True) as other:
+        other.execute(
+            "CREATE FUNCTION pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'no log here' USING ERRCODE = 'feature_not_supported'; END $$"
+        )
+
+    def work(tx: Tables) -> bool:
+        tx.record.append(Started("1"), BOT, AT)
+        return tx.took_over(AT)
+
+    async with opened(server) as store:
+        assert await store.timeline() is None
+        assert await store.transaction("work", work) is False
     assert counts(server) == 1
 
 

@@ -11,6 +11,7 @@ from bot.domain.events import Started
 from bot.store import Store
 from bot.workflow import Rules, Wish, Workflow
 from tests.clock import Clock
+from tests.postgres import ON_SQLITE
 from tests.workflow.steps import ANN, DELIVERED
 
 LIMITED = Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=30.0)
@@ -100,6 +101,7 @@ async def test_a_time_of_a_wrong_clock_holds_nobody_up(bots: list[Workflow], clo
     assert len(await cards(*bots)) == 1
 
 
+@ON_SQLITE
 async def test_a_step_of_the_clock_moves_what_counts(bots: list[Workflow], store: Store, clock: Clock) -> None:
     """A second is a second, whatever the clock shows."""
     await ask(bots[0], 6)

@@ -183,7 +183,7 @@ def offered_for_retry(request: Request) -> list[Cancellation]:
 def _withdrawing(request: Request, order: str) -> str:
     """Return what Withdraw does, without a promise about a request of which nobody knows here what it has done."""
     if request.set_back:
-        return f"The request ends. It may have cancelled {order}: I went on with an older copy of my database."
+        return f"The request ends. It may have cancelled {order}: I may have gone on with an older copy of my database."
     return f"The request ends, and it does not cancel {order}."
 
 

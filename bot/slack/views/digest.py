@@ -52,7 +52,7 @@ def digest(event: Event) -> Message:
     if content.older_copy:
         other = "there may have been a digest of this time with other figures"
         ended = "Requests that were not over in that copy may have ended otherwise, and orders of them may be cancelled"
-        rows.insert(1, [words(f"⚠️ I went on with an older copy of my database, so {other}. {ended}")])
+        rows.insert(1, [words(f"⚠️ I may have gone on with an older copy of my database, so {other}. {ended}")])
     if before := found.unknown_before:
         unknown = f"Of earlier requests, {_count(before, 'order is', 'orders are')} still unknown: "
         rows.append([words(unknown), words("/cancel-audit unknown", code=True)])

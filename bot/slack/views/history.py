@@ -40,7 +40,7 @@ _STEPS: Mapping[str, str] = {
 }
 _BY_THE_BOT: Mapping[str, str] = {
     Escalated.kind: "Escalated",
-    SetBack.kind: "I went on with an older copy of my database",
+    SetBack.kind: "I may have gone on with an older copy of my database",
     Voted.kind: "Approvals counted again",
     Approved.kind: "Enough approvals by the settings of today",
 }

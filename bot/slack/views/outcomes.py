@@ -62,7 +62,8 @@ _UNCHANGED = (
 _NOT_ASKED = "This request did not ask the gateway to cancel the order."
 NOT_ASKED_FOR_SEVERAL = "This request did not ask the gateway to cancel the orders."
 SET_BACK = (
-    "I went on with an older copy of my database, so I don't know what this request did after that copy was made."
+    "I may have gone on with an older copy of my database, so I don't know what this request did after that copy was "
+    "made."
 )
 # It may have been a call of an earlier request, which a person settled: their word is not the gateway's.
 _AN_ANSWER_WAS_LOST = "An answer of the gateway, to this request or an earlier one, was lost or not clear"
@@ -290,7 +291,7 @@ def by_repeat(request: Request) -> Words:
     if not request.set_back:
         return BY_REPEAT
     # Before the restore or after it: the gateway has said so.
-    copy = "I went on with an older copy of my database, so I don't know all that this request did."
+    copy = "I may have gone on with an older copy of my database, so I don't know all that this request did."
     return replace(BY_REPEAT, meaning=f"The gateway said that the order is cancelled. {copy}")
 
 
@@ -374,7 +375,7 @@ _IN_A_LIST = {
 """The same where many orders are listed, for what may be true of some of them only."""
 
 
-IN_OLDER_COPY = "may be cancelled: I went on with an older copy of my database"
+IN_OLDER_COPY = "may be cancelled: I may have gone on with an older copy of my database"
 """What a list says of an end without effect that a restore has set back."""
 
 
@@ -456,8 +457,8 @@ def unknown_past(request: Request) -> str:
     if not request.set_back or not (request.state is State.PENDING or request.under_way):
         return ""
     return (
-        "⚠️ I went on with an older copy of my database, so I don't know what people decided about this request, or "
-        "what it did, after that copy was made."
+        "⚠️ I may have gone on with an older copy of my database, so I don't know what people decided about this "
+        "request, or what it did, after that copy was made."
     )
 
 
@@ -493,7 +494,8 @@ def how_it_ended(earlier: Earlier) -> str:
         case State.SETTLED_CANCELLED:
             return "an approver stated that the order is cancelled, and the gateway has not confirmed it"
         case State.UNKNOWN:
-            return "I don't know whether it cancelled the order, as I went on with an older copy of my database since"
+            older = "as I may have gone on with an older copy of my database since"
+            return f"I don't know whether it cancelled the order, {older}"
         case State.SETTLED_NOT_CANCELLED:
             return "an approver stated that the order is not cancelled, and the gateway has not confirmed it"
         case _:

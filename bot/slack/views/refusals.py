@@ -443,7 +443,7 @@ def _how_it_stands(request: Request) -> str:
         return "this request is approved, and it waits until the freeze is over"
     if request.may_have_had_effect:
         return (
-            "I went on with an older copy of my database, so I don't know whether this request cancelled "
+            "I may have gone on with an older copy of my database, so I don't know whether this request cancelled "
             f"{'the orders' if request.several else 'the order'}"
         )
     if request.state is State.FAILED:
@@ -458,8 +458,8 @@ def _described(request: Request, then: str) -> str:
     if outcomes.unknown_past(request):
         stood = "waits for approval" if request.state is State.PENDING else "is approved"
         return (
-            f"this request {stood} in an older copy of my database, with which I went on, so I don't know what became "
-            "of it after that copy was made"
+            f"this request {stood} in a copy of my database that may be an older one, so I don't know what became of "
+            "it after that copy was made"
         )
     return f"{describe(request.state)}, and {then}" if request.state is State.UNKNOWN else describe(request.state)
 

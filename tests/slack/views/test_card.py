@@ -321,7 +321,7 @@ def test_a_card_lists_who_did_what_and_when() -> None:
         "Escalated, 2026-11-23 09:01",
         "Approved by @cleo, 2026-11-23 09:02",
         "Approved by @ben, 2026-11-23 09:03",
-        "I went on with an older copy of my database, 2026-11-23 09:04",
+        "I may have gone on with an older copy of my database, 2026-11-23 09:04",
         "Rejected by @ben, 2026-11-23 09:05",
         "Withdrawn by @ben, 2026-11-23 09:06",
         "Retried by @ben, 2026-11-23 09:07",

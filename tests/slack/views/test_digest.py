@@ -65,7 +65,7 @@ def test_a_digest_of_an_older_copy_of_the_database_says_so() -> None:
     assert isinstance(found.content, Digest)
     message = digest.digest(follow(FIRST, replace(found.content, older_copy=True), BOT, found.at)[0])
     line = message.text.splitlines()[1]
-    assert "I went on with an older copy of my database" in line
+    assert "I may have gone on with an older copy of my database" in line
     assert "Requests that were not over in that copy may have ended otherwise" in line
 
 

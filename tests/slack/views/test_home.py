@@ -281,7 +281,7 @@ def test_an_answer_to_a_click_is_a_modal_that_names_whom_to_ask() -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.WITHDRAWN, State.EXPIRED])
 def test_an_end_that_an_older_copy_cannot_know_is_told_with_that(state: State) -> None:
     """The request may have cancelled the order after the copy was made."""
-    doubt = "may be cancelled: I went on with an older copy of my database"
+    doubt = "may be cancelled: I may have gone on with an older copy of my database"
     ended = changed(ASKED, state=state)
     assert doubt in json.dumps(home.home(tab(lately=(replace(ended, set_back=True),))))
     assert doubt not in json.dumps(home.home(tab(lately=(ended,))))
