@@ -59,7 +59,13 @@ STOP_WITHIN = 8.0
 """Seconds for work in flight after SIGTERM: containers are killed ten seconds after it."""
 _TO_ANSWER = 0.5
 """Seconds of the time that Slack waits in which an answer is on its way: the database has the rest."""
-_PASSING = {StoreProblem.SERVER_AWAY, StoreProblem.STANDBY, StoreProblem.UNDONE, StoreProblem.UNCERTAIN}
+_PASSING = {
+    StoreProblem.SERVER_AWAY,
+    StoreProblem.STANDBY,
+    StoreProblem.UNDONE,
+    StoreProblem.UNCERTAIN,
+    StoreProblem.TAKEN_OVER,
+}
 """A database server is away, or was in the middle of a transaction."""
 _BETWEEN_LOOKS_AT_A_FREEZE = 0.5
 """Seconds."""
@@ -123,6 +129,7 @@ class Bot:
             rules,
             now=self.clock.now,
             unconfirmed=self._other_clocks.latest,
+            clock_wrong=self._other_clocks.wrong,
             wake=wake,
             answer_within=tuning.slack_waits - _TO_ANSWER,
         )

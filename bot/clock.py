@@ -14,6 +14,8 @@ GRACE = 60.0
 """Seconds that a step has to stand before the bot follows it; most are taken back sooner."""
 
 
+_TOO_FAR = timedelta(minutes=5)
+"""The gateway and Slack refuse what has a time that is further away from theirs."""
 _MAY_DIFFER = timedelta(seconds=60)
 """The gateway and Slack refuse what is five minutes off; this leaves time to set a clock that drifts."""
 
@@ -132,6 +134,12 @@ class OtherClocks:
     def latest(self) -> datetime | None:
         """Return the latest time that it may be, as far as any clock says; None once the bot's time is confirmed."""
         return None if self.confirmed else max([self._clock.now(), *self._times()])
+
+    def wrong(self) -> bool:
+        """Return True where the bot's time is too far from each clock of another machine that was ever heard."""
+        others = self._times(self._may_be_ours)
+        now = self._clock.now()
+        return not self.confirmed and bool(others) and all(abs(now - each) > _TOO_FAR for each in others)
 
     def now_of(self, name: str) -> datetime | None:
         """Return what this clock shows now, as far as the last comparison tells; None before the first one."""

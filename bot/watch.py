@@ -142,9 +142,8 @@ class Watch:
                 return
 
         def work(tx: Tables) -> None:
-            if self._store.shared:
-                # The server may be on this machine, and have made the same step. So another clock has to say it again.
-                self._other_clocks.doubt()
+            # It may be a wrong one, also where a server on this machine has made it, too. Another clock has to say it.
+            self._other_clocks.doubt()
             # In here, because all that is written before has the old time, and all that is written later the new one.
             self._clock.offset = after
             self._workflow.shift(tx, step)

@@ -175,6 +175,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "the database server no longer has event {about}, which it had confirmed, so the bot accepts nothing more",
         "Run `freeze --restored`, find out whether a standby took over and what is missing; then restart the bot",
     ),
+    StoreProblem.TAKEN_OVER: (
+        "another database server has taken over, and the bot looks first whether it may lack something",
+        "This ends within some seconds. If it does not, look into the log",
+    ),
     StoreProblem.TOO_SLOW: (
         "somebody waited for more than {about} s, which is too long",
         "Check the database's disk, for a server also that server and the way to it, and what may stop this process",

@@ -74,6 +74,10 @@ class Through:
         """Return the server's history."""
         return self.front.timeline()
 
+    def accept(self, timeline: Timeline | None) -> Timeline | None:
+        """Write on this history alone."""
+        return self.front.accept(timeline)
+
     def close(self) -> None:
         """Close the connection."""
         self.front.close()

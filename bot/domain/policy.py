@@ -189,6 +189,8 @@ class Verdict(StrEnum):
     """The card promised to wait for more approvals than are needed now."""
     TIME_UNCHECKED = "time_unchecked"
     """No other clock has confirmed the bot's since its start, so nobody knows whether the time for the act is over."""
+    CLOCK_WRONG = "clock_wrong"
+    """The bot's clock is far from all others: the request would get wrong times, and the gateway takes no such call."""
 
 
 class Scope(StrEnum):

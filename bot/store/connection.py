@@ -105,6 +105,10 @@ class Connection(Protocol):
         """Return the history that the server writes now, or None for a file and where the server does not say."""
         ...
 
+    def accept(self, timeline: Timeline | None) -> Timeline | None:
+        """Let no transaction that may write begin on another history than this one; return the one before."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

@@ -141,7 +141,8 @@ def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
         # The bot reports the answers of the gateway, which may repeat the person's reason.
         return "(e.actor = :person OR (r.requester = :person AND e.actor = 'bot'))", {"person": erasure.person}
     assert erasure.before is not None
-    return "e.at < :before", {"before": timestamp(erasure.before)}
+    # What was said about a request is not older than it, whatever a wrong clock wrote beside it.
+    return "e.at < :before AND coalesce(r.requested_at, '') < :before", {"before": timestamp(erasure.before)}
 
 
 def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, list[int]]]:

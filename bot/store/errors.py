@@ -94,6 +94,8 @@ class StoreProblem(StrEnum):
     """The server kept the transaction, but did not wait for its standby to keep it as well."""
     HISTORY_LOST = "history_lost"
     """The server no longer has an event that it had confirmed; the event's number."""
+    TAKEN_OVER = "taken_over"
+    """Another server has taken over, and the bot has not looked yet whether it may lack something."""
     TOO_SLOW = "too_slow"
     """The database, or the process itself, took longer than a person waits; the limit in seconds."""
     SEALED = "sealed"

@@ -62,6 +62,7 @@ _BEGIN = (
 )
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_MIGRATING = f"BEGIN; SET LOCAL lock_timeout = {_MIGRATING * 1000:.0f}; SELECT pg_advisory_xact_lock({_LOCK})"
+_TIMELINE = "CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
 _HEAD = "SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1"
 _PLACEHOLDER = re.compile(r"'[^']*'|::|:([a-z_]+)|\?|%")
 
@@ -103,6 +104,8 @@ class Postgres:
         """The number and the hash of the last head of which the server said that it is kept."""
         self._read: Row = (0, "")
         """Those of the last event that the bot has read, whoever wrote it."""
+        self._accepted: Timeline | None = None
+        """The history of the server on which this connection may write, if the server tells it."""
         self._history_lost: StoreError | None = None
         self._streams = count()
 
@@ -162,12 +165,20 @@ class Postgres:
     def _begin_where_history_is(self, line: _Line) -> None:
         """Begin, unless a standby has taken over that was behind: a pooler changes servers without a word."""
         seq, hash_ = max(self._kept, self._read)
-        cursor = line.execute(f"{_BEGIN}; SELECT hash FROM audit_events WHERE seq = {seq}".encode())
+        timeline = "''" if self._accepted is None else _TIMELINE
+        look = f"SELECT (SELECT hash FROM audit_events WHERE seq = {seq}), {timeline}"
+        cursor = line.execute(f"{_BEGIN}; {look}".encode())
         while cursor.nextset():
             pass
-        if seq and cursor.fetchone() != (hash_,):
+        row = cursor.fetchone()
+        assert row is not None
+        found, number = row
+        if seq and found != hash_:
             self._history_lost = StoreError(StoreProblem.HISTORY_LOST, self._server, f"#{seq}")
             raise self._history_lost
+        if number and self._accepted is not None and int(number, 16) != self._accepted.number:
+            line.execute("ROLLBACK")
+            raise StoreError(StoreProblem.TAKEN_OVER, self._server)
 
     def begin_reading(self) -> None:
         """Begin a transaction in which every read sees the same state."""
@@ -323,7 +334,7 @@ class Postgres:
 
     def timeline(self) -> Timeline | None:
         """Return the server's timeline; None where it is a kind of PostgreSQL that has none."""
-        sql = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), current_setting('synchronous_standby_names')"
+        sql = f"SELECT {_TIMELINE}, current_setting('synchronous_standby_names')"
         try:
             with self._begun_line().transaction() if self._begun else nullcontext():  # an error undoes this alone
                 ((number, waits_for),) = self.execute(sql)
@@ -331,7 +342,12 @@ class Postgres:
             raise
         except psycopg.Error:
             return None
-        return Timeline(int(number, 16), bool(waits_for))
+        return Timeline(int(number, 16), bool(waits_for)) if number else None
+
+    def accept(self, timeline: Timeline | None) -> Timeline | None:
+        """Write on this timeline alone from now on, or on any where there is none; return the one before."""
+        before, self._accepted = self._accepted, timeline
+        return before
 
     def told(self) -> tuple[int, bool]:
         """Return the number of the server's process as it was told at the connect, and whether the line is encrypted.

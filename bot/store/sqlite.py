@@ -168,6 +168,10 @@ class SQLite:
         """Return None: nothing takes a file over but people."""
         return None
 
+    def accept(self, timeline: Timeline | None) -> Timeline | None:
+        """Return what it gets: a file has none."""
+        return timeline
+
     def rollback(self) -> None:
         """Undo everything since ``begin``."""
         self._connection.rollback()

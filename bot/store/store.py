@@ -127,6 +127,29 @@ class Store:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
+    async def accept(self, timeline: Timeline, work: Callable[[Tables], T]) -> T:
+        """Run the one transaction by which this history of the server is accepted, before any other one begins on it.
+
+        Raises StoreError. Then the history before is still the one that counts.
+        """
+
+        def run() -> T:
+            assert self._tables is not None
+            connection = self._tables.connection
+            before = connection.accept(timeline)
+            try:
+                (result,) = self._commit([waiting])
+            except BaseException:
+                connection.accept(before)
+                raise
+            found: T = result
+            return found
+
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting("accept", work, loop.create_future())
+        return await loop.run_in_executor(self._writer, run)
+
     async def read(self, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` reads from one consistent state of the file. Raises StoreError."""
         self._check_open()

@@ -74,15 +74,6 @@ class Timers:
                 (*(_moved(each, by) for each in times), person),
             )
 
-    def shift_pending(self, number: int, by: timedelta) -> bool:
-        """Move the times of this one request; return False, with nothing moved, where it is not pending any more."""
-        found = self._connection.execute(
-            f"SELECT {_OF_A_DECISION} FROM requests WHERE due_at > '' AND number = ?", (number,)
-        )
-        for times in found:
-            self._move_decision(number, list(times), by)
-        return bool(found)
-
     def bring_forward(self, at: datetime, before_attempt: timedelta, before_try: timedelta) -> None:
         """Make everything due that waits longer than the bot ever pauses: the clock was ahead when it was put off.
 

@@ -68,11 +68,21 @@ class Acted:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *, expiring: bool = True) -> Acted:
+def request(
+    tx: Tables,
+    rules: Rules,
+    wish: Wish,
+    actor: Actor,
+    at: datetime,
+    *,
+    expiring: bool = True,
+    clock_wrong: bool = False,
+) -> Acted:
     """Keep a request and owe its card and receipt, or put on record why not.
 
     A form that was sent before leads to the request that it made, also where that has ended by now.
-    Where ``expiring`` is false, a pending request is in the way however old it is.
+    Where ``expiring`` is false, a pending request is in the way however old it is. While the bot's ``clock_wrong`` is
+    known, nothing is kept: all of its times would be wrong, and the gateway takes no call with a wrong time.
     """
     earlier = tx.requests.by_form(wish.sent_as, wish.order_ids)
     if earlier is not None:
@@ -83,6 +93,8 @@ def request(tx: Tables, rules: Rules, wish: Wish, actor: Actor, at: datetime, *,
     verdict, freeze = policy.may_ask(actor), tx.freeze()
     if verdict is Verdict.ALLOWED and freeze is not None:
         verdict = Verdict.FROZEN
+    if verdict is Verdict.ALLOWED and clock_wrong:
+        verdict = Verdict.CLOCK_WRONG
     if verdict is Verdict.ALLOWED and not _can_be_asked(rules, wish):
         verdict = Verdict.BAD_ORDER_ID
     if verdict is Verdict.ALLOWED:

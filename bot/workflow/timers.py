@@ -1,6 +1,5 @@
 """Following a step of the machine's clock, inside one transaction."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from bot.domain.audit import BOT, timestamp
@@ -20,22 +19,19 @@ def shift(tx: Tables, step: timedelta, at: datetime, *, made_after: int) -> None
     for request in tx.requests.pending():
         if request.number > made_after:
             expiry_moved(tx, request, at)
-    for request in (*tx.requests.waiting(), *tx.requests.failed_and_young(min(at, at - step))):
-        # Cards and receipts say when the gateway is asked again, and whether it is too late for Retry.
-        asked_again = any(each.state is State.APPROVED and each.attempts for each in request.cancellations)
-        if asked_again or request.could_be_retried(at - step) != request.could_be_retried(at):
+    for request in tx.requests.waiting():
+        # Cards and receipts say when the gateway is asked again.
+        if any(each.state is State.APPROVED and each.attempts for each in request.cancellations):
             show(tx, request, tx.record.last(), at)
     # Home tabs say the same, and no event owes them here.
     tx.homes.changed(at)
 
 
-def shift_pending(tx: Tables, numbers: Iterable[int], step: timedelta, at: datetime) -> None:
-    """Let those of these requests that are pending go on waiting as long as they would have; ``at`` is the new time."""
-    for number in numbers:
-        if tx.timers.shift_pending(number, step):
-            request = tx.requests.of_number(number)
-            assert request is not None
-            expiry_moved(tx, request, at)
+def show_ages(tx: Tables, step: timedelta, at: datetime) -> None:
+    """Show anew what a step of the clock has made too old for Retry, or young enough, now that it is confirmed."""
+    for request in (*tx.requests.waiting(), *tx.requests.failed_and_young(min(at, at - step))):
+        if request.could_be_retried(at - step) != request.could_be_retried(at):
+            show(tx, request, tx.record.last(), at)
     tx.homes.changed(at)
 
 

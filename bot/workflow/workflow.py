@@ -123,7 +123,8 @@ class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
     ``unconfirmed`` returns the latest time that it may be, and None once another clock has confirmed ``now``. Until
-    then nothing expires, and no age decides. ``answer_within`` is how many seconds a person's act may wait for the
+    then nothing expires, and no age decides. While ``clock_wrong`` is true, nobody can ask for a request.
+    ``answer_within`` is how many seconds a person's act may wait for the
     file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
@@ -136,6 +137,7 @@ class Workflow:
         now: Callable[[], datetime],
         wake: asyncio.Event,
         unconfirmed: Callable[[], datetime | None] = lambda: None,
+        clock_wrong: Callable[[], bool] = lambda: False,
         answer_within: float = 2.5,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -143,10 +145,11 @@ class Workflow:
         self._store = store
         self._now = now
         self._unconfirmed = unconfirmed
+        self._clock_wrong = clock_wrong
         self._of_earlier_runs: int | None = None
         """The number of the newest request that was made before the start, until its time has been looked at."""
-        self._unsure: list[int] = []
-        """The numbers of the requests that were made here since the clock was confirmed last, while it is not."""
+        self._steps: list[timedelta] = []
+        """The steps that the clock has followed, until it is confirmed again. The writer's thread adds to them."""
         self._timeline: Timeline | None = None
         """The history of the server, as far as this bot has seen it."""
         self._sound_at: datetime | None = None
@@ -172,17 +175,14 @@ class Workflow:
     async def request(self, wish: Wish, actor: Actor) -> Acted:
         """Ask for a request. The same form with the same words asks once."""
 
-        def work(tx: Tables) -> tuple[bool, Acted]:
-            at, sure = self._at(tx), self._unconfirmed() is None
-            newest = None if sure else tx.requests.newest()
+        def work(tx: Tables) -> Acted:
+            at = self._at(tx)
             tx.people.remember(actor, at)
-            acted = requests.request(tx, self.rules, wish, actor, at, expiring=sure)
-            return newest is not None and acted.request is not None and acted.request.number > newest, acted
+            expiring, wrong = self._unconfirmed() is None, self._clock_wrong()
+            return requests.request(tx, self.rules, wish, actor, at, expiring=expiring, clock_wrong=wrong)
 
-        unsure, acted = await self._in_time("request", work)
+        acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
-            if unsure:
-                self._unsure.append(acted.request.number)
             tracing.acted_on(acted.request.id)
             log_soon(log, "requested", request=acted.request.id, orders=list(wish.order_ids), by=actor.id)
         else:
@@ -311,7 +311,7 @@ class Workflow:
         """Stop everything where a standby has taken over that may have been behind. Raises StoreError.
 
         It may lack what another bot wrote last, which nobody here has seen. Nothing is lost where each commit waited
-        for a standby.
+        for a standby. Before this look nothing else begins on a server that took over.
         """
         found, at = await self._store.timeline(), self._now()
         if found is not None and found != self._timeline:
@@ -322,7 +322,7 @@ class Workflow:
                     self._freeze_what_took_over(tx, freezing.TOOK_OVER)
                 return lacks
 
-            if await self._store.transaction("timeline", work):
+            if await self._store.accept(found, work):
                 log.error("another_server_took_over")
                 self._wake.set()
             self._timeline = found
@@ -490,13 +490,13 @@ class Workflow:
         """Follow a step of the clock, in the transaction in which ``now`` follows it.
 
         Until the clock is confirmed, it was the start's clock that was wrong: by it only requests of this run got their
-        time. Among other bots, the right time of what is in the database is theirs, and only what this one has written
-        by a clock that was never confirmed moves.
+        time. Among other bots, the times in the database are theirs, too, and stay: only nothing may wait for too long.
         """
         at = self._now()
+        self._steps.append(step)
         if self._store.shared:
-            timers.shift_pending(tx, self._unsure, step, at)
             self._bring_forward(tx, at)
+            tx.homes.changed(at)
         else:
             timers.shift(tx, step, at, made_after=(self._of_earlier_runs or 0) if self._unconfirmed() else 0)
 
@@ -521,11 +521,16 @@ class Workflow:
         ``held`` is what this worker has in hand: it never settles that itself, though the lease be over.
         """
 
-        def work(tx: Tables) -> tuple[bool, list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
+        def work(
+            tx: Tables,
+        ) -> tuple[bool, int, list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
             # Both in here, as a transaction that waited for its turn may follow one in which the clock was doubted.
             sure, at = self._unconfirmed() is None, self._at(tx)
             if sure and self._of_earlier_runs is not None:
                 timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
+            steps = len(self._steps) if sure else 0
+            if steps:
+                timers.show_ages(tx, sum(self._steps[:steps], timedelta()), at)
             busy = rates.blocked(tx, self.rules.patience, at)
             settled, contradictions, begun = self._begin(tx, worker, calls, held.cancellations, at, expiring=sure)
             digest = digests.claim(tx, self.rules, at) if sure else None
@@ -549,12 +554,12 @@ class Workflow:
             ]
             ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
             next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
-            return sure, named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
+            return sure, steps, named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
-        sure, settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
+        sure, steps, settled, lost, contradictions, claimed = await self._store.transaction("claim", work)
+        del self._steps[:steps]
         if sure:
             self._of_earlier_runs = None
-            self._unsure.clear()
         for name, found in settled:
             log.info(name, request=found.id, orders=list(found.order_ids))
         for ended in lost:

@@ -22,7 +22,7 @@ from bot.sandbox.workspace import Posted
 from bot.settings import load_network
 from bot.tuning import Tuning
 from bot.workflow import Patience
-from tests.flows.desk import BEN, Desk, quick_tuning
+from tests.flows.desk import ANN, BEN, Desk, quick_tuning
 from tests.flows.test_clock_steps import until
 from tests.tls import Authority, tls_in_front
 
@@ -131,9 +131,22 @@ async def test_what_is_overdue_expires_when_the_clock_is_set(desk: Desk, machine
     assert await desk.state() is State.EXPIRED
 
 
+@pytest.mark.parametrize("wrong", [-100 * MINUTE, -60 * DAY, 3 * HOUR])
+async def test_nobody_asks_while_the_clock_is_known_to_be_wrong(desk: Desk, machine: Machine, wrong: timedelta) -> None:
+    """The request would be escalated, expire and lose its words at wrong times, and the gateway takes no such call."""
+    machine.wrong = wrong
+    await start(desk, machine)
+    await until(lambda: bool(desk.running_bot.readiness().notes))
+    errors = await desk.fill_in("ord_1", "typed twice")
+    assert "My machine's clock is wrong" in str(errors)
+    assert await desk.refusal() == (ANN, "", Verdict.CLOCK_WRONG)
+    await machine.set_right()
+    assert (await desk.ask("ord_1")).button("approve")
+
+
 async def test_a_request_of_this_run_moves_with_the_clock(desk: Desk, machine: Machine) -> None:
     """It was made by the wrong clock, so it keeps the time that is left when that is set, and no more."""
-    machine.wrong = 3 * HOUR
+    machine.wrong = 4 * MINUTE
     bot = await start(desk, machine)
     card = await desk.ask()
     await machine.set_right()

@@ -313,6 +313,29 @@ async def test_the_server_names_its_timeline_to_each_role_and_begins_another_one
             assert await store.timeline() == Timeline(2, replicated=False)
 
 
+async def test_nothing_begins_on_a_server_that_took_over_before_the_bot_has_looked_at_it() -> None:
+    """What a freeze must stop must not be faster than the freeze."""
+    with cluster() as own:
+        async with opened(own.new()) as store:
+            first = await store.timeline()
+            assert first is not None
+            assert await store.accept(first, lambda tx: tx.took_over(AT)) is False
+            await store.transaction("start", started)
+            own.take_over()
+            for _ in range(2):
+                with pytest.raises(StoreError) as refused:
+                    await store.transaction("start", started)
+                assert refused.value.problem is StoreProblem.TAKEN_OVER
+            second = await store.timeline()
+            assert second is not None
+            with pytest.raises(ZeroDivisionError):
+                await store.accept(second, lambda _: 1 // 0)
+            with pytest.raises(StoreError):
+                await store.transaction("start", started)
+            assert await store.accept(second, lambda tx: tx.took_over(AT)) is True
+            await store.transaction("start", started)
+
+
 async def test_a_server_without_timelines_disturbs_nothing(postgres: Cluster, server: Server) -> None:
     """Some that speak PostgreSQL's language keep no log of its kind; also a transaction goes on."""
     name = server.url.get_secret_value().rpartition("/")[2]

@@ -255,6 +255,7 @@ async def test_what_ended_within_a_day_before_somebody_says_it_is_not_known_eith
     assert not (await now(store, before)).may_have_had_effect
 
 
+@ON_SQLITE  # which has no timeline of its own that would say something else
 @pytest.mark.parametrize(
     "before, now_is, frozen",
     [

@@ -446,6 +446,7 @@ _VERDICTS = {
     Verdict.VOTES_UNCHECKED: "the earlier approvals could not be checked",
     Verdict.CARD_OUT_OF_DATE: "the card promised to wait for more approvals",
     Verdict.TIME_UNCHECKED: "the bot's clock could not be checked",
+    Verdict.CLOCK_WRONG: "the bot's clock was wrong",
     Verdict.TOO_FEW_APPROVERS: "too few people could approve it",
     Verdict.VOTES_MISSING: "too few approvals still counted",
     Verdict.DIRECT_MESSAGE: "in a direct message",

@@ -68,6 +68,7 @@ _DATABASE_TROUBLES = {
     StoreProblem.UNDONE: _SILENT,
     StoreProblem.UNCERTAIN: _SILENT,
     StoreProblem.NOT_REPLICATED: "the second copy of my database is missing",
+    StoreProblem.TAKEN_OVER: "another server has just taken over my database",
     StoreProblem.HISTORY_LOST: "my database has lost something that it had kept",
 }
 """What people in Slack read; the operator reads more in the log and at ``/readyz``."""
@@ -213,6 +214,11 @@ def command_refused(verdict: Verdict) -> str:  # noqa: PLR0911 -- a table of tex
             return (
                 "Too few people could approve your request: it needs more approvals than there are approvers who may "
                 f"give one. I have not kept anything. Ask {OPERATOR} to add approvers."
+            )
+        case Verdict.CLOCK_WRONG:
+            return (
+                "My machine's clock is wrong, and the gateway takes no call with a wrong time. So I have not kept "
+                f"anything. Tell {OPERATOR} to set the clock, and try again after that."
             )
         case Verdict.TOO_LONG:
             return (

@@ -129,6 +129,7 @@ COMMAND_VERDICTS = [
     Verdict.ARCHIVED_CHANNEL,
     Verdict.NOT_INVITED,
     Verdict.TOO_FEW_APPROVERS,
+    Verdict.CLOCK_WRONG,
     Verdict.TOO_LONG,
 ]
 """The refusals of a command or of its form that have no words of their own elsewhere."""
