@@ -378,8 +378,13 @@ class Workflow:
         return await self._store.read(lambda tables: tables.freeze())
 
     async def last_event(self) -> int:
-        """Return the number of the last event on record, whoever wrote it; 0 before the first one."""
-        return await self._store.read(lambda tables: tables.record.last().seq)
+        """Return the number of the last event on record, whoever wrote it; 0 before the first one.
+
+        From then on a server that has lost it gets nothing more from this bot.
+        """
+        last = await self._store.read(lambda tables: tables.record.last())
+        self._store.rely_on(last)
+        return last.seq
 
     async def home_opened(self, person: str) -> None:
         """Owe this person their Home tab, now and at every change for as long as it counts as open."""

@@ -11,10 +11,10 @@ from bot.domain.events import Exported, Frozen, SetBack, Started
 from bot.domain.lookup import Lookup
 from bot.domain.policy import Verdict
 from bot.domain.report import Period
-from bot.store import Store, Timeline
-from bot.workflow import Wish, Workflow, freezing
+from bot.store import Store, StoreError, StoreProblem, Timeline
+from bot.workflow import Rules, Wish, Workflow, freezing
 from tests.clock import Clock
-from tests.postgres import ON_SQLITE
+from tests.postgres import ON_SQLITE, Cluster
 from tests.workflow.steps import (
     ANN,
     AWAY,
@@ -299,6 +299,25 @@ async def test_a_standby_that_takes_over_stops_everything_unless_each_commit_wai
     again = Workflow(store, workflow.rules, now=clock, wake=asyncio.Event())
     await again.look_at_server()
     assert await workflow.frozen() is None
+
+
+async def test_what_the_bot_has_seen_on_a_server_is_missed_though_no_verification_has_come_so_far(
+    postgres: Cluster, rules: Rules, clock: Clock
+) -> None:
+    """The walk through a long record takes minutes after a start, and another bot writes meanwhile."""
+    server = postgres.new()
+    other, store = Store(server), Store(server)
+    await other.open()
+    await store.open()
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event())
+    with postgres.loses(server):
+        await other.transaction("start", lambda tx: tx.record.append(Started("1"), BOT, clock()))
+        assert await workflow.last_event() == 1
+        await other.close()
+    with pytest.raises(StoreError) as refused:
+        await requested(workflow)
+    assert refused.value.problem is StoreProblem.HISTORY_LOST
+    await store.close()
 
 
 async def test_the_echo_of_what_was_stopped_after_a_restore_is_not_believed(
