@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -73,6 +74,22 @@ class Cluster(LocalServer):
     def take_over(self) -> None:
         """Begin a new timeline, as a standby that takes over does; this one had everything."""
         self.stop("fast")
+        self._promoted()
+
+    @contextmanager
+    def is_behind(self) -> Iterator[None]:
+        """Let a standby take over after the block that has nothing of what the block writes, on a new timeline."""
+        data, standby = self.folder / "data", self.folder / "standby"
+        self.stop("fast")
+        subprocess.run(["cp", "-a", data, standby], check=True)
+        self.start()
+        yield
+        self.stop("immediate")
+        shutil.rmtree(data)
+        standby.rename(data)
+        self._promoted()
+
+    def _promoted(self) -> None:
         # The server makes a file of its own of it, and the name alone counts.
         (self.folder / "data" / "standby.signal").touch()
         self.start()

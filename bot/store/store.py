@@ -148,7 +148,11 @@ class Store:
         self._check_open()
         loop = asyncio.get_running_loop()
         waiting = _Waiting("accept", work, loop.create_future())
-        return await loop.run_in_executor(self._writer, run)
+        try:
+            return await loop.run_in_executor(self._writer, run)
+        except StoreError as error:
+            self._look_for_loss(error)
+            raise
 
     async def read(self, work: Callable[[Tables], T]) -> T:
         """Return what ``work`` reads from one consistent state of the file. Raises StoreError."""
@@ -200,6 +204,10 @@ class Store:
         await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         self._writer.shutdown()
 
+    def _look_for_loss(self, error: BaseException) -> None:
+        if isinstance(error, StoreError) and error.problem is StoreProblem.HISTORY_LOST:
+            self.history_lost.set()
+
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(StoreProblem.CLOSED, self.place)
@@ -233,8 +241,7 @@ class Store:
                     self._run_together([waiting])
             else:
                 loop.call_soon_threadsafe(_fail, batch, error)
-                if isinstance(error, StoreError) and error.problem is StoreProblem.HISTORY_LOST:
-                    loop.call_soon_threadsafe(self.history_lost.set)
+                loop.call_soon_threadsafe(self._look_for_loss, error)
             return
         self._took(time.perf_counter() - began)
         if self._on_commit is not None:

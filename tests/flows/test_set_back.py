@@ -439,3 +439,30 @@ async def test_a_bot_freezes_what_took_over_though_it_misses_nothing(*, while_it
             bot = await desk.start_bot()
             assert await bot.workflow.frozen() is None
         assert verify_all(server).damage is None
+
+
+async def test_a_bot_that_saw_nothing_of_what_is_lost_ends_nothing_on_what_took_over(clock: Clock) -> None:
+    """Another bot had the order cancelled and died with the primary, and the time of the request ended meanwhile."""
+    with cluster() as own:
+        server = own.new()
+        async with Desk(server, now=clock) as desk:
+            first = await desk.start_bot(quick_tuning(now=clock))
+            card = await desk.ask("ord_1")
+            await first.worker.until_idle()
+            seldom = {"store_check": 4.0, "record_check": 60.0}
+            second = Bot(load(desk.environment()), quick_tuning(now=clock, **seldom))
+            await second.start()
+            with own.is_behind():
+                await desk.ben.click(card, "approve")
+                await desk.card_says(card, "✅ Cancelled")
+                await desk.stop_bot()
+                clock.advance(hours=25)
+            kinds: list[str] = []
+            async with asyncio.timeout(20):
+                while "frozen" not in kinds:
+                    await asyncio.sleep(0.05)
+                    with open_reader(server) as tables:
+                        kinds = [event.kind for event in tables.record.all()]
+            assert kinds[-2:] == ["set_back", "frozen"]
+            assert "expired" not in kinds
+            await second.stop()
