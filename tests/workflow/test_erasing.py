@@ -7,12 +7,13 @@ import pytest
 
 from bot.domain.audit import BOT
 from bot.domain.events import Erased, Frozen, Unfrozen
+from bot.domain.policy import Verdict
 from bot.domain.words import ERASED
 from bot.store import Erasure, Store, Tables, verify
 from bot.store.erasure import erase
 from bot.workflow import Rules, Workflow, freezing, workflow as of_workflow
 from tests.clock import Clock
-from tests.workflow.steps import COMPLETED, approved, ask, deliver_all, requested, sending
+from tests.workflow.steps import COMPLETED, approved, ask, deliver_all, reject, requested, sending
 
 AGE = timedelta(days=400)
 
@@ -116,6 +117,22 @@ async def test_a_clock_that_nobody_has_confirmed_erases_nothing(
     unconfirmed = Workflow(store, rules, now=clock, wake=asyncio.Event(), unconfirmed=lambda: unsure)
     assert await unconfirmed.erase_old(AGE) == 0
     assert await words(store) == before
+
+
+async def test_what_a_clock_that_was_behind_wrote_is_no_older_than_its_request(
+    workflow: Workflow, store: Store, clock: Clock
+) -> None:
+    """Somebody rejects a young request while the machine's date is two years ago, and then the date is set."""
+    await approved(workflow, "ord_2", form="V2")  # the approver's name is on record since then
+    request = await requested(workflow, "ord_1")
+    clock.advance(days=-700)
+    assert await reject(workflow, request, reason="keep it: dispute 4711") is Verdict.ALLOWED
+    clock.advance(days=701)
+    before = await words(store)
+    assert await workflow.erase_old(AGE) == 0
+    assert await words(store) == before
+    clock.advance(days=400)
+    assert await workflow.erase_old(AGE) > 0
 
 
 async def test_the_same_words_are_asked_for_again_afterwards(workflow: Workflow, store: Store, clock: Clock) -> None:
