@@ -393,7 +393,7 @@ def as_far_as_known(request: Request, found: Words) -> Words:
         # That it is cancelled, or refunded, is the gateway's word, and stays true.
         no = found.sign == _BY_STATE[State.REFUSED].sign
         may_be = replace(found, title=_UNKNOWN, meaning="", short=f"{found.short} (may be cancelled)")
-        return replace(may_be if no else found, did=known)
+        return replace(may_be, did=known) if no else replace(found, did=SET_BACK)
     if request.state is not State.FAILED:
         return replace(found, did=known if found.did else "")
     # Another request for the order stood in the way of one that is unknown.
