@@ -365,7 +365,6 @@ async def test_a_call_is_repeated_in_time_though_the_server_went_back_too(shared
     await shared.card_says(card, "attempt")
     await machine.step(-3 * HOUR)
     await machine.stand(confirmed=False)
-    machine.passed += 3 * GRACE
     await shared.running_bot.worker.until_idle()
     await shared.gateway.wait_for(lambda: len(shared.gateway.calls) == 2)
 
