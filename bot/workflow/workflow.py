@@ -330,11 +330,9 @@ class Workflow:
 
     def _freeze_what_took_over(self, tx: Tables, why: str) -> None:
         """Freeze an older copy that another bot may have used since this one has looked at its server."""
-        at, freeze = self._at(tx), tx.freeze()
-        # Another bot may have done it.
-        if freeze is None or freeze.by != BOT or not freeze.why.startswith(freezing.OLDER_COPY):
-            used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
-            freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
+        at = self._at(tx)
+        used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
+        freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
 
     async def stop_for_damage(self, event_number: int) -> None:
         """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""
@@ -345,13 +343,20 @@ class Workflow:
                 why = f"The record is damaged, or the tables contradict it, at event {event_number}"
                 freezing.put(tx, Frozen(why), BOT, self._at(tx), self.rules)
 
+        def went_on_without_it(tx: Tables) -> None:
+            freeze = tx.freeze()
+            # Another bot may have done it.
+            known = freeze is not None and freeze.by == BOT and freeze.why.startswith(freezing.OLDER_COPY)
+            if tx.took_over(self._at(tx)) or not known:
+                self._freeze_what_took_over(tx, freezing.STANDBY_WAS_BEHIND)
+
         try:
             await self._store.transaction("frozen", work)
         except StoreError as error:
             if error.problem is not StoreProblem.HISTORY_LOST:
                 raise
             # This bot accepts nothing more, but those that start now know nothing of what the server has lost.
-            await self._store.beside(lambda tx: self._freeze_what_took_over(tx, freezing.STANDBY_WAS_BEHIND))
+            await self._store.beside(went_on_without_it)
         log.error("frozen_for_damage", event_number=event_number)
         self._wake.set()
 

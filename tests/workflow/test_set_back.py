@@ -301,6 +301,24 @@ async def test_a_standby_that_takes_over_stops_everything_unless_each_commit_wai
     assert await workflow.frozen() is None
 
 
+@ON_SQLITE
+async def test_each_standby_that_takes_over_stops_everything_though_it_is_stopped(
+    workflow: Workflow, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What people decided during the freeze of the first one may be lost with the second one."""
+    connection = type(await store.transaction("look", lambda tx: tx.connection))
+    monkeypatch.setattr(connection, "timeline", lambda _: Timeline(1, replicated=False))
+    await workflow.look_at_server()
+    request = await approved(workflow)
+    for number in (2, 3):
+        monkeypatch.setattr(connection, "timeline", lambda _, number=number: Timeline(number, replicated=False))
+        await workflow.look_at_server()
+    happened = await contents(store)
+    assert happened.count(SetBack()) == 2
+    assert sum(isinstance(each, Frozen) for each in happened) == 2
+    assert (await now(store, request)).set_back
+
+
 async def test_what_the_bot_has_seen_on_a_server_is_missed_though_no_verification_has_come_so_far(
     postgres: Cluster, rules: Rules, clock: Clock
 ) -> None:
