@@ -124,8 +124,7 @@ class Workflow:
 
     ``unconfirmed`` returns the latest time that it may be, and None once another clock has confirmed ``now``. Until
     then nothing expires, and no age decides. While ``clock_wrong`` is true, nobody can ask for a request.
-    ``answer_within`` is how many seconds a person's act may wait for the
-    file; Slack shows an error after three.
+    ``answer_within`` is how many seconds a person's act may wait for the file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
 
@@ -508,7 +507,7 @@ class Workflow:
             self._bring_forward(tx, at)
             tx.homes.changed(at)
         else:
-            timers.shift(tx, step, at, made_after=(self._of_earlier_runs or 0) if self._unconfirmed() else 0)
+            timers.shift(tx, step, at, made_after=self._of_earlier_runs or 0)
 
     def _bring_forward(self, tx: Tables, at: datetime) -> None:
         patience = self.rules.patience
