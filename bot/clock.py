@@ -78,9 +78,9 @@ class OtherClocks:
     """The clocks that this machine's is compared with, by name; ``apart`` has those that differ by over a minute.
 
     The difference is positive where this machine's clock is ahead. ``confirmed`` is true from the moment on in which
-    the bot's time first agrees with a clock of another machine; ``on_confirmed`` is called then. After that, steps are
-    noticed by ``Clock.look``. Until then nobody knows whether the machine's clock was right at the start. ``doubt``
-    brings that back.
+    the bot's time first agrees with a clock of another machine; ``on_confirmed`` is called then. Until then nobody
+    knows whether the machine's clock was right at the start. ``doubt`` brings that back, and so do the others where
+    each of them is far away by now.
     """
 
     def __init__(self, clock: Clock, on_confirmed: Callable[[], None] = lambda: None) -> None:
@@ -117,8 +117,15 @@ class OtherClocks:
         self.confirmed = False
 
     def look(self) -> None:
-        """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that."""
-        if self.confirmed or not (others := self._times(self._may_be_ours)):
+        """Confirm the bot's time if it agrees with one of the clocks; log once that none does, and the end of that.
+
+        A machine that was paused goes on with a time that all others have left behind. So it is doubted again where
+        each of them is too far from it.
+        """
+        others = self._times(self._may_be_ours)
+        if others and all(map(self._is_too_far, others)):
+            self.doubt()
+        if self.confirmed or not others:
             return
         self.confirmed = any(abs(self._clock.now() - each) <= _MAY_DIFFER for each in others)
         if not self.confirmed:
@@ -138,8 +145,10 @@ class OtherClocks:
     def wrong(self) -> bool:
         """Return True where the bot's time is too far from each clock of another machine that was ever heard."""
         others = self._times(self._may_be_ours)
-        now = self._clock.now()
-        return not self.confirmed and bool(others) and all(abs(now - each) > _TOO_FAR for each in others)
+        return bool(others) and all(map(self._is_too_far, others))
+
+    def _is_too_far(self, theirs: datetime) -> bool:
+        return abs(self._clock.now() - theirs) > _TOO_FAR
 
     def now_of(self, name: str) -> datetime | None:
         """Return what this clock shows now, as far as the last comparison tells; None before the first one."""

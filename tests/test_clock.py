@@ -123,7 +123,7 @@ def test_another_clock_that_agrees_ends_the_comparison_with_the_record() -> None
 
 
 def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
-    """Until then it may be as late as any of them says; afterwards a difference takes nothing back."""
+    """Until then it may be as late as any of them says; afterwards a single difference takes nothing back."""
     machine, confirmed = Machine(), []
     others = OtherClocks(machine.clock, lambda: confirmed.append(True))
     assert others.latest() == START
@@ -134,10 +134,23 @@ def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
         others.compare("gateway", START + timedelta(hours=3, seconds=10))
         assert not confirmed
         others.compare("gateway", START + timedelta(seconds=11))
+        others.compare("slack", START + timedelta(seconds=11))
         others.compare("gateway", START + timedelta(hours=3))
     assert confirmed == [True]
     assert others.latest() is None
     assert [line["event"] for line in logs if line["event"].startswith("expiry")] == ["expiry_paused", "expiry_resumed"]
+
+
+def test_a_machine_that_was_paused_is_behind_all_others() -> None:
+    """Its own clocks stood still, so it notices nothing by itself: the clocks that it hears afterwards tell it."""
+    machine = Machine()
+    others = OtherClocks(machine.clock)
+    others.compare("slack", START)
+    assert (others.confirmed, others.wrong()) == (True, False)
+    others.compare("slack", START + timedelta(minutes=4))
+    assert (others.confirmed, others.wrong()) == (True, False)
+    others.compare("slack", START + timedelta(minutes=100))
+    assert (others.confirmed, others.wrong()) == (False, True)
 
 
 def test_a_clock_that_may_be_this_machines_own_confirms_nothing() -> None:

@@ -74,9 +74,8 @@ TABLES = f"""
 CREATE TABLE heartbeat (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     at TEXT NOT NULL,
-    -- Of a server: its timeline, and whether a commit waited for a standby then.
-    timeline INTEGER,
-    replicated INTEGER
+    -- Of a server: its timeline.
+    timeline INTEGER
 ) STRICT;
 
 CREATE TABLE people (

@@ -84,16 +84,16 @@ class Tables:
         )
 
     def took_over(self, at: datetime) -> bool:
-        """Keep the server's timeline; return True where it is another one, and the one before may have had more."""
+        """Keep the server's timeline; return True where it is another one than before."""
         if (now := self.connection.timeline()) is None:
             return False
-        before = self.connection.execute("SELECT timeline, replicated FROM heartbeat WHERE timeline IS NOT NULL")
+        before = self.connection.execute("SELECT timeline FROM heartbeat WHERE timeline IS NOT NULL")
         self.connection.execute(
-            "INSERT INTO heartbeat (id, at, timeline, replicated) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-            " SET timeline = excluded.timeline, replicated = excluded.replicated",
-            (timestamp(at), now.number, int(now.replicated)),
+            "INSERT INTO heartbeat (id, at, timeline) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET timeline = excluded.timeline",
+            (timestamp(at), now.number),
         )
-        return any(number != now.number and not replicated for number, replicated in before)
+        return any(number != now.number for (number,) in before)
 
     def next_due(self, after: datetime) -> datetime | None:
         """Return when the worker must act next after this time, or None if nothing waits for it."""

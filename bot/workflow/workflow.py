@@ -310,13 +310,15 @@ class Workflow:
         """Stop everything where a standby has taken over that may have been behind. Raises StoreError.
 
         It may lack what another bot wrote last, which nobody here has seen. Nothing is lost where each commit waited
-        for a standby. Before this look nothing else begins on a server that took over.
+        for a standby, but only who has seen that a moment ago can say so: what the database says of it may be missing
+        on the standby, too. Before this look nothing else begins on a server that took over.
         """
         found, at = await self._store.timeline(), self._now()
         if found is not None and found != self._timeline:
+            replicated = self._timeline is not None and self._timeline.replicated
 
             def work(tx: Tables) -> bool:
-                lacks = tx.took_over(at)
+                lacks = tx.took_over(at) and not replicated
                 if lacks:
                     self._freeze_what_took_over(tx, freezing.TOOK_OVER)
                 return lacks

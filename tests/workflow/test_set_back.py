@@ -302,6 +302,20 @@ async def test_a_standby_that_takes_over_stops_everything_unless_each_commit_wai
 
 
 @ON_SQLITE
+async def test_a_start_takes_nobodys_word_that_each_commit_waited(
+    workflow: Workflow, store: Store, rules: Rules, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standby was away when people went on without it, so it lacks that nothing waited for it any more."""
+    connection = type(await store.transaction("look", lambda tx: tx.connection))
+    monkeypatch.setattr(connection, "timeline", lambda _: Timeline(1, replicated=True))
+    await workflow.look_at_server()
+    monkeypatch.setattr(connection, "timeline", lambda _: Timeline(2, replicated=False))
+    started = Workflow(store, rules, now=clock, wake=asyncio.Event())
+    await started.look_at_server()
+    assert await started.frozen() is not None
+
+
+@ON_SQLITE
 async def test_each_standby_that_takes_over_stops_everything_though_it_is_stopped(
     workflow: Workflow, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
