@@ -179,6 +179,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "another database server has taken over, and the bot looks first whether it may lack something",
         "This ends within some seconds. If it does not, look into the log",
     ),
+    StoreProblem.TWO_PRIMARIES: (
+        "{about} takes writes as well, so nobody knows which of the two has the record",
+        "Switch the old primary off, or take it out of DATABASE_URL",
+    ),
     StoreProblem.TOO_SLOW: (
         "somebody waited for more than {about} s, which is too long",
         "Check the database's disk, for a server also that server and the way to it, and what may stop this process",

@@ -73,8 +73,8 @@ class Cluster(LocalServer):
 
     def take_over(self) -> None:
         """Begin a new timeline, as a standby that takes over does; this one had everything."""
-        self.stop("fast")
-        self._promoted()
+        self.become_standby()
+        self._promote()
 
     @contextmanager
     def is_behind(self) -> Iterator[None]:
@@ -87,12 +87,18 @@ class Cluster(LocalServer):
         self.stop("immediate")
         shutil.rmtree(data)
         standby.rename(data)
-        self._promoted()
+        (data / "standby.signal").touch()
+        self.start()
+        self._promote()
 
-    def _promoted(self) -> None:
+    def become_standby(self) -> None:
+        """Take no more writes, as a standby."""
+        self.stop("fast")
         # The server makes a file of its own of it, and the name alone counts.
         (self.folder / "data" / "standby.signal").touch()
         self.start()
+
+    def _promote(self) -> None:
         with self.connect() as connection:
             connection.execute("SELECT pg_promote()")
 

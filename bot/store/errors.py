@@ -96,6 +96,8 @@ class StoreProblem(StrEnum):
     """The server no longer has an event that it had confirmed; the event's number."""
     TAKEN_OVER = "taken_over"
     """Another server has taken over, and the bot has not looked yet whether it may lack something."""
+    TWO_PRIMARIES = "two_primaries"
+    """Another server of the address takes writes, too; its host and port."""
     TOO_SLOW = "too_slow"
     """The database, or the process itself, took longer than a person waits; the limit in seconds."""
     SEALED = "sealed"

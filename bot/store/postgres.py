@@ -22,6 +22,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from bot.store.connection import Hints, Parameters, Row, Timeline
@@ -400,6 +401,33 @@ class Postgres:
             line.close()
             raise
         return line
+
+    def check_alone(self) -> None:
+        """Raise StoreError where another server of the address takes writes, too: an old primary that came back.
+
+        A server that does not answer is left out: what it is shows when it comes back.
+        """
+        given = conninfo_to_dict(self._server.url.get_secret_value())
+        hosts, ports = (str(given.get(each) or "").split(",") for each in ("host", "port"))
+        own = self._again(lambda line: (line.info.host, line.info.port))
+        for number, host in enumerate(hosts):
+            port = int(ports[number if len(ports) > 1 else 0] or 5432)
+            if len(hosts) > 1 and (host, port) != own and self._takes_writes(host, port):
+                raise StoreError(StoreProblem.TWO_PRIMARIES, self._server, f"{host}:{port}")
+
+    def _takes_writes(self, host: str, port: int) -> bool:
+        try:
+            psycopg.connect(
+                self._server.url.get_secret_value(),
+                host=host,
+                port=port,
+                target_session_attrs="read-write",
+                connect_timeout=_CONNECT_WITHIN,
+                application_name=self._application,
+            ).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _check_server(self, line: _Line) -> None:
         if line.info.server_version < OLDEST:

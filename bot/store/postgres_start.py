@@ -15,6 +15,7 @@ def open_writer(server: Server) -> Postgres:
     try:
         migrate(connection, server)
         _check_definitions(connection, server)
+        connection.check_alone()
         connection.execute(_FORGET_WRITERS)
     except BaseException:
         connection.close()

@@ -313,6 +313,24 @@ async def test_the_server_names_its_timeline_to_each_role_and_begins_another_one
             assert await store.timeline() == Timeline(2, replicated=False)
 
 
+def test_no_bot_starts_where_two_servers_of_the_address_take_writes() -> None:
+    """An old primary has come back by itself. A server that is a standby, or away, is in nobody's way."""
+    with cluster() as old, cluster() as new:
+        name = new.new().url.get_secret_value().rpartition("/")[2]
+        assert old.new().url.get_secret_value().rpartition("/")[2] == name
+        ports = f"{old.port},{new.port}"
+        both = Server(SecretStr(f"postgresql://postgres@127.0.0.1,127.0.0.1/{name}?port={ports}"))
+        with pytest.raises(StoreError) as refused:
+            open_writer(both)
+        assert (refused.value.problem, refused.value.about) == (StoreProblem.TWO_PRIMARIES, f"127.0.0.1:{new.port}")
+        both = Server(SecretStr(f"{both.url.get_secret_value()}&target_session_attrs=read-write"))
+        old.become_standby()
+        open_writer(both).close()
+        old.stop()
+        open_writer(both).close()
+        old.start()
+
+
 async def test_nothing_begins_on_a_server_that_took_over_before_the_bot_has_looked_at_it() -> None:
     """What a freeze must stop must not be faster than the freeze."""
     with cluster() as own:
