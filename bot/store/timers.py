@@ -79,7 +79,7 @@ class Timers:
 
         ``before_attempt`` and ``before_try`` are the longest pauses before a call to the gateway and before a try to
         deliver something, also where the gateway or Slack asked for them. Pending requests are another matter: see
-        ``bring_expiry_forward``.
+        ``mend_expiry``.
         """
         late = (timestamp(at), timestamp(at + before_attempt))
         self._connection.execute("UPDATE cancellations SET due_at = ? WHERE due_at > ?", late)
@@ -87,18 +87,27 @@ class Timers:
         self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
         self._connection.execute("UPDATE homes SET due_at = ? WHERE due_at > ?", late)
 
-    def bring_expiry_forward(self, at: datetime, made_before: int) -> list[int]:
-        """Let each pending request that has more time left than it was given have that much; return the numbers.
+    def mend_expiry(self, at: datetime, made_before: int) -> list[int]:
+        """Let each pending request wait for as long as it was given, and no longer; return the numbers of those moved.
 
-        That is for requests with numbers up to ``made_before``. When somebody asked tells nothing: where the bot has
-        followed the clock since, what is left is right, though the request be from a later time than now.
+        That is for requests with numbers up to ``made_before``, by a clock that another one has confirmed. One that
+        would wait for longer from now on was made by a clock that was ahead. One that would end sooner was moved by a
+        clock that went back, and was set before this start. When somebody asked tells nothing where it is in the
+        future: where the bot has followed the clock since, what is left is right.
         """
-        pending = f"SELECT number, approval_ttl, {_OF_A_DECISION} FROM requests WHERE due_at > '' AND number <= ?"
+        pending = (
+            f"SELECT number, approval_ttl, requested_at, {_OF_A_DECISION} FROM requests"
+            " WHERE due_at > '' AND number <= ?"
+        )
         moved: list[int] = []
-        for number, given, *times in self._connection.execute(pending, (made_before,)):
-            too_late = datetime.fromisoformat(times[1]) - at - timedelta(seconds=given)
-            if too_late > timedelta():
-                self._move_decision(number, times, -too_late)
+        for number, ttl, asked, *times in self._connection.execute(pending, (made_before,)):
+            given, asked_at = timedelta(seconds=ttl), datetime.fromisoformat(asked)
+            expires_at = datetime.fromisoformat(times[1])
+            too_early = asked_at + given - expires_at if asked_at <= at else timedelta()
+            by = too_early if too_early > _MAY_BE_OFF else timedelta()
+            by = min(by, at + given - expires_at)
+            if by:
+                self._move_decision(number, times, by)
                 moved.append(number)
         return moved
 
@@ -109,6 +118,8 @@ class Timers:
         )
 
 
+_MAY_BE_OFF = timedelta(minutes=1)
+"""A smaller step of the clock is no reason to move anything at a start."""
 _OF_A_DECISION = "due_at, expires_at, remind_at, escalate_at"
 """The times of a pending request; it is due at the first of them."""
 

@@ -35,12 +35,12 @@ def show_ages(tx: Tables, step: timedelta, at: datetime) -> None:
     tx.homes.changed(at)
 
 
-def bring_expiry_forward(tx: Tables, at: datetime, *, made_before: int) -> None:
-    """Give each pending request that has more time left than it ever had its whole time: the clock was ahead then.
+def mend_expiry(tx: Tables, at: datetime, *, made_before: int) -> None:
+    """Give each pending request as much time as it was given, where a wrong clock has left it more or less.
 
     Requests with numbers over ``made_before`` keep their time.
     """
-    for request in map(tx.requests.of_number, tx.timers.bring_expiry_forward(at, made_before)):
+    for request in map(tx.requests.of_number, tx.timers.mend_expiry(at, made_before)):
         assert request is not None
         expiry_moved(tx, request, at)
 

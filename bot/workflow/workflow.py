@@ -538,7 +538,7 @@ class Workflow:
             # Both in here, as a transaction that waited for its turn may follow one in which the clock was doubted.
             sure, at = self._unconfirmed() is None, self._at(tx)
             if sure and self._of_earlier_runs is not None:
-                timers.bring_expiry_forward(tx, at, made_before=self._of_earlier_runs)
+                timers.mend_expiry(tx, at, made_before=self._of_earlier_runs)
             steps = len(self._steps) if sure else 0
             if steps:
                 timers.show_ages(tx, sum(self._steps[:steps], timedelta()), at)

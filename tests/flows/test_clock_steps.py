@@ -251,6 +251,25 @@ async def test_what_a_clock_left_that_was_ahead_for_a_while_stays_so_at_a_start(
     assert await timers(desk) == before
 
 
+async def test_a_start_gives_back_the_time_that_a_clock_took_that_went_back(desk: Desk, machine: Machine) -> None:
+    """The bot has followed a wrong step, and the clock is set before a start: nothing comes too early."""
+    card = await desk.ask("ord_1")
+    before = await timers(desk)
+    await machine.step(-3 * HOUR)
+    await machine.stand()
+    await desk.stop_bot()
+    machine.bot, machine.wrong = None, timedelta(0)
+    machine.bot = bot = await desk.start_bot(machine.tuning(), **WAITING)
+    await machine.until_confirmed()
+    await bot.worker.until_idle()
+    assert await desk.state() is State.PENDING
+    passed = timedelta(seconds=machine.passed)
+    assert all(
+        timedelta() <= then - passed - now < MINUTE for then, now in zip(before, await timers(desk), strict=True)
+    )
+    await desk.card_says(card, "Expires")
+
+
 async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database: Path, clock: Clock) -> None:
     """Cards and repeats of a run with a clock two days ahead are due at once; its requests wait for no two days."""
     clock.advance(days=2)
