@@ -41,6 +41,8 @@ class Machine:
         self.passed = 0.0
         self.wrong = timedelta(0)
         self.bot: Bot | None = None
+        self.desk: Desk | None = None
+        self._deaf = False
 
     def now(self) -> datetime:
         """Return the time by the machine's clock."""
@@ -62,6 +64,7 @@ class Machine:
 
     async def step(self, by: timedelta) -> None:
         """Set the clock, and let the bot notice it."""
+        self.hear()
         with structlog.testing.capture_logs() as logs:
             self.wrong += by
             await until(lambda: "clock_stepped" in [line["event"] for line in logs])
@@ -73,6 +76,26 @@ class Machine:
             await until(lambda: "clock_followed" in [line["event"] for line in logs])
         if confirmed:
             await self.until_confirmed()
+            await self._hear_nothing_more()
+
+    def hear(self) -> None:
+        """Let the bot hear Slack's clock again."""
+        if self._deaf and self.desk is not None:
+            self._deaf = False
+            self.desk.slack.faults.clear()
+
+    async def _hear_nothing_more(self) -> None:
+        """Let the bot hear no clock until the next step: an answer on its way has the time of before a test's jump."""
+        assert self.desk is not None
+        calls = self.desk.slack.calls
+
+        def heard() -> int:
+            return sum(call.method == "auth.test" for call in calls)
+
+        self.desk.slack.faults.always("auth.test", broken(503))
+        self._deaf, before = True, heard()
+        await until(lambda: heard() > before)
+        await self.until_confirmed()
 
     async def until_confirmed(self) -> None:
         """Wait until another clock has confirmed the bot's."""
@@ -95,6 +118,7 @@ WAITING = {"APPROVAL_TTL": "2h", "REMIND_AFTER": "70m,80m", "ESCALATE_AFTER": "9
 async def desk(database: Path, machine: Machine) -> AsyncIterator[Desk]:
     """Yield a desk with a bot on that machine."""
     async with Desk(database, now=machine.others) as desk:
+        machine.desk = desk
         machine.bot = await desk.start_bot(machine.tuning(), **WAITING)
         yield desk
 
@@ -245,6 +269,7 @@ async def test_what_a_clock_left_that_was_ahead_for_a_while_stays_so_at_a_start(
     await machine.stand()
     before = await timers(desk)
     await desk.stop_bot()
+    machine.hear()
     machine.bot = bot = await desk.start_bot(machine.tuning(), **WAITING)
     await bot.connection.ready.wait()
     await bot.worker.until_idle()
@@ -258,6 +283,7 @@ async def test_a_start_gives_back_the_time_that_a_clock_took_that_went_back(desk
     await machine.step(-3 * HOUR)
     await machine.stand()
     await desk.stop_bot()
+    machine.hear()
     machine.bot, machine.wrong = None, timedelta(0)
     machine.bot = bot = await desk.start_bot(machine.tuning(), **WAITING)
     await machine.until_confirmed()
@@ -356,6 +382,7 @@ async def shared(postgres: Cluster, machine: Machine, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Store, "clock", clock)
     async with Desk(postgres.new(), now=machine.right) as desk:
+        machine.desk = desk
         machine.bot = await desk.start_bot(machine.tuning(), **WAITING)
         yield desk
 
