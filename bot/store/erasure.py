@@ -33,6 +33,8 @@ _AT_A_TIME = 500
 ALL_AT_ONCE = 2**62
 _IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AND {one_of('c.state', OPEN)})"
 """True while one of the orders of a request ``r`` is open."""
+_ASKED_BEFORE = "(SELECT coalesce(max(l.seq), 0) FROM audit_events l WHERE l.kind = 'requested' AND l.at < :before)"
+"""The last request of an earlier time. Nobody can ask while the clock is known to be wrong, but people can freeze."""
 _LAST_UNFROZEN = f"SELECT max(seq) FROM audit_events WHERE {FREEZES} AND kind = 'unfrozen'"
 _IS_IN_FORCE = f"(e.kind = 'frozen' AND e.seq > coalesce(({_LAST_UNFROZEN}), 0))"
 """True for the event ``e`` of a freeze that nobody has ended: people go by its words."""
@@ -141,8 +143,10 @@ def _where(erasure: Erasure) -> tuple[str, dict[str, object]]:
         # The bot reports the answers of the gateway, which may repeat the person's reason.
         return "(e.actor = :person OR (r.requester = :person AND e.actor = 'bot'))", {"person": erasure.person}
     assert erasure.before is not None
-    # What was said about a request is not older than it, whatever a wrong clock wrote beside it.
-    return "e.at < :before AND coalesce(r.requested_at, '') < :before", {"before": timestamp(erasure.before)}
+    # A wrong clock may have written the time. What was said about a request is not older than it, and what was said
+    # about none is older than the next one.
+    old = f"CASE WHEN r.id IS NULL THEN e.seq < {_ASKED_BEFORE} ELSE r.requested_at < :before END"
+    return f"e.at < :before AND {old}", {"before": timestamp(erasure.before)}
 
 
 def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, list[int]]]:

@@ -13,6 +13,7 @@ from bot.domain.words import ERASED
 from bot.store import Erasure, Place, Store, erase_from, open_beside, open_reader, verify_all
 from bot.store.errors import StoreError, StoreProblem
 from bot.workflow import Wish, Workflow
+from bot.workflow.freezing import Typed
 from tests.clock import Clock
 from tests.workflow.steps import (
     ANN,
@@ -223,3 +224,23 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path, clock: Clock) -> N
         erase_from(tmp_path / "nothing.db", Erasure(order_id="ord_1"), "why", "terminal:root", clock)
     assert failed.value.problem is StoreProblem.MISSING
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_words_about_no_request_go_with_the_next_request(workflow: Workflow, store: Store, clock: Clock) -> None:
+    """A wrong clock may have written their time, and nobody can ask while it is known to be wrong."""
+    carl = replace(CARL, approver=Membership.MEMBER)
+    await workflow.freeze(carl, "fraud case 4711", Typed("/cancel-order", "C1", "1"))
+    await workflow.unfreeze(carl, Typed("/cancel-order", "C1", "2"))
+    clock.advance(days=60)
+
+    def erase() -> int:
+        return erase_from(store.place, Erasure(before=clock() - timedelta(days=30)), "x", "terminal:root", clock).texts
+
+    assert erase() == 0
+    await ask(workflow, "ord_1")
+    clock.advance(days=29)
+    assert erase() == 0
+    clock.advance(days=2)
+    assert erase() > 0
+    assert traces(store.place, "fraud case 4711", CARL.name) == []
+    assert verify_all(store.place).damage is None
