@@ -130,6 +130,7 @@ class Bot:
             now=self.clock.now,
             unconfirmed=self._other_clocks.latest,
             clock_wrong=self._other_clocks.wrong,
+            may_differ=tuning.may_differ,
             wake=wake,
             answer_within=tuning.slack_waits - _TO_ANSWER,
         )
@@ -424,6 +425,7 @@ class Bot:
                 is_first=self.workflow.is_first if self.store.shared else None,
                 standstill=self._standstill,
                 slack_now=partial(self._other_clocks.now_of, "slack"),
+                ask_slack=self.connection.ask,
                 is_open=lambda: self.connection.identity is not None and not self._stopping,
             )
             application.router.add_post("/slack/events", endpoint.handle)

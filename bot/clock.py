@@ -18,6 +18,9 @@ _TOO_FAR = timedelta(minutes=5)
 """The gateway and Slack refuse what has a time that is further away from theirs."""
 _MAY_DIFFER = timedelta(seconds=60)
 """The gateway and Slack refuse what is five minutes off; this leaves time to set a clock that drifts."""
+REPLICAS_MAY_DIFFER = timedelta(seconds=5)
+"""From the clock of their database's server. What one bot leases to another ends after half a minute, and nobody may
+act before."""
 
 
 def utc_now() -> datetime:

@@ -45,6 +45,10 @@ class Standstill:
             self._went_on_at = now
         return now - self._went_on_at
 
+    def went_on(self) -> None:
+        """Note that the process goes on now after it stood still, which only somebody else's clock shows."""
+        self._looked_at = self._went_on_at = self._seconds()
+
     async def keep_looking(self) -> None:
         """Look again and again for as long as the task lives."""
         while True:

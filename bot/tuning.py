@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from bot.clock import utc_now
+from bot.clock import REPLICAS_MAY_DIFFER, utc_now
 from bot.standstill import SLACK_WAITS
 from bot.workflow import Patience
 
@@ -15,7 +15,8 @@ __all__ = ["Tuning", "utc_now"]
 class Tuning:
     """The clock, pauses and hooks; only tests and benchmarks change them. Durations are in seconds.
 
-    ``now`` and ``monotonic`` are those of ``bot.clock.Clock``.
+    ``now`` and ``monotonic`` are those of ``bot.clock.Clock``. Where ``now`` differs from a database server's time by
+    more than it ``may_differ``, nobody acts.
     ``slack_waits`` is the time in which Slack wants an acknowledgement
     (https://docs.slack.dev/interactivity/handling-user-interaction). ``answered_within`` is the time that a stop leaves
     for what is being answered, and ``goodbye`` the time that Slack gets at a stop to agree that the connection closes.
@@ -26,6 +27,7 @@ class Tuning:
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] | None = None
+    may_differ: timedelta = REPLICAS_MAY_DIFFER
     patience: Patience | None = None
     ping_interval: float = 5.0
     longest_pause: float = 30.0

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bot import health, wording
-from bot.clock import Clock, OtherClocks
+from bot.clock import REPLICAS_MAY_DIFFER, Clock, OtherClocks
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.metrics import Metrics
@@ -22,10 +22,6 @@ log = structlog.get_logger(__name__)
 
 STORE_WITHIN = 1.0
 """Seconds in which the database has to answer. With the pause between two looks, ``/readyz`` tells it within two."""
-
-
-REPLICAS_MAY_DIFFER = timedelta(seconds=5)
-"""What one bot leases to another ends after half a minute, and nobody may act before."""
 
 
 class Watch:

@@ -183,6 +183,10 @@ _STORE_PROBLEMS: dict[StoreProblem, tuple[str, str]] = {
         "{about} takes writes as well, so nobody knows which of the two has the record",
         "Switch the old primary off, or take it out of DATABASE_URL",
     ),
+    StoreProblem.CLOCKS_DIFFER: (
+        "this bot's time is {about} s away from the database server's, so nobody knows how old a click is",
+        "Set both machines' clocks (NTP) and restart the bot; it may be that a host has paused this machine",
+    ),
     StoreProblem.TOO_SLOW: (
         "somebody waited for more than {about} s, which is too long",
         "Check the database's disk, for a server also that server and the way to it, and what may stop this process",

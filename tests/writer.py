@@ -70,6 +70,10 @@ class Through:
         """Return the engine's time."""
         return self.front.clock()
 
+    def begun_at(self) -> datetime | None:
+        """Return the engine's time at the beginning."""
+        return self.front.begun_at()
+
     def timeline(self) -> Timeline | None:
         """Return the server's history."""
         return self.front.timeline()

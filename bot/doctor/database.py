@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot.clock import REPLICAS_MAY_DIFFER
 from bot.doctor.finding import Finding, ok, problem, unknown, warning
 from bot.domain.audit import BOT, Event
 from bot.domain.events import BackedUp
@@ -15,7 +16,6 @@ from bot.domain.verification import Damage, Verification
 from bot.settings import Settings
 from bot.slack.commands import CANCEL_ORDER
 from bot.store import Place, Server, StoreError, in_use, open_reader, verify_all
-from bot.watch import REPLICAS_MAY_DIFFER
 from bot.wording import another_gateway, backwards, events, span, store_problem, verification
 
 _SETTING = "DATABASE_URL"

@@ -32,6 +32,8 @@ _SIGNATURE_LIFE = 5 * 60
 _STILL_WAITED_FOR = SLACK_WAITS + 2
 """Seconds by every clock. Slack counts whole ones, and its time comes with a delay. Whoever did what is older has read
 Slack's error, and may have done the same again or the opposite."""
+_AHEAD = 2
+"""Seconds. By a clock that is right, nothing from Slack is of a later time. Clocks that are set differ by less."""
 _REMEMBERED = timedelta(seconds=2 * _SIGNATURE_LIFE)
 _LONGEST_TIMESTAMP = 12
 """Digits; more are no Unix time."""
@@ -47,7 +49,8 @@ class SlackEndpoint:
     """The handler of ``/slack/events``. ``is_open`` says whether payloads are taken at the moment.
 
     ``is_first`` says whether this signature is new to all bots behind the same address, where there are several.
-    ``slack_now`` returns the time by Slack's own clock, as far as it is known. ``body_within`` is how many seconds a
+    ``slack_now`` returns the time by Slack's own clock, as far as it is known, and ``ask_slack`` has Slack tell it
+    again. ``body_within`` is how many seconds a
     body may take to arrive; Slack does not wait for longer.
     """
 
@@ -62,6 +65,7 @@ class SlackEndpoint:
         is_first: Callable[[str, timedelta], Awaitable[bool]] | None = None,
         standstill: Standstill | None = None,
         slack_now: Callable[[], datetime | None] = lambda: None,
+        ask_slack: Callable[[], None] = lambda: None,
         body_within: float = 3.0,
     ) -> None:
         self._app = app
@@ -74,6 +78,7 @@ class SlackEndpoint:
         self._is_first = is_first
         self._standstill = standstill or Standstill()
         self._slack_now = slack_now
+        self._ask_slack = ask_slack
         self._body_within = body_within
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -134,11 +139,17 @@ class SlackEndpoint:
         ages = [time.timestamp() - int(timestamp) for time in times]
         if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
+        moment = self._clock.monotonic()
         if (by_slack := self._slack_now()) is not None:
-            ages.append(by_slack.timestamp() - int(timestamp))
+            # A clock by which it comes from the future is behind, and would make an old one young.
+            ages = [age for age in (*ages, by_slack.timestamp() - int(timestamp)) if age >= -_AHEAD]
+            if not ages:
+                # So is Slack's own time, as it was carried on here: the host has paused this machine with its clocks.
+                self._standstill.went_on()
+                self._ask_slack()
+                return "from_later"
             if min(ages) > _STILL_WAITED_FOR:
                 return "too_late"
-        moment = self._clock.monotonic()
         # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
         # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.
         if signature in self._seen or min(ages) > min(moment - self._began, self._standstill.look()) + 1:

@@ -128,6 +128,7 @@ class Connection:
         self._refused: dict[str, str] = {}
         """Slack's error by the setting of the token that it refuses."""
         self.ready = asyncio.Event()
+        self._asked = asyncio.Event()
         self._client = client
         self._app_token = app_token
         self._alone = alone
@@ -181,10 +182,17 @@ class Connection:
         """The words of the system about what is missing, or an empty text."""
         return self._away.about if self._away and not self._refused else ""
 
+    def ask(self) -> None:
+        """Have Slack confirm the token, and tell its time, at once."""
+        self._asked.set()
+
     async def _keep_proving(self) -> None:
         """Have Slack confirm the token again and again: somebody may revoke it while the connection stands."""
         while True:
-            await asyncio.sleep(self._recheck)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._recheck):
+                    await self._asked.wait()
+            self._asked.clear()
             await self._identify()
 
     async def _identify(self) -> None:

@@ -101,6 +101,10 @@ class Connection(Protocol):
         """Return the time by the engine's own clock, or None where that is this machine's."""
         ...
 
+    def begun_at(self) -> datetime | None:
+        """Return the time by the engine's own clock at the beginning of the transaction; None as for ``clock``."""
+        ...
+
     def timeline(self) -> Timeline | None:
         """Return the history that the server writes now, or None for a file and where the server does not say."""
         ...

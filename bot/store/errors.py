@@ -98,6 +98,8 @@ class StoreProblem(StrEnum):
     """Another server has taken over, and the bot has not looked yet whether it may lack something."""
     TWO_PRIMARIES = "two_primaries"
     """Another server of the address takes writes, too; its host and port."""
+    CLOCKS_DIFFER = "clocks_differ"
+    """This machine's clock is too far from the server's: it is wrong, or the machine was paused; the seconds."""
     TOO_SLOW = "too_slow"
     """The database, or the process itself, took longer than a person waits; the limit in seconds."""
     SEALED = "sealed"

@@ -108,6 +108,7 @@ class Postgres:
         self._accepted: Timeline | None = None
         """The history of the server on which this connection may write, if the server tells it."""
         self._history_lost: StoreError | None = None
+        self._begun_at: datetime | None = None
         self._streams = count()
 
     # --- statements ---------------------------------------------------------------------------
@@ -167,13 +168,13 @@ class Postgres:
         """Begin, unless a standby has taken over that was behind: a pooler changes servers without a word."""
         seq, hash_ = max(self._kept, self._read)
         timeline = "''" if self._accepted is None else _TIMELINE
-        look = f"SELECT (SELECT hash FROM audit_events WHERE seq = {seq}), {timeline}"
+        look = f"SELECT (SELECT hash FROM audit_events WHERE seq = {seq}), {timeline}, clock_timestamp()"
         cursor = line.execute(f"{_BEGIN}; {look}".encode())
         while cursor.nextset():
             pass
         row = cursor.fetchone()
         assert row is not None
-        found, number = row
+        found, number, self._begun_at = row
         if seq and found != hash_:
             self._history_lost = StoreError(StoreProblem.HISTORY_LOST, self._server, f"#{seq}")
             raise self._history_lost
@@ -332,6 +333,10 @@ class Postgres:
         ((at,),) = self.execute("SELECT clock_timestamp()")
         assert isinstance(at, datetime)
         return at.astimezone(UTC)
+
+    def begun_at(self) -> datetime | None:
+        """Return the time by the server's clock once it was this transaction's turn."""
+        return self._begun_at
 
     def timeline(self) -> Timeline | None:
         """Return the server's timeline; None where it is a kind of PostgreSQL that has none."""

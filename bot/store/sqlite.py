@@ -164,6 +164,10 @@ class SQLite:
         """Return None: SQLite runs in this process."""
         return None
 
+    def begun_at(self) -> datetime | None:
+        """Return None, as ``clock`` does."""
+        return None
+
     def timeline(self) -> Timeline | None:
         """Return None: nothing takes a file over but people."""
         return None

@@ -88,6 +88,10 @@ class AnotherGatewayError(Exception):
         self.former, self.current, self.orders = former, current, orders
 
 
+class _ClocksDifferError(Exception):
+    """A person's transaction that is undone alone, while those that share its commit go on; the seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """The work that a worker claimed.
@@ -123,7 +127,8 @@ class Workflow:
     """The use cases over one store. ``wake`` is set after each commit that may have given the worker something to do.
 
     ``unconfirmed`` returns the latest time that it may be, and None once another clock has confirmed ``now``. Until
-    then nothing expires, and no age decides. While ``clock_wrong`` is true, nobody can ask for a request.
+    then nothing expires, and no age decides. While ``clock_wrong`` is true, nobody can ask for a request. Where ``now``
+    differs from a database server's time by more than it ``may_differ``, nobody acts.
     ``answer_within`` is how many seconds a person's act may wait for the file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
@@ -137,6 +142,7 @@ class Workflow:
         wake: asyncio.Event,
         unconfirmed: Callable[[], datetime | None] = lambda: None,
         clock_wrong: Callable[[], bool] = lambda: False,
+        may_differ: timedelta = timedelta.max,
         answer_within: float = 2.5,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -145,6 +151,7 @@ class Workflow:
         self._now = now
         self._unconfirmed = unconfirmed
         self._clock_wrong = clock_wrong
+        self._may_differ = may_differ
         self._of_earlier_runs: int | None = None
         """The number of the newest request that was made before the start, until its time has been looked at."""
         self._steps: list[timedelta] = []
@@ -233,13 +240,28 @@ class Workflow:
         return acted
 
     async def _in_time(self, name: str, work: Callable[[Tables], T]) -> T:
-        """Run a person's transaction, but not after they have read Slack's error. Raises StoreError."""
+        """Run a person's transaction, but not after they have read Slack's error. Raises StoreError.
+
+        A host may pause a machine together with all of its clocks. Then the server's alone shows that what Slack sent
+        is old, and others may have acted through another bot since.
+        """
         slow = StoreError(StoreProblem.TOO_SLOW, self._store.place, f"{self._answer_within:g}")
         if standstill.is_too_late():
             raise slow
+
+        def while_clocks_agree(tx: Tables) -> T:
+            theirs = tx.connection.begun_at()
+            apart = timedelta(0) if theirs is None else abs(self._now() - theirs)
+            # A freeze is right at any age.
+            if apart > self._may_differ and name != "frozen":
+                raise _ClocksDifferError(f"{apart.total_seconds():.0f}")
+            return work(tx)
+
         try:
             async with asyncio.timeout(self._answer_within):
-                return await self._store.transaction(name, work)
+                return await self._store.transaction(name, while_clocks_agree)
+        except _ClocksDifferError as error:
+            raise StoreError(StoreProblem.CLOCKS_DIFFER, self._store.place, str(error)) from None
         except TimeoutError:
             slow.unsure = True  # it may have been in the middle of its commit
             raise slow from None

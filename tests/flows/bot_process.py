@@ -86,6 +86,8 @@ def _tuning(commits: _Commits) -> Tuning:
     longest = _duration("LONGEST_DELIVERY_PAUSE", QUICK.longest_delivery_pause)
     return quick_tuning(
         now=now,
+        # The server's clock is a real one.
+        may_differ=timedelta.max,
         patience=replace(
             QUICK,
             longest_delivery_pause=longest,

@@ -16,6 +16,7 @@ from bot.domain.cancellation import State
 from bot.sandbox import gateway_answers as answers
 from bot.sandbox.faults import Canned, broken
 from bot.store import Store, StoreError, StoreProblem, Tables
+from bot.store.postgres import Postgres
 from bot.tuning import Tuning
 from bot.workflow import Patience
 from tests.clock import Clock
@@ -381,6 +382,7 @@ async def shared(postgres: Cluster, machine: Machine, monkeypatch: pytest.Monkey
         return machine.now()
 
     monkeypatch.setattr(Store, "clock", clock)
+    monkeypatch.setattr(Postgres, "begun_at", lambda _: machine.now())
     async with Desk(postgres.new(), now=machine.right) as desk:
         machine.desk = desk
         machine.bot = await desk.start_bot(machine.tuning(), **WAITING)

@@ -14,7 +14,7 @@ from bot.sandbox.faults import Hang
 from bot.settings import load
 from bot.store import Server, verify_all
 from tests.alerts import parsed
-from tests.flows.desk import Desk, quick_tuning
+from tests.flows.desk import PAYMENTS, Desk, quick_tuning
 from tests.postgres import Cluster, free_port
 from tests.store.wire import Break, wire
 
@@ -188,3 +188,24 @@ async def test_a_bot_whose_clock_is_not_the_servers_is_not_ready(postgres: Clust
             await asyncio.sleep(0.01)
         missing = bot.readiness().missing
     assert ["database server's, with which all bots must agree" in each for each in missing] == [True] * (not ready)
+
+
+@pytest.mark.parametrize("seconds", [-8, 8, 3600])
+async def test_what_waited_while_the_host_paused_a_machine_is_left(postgres: Cluster, seconds: int) -> None:
+    """All clocks of that machine stood still, so the server's alone tells; a freeze is right at any age."""
+    apart = timedelta(0)
+    async with Desk(postgres.new()) as desk:
+        # It looks at nothing by itself: the click comes before.
+        await desk.start_bot(quick_tuning(now=lambda: utc_now() + apart, store_check=3600.0, clock_check=3600.0))
+        card = await desk.ask("ord_1")
+        apart = timedelta(seconds=seconds)
+        with desk.unacknowledged():
+            await desk.ben.click(card, "approve")
+        said = "".join(map(desk.ben.reads, desk.ben.ephemerals))
+        assert "because my clock differs from my database's" in said
+        await desk.cleo.command("/cancel-order freeze wrong price list", PAYMENTS)
+        await desk.card_says(card, "Everything is frozen by @cleo")
+        apart = timedelta(0)
+        await desk.cleo.command("/cancel-order unfreeze", PAYMENTS)
+        await desk.ben.click(card, "approve")
+        await desk.card_says(card, "✅ Cancelled")

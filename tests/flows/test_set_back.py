@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
@@ -446,11 +447,11 @@ async def test_a_bot_that_saw_nothing_of_what_is_lost_ends_nothing_on_what_took_
     with cluster() as own:
         server = own.new()
         async with Desk(server, now=clock) as desk:
-            first = await desk.start_bot(quick_tuning(now=clock))
+            first = await desk.start_bot(quick_tuning(now=clock, may_differ=timedelta.max))
             card = await desk.ask("ord_1")
             await first.worker.until_idle()
             seldom = {"store_check": 4.0, "record_check": 60.0}
-            second = Bot(load(desk.environment()), quick_tuning(now=clock, **seldom))
+            second = Bot(load(desk.environment()), quick_tuning(now=clock, may_differ=timedelta.max, **seldom))
             await second.start()
             with own.is_behind():
                 await desk.ben.click(card, "approve")

@@ -56,6 +56,7 @@ def endpoint_of(
     body_within: float = 0.05,
     standstill: Standstill | None = None,
     slack_now: Callable[[], datetime | None] = lambda: None,
+    ask_slack: Callable[[], None] = lambda: None,
 ) -> SlackEndpoint:
     """Return an endpoint with the local Slack's secret."""
     app = AsyncApp(token="xoxb-local", signing_secret="local-secret")
@@ -67,6 +68,7 @@ def endpoint_of(
         is_open=is_open,
         standstill=standstill,
         slack_now=slack_now,
+        ask_slack=ask_slack,
         body_within=body_within,
     )
 
@@ -180,9 +182,46 @@ async def test_what_was_on_its_way_for_too_long_is_refused(clock: Clock, wrong: 
         headers = LocalSlack(now=clock).signed(BODY, at=clock.at - timedelta(seconds=seconds))
         return (await endpoint.handle(cast("web.Request", Signed(headers)))).status
 
-    # A clock that is behind hides it: the bot refuses only what is too old by every clock.
-    assert await answered(6) == (400 if wrong < timedelta(0) else 401)
+    assert await answered(6) == 401
     assert await answered(5) == 400  # the body is no payload
+
+
+@pytest.mark.parametrize("seconds", [3, 60, 240])
+async def test_what_waited_while_the_host_paused_the_machine_is_refused(clock: Clock, seconds: float) -> None:
+    """All clocks of the machine stood still, Slack's time as it was carried on too; Slack is asked for it at once."""
+    machine, passed, asked = Clock(clock.at), 1000.0, 0
+    # Slack's time as it was last heard, carried on by this machine.
+    heard, heard_at = clock.at, passed
+
+    def ask() -> None:
+        nonlocal asked
+        asked += 1
+
+    endpoint = endpoint_of(
+        BotClock(machine, lambda: passed),
+        InFlight(),
+        lambda: True,
+        standstill=Standstill(lambda: passed),
+        slack_now=lambda: heard + timedelta(seconds=passed - heard_at),
+        ask_slack=ask,
+    )
+    passed = 2000.0
+    clock.advance(seconds=1000)
+    machine.advance(seconds=1000)
+    sent_early = LocalSlack(now=clock).signed(BODY, at=clock.at + timedelta(seconds=seconds - 2))
+    sent_late = LocalSlack(now=clock).signed(BODY, at=clock.at + timedelta(seconds=seconds))
+
+    async def answered(headers: dict[str, str]) -> int:
+        return (await endpoint.handle(cast("web.Request", Signed(headers)))).status
+
+    assert (await answered(sent_late), asked) == (401, 1)
+    # Slack's time is heard again. The machine's own clock is still behind, and says nothing of the age of anything.
+    clock.advance(seconds=seconds + 0.2)
+    passed += 0.2
+    heard, heard_at = clock.at, passed
+    assert await answered(sent_early) == 401
+    assert await answered(LocalSlack(now=clock).signed(BODY)) == 400  # the body is no payload
+    assert asked == 1
 
 
 async def test_a_clock_that_is_ahead_refuses_nobody_after_a_start(clock: Clock) -> None:

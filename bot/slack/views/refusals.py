@@ -64,6 +64,7 @@ _DATABASE_TROUBLES = {
     StoreProblem.SERVER_AWAY: _SILENT,
     StoreProblem.STANDBY: "my database takes no writes at the moment",
     StoreProblem.SERVER_FULL: _WITHOUT_ROOM,
+    StoreProblem.CLOCKS_DIFFER: "my clock differs from my database's",
     StoreProblem.TOO_SLOW: "it took me too long",
     StoreProblem.UNDONE: _SILENT,
     StoreProblem.UNCERTAIN: _SILENT,
