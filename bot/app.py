@@ -43,6 +43,7 @@ from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.places import Places
+from bot.slack.search import has_messages
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
 from bot.standstill import Standstill
@@ -152,6 +153,7 @@ class Bot:
             longest_pause=tuning.longest_pause,
             recheck=tuning.token_check,
             heard_at=partial(self._other_clocks.compare, "slack"),
+            look_first=self._look_for_another_record,
             reconnected=self._metrics.reconnects.inc,
         )
         self._gateway = GatewayClient(
@@ -449,6 +451,15 @@ class Bot:
             if counted and complete and self._other_clocks.confirmed:
                 return
             await asyncio.sleep(pause)
+
+    async def _look_for_another_record(self, identity: Identity) -> None:
+        """Stop everything where the record is new and the approval channel has messages of an older one.
+
+        A path that leads elsewhere, or a disk that is not there, makes a new file without a word. Its bot would take
+        what waits elsewhere a second time, and would know of no freeze.
+        """
+        if channel := self._settings.approval_channel:
+            await self.workflow.look_for_another_record(partial(has_messages, self._client, channel, identity.bot_id))
 
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def keep() -> None:

@@ -31,6 +31,26 @@ class UnfinishedError(Exception):
     """The search has more to look at than one try may; the next one goes on."""
 
 
+async def has_messages(client: AsyncWebClient, channel: str, bot_id: str) -> bool:
+    """Return True where one of the newest messages of this channel is one of this bot's, and Slack lets it read them.
+
+    Raises what the client raises, unless Slack refuses that for good.
+    """
+    try:
+        page = await client.conversations_history(channel=channel, include_all_metadata=True, limit=200)
+    except Exception as error:
+        if problem_of(error).refusal:
+            return False
+        raise
+    return any(_delivery_of(message, bot_id) for message in page["messages"])
+
+
+def _delivery_of(message: dict[str, Any], bot_id: str) -> str | None:
+    metadata = message.get("metadata") or {}
+    ours = message.get("bot_id") == bot_id and metadata.get("event_type") == METADATA_TYPE
+    return metadata.get("event_payload", {}).get("delivery_id") if ours else None
+
+
 class Search:
     """One search for the messages of one delivery, which were posted between ``first`` and ``last`` by our clock.
 
@@ -93,9 +113,7 @@ class Search:
     def _is_ours(self, message: dict[str, Any]) -> bool:
         if self._by_text:
             return self._delivery_id in str(message.get("text"))
-        metadata = message.get("metadata") or {}
-        ours = message.get("bot_id") == self._bot_id and metadata.get("event_type") == METADATA_TYPE
-        return bool(ours and metadata.get("event_payload", {}).get("delivery_id") == self._delivery_id)
+        return _delivery_of(message, self._bot_id) == self._delivery_id
 
 
 class _Part:

@@ -97,7 +97,8 @@ class Connection:
     ``identity`` is None until Slack has confirmed the token for the first time; every ``recheck`` Slack has to confirm
     it again. ``ready`` is set while nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token
     is all there is to confirm. ``alone`` is true where no other bot works on the same database. ``heard_at`` gets
-    Slack's time with each confirmation; ``reconnected`` is called for each connection of Socket Mode after the first
+    Slack's time with each confirmation; ``look_first`` is done before the bot takes anything, with what Slack has said
+    of it, and again if it fails; ``reconnected`` is called for each connection of Socket Mode after the first
     one. Durations are in seconds.
     """
 
@@ -115,6 +116,7 @@ class Connection:
         recheck: float = 60.0,
         longest_pause: float = 30.0,
         heard_at: Callable[[datetime], None] = lambda _: None,
+        look_first: Callable[[Identity], Awaitable[None]] | None = None,
         reconnected: Callable[[], None] = lambda: None,
     ) -> None:
         self.identity: Identity | None = None
@@ -141,6 +143,7 @@ class Connection:
         self._recheck = recheck
         self._longest_pause = longest_pause
         self._heard_at = heard_at
+        self._look_first = look_first
         self._reconnected = reconnected
         self._was_connected = False
 
@@ -200,6 +203,8 @@ class Connection:
         for pause in pauses(1.0, self._longest_pause):
             try:
                 identity = self._own(await fetch_identity(self._client))
+                if self.identity is None and self._look_first is not None:
+                    await self._look_first(identity)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
                 problem = problem_of(error)
                 self._judge(BOT_TOKEN, problem)

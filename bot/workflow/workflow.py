@@ -8,7 +8,7 @@ method here; what happens inside each transaction is in the other modules.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import IO, Concatenate, ParamSpec, TypeVar
@@ -121,6 +121,13 @@ class Held:
 
 
 NOTHING_HELD = Held()
+
+
+def _is_used(tx: Tables) -> bool:
+    """Return True where somebody has asked for something in this record, or has frozen or unfrozen everything."""
+    return bool(
+        tx.connection.execute("SELECT 1 FROM audit_events WHERE kind IN ('requested', 'frozen', 'unfrozen') LIMIT 1")
+    )
 
 
 class Workflow:
@@ -356,6 +363,22 @@ class Workflow:
         at = self._at(tx)
         used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
         freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
+
+    async def look_for_another_record(self, has_messages: Callable[[], Awaitable[bool]]) -> None:
+        """Stop everything if nobody has asked for anything in this record, and Slack ``has_messages`` of another one.
+
+        Raises StoreError and what ``has_messages`` raises.
+        """
+        if await self._store.read(_is_used) or not await has_messages():
+            return
+
+        def work(tx: Tables) -> None:
+            if not _is_used(tx):
+                freezing.put(tx, Frozen(freezing.NEW), BOT, self._at(tx), self.rules)
+
+        await self._store.transaction("frozen", work)
+        log.error("record_is_new", file=str(self._store.place))
+        self._wake.set()
 
     async def stop_for_damage(self, event_number: int) -> None:
         """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""
