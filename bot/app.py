@@ -43,7 +43,7 @@ from bot.slack.http import SlackEndpoint
 from bot.slack.identity import Identity
 from bot.slack.people import Directory
 from bot.slack.places import Places
-from bot.slack.search import has_messages
+from bot.slack.search import own_deliveries
 from bot.slack.socket_mode import Connection
 from bot.slack.views.presentation import Presentation
 from bot.standstill import Standstill
@@ -459,7 +459,7 @@ class Bot:
         what waits elsewhere a second time, and would know of no freeze.
         """
         if channel := self._settings.approval_channel:
-            await self.workflow.look_for_another_record(partial(has_messages, self._client, channel, identity.bot_id))
+            await self.workflow.look_for_another_record(partial(own_deliveries, self._client, channel, identity.bot_id))
 
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def keep() -> None:

@@ -31,8 +31,8 @@ class UnfinishedError(Exception):
     """The search has more to look at than one try may; the next one goes on."""
 
 
-async def has_messages(client: AsyncWebClient, channel: str, bot_id: str) -> bool:
-    """Return True where one of the newest messages of this channel is one of this bot's, and Slack lets it read them.
+async def own_deliveries(client: AsyncWebClient, channel: str, bot_id: str) -> list[str]:
+    """Return the ids of this bot's deliveries among the newest messages of a channel; none where it may not read them.
 
     Raises what the client raises, unless Slack refuses that for good.
     """
@@ -40,9 +40,9 @@ async def has_messages(client: AsyncWebClient, channel: str, bot_id: str) -> boo
         page = await client.conversations_history(channel=channel, include_all_metadata=True, limit=200)
     except Exception as error:
         if problem_of(error).refusal:
-            return False
+            return []
         raise
-    return any(_delivery_of(message, bot_id) for message in page["messages"])
+    return [found for message in page["messages"] if (found := _delivery_of(message, bot_id))]
 
 
 def _delivery_of(message: dict[str, Any], bot_id: str) -> str | None:

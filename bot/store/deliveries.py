@@ -112,6 +112,10 @@ class Deliveries:
             (secrets.token_hex(16), kind, seq, target, timestamp(at), timestamp(at)),
         )
 
+    def is_known(self, delivery_id: str) -> bool:
+        """Return True where a message of this id was ever owed."""
+        return bool(self._connection.execute("SELECT 1 FROM deliveries WHERE id = ? LIMIT 1", (delivery_id,)))
+
     def announced_to(self) -> set[str]:
         """Return the channels to which an announcement is still owed."""
         sql = "SELECT DISTINCT target FROM deliveries WHERE number IS NULL AND status = 'queued' AND kind = ?"

@@ -231,3 +231,13 @@ async def test_a_start_on_a_wrong_clock_posts_and_plans_nothing(database: Path, 
         machine.passed += (NEXT - machine.right()).total_seconds()
         await bot.worker.until_idle()
         assert [each.text[0] for each in desk.slack.space.messages(PAYMENTS)] == ["📊"]
+
+
+async def test_a_digest_is_no_message_of_another_record(week: Week) -> None:
+    """Nobody has asked for anything yet, and the bot starts again: the only message in the channel is its own."""
+    await week.start()
+    await week.at(NEXT + timedelta(days=7))
+    assert len(week.digests()) == 1
+    await week.desk.stop_bot()
+    await week.start()
+    assert "frozen" not in await week.kinds()
