@@ -50,8 +50,7 @@ class SlackEndpoint:
 
     ``is_first`` says whether this signature is new to all bots behind the same address, where there are several.
     ``slack_now`` returns the time by Slack's own clock, as far as it is known, and ``ask_slack`` has Slack tell it
-    again. ``body_within`` is how many seconds a
-    body may take to arrive; Slack does not wait for longer.
+    again. ``body_within`` is how many seconds a body may take to arrive; Slack does not wait for longer.
     """
 
     def __init__(
