@@ -38,7 +38,7 @@ def among(column: str, count: int) -> str:
 class Timeline(NamedTuple):
     """The history that a server writes: its ``number`` grows whenever a standby takes over.
 
-    ``replicated`` is true where each commit waits for a standby.
+    ``replicated`` is true where each commit waits for every standby that could take over.
     """
 
     number: int

@@ -65,7 +65,23 @@ _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_MIGRATING = f"BEGIN; SET LOCAL lock_timeout = {_MIGRATING * 1000:.0f}; SELECT pg_advisory_xact_lock({_LOCK})"
 _TIMELINE = "CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
 _HEAD = "SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1"
+_SYNCHRONOUS = re.compile(
+    r"(?:(?:FIRST\s+|ANY\s+)?(?P<number>[0-9]+)\s*\((?P<among>[^()*\"]+)\)|(?P<plain>[^()*\"]+))", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(r"'[^']*'|::|:([a-z_]+)|\?|%")
+
+
+def waits_for_all(names: str) -> bool:
+    """Return True where ``synchronous_standby_names`` has each commit wait for every standby that it names.
+
+    Of two, any may take over, also the one that was away. A ``*`` names standbys that nobody knows, and a quoted name
+    may hold anything. Source: https://www.postgresql.org/docs/current/runtime-config-replication.html
+    """
+    found = _SYNCHRONOUS.fullmatch(names.strip())
+    if found is None:
+        return False
+    number, among = found["number"] or "1", found["among"] or found["plain"]
+    return int(number) >= len(among.split(","))
 
 
 class _Line(psycopg.Connection[TupleRow]):
@@ -348,7 +364,7 @@ class Postgres:
             raise
         except psycopg.Error:
             return None
-        return Timeline(int(number, 16), bool(waits_for)) if number else None
+        return Timeline(int(number, 16), waits_for_all(waits_for)) if number else None
 
     def accept(self, timeline: Timeline | None) -> Timeline | None:
         """Write on this timeline alone from now on, or on any where there is none; return the one before."""

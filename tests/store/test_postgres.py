@@ -34,7 +34,7 @@ from bot.store import (
     verify_all,
 )
 from bot.store.deliveries import IS_QUEUED
-from bot.store.postgres import Postgres, translated
+from bot.store.postgres import Postgres, translated, waits_for_all
 from bot.store.postgres_errors import explained
 from bot.store.postgres_schema import APPLIED
 from bot.store.postgres_start import in_use, open_writer
@@ -406,6 +406,27 @@ async def waiting_for_a_standby(
                 yield other, waiting
                 other.execute("ALTER SYSTEM RESET synchronous_standby_names")
                 other.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    "names, waits",
+    [
+        ("", False),
+        ("sa", True),
+        ("1 (sa)", True),
+        ("FIRST 1 (sa)", True),
+        ("any 2 (sa, sb)", True),
+        ("ANY 1 (sa, sb)", False),
+        ("FIRST 1 (sa, sb)", False),
+        ("sa, sb", False),
+        ("*", False),
+        ("ANY 1 (*)", False),
+        ('ANY 1 ("sa, sb")', False),
+    ],
+)
+def test_a_commit_is_on_all_standbys_only_where_it_waits_for_each_of_them(*, names: str, waits: bool) -> None:
+    """The one that takes over may be another one than the one that a commit waited for."""
+    assert waits_for_all(names) is waits
 
 
 def waiting_backends(other: psycopg.Connection[TupleRow]) -> list[int]:
