@@ -153,7 +153,7 @@ class Bot:
             longest_pause=tuning.longest_pause,
             recheck=tuning.token_check,
             heard_at=partial(self._other_clocks.compare, "slack"),
-            look_first=self._look_for_another_record,
+            may_begin=self._may_begin,
             reconnected=self._metrics.reconnects.inc,
         )
         self._gateway = GatewayClient(
@@ -452,14 +452,19 @@ class Bot:
                 return
             await asyncio.sleep(pause)
 
-    async def _look_for_another_record(self, identity: Identity) -> None:
-        """Stop everything where the record is new and the approval channel has messages of an older one.
+    async def _may_begin(self, identity: Identity) -> bool:
+        """Return False while the record is new and the approval channel has messages of another one.
 
         A path that leads elsewhere, or a disk that is not there, makes a new file without a word. Its bot would take
-        what waits elsewhere a second time, and would know of no freeze.
+        what waits elsewhere a second time, and would know of no freeze. It says nothing in Slack: it knows nothing.
         """
-        if channel := self._settings.approval_channel:
-            await self.workflow.look_for_another_record(partial(own_deliveries, self._client, channel, identity.bot_id))
+        if not (channel := self._settings.approval_channel):
+            return True
+        messages = partial(own_deliveries, self._client, channel, identity.bot_id)
+        beside = await self.workflow.is_beside_another(messages)
+        if beside:
+            log.error("record_is_new", file=str(self._settings.database))
+        return not beside
 
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def keep() -> None:

@@ -43,6 +43,11 @@ def slack_missing(missing: Missing, problem: str, about: str = "") -> str:
             return f"Slack does not confirm the bot token: {problem}"
         case Missing.TOKEN_REFUSED:
             return f"Slack refuses a token ({problem}): reinstall the app and copy its tokens"
+        case Missing.ANOTHER_RECORD:
+            return (
+                "the database is new, but APPROVAL_CHANNEL has messages of this bot that are in another database: set"
+                " DATABASE_URL to that one and restart the bot; to begin a new record, run freeze and unfreeze"
+            )
         case Missing.TWO_APPS:
             return f"SLACK_BOT_TOKEN and SLACK_APP_TOKEN belong to two apps ({problem}): copy both from the same one"
         case Missing.CONNECTION_DOWN:

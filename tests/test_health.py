@@ -52,6 +52,10 @@ def test_everything_that_can_be_missing_has_words() -> None:
         Missing.TOKEN_NOT_CONFIRMED: "Slack does not confirm the bot token: invalid_auth",
         Missing.TOKEN_REFUSED: "Slack refuses a token (invalid_auth): reinstall the app and copy its tokens",
         Missing.CONNECTION_DOWN: "the Socket Mode connection to Slack is down",
+        Missing.ANOTHER_RECORD: (
+            "the database is new, but APPROVAL_CHANNEL has messages of this bot that are in another database: set"
+            " DATABASE_URL to that one and restart the bot; to begin a new record, run freeze and unfreeze"
+        ),
         Missing.TWO_APPS: (
             "SLACK_BOT_TOKEN and SLACK_APP_TOKEN belong to two apps (invalid_auth): copy both from the same one"
         ),

@@ -46,6 +46,8 @@ class Missing(StrEnum):
     """Slack gives no clear answer about it; ``Connection.problem`` holds the name for the error."""
     TOKEN_REFUSED = "token_refused"  # noqa: S105 -- a code, not a token
     """Slack refuses a token, or what belongs to it; ``Connection.problem`` holds the setting and Slack's error."""
+    ANOTHER_RECORD = "another_record"
+    """The database is new, and Slack has messages of the bot that are in another one."""
     TWO_APPS = "two_apps"
     """The tokens belong to two apps, so no click can come; ``Connection.problem`` holds the ids of both."""
     CONNECTION_DOWN = "connection_down"
@@ -97,9 +99,9 @@ class Connection:
     ``identity`` is None until Slack has confirmed the token for the first time; every ``recheck`` Slack has to confirm
     it again. ``ready`` is set while nothing is missing. Without an ``app_token`` the bot is in HTTP mode, and the token
     is all there is to confirm. ``alone`` is true where no other bot works on the same database. ``heard_at`` gets
-    Slack's time with each confirmation; ``look_first`` is done before the bot takes anything, with what Slack has said
-    of it, and again if it fails; ``reconnected`` is called for each connection of Socket Mode after the first
-    one. Durations are in seconds.
+    Slack's time with each confirmation. ``may_begin`` gets what Slack has first said of the bot; until it is true, the
+    bot takes and posts nothing. ``reconnected`` is called for each connection of Socket Mode after the first one.
+    Durations are in seconds.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Connection:
         recheck: float = 60.0,
         longest_pause: float = 30.0,
         heard_at: Callable[[datetime], None] = lambda _: None,
-        look_first: Callable[[Identity], Awaitable[None]] | None = None,
+        may_begin: Callable[[Identity], Awaitable[bool]] | None = None,
         reconnected: Callable[[], None] = lambda: None,
     ) -> None:
         self.identity: Identity | None = None
@@ -143,7 +145,7 @@ class Connection:
         self._recheck = recheck
         self._longest_pause = longest_pause
         self._heard_at = heard_at
-        self._look_first = look_first
+        self._may_begin = may_begin
         self._reconnected = reconnected
         self._was_connected = False
 
@@ -203,8 +205,7 @@ class Connection:
         for pause in pauses(1.0, self._longest_pause):
             try:
                 identity = self._own(await fetch_identity(self._client))
-                if self.identity is None and self._look_first is not None:
-                    await self._look_first(identity)
+                begins = self.identity is not None or self._may_begin is None or await self._may_begin(identity)
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next try may work
                 problem = problem_of(error)
                 self._judge(BOT_TOKEN, problem)
@@ -212,6 +213,11 @@ class Connection:
                     self._lost(Missing.TOKEN_NOT_CONFIRMED, problem)
                 await asyncio.sleep(max(pause, problem.retry_after or 0))
             else:
+                if not begins:
+                    self._judge(BOT_TOKEN, None)
+                    self._lost(Missing.ANOTHER_RECORD, None)
+                    await asyncio.sleep(pause)
+                    continue
                 self._identified(identity)
                 if self._app_token is not None and BOT_TOKEN not in self._apps:
                     with suppress(Exception):  # it is asked again with the next look

@@ -107,11 +107,6 @@ _MAY_BE_AHEAD = timedelta(days=7)
 RESTORED = "An older copy of the record was restored."
 TOOK_OVER = "Another database server has taken over, and may lack what was kept last."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
-NEW = (
-    "My database is new and empty, but this channel has older messages of mine. The requests in them are in another"
-    " database, and I know nothing of them. The bot's operator must look first which database is the right one."
-)
-"""What the bot itself gives as the reason where it may have begun a new record beside another one."""
 OLDER_COPY = (TOOK_OVER, STANDBY_WAS_BEHIND)
 """What the bot itself gives as the reason where a copy that may lack something has taken over."""
 

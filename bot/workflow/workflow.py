@@ -364,23 +364,15 @@ class Workflow:
         used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
         freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
 
-    async def look_for_another_record(self, in_slack: Callable[[], Awaitable[list[str]]]) -> None:
-        """Stop everything if nobody has asked for anything in this record, and Slack has messages of another one.
+    async def is_beside_another(self, in_slack: Callable[[], Awaitable[list[str]]]) -> bool:
+        """Return True if nobody has asked for anything in this record, and Slack has messages of another one.
 
         ``in_slack`` returns the ids of the deliveries that are there. Raises StoreError and what ``in_slack`` raises.
         """
-        if await self._store.read(_is_used) or not (found := await in_slack()):
-            return
-
-        def work(tx: Tables) -> bool:
-            if _is_used(tx) or all(tx.deliveries.is_known(each) for each in found):
-                return False
-            freezing.put(tx, Frozen(freezing.NEW), BOT, self._at(tx), self.rules)
-            return True
-
-        if await self._store.transaction("frozen", work):
-            log.error("record_is_new", file=str(self._store.place))
-            self._wake.set()
+        if await self._store.read(_is_used):
+            return False
+        found = await in_slack()
+        return await self._store.read(lambda tx: not all(tx.deliveries.is_known(each) for each in found))
 
     async def stop_for_damage(self, event_number: int) -> None:
         """Stop everything that could cancel an order: the record is damaged at this event. Raises StoreError."""

@@ -13,9 +13,8 @@ from bot.domain.cancellation import State
 from bot.domain.events import Frozen, Unfrozen
 from bot.domain.policy import Verdict
 from bot.sandbox import gateway_answers
-from bot.sandbox.faults import ApiError, Canned, Drop, Hang, broken, rate_limited
+from bot.sandbox.faults import ApiError, Canned, Drop, Hang, broken
 from bot.sandbox.person import as_seen
-from bot.sandbox.workspace import Posted
 from bot.store import open_beside, open_reader, verify
 from bot.workflow import Patience, freezing
 from tests.clock import Clock
@@ -482,44 +481,3 @@ async def test_no_freeze_is_the_last_word_once_it_is_over(database: Path, clock:
         assert [text for text in public(desk) if "Everything is frozen" in text][twice:] == []
         assert "The freeze is over" in public(desk)[-1]
         await proved(desk)
-
-
-async def test_a_bot_that_begins_a_new_record_beside_an_older_one_takes_nothing(database: Path, tmp_path: Path) -> None:
-    """Its path leads elsewhere, or a disk is not there: Slack still has the cards of the older one."""
-    async with Desk(database) as desk:
-        await desk.start_bot()
-        card = await desk.ask("ord_1")
-        await desk.stop_bot()
-        new = tmp_path / "elsewhere.db"
-        for _ in range(2):
-            await desk.start_bot(DATABASE_URL=f"sqlite:///{new}")
-            await desk.running_bot.worker.until_idle()
-            said = [desk.ann.reads(message) for message in desk.slack.space.messages(PAYMENTS)]
-            assert [text.count("My database is new and empty") for text in said] == [0, 1]
-            await desk.ben.click(card, "approve")
-            assert "I have no record of this request" in await desk.told(desk.ben)
-            await desk.ann.command("/cancel-order ord_1 again", PAYMENTS)
-            assert "Everything is frozen" in await desk.told(desk.ann)
-            await desk.stop_bot()
-        await desk.start_bot()
-        await desk.ben.click(card, "approve")
-        await desk.card_says(card, "✅ Cancelled")
-
-
-async def test_a_first_bot_in_a_channel_is_not_frozen(database: Path) -> None:
-    """Other apps and people may have written there. While Slack does not answer, the bot looks again."""
-    async with Desk(database) as desk:
-        desk.slack.space.post(Posted(channel=PAYMENTS, ts="", text="Good morning", blocks=[], user=ANN))
-        desk.slack.faults.add("conversations.history", rate_limited(0), Drop())
-        await desk.start_bot()
-        await desk.ask("ord_1")
-        assert not [each for each in desk.slack.space.messages(PAYMENTS) if "frozen" in each.text]
-
-
-@pytest.mark.parametrize("error", ["not_in_channel", "channel_not_found", "missing_scope"])
-async def test_a_channel_that_nobody_may_read_says_nothing_of_another_record(database: Path, error: str) -> None:
-    """The bot starts as it would without one."""
-    async with Desk(database) as desk:
-        desk.slack.faults.add("conversations.history", ApiError(error))
-        await desk.start_bot()
-        await desk.ask("ord_1")
