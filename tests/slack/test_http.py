@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -26,7 +27,7 @@ from bot.slack.http import SlackEndpoint
 from bot.standstill import Standstill
 from bot.tuning import utc_now
 from tests.clock import Clock
-from tests.flows.desk import Desk, quick_tuning
+from tests.flows.desk import PAYMENTS, Desk, quick_tuning
 from tests.flows.stopping import stopping
 
 BODY = b"payload=%7B%22secret-word%22%3A1%7D"
@@ -240,6 +241,23 @@ async def test_slack_is_asked_for_its_time_after_the_host_paused_the_machine(dat
                 await asyncio.sleep(0.01)
         await desk.ben.click(card, "approve")
         await desk.card_says(card, "✅ Cancelled")
+
+
+@pytest.mark.parametrize("seconds", [-60, 20], ids=["from later", "too late"])
+async def test_a_freeze_is_taken_at_any_age(database: Path, seconds: int) -> None:
+    """Whoever wants to stop everything may have seen what came before; the end of a freeze is refused as all else."""
+    async with Desk(database) as desk:
+        await desk.start_bot(**desk.by_http)
+
+        async def sent(text: str) -> int:
+            body = urlencode(desk.ben.command_payload(text, PAYMENTS)).encode()
+            return await post(desk, desk.slack.signed(body, at=utc_now() - timedelta(seconds=seconds)), body)
+
+        card = await desk.ask("ord_1")
+        assert await sent("/cancel-order ord_2") == 401
+        assert await sent("/cancel-order freeze the wrong price list") == 200
+        await desk.card_says(card, "Everything is frozen by @ben")
+        assert await sent("/cancel-order unfreeze") == 401
 
 
 async def test_a_clock_that_is_ahead_refuses_nobody_after_a_start(clock: Clock) -> None:
