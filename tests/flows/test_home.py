@@ -221,7 +221,7 @@ async def test_an_event_that_comes_again_changes_nothing(desk: Desk) -> None:
     event = await desk.ann.open_home()
     assert event is not None
     for retry in (1, 2):
-        desk.slack.space.ahead = timedelta(minutes=retry)  # Slack signs each repetition with its own time
+        desk.slack.space.ahead = timedelta(seconds=retry)  # Slack signs each repetition with its own time
         await desk.slack.deliver("events_api", event, retry=retry)
     await home(desk, desk.ann)
     assert not desk.slack.unacknowledged
@@ -252,7 +252,7 @@ async def test_an_event_that_was_not_kept_is_not_acknowledged(desk: Desk, monkey
         patch.setattr(desk.running_bot.workflow, "home_opened", broken)
         with desk.unacknowledged():
             await desk.slack.deliver("events_api", event)
-    desk.slack.space.ahead = timedelta(minutes=1)  # over HTTP, the same signature would be a replay
+    desk.slack.space.ahead = timedelta(seconds=1)  # over HTTP, the same signature would be a replay
     await desk.slack.deliver("events_api", event, retry=1)
     await home(desk, desk.ann)
 
