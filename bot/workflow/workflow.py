@@ -183,6 +183,17 @@ class Workflow:
                 return last
         return at
 
+    def _latest(self, tx: Tables, at: datetime) -> datetime | None:
+        """Return the latest time that it may be; None once another clock has confirmed ``at``.
+
+        Whoever comes first from then on, a person or the worker, finds the times of requests right that a wrong clock
+        of an earlier run has set.
+        """
+        latest = self._unconfirmed()
+        if latest is None and self._of_earlier_runs is not None:
+            timers.mend_expiry(tx, at, made_before=self._of_earlier_runs)
+        return latest
+
     # --- people -------------------------------------------------------------------------------
 
     async def request(self, wish: Wish, actor: Actor) -> Acted:
@@ -191,8 +202,8 @@ class Workflow:
         def work(tx: Tables) -> Acted:
             at = self._at(tx)
             tx.people.remember(actor, at)
-            expiring, wrong = self._unconfirmed() is None, self._clock_wrong()
-            return requests.request(tx, self.rules, wish, actor, at, expiring=expiring, clock_wrong=wrong)
+            latest, wrong = self._latest(tx, at), self._clock_wrong()
+            return requests.request(tx, self.rules, wish, actor, at, expiring=latest is None, clock_wrong=wrong)
 
         acted = await self._in_time("request", work)
         if acted.verdict is Verdict.ALLOWED and acted.request is not None:
@@ -213,8 +224,8 @@ class Workflow:
             tx.people.remember(actor, at)
             if actor.surface is Surface.HOME:
                 tx.homes.opened(actor.id, at)
+            latest = self._latest(tx, at)
             request = tx.requests.get(request_id)
-            latest = self._unconfirmed()
             if request is not None and latest is None and request.overdue(at):
                 # A click that comes before the worker expired the request is too late all the same.
                 expire(tx, request, at)
@@ -575,9 +586,8 @@ class Workflow:
             tx: Tables,
         ) -> tuple[bool, int, list[tuple[str, Request]], list[Request], list[Contradiction], Claimed]:
             # Both in here, as a transaction that waited for its turn may follow one in which the clock was doubted.
-            sure, at = self._unconfirmed() is None, self._at(tx)
-            if sure and self._of_earlier_runs is not None:
-                timers.mend_expiry(tx, at, made_before=self._of_earlier_runs)
+            at = self._at(tx)
+            sure = self._latest(tx, at) is None
             steps = len(self._steps) if sure else 0
             if steps:
                 timers.show_ages(tx, sum(self._steps[:steps], timedelta()), at)
@@ -744,7 +754,7 @@ class Workflow:
 
         def work(tx: Tables) -> list[Request] | None:
             at = self._at(tx)
-            return decisions.recount(tx, self.rules, approvers, at, latest=self._unconfirmed() or at)
+            return decisions.recount(tx, self.rules, approvers, at, latest=self._latest(tx, at) or at)
 
         changed = await self._store.transaction("recount", work)
         for request in changed or ():

@@ -18,7 +18,7 @@ from bot.sandbox.faults import Canned, broken
 from bot.store import Store, StoreError, StoreProblem, Tables
 from bot.store.postgres import Postgres
 from bot.tuning import Tuning
-from bot.workflow import Patience
+from bot.workflow import Patience, Workflow
 from tests.clock import Clock
 from tests.flows.desk import CLEO, Desk, quick_tuning
 from tests.postgres import Cluster
@@ -295,6 +295,31 @@ async def test_a_start_gives_back_the_time_that_a_clock_took_that_went_back(desk
         timedelta() <= then - passed - now < MINUTE for then, now in zip(before, await timers(desk), strict=True)
     )
     await desk.card_says(card, "Expires")
+
+
+async def test_a_click_before_the_worker_comes_finds_the_time_given_back(
+    desk: Desk, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another clock has just confirmed the bot's, and the worker waits for somebody else's click."""
+    card = await desk.ask("ord_1")
+    await machine.step(-3 * HOUR)
+    await machine.stand()
+    await desk.stop_bot()
+    machine.hear()
+    machine.bot, machine.wrong = None, timedelta(0)
+    claim, may_claim = Workflow.claim, asyncio.Event()
+
+    async def later(*args: Any, **kwargs: Any) -> Any:
+        await may_claim.wait()
+        return await claim(*args, **kwargs)
+
+    monkeypatch.setattr(Workflow, "claim", later)
+    machine.bot = await desk.start_bot(machine.tuning(), **WAITING)
+    await machine.until_confirmed()
+    await desk.ben.click(card, "reject")
+    await desk.wait(lambda: desk.ben.modal)
+    assert await desk.state() is State.PENDING
+    may_claim.set()
 
 
 async def test_what_a_clock_that_was_ahead_put_off_is_due_at_the_start(database: Path, clock: Clock) -> None:
