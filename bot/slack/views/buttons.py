@@ -204,15 +204,16 @@ def _after_stopping(request: Request, waiting: list[Cancellation], *, own: bool)
 
     The card may be older than the click on it, so it says until when.
     """
-    only_anew = f"only a new request can cancel {'them' if request.several else 'it'}"
+    them = "them" if request.several else "it"
+    only_anew = f"only a new request can cancel {them}"
     stopped = tuple(replace(each, state=State.FAILED) for each in waiting)
     if own:
         return f"Then {only_anew}."
     if not policy.retryable(replace(request, cancellations=stopped)):
-        return f"Only approvers and the requester can stop it. Then nobody can press Retry: {only_anew}."
+        return f"Only approvers and the requester can stop {them}. Then nobody can press Retry: {only_anew}."
     until = f" until {request.retry_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if request.retry_until else ""
     retry = f"Retry works{'' if request.freeze is None else ' after the freeze'}{until}"
-    return f"If the requester stops it, {only_anew}. If an approver does, {retry}."
+    return f"If the requester stops {them}, {only_anew}. If an approver does, {retry}."
 
 
 def _approving(request: Request, order: str) -> str:
