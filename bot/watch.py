@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bot import health, wording
-from bot.clock import REPLICAS_MAY_DIFFER, Clock, OtherClocks
+from bot.clock import Clock, OtherClocks
 from bot.gateway import GatewayClient, GatewayUnreachable
 from bot.health import Readiness
 from bot.metrics import Metrics
@@ -107,7 +107,7 @@ class Watch:
             return []
         self._other_clocks.compare("database", theirs, may_be_ours=True)
         apart = self._clock.now() - theirs
-        return [health.database_clock(apart)] if abs(apart) > REPLICAS_MAY_DIFFER else []
+        return [health.database_clock(apart)] if abs(apart) > self._tuning.may_differ else []
 
     def _privacy_notes(self, privacy: Privacy) -> list[str]:
         if privacy is Privacy.CLOSED:

@@ -106,11 +106,11 @@ class SlackEndpoint:
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         why = self._refusal(body, timestamp, signature)
-        # Whoever wants to stop everything is right at any age, and may have done it because of what came before.
-        if why is not None and not (why in _OLD and _freezes(_parse(body))):
+        payload = _parse(body) if why is None or why in _OLD else None
+        # A person who stops everything is right at any age, and may have done it because of what came before.
+        if why is not None and not _freezes(payload):
             log.warning("request_refused", why=why, remote=request.remote)
             return web.Response(status=401)
-        payload = _parse(body)
         bolt = bolt_request(payload)
         # People's own only: nobody else may hold background work up.
         with nullcontext() if bolt is None else self._in_flight.answering(kind_of(bolt)):
@@ -143,7 +143,6 @@ class SlackEndpoint:
         ages = [time.timestamp() - int(timestamp) for time in times]
         if min(map(abs, ages)) > _SIGNATURE_LIFE:
             return "clock"
-        moment = self._clock.monotonic()
         if (by_slack := self._slack_now()) is not None:
             # A clock by which it comes from the future is behind, and would make an old one young.
             ages = [age for age in (*ages, by_slack.timestamp() - int(timestamp)) if age >= -_AHEAD]
@@ -154,6 +153,7 @@ class SlackEndpoint:
                 return "from_later"
             if min(ages) > _STILL_WAITED_FOR:
                 return "too_late"
+        moment = self._clock.monotonic()
         # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
         # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.
         if signature in self._seen or min(ages) > min(moment - self._began, self._standstill.look()) + 1:

@@ -37,12 +37,12 @@ async def own_deliveries(client: AsyncWebClient, channel: str, bot_id: str) -> l
     Raises what the client raises, unless Slack refuses that for good.
     """
     try:
-        page = await client.conversations_history(channel=channel, include_all_metadata=True, limit=200)
+        messages = await _newest(client, channel).page()
     except Exception as error:
         if problem_of(error).refusal:
             return []
         raise
-    return [found for message in page["messages"] if (found := _delivery_of(message, bot_id))]
+    return [found for message in messages if (found := _delivery_of(message, bot_id))]
 
 
 def _delivery_of(message: dict[str, Any], bot_id: str) -> str | None:
@@ -93,7 +93,7 @@ class Search:
             self._parts.append(
                 _Part(client.conversations_replies, {"channel": channel, "ts": thread}, "oldest", pages=1)
             )
-        self._parts.append(_Part(client.conversations_history, {"channel": channel}, "latest", pages=1))
+        self._parts.append(_newest(client, channel))
 
     async def go_on(self, *, everything: bool = False) -> None:
         """Look until one message is found, or until ``everything`` is.
@@ -167,6 +167,10 @@ class _Part:
         times += [self._next[self._edge]] if self._edge in self._next else []
         if times:
             self._next = self._next | {self._edge: min(times) if self._edge == "latest" else max(times)}
+
+
+def _newest(client: AsyncWebClient, channel: str) -> _Part:
+    return _Part(client.conversations_history, {"channel": channel}, "latest", pages=1)
 
 
 def _ts(at: datetime) -> str:

@@ -125,9 +125,7 @@ NOTHING_HELD = Held()
 
 def _is_used(tx: Tables) -> bool:
     """Return True where somebody has asked for something in this record, or has frozen or unfrozen everything."""
-    return bool(
-        tx.connection.execute("SELECT 1 FROM audit_events WHERE kind IN ('requested', 'frozen', 'unfrozen') LIMIT 1")
-    )
+    return bool(tx.requests.newest()) or tx.record.last_freeze() is not None
 
 
 class Workflow:

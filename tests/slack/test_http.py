@@ -222,12 +222,14 @@ async def test_what_waited_while_the_host_paused_the_machine_is_refused(clock: C
     passed += 0.2
     heard, heard_at = clock.at, passed
     assert await answered(sent_early) == 401
+    # Three seconds old, so it is of before the machine went on, and its person has read Slack's error.
+    assert await answered(LocalSlack(now=clock).signed(BODY, at=clock.at - timedelta(seconds=3))) == 401
     assert await answered(LocalSlack(now=clock).signed(BODY)) == 400  # the body is no payload
     assert asked == 1
 
 
 async def test_slack_is_asked_for_its_time_after_the_host_paused_the_machine(database: Path) -> None:
-    """What came meanwhile is refused, and what people do then is taken, though the machine's clock is still behind."""
+    """A click of that time is refused, and a later one is taken, though the machine's clock is still behind."""
     paused = timedelta(0)
     async with Desk(database, now=lambda: utc_now() + paused) as desk:
         await desk.start_bot(**desk.by_http)
@@ -245,7 +247,7 @@ async def test_slack_is_asked_for_its_time_after_the_host_paused_the_machine(dat
 
 @pytest.mark.parametrize("seconds", [-60, 20], ids=["from later", "too late"])
 async def test_a_freeze_is_taken_at_any_age(database: Path, seconds: int) -> None:
-    """Whoever wants to stop everything may have seen what came before; the end of a freeze is refused as all else."""
+    """A person who stops everything may have seen what came before; the end of a freeze is refused like all else."""
     async with Desk(database) as desk:
         await desk.start_bot(**desk.by_http)
 
