@@ -58,20 +58,24 @@ class Measuring:
                 if self._saved_at is None:
                     # Not in ``begin``: without a backup it walks through the whole record, and a start is to be quick.
                     self._saved(await self._store.read(_last_saved))
-                await self._count_new()
-                self._show(await self._store.read(self._standing))
+                while await self._look() == _AT_ONCE:
+                    pass
             await asyncio.sleep(self._every)
 
-    async def _count_new(self) -> None:
-        while True:
-            found = await self._store.read(lambda tables: _news(tables, self._counted))
-            for event, waited in found:
-                self._metrics.count(event, waited)
-                self._counted = event.seq
-                if event.kind == BackedUp.kind:
-                    self._saved(event)
-            if len(found) < _AT_ONCE:
-                return
+    async def _look(self) -> int:
+        """Show how things stand, and count the next events; return how many these are.
+
+        Both are read from one state of the file. A scrape then never shows that something waits, and not yet that it
+        was asked for.
+        """
+        news, standing = await self._store.read(lambda tables: (_news(tables, self._counted), self._standing(tables)))
+        for event, waited in news:
+            self._metrics.count(event, waited)
+            self._counted = event.seq
+            if event.kind == BackedUp.kind:
+                self._saved(event)
+        self._show(standing)
+        return len(news)
 
     def _saved(self, event: Event | None) -> None:
         with suppress(ValueError):  # somebody edited it
