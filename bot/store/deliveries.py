@@ -25,6 +25,8 @@ IS_QUEUED = "status || '' = 'queued'"
 nothing waited, PostgreSQL would walk through everything that waits.
 """
 _IS_UPDATE = "{}.kind IN ('card_update', 'receipt_update')"
+_IS_LATE = f"(d.kind = 'copies' OR {_IS_UPDATE.format('d')} AND d.tries = 0 AND d.last_try_at IS NOT NULL)"
+"""It waits until Slack has carried out what it once took."""
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
 
 
@@ -46,17 +48,19 @@ class Deliveries:
         *,
         due_at: datetime | None = None,
         seen: bool = False,
-        not_before: bool = False,
+        late: timedelta | None = None,
     ) -> None:
         """Owe Slack a message, now or from ``due_at`` on.
 
         A card or an update that is due and that no worker has begun serves all changes until then. A receipt is not
         updated before it is posted: what an update would tell, it tells itself, and does not wait for its card any
         more. Nor is it updated after Slack refused it for good, nor after it was gone: somebody deleted it.
-        ``seen`` is true where somebody has just clicked it, and ``not_before`` where only an update of ``due_at`` or
-        later serves, as Slack may undo what comes before that. With several orders, an update waits until a second
-        after the last one.
+        ``seen`` is true where somebody has just clicked it. With ``late``, only an update serves that comes so much
+        later, as Slack may undo what comes before that. With several orders, an update waits until a second after the
+        last one.
         """
+        if late is not None:
+            due_at = at + late
         due_at = due_at or at
         if kind.is_update and (last := self._last_drawn(request, kind)) is not None:
             # A time of a clock that was ahead counts for a second at most.
@@ -65,7 +69,7 @@ class Deliveries:
         if kind is DeliveryKind.CARD or kind.is_update:
             once = (
                 " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE number = :number AND kind = :kind"
-                f" AND {IS_QUEUED} AND lease_until IS NULL AND due_at {'>=' if not_before else '<='} :due_at)"
+                f" AND {IS_QUEUED} AND lease_until IS NULL AND due_at {'<=' if late is None else '>='} :due_at)"
             )
         if kind is DeliveryKind.RECEIPT_UPDATE:
             once += (
@@ -80,8 +84,8 @@ class Deliveries:
                 {"number": request.number, "at": timestamp(at)},
             )
         self._connection.execute(
-            "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at)"
-            f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at{once}",
+            "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at, last_try_at)"
+            f" SELECT :id, :number, :kind, :event_seq, :target, :at, :due_at, :after{once}",
             {
                 "id": secrets.token_hex(16),
                 "number": request.number,
@@ -90,6 +94,8 @@ class Deliveries:
                 "target": request.requester if kind.to_requester else request.card_channel,
                 "at": timestamp(at),
                 "due_at": timestamp(due_at),
+                # A try of the update before it, which Slack may carry out until then.
+                "after": timestamp(at) if late is not None else None,
             },
         )
 
@@ -156,15 +162,19 @@ class Deliveries:
         *,
         not_to: Collection[str] = frozenset(),
         held: Collection[int] = frozenset(),
+        on_time: bool = True,
     ) -> Delivery | None:
         """Claim the earliest delivery that is due, and note that Slack may get it from now on.
 
         Deliveries of one thread go out in the order in which they were enqueued, one at a time; a card's thread and the
         direct messages do not wait for each other. ``not_to`` are channels and people that must not get new messages
-        now; ``held`` are the positions that the asking worker has in hand, however late it is with them.
+        now; ``held`` are the positions that the asking worker has in hand, however late it is with them. Where it is
+        not ``on_time``, its clock is wrong, and what waits until Slack is ready is left to others.
         """
         # What Slack refuses again and again must not take every turn of its channel from what is new.
-        rows = self._due(now, "d.tries < 3", not_to, held) or self._due(now, "d.tries >= 3", not_to, held)
+        which = "" if on_time else f" AND NOT {_IS_LATE}"
+        news, refused = f"d.tries < 3{which}", f"d.tries >= 3{which}"
+        rows = self._due(now, news, not_to, held) or self._due(now, refused, not_to, held)
         if not rows:
             return None
         position, delivery_id, request_id, kind, seq, target, enqueued_at, tries, doubt, last_try = rows[0]
@@ -282,15 +292,15 @@ class Deliveries:
         )
         return bool(postponed)
 
-    def enqueue_copies(self, position: int, since: datetime, at: datetime, due_at: datetime) -> None:
-        """Owe a look for copies of this message, which was posted between ``since`` and now, at that time."""
+    def enqueue_copies(self, position: int, since: datetime, at: datetime, late: timedelta) -> None:
+        """Owe a look for copies of this message, which was posted between ``since`` and now, so much later."""
         self._connection.execute(
             "INSERT INTO deliveries (id, number, kind, event_seq, target, enqueued_at, due_at, in_doubt_since,"
             " last_try_at) SELECT id, number, ?, event_seq, target, ?, ?, ?, ? FROM deliveries WHERE position = ?",
             (
                 DeliveryKind.COPIES,
                 timestamp(at),
-                timestamp(due_at),
+                timestamp(at + late),
                 timestamp(since),
                 timestamp(at),
                 position,
@@ -403,6 +413,12 @@ class Deliveries:
             "UPDATE deliveries SET due_at = ?, claimed_by = NULL, lease_until = NULL"
             " WHERE status = 'queued' AND lease_until IS NOT NULL AND claimed_by = ?",
             (timestamp(due_at), worker),
+        )
+
+    def wait_anew(self, at: datetime, late: timedelta) -> None:
+        """Let what waits for Slack wait from now on, whatever a wrong clock has made of its time."""
+        self._connection.execute(
+            f"UPDATE deliveries AS d SET due_at = ? WHERE d.status = 'queued' AND {_IS_LATE}", (timestamp(at + late),)
         )
 
     def end_leases(self, due_at: datetime) -> None:

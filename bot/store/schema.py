@@ -258,9 +258,10 @@ CREATE TABLE rates (
 ) STRICT;
 
 -- What several bots behind one address have seen of Slack's signed requests; a bot alone remembers that by itself.
+-- The commands that freeze and unfreeze stay, and have no end.
 CREATE TABLE signatures (
     digest TEXT PRIMARY KEY,
-    until TEXT NOT NULL
+    until TEXT
 ) STRICT;
 
 CREATE TABLE homes (

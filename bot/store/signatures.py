@@ -16,11 +16,14 @@ class Signatures:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def keep(self, signature: str, now: datetime, until: datetime) -> bool:
-        """Keep this signature until that time; return False if it was kept before."""
-        self._connection.execute("DELETE FROM signatures WHERE until <= ?", (timestamp(now),))
+    def keep(self, signature: str, until: datetime | None = None) -> bool:
+        """Keep this signature until that time, or for ever; return False if it was kept before."""
         kept = self._connection.execute(
             "INSERT INTO signatures (digest, until) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING digest",
-            (sha256(signature.encode()).hexdigest(), timestamp(until)),
+            (sha256(signature.encode()).hexdigest(), until and timestamp(until)),
         )
         return bool(kept)
+
+    def forget(self, now: datetime) -> None:
+        """Forget the signatures whose time is over."""
+        self._connection.execute("DELETE FROM signatures WHERE until <= ?", (timestamp(now),))

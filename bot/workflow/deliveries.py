@@ -55,18 +55,21 @@ def claim(
     not_to: frozenset[str],
     held: frozenset[int],
     sure: bool = True,
+    on_time: bool = True,
 ) -> tuple[list[ClaimedDelivery], int]:
     """Claim up to ``room`` deliveries that are due; return them, and how many were called off on the way.
 
     No new message is claimed for the channels and people in ``not_to``, and at most one for each of the others.
     From its claim on a message counts as posted: only what was outdated before that is called off. Where ``at`` is not
-    ``sure``, no message says that an approval is too old for a retry.
+    ``sure``, no message says that an approval is too old for a retry. Where it is not ``on_time`` by the clock that all
+    bots share, what waits until Slack is ready is left to the others.
     """
     claimed: list[ClaimedDelivery] = []
     freeze = tx.freeze()
     called_off = 0
     while len(claimed) < room and called_off < MOST_CALLED_OFF:
-        delivery = tx.deliveries.claim(worker, at, rules.patience.delivery_lease, not_to=not_to, held=held)
+        lease = rules.patience.delivery_lease
+        delivery = tx.deliveries.claim(worker, at, lease, not_to=not_to, held=held, on_time=on_time)
         if delivery is None:
             break
         event = tx.record.event(delivery.event_seq)
@@ -112,7 +115,7 @@ def _call_off(tx: Tables, rules: Rules, delivery: Delivery, at: datetime) -> Non
 
 def _look_for_copies(tx: Tables, rules: Rules, position: int, since: datetime, at: datetime) -> None:
     """Owe a look for what the tries from ``since`` to now may have brought to Slack, once all of it is visible."""
-    tx.deliveries.enqueue_copies(position, since, at, at + rules.patience.late_in_slack)
+    tx.deliveries.enqueue_copies(position, since, at, rules.patience.late_in_slack)
 
 
 def missing_card(tx: Tables, request: Request) -> MissingCard | None:
@@ -218,8 +221,8 @@ def _delivered(
         tx.deliveries.enqueue(request, DeliveryKind.RECEIPT_UPDATE, tx.record.event(delivery.event_seq), at)
     if delivery.kind.is_update and delivery.in_doubt_since is not None:
         # Slack may carry an earlier try out after this one, and it showed what was true before.
-        event, later = tx.record.event(delivery.event_seq), at + rules.patience.late_in_slack
-        tx.deliveries.enqueue(request, delivery.kind, event, at, due_at=later, not_before=True)
+        event = tx.record.event(delivery.event_seq)
+        tx.deliveries.enqueue(request, delivery.kind, event, at, late=rules.patience.late_in_slack)
     return Concluded()
 
 

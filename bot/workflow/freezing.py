@@ -103,7 +103,7 @@ def approved(waiting: Iterable[Request], at: datetime) -> tuple[int, int]:
 _GOES_ON_WITHIN = timedelta(days=1)
 """In this time after a copy was put in place, it is said of it that it is one."""
 _MAY_BE_AHEAD = timedelta(days=7)
-"""The clock may have been wrong by as much when the copy was made: nothing counts as too old for that."""
+"""A clock may have been wrong by as much: nothing counts as too old for a copy, or for a Retry, before that."""
 RESTORED = "An older copy of the record was restored."
 TOOK_OVER = "Another database server has taken over, and may lack what was kept last."
 STANDBY_WAS_BEHIND = "The database server has lost what it had kept, as when a standby takes over that was behind."
@@ -181,8 +181,10 @@ def put(
     event = tx.record.append(content, actor, at)
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
-    # While everything is frozen, nobody can press Retry.
-    waiting |= {request.number: request for request in _retryable(tx, began) if request.number not in waiting}
+    # While everything is frozen, nobody can press Retry. People freeze also through a clock that is ahead, by which the
+    # time is over for a Retry that a card still offers.
+    offered = _retryable(tx, began - _MAY_BE_AHEAD)
+    waiting |= {request.number: request for request in offered if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():

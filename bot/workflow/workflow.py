@@ -69,8 +69,6 @@ _STALE_CARD = {Verdict.WRONG_STATE, Verdict.ALREADY_COUNTED, Verdict.CARD_OUT_OF
 """Refusals of a click that a card showing the truth might not have invited: the card is brought up to date."""
 _NEEDS_A_PERSON = {State.UNKNOWN, State.FAILED}
 """The ends after which nothing happens until somebody acts."""
-_COMMANDS_ARE_KNOWN = timedelta(days=1)
-"""Slack brings nothing again after so long."""
 _ERASED_AT_ONCE = 100
 """Events whose words go in one transaction, which would hold up the people's if it were longer."""
 _SETTLED = {State.PENDING: "waiting_told", State.APPROVED: "call_begun", State.SENDING: "answer_lost"}
@@ -171,7 +169,7 @@ class Workflow:
 
     def _at(self, tx: Tables) -> datetime:
         """Return the time of a transaction: now, but never before the last event of another bot's clock."""
-        at = self._now()
+        at = self._servers_time(tx) or self._now()
         if not self._store.shared:
             return at
         with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
@@ -180,6 +178,18 @@ class Workflow:
             if at < last <= at + _CLOCKS_MAY_DIFFER:
                 return last
         return at
+
+    def _servers_time(self, tx: Tables) -> datetime | None:
+        """Return the server's time where this bot's clock is known to be wrong, and None else.
+
+        People freeze through this bot all the same. The others have to bring what it owes then, and find what it keeps.
+        """
+        return tx.connection.begun_at() if self._apart(tx) > self._may_differ and self._clock_wrong() else None
+
+    def _apart(self, tx: Tables) -> timedelta:
+        """Return how far this bot's clock is from the one that all bots share; nothing where there is none."""
+        theirs = tx.connection.begun_at()
+        return timedelta(0) if theirs is None else abs(self._now() - theirs)
 
     def _latest(self, tx: Tables, at: datetime) -> datetime | None:
         """Return the latest time that it may be; None once another clock has confirmed ``at``.
@@ -266,8 +276,7 @@ class Workflow:
             raise slow
 
         def while_clocks_agree(tx: Tables) -> T:
-            theirs = tx.connection.begun_at()
-            apart = timedelta(0) if theirs is None else abs(self._now() - theirs)
+            apart = self._apart(tx)
             # A freeze is right at any age.
             if apart > self._may_differ and name != "frozen":
                 raise _ClocksDifferError(f"{apart.total_seconds():.0f}")
@@ -303,8 +312,10 @@ class Workflow:
         """Return True for a signature that none of the bots has seen in so much time. Raises StoreError."""
 
         def work(tx: Tables) -> bool:
-            at = self._now()
-            return tx.signatures.keep(signature, at, at + life)
+            # By the clock that all bots share: one whose own is ahead would forget what the others have seen.
+            at = tx.connection.begun_at() or self._now()
+            tx.signatures.forget(at)
+            return tx.signatures.keep(signature, at + life)
 
         return await self._store.transaction("signature", work)
 
@@ -330,9 +341,9 @@ class Workflow:
         def work(tx: Tables) -> Froze:
             at = self._at(tx)
             tx.people.remember(actor, at)
-            # It has no state that it was about: what comes a second time would end another freeze.
-            known_by = typed.trigger_id
-            if known_by and not tx.signatures.keep(known_by, at, at + _COMMANDS_ARE_KNOWN):
+            # It has no state that it was about: what comes a second time would end another freeze. It stays known for
+            # ever, as a clock that is wrong for an hour would end any time. People freeze a few times a year.
+            if typed.trigger_id and not tx.signatures.keep(typed.trigger_id):
                 tx.record.append(RequestRefused(Verdict.REPEATED, typed.command), actor.id, at)
                 return Froze(Verdict.REPEATED, tx.freeze())
             return step(tx, at)
@@ -370,7 +381,7 @@ class Workflow:
     def _freeze_what_took_over(self, tx: Tables, why: str) -> None:
         """Freeze an older copy that another bot may have used since this one has looked at its server."""
         at = self._at(tx)
-        used_for = timedelta(0) if self._sound_at is None else at - self._sound_at + _CLOCKS_MAY_DIFFER
+        used_for = timedelta(0) if self._sound_at is None else self._now() - self._sound_at + _CLOCKS_MAY_DIFFER
         freezing.freeze_restored(tx, actor=BOT, at=at, what=why, used_for=used_for)
 
     async def is_beside_another(self, in_slack: Callable[[], Awaitable[list[str]]]) -> bool:
@@ -506,7 +517,8 @@ class Workflow:
         """Put the start on record, and take back whatever a former process of this bot was working on.
 
         Deliveries become due after the settle delay, not now: a message that the killed process had just sent needs a
-        moment to become visible in Slack. Nothing waits for a time that only a wrong clock had set. Where this process
+        moment to become visible in Slack. What waits for Slack to carry out what it once took waits from now on.
+        Nothing waits for a time that only a wrong clock had set. Where this process
         is not ``alone``, others are at work: nothing is taken from them, and a dead one's leases end by themselves.
         Raises AnotherGatewayError, with nothing kept, where orders wait for the answer of another gateway than today's.
         """
@@ -518,11 +530,18 @@ class Workflow:
                 # They were approved for that one, and only that one knows what a lost call did.
                 raise AnotherGatewayError(before.dvpay_base_url, started.dvpay_base_url, asked)
             self._of_earlier_runs = tx.requests.newest()
+            # The minute that Slack may take is the same by every clock. One that is wrong at this start, or was at the
+            # one before, must not end it early: a look for copies would be over before they can be seen.
+            late = self.rules.patience.late_in_slack
+            tx.deliveries.wait_anew(at, late)
+            tx.homes.wait_anew(at + late)
+            with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
+                tx.homes.stay_open(datetime.fromisoformat(tx.record.last().at), at)
             self._bring_forward(tx, at)
             if alone:
                 tx.cancellations.end_leases(at)
                 tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
-                tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
+                tx.homes.end_leases(at, at + late)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
@@ -601,6 +620,7 @@ class Workflow:
                 not_to=not_to | busy.keys(),
                 held=held.deliveries,
                 sure=sure,
+                on_time=self._apart(tx) <= self._may_differ,
             )
             left = messages - len(claimed) - _FOR_MESSAGES
             patience = self.rules.patience
@@ -612,6 +632,8 @@ class Workflow:
             ]
             ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
             next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
+            if next_at is not None and (theirs := self._servers_time(tx)) is not None:
+                next_at += self._now() - theirs  # the worker waits by the bot's own clock
             return sure, steps, named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
         sure, steps, settled, lost, contradictions, claimed = await self._store.transaction("claim", work)

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bot.clock import utc_now
-from bot.domain.audit import Event
+from bot.domain.audit import BOT, Event
 from bot.domain.cancellation import State
 from bot.domain.events import ClickRefused, RequestRefused
 from bot.domain.lookup import Lookup
@@ -205,8 +205,8 @@ class Desk(Stage):
         return found.items[0].state if found.items else None
 
     async def refusal(self) -> tuple[str, str | None, Verdict | None]:
-        """Return who was refused last, about which order, and why; why is None if the last event is no refusal."""
-        last = (await self.events())[-1]
+        """Return who was refused last, about which order, and why; why is None if people's last event is no refusal."""
+        last = [event for event in await self.events() if event.actor != BOT][-1]
         why = last.content.why if isinstance(last.content, RequestRefused | ClickRefused) else None
         return last.actor, last.order_id, why
 

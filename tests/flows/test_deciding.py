@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.policy import Verdict
 from bot.sandbox.faults import ApiError
 from bot.sandbox.person import Person, as_seen
 from tests.clock import Clock
-from tests.flows.desk import BEN, CLEO, Desk, quick_tuning
+from tests.flows.desk import BEN, CLEO, OLGA, Desk, quick_tuning
 
 
 async def test_the_confirm_dialog_names_the_order(desk: Desk) -> None:
@@ -53,8 +54,7 @@ async def test_an_outsiders_click_is_refused_privately_and_recorded(desk: Desk) 
     assert "Only approvers can do that" in await desk.told(desk.olga)
     assert desk.ann.reads(card) == before
     assert not desk.ben.ephemerals
-    kinds = await desk.running_bot.store.read(lambda tables: [event.kind for event in tables.record.all()])
-    assert kinds[-1] == "click_refused"
+    assert await desk.refusal() == (OLGA, "ord_1", Verdict.NOT_AN_APPROVER)
 
 
 async def test_own_approval_is_refused_unless_the_settings_allow_it(quiet_desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import sqlite3
 import stat
 from contextlib import closing
@@ -152,7 +153,7 @@ async def test_a_body_that_breaks_off_is_one_line_at_most(
         await quiet_desk.get("/healthz")  # by then the bot waits for the rest
         writer.write(b"hunter2\r\n")
         async with asyncio.timeout(10):
-            assert (await reader.read()).startswith(b"HTTP/1.1 4")
+            assert re.match(rb"HTTP/1\.[01] 4", await reader.read())  # 1.0 if nothing but a broken body was read
         writer.close()
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
     assert len(logs) <= 1

@@ -192,6 +192,25 @@ async def test_a_try_in_doubt_is_followed_by_one_more_publish(store: Store, cloc
     await do(store, work)
 
 
+@pytest.mark.parametrize("wrong", [180 * SECOND, -10_000 * SECOND])
+async def test_a_start_on_a_wrong_clock_ends_no_doubt(store: Store, clock: Clock, wrong: timedelta) -> None:
+    """Whatever is published meanwhile, the last publish comes a minute after the start on the right clock."""
+
+    def work(tx: Tables) -> None:
+        at = clock()
+        tx.homes.opened("U1", at)
+        (lost,) = tx.homes.claim(at, LEASE, room=1)
+        tx.homes.postpone(lost, at + SECOND, at + 60 * SECOND)
+        assert publish(tx, at + SECOND) == ["U1"]
+        for start in (at + 2 * SECOND + wrong, at + 4 * SECOND):
+            tx.homes.wait_anew(start + 60 * SECOND)
+            publish(tx, start + SECOND)
+        assert publish(tx, at + 64 * SECOND) == ["U1"]
+        assert publish(tx, at + 600 * SECOND) == []
+
+    await do(store, work)
+
+
 async def test_what_a_dead_worker_held_is_due_and_in_doubt(store: Store, clock: Clock) -> None:
     """The next process publishes at once, and once more when Slack has carried out the last breath of the former."""
 

@@ -69,7 +69,7 @@ async def test_the_outbox_is_counted(store: Store) -> None:
         delivery = tx.deliveries.claim("w", AT + 3 * MINUTE, MINUTE)
         assert delivery is not None
         tx.deliveries.settle(delivery, Receipt(DeliveryOutcome.DELIVERED, "C1", "1.0"), AT + 3 * MINUTE)
-        tx.deliveries.enqueue_copies(delivery.position, AT, AT, AT + MINUTE)
+        tx.deliveries.enqueue_copies(delivery.position, AT, AT, MINUTE)
         return [*found, tx.levels.owed(2)]
 
     assert await store.transaction("work", work) == [Owed(1, 0, AT), Owed(1, 0, AT), Owed(1, 1, AT), Owed(0, 0, None)]

@@ -407,6 +407,24 @@ async def test_a_freeze_takes_retry_off_every_card(workflow: Workflow, store: St
     assert {each.delivery.request_id for each in updates} == {oldest.id, newer.id}
 
 
+async def test_a_freeze_through_a_clock_that_is_ahead_takes_retry_off_too(workflow: Workflow, clock: Clock) -> None:
+    """By that clock, the time to retry is over; the card still offers it, and does again once the freeze is over."""
+    request = await approved(workflow, "ord_1")
+    await workflow.record_answer(await sending(workflow), DENIED)
+    await delivered(workflow, clock)
+    ben = replace(actor("UTWO"), ground=NAMED)
+
+    async def updated() -> set[str]:
+        return {each.delivery.request_id for each in await delivered(workflow, clock) if each.delivery.kind.is_update}
+
+    clock.advance(days=3)
+    await workflow.freeze(ben, "why", typed())
+    assert await updated() == {request.id}
+    clock.advance(days=-3)
+    await workflow.unfreeze(ben, typed())
+    assert await updated() == {request.id}
+
+
 async def test_the_end_of_a_freeze_counts_a_request_that_is_partly_being_sent(workflow: Workflow, clock: Clock) -> None:
     """One of its orders hangs at the gateway, and the others still wait."""
     await approved(workflow, "ord_1", "ord_2")

@@ -146,6 +146,34 @@ async def test_copies_are_looked_for_a_minute_after_a_doubt(workflow: Workflow, 
     assert await next_delivery(workflow) is None
 
 
+@pytest.mark.parametrize("wrong", [timedelta(minutes=3), timedelta(hours=-3)])
+@pytest.mark.parametrize("kind", [DeliveryKind.CARD, DeliveryKind.CARD_UPDATE])
+async def test_a_start_on_a_wrong_clock_does_not_end_the_minute_that_slack_may_take(
+    workflow: Workflow, clock: Clock, kind: DeliveryKind, wrong: timedelta
+) -> None:
+    """A look before Slack shows the copies is in vain, and an update that Slack undoes, too. So each waits anew."""
+    request = await requested(workflow)
+    if kind is DeliveryKind.CARD_UPDATE:
+        await deliver_all(workflow, receipts=True)
+        await reject(workflow, request, "UTWO")
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery((await first_of(workflow, kind)).delivery, lost)
+    clock.advance(3)
+    waits = DeliveryKind.COPIES if kind is DeliveryKind.CARD else kind
+    await deliver_all(workflow, receipts=True)
+    clock.advance(wrong.total_seconds())
+    await workflow.start(Started("1"))
+    assert waits not in await deliver_all(workflow, receipts=True)
+    clock.advance(-wrong.total_seconds())
+    await workflow.start(Started("1"))
+    clock.advance(59.9)
+    assert waits not in await deliver_all(workflow, receipts=True)
+    clock.advance(0.1)
+    assert await deliver_all(workflow, receipts=True) == [waits]
+    clock.advance(hours=4)
+    assert await deliver_all(workflow, receipts=True) == []
+
+
 async def test_nobody_waits_for_a_look_for_copies(workflow: Workflow, clock: Clock) -> None:
     """Every message is in Slack. So /readyz and the log tell of no message that waits, however often Slack refuses."""
     await requested(workflow)

@@ -1,16 +1,20 @@
 """Several bots on one database: no start takes what another one holds, and no late result hides a newer one."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from bot.clock import utc_now
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
 from bot.domain.events import Started
+from bot.domain.policy import Verdict
 from bot.store import Store
-from bot.workflow import Workflow
+from bot.store.postgres import Postgres
+from bot.workflow import Rules, Workflow
 from tests.clock import Clock
 from tests.workflow.steps import (
     DELIVERED,
@@ -108,6 +112,28 @@ async def test_a_second_message_is_looked_for_again_where_its_bot_may_die_before
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+async def test_a_bot_whose_clock_is_ahead_leaves_the_look_for_copies_to_others(
+    store: Store, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look before Slack shows them; every other message goes out through it as well."""
+    apart = [0.0]
+    clock = Clock()
+    monkeypatch.setattr(Postgres, "begun_at", lambda _: clock() - timedelta(seconds=apart[0]))
+    workflow = Workflow(store, rules, now=clock, wake=asyncio.Event(), may_differ=timedelta(seconds=5))
+    await requested(workflow)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery((await claimed(workflow)).delivery, lost)
+    clock.advance(3)
+    apart[0] = 180
+    clock.advance(apart[0])
+    assert await deliver_all(workflow, receipts=True) == [DeliveryKind.CARD, DeliveryKind.RECEIPT]
+    clock.advance(60)
+    assert await deliver_all(workflow, receipts=True) == []
+    apart[0] = 0
+    assert await deliver_all(workflow, receipts=True) == [DeliveryKind.COPIES]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 @pytest.mark.parametrize("behind, goes_on", [(4.0, True), (60.0, False)])
 async def test_time_on_record_does_not_go_back_between_bots(
     workflow: Workflow, store: Store, clock: Clock, behind: float, goes_on: bool
@@ -147,3 +173,28 @@ async def test_an_announcement_stays_where_the_next_one_was_not_begun(workflow: 
     began = await claimed(workflow)
     await workflow.unfreeze(person, typed())
     assert not (await workflow.record_delivery(began.delivery, DELIVERED)).surplus
+
+
+@pytest.mark.parametrize("first, then", [(-3, 0), (0, 3)])
+async def test_a_wrong_clock_forgets_no_command(workflow: Workflow, clock: Clock, first: int, then: int) -> None:
+    """What Slack brings again would end a freeze that began after it, also once the clock is right again."""
+    ben, cleo, again = actor("UBEN"), actor("UCLEO"), typed()
+    clock.advance(days=first)
+    await workflow.freeze(ben, "one", typed())
+    await workflow.unfreeze(cleo, again)
+    clock.advance(days=then - first)
+    await workflow.freeze(ben, "two", typed())
+    clock.advance(days=-then)
+    assert (await workflow.unfreeze(cleo, again)).verdict is Verdict.REPEATED
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+async def test_a_bot_whose_clock_is_ahead_forgets_nothing_that_others_have_seen(
+    workflow: Workflow, store: Store, rules: Rules
+) -> None:
+    """A signed request that is sent again to another bot is refused; the time is the server's."""
+    life = timedelta(minutes=10)
+    ahead = Workflow(store, rules, now=lambda: utc_now() + timedelta(days=1), wake=asyncio.Event())
+    assert await workflow.is_first("a", life)
+    assert await ahead.is_first("b", life)
+    assert not await workflow.is_first("a", life)
