@@ -211,6 +211,21 @@ async def test_a_start_on_a_wrong_clock_ends_no_doubt(store: Store, clock: Clock
     await do(store, work)
 
 
+async def test_a_tab_that_was_open_at_the_last_event_is_open_after_a_start(store: Store, clock: Clock) -> None:
+    """It was opened by a clock that was hours behind, perhaps; people look at it all the same."""
+
+    def work(tx: Tables) -> None:
+        at = clock()
+        tx.homes.opened("UOPEN", at - timedelta(hours=3))
+        tx.homes.opened("ULEFT", at - timedelta(hours=5))
+        assert sorted(publish(tx, at)) == ["ULEFT", "UOPEN"]
+        tx.homes.stay_open(at - timedelta(hours=2.5), at)
+        tx.homes.changed(at + SECOND)
+        assert publish(tx, at + SECOND) == ["UOPEN"]
+
+    await do(store, work)
+
+
 async def test_what_a_dead_worker_held_is_due_and_in_doubt(store: Store, clock: Clock) -> None:
     """The next process publishes at once, and once more when Slack has carried out the last breath of the former."""
 

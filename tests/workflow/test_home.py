@@ -49,6 +49,18 @@ async def seen(workflow: Workflow, who: Actor) -> tuple[list[str] | None, list[s
     return waiting, [each.order_ids[0] for each in found.own], [each.order_ids[0] for each in found.lately]
 
 
+async def test_a_tab_that_a_clock_behind_has_opened_stays_up_to_date(workflow: Workflow, clock: Clock) -> None:
+    """Once the clock is set, the bot would take it for one that was left hours ago."""
+    clock.advance(hours=-3)
+    await workflow.start(Started("1"))
+    await workflow.home_opened("UONE")
+    assert await published(workflow) == ["UONE"]
+    clock.advance(hours=3, minutes=1)
+    await workflow.start(Started("1"))
+    await workflow.freeze(APPROVER, "why", typed())
+    assert await published(workflow) == ["UONE"]
+
+
 async def test_everybody_sees_what_they_may_read(workflow: Workflow) -> None:
     """An approver sees all, and decides; an auditor sees all; others see their own, and nothing else."""
     await requested(workflow, "ord_1", form="V1")

@@ -9,9 +9,9 @@ import pytest
 from bot.clock import utc_now
 from bot.domain.audit import timestamp
 from bot.domain.cancellation import State
-from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Receipt
+from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import Started
-from bot.domain.policy import Verdict
+from bot.domain.policy import Ground, Verdict
 from bot.store import Store
 from bot.store.postgres import Postgres
 from bot.workflow import Rules, Workflow
@@ -186,6 +186,39 @@ async def test_a_wrong_clock_forgets_no_command(workflow: Workflow, clock: Clock
     await workflow.freeze(ben, "two", typed())
     clock.advance(days=-then)
     assert (await workflow.unfreeze(cleo, again)).verdict is Verdict.REPEATED
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+@pytest.mark.parametrize("apart", [timedelta(hours=3), timedelta(hours=-3)])
+async def test_what_somebody_freezes_through_a_bot_with_a_wrong_clock_is_brought_by_the_others(
+    workflow: Workflow, store: Store, rules: Rules, clock: Clock, monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    """It has the server's time. Its messages are due, an open Home tab shows it, and the worker waits as it must."""
+    monkeypatch.setattr(Postgres, "begun_at", lambda _: clock())
+    wrong = Workflow(
+        store,
+        rules,
+        now=lambda: clock() + apart,
+        wake=asyncio.Event(),
+        may_differ=timedelta(seconds=5),
+        clock_wrong=lambda: True,
+    )
+    await requested(workflow)
+    await deliver_all(workflow)
+    await workflow.home_opened("UTWO")
+    assert len((await workflow.claim("w", calls=1, messages=9)).homes) == 1
+    await store.transaction("published", lambda tx: tx.homes.conclude(Publish("UTWO", 1), clock()))
+    clock.advance(1)
+    await wrong.freeze(replace(actor("UTWO"), ground=Ground("named")), "why", typed())
+    claimed = await workflow.claim("w", calls=1, messages=9)
+    assert {each.delivery.kind for each in claimed.deliveries} >= {DeliveryKind.ANNOUNCEMENT, DeliveryKind.CARD_UPDATE}
+    assert [each.person for each in claimed.homes] == ["UTWO"]
+    assert (await events(store))[-1].at == timestamp(clock())
+    for each in claimed.deliveries:
+        await workflow.record_delivery(each.delivery, Receipt(DeliveryOutcome.LATER, problem="ratelimited"))
+    next_at = (await wrong.claim("v", calls=1, messages=0)).next_at
+    assert next_at is not None
+    assert timedelta(0) < next_at - (clock() + apart) <= timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
