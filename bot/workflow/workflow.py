@@ -518,9 +518,9 @@ class Workflow:
 
         Deliveries become due after the settle delay, not now: a message that the killed process had just sent needs a
         moment to become visible in Slack. What waits for Slack to carry out what it once took waits from now on.
-        Nothing waits for a time that only a wrong clock had set. Where this process
-        is not ``alone``, others are at work: nothing is taken from them, and a dead one's leases end by themselves.
-        Raises AnotherGatewayError, with nothing kept, where orders wait for the answer of another gateway than today's.
+        Nothing waits for a time that only a wrong clock had set. Where this process is not ``alone``, others are at
+        work: nothing is taken from them, and a dead one's leases end by themselves. Raises AnotherGatewayError, with
+        nothing kept, where orders wait for the answer of another gateway than today's.
         """
 
         def work(tx: Tables) -> bool:
