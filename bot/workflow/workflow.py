@@ -530,18 +530,11 @@ class Workflow:
                 # They were approved for that one, and only that one knows what a lost call did.
                 raise AnotherGatewayError(before.dvpay_base_url, started.dvpay_base_url, asked)
             self._of_earlier_runs = tx.requests.newest()
-            # The minute that Slack may take is the same by every clock. One that is wrong at this start, or was at the
-            # one before, must not end it early: a look for copies would be over before they can be seen.
-            late = self.rules.patience.late_in_slack
-            tx.deliveries.wait_anew(at, late)
-            tx.homes.wait_anew(at + late)
-            with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
-                tx.homes.stay_open(datetime.fromisoformat(tx.record.last().at), at)
-            self._bring_forward(tx, at)
+            self._wait_anew(tx, at)
             if alone:
                 tx.cancellations.end_leases(at)
                 tx.deliveries.end_leases(at + self.rules.patience.settle_delay)
-                tx.homes.end_leases(at, at + late)
+                tx.homes.end_leases(at, at + self.rules.patience.late_in_slack)
             # Among others, the last start on record may be that of a process that lives.
             unclean = alone and not tx.record.ended_cleanly()
             tx.record.append(replace(started, unclean=unclean), BOT, at)
@@ -552,6 +545,22 @@ class Workflow:
 
         if await self._store.transaction("start", work):
             log.info("ended_uncleanly_before")
+
+    def _wait_anew(self, tx: Tables, at: datetime) -> None:
+        """Let nothing wait for too long or too short after a start, whatever a clock was wrong by.
+
+        Nobody knows yet whether this bot's is right. What others wait for goes by the server's.
+        """
+        if self._apart(tx) > self._may_differ:
+            at = tx.connection.begun_at() or at
+        # The minute that Slack may take is the same by every clock. One that is wrong at this start, or was at the one
+        # before, must not end it early: a look for copies would be over before they can be seen.
+        late = self.rules.patience.late_in_slack
+        tx.deliveries.wait_anew(at, late)
+        tx.homes.wait_anew(at + late)
+        with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
+            tx.homes.stay_open(datetime.fromisoformat(tx.record.last().at), at)
+        self._bring_forward(tx, at)
 
     async def stop(self, worker: str = "") -> None:
         """Put on record that the bot stops in order, and give back what its worker still holds."""

@@ -190,6 +190,27 @@ async def test_a_wrong_clock_forgets_no_command(workflow: Workflow, clock: Clock
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 @pytest.mark.parametrize("apart", [timedelta(hours=3), timedelta(hours=-3)])
+async def test_a_start_on_a_wrong_clock_brings_nothing_forward_that_others_wait_for(
+    workflow: Workflow, store: Store, rules: Rules, clock: Clock, monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    """It has not heard Slack yet, and goes by the server: a look for copies that comes too early is in vain."""
+    monkeypatch.setattr(Postgres, "begun_at", lambda _: clock())
+    await requested(workflow)
+    lost = Receipt(DeliveryOutcome.IN_DOUBT, problem="http_500", in_doubt=True)
+    await workflow.record_delivery((await claimed(workflow)).delivery, lost)
+    clock.advance(3)
+    await deliver_all(workflow)
+    limit = timedelta(seconds=5)
+    wrong = Workflow(store, rules, now=lambda: clock() + apart, wake=asyncio.Event(), may_differ=limit)
+    await wrong.start(Started("2"), alone=False)
+    clock.advance(59.9)
+    assert await deliver_all(workflow) == []
+    clock.advance(0.1)
+    assert await deliver_all(workflow) == [DeliveryKind.COPIES]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+@pytest.mark.parametrize("apart", [timedelta(hours=3), timedelta(hours=-3)])
 async def test_what_somebody_freezes_through_a_bot_with_a_wrong_clock_is_brought_by_the_others(
     workflow: Workflow, store: Store, rules: Rules, clock: Clock, monkeypatch: pytest.MonkeyPatch, apart: timedelta
 ) -> None:
