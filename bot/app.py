@@ -131,6 +131,7 @@ class Bot:
             now=self.clock.now,
             unconfirmed=self._other_clocks.latest,
             clock_wrong=self._other_clocks.wrong,
+            others_are_nearer_to=self._other_clocks.are_nearer_to,
             may_differ=tuning.may_differ,
             wake=wake,
             answer_within=tuning.slack_waits - _TO_ANSWER,

@@ -150,6 +150,11 @@ class OtherClocks:
         others = self._times(self._may_be_ours)
         return bool(others) and all(map(self._is_too_far, others))
 
+    def are_nearer_to(self, theirs: datetime) -> bool:
+        """Return True where each clock of another machine that was heard is nearer to this time than to the bot's."""
+        others, ours = self._times(self._may_be_ours), self._clock.now()
+        return bool(others) and all(abs(each - theirs) < abs(each - ours) for each in others)
+
     def _is_too_far(self, theirs: datetime) -> bool:
         return abs(self._clock.now() - theirs) > _TOO_FAR
 

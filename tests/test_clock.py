@@ -122,6 +122,17 @@ def test_another_clock_that_agrees_ends_the_comparison_with_the_record() -> None
     assert set(others.apart) == {"gateway"}
 
 
+def test_all_other_machines_say_whose_time_is_nearer() -> None:
+    """A server's time counts instead of the bot's where nobody stands by the bot; one on this machine says nothing."""
+    others, ahead = OtherClocks(Clock(lambda: START)), START + timedelta(seconds=20)
+    others.compare("database", ahead, may_be_ours=True)
+    assert not others.are_nearer_to(ahead)
+    others.compare("slack", START + timedelta(seconds=19))
+    assert others.are_nearer_to(ahead)
+    others.compare("gateway", START + timedelta(seconds=1))
+    assert not others.are_nearer_to(ahead)
+
+
 def test_the_bots_time_is_confirmed_by_the_first_clock_that_agrees() -> None:
     """Until then it may be as late as any of them says; afterwards a single difference takes nothing back."""
     machine, confirmed = Machine(), []

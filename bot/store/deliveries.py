@@ -25,7 +25,7 @@ IS_QUEUED = "status || '' = 'queued'"
 nothing waited, PostgreSQL would walk through everything that waits.
 """
 _IS_UPDATE = "{}.kind IN ('card_update', 'receipt_update')"
-_IS_LATE = f"(d.kind = 'copies' OR {_IS_UPDATE.format('d')} AND d.tries = 0 AND d.last_try_at IS NOT NULL)"
+IS_LATE = f"(d.kind = 'copies' OR {_IS_UPDATE.format('d')} AND d.tries = 0 AND d.last_try_at IS NOT NULL)"
 """It waits until Slack has carried out what it once took."""
 _RECEIPT_WAITS = "(kind = 'receipt' AND status = 'queued' AND in_doubt_since IS NULL)"
 
@@ -172,7 +172,7 @@ class Deliveries:
         not ``on_time``, its clock is wrong, and what waits until Slack is ready is left to others.
         """
         # What Slack refuses again and again must not take every turn of its channel from what is new.
-        which = "" if on_time else f" AND NOT {_IS_LATE}"
+        which = "" if on_time else f" AND NOT {IS_LATE}"
         news, refused = f"d.tries < 3{which}", f"d.tries >= 3{which}"
         rows = self._due(now, news, not_to, held) or self._due(now, refused, not_to, held)
         if not rows:
@@ -249,6 +249,11 @@ class Deliveries:
             ),
         )
         return bool(settled)
+
+    def drawn_since(self, request: Request, seq: int) -> bool:
+        """Return True where a message of this request was drawn after the event with this number, or will be."""
+        sql = f"SELECT 1 FROM deliveries WHERE number = ? AND (drawn_seq >= ? OR {IS_QUEUED}) LIMIT 1"
+        return bool(self._connection.execute(sql, (request.number, seq)))
 
     def doubt_all(self, at: datetime) -> None:
         """Take every message that is still owed for one that may be in Slack, since it was first owed and until now.
@@ -418,7 +423,7 @@ class Deliveries:
     def wait_anew(self, at: datetime, late: timedelta) -> None:
         """Let what waits for Slack wait from now on, whatever a wrong clock has made of its time."""
         self._connection.execute(
-            f"UPDATE deliveries AS d SET due_at = ? WHERE d.status = 'queued' AND {_IS_LATE}", (timestamp(at + late),)
+            f"UPDATE deliveries AS d SET due_at = ? WHERE d.status = 'queued' AND {IS_LATE}", (timestamp(at + late),)
         )
 
     def end_leases(self, due_at: datetime) -> None:

@@ -235,6 +235,14 @@ class Record:
         sql = f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} ORDER BY seq DESC LIMIT 1"
         return next(iter(self.with_words(self._connection.execute(sql))), None)
 
+    def freeze_began(self) -> Event | None:
+        """Return the first of the freezes that are in force, or None where nothing is frozen."""
+        sql = (
+            f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} AND kind = ? AND seq >"
+            f" (SELECT coalesce(max(seq), 0) FROM audit_events WHERE {FREEZES} AND kind = ?) ORDER BY seq LIMIT 1"
+        )
+        return next(iter(self.with_words(self._connection.execute(sql, (Frozen.kind, Unfrozen.kind)))), None)
+
     def last_of(self, request: Request, *kinds: type[Content]) -> int:
         """Return the number of the last event of these kinds about this request, or 0."""
         which = one_of("kind", (kind.kind for kind in kinds))

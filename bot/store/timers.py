@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bot.domain.audit import timestamp
 from bot.domain.request import Request
 from bot.store.connection import Connection
+from bot.store.deliveries import IS_LATE
 
 
 class Timers:
@@ -74,18 +75,40 @@ class Timers:
                 (*(_moved(each, by) for each in times), person),
             )
 
-    def bring_forward(self, at: datetime, before_attempt: timedelta, before_try: timedelta) -> None:
+    def bring_forward(
+        self,
+        at: datetime,
+        *,
+        before_attempt: timedelta,
+        before_try: timedelta,
+        before_message: timedelta,
+        late: timedelta,
+    ) -> None:
         """Make everything due that waits longer than the bot ever pauses: the clock was ahead when it was put off.
 
         ``before_attempt`` and ``before_try`` are the longest pauses before a call to the gateway and before a try to
-        deliver something, also where the gateway or Slack asked for them. Pending requests are another matter: see
-        ``mend_expiry``.
+        deliver something, also where the gateway or Slack asked for them. Before the first call there is none, and
+        before the first try of a message at most ``before_message``, unless it waits for what Slack may do as much as
+        ``late``. Pending requests are another matter: see ``mend_expiry``.
         """
-        late = (timestamp(at), timestamp(at + before_attempt))
-        self._connection.execute("UPDATE cancellations SET due_at = ? WHERE due_at > ?", late)
-        late = (timestamp(at), timestamp(at + before_try))
-        self._connection.execute("UPDATE deliveries SET due_at = ? WHERE status = 'queued' AND due_at > ?", late)
-        self._connection.execute("UPDATE homes SET due_at = ? WHERE due_at > ?", late)
+        times = {
+            "at": timestamp(at),
+            "attempt": timestamp(at + before_attempt),
+            "try": timestamp(at + before_try),
+            "message": timestamp(at + before_message),
+            "late": timestamp(at + late),
+        }
+        self._connection.execute(
+            "UPDATE cancellations SET due_at = :at WHERE due_at > :at AND (attempts = 0 OR due_at > :attempt)", times
+        )
+        self._connection.execute(
+            "UPDATE deliveries AS d SET due_at = :at WHERE d.status = 'queued' AND d.due_at > :message"
+            f" AND (d.due_at > :try OR (d.tries = 0 AND (d.due_at > :late OR NOT {IS_LATE})))",
+            times,
+        )
+        self._connection.execute(
+            "UPDATE homes SET due_at = :at WHERE due_at > :late AND (tries = 0 OR due_at > :try)", times
+        )
 
     def mend_expiry(self, at: datetime, made_before: int) -> list[int]:
         """Let each pending request wait for as long as it was given, and no longer; return the numbers of those moved.

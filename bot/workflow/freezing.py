@@ -46,14 +46,17 @@ class Typed:
     trigger_id: str
 
 
-def freeze(tx: Tables, rules: Rules, actor: Actor, at: datetime, *, why: str, typed: Typed) -> Froze:
-    """Stop everything, or put on record why not. FROZEN means that it is stopped already, and for this reason."""
+def freeze(tx: Tables, rules: Rules, actor: Actor, at: datetime, *, why: str, typed: Typed, sure: bool = True) -> Froze:
+    """Stop everything, or put on record why not. FROZEN means that it is stopped already, and for this reason.
+
+    Where ``at`` is not ``sure``, a clock that is ahead may have made it.
+    """
     verdict = policy.may_freeze(actor)
     if verdict is Verdict.ALLOWED and not is_news(tx.freeze(), why):
         verdict = Verdict.FROZEN
     refusal = RequestRefused(verdict, typed.command, reason=why)
     content = Frozen(why, actor.ground) if verdict is Verdict.ALLOWED else refusal
-    return _carry_out(tx, rules, content, actor, at, typed=typed)
+    return _carry_out(tx, rules, content, actor, at, typed=typed, sure=sure)
 
 
 def is_news(in_force: Freeze | None, why: str) -> bool:
@@ -82,11 +85,12 @@ def _carry_out(
     at: datetime,
     *,
     typed: Typed,
+    sure: bool = True,
 ) -> Froze:
     if isinstance(content, RequestRefused):
         tx.record.append(content, actor.id, at)
         return Froze(content.why, tx.freeze())
-    event = put(tx, content, actor.id, at, rules, typed_in=typed.channel)
+    event = put(tx, content, actor.id, at, rules, typed_in=typed.channel, sure=sure)
     return Froze(Verdict.ALLOWED, tx.freeze(), event)
 
 
@@ -160,6 +164,7 @@ def put(
     rules: Rules | None = None,
     *,
     typed_in: str = "",
+    sure: bool = True,
 ) -> Event:
     """Begin or end a freeze, and owe it to all that wait for people or for the gateway; return its event.
 
@@ -167,8 +172,7 @@ def put(
     """
     settings = rules or tx.record.last_start() or Started("")
     # Its end is shown wherever it was shown itself.
-    before = tx.freeze()
-    began = before.at if before is not None else at
+    shown = _shown_frozen(tx)
     waiting = {request.number: request for request in tx.requests.waiting()}
     if isinstance(content, Unfrozen):
         due, later = approved(waiting.values(), at)
@@ -181,10 +185,10 @@ def put(
     event = tx.record.append(content, actor, at)
     for channel in content.channels:
         tx.deliveries.enqueue_apart(DeliveryKind.ANNOUNCEMENT, event.seq, channel, at)
-    # While everything is frozen, nobody can press Retry. People freeze also through a clock that is ahead, by which the
-    # time is over for a Retry that a card still offers.
-    offered = _retryable(tx, began - _MAY_BE_AHEAD)
-    waiting |= {request.number: request for request in offered if request.number not in waiting}
+    # While everything is frozen, nobody can press Retry. By a clock that is ahead, the time for one is over that a card
+    # still offers.
+    offered = _retryable(tx, at if sure else at - _MAY_BE_AHEAD)
+    waiting |= {request.number: request for request in (*shown, *offered) if request.number not in waiting}
     # Slack takes about fifty updates a minute, and the cards are what people act on.
     for kind in (DeliveryKind.CARD_UPDATE, DeliveryKind.RECEIPT_UPDATE):
         for request in waiting.values():
@@ -198,6 +202,19 @@ def _retryable(tx: Tables, at: datetime) -> Iterator[Request]:
     All of them, however many: of each a card would offer what nobody can press, or the copy say what it does not know.
     """
     return (request for request in tx.requests.failed_and_young(at) if request.could_be_retried(at))
+
+
+def _shown_frozen(tx: Tables) -> list[Request]:
+    """Return the requests with an order that failed whose card or receipt may say that everything is frozen."""
+    first = tx.record.freeze_began()
+    if first is None:
+        return []
+    try:
+        began = datetime.fromisoformat(first.at)
+    except ValueError:  # somebody edited it
+        return []
+    failed = tx.requests.failed_and_young(began - _MAY_BE_AHEAD)
+    return [each for each in failed if tx.deliveries.drawn_since(each, first.seq)]
 
 
 def _audience(tx: Tables, where: set[str]) -> tuple[str, ...]:

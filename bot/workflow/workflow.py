@@ -131,7 +131,8 @@ class Workflow:
 
     ``unconfirmed`` returns the latest time that it may be, and None once another clock has confirmed ``now``. Until
     then nothing expires, and no age decides. While ``clock_wrong`` is true, nobody can ask for a request. Where ``now``
-    differs from a database server's time by more than it ``may_differ``, nobody acts.
+    differs from a database server's time by more than it ``may_differ``, nobody acts, and if ``others_are_nearer_to``
+    that time, all that is kept has it.
     ``answer_within`` is how many seconds a person's act may wait for the file; Slack shows an error after three.
     ``jitter`` returns a number from 0 to 1 that spreads repeated calls to the gateway.
     """
@@ -145,6 +146,7 @@ class Workflow:
         wake: asyncio.Event,
         unconfirmed: Callable[[], datetime | None] = lambda: None,
         clock_wrong: Callable[[], bool] = lambda: False,
+        others_are_nearer_to: Callable[[datetime], bool] = lambda _: False,
         may_differ: timedelta = timedelta.max,
         answer_within: float = 2.5,
         jitter: Callable[[], float] = random.random,
@@ -154,6 +156,7 @@ class Workflow:
         self._now = now
         self._unconfirmed = unconfirmed
         self._clock_wrong = clock_wrong
+        self._others_are_nearer_to = others_are_nearer_to
         self._may_differ = may_differ
         self._of_earlier_runs: int | None = None
         """The number of the newest request that was made before the start, until its time has been looked at."""
@@ -180,11 +183,13 @@ class Workflow:
         return at
 
     def _servers_time(self, tx: Tables) -> datetime | None:
-        """Return the server's time where this bot's clock is known to be wrong, and None else.
+        """Return the server's time where it is this bot's clock that is wrong, as Slack's and the gateway's say.
 
         People freeze through this bot all the same. The others have to bring what it owes then, and find what it keeps.
         """
-        return tx.connection.begun_at() if self._apart(tx) > self._may_differ and self._clock_wrong() else None
+        theirs = tx.connection.begun_at()
+        is_wrong = theirs is not None and self._apart(tx) > self._may_differ and self._others_are_nearer_to(theirs)
+        return theirs if is_wrong else None
 
     def _apart(self, tx: Tables) -> timedelta:
         """Return how far this bot's clock is from the one that all bots share; nothing where there is none."""
@@ -323,7 +328,8 @@ class Workflow:
         """Stop everything that could cancel an order."""
 
         def step(tx: Tables, at: datetime) -> Froze:
-            return freezing.freeze(tx, self.rules, actor, at, why=why, typed=typed)
+            sure = self._latest(tx, at) is None
+            return freezing.freeze(tx, self.rules, actor, at, why=why, typed=typed, sure=sure)
 
         return await self._freezing("frozen", actor, typed, step)
 
@@ -579,7 +585,7 @@ class Workflow:
         Until the clock is confirmed, it was the start's clock that was wrong: by it only requests of this run got their
         time. Among other bots, the times in the database are theirs, too, and stay: only nothing may wait for too long.
         """
-        at = self._now()
+        at = self._at(tx)
         self._steps.append(step)
         if self._store.shared:
             self._bring_forward(tx, at)
@@ -589,7 +595,13 @@ class Workflow:
 
     def _bring_forward(self, tx: Tables, at: datetime) -> None:
         patience = self.rules.patience
-        tx.timers.bring_forward(at, patience.longest_before_attempt, patience.longest_before_try)
+        tx.timers.bring_forward(
+            at,
+            before_attempt=patience.longest_before_attempt,
+            before_try=patience.longest_before_try,
+            before_message=patience.receipt_waits,
+            late=patience.late_in_slack,
+        )
 
     async def claim(
         self,
@@ -747,9 +759,8 @@ class Workflow:
 
     async def record_publish(self, publish: Publish, receipt: Receipt) -> None:
         """Keep the result of a try to publish a Home tab."""
-        at = self._now
         await self._store.transaction(
-            "record_publish", lambda tx: home.conclude(tx, self.rules, publish, receipt, at())
+            "record_publish", lambda tx: home.conclude(tx, self.rules, publish, receipt, self._at(tx))
         )
         given_up = receipt.outcome is DeliveryOutcome.IMPOSSIBLE
         if given_up or publish.tries == deliveries.TRIES_BEFORE_TELLING:

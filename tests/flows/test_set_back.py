@@ -255,7 +255,7 @@ async def test_a_copy_is_compared_with_a_database_that_is_named(
             code, said, problem = await command(database, *words, DATABASE_URL=url)
             assert code == 0, problem
             assert said.startswith("1 request that has ended in it went another way")
-        await desk.start_bot(quick_tuning(now=clock))
+        await desk.start_bot(quick_tuning(now=clock, may_differ=timedelta.max))
         assert "Withdrawn" in await desk.card_says(card, COPY)
         await desk.stop_bot()
     assert verify_all(desk.place).damage is None

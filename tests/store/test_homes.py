@@ -298,7 +298,10 @@ async def test_a_start_brings_forward_what_only_a_wrong_clock_put_off(store: Sto
 
     def work(tx: Tables) -> None:
         tx.homes.opened("U1", clock() + timedelta(days=30))
-        tx.timers.bring_forward(clock(), timedelta(seconds=75), timedelta(seconds=75))
+        longest = timedelta(seconds=75)
+        tx.timers.bring_forward(
+            clock(), before_attempt=longest, before_try=longest, before_message=10 * SECOND, late=60 * SECOND
+        )
         assert publish(tx, clock()) == ["U1"]
 
     await do(store, work)

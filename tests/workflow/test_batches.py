@@ -1,7 +1,8 @@
 """A request of several orders: one decision, an outcome for each order, and one message when all have ended."""
 
+import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,7 +14,7 @@ from bot.domain.lookup import Lookup
 from bot.domain.policy import NAMED, Act, Membership, Surface, Verdict
 from bot.domain.request import Request
 from bot.store import Store
-from bot.workflow import Asked, ClaimedDelivery, Wish, Workflow, decisions
+from bot.workflow import Asked, ClaimedDelivery, Rules, Wish, Workflow, decisions
 from tests.clock import Clock
 from tests.workflow.steps import (
     ANN,
@@ -407,8 +408,14 @@ async def test_a_freeze_takes_retry_off_every_card(workflow: Workflow, store: St
     assert {each.delivery.request_id for each in updates} == {oldest.id, newer.id}
 
 
-async def test_a_freeze_through_a_clock_that_is_ahead_takes_retry_off_too(workflow: Workflow, clock: Clock) -> None:
+async def test_a_freeze_through_a_clock_that_is_ahead_takes_retry_off_too(
+    store: Store, rules: Rules, clock: Clock
+) -> None:
     """By that clock, the time to retry is over; the card still offers it, and does again once the freeze is over."""
+    ahead: list[datetime] = []
+    workflow = Workflow(
+        store, rules, now=clock, wake=asyncio.Event(), jitter=lambda: 0.0, unconfirmed=lambda: next(iter(ahead), None)
+    )
     request = await approved(workflow, "ord_1")
     await workflow.record_answer(await sending(workflow), DENIED)
     await delivered(workflow, clock)
@@ -418,11 +425,40 @@ async def test_a_freeze_through_a_clock_that_is_ahead_takes_retry_off_too(workfl
         return {each.delivery.request_id for each in await delivered(workflow, clock) if each.delivery.kind.is_update}
 
     clock.advance(days=3)
+    ahead.append(clock())
     await workflow.freeze(ben, "why", typed())
     assert await updated() == {request.id}
     clock.advance(days=-3)
+    ahead.clear()
     await workflow.unfreeze(ben, typed())
     assert await updated() == {request.id}
+
+
+async def test_a_freeze_leaves_the_cards_alone_that_offer_nothing(workflow: Workflow, clock: Clock) -> None:
+    """Whoever has deleted one would see it again, below the news of the freeze."""
+    await approved(workflow, "ord_1")
+    await workflow.record_answer(await sending(workflow), DENIED)
+    await delivered(workflow, clock)
+    clock.advance(days=3)
+    ben = replace(actor("UTWO"), ground=NAMED)
+    for step in (workflow.freeze(ben, "why", typed()), workflow.unfreeze(ben, typed())):
+        await step
+        assert not [each for each in await delivered(workflow, clock) if each.delivery.kind.is_update]
+
+
+async def test_the_end_of_a_freeze_is_shown_wherever_it_was_shown(workflow: Workflow, clock: Clock) -> None:
+    """Also on a card whose Retry was over before that, and where another approver gave a reason of their own."""
+    request = await approved(workflow, "ord_1")
+    await workflow.record_answer(await sending(workflow), DENIED)
+    await delivered(workflow, clock)
+    ben, updates = replace(actor("UTWO"), ground=NAMED), []
+    for step in (workflow.freeze(ben, "one", typed()), workflow.freeze(ben, "two", typed())):
+        await step
+        updates.append({each.delivery.request_id for each in await delivered(workflow, clock)})
+        clock.advance(days=10)
+    await workflow.unfreeze(ben, typed())
+    updates.append({each.delivery.request_id for each in await delivered(workflow, clock)})
+    assert [request.id in each for each in updates] == [True, True, True]
 
 
 async def test_the_end_of_a_freeze_counts_a_request_that_is_partly_being_sent(workflow: Workflow, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from bot.domain.delivery import (
     Receipt,
 )
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started, Withdrawn
-from bot.domain.policy import Act, Surface, Verdict
+from bot.domain.policy import Act, Ground, Surface, Verdict
 from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow, decisions
@@ -48,7 +48,7 @@ from tests.workflow.steps import (
     state_of,
     unknown,
 )
-from tests.world import TABLES, actor, next_attempt, next_delivery
+from tests.world import TABLES, actor, next_attempt, next_delivery, typed
 
 
 async def test_a_result_is_told_once_in_the_order_in_which_things_happened(workflow: Workflow) -> None:
@@ -144,6 +144,26 @@ async def test_copies_are_looked_for_a_minute_after_a_doubt(workflow: Workflow, 
     await workflow.record_delivery(look, FIRST)
     clock.advance(hours=1)
     assert await next_delivery(workflow) is None
+
+
+@pytest.mark.parametrize("word", ["freeze", "approve"])
+async def test_what_a_clock_that_was_ahead_by_minutes_has_put_off_is_due_at_the_start(
+    workflow: Workflow, clock: Clock, word: str
+) -> None:
+    """What was never tried waits for nothing: the channel reads the freeze, and the order is sent."""
+    request = await requested(workflow)
+    await deliver_all(workflow)
+    clock.advance(minutes=4)
+    if word == "freeze":
+        await workflow.freeze(replace(actor("UTWO"), ground=Ground("named")), "why", typed())
+    else:
+        await approve(workflow, request)
+    clock.advance(minutes=-4)
+    await workflow.start(Started("1"))
+    if word == "freeze":
+        assert {*await deliver_all(workflow)} == {DeliveryKind.ANNOUNCEMENT, DeliveryKind.CARD_UPDATE}
+    else:
+        assert await next_attempt(workflow) is not None
 
 
 @pytest.mark.parametrize("wrong", [timedelta(minutes=3), timedelta(hours=-3)])
