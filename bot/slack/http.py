@@ -36,7 +36,7 @@ _STILL_WAITED_FOR = SLACK_WAITS + 2
 Slack's error, and may have done the same again or the opposite."""
 _AHEAD = 2
 """Seconds. By a clock that is right, nothing from Slack is of a later time. Clocks that are set differ by less."""
-_OLD = {"from_later", "too_late"}
+_OLD = {"from_later", "sent_before", "too_late"}
 """The refusals of what Slack has signed, and what only its age speaks against."""
 _REMEMBERED = timedelta(seconds=2 * _SIGNATURE_LIFE)
 _LONGEST_TIMESTAMP = 12
@@ -154,10 +154,12 @@ class SlackEndpoint:
             if min(ages) > _STILL_WAITED_FOR:
                 return "too_late"
         moment = self._clock.monotonic()
+        if signature in self._seen:
+            return "replayed"
         # Nobody waits for what was sent before the start, or before the process went on after it had stood still: they
         # have read Slack's error by now. Ages and not times, as the clock may step. Slack counts whole seconds.
-        if signature in self._seen or min(ages) > min(moment - self._began, self._standstill.look()) + 1:
-            return "replayed"
+        if min(ages) > min(moment - self._began, self._standstill.look()) + 1:
+            return "sent_before"
         self._seen[signature] = moment + _REMEMBERED.total_seconds()
         # The oldest come first, so this costs no more than the signatures that are too old by now.
         for known, _ in list(itertools.takewhile(lambda item: item[1] < moment, self._seen.items())):

@@ -653,8 +653,11 @@ class Workflow:
             ]
             ended = [each for each in lost if each is not None and each.state in _NEEDS_A_PERSON]
             next_at = min(filter(None, (tx.next_due(at), *busy.values())), default=None)
-            if next_at is not None and (theirs := self._servers_time(tx)) is not None:
-                next_at += self._now() - theirs  # the worker waits by the bot's own clock
+            if (theirs := self._servers_time(tx)) is not None:
+                # The worker goes by the bot's own clock.
+                ahead = self._now() - theirs
+                next_at = next_at and next_at + ahead
+                begun = [replace(each, lease_until=each.lease_until and each.lease_until + ahead) for each in begun]
             return sure, steps, named, ended, contradictions, Claimed(begun, claimed, homes, more, next_at, digest)
 
         sure, steps, settled, lost, contradictions, claimed = await self._store.transaction("claim", work)

@@ -245,7 +245,7 @@ async def test_slack_is_asked_for_its_time_after_the_host_paused_the_machine(dat
         await desk.card_says(card, "✅ Cancelled")
 
 
-@pytest.mark.parametrize("seconds", [-60, 20], ids=["from later", "too late"])
+@pytest.mark.parametrize("seconds", [-60, 4, 20], ids=["from later", "sent before it went on", "too late"])
 async def test_a_freeze_is_taken_at_any_age(database: Path, seconds: int) -> None:
     """A person who stops everything may have seen what came before; the end of a freeze is refused like all else."""
     async with Desk(database) as desk:
@@ -253,6 +253,8 @@ async def test_a_freeze_is_taken_at_any_age(database: Path, seconds: int) -> Non
 
         async def sent(text: str) -> int:
             body = urlencode(desk.ben.command_payload(text, PAYMENTS)).encode()
+            if seconds == 4:
+                desk.running_bot._standstill.went_on()  # noqa: SLF001 -- a standstill takes seconds
             return await post(desk, desk.slack.signed(body, at=utc_now() - timedelta(seconds=seconds)), body)
 
         card = await desk.ask("ord_1")
