@@ -69,9 +69,11 @@ class Timers:
             )
         for target, until in self._connection.execute("SELECT target, used_until FROM rates"):
             self._connection.execute("UPDATE rates SET used_until = ? WHERE target = ?", (_moved(until, by), target))
-        for person, *times in self._connection.execute("SELECT person, opened_at, due_at, lease_until FROM homes"):
+        homes = "SELECT person, opened_at, due_at, lease_until, free_at, doubt_until FROM homes"
+        for person, *times in self._connection.execute(homes):
             self._connection.execute(
-                "UPDATE homes SET opened_at = ?, due_at = ?, lease_until = ? WHERE person = ?",
+                "UPDATE homes SET opened_at = ?, due_at = ?, lease_until = ?, free_at = ?, doubt_until = ?"
+                " WHERE person = ?",
                 (*(_moved(each, by) for each in times), person),
             )
 
@@ -109,6 +111,8 @@ class Timers:
         self._connection.execute(
             "UPDATE homes SET due_at = :at WHERE due_at > :late AND (tries = 0 OR due_at > :try)", times
         )
+        # A pause that Slack asked for may be lost by that; it asks again.
+        self._connection.execute("UPDATE homes SET free_at = NULL WHERE free_at > :message", times)
 
     def mend_expiry(self, at: datetime, made_before: int) -> list[int]:
         """Let each pending request wait for as long as it was given, and no longer; return the numbers of those moved.

@@ -293,6 +293,28 @@ async def test_a_step_of_the_clock_moves_what_is_owed_and_what_is_open(store: St
     await do(store, work)
 
 
+@pytest.mark.parametrize("way", ["step", "start"])
+async def test_a_clock_that_went_back_by_minutes_holds_no_tab_up(store: Store, clock: Clock, way: str) -> None:
+    """The second that Slack wants between two publishes is over by every clock; a freeze shows on the tab at once."""
+    step, longest = timedelta(minutes=-4), timedelta(minutes=5)
+
+    def work(tx: Tables) -> None:
+        at = clock()
+        tx.homes.opened("U1", at)
+        assert publish(tx, at) == ["U1"]
+        at += step + 2 * SECOND
+        if way == "step":
+            tx.timers.shift(step, made_after=0)
+        else:
+            tx.timers.bring_forward(
+                at, before_attempt=longest, before_try=longest, before_message=10 * SECOND, late=60 * SECOND
+            )
+        tx.homes.changed(at)
+        assert publish(tx, at) == ["U1"]
+
+    await do(store, work)
+
+
 async def test_a_start_brings_forward_what_only_a_wrong_clock_put_off(store: Store, clock: Clock) -> None:
     """The longest pause that the bot makes is the longest that a tab waits."""
 
