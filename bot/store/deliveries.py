@@ -420,12 +420,6 @@ class Deliveries:
             (timestamp(due_at), worker),
         )
 
-    def wait_anew(self, at: datetime, late: timedelta) -> None:
-        """Let what waits for Slack wait from now on, whatever a wrong clock has made of its time."""
-        self._connection.execute(
-            f"UPDATE deliveries AS d SET due_at = ? WHERE d.status = 'queued' AND {IS_LATE}", (timestamp(at + late),)
-        )
-
     def end_leases(self, due_at: datetime) -> None:
         """Make everything that a worker holds due at that time."""
         self._connection.execute(

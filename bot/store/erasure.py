@@ -25,7 +25,7 @@ from bot.domain.words import ERASED
 from bot.store.engine import engine_of
 from bot.store.place import Place
 from bot.store.requests import WITHOUT_WORDS
-from bot.store.schema import FREEZES, one_of
+from bot.store.schema import IS_IN_FORCE, one_of
 from bot.store.store import open_beside
 from bot.store.tables import Tables
 
@@ -35,9 +35,6 @@ _IS_OPEN = f"EXISTS (SELECT 1 FROM cancellations c WHERE c.request = r.number AN
 """True while one of the orders of a request ``r`` is open."""
 _ASKED_BEFORE = "(SELECT coalesce(max(l.seq), 0) FROM audit_events l WHERE l.kind = 'requested' AND l.at < :before)"
 """The last request of an earlier time. Nobody can ask while the clock is known to be wrong, but people can freeze."""
-_LAST_UNFROZEN = f"SELECT max(seq) FROM audit_events WHERE {FREEZES} AND kind = 'unfrozen'"
-_IS_IN_FORCE = f"(e.kind = 'frozen' AND e.seq > coalesce(({_LAST_UNFROZEN}), 0))"
-"""True for the event ``e`` of a freeze that nobody has ended: people go by its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,7 @@ def erase(tx: Tables, erasure: Erasure, why: str, actor: str, at: datetime, *, a
     spellings = tx.lookups.spellings(erasure.order_id) if erasure.order_id is not None else []
     kept = tx.connection.execute(
         "SELECT 1 FROM words w JOIN audit_events e ON e.seq = w.seq LEFT JOIN requests r ON r.id = e.request"
-        f" WHERE {_IS_IN_FORCE} AND {where} LIMIT 1",
+        f" WHERE {IS_IN_FORCE} AND {where} LIMIT 1",
         values,
     )
     others = [each for each in spellings if each != erasure.order_id]
@@ -155,7 +152,7 @@ def _found(tx: Tables, erasure: Erasure, at_most: int) -> Iterable[tuple[str, li
     rows = tx.connection.execute(
         "SELECT DISTINCT e.request, e.seq FROM words w JOIN audit_events e ON e.seq = w.seq"
         " LEFT JOIN requests r ON r.id = e.request"
-        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} AND NOT {_IS_IN_FORCE} ORDER BY e.request, e.seq"
+        f" WHERE (r.id IS NULL OR NOT {_IS_OPEN}) AND {where} AND NOT {IS_IN_FORCE} ORDER BY e.request, e.seq"
         " LIMIT :at_most",
         values | {"at_most": at_most},
     )

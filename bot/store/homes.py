@@ -115,14 +115,6 @@ class Homes:
             {"until": timestamp(until)},
         )
 
-    def wait_anew(self, doubt_until: datetime) -> None:
-        """Let what Slack may still carry out be in doubt until then: the clock may have been wrong, or be."""
-        self._connection.execute(
-            "UPDATE homes SET doubt_until = :until, due_at = CASE WHEN due_at = doubt_until THEN :until ELSE due_at END"
-            " WHERE doubt_until IS NOT NULL",
-            {"until": timestamp(doubt_until)},
-        )
-
     def stay_open(self, last: datetime, at: datetime) -> None:
         """Let the tabs that were open at the time of the ``last`` event be open at a start, whatever its clock says."""
         self._connection.execute(

@@ -30,7 +30,7 @@ from bot.domain.request import Request, Step
 from bot.domain.words import Word
 from bot.store.connection import Connection, Row, among
 from bot.store.homes import Homes
-from bot.store.schema import FREEZES, one_of
+from bot.store.schema import FREEZES, IS_IN_FORCE, one_of
 
 COLUMNS = "seq, at, kind, request, order_id, actor, data, prev_hash, hash"
 _AT_A_TIME = 500
@@ -237,11 +237,8 @@ class Record:
 
     def freeze_began(self) -> Event | None:
         """Return the first of the freezes that are in force, or None where nothing is frozen."""
-        sql = (
-            f"SELECT {COLUMNS} FROM audit_events WHERE {FREEZES} AND kind = ? AND seq >"
-            f" (SELECT coalesce(max(seq), 0) FROM audit_events WHERE {FREEZES} AND kind = ?) ORDER BY seq LIMIT 1"
-        )
-        return next(iter(self.with_words(self._connection.execute(sql, (Frozen.kind, Unfrozen.kind)))), None)
+        sql = f"SELECT {COLUMNS} FROM audit_events e WHERE {FREEZES} AND {IS_IN_FORCE} ORDER BY seq LIMIT 1"
+        return next(iter(self.with_words(self._connection.execute(sql))), None)
 
     def last_of(self, request: Request, *kinds: type[Content]) -> int:
         """Return the number of the last event of these kinds about this request, or 0."""

@@ -32,6 +32,9 @@ _TO_REQUESTER = [kind for kind in DeliveryKind if kind.to_requester]
 
 FREEZES = one_of("kind", (Frozen.kind, Unfrozen.kind))
 """The condition of the index that finds the last freeze. Each act asks for it, and nearly no event is one."""
+_LAST_UNFROZEN = f"SELECT max(seq) FROM audit_events WHERE {FREEZES} AND kind = 'unfrozen'"
+IS_IN_FORCE = f"(e.kind = 'frozen' AND e.seq > coalesce(({_LAST_UNFROZEN}), 0))"
+"""True for the event ``e`` of a freeze that nobody has ended: people go by its words."""
 
 ACTS = one_of("kind", (Hurried.kind, Retried.kind, StoppedTrying.kind))
 """The condition of the index that finds what a person did to a request beside deciding it."""

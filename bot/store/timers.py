@@ -77,6 +77,18 @@ class Timers:
                 (*(_moved(each, by) for each in times), person),
             )
 
+    def wait_anew(self, at: datetime, late: timedelta) -> None:
+        """Let what waits for what Slack may do wait from now on, whatever a wrong clock has made of its time."""
+        until = {"until": timestamp(at + late)}
+        self._connection.execute(
+            f"UPDATE deliveries AS d SET due_at = :until WHERE d.status = 'queued' AND {IS_LATE}", until
+        )
+        self._connection.execute(
+            "UPDATE homes SET doubt_until = :until, due_at = CASE WHEN due_at = doubt_until THEN :until ELSE due_at END"
+            " WHERE doubt_until IS NOT NULL",
+            until,
+        )
+
     def bring_forward(
         self,
         at: datetime,

@@ -561,9 +561,7 @@ class Workflow:
             at = tx.connection.begun_at() or at
         # The minute that Slack may take is the same by every clock. One that is wrong at this start, or was at the one
         # before, must not end it early: a look for copies would be over before they can be seen.
-        late = self.rules.patience.late_in_slack
-        tx.deliveries.wait_anew(at, late)
-        tx.homes.wait_anew(at + late)
+        tx.timers.wait_anew(at, self.rules.patience.late_in_slack)
         with contextlib.suppress(ValueError):  # there is no event yet, or somebody edited it
             tx.homes.stay_open(datetime.fromisoformat(tx.record.last().at), at)
         self._bring_forward(tx, at)

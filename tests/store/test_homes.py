@@ -203,7 +203,7 @@ async def test_a_start_on_a_wrong_clock_ends_no_doubt(store: Store, clock: Clock
         tx.homes.postpone(lost, at + SECOND, at + 60 * SECOND)
         assert publish(tx, at + SECOND) == ["U1"]
         for start in (at + 2 * SECOND + wrong, at + 4 * SECOND):
-            tx.homes.wait_anew(start + 60 * SECOND)
+            tx.timers.wait_anew(start, 60 * SECOND)
             publish(tx, start + SECOND)
         assert publish(tx, at + 64 * SECOND) == ["U1"]
         assert publish(tx, at + 600 * SECOND) == []

@@ -19,7 +19,7 @@ from bot.domain.delivery import (
     Receipt,
 )
 from bot.domain.events import CardBlocked, CardPosted, DeliveryAbandoned, Started, Withdrawn
-from bot.domain.policy import Act, Ground, Surface, Verdict
+from bot.domain.policy import NAMED, Act, Surface, Verdict
 from bot.domain.request import Request
 from bot.store import Store, Tables
 from bot.workflow import ClaimedDelivery, Concluded, Held, Workflow, decisions
@@ -155,7 +155,7 @@ async def test_what_a_clock_that_was_ahead_by_minutes_has_put_off_is_due_at_the_
     await deliver_all(workflow)
     clock.advance(minutes=4)
     if word == "freeze":
-        await workflow.freeze(replace(actor("UTWO"), ground=Ground("named")), "why", typed())
+        await workflow.freeze(replace(actor("UTWO"), ground=NAMED), "why", typed())
     else:
         await approve(workflow, request)
     clock.advance(minutes=-4)

@@ -11,7 +11,7 @@ from bot.domain.audit import timestamp
 from bot.domain.cancellation import State
 from bot.domain.delivery import DeliveryKind, DeliveryOutcome, Publish, Receipt
 from bot.domain.events import Started
-from bot.domain.policy import Ground, Verdict
+from bot.domain.policy import NAMED, Verdict
 from bot.store import Store
 from bot.store.postgres import Postgres
 from bot.workflow import Rules, Workflow
@@ -230,7 +230,7 @@ async def test_what_somebody_freezes_through_a_bot_with_a_wrong_clock_is_brought
     assert len((await workflow.claim("w", calls=1, messages=9)).homes) == 1
     await store.transaction("published", lambda tx: tx.homes.conclude(Publish("UTWO", 1), clock()))
     clock.advance(1)
-    await wrong.freeze(replace(actor("UTWO"), ground=Ground("named")), "why", typed())
+    await wrong.freeze(replace(actor("UTWO"), ground=NAMED), "why", typed())
     due = await workflow.claim("w", calls=1, messages=9)
     assert {each.delivery.kind for each in due.deliveries} >= {DeliveryKind.ANNOUNCEMENT, DeliveryKind.CARD_UPDATE}
     assert [each.person for each in due.homes] == ["UTWO"]
@@ -241,7 +241,7 @@ async def test_what_somebody_freezes_through_a_bot_with_a_wrong_clock_is_brought
         await wrong.record_publish(publish, Receipt(DeliveryOutcome.LATER, problem="ratelimited", retry_after=1))
     clock.advance(5)
     assert len((await workflow.claim("w", calls=1, messages=9)).homes) == 1
-    await workflow.unfreeze(replace(actor("UTWO"), ground=Ground("named")), typed())
+    await workflow.unfreeze(replace(actor("UTWO"), ground=NAMED), typed())
     assert await approve(workflow, request) is Verdict.ALLOWED
     claimed = await wrong.claim("v", calls=1, messages=0)
     for at in (claimed.next_at, claimed.attempts[0].lease_until):
